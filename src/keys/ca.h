@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KEYS_CA_H
+#define KEYS_CA_H
+
+#include "base/attr.h"
+#include "base/err.h"
+#include "base/span.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * A certificate authority of a site's own, for `gantry init` and for tests. Keys are made here, in memory.
+ */
+enum ca_key { CA_KEY_P256, CA_KEY_RSA2048 };
+
+enum ca_use {
+	CA_USE_SERVER = 1, /* extended key usage serverAuth */
+	CA_USE_CLIENT = 2, /* clientAuth; both may be set, as a gateway is both */
+};
+
+/* A certificate and its key in PEM, each malloc'd and followed by a NUL that is not counted. */
+struct ca_pair {
+	char *certificate_pem;
+	size_t certificate_len;
+	char *key_pem;
+	size_t key_len;
+};
+
+struct ca_request {
+	const char *common_name; /* at most 64 characters, UTF-8 (X.520's upper bound) */
+	enum ca_key key;
+	unsigned use;		/* enum ca_use, joined; ignored for an authority */
+	const char *const *san; /* IP addresses and DNS names, told apart by how they read; may be NULL */
+	size_t n_san;
+	int64_t not_before_s; /* seconds since 1970 */
+	int64_t not_after_s;
+};
+
+/* A self-signed authority (basicConstraints CA, path length 0). ERR_VALUE: a name or time that cannot be. */
+MUST_USE int ca_make(const struct ca_request *request, struct ca_pair *ret_ca);
+
+/* A certificate by this authority. Serials are 127 random bits. ERR_VALUE also when the authority does not parse. */
+MUST_USE int ca_issue(const struct ca_pair *ca, const struct ca_request *request, struct ca_pair *ret_issued);
+
+/* Wipes the key and frees both; empties *pair. An empty pair is fine. */
+void ca_pair_done(struct ca_pair *pair);
+
+static inline struct span ca_certificate(const struct ca_pair *pair)
+{
+	return span_of(pair->certificate_pem, pair->certificate_len);
+}
+
+static inline struct span ca_private_key(const struct ca_pair *pair)
+{
+	return span_of(pair->key_pem, pair->key_len);
+}
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "keys/cert.h"
+#include "keys/x509.h"
+
+#include <limits.h>
+#include <openssl/err.h>
+
+static int first_certificate(struct span pem, X509 **ret_cert)
+{
+	BIO *bio CLEANUP(x509_bio_freep) = x509_bio(pem);
+	if (!bio) {
+		return ERR_NO_MEMORY;
+	}
+	int r = x509_next(bio, ret_cert);
+	ERR_clear_error();
+	return r == ERR_NOT_FOUND ? ERR_VALUE : r;
+}
+
+int cert_days_left(struct span pem, int64_t now_s, int *ret_days, char ret_subject[256])
+{
+	X509 *cert CLEANUP(x509_freep) = NULL;
+	int r = first_certificate(pem, &cert);
+	if (r < 0) {
+		return r;
+	}
+	int64_t end_s;
+	r = x509_time_s(X509_get0_notAfter(cert), &end_s);
+	if (r < 0) {
+		return r;
+	}
+	int64_t left_s = end_s - now_s;
+	int64_t days = left_s / 86400 - (left_s % 86400 < 0);
+	*ret_days = days > INT_MAX ? INT_MAX : days < INT_MIN ? INT_MIN : (int)days;
+	x509_name_text(X509_get_subject_name(cert), ret_subject, 256);
+	return 0;
+}
+
+int cert_spki_sha256(struct span pem, uint8_t ret_hash[32])
+{
+	X509 *cert CLEANUP(x509_freep) = NULL;
+	int r = first_certificate(pem, &cert);
+	return r < 0 ? r : x509_spki_sha256(cert, ret_hash);
+}
+
+int cert_key_matches(struct span cert_pem, struct span key_pem)
+{
+	X509 *cert CLEANUP(x509_freep) = NULL;
+	EVP_PKEY *key CLEANUP(x509_pkey_freep) = NULL;
+	int r = first_certificate(cert_pem, &cert);
+	if (r < 0) {
+		return r;
+	}
+	r = x509_private_key(key_pem, &key);
+	if (r == 0 && X509_check_private_key(cert, key) != 1) {
+		r = ERR_DENIED;
+	}
+	ERR_clear_error();
+	return r;
+}
+
+int cert_count(struct span pem, int *ret_count)
+{
+	BIO *bio CLEANUP(x509_bio_freep) = x509_bio(pem);
+	if (!bio) {
+		return ERR_NO_MEMORY;
+	}
+	int count = 0;
+	for (;;) {
+		X509 *cert CLEANUP(x509_freep) = NULL;
+		int r = x509_next(bio, &cert);
+		if (r == ERR_NOT_FOUND) {
+			break;
+		}
+		if (r < 0) {
+			ERR_clear_error();
+			return r;
+		}
+		count++;
+	}
+	if (count == 0) {
+		return ERR_VALUE;
+	}
+	*ret_count = count;
+	return 0;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KEYS_CERT_H
+#define KEYS_CERT_H
+
+#include "base/attr.h"
+#include "base/err.h"
+#include "base/span.h"
+
+#include <stdint.h>
+
+/* Questions about certificates in PEM; each looks at the first certificate of the span. ERR_VALUE: not readable. */
+
+/*
+ * Whole days from now_s (seconds since 1970) until it expires, rounded down: 0 is the last day, negative is expired.
+ * subject: as in struct tls_peer.
+ */
+MUST_USE int cert_days_left(struct span pem, int64_t now_s, int *ret_days, char ret_subject[256]);
+
+/* SHA-256 of the subjectPublicKeyInfo's DER: what `spki: [ "sha256:…" ]` pins. */
+MUST_USE int cert_spki_sha256(struct span pem, uint8_t ret_hash[32]);
+
+/* 0 if the private key (PEM) is the certificate's, ERR_DENIED if it is another's. */
+MUST_USE int cert_key_matches(struct span cert_pem, struct span key_pem);
+
+/* How many certificates the PEM holds, at least 1 on success; ERR_VALUE if any cannot be read or there is none. */
+MUST_USE int cert_count(struct span pem, int *ret_count);
+
+#endif

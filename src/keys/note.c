@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "keys/note.h"
+#include "base/err.h"
+#include "keys/x509.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+static int note_index = -1;
+
+static void note_free(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index, long argl, void *argp)
+{
+	free(ptr);
+}
+
+int note_prepare(void)
+{
+	if (note_index < 0) {
+		note_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, note_free);
+	}
+	return note_index < 0 ? ERR_NO_MEMORY : 0;
+}
+
+static void day_text(const ASN1_TIME *time, char *buf, size_t cap)
+{
+	struct tm tm;
+	buf[0] = '\0';
+	if (ASN1_TIME_to_tm(time, &tm) == 1 && strftime(buf, cap, "%Y-%m-%d", &tm) == 0) {
+		buf[0] = '\0';
+	}
+}
+
+int note_verify(int ok, X509_STORE_CTX *store)
+{
+	SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+	if (ok || !ssl || SSL_get_ex_data(ssl, note_index)) {
+		return ok;
+	}
+	struct note *note = calloc(1, sizeof(*note));
+	if (!note) {
+		return 0;
+	}
+	note->error = X509_STORE_CTX_get_error(store);
+	note->depth = X509_STORE_CTX_get_error_depth(store);
+	const X509 *cert = X509_STORE_CTX_get_current_cert(store);
+	if (cert) {
+		x509_name_text(X509_get_subject_name(cert), note->subject, sizeof(note->subject));
+		day_text(X509_get0_notBefore(cert), note->from, sizeof(note->from));
+		day_text(X509_get0_notAfter(cert), note->until, sizeof(note->until));
+	}
+	if (SSL_set_ex_data(ssl, note_index, note) != 1) {
+		free(note);
+	}
+	return 0;
+}
+
+const struct note *note_of(const SSL *ssl)
+{
+	return note_index < 0 ? NULL : SSL_get_ex_data(ssl, note_index);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KEYS_NOTE_H
+#define KEYS_NOTE_H
+
+#include "base/attr.h"
+
+#include <openssl/ssl.h>
+
+/* Which certificate failed verification, kept on the connection: OpenSSL itself keeps only the error. */
+struct note {
+	int error; /* X509_V_ERR_* */
+	int depth; /* 0: the peer's own */
+	char subject[256];
+	char from[16]; /* "2026-01-02" */
+	char until[16];
+};
+
+/* Once before the first context, in the process that makes it. 0 or ERR_NO_MEMORY. */
+MUST_USE int note_prepare(void);
+
+/* For SSL_CTX_set_verify. Never turns a failure into a success. */
+int note_verify(int ok, X509_STORE_CTX *store);
+
+/* The first failure of this connection, or NULL. */
+const struct note *note_of(const SSL *ssl);
+
+#endif

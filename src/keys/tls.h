@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KEYS_TLS_H
+#define KEYS_TLS_H
+
+#include "base/attr.h"
+#include "base/err.h"
+#include "base/span.h"
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * TLS for DICOM associations (PS3.15 B.12): TLS 1.2 and 1.3, both ends show a certificate. Nothing here opens a
+ * file: the supervisor reads certificates and keys, processes that meet the network get bytes.
+ */
+
+/* One identity: the leaf first, then its intermediates (PEM), and the leaf's private key (PEM, not encrypted). */
+struct tls_identity {
+	struct span certificate_pem;
+	struct span key_pem;
+};
+
+struct tls_config {
+	const struct tls_identity
+		*identities; /* one a key type: ECDSA, RSA; a second of a type replaces the first */
+	size_t n_identities;
+	const struct span *trust_pem; /* each one or more certificates that peers' chains must end in */
+	size_t n_trust;
+	bool resumption; /* session tickets and cache; off: every association is a full handshake */
+};
+
+/*
+ * A context for the side that accepts (server) or calls (client). All spans are copied. *ret_context is the caller's
+ * (SSL_CTX_free). Errors: ERR_MISSING (no identity or no trust anchor), ERR_VALUE (PEM that does not parse, a key
+ * that is not the certificate's), ERR_NO_MEMORY, ERR_TLS; `why` (may be NULL) then holds a sentence for people.
+ * A peer is verified against the trust anchors, for the purpose clientAuth or serverAuth. For names, see below.
+ */
+MUST_USE int tls_server_context(
+	const struct tls_config *config, SSL_CTX **ret_context, char *why, size_t why_cap);
+MUST_USE int tls_client_context(
+	const struct tls_config *config, SSL_CTX **ret_context, char *why, size_t why_cap);
+
+/*
+ * Before a client's handshake: the server's certificate must have this name among its subject alternative names, as
+ * DNS name or, if it reads as an IP address, as IP address (RFC 9525; the common name does not count, a wildcard may
+ * be a whole leftmost label only). A DNS name is also sent as server name indication. ERR_VALUE for what is neither.
+ */
+MUST_USE int tls_expect_server(SSL *ssl, const char *name);
+
+#define TLS_SAN_MAX  16
+#define TLS_NAME_LEN 256
+
+/* Who is at the other end. Texts are cut to their arrays; a name of the list is never cut but left out. */
+struct tls_peer {
+	char subject[TLS_NAME_LEN]; /* RFC 2253, non-ASCII and control characters escaped */
+	char issuer[TLS_NAME_LEN];
+	char serial[64];		     /* hexadecimal */
+	char san[TLS_SAN_MAX][TLS_NAME_LEN]; /* DNS names (in lower case), IP addresses as text, URIs, mail */
+	size_t n_san;
+	size_t n_san_left_out;	 /* further names: too many, too long, or with bytes that no name has */
+	uint8_t spki_sha256[32]; /* of the subjectPublicKeyInfo's DER */
+	int64_t not_after_s;	 /* seconds since 1970 */
+	char version[16];	 /* "TLSv1.3" */
+	char suite[64];		 /* "TLS_AES_256_GCM_SHA384" */
+};
+
+/* After the handshake. ERR_MISSING if the peer showed no certificate, ERR_VALUE if it cannot be read, ERR_DENIED if it was not verified. */
+MUST_USE int tls_peer_of(SSL *ssl, struct tls_peer *ret_peer);
+
+/*
+ * After SSL_accept, SSL_connect, SSL_read or SSL_write failed with `ssl_error` (SSL_get_error): one sentence that
+ * says what failed and what to do. Takes the error queue of this thread, so call it once and before other TLS calls;
+ * for SSL_ERROR_SYSCALL errno must still be that of the call.
+ */
+void tls_why(SSL *ssl, int ssl_error, char *buf, size_t cap);
+
+#endif
