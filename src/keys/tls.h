@@ -36,6 +36,9 @@ struct tls_config {
  * (SSL_CTX_free). Errors: ERR_MISSING (no identity or no trust anchor), ERR_VALUE (PEM that does not parse, a key
  * that is not the certificate's), ERR_NO_MEMORY, ERR_TLS; `why` (may be NULL) then holds a sentence for people.
  * A peer is verified against the trust anchors, for the purpose clientAuth or serverAuth. For names, see below.
+ *
+ * Read-ahead is on: OpenSSL may hold whole records that poll(2) knows nothing of, so read until SSL_ERROR_WANT_READ
+ * before waiting. A peer that closes without TLS's closing alert is SSL_ERROR_ZERO_RETURN, as one that sends it.
  */
 MUST_USE int tls_server_context(
 	const struct tls_config *config, SSL_CTX **ret_context, char *why, size_t why_cap);
