@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+# bash completion for gantry(1)
+_gantry() {
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb='' word
+	COMPREPLY=()
+	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+		case $word in
+		init | check | run | status | learn | explain)
+			verb=$word
+			break
+			;;
+		esac
+	done
+	if [[ $prev == -c ]]; then
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+	fi
+	local words=
+	case $verb in
+	'') words="init check run status learn explain --help --version" ;;
+	init) words="--try --help" ;;
+	check) words="-c --defaults --help" ;;
+	status) words="-c --json --watch --help" ;;
+	run | learn | explain) words="-c --help" ;;
+	esac
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+	case $verb in
+	init) mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -d -- "$cur") ;;
+	check | learn) mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$cur") ;;
+	esac
+}
+complete -o filenames -F _gantry gantry
