@@ -20,7 +20,6 @@
 #define LEAF_DAYS     825  /* `gantry status` counts them down */
 #define CLOCK_SLACK_S 3600 /* devices' clocks run behind */
 #define FILES_MAX     16
-#define SUFFIX	      ".new"
 
 /* One file of the site, in the order of writing. gantry.yaml is last: a site without one is not a site. */
 struct file {
@@ -171,7 +170,7 @@ static int sync_folder_of(int dir, const char *path)
 static int write_file(int dir, const struct file *file)
 {
 	char fresh[80];
-	snprintf(fresh, sizeof(fresh), "%s" SUFFIX, file->path);
+	snprintf(fresh, sizeof(fresh), "%s.%d.new", file->path, (int)getpid());
 	/* 0600 until the content is whole; umask takes from the final mode what it would have taken from the first. */
 	int fd = openat(dir, fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0) {
