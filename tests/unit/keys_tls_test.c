@@ -226,6 +226,12 @@ static void closed_without_alert(void **state)
 	tls_why(e.server, SSL_ERROR_ZERO_RETURN, e.server_why, sizeof(e.server_why));
 	assert_string_equal(e.server_why, "the peer closed the connection");
 	leave(&e);
+	e = join(context(true, &site.gateway_ec, NULL, &site.ca),
+		context(false, &site.scanner, NULL, &site.ca));
+	assert_int_equal(BIO_shutdown_wr(SSL_get_wbio(e.client)), 1);
+	assert_false(turn(e.server, &e.server_error, e.server_why, sizeof(e.server_why)));
+	assert_string_equal(e.server_why, "the peer closed the connection during the TLS handshake");
+	leave(&e);
 }
 
 static SSL_SESSION *kept;
