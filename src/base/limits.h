@@ -45,6 +45,9 @@
 /* How many bytes over the announced maximum a node may send that is marked `tolerate: [ pdu-overrun ]`. */
 #define LIMIT_PDU_OVERRUN 64u
 
+/* A peer that takes less than this in a PDU is refused: heads would outweigh what they carry. Bytes after the head. */
+#define LIMIT_LEAST_PDU 128u
+
 /* The relay's read buffer, one a direction, in bytes. */
 #define RELAY_BUFFER (128u * 1024)
 

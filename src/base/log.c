@@ -88,7 +88,8 @@ static void put_quoted(struct line *l, const char *s)
 
 static bool is_plain(const char *s)
 {
-	return strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-:/@+,[]*%") == strlen(s);
+	return strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-:/@+,[]*%") ==
+	       strlen(s);
 }
 
 static void put_value(struct line *l, const struct log_field *f, enum log_format format)
@@ -110,8 +111,9 @@ static void put_head(struct line *l, enum log_format format, enum log_level leve
 	char head[256];
 	clock_iso(clock_wall_ms(), when);
 	snprintf(head, sizeof(head),
-		format == LOG_FORMAT_JSON ? "{\"time\":\"%s\",\"level\":\"%s\",\"role\":\"%s\",\"event\":\"%s\""
-					  : "%s %-7s %s %s",
+		format == LOG_FORMAT_JSON
+			? "{\"time\":\"%s\",\"level\":\"%s\",\"role\":\"%s\",\"event\":\"%s\""
+			: "%s %-7s %s %s",
 		when, level_names[level], sink_role, event);
 	put_str(l, head);
 }

@@ -40,8 +40,8 @@ void log_least(enum log_level level);
 void log_line(enum log_level level, const char *event, const char *sentence, const struct log_field *fields,
 	size_t n);
 
-#define log_event(level, event, sentence, ...)                                              \
-	log_line((level), (event), (sentence), (const struct log_field[]){__VA_ARGS__},     \
+#define log_event(level, event, sentence, ...)                                                               \
+	log_line((level), (event), (sentence), (const struct log_field[]){__VA_ARGS__},                      \
 		sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))
 
 /* A sentence alone. */

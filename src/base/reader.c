@@ -31,17 +31,17 @@ int reader_u8(struct reader *r, uint8_t *ret_v)
 }
 
 /* One body for each width: copy (the bytes may be unaligned), then bring to the host's order. */
-#define READER_INT(name, type, to_host)                          \
-	int name(struct reader *r, type *ret_v)                  \
-	{                                                        \
-		struct span s;                                   \
-		int e = reader_bytes(r, sizeof(type), &s);       \
-		if (e == 0) {                                    \
-			type raw;                                \
-			memcpy(&raw, s.ptr, sizeof(raw));        \
-			*ret_v = to_host(raw);                   \
-		}                                                \
-		return e;                                        \
+#define READER_INT(name, type, to_host)                                                                      \
+	int name(struct reader *r, type *ret_v)                                                              \
+	{                                                                                                    \
+		struct span s;                                                                               \
+		int e = reader_bytes(r, sizeof(type), &s);                                                   \
+		if (e == 0) {                                                                                \
+			type raw;                                                                            \
+			memcpy(&raw, s.ptr, sizeof(raw));                                                    \
+			*ret_v = to_host(raw);                                                               \
+		}                                                                                            \
+		return e;                                                                                    \
 	}
 
 READER_INT(reader_u16be, uint16_t, be16toh)

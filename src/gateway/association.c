@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/association.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "gateway/exchange.h"
+#include "gateway/relay.h"
+#include "gateway/release.h"
+#include "priv/sandbox.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/*
+ * One association after its negotiation: a loop over three descriptors (caller, target, gate). Each turn takes what
+ * came, sends what is owed, and looks at the clocks.
+ */
+
+enum { FD_A, FD_B, FD_GATE, FD_COUNT };
+
+void association_abort(struct association *as, struct side *culprit, const struct parse_fail *fail)
+{
+	struct side *sides[] = {&as->a, &as->b};
+	for (unsigned i = 0; i < ARRAY_LEN(sides); i++) {
+		struct side *s = sides[i];
+		if (!s->up) {
+			continue;
+		}
+		struct pdu_abort why = {.source = 2, .reason = 0};
+		if (s == culprit && fail) {
+			why = pdu_abort_for(fail);
+		}
+		side_send_abort(s, why.source, why.reason);
+		(void)side_flush(s);
+	}
+	/* Both have been told before either is closed; what they still send is not ours to read. */
+	side_close(&as->b);
+	side_close(&as->a);
+	as->over = true;
+}
+
+static void broke(struct association *as, struct side *s, const struct parse_fail *fail)
+{
+	char detail[192];
+	struct verdict v;
+	snprintf(detail, sizeof(detail), "the %s broke the protocol: %s (%s)", s->name, err_str(fail->code),
+		fail->spec ? fail->spec : "");
+	verdict_of(as->site, &as->route, -1, RULE_MALFORMED, detail, &v);
+	(void)report_refusal(as, &v, &(struct subject){.answered = "A-ABORT"});
+	report_ended(as, "%s", detail);
+	if (s == &as->b) {
+		struct pdu_abort why = pdu_abort_for(fail);
+		side_send_abort(s, why.source, why.reason);
+		(void)side_flush(s);
+		target_end(as, false, detail);
+		return;
+	}
+	association_abort(as, s, fail);
+}
+
+/* ---- Clocks ---- */
+
+static bool in_message(const struct side *s)
+{
+	return s->msg.phase != BETWEEN_MESSAGES || s->in_pdv || s->pdu_left > 0 || side_unread(s).len > 0;
+}
+
+static int64_t sooner(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* When the oldest request that waits for this side's answer has waited too long. */
+static int64_t response_deadline(
+	const struct association *as, const struct side *asker, const struct timeouts *t)
+{
+	int64_t at = INT64_MAX;
+	(void)as;
+	for (unsigned i = 0; asker->n_operations > 0 && i < LIMIT_OUTSTANDING; i++) {
+		const struct operation *o = &asker->operations[i];
+		if (o->state == OPERATION_FORWARDED || o->state == OPERATION_CUT) {
+			at = sooner(at, o->since_ms + (int64_t)t->response * 1000);
+		}
+	}
+	return at;
+}
+
+/* When this side must have moved, and what it has failed to do if it has not. */
+static int64_t side_deadline(
+	const struct association *as, const struct side *s, const struct timeouts *t, const char **ret_what)
+{
+	const struct side *o = s == &as->a ? &as->b : &as->a;
+	int64_t message = (int64_t)t->message * 1000;
+	if (!s->up) {
+		return INT64_MAX;
+	}
+	if (s->ul.state == UL_STA13) {
+		*ret_what = "did not close after the release";
+		return s->last_out_ms + (int64_t)t->artim * 1000;
+	}
+	if (s->ul.state != UL_STA6 && s->ul.state != UL_STA8) {
+		*ret_what = "did not answer the release";
+		return s->last_out_ms + message;
+	}
+	if (!out_empty(&s->out) || s->t.flush_pending) {
+		*ret_what = "took no bytes";
+		return (s->last_out_ms > s->last_in_ms ? s->last_out_ms : s->last_in_ms) + message;
+	}
+	if (in_message(s) && (!o->up || out_empty(&o->out))) {
+		*ret_what = "fell silent in the middle of a message";
+		return s->last_in_ms + message;
+	}
+	*ret_what = "did not answer a request";
+	return response_deadline(as, o, t);
+}
+
+static int64_t idle_deadline(const struct association *as)
+{
+	if (as->a.n_operations > 0 || as->b.n_operations > 0 || in_message(&as->a) || in_message(&as->b)) {
+		return INT64_MAX;
+	}
+	int64_t last = as->a.last_in_ms > as->b.last_in_ms ? as->a.last_in_ms : as->b.last_in_ms;
+	return last + (int64_t)as->timeouts_a.idle * 1000;
+}
+
+static void late_side(struct association *as, struct side *s, const char *what)
+{
+	char text[160];
+	if (s->ul.state == UL_STA13) {
+		side_close(s);
+		as->over = s == &as->a;
+		return;
+	}
+	snprintf(text, sizeof(text), "the %s %s in time", s->name, what);
+	if (s == &as->b && as->a.ul.state == UL_STA6) {
+		target_end(as, true, text);
+		return;
+	}
+	report_ended(as, "%s", text);
+	association_abort(as, NULL, NULL);
+}
+
+/* Act on what is overdue; return how long poll may wait. */
+static int check_clocks(struct association *as)
+{
+	int64_t now = clock_mono_ms();
+	const char *what_a = "", *what_b = "";
+	int64_t a = side_deadline(as, &as->a, &as->timeouts_a, &what_a);
+	int64_t b = side_deadline(as, &as->b, &as->timeouts_b, &what_b);
+	int64_t idle = idle_deadline(as);
+	int64_t stop = as->stop_ms ? as->stop_ms : INT64_MAX;
+	if (b <= now) {
+		late_side(as, &as->b, what_b);
+	} else if (a <= now) {
+		late_side(as, &as->a, what_a);
+	} else if (idle <= now) {
+		report_ended(as, "nothing was said for %u seconds", as->timeouts_a.idle);
+		association_abort(as, NULL, NULL);
+	} else if (stop <= now) {
+		report_ended(as, "the gateway stops");
+		association_abort(as, NULL, NULL);
+	}
+	int64_t next = sooner(sooner(a, b), sooner(idle, stop));
+	if (as->progress_due) {
+		next = sooner(next, as->progress_ms + 1000);
+	}
+	return next <= now ? 0 : (int)sooner(next - now, 60000);
+}
+
+/* ---- The loop ---- */
+
+static bool may_read(const struct association *as, const struct side *s)
+{
+	const struct side *o = s == &as->a ? &as->b : &as->a;
+	return s->up && !s->blocked && !o->out.borrows;
+}
+
+static void take_side(struct association *as, struct side *s)
+{
+	struct parse_fail fail = {0};
+	struct side *o = other_side(as, s);
+	bool again = true;
+	while (again && s->up && !as->over) {
+		int e = relay_take(as, s, &fail);
+		if (e != ERR_AGAIN) {
+			broke(as, s, &fail);
+			return;
+		}
+		/* Nothing may stay queued that the next read would overwrite. */
+		exchange_owed(as);
+		if (o->up && (!out_empty(&o->out) || o->t.flush_pending)) {
+			e = side_flush(o);
+			if (e != 0 && e != ERR_AGAIN) {
+				release_lost(as, o, e);
+			}
+		}
+		again = s->blocked && relay_room(as, s);
+		if (!again && s->up && s->t.more && may_read(as, s)) {
+			again = side_fill(s) == 0;
+		}
+	}
+}
+
+static void serve_side(struct association *as, struct side *s, short revents)
+{
+	if (!s->up || as->over) {
+		return;
+	}
+	if ((revents & POLLOUT) || s->t.want_write) {
+		int e = side_flush(s);
+		if (e != 0 && e != ERR_AGAIN) {
+			release_lost(as, s, e);
+			return;
+		}
+	}
+	if ((revents & (POLLIN | POLLHUP | POLLERR)) && may_read(as, s)) {
+		int e = side_fill(s);
+		if (e != 0 && e != ERR_AGAIN && e != ERR_SPACE) {
+			release_lost(as, s, e);
+			return;
+		}
+		as->progress_due = true;
+	}
+	/* Also without new bytes: room may have come for what was left. */
+	take_side(as, s);
+}
+
+static void flush_both(struct association *as)
+{
+	struct side *sides[] = {&as->a, &as->b};
+	exchange_owed(as);
+	for (unsigned i = 0; i < ARRAY_LEN(sides) && !as->over; i++) {
+		struct side *s = sides[i];
+		if (s->up && (!out_empty(&s->out) || s->t.flush_pending)) {
+			int e = side_flush(s);
+			if (e != 0 && e != ERR_AGAIN) {
+				release_lost(as, s, e);
+			}
+		}
+	}
+}
+
+/* A side that may neither read nor write is left out: a peer that hung up would else wake us without end. */
+static struct pollfd side_poll(const struct association *as, const struct side *s)
+{
+	short events = s->up ? side_events(s, may_read(as, s)) : 0;
+	return (struct pollfd){.fd = events ? s->t.fd : -1, .events = events};
+}
+
+static bool has_work(const struct association *as, const struct side *s)
+{
+	return s->up && ((s->blocked && relay_room(as, s)) || (s->t.more && may_read(as, s)));
+}
+
+static void relay_loop(struct association *as)
+{
+	while (!as->over) {
+		int wait = check_clocks(as);
+		if (as->over) {
+			break;
+		}
+		if (has_work(as, &as->a) || has_work(as, &as->b)) {
+			wait = 0;
+		}
+		struct pollfd p[FD_COUNT] = {
+			[FD_A] = side_poll(as, &as->a),
+			[FD_B] = side_poll(as, &as->b),
+			[FD_GATE] = {.fd = as->gate_lost ? -1 : as->start->channel, .events = POLLIN},
+		};
+		if (poll(p, FD_COUNT, wait) < 0 && errno != EINTR) {
+			report_ended(as, "poll: %s", strerror(errno));
+			association_abort(as, NULL, NULL);
+			break;
+		}
+		if (p[FD_GATE].revents) {
+			gate_take(as);
+		}
+		serve_side(as, &as->b, p[FD_B].revents);
+		serve_side(as, &as->a, p[FD_A].revents);
+		flush_both(as);
+		if (as->progress_due && clock_mono_ms() - as->progress_ms >= 1000) {
+			as->progress_due = false;
+			gate_progress(as, as->a.n_operations || in_message(&as->a) ? 2 : 1);
+		}
+	}
+}
+
+/* ---- From the gate's fork to the end ---- */
+
+static int prepare(struct association *as, const struct association_start *start)
+{
+	as->start = start;
+	as->site = start->site;
+	as->begun_ms = clock_mono_ms();
+	as->progress_ms = as->begun_ms;
+	as->timeouts_a = as->timeouts_b = site_timeouts(start->site, NULL);
+	as->unreported_flow = -1;
+	as->route.from = as->route.to = -1;
+	as->caller.ip = start->peer_ip;
+	as->caller.port = start->peer_port;
+	as->caller.transport = TRANSPORT_PLAIN;
+	netaddr_text(&as->caller.ip, as->caller_text);
+	as->rq = calloc(1, sizeof(*as->rq));
+	as->proposal = calloc(1, sizeof(*as->proposal));
+	as->ac = calloc(1, sizeof(*as->ac));
+	if (!as->rq || !as->proposal || !as->ac || side_init(&as->a, "caller") != 0 ||
+		side_init(&as->b, "target") != 0) {
+		return ERR_NO_MEMORY;
+	}
+	return 0;
+}
+
+/* The last counts, so that an hour's limit has every byte. */
+static void report_rest(struct association *as)
+{
+	static struct message m;
+	if (as->unreported_bytes > 0 && as->unreported_flow >= 0 && !as->gate_lost) {
+		m = (struct message){.type = MSG_OBJECT, .fd = -1};
+		m.object = (struct msg_object){.flow = as->unreported_flow, .bytes = as->unreported_bytes};
+		(void)message_send(as->start->channel, &m);
+	}
+	gate_progress(as, 3);
+}
+
+void association_main(const struct association_start *start)
+{
+	struct association *as = calloc(1, sizeof(*as));
+	log_role("association");
+	if (!as || prepare(as, start) != 0) {
+		log_say(LOG_LEVEL_ERROR, "association.failed", "out of memory");
+		return;
+	}
+	/* Before the first byte of the network is read. */
+	if (sandbox_load(start->sandbox) != 0) {
+		log_say(LOG_LEVEL_ERROR, "association.failed", "the sandbox could not be entered: %s",
+			strerror(errno));
+		return;
+	}
+	stream_open(&as->a.t, start->socket);
+	as->a.up = true;
+	if (negotiate(as) == 0) {
+		as->a.last_in_ms = as->a.last_out_ms = as->b.last_in_ms = as->b.last_out_ms = clock_mono_ms();
+		relay_loop(as);
+	}
+	/* A target that was open when the caller's negotiation failed is not left in doubt. */
+	if (as->b.up) {
+		association_abort(as, NULL, NULL);
+	}
+	report_rest(as);
+	if (as->caller.calling) {
+		report_end(as);
+	}
+	side_close(&as->a);
+}

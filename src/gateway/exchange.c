@@ -1,0 +1,576 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/exchange.h"
+#include "base/clock.h"
+#include "gateway/relay.h"
+#include "priv/message.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define GATE_WAIT_MS 5000
+
+static void copy_uid(char to[65], struct span s)
+{
+	snprintf(to, 65, "%.*s", (int)(s.len < 64 ? s.len : 64), s.len ? (const char *)s.ptr : "");
+}
+
+static struct subject subject_of(const struct association *as, const struct side *s, const char *answered)
+{
+	const struct agreed *c = &as->context[s->msg.context];
+	struct request_facts f = {.command = &s->msg.command,
+		.abstract_syntax = c->abstract,
+		.transfer_syntax = c->transfer,
+		.reverse = s == &as->b};
+	const struct command *cmd = &s->msg.command;
+	return (struct subject){.service = service_name(request_service(&f)),
+		.sop_class = c->abstract,
+		.transfer_syntax = c->transfer,
+		.destination = cmd->field == C_MOVE_RQ ? cmd->move_destination : "",
+		.answered = answered};
+}
+
+/* ---- Refusing ---- */
+
+/* Our own response, once the request's data set has been read. */
+static void owe(struct operation *o, uint16_t status, const char *fmt, ...) PRINTF(3, 4);
+
+static void owe(struct operation *o, uint16_t status, const char *fmt, ...)
+{
+	va_list ap;
+	o->status = status;
+	va_start(ap, fmt);
+	vsnprintf(o->comment, sizeof(o->comment), fmt, ap); /* 64 characters, PS3.7 C.5.25 */
+	va_end(ap);
+}
+
+static void refuse(
+	struct association *as, struct side *s, struct operation *o, const struct verdict *v, uint16_t status)
+{
+	char answered[32];
+	snprintf(answered, sizeof(answered), "status %04XH", status);
+	struct subject what = subject_of(as, s, answered);
+	uint64_t number = report_refusal(as, v, &what);
+	owe(o, status, "Gantry %llu: %s", (unsigned long long)number, rule_name(v->rule));
+	s->msg.disposition = DRAIN;
+}
+
+static uint16_t status_for(const struct association *as, const struct verdict *v, uint16_t field)
+{
+	if (!rule_is_policy(v->rule)) {
+		return command_failure_status(field);
+	}
+	return refusal_status(as->site, v->flow, field);
+}
+
+/* ---- A request, and what must be true of it ---- */
+
+static bool get_outstanding(const struct association *as)
+{
+	for (unsigned i = 0; as->a.n_operations > 0 && i < LIMIT_OUTSTANDING; i++) {
+		const struct operation *o = &as->a.operations[i];
+		if (o->state == OPERATION_FORWARDED && o->field == C_GET_RQ) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* A verdict that lets pass may still be worth a record: observed, or an alarm. */
+static bool stands(struct association *as, struct side *s, const struct verdict *v)
+{
+	if (v->refuse) {
+		return true;
+	}
+	if (v->observed || v->alarm) {
+		struct subject what = subject_of(as, s, "");
+		(void)report_refusal(as, v, &what);
+	}
+	return false;
+}
+
+/* For DIMSE-C the command's SOP class must be its context's, or a context would be a licence for any class. */
+static bool class_fits(const struct side *s, const struct agreed *c)
+{
+	const struct command *cmd = &s->msg.command;
+	return cmd->field >= N_EVENT_REPORT_RQ || span_eq(cmd->affected_sop_class, c->abstract);
+}
+
+static bool denied_by_policy(struct association *as, struct side *s, struct operation *o, struct verdict *v)
+{
+	const struct agreed *c = &as->context[s->msg.context];
+	struct request_facts f = {.command = &s->msg.command,
+		.abstract_syntax = c->abstract,
+		.transfer_syntax = c->transfer,
+		.reverse = s == &as->b,
+		.get_outstanding = get_outstanding(as),
+		.wall_s = clock_wall_ms() / 1000};
+	if (as->route_denied) {
+		*v = as->route_verdict;
+		return true;
+	}
+	if (!class_fits(s, c)) {
+		verdict_of(as->site, &as->route, -1, RULE_MALFORMED,
+			"the command's SOP class is not that of its presentation context", v);
+		return true;
+	}
+	(void)decide_request(as->site, &as->route, &f, v);
+	o->flow = v->flow;
+	return stands(as, s, v);
+}
+
+static bool has_hourly_limit(const struct flow *f)
+{
+	return f->objects_per_hour.most != 0 || f->bytes_per_hour.most != 0;
+}
+
+/* The hour's counts are the gate's: they go over all associations of the flow. */
+static bool denied_by_volume(struct association *as, struct side *s, struct operation *o, struct verdict *v)
+{
+	static struct message m, reply;
+	if (o->flow < 0 || !has_hourly_limit(&as->site->flows[o->flow]) ||
+		s->msg.command.field != C_STORE_RQ) {
+		return false;
+	}
+	m = (struct message){.type = MSG_OBJECT, .fd = -1};
+	m.object = (struct msg_object){.flow = o->flow, .objects = 1};
+	if (as->unreported_flow == o->flow) {
+		m.object.bytes = as->unreported_bytes;
+		as->unreported_bytes = 0;
+	}
+	if (gate_ask(as, &m, MSG_COUNTS, &reply, GATE_WAIT_MS) != 0) {
+		return false; /* counts that cannot be had must not stop a trauma case; the gate's loss is logged */
+	}
+	struct volume vol = {
+		.objects_hour = reply.counts.objects_hour, .bytes_hour = reply.counts.bytes_hour};
+	(void)decide_volume(as->site, &as->route, o->flow, &vol, v);
+	return stands(as, s, v);
+}
+
+static bool needs_guard(const struct association *as, const struct side *s, const struct operation *o)
+{
+	if (s->msg.command.field != C_FIND_RQ || o->flow < 0 || !as->site->flows[o->flow].has_query) {
+		return false;
+	}
+	const struct flow *f = &as->site->flows[o->flow];
+	return f->n_require_any > 0 || f->n_require_all > 0 || !f->bare_wildcards;
+}
+
+/* The request can only go on if there is a target that takes its context. */
+static bool denied_by_target(struct association *as, struct side *s, struct verdict *v)
+{
+	struct pdu_reject ignored = {0};
+	if (s == &as->b) {
+		return false;
+	}
+	if (as->target_lost && target_open(as, v, &ignored) != 0) {
+		return true;
+	}
+	if (as->context[s->msg.context].reopened_out) {
+		verdict_of(as->site, &as->route, -1, RULE_UPSTREAM_CONTEXT,
+			"the target, opened again, did not accept this context again", v);
+		return true;
+	}
+	return false;
+}
+
+static void note_allowed(struct association *as, struct side *s, const struct operation *o)
+{
+	for (unsigned i = 0; i < as->n_seen; i++) {
+		const struct seen *k = &as->seen[i];
+		if (k->context == s->msg.context && k->field == o->field && k->flow == o->flow) {
+			return;
+		}
+	}
+	if (as->n_seen < SEEN_KINDS) {
+		as->seen[as->n_seen++] =
+			(struct seen){.context = s->msg.context, .field = o->field, .flow = o->flow};
+		struct subject what = subject_of(as, s, "");
+		report_allowed(as, o->flow, &what);
+	}
+}
+
+/* Send the command on, as we write it: destination translated, nothing unknown in it. */
+static int pass_command(struct association *as, struct side *s, const struct operation *o)
+{
+	struct command c = s->msg.command;
+	if (c.field == C_MOVE_RQ && o && o->flow >= 0) {
+		snprintf(c.move_destination, sizeof(c.move_destination), "%s",
+			route_move_title(as->site, o->flow, s->msg.command.move_destination));
+	}
+	return relay_put_command(other_side(as, s), s->msg.context, &c) ? 0 : ERR_SPACE;
+}
+
+static struct operation *begin_operation(struct side *s)
+{
+	const struct command *c = &s->msg.command;
+	struct operation *o = side_operation_new(s);
+	if (!o) {
+		return NULL;
+	}
+	o->context = s->msg.context;
+	o->field = c->field;
+	o->id = c->message_id;
+	o->since_ms = clock_mono_ms();
+	o->requested = c->requested_sop_class.len > 0;
+	copy_uid(o->sop_class, o->requested ? c->requested_sop_class : c->affected_sop_class);
+	copy_uid(o->sop_instance, o->requested ? c->requested_sop_instance : c->affected_sop_instance);
+	return o;
+}
+
+static int take_request(struct association *as, struct side *s, struct parse_fail *fail)
+{
+	struct incoming *m = &s->msg;
+	struct verdict v = {0};
+	bool twice = side_operation_find(s, m->command.message_id) != NULL;
+	struct operation *o = begin_operation(s);
+	if (!o) {
+		return parse_fail(
+			fail, ERR_LIMIT, 0, "PS3.7 D.3.3.3: more operations outstanding than any window");
+	}
+	m->operation = o;
+	m->disposition = PASS;
+	m->size_limit = 0;
+	if (twice) {
+		owe(o, 0x0210, "duplicate invocation"); /* PS3.7 C.5.6 */
+		m->disposition = DRAIN;
+		return 0;
+	}
+	if (denied_by_policy(as, s, o, &v) || denied_by_volume(as, s, o, &v) || denied_by_target(as, s, &v)) {
+		refuse(as, s, o, &v, status_for(as, &v, o->field));
+		return 0;
+	}
+	note_allowed(as, s, o);
+	if (needs_guard(as, s, o)) {
+		m->disposition = HOLD;
+		m->held_len = 0;
+		return 0;
+	}
+	if (o->field == C_STORE_RQ && o->flow >= 0) {
+		m->size_limit = as->site->flows[o->flow].object_size.most;
+	}
+	return pass_command(as, s, o);
+}
+
+/* ---- Responses ---- */
+
+static void cancel_owed(struct association *as, struct side *s, struct operation *o, const struct verdict *v)
+{
+	uint16_t status = status_for(as, v, o->field);
+	char answered[32];
+	snprintf(answered, sizeof(answered), "status %04XH", status);
+	const struct agreed *c = &as->context[o->context];
+	uint64_t number = report_refusal(as, v,
+		&(struct subject){.service = "find",
+			.sop_class = c->abstract,
+			.transfer_syntax = c->transfer,
+			.answered = answered});
+	owe(o, status, "Gantry %llu: %s", (unsigned long long)number, rule_name(v->rule));
+	o->state = OPERATION_CUT;
+	o->cancel = true;
+	o->answer_cut = true;
+	s->msg.disposition = DRAIN;
+}
+
+/* More matches than the flow allows end in a failure: a list that is silently short would hide a patient. */
+static void count_match(struct association *as, struct side *s, struct operation *o)
+{
+	o->matches++;
+	if (o->flow < 0 || o->field != C_FIND_RQ) {
+		return;
+	}
+	const struct flow *f = &as->site->flows[o->flow];
+	if (!f->has_query || f->matches == 0 || o->matches <= f->matches) {
+		return;
+	}
+	struct verdict v;
+	char detail[64];
+	snprintf(detail, sizeof(detail), "more than %u matches", f->matches);
+	verdict_of(as->site, &as->route, o->flow, RULE_QUERY_MATCHES, detail, &v);
+	if (v.refuse) {
+		cancel_owed(as, s, o, &v);
+	} else if (o->matches == f->matches + 1) {
+		struct subject what = {.service = "find", .sop_class = as->context[o->context].abstract};
+		(void)report_refusal(as, &v, &what);
+	}
+}
+
+static int take_response(struct association *as, struct side *s, struct parse_fail *fail)
+{
+	struct incoming *m = &s->msg;
+	struct side *asker = other_side(as, s);
+	struct operation *o = side_operation_find(asker, m->command.message_id_responded);
+	m->operation = o;
+	m->size_limit = 0;
+	m->disposition = DRAIN;
+	if (!o) {
+		as->totals.tolerated++; /* nobody asked: dropped and counted */
+		return 0;
+	}
+	if (o->context != m->context || (o->field | 0x8000) != m->command.field) {
+		return parse_fail(fail, ERR_VALUE, 0, "PS3.7 6.3.2: a response to another request");
+	}
+	if (o->state == OPERATION_CUT) {
+		return 0;
+	}
+	m->disposition = PASS;
+	o->since_ms = clock_mono_ms();
+	if (status_is_pending(m->command.status)) {
+		count_match(as, s, o);
+	}
+	return m->disposition == PASS ? pass_command(as, s, NULL) : 0;
+}
+
+static int take_cancel(struct association *as, struct side *s)
+{
+	struct operation *o = side_operation_find(s, s->msg.command.message_id_responded);
+	s->msg.operation = NULL;
+	s->msg.size_limit = 0;
+	s->msg.disposition = DRAIN;
+	/* A cancel that crosses the final response finds nothing to cancel; PS3.7 9.3.2.3 lets it be ignored. */
+	if (!o || o->state != OPERATION_FORWARDED || o->context != s->msg.context) {
+		return 0;
+	}
+	return pass_command(as, s, NULL);
+}
+
+int exchange_command(struct association *as, struct side *s, struct parse_fail *fail)
+{
+	struct incoming *m = &s->msg;
+	int e = command_read(span_of(m->command_bytes, m->command_len), s->tolerate, &m->command, fail);
+	if (e != 0) {
+		return e;
+	}
+	m->data_bytes = 0;
+	m->alarmed = false;
+	if (m->command.field == C_CANCEL_RQ) {
+		e = take_cancel(as, s);
+	} else if (command_is_response(m->command.field)) {
+		e = take_response(as, s, fail);
+	} else {
+		e = take_request(as, s, fail);
+	}
+	if (e != 0 || as->over) {
+		return e;
+	}
+	m->phase = IN_DATA;
+	return command_has_data_set(&m->command) ? 0 : exchange_end(as, s);
+}
+
+/* ---- Data sets that are not simply passed on ---- */
+
+void exchange_data(struct association *as, struct side *s, struct span fragment)
+{
+	struct incoming *m = &s->msg;
+	if (m->disposition != HOLD) {
+		return;
+	}
+	if (!m->held) {
+		m->held = malloc(LIMIT_IDENTIFIER);
+	}
+	if (!m->held || fragment.len > LIMIT_IDENTIFIER - m->held_len) {
+		struct verdict v;
+		verdict_of(as->site, &as->route, m->operation->flow, RULE_QUERY_KEYS,
+			"the query is longer than a guard reads", &v);
+		v.refuse = true;
+		refuse(as, s, m->operation, &v, status_for(as, &v, m->operation->field));
+		return;
+	}
+	memcpy(m->held + m->held_len, fragment.ptr, fragment.len);
+	m->held_len += fragment.len;
+}
+
+void exchange_oversize(struct association *as, struct side *s)
+{
+	struct incoming *m = &s->msg;
+	struct verdict v = {0};
+	struct operation *o = m->operation;
+	uint64_t limit = m->size_limit;
+	m->size_limit = 0; /* once an object */
+	if (!o || o->flow < 0) {
+		return;
+	}
+	struct volume vol = {.object_bytes = limit + 1};
+	(void)decide_volume(as->site, &as->route, o->flow, &vol, &v);
+	if (!stands(as, s, &v)) {
+		return;
+	}
+	refuse(as, s, o, &v, status_for(as, &v, o->field));
+	/* What has been sent on is made worthless: an archive keeps nothing of an object whose association is aborted
+	 * before its last fragment. The next request opens the target again. */
+	if (s == &as->a) {
+		target_end(as, true, "an object over its size limit was cut off");
+	} else {
+		report_ended(as, "an object over its size limit was cut off");
+		association_abort(as, NULL, NULL);
+	}
+}
+
+/* ---- The end of a message ---- */
+
+static int end_guarded(struct association *as, struct side *s)
+{
+	struct incoming *m = &s->msg;
+	struct operation *o = m->operation;
+	struct verdict v = {0};
+	(void)decide_query(as->site, &as->route, o->flow, span_of(m->held, m->held_len),
+		as->context[m->context].transfer, &v);
+	if (stands(as, s, &v)) {
+		refuse(as, s, o, &v, status_for(as, &v, o->field));
+		return 0;
+	}
+	m->disposition = PASS;
+	int e = pass_command(as, s, o);
+	if (e == 0 && command_has_data_set(&m->command)) {
+		bool put = relay_put(other_side(as, s), m->context, false, span_of(m->held, m->held_len));
+		e = put ? 0 : ERR_SPACE;
+	}
+	return e;
+}
+
+static void end_request(struct association *as, struct side *s, struct operation *o)
+{
+	as->totals.messages++;
+	o->object_bytes = s->msg.data_bytes;
+	o->since_ms = clock_mono_ms();
+	o->state = s->msg.disposition == DRAIN ? OPERATION_ANSWER : OPERATION_FORWARDED;
+}
+
+static void end_response(struct association *as, struct side *s, struct operation *o)
+{
+	if (status_is_pending(s->msg.command.status)) {
+		return;
+	}
+	struct side *asker = other_side(as, s);
+	if (o->field == C_STORE_RQ && s->msg.command.status == 0) {
+		as->totals.objects++;
+		as->unreported_bytes = as->unreported_flow == o->flow ? as->unreported_bytes + o->object_bytes
+		                                                      : o->object_bytes;
+		as->unreported_flow = o->flow;
+	}
+	/* A final response may come before the request's data set is complete: the rest of it has no operation. */
+	if (asker->msg.operation == o) {
+		asker->msg.operation = NULL;
+	}
+	if (o->state == OPERATION_CUT && o->answer_cut) {
+		o->state = OPERATION_ANSWER; /* our own answer has not left yet */
+		return;
+	}
+	side_operation_free(asker, o);
+}
+
+int exchange_end(struct association *as, struct side *s)
+{
+	struct incoming *m = &s->msg;
+	int e = 0;
+	if (m->disposition == HOLD) {
+		e = end_guarded(as, s);
+	}
+	struct operation *o = m->operation;
+	if (o && command_is_response(m->command.field)) {
+		end_response(as, s, o);
+	} else if (o) {
+		end_request(as, s, o);
+	}
+	m->operation = NULL;
+	m->phase = BETWEEN_MESSAGES;
+	m->command_len = 0;
+	return e;
+}
+
+/* ---- What we owe ---- */
+
+static bool at_boundary(const struct side *from)
+{
+	return from->msg.phase != IN_DATA || from->msg.disposition != PASS;
+}
+
+static bool answer(struct side *asker, struct operation *o)
+{
+	struct command rq = {.field = o->field, .message_id = o->id, .has = HAS_MESSAGE_ID};
+	struct span class = span_str(o->sop_class), instance = span_str(o->sop_instance);
+	if (o->requested) {
+		rq.requested_sop_class = class;
+		rq.requested_sop_instance = instance;
+	} else {
+		rq.affected_sop_class = class;
+		rq.affected_sop_instance = instance;
+	}
+	struct command rsp;
+	command_make_response(&rq, o->status, o->comment, &rsp);
+	return relay_put_command(asker, o->context, &rsp);
+}
+
+static bool send_cancel(struct side *to, const struct operation *o)
+{
+	struct command c;
+	command_make_cancel(o->id, &c);
+	return relay_put_command(to, o->context, &c);
+}
+
+static void owed_to(struct association *as, struct side *asker)
+{
+	struct side *o = other_side(as, asker);
+	for (unsigned i = 0; i < LIMIT_OUTSTANDING && asker->n_operations > 0; i++) {
+		struct operation *op = &asker->operations[i];
+		bool due = op->state == OPERATION_ANSWER || (op->state == OPERATION_CUT && op->answer_cut);
+		if (due && at_boundary(o)) {
+			if (!answer(asker, op)) {
+				return;
+			}
+			op->answer_cut = false;
+			if (op->state == OPERATION_ANSWER) {
+				side_operation_free(asker, op);
+				continue;
+			}
+		}
+		if (op->state == OPERATION_CUT && op->cancel && o->up && at_boundary(asker) &&
+			send_cancel(o, op)) {
+			op->cancel = false;
+		}
+	}
+}
+
+void exchange_owed(struct association *as)
+{
+	if (as->a.up) {
+		owed_to(as, &as->a);
+	}
+	if (as->b.up) {
+		owed_to(as, &as->b);
+	}
+}
+
+void exchange_fail_all(struct association *as, const char *why)
+{
+	struct side *a = &as->a;
+	for (unsigned i = 0; i < LIMIT_OUTSTANDING && a->n_operations > 0; i++) {
+		struct operation *o = &a->operations[i];
+		if (o->state == OPERATION_CUT && !o->answer_cut) {
+			side_operation_free(a, o);
+			continue;
+		}
+		if (o->state == OPERATION_CUT) {
+			o->state = OPERATION_ANSWER;
+		}
+		if (o->state != OPERATION_FORWARDED && !(o->state == OPERATION_RECEIVING && o->status == 0)) {
+			continue;
+		}
+		struct verdict v;
+		char answered[32];
+		uint16_t status = command_failure_status(o->field);
+		snprintf(answered, sizeof(answered), "status %04XH", status);
+		verdict_of(as->site, &as->route, o->flow, RULE_UPSTREAM_LOST, why, &v);
+		uint64_t number = report_refusal(as, &v,
+			&(struct subject){.sop_class = span_str(o->sop_class),
+				.transfer_syntax = as->context[o->context].transfer,
+				.answered = answered});
+		owe(o, status, "Gantry %llu: %s", (unsigned long long)number, rule_name(RULE_UPSTREAM_LOST));
+		if (o->state == OPERATION_FORWARDED) {
+			o->state = OPERATION_ANSWER;
+		}
+	}
+	/* The rest of a message that was passing has nowhere to go. */
+	a->msg.disposition = DRAIN;
+	a->chunk_left = 0;
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/state.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "priv/memfd.h"
+#include "priv/message.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* The route of this association under the new site, by the same facts as at its beginning. */
+static void reroute(struct association *as)
+{
+	as->route_denied =
+		decide_route(as->site, as->start->hosts, &as->caller, &as->route, &as->route_verdict) != 0;
+}
+
+/* Indices into the old site mean nothing in the new one. */
+static void forget_flows(struct association *as)
+{
+	for (unsigned i = 0; i < LIMIT_OUTSTANDING; i++) {
+		as->a.operations[i].flow = -1;
+		as->b.operations[i].flow = -1;
+	}
+	as->n_seen = 0;
+	as->unreported_bytes = 0;
+	as->unreported_flow = -1;
+}
+
+static void take_site(struct association *as, const struct message *m)
+{
+	struct memfd_map map;
+	struct mistakes mistakes = {0};
+	struct site *fresh = NULL;
+	if (memfd_map(m->fd, &map) != 0) {
+		log_say(LOG_LEVEL_ERROR, "association.reload", "the new configuration could not be read");
+		return;
+	}
+	int e = site_unpack(map.bytes, &fresh, &mistakes);
+	memfd_unmap(&map);
+	mistakes_done(&mistakes);
+	if (e != 0) {
+		log_say(LOG_LEVEL_ERROR, "association.reload",
+			"the new configuration could not be parsed: %s", err_str(e));
+		return;
+	}
+	forget_flows(as);
+	struct site *old = as->reloaded;
+	as->site = as->reloaded = fresh;
+	if (as->caller.calling) {
+		reroute(as);
+	}
+	site_free(old);
+}
+
+static void take(struct association *as, struct message *m)
+{
+	switch (m->type) {
+	case MSG_SITE:
+		take_site(as, m);
+		break;
+	case MSG_STOP:
+		if (as->stop_ms == 0) {
+			/* A second less than the supervisor gives, so that we say goodbye ourselves. */
+			as->stop_ms = clock_mono_ms() + (int64_t)as->timeouts_a.stop * 1000 - 1000;
+		}
+		break;
+	default:
+		/* An answer that came after its question had timed out. */
+		break;
+	}
+	if (m->fd >= 0) {
+		close(m->fd);
+	}
+}
+
+static int receive(struct association *as, struct message *ret_m)
+{
+	int e = message_recv(as->start->channel, FROM_GATE_DOWN, ret_m);
+	if (e != 0 && e != ERR_AGAIN) {
+		as->gate_lost = true;
+	}
+	return e;
+}
+
+void gate_take(struct association *as)
+{
+	static struct message m;
+	while (!as->gate_lost && receive(as, &m) == 0) {
+		take(as, &m);
+	}
+}
+
+static int send_waiting(struct association *as, const struct message *request, int64_t deadline)
+{
+	int e;
+	while ((e = message_send(as->start->channel, request)) == ERR_AGAIN) {
+		int64_t left = deadline - clock_mono_ms();
+		struct pollfd p = {.fd = as->start->channel, .events = POLLOUT};
+		if (left <= 0) {
+			return ERR_TIMEOUT;
+		}
+		(void)poll(&p, 1, (int)left);
+	}
+	if (e != 0) {
+		as->gate_lost = true;
+	}
+	return e;
+}
+
+int gate_ask(struct association *as, const struct message *request, enum message_type want,
+	struct message *ret_reply, int64_t wait_ms)
+{
+	int64_t deadline = clock_mono_ms() + wait_ms;
+	int e = as->gate_lost ? ERR_CLOSED : send_waiting(as, request, deadline);
+	while (e == 0) {
+		e = receive(as, ret_reply);
+		if (e == 0 && ret_reply->type == want) {
+			return 0;
+		}
+		if (e == 0) {
+			take(as, ret_reply);
+			continue;
+		}
+		if (e != ERR_AGAIN) {
+			return e;
+		}
+		int64_t left = deadline - clock_mono_ms();
+		if (left <= 0) {
+			return ERR_TIMEOUT;
+		}
+		struct pollfd p = {.fd = as->start->channel, .events = POLLIN};
+		(void)poll(&p, 1, (int)left);
+		e = 0;
+	}
+	return e;
+}
+
+void gate_progress(struct association *as, uint8_t state)
+{
+	static struct message m;
+	m = (struct message){.type = MSG_PROGRESS, .fd = -1};
+	m.progress = (struct msg_progress){.messages = as->totals.messages,
+		.objects = as->totals.objects,
+		.bytes_in = as->a.t.bytes_in,
+		.bytes_out = as->a.t.bytes_out,
+		.refusals = as->totals.refusals,
+		.tolerated = as->totals.tolerated,
+		.state = state};
+	as->progress_ms = clock_mono_ms();
+	/* A full channel means that the gate is busy; the next report has the sums again. */
+	int e = as->gate_lost ? 0 : message_send(as->start->channel, &m);
+	if (e != 0 && e != ERR_AGAIN) {
+		as->gate_lost = true;
+	}
+}

@@ -1,0 +1,577 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/state.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "dicom/implementation.h"
+#include "net/proxy.h"
+#include "priv/message.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/*
+ * From the first byte to the caller's answer. The target is asked first, and the caller gets what the target chose,
+ * narrowed by policy. Every step either goes on or says to the caller, in the standard's words, why not.
+ */
+
+/* PS3.8 9.2, ARTIM: what was sent is the last word; give the peer the time to read it and to close. */
+static void last_word(struct association *as)
+{
+	struct side *a = &as->a;
+	int64_t deadline = clock_mono_ms() + (int64_t)as->timeouts_a.artim * 1000;
+	if (wait_flush(as, a, deadline) != 0) {
+		return;
+	}
+	if (!a->t.ssl) {
+		(void)shutdown(a->t.fd, SHUT_WR);
+	}
+	/* Sta13: whatever still comes is read and dropped, so that our last word is not lost in a reset. */
+	do {
+		a->in_pos = a->in_len;
+	} while (wait_bytes(as, a, 1, deadline) == 0);
+}
+
+static int say_reject(struct association *as, struct pdu_reject why)
+{
+	side_send_reject(&as->a, why);
+	last_word(as);
+	return ERR_DENIED;
+}
+
+static int say_abort(struct association *as, struct pdu_abort why)
+{
+	side_send_abort(&as->a, why.source, why.reason);
+	last_word(as);
+	return ERR_DENIED;
+}
+
+static int refuse(struct association *as, const struct verdict *v, struct pdu_reject triple)
+{
+	char answered[64];
+	snprintf(answered, sizeof(answered), "A-ASSOCIATE-RJ %u/%u/%u", triple.result, triple.source,
+		triple.reason);
+	uint64_t number = report_refusal(as, v, &(struct subject){.answered = answered});
+	report_ended(as, "refused, number %llu", (unsigned long long)number);
+	return say_reject(as, triple);
+}
+
+static int refuse_rule(struct association *as, enum rule rule, const char *detail)
+{
+	struct verdict v;
+	verdict_of(as->site, as->rq && as->caller.calling ? &as->route : NULL, -1, rule, detail, &v);
+	return refuse(as, &v, rule_reject(rule));
+}
+
+/* ---- Below DICOM: the load balancer's header, TLS ---- */
+
+static int read_proxy_header(struct association *as, int64_t deadline)
+{
+	struct proxy_header h;
+	size_t used = 0;
+	int e;
+	/* A byte at a time past the fixed part: what follows the header may be TLS, which OpenSSL must read itself. */
+	while ((e = proxy_read(side_unread(&as->a), &h, &used)) == ERR_AGAIN) {
+		size_t want = proxy_wants(side_unread(&as->a));
+		uint8_t *at = as->a.in + as->a.in_len;
+		size_t n = 0;
+		e = stream_read(&as->a.t, at, want, &n);
+		if (e == 0) {
+			as->a.in_len += n;
+		} else if (e == ERR_AGAIN) {
+			struct side *a = &as->a;
+			e = wait_readable(as, a, deadline);
+		}
+		if (e != 0) {
+			return e;
+		}
+	}
+	if (e != 0) {
+		return e;
+	}
+	side_consume(&as->a, used);
+	if (h.is_local) {
+		return 0;
+	}
+	as->caller.ip = h.source;
+	as->caller.port = h.source_port;
+	static struct message m, reply;
+	m = (struct message){.type = MSG_ADMIT, .fd = -1};
+	m.admit = (struct msg_admit){.ip = h.source, .port = h.source_port};
+	e = gate_ask(as, &m, MSG_VERDICT, &reply, 5000);
+	return e != 0 ? e : (reply.number == RULE_NONE ? 0 : ERR_DENIED);
+}
+
+void netaddr_text(const struct in6_addr *ip, char ret_text[46])
+{
+	bool v4 = IN6_IS_ADDR_V4MAPPED(ip);
+	if (!inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? (const void *)&ip->s6_addr[12] : (const void *)ip,
+		    ret_text, 46)) {
+		ret_text[0] = 0;
+	}
+}
+
+static int take_certificate(struct association *as)
+{
+	if (tls_peer_of(as->a.t.ssl, &as->peer) != 0) {
+		return ERR_TLS;
+	}
+	for (size_t i = 0; i < as->peer.n_san; i++) {
+		as->san[i] = as->peer.san[i];
+	}
+	as->caller.has_certificate = true;
+	as->caller.subject = as->peer.subject;
+	as->caller.san = as->san;
+	as->caller.n_san = (unsigned)as->peer.n_san;
+	memcpy(as->caller.spki_sha256, as->peer.spki_sha256, sizeof(as->caller.spki_sha256));
+	return 0;
+}
+
+/* Failures here have no DICOM answer: TLS has said what it can (an alert), and the log says the rest. */
+static int below_failed(struct association *as, const char *what, int e)
+{
+	const char *why = e == ERR_TIMEOUT ? "it took too long" : as->a.t.why[0] ? as->a.t.why : err_str(e);
+	netaddr_text(&as->caller.ip, as->caller_text);
+	report_ended(as, "%s: %s", what, why);
+	log_event(LOG_LEVEL_NOTICE, "association.failed", as->ended, LOG_TEXT("from", as->caller_text),
+		LOG_NUMBER("port", as->caller.port),
+		LOG_TEXT("listener", as->site->listeners[as->start->listener].name));
+	return e;
+}
+
+static int below(struct association *as, int64_t deadline)
+{
+	const struct listener *l = &as->site->listeners[as->start->listener];
+	struct side *a = &as->a;
+	if (as->start->proxy_header) {
+		int e = read_proxy_header(as, deadline);
+		if (e != 0) {
+			return below_failed(as, "the PROXY header", e);
+		}
+	}
+	netaddr_text(&as->caller.ip, as->caller_text);
+	if (l->transport == TRANSPORT_PLAIN) {
+		return 0;
+	}
+	as->caller.transport = TRANSPORT_TLS;
+	int e = stream_tls(&a->t, as->start->server_ctx, true, "");
+	if (e == 0) {
+		e = wait_handshake(as, a, deadline);
+	}
+	if (e == 0) {
+		e = take_certificate(as);
+	}
+	return e == 0 ? 0 : below_failed(as, "the TLS handshake", e);
+}
+
+/* ---- A-ASSOCIATE-RQ ---- */
+
+/* Sta2, something other than a good request (PS3.8 Table 9-10, AA-1 and AA-2). */
+static int not_a_request(struct association *as, int e, const struct pdu_head *head)
+{
+	if (e == ERR_TIMEOUT || e == ERR_CLOSED || e == ERR_SYSTEM || e == ERR_TLS) {
+		return below_failed(as, "waiting for the association request", e);
+	}
+	if (e == 0 && head->type == PDU_ABORT) {
+		report_ended(as, "the caller aborted before it asked for an association");
+		return ERR_CLOSED;
+	}
+	/* There is no request that a reject could answer: A-ABORT it is. */
+	struct verdict v;
+	verdict_of(as->site, NULL, -1, RULE_MALFORMED,
+		e == ERR_TYPE    ? "the first PDU's type is none of DICOM's"
+		: e == ERR_LIMIT ? "the first PDU declares an impossible length"
+				 : "the first PDU is no A-ASSOCIATE-RQ",
+		&v);
+	struct pdu_abort why = {.source = 2, .reason = e == ERR_TYPE ? 1 : e == ERR_LIMIT ? 6 : 2};
+	(void)report_refusal(as, &v, &(struct subject){.answered = "A-ABORT"});
+	report_ended(as, "%s", v.sentence);
+	return say_abort(as, why);
+}
+
+static int bad_request(struct association *as, const struct parse_fail *fail)
+{
+	char detail[160];
+	snprintf(detail, sizeof(detail), "A-ASSOCIATE-RQ, byte %u: %s (%s)", fail->offset,
+		err_str(fail->code), fail->spec ? fail->spec : "PS3.8 9.3.2");
+	struct verdict v;
+	verdict_of(as->site, NULL, -1, RULE_MALFORMED, detail, &v);
+	(void)report_refusal(as, &v, &(struct subject){.answered = "A-ABORT"});
+	report_ended(as, "%s", v.sentence);
+	return say_abort(as, pdu_abort_for(fail));
+}
+
+static int read_request(struct association *as, int64_t deadline)
+{
+	struct side *a = &as->a;
+	struct pdu_head head = {0};
+	struct span body;
+	struct parse_fail fail = {0};
+	ul_init(&a->ul, false);
+	(void)ul_step(&a->ul, UL_EV_TRANSPORT_INDICATION);
+	int e = wait_pdu(as, a, deadline, &head, &body);
+	if (e != 0 || head.type != PDU_ASSOCIATE_RQ) {
+		return not_a_request(as, e, &head);
+	}
+	as->rq_body = malloc(body.len + 1);
+	if (!as->rq_body) {
+		return ERR_NO_MEMORY;
+	}
+	memcpy(as->rq_body, body.ptr, body.len);
+	side_consume(a, 6 + head.len);
+	e = associate_read(span_of(as->rq_body, body.len), PDU_ASSOCIATE_RQ,
+		TOLERATE_NUL_PADDING | TOLERATE_AE_CASE, as->rq, &fail);
+	if (e == ERR_NO_MEMORY) {
+		return e;
+	}
+	if (e != 0) {
+		return bad_request(as, &fail);
+	}
+	(void)ul_step(&a->ul, UL_EV_ASSOCIATE_RQ_PDU);
+	as->caller.calling = as->rq->calling;
+	as->caller.called = as->rq->called;
+	as->caller.tolerated = as->rq->tolerated;
+	return 0;
+}
+
+/* ---- Decisions about the association as a whole ---- */
+
+static int count_association(struct association *as)
+{
+	static struct message m, reply;
+	m = (struct message){.type = MSG_ASSOCIATED, .fd = -1};
+	struct msg_associated *d = &m.associated;
+	*d = (struct msg_associated){.from = as->route.from,
+		.to = as->route.to,
+		.flow = as->route.n_flows ? (int32_t)as->route.flows[0] : -1,
+		.tls = as->a.t.ssl != NULL};
+	snprintf(d->calling, sizeof(d->calling), "%s", as->caller.calling);
+	snprintf(d->called, sizeof(d->called), "%s", as->caller.called);
+	snprintf(d->tls_version, sizeof(d->tls_version), "%s", as->peer.version);
+	snprintf(d->suite, sizeof(d->suite), "%s", as->peer.suite);
+	snprintf(d->subject, sizeof(d->subject), "%s", as->peer.subject);
+	int e = gate_ask(as, &m, MSG_COUNTS, &reply, 5000);
+	if (e != 0) {
+		report_ended(as, "the gate did not answer: %s", err_str(e));
+		return say_reject(as, rule_reject(RULE_ASSOCIATIONS));
+	}
+	struct verdict v;
+	e = decide_associations(as->site, &as->route, reply.counts.at_once, reply.counts.last_minute, &v);
+	if (e != 0) {
+		return refuse(as, &v, rule_reject(v.rule));
+	}
+	if (v.observed || v.alarm) {
+		(void)report_refusal(as, &v, &(struct subject){0});
+	}
+	return 0;
+}
+
+static int decide_caller(struct association *as)
+{
+	if (as->start->refuse_rule != RULE_NONE) {
+		return refuse_rule(as, as->start->refuse_rule, "");
+	}
+	if ((as->rq->protocol_version & 1) == 0) {
+		return refuse_rule(as, RULE_PROTOCOL_VERSION, ""); /* PS3.8 9.3.2: bit 0 is version 1 */
+	}
+	if (!span_eq(as->rq->application_context, span_str("1.2.840.10008.3.1.1.1"))) {
+		return refuse_rule(as, RULE_APPLICATION_CONTEXT, ""); /* PS3.7 A.2.1 */
+	}
+	if (as->rq->max_pdu != 0 && as->rq->max_pdu < LIMIT_LEAST_PDU) {
+		return refuse_rule(as, RULE_MALFORMED, "its maximum PDU is too small to carry anything");
+	}
+	struct verdict v;
+	int e = decide_route(as->site, as->start->hosts, &as->caller, &as->route, &v);
+	if (e != 0) {
+		return refuse(as, &v, rule_reject(v.rule));
+	}
+	if (v.observed || v.alarm) {
+		(void)report_refusal(as, &v, &(struct subject){0});
+	}
+	const struct node *from = as->route.from >= 0 ? &as->site->nodes[as->route.from] : NULL;
+	as->timeouts_a = site_timeouts(as->site, from);
+	as->timeouts_b = site_timeouts(as->site, &as->site->nodes[as->route.to]);
+	as->a.tolerate = from ? from->tolerate : 0;
+	as->totals.tolerated += as->route.tolerated != 0;
+	return count_association(as);
+}
+
+/* ---- What the target is asked ---- */
+
+static bool is_proposed(const struct associate *p, struct span abstract)
+{
+	for (unsigned i = 0; i < p->n_contexts; i++) {
+		if (span_eq(p->contexts[i].abstract, abstract)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void refuse_context(struct association *as, const struct context *c, const struct verdict *v)
+{
+	char answered[32];
+	snprintf(answered, sizeof(answered), "context result %u", rule_context_result(v->rule));
+	(void)report_refusal(as, v,
+		&(struct subject){.sop_class = c->abstract,
+			.transfer_syntax = c->n_transfer ? c->transfer[0] : (struct span){0},
+			.answered = answered});
+}
+
+/* The contexts that policy lets through, each with the transfer syntaxes that it lets through. */
+static void narrow_contexts(struct association *as, uint8_t results[256])
+{
+	struct associate *p = as->proposal;
+	for (unsigned i = 0; i < as->rq->n_contexts; i++) {
+		const struct context *c = &as->rq->contexts[i];
+		bool allowed[LIMIT_TRANSFER_SYNTAXES] = {false};
+		struct verdict v;
+		int e = decide_context(as->site, &as->route, c, allowed, &v);
+		if (v.refuse || v.observed || v.alarm) {
+			refuse_context(as, c, &v);
+		}
+		if (e != 0) {
+			results[c->id] = rule_context_result(v.rule);
+			continue;
+		}
+		struct context *to = &p->contexts[p->n_contexts++];
+		to->id = c->id;
+		to->result = 0;
+		to->abstract = c->abstract;
+		to->n_transfer = 0;
+		for (unsigned k = 0; k < c->n_transfer; k++) {
+			if (allowed[k]) {
+				to->transfer[to->n_transfer++] = c->transfer[k];
+			}
+		}
+	}
+}
+
+/* Roles and extended negotiation go on for the classes that are proposed, and for no other. */
+static void narrow_user_items(struct association *as)
+{
+	const struct associate *rq = as->rq;
+	struct associate *p = as->proposal;
+	for (unsigned i = 0; i < rq->n_roles; i++) {
+		if (is_proposed(p, rq->roles[i].sop)) {
+			p->roles[p->n_roles++] = rq->roles[i];
+		}
+	}
+	for (unsigned i = 0; i < rq->n_extended; i++) {
+		if (is_proposed(p, rq->extended[i].sop)) {
+			p->extended[p->n_extended++] = rq->extended[i];
+		}
+	}
+	for (unsigned i = 0; i < rq->n_common_extended; i++) {
+		if (is_proposed(p, rq->common_extended[i].sop)) {
+			p->common_extended[p->n_common_extended++] = rq->common_extended[i];
+		}
+	}
+	p->async = rq->async;
+	p->identity = rq->identity;
+}
+
+static void set_title(char to[17], const char *title)
+{
+	snprintf(to, 17, "%s", title);
+}
+
+static bool has_title(const struct node *n, const char *title)
+{
+	for (unsigned i = 0; i < n->ae.n; i++) {
+		if (strcmp(n->ae.at[i], title) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The titles that the target sees: the flow's, else the caller's own; an alias of the target becomes its title. */
+static void name_titles(struct association *as, const struct flow *f)
+{
+	const struct node *to = &as->site->nodes[as->route.to];
+	set_title(as->proposal->calling, f && f->title_calling[0] ? f->title_calling : as->rq->calling);
+	const char *called = as->rq->called;
+	if (f && f->title_called[0]) {
+		called = f->title_called;
+	} else if (!has_title(to, called) && to->ae.n > 0) {
+		called = to->ae.at[0];
+	}
+	set_title(as->proposal->called, called);
+}
+
+static void own_implementation(const struct association *as, struct associate *to)
+{
+	const struct site *s = as->site;
+	to->implementation_class =
+		span_str(s->implementation_class[0] ? s->implementation_class : GANTRY_IMPLEMENTATION_CLASS);
+	snprintf(to->implementation_version, sizeof(to->implementation_version), "%s",
+		s->implementation_version[0] ? s->implementation_version : GANTRY_IMPLEMENTATION_VERSION);
+}
+
+static void show_implementation(const struct association *as, const struct flow *f,
+	const struct associate *peer, struct associate *to)
+{
+	if (!peer || (f && f->implementation_is_gateway) || peer->implementation_class.len == 0) {
+		own_implementation(as, to);
+		return;
+	}
+	to->implementation_class = peer->implementation_class;
+	memcpy(to->implementation_version, peer->implementation_version, sizeof(to->implementation_version));
+}
+
+static const struct flow *leading_flow(const struct association *as)
+{
+	return as->route.n_flows ? &as->site->flows[as->route.flows[0]] : NULL;
+}
+
+static void build_proposal(struct association *as, uint8_t results[256])
+{
+	struct associate *p = as->proposal;
+	const struct flow *f = leading_flow(as);
+	p->protocol_version = 1;
+	p->application_context = as->rq->application_context;
+	p->has_max_pdu = true;
+	p->max_pdu = as->site->nodes[as->route.to].max_pdu;
+	name_titles(as, f);
+	show_implementation(as, f, as->rq, p);
+	narrow_contexts(as, results);
+	narrow_user_items(as);
+}
+
+/* ---- What the caller is answered ---- */
+
+static void answer_contexts(const struct association *as, const uint8_t results[256], struct associate *to)
+{
+	for (unsigned i = 0; i < as->rq->n_contexts; i++) {
+		const struct context *asked = &as->rq->contexts[i];
+		const struct agreed *agreed = &as->context[asked->id];
+		struct context *c = &to->contexts[to->n_contexts++];
+		c->id = asked->id;
+		c->result = agreed->accepted ? 0 : results[asked->id];
+		c->n_transfer = 1;
+		/* Of a refused context the transfer syntax is not significant, but must stand (PS3.8 9.3.3.2). */
+		c->transfer[0] = agreed->accepted ? agreed->transfer : asked->transfer[0];
+	}
+}
+
+/* The target's own refusals of contexts, with its own result. */
+static void note_target_refusals(struct association *as, uint8_t results[256])
+{
+	for (unsigned i = 0; i < as->proposal->n_contexts; i++) {
+		const struct context *asked = &as->proposal->contexts[i];
+		if (as->context[asked->id].accepted) {
+			continue;
+		}
+		results[asked->id] = rule_context_result(RULE_UPSTREAM_CONTEXT);
+		for (unsigned k = 0; k < as->ac->n_contexts; k++) {
+			if (as->ac->contexts[k].id == asked->id && as->ac->contexts[k].result != 0) {
+				results[asked->id] = as->ac->contexts[k].result;
+			}
+		}
+		if (results[asked->id] < 1 || results[asked->id] > 4) {
+			results[asked->id] = 2;
+		}
+	}
+}
+
+static void answer_user_items(const struct association *as, struct associate *to)
+{
+	const struct associate *ac = as->ac;
+	for (unsigned i = 0; i < ac->n_roles; i++) {
+		to->roles[to->n_roles++] = ac->roles[i];
+	}
+	for (unsigned i = 0; i < ac->n_extended; i++) {
+		to->extended[to->n_extended++] = ac->extended[i];
+	}
+	/* An answer only where there was a question (PS3.7 D.3.3.3, D.3.3.7). */
+	if (as->rq->async.has) {
+		to->async = ac->async;
+	}
+	if (as->rq->identity.has && as->rq->identity.response_requested) {
+		to->identity = ac->identity;
+	}
+}
+
+static int send_answer(struct association *as, const uint8_t results[256], int64_t deadline)
+{
+	struct associate *to = calloc(1, sizeof(*to));
+	if (!to) {
+		return ERR_NO_MEMORY;
+	}
+	to->protocol_version = 1;
+	to->application_context = as->rq->application_context;
+	set_title(to->calling, as->rq->calling);
+	set_title(to->called, as->rq->called);
+	to->has_max_pdu = true;
+	to->max_pdu = as->site->listeners[as->start->listener].max_pdu;
+	show_implementation(as, leading_flow(as), as->no_target ? NULL : as->ac, to);
+	answer_contexts(as, results, to);
+	if (!as->no_target) {
+		answer_user_items(as, to);
+	}
+	struct writer w = writer_of(as->a.out.control, OUT_CONTROL);
+	int e = associate_write(PDU_ASSOCIATE_AC, to, &w);
+	free(to);
+	if (e == 0) {
+		e = writer_end(&w);
+	}
+	if (e != 0) {
+		return e;
+	}
+	(void)out_control(&as->a.out, w.len); /* it stands at the arena's beginning already */
+	as->a.max_in = as->site->listeners[as->start->listener].max_pdu;
+	as->a.max_out = as->rq->max_pdu;
+	(void)ul_step(&as->a.ul, UL_EV_ASSOCIATE_ACCEPT);
+	return wait_flush(as, &as->a, deadline);
+}
+
+static int ask_target(struct association *as, uint8_t results[256])
+{
+	struct verdict v;
+	struct pdu_reject triple = {0};
+	if (as->proposal->n_contexts == 0) {
+		as->no_target = true;
+		return 0;
+	}
+	int e = target_open(as, &v, &triple);
+	if (e == 0) {
+		note_target_refusals(as, results);
+		return 0;
+	}
+	if (v.rule != RULE_UPSTREAM_REJECTED) {
+		triple = rule_reject(v.rule);
+	}
+	return refuse(as, &v, triple);
+}
+
+int negotiate(struct association *as)
+{
+	uint8_t results[256] = {0};
+	int64_t deadline = as->begun_ms + (int64_t)as->timeouts_a.negotiate * 1000;
+	int e = below(as, deadline);
+	if (e == 0) {
+		/* ARTIM runs from the transport's connection; behind TLS that is the end of its handshake. */
+		int64_t artim = clock_mono_ms() + (int64_t)as->timeouts_a.artim * 1000;
+		e = read_request(as, artim < deadline ? artim : deadline);
+	}
+	if (e == 0) {
+		e = decide_caller(as);
+	}
+	if (e == 0) {
+		build_proposal(as, results);
+		e = ask_target(as, results);
+	}
+	if (e != 0) {
+		return e;
+	}
+	e = send_answer(as, results, clock_mono_ms() + (int64_t)as->timeouts_a.message * 1000);
+	if (e != 0) {
+		report_ended(as, "the caller did not take the answer: %s",
+			as->a.t.why[0] ? as->a.t.why : err_str(e));
+		return e;
+	}
+	as->answered = true;
+	report_accepted(as);
+	return 0;
+}

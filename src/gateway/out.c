@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/out.h"
+
+#include <stdlib.h>
+
+int out_init(struct out *o)
+{
+	*o = (struct out){.control = malloc(OUT_CONTROL)};
+	return o->control ? 0 : ERR_NO_MEMORY;
+}
+
+bool out_room(const struct out *o, unsigned segments, size_t control)
+{
+	return segments <= OUT_SEGMENTS - o->n && control <= OUT_CONTROL - o->control_len;
+}
+
+static void append(struct out *o, const uint8_t *ptr, size_t len)
+{
+	if (o->n > o->head) {
+		struct iovec *last = &o->segment[o->n - 1];
+		if ((const uint8_t *)last->iov_base + last->iov_len == ptr) {
+			last->iov_len += len;
+			return;
+		}
+	}
+	/* iovec has no const; nothing writes through it. */
+	o->segment[o->n++] = (struct iovec){.iov_base = (void *)(uintptr_t)ptr, .iov_len = len};
+}
+
+void out_borrow(struct out *o, const uint8_t *ptr, size_t len)
+{
+	if (len > 0) {
+		o->borrows = true;
+		append(o, ptr, len);
+	}
+}
+
+uint8_t *out_control(struct out *o, size_t len)
+{
+	if (!out_room(o, 1, len)) {
+		return NULL;
+	}
+	uint8_t *at = o->control + o->control_len;
+	o->control_len += len;
+	append(o, at, len);
+	return at;
+}
+
+void out_drop(struct out *o)
+{
+	o->head = o->n = 0;
+	o->control_len = 0;
+	o->borrows = false;
+}
+
+static void advance(struct out *o, size_t n)
+{
+	while (n > 0) {
+		struct iovec *s = &o->segment[o->head];
+		size_t step = n < s->iov_len ? n : s->iov_len;
+		s->iov_base = (uint8_t *)s->iov_base + step;
+		s->iov_len -= step;
+		n -= step;
+		if (s->iov_len == 0) {
+			o->head++;
+		}
+	}
+}
+
+int out_flush(struct out *o, struct stream *t, bool *ret_moved)
+{
+	while (!out_empty(o)) {
+		size_t n = 0;
+		int e = stream_write(t, &o->segment[o->head], o->n - o->head, &n);
+		if (n > 0) {
+			*ret_moved = true;
+			advance(o, n);
+		}
+		if (e != 0) {
+			return e;
+		}
+	}
+	out_drop(o);
+	bool was_pending = t->flush_pending;
+	int e = stream_flush(t);
+	if (was_pending && e == 0) {
+		*ret_moved = true;
+	}
+	return e;
+}

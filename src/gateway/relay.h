@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef GATEWAY_RELAY_H
+#define GATEWAY_RELAY_H
+
+#include "gateway/state.h"
+
+/* Have both queues room for the largest thing that one step can write (a held identifier, an answer)? */
+bool relay_room(const struct association *as, const struct side *s);
+
+/*
+ * Take what stands in s's buffer and send it on, as far as there is room. ERR_AGAIN: more bytes are needed, or
+ * more room (s->blocked), or the association is over; other errors: *fail says what the side broke.
+ */
+MUST_USE int relay_take(struct association *as, struct side *s, struct parse_fail *fail);
+
+/* Write a whole command set or data set to a side, in fragments that it takes. false: no room now. */
+MUST_USE bool relay_put(struct side *to, uint8_t context, bool command, struct span bytes);
+MUST_USE bool relay_put_command(struct side *to, uint8_t context, const struct command *c);
+
+#endif

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/side.h"
+#include "base/clock.h"
+#include "base/writer.h"
+
+#include <poll.h>
+#include <stdlib.h>
+
+int side_init(struct side *s, const char *name)
+{
+	*s = (struct side){.name = name, .t.fd = -1};
+	/* Fresh pages are zero and cost nothing until they are touched. */
+	s->in = malloc(SIDE_BUFFER);
+	s->msg.command_bytes = malloc(LIMIT_COMMAND_SET);
+	s->operations = calloc(LIMIT_OUTSTANDING, sizeof(*s->operations));
+	if (!s->in || !s->msg.command_bytes || !s->operations || out_init(&s->out) != 0) {
+		return ERR_NO_MEMORY;
+	}
+	return 0;
+}
+
+int side_fill(struct side *s)
+{
+	size_t rest = s->in_len - s->in_pos;
+	if (s->in_pos > 0) {
+		memmove(s->in, s->in + s->in_pos, rest);
+		s->in_pos = 0;
+		s->in_len = rest;
+	}
+	size_t cap = rest < RELAY_BUFFER / 2 ? RELAY_BUFFER : SIDE_BUFFER;
+	if (rest >= cap) {
+		return ERR_SPACE;
+	}
+	size_t n = 0;
+	int e = stream_read(&s->t, s->in + rest, cap - rest, &n);
+	if (e == 0) {
+		s->in_len += n;
+		s->last_in_ms = clock_mono_ms();
+	}
+	return e;
+}
+
+int side_flush(struct side *s)
+{
+	bool moved = false;
+	int e = out_flush(&s->out, &s->t, &moved);
+	if (moved || e == 0) {
+		s->last_out_ms = clock_mono_ms();
+	}
+	return e;
+}
+
+short side_events(const struct side *s, bool may_read)
+{
+	int events = may_read ? POLLIN : 0;
+	if (!out_empty(&s->out) || s->t.flush_pending || s->t.want_write) {
+		events |= POLLOUT;
+	}
+	return (short)events;
+}
+
+int side_whole_pdu(const struct side *s, struct pdu_head *ret_head, struct span *ret_body)
+{
+	struct reader r = reader_of(side_unread(s));
+	struct pdu_head head;
+	if (pdu_read_head(&r, &head) != 0) {
+		return ERR_AGAIN;
+	}
+	if (head.type < PDU_ASSOCIATE_RQ || head.type > PDU_ABORT) {
+		return ERR_TYPE;
+	}
+	bool associate = head.type == PDU_ASSOCIATE_RQ || head.type == PDU_ASSOCIATE_AC;
+	if (head.len > (associate ? LIMIT_ASSOCIATE_PDU : 4)) {
+		return ERR_LIMIT;
+	}
+	struct span body;
+	if (reader_bytes(&r, head.len, &body) != 0) {
+		return ERR_AGAIN;
+	}
+	*ret_head = head;
+	*ret_body = body;
+	return 0;
+}
+
+void side_consume(struct side *s, size_t n)
+{
+	s->in_pos += n;
+}
+
+/* The short control PDUs have ten bytes, head included. */
+static struct writer control(struct side *s)
+{
+	uint8_t *at = out_control(&s->out, 10);
+	/* A queue too full for ten bytes has a peer that takes none; its timeout closes it without a goodbye. */
+	return writer_of(at, at ? 10 : 0);
+}
+
+void side_send_abort(struct side *s, uint8_t source, uint8_t reason)
+{
+	struct writer w = control(s);
+	pdu_write_abort(&w, (struct pdu_abort){.source = source, .reason = reason});
+}
+
+void side_send_reject(struct side *s, struct pdu_reject why)
+{
+	struct writer w = control(s);
+	pdu_write_reject(&w, why);
+}
+
+void side_send_release(struct side *s, bool response)
+{
+	struct writer w = control(s);
+	if (response) {
+		pdu_write_release_rp(&w);
+	} else {
+		pdu_write_release_rq(&w);
+	}
+}
+
+void side_close(struct side *s)
+{
+	stream_close(&s->t);
+	out_drop(&s->out);
+	s->up = false;
+	s->in_pos = s->in_len = 0;
+	s->pdu_left = s->pdv_left = s->chunk_left = 0;
+	s->in_pdv = false;
+	s->msg.phase = BETWEEN_MESSAGES;
+	s->msg.command_len = 0;
+	s->msg.operation = NULL;
+}
+
+struct operation *side_operation_new(struct side *s)
+{
+	for (unsigned i = 0; i < LIMIT_OUTSTANDING; i++) {
+		if (s->operations[i].state == OPERATION_FREE) {
+			s->operations[i] = (struct operation){.state = OPERATION_RECEIVING, .flow = -1};
+			s->n_operations++;
+			return &s->operations[i];
+		}
+	}
+	return NULL;
+}
+
+struct operation *side_operation_find(struct side *s, uint16_t id)
+{
+	if (s->n_operations == 0) {
+		return NULL;
+	}
+	for (unsigned i = 0; i < LIMIT_OUTSTANDING; i++) {
+		if (s->operations[i].state != OPERATION_FREE && s->operations[i].id == id) {
+			return &s->operations[i];
+		}
+	}
+	return NULL;
+}
+
+void side_operation_free(struct side *s, struct operation *o)
+{
+	if (o->state != OPERATION_FREE) {
+		o->state = OPERATION_FREE;
+		s->n_operations--;
+	}
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef GATEWAY_STATE_H
+#define GATEWAY_STATE_H
+
+#include "gateway/association.h"
+#include "gateway/side.h"
+#include "keys/tls.h"
+#include "net/associate.h"
+#include "policy/decide.h"
+#include "policy/refusal.h"
+#include "priv/message.h"
+
+/* All that one association process knows. Shared by the files association, negotiate, target, relay, exchange, report. */
+
+/* A presentation context, by its identifier. */
+struct agreed {
+	bool accepted;     /* by the target and by policy: data may flow */
+	bool reopened_out; /* the target, opened again, did not accept it again */
+	struct span abstract, transfer;
+};
+
+struct totals {
+	uint64_t messages, objects;
+	uint32_t refusals, tolerated;
+};
+
+/* What has been logged as allowed: one line for each kind of request, not for each request. */
+#define SEEN_KINDS 64
+struct seen {
+	uint8_t context;
+	uint16_t field;
+	int flow;
+};
+
+struct association {
+	const struct association_start *start;
+	const struct site *site;
+	struct site *reloaded; /* owned: the site of the last reload, or NULL */
+	bool gate_lost;
+	int64_t stop_ms; /* 0, or the moment by which it must have ended */
+	int64_t begun_ms;
+
+	struct side a, b;     /* caller, target */
+	struct tls_peer peer; /* of the caller; san borrowed by caller.san */
+	const char *san[TLS_SAN_MAX];
+	struct caller caller;
+	char caller_text[46];
+	struct timeouts timeouts_a, timeouts_b;
+
+	uint8_t *rq_body; /* the caller's A-ASSOCIATE-RQ; rq borrows it */
+	struct associate *rq;
+	struct associate *proposal; /* what the target is asked; borrows rq */
+	uint8_t *ac_body;           /* the target's answer; ac borrows it */
+	struct associate *ac;
+	struct agreed context[256];
+	bool answered;    /* the caller has its A-ASSOCIATE-AC */
+	bool no_target;   /* every context was refused by policy: nobody to relay to */
+	bool target_lost; /* the target's association ended under us; opened again at the next request */
+
+	struct route route;
+	bool route_denied; /* after a reload: every further request is refused with route_verdict */
+	struct verdict route_verdict;
+
+	struct seen seen[SEEN_KINDS];
+	unsigned n_seen;
+	uint64_t unreported_bytes; /* of finished objects, for the gate's hourly counts */
+	int unreported_flow;
+	struct totals totals;
+	int64_t progress_ms; /* of the last report to the gate */
+	bool progress_due;
+	char ended[192]; /* why it ended, for the closing log line */
+	bool over;       /* leave the loop */
+};
+
+static inline struct side *other_side(struct association *as, const struct side *s)
+{
+	return s == &as->a ? &as->b : &as->a;
+}
+
+/* gatelink.c: requests to the gate. Reloads and stops that arrive meanwhile are taken. */
+MUST_USE int gate_ask(struct association *as, const struct message *request, enum message_type want,
+	struct message *ret_reply, int64_t wait_ms);
+void gate_take(struct association *as); /* read what the gate has sent unasked */
+void gate_progress(struct association *as, uint8_t state);
+
+/* report.c: decisions, to the log and to the gate. */
+struct subject { /* what a decision was about; any may be empty */
+	const char *service;
+	struct span sop_class, transfer_syntax;
+	const char *destination;
+	const char *answered;
+};
+uint64_t report_refusal(struct association *as, const struct verdict *v, const struct subject *what);
+void report_allowed(struct association *as, int flow, const struct subject *what);
+void report_accepted(struct association *as);
+void report_end(struct association *as);
+void report_ended(struct association *as, const char *fmt, ...) PRINTF(2, 3);
+
+/* negotiate.c: from the first byte to the caller's answer. 0: go on to the relay; otherwise all has been said. */
+MUST_USE int negotiate(struct association *as);
+
+/* An address as text, IPv4 in its own form. */
+void netaddr_text(const struct in6_addr *ip, char ret_text[46]);
+
+/* wait.c: a side alone, before and beside the relay. Deadlines are of clock_mono_ms. */
+MUST_USE int wait_readable(struct association *as, struct side *s, int64_t deadline_ms);
+MUST_USE int wait_flush(struct association *as, struct side *s, int64_t deadline_ms);
+MUST_USE int wait_handshake(struct association *as, struct side *s, int64_t deadline_ms);
+MUST_USE int wait_pdu(struct association *as, struct side *s, int64_t deadline_ms, struct pdu_head *ret_head,
+	struct span *ret_body);
+MUST_USE int wait_bytes(struct association *as, struct side *s, size_t n, int64_t deadline_ms);
+
+/* target.c: the association to the target, first or again. ERR_DENIED with the verdict; *ret_reject where it rejected. */
+MUST_USE int target_open(struct association *as, struct verdict *ret_verdict, struct pdu_reject *ret_reject);
+/* It is gone (or is given up): outstanding requests become failures, a message under way to the caller ends it all. */
+void target_end(struct association *as, bool abort, const char *why);
+
+/*
+ * association.c: end it all now. culprit: who broke the protocol, told with the reason that PS3.8 has for it;
+ * NULL: nobody did. The other side is told too.
+ */
+void association_abort(struct association *as, struct side *culprit, const struct parse_fail *fail);
+
+#endif
