@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef POLICY_DECIDE_H
+#define POLICY_DECIDE_H
+
+#include "dicom/service.h"
+#include "net/associate.h"
+#include "net/dimse.h"
+#include "policy/hosts.h"
+#include "policy/site.h"
+
+/*
+ * Decisions. Pure: facts in, a verdict out. Nothing here waits, counts or logs; counters are the gate's, and come in
+ * as numbers.
+ */
+
+/* The rules that can refuse. One table (policy/rules.c) has for each its name, A-ASSOCIATE-RJ triple, context result and a sentence's frame. */
+enum rule {
+	RULE_NONE,               /* allowed */
+	RULE_CALLER_UNKNOWN,     /* no node has this calling AE title */
+	RULE_CALLER_ADDRESS,     /* a node has the title, not the address */
+	RULE_CALLER_CERTIFICATE, /* … not the certificate */
+	RULE_CALLER_TRANSPORT,   /* … came in plain and must use TLS, or the reverse */
+	RULE_CALLED_UNKNOWN,     /* no node has the called AE title */
+	RULE_NO_FLOW,            /* both known; no flow joins them */
+	RULE_APPLICATION_CONTEXT,
+	RULE_PROTOCOL_VERSION,
+	RULE_ASSOCIATIONS, /* at once: site, address or flow */
+	RULE_ASSOCIATION_RATE,
+	RULE_HELD_OFF, /* this peer's associations crashed repeatedly */
+	RULE_STOPPING,
+	RULE_UPSTREAM_DOWN, /* no address of the target answered */
+	RULE_UPSTREAM_TLS,
+	RULE_UPSTREAM_REJECTED, /* it sent A-ASSOCIATE-RJ: its triple is passed on */
+	RULE_SOP_CLASS,         /* context: no flow allows the SOP class */
+	RULE_TRANSFER_SYNTAX,   /* context: none of the transfer syntaxes is allowed */
+	RULE_UPSTREAM_CONTEXT,  /* context: the target refused it */
+	RULE_SERVICE,           /* message: the command is not of an allowed service */
+	RULE_DESTINATION,       /* C-MOVE */
+	RULE_OBJECT_SIZE,
+	RULE_OBJECT_RATE,
+	RULE_BYTE_RATE,
+	RULE_HOURS,
+	RULE_UNTIL,
+	RULE_QUERY_KEYS,
+	RULE_QUERY_MATCHES,
+	RULE_UPSTREAM_LOST, /* the target closed, aborted or fell silent with the request outstanding */
+	RULE_MALFORMED,
+	RULE_COUNT,
+};
+
+const char *rule_name(enum rule r);       /* "caller-unknown"; static */
+enum rule rule_by_name(const char *name); /* RULE_COUNT when there is none */
+bool rule_is_policy(enum rule r); /* false: not softened by observe mode (unroutable, malformed, upstream) */
+struct pdu_reject rule_reject(enum rule r); /* PS3.8 9.3.4 */
+uint8_t rule_context_result(enum rule r);   /* PS3.8 9.3.3.2: 1..4 */
+
+#define VERDICT_SENTENCE 512
+
+struct verdict {
+	enum rule rule;                  /* RULE_NONE: allowed, and nothing to remark */
+	bool refuse;                     /* the rule applies and refuses */
+	bool observed;                   /* it would refuse, but observe mode lets it pass */
+	bool alarm;                      /* a limit that only alarms was passed */
+	int flow;                        /* index of the flow that allowed or refused; -1 */
+	unsigned line;                   /* of the flow, node or listener in gantry.yaml; 0 */
+	char sentence[VERDICT_SENTENCE]; /* for people: what, why, what would help; "" for RULE_NONE */
+};
+
+/* What is known of the one who called. Borrowed strings. */
+struct caller {
+	struct in6_addr ip; /* the real one: after the PROXY header */
+	uint16_t port;
+	enum transport transport;
+	const char *calling, *called; /* AE titles, trimmed */
+	bool has_certificate;
+	const char *subject;
+	const char *const *san;
+	unsigned n_san;
+	uint8_t spki_sha256[32];
+	unsigned
+		tolerated; /* AE_TOLERATE_… met while parsing: refused later where the node does not tolerate it */
+};
+
+/* Who called, whom, and along which flows. */
+struct route {
+	int from, to;       /* node indices; from is -1 for an unknown caller in observe mode */
+	unsigned flows[64]; /* indices, in file order; empty in observe mode when none joins them */
+	unsigned n_flows;
+	unsigned tolerated; /* misbehaviour tolerated for this node (for counting) */
+};
+
+/*
+ * Which node this is and where it may go. On a policy refusal in observe mode the route is filled as far as it can be
+ * (to is always set), verdict->observed is set and 0 is returned. A near miss names the likely title.
+ * 0: go on (look at verdict for remarks). ERR_DENIED: refuse with verdict.
+ */
+MUST_USE int decide_route(const struct site *s, const struct hosts *h, const struct caller *c,
+	struct route *ret_route, struct verdict *ret_verdict);
+
+/*
+ * After a reload the same call gives a live association its route anew, from the same struct caller. The route is
+ * filled as far as it is known on a refusal too, for the record.
+ */
+
+/*
+ * One proposed context: may it be proposed to the target, and with which transfer syntaxes?
+ * allowed[i] says whether context->transfer[i] is. Returns 0 or ERR_DENIED (none left, or SOP class not allowed).
+ */
+MUST_USE int decide_context(const struct site *s, const struct route *r, const struct context *c,
+	bool allowed[LIMIT_TRANSFER_SYNTAXES], struct verdict *ret_verdict);
+
+/* One request. reverse: it came from the target (C-GET sub-operation, N-EVENT-REPORT). */
+struct request_facts {
+	const struct command *command;
+	struct span abstract_syntax, transfer_syntax; /* of its context */
+	bool reverse;
+	bool get_outstanding; /* a C-GET from the other side waits for its end */
+	int64_t wall_s;       /* now */
+};
+
+/* Service, SOP class, hours, end date, destination. ret_route_flow: the flow that allows it, for limits and status. */
+MUST_USE int decide_request(const struct site *s, const struct route *r, const struct request_facts *f,
+	struct verdict *ret_verdict);
+
+/* The service that a request belongs to, SERVICE_COUNT if none does. */
+enum service request_service(const struct request_facts *f);
+
+/* Volume limits of the flow, given the gate's counts with this request included (object_bytes: so far). */
+struct volume {
+	uint64_t objects_hour, bytes_hour, object_bytes;
+};
+MUST_USE int decide_volume(const struct site *s, const struct route *r, int flow, const struct volume *v,
+	struct verdict *ret_verdict);
+
+/* Association counts of the flow with this one included. */
+MUST_USE int decide_associations(const struct site *s, const struct route *r, unsigned at_once,
+	unsigned last_minute, struct verdict *ret_verdict);
+
+/* The identifier of a C-FIND against the flow's query guard. encoding by transfer syntax (deflated: refused with a reason). */
+MUST_USE int decide_query(const struct site *s, const struct route *r, int flow, struct span identifier,
+	struct span transfer_syntax, struct verdict *ret_verdict);
+
+/* Verdict for matches over the flow's limit, for refusals that the relay itself finds, for the upstream's faults. */
+void verdict_of(const struct site *s, const struct route *r /* may be NULL */, int flow, enum rule rule,
+	const char *detail, struct verdict *ret_verdict);
+
+/* The DIMSE status a refusal of this request gets: the flow's refusal-status, else command_refusal_status(). */
+uint16_t refusal_status(const struct site *s, int flow, uint16_t command_field);
+
+/* C-MOVE's destination as the target knows it (move-titles), or the same. */
+const char *route_move_title(const struct site *s, int flow, const char *destination);
+
+/* Is the effective mode of this route (site, node, flow; the first that is not inherit, flow first) observe? flow -1: any. */
+bool route_observes(const struct site *s, const struct route *r, int flow);
+
+#endif

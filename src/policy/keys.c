@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/keys.h"
+#include "base/limits.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#define STRINGIFY_VALUE(x) STRINGIFY(x)
+#define STRINGIFY(x)	   #x
+#define FIELD(type, field) .offset = offsetof(type, field), .size = sizeof(((type *)0)->field)
+#define YEAR		   (366u * 86400)
+
+static const char *const mode_words[] = {"", "enforce", "observe", NULL};
+static const char *const transport_words[] = {"tls", "plain", NULL};
+static const char *const format_words[] = {"text", "json", NULL};
+static const char *const level_words[] = {"debug", "info", "notice", "warning", "error", NULL};
+static const char *const over_words[] = {"alarm", "refuse", NULL};
+static const char *const source_words[] = {"gateway", "caller", NULL};
+static const char *const implementation_words[] = {"caller", "gateway", NULL};
+static const char *const proxy_words[] = {"none", "v2", NULL};
+
+const char *const place_path[PLACE_COUNT] = {
+	[IN_TOP] = "",
+	[IN_LOG] = "log.",
+	[IN_TLS] = "tls.",
+	[IN_IDENTITY] = "tls.identities[].",
+	[IN_TIMEOUTS] = "timeouts.",
+	[IN_ASSOCIATIONS] = "associations.",
+	[IN_IMPLEMENTATION] = "implementation.",
+	[IN_LISTENER] = "listeners[].",
+	[IN_NODE] = "nodes.NAME.",
+	[IN_CERTIFICATE] = "nodes.NAME.certificate.",
+	[IN_FLOW] = "flows[].",
+	[IN_TITLES] = "flows[].titles.",
+	[IN_LIMITS] = "flows[].limits.",
+	[IN_LIMIT_ASSOCIATIONS] = "flows[].limits.associations.",
+	[IN_LIMIT_COUNT] = "flows[].limits.objects-per-hour.",
+	[IN_LIMIT_BYTES] = "flows[].limits.{bytes-per-hour,object-size}.",
+	[IN_LIMIT_HOURS] = "flows[].limits.hours.",
+	[IN_LIMIT_UNTIL] = "flows[].limits.until.",
+	[IN_QUERY] = "flows[].query.",
+};
+
+/* A time in seconds of `timeouts`. */
+#define TIMEOUT(name_, field, default_, help_)                                                               \
+	{                                                                                                    \
+		.in = IN_TIMEOUTS, .name = (name_), .read = read_seconds, FIELD(struct timeouts, field),     \
+		.least = 1, .most = YEAR, .fallback = STRINGIFY_VALUE(default_), .help = (help_)             \
+	}
+
+const struct key keys[] = {
+	{IN_TOP, "site", read_text, FIELD(struct site, name), .fallback = "", .absent = "no name",
+		.help = "The site's name, shown in logs."},
+	{IN_TOP, "mode", read_word, FIELD(struct site, mode), .choice = mode_words, .fallback = "enforce",
+		.help = "enforce, or observe: nothing is refused by policy, what would have been is recorded."},
+	{IN_TOP, "state", read_path, FIELD(struct site, state), .fallback = "/var/lib/gantry",
+		.help = "Folder of the refusal ledger and the counters."},
+	{IN_TOP, "run", read_path, FIELD(struct site, run), .fallback = "/run/gantry",
+		.help = "Folder of the control socket."},
+	{IN_TOP, "user", read_text, FIELD(struct site, user), .fallback = "gantry",
+		.help = "What the roles become when started as root."},
+	{IN_TOP, "log", read_table, .inner = IN_LOG, .help = "Where the log goes."},
+	{IN_LOG, "file", read_log_file, FIELD(struct site, log_file), .fallback = "stderr",
+		.help = "stderr, or a file."},
+	{IN_LOG, "format", read_word, FIELD(struct site, log_json), .choice = format_words,
+		.fallback = "text", .help = "text, or json: one object a line."},
+	{IN_LOG, "level", read_word, FIELD(struct site, log_level), .choice = level_words, .fallback = "info",
+		.help = "debug, info, notice, warning or error: lines below it are dropped."},
+	{IN_TOP, "tls", read_table, .inner = IN_TLS,
+		.help = "The gateway's own identity, used on both sides."},
+	{IN_TLS, "identities", read_identities, FIELD(struct site, identities), .absent = "none",
+		.help = "Certificate chains with their keys (ECDSA, RSA or both)."},
+	{IN_IDENTITY, "certificate", read_file, FIELD(struct identity_files, certificate), .required = true,
+		.help = "File with the gateway's certificate and its chain (PEM)."},
+	{IN_IDENTITY, "key", read_file, FIELD(struct identity_files, key), .required = true,
+		.help = "File with the certificate's private key (PEM)."},
+	{IN_TLS, "trust", read_trust, FIELD(struct site, trust), .absent = "none",
+		.help = "Files with the authorities that peers' certificates must come from (PEM)."},
+	{IN_TLS, "resumption", read_bool, FIELD(struct site, resumption), .fallback = "no",
+		.help = "Give TLS session tickets."},
+	{IN_TOP, "timeouts", read_table, FIELD(struct site, timeouts), .inner = IN_TIMEOUTS,
+		.help = "Seconds, or with a unit: 90s, 10m, 1h, 2d."},
+	TIMEOUT("artim", artim, DEFAULT_ARTIM_S,
+		"PS3.8's ARTIM: a caller's silence before its A-ASSOCIATE-RQ, and "
+		"after the association's end."),
+	TIMEOUT("negotiate", negotiate, DEFAULT_NEGOTIATE_S,
+		"From accepting a connection to answering the association."),
+	TIMEOUT("connect", connect, DEFAULT_CONNECT_S, "One address of a node; then the next is tried."),
+	TIMEOUT("idle", idle, DEFAULT_IDLE_S, "Between messages."),
+	TIMEOUT("message", message, DEFAULT_MESSAGE_S,
+		"Silence in the middle of a message, or a peer that takes no bytes."),
+	TIMEOUT("response", response, DEFAULT_RESPONSE_S, "A request waits for its (next) response."),
+	TIMEOUT("stop", stop, DEFAULT_STOP_S, "SIGTERM: what associations get to finish."),
+	TIMEOUT("lookup", lookup, DEFAULT_LOOKUP_S, "Host names are looked up again after this."),
+	{IN_TOP, "associations", read_table, .inner = IN_ASSOCIATIONS, .help = "Associations at once."},
+	{IN_ASSOCIATIONS, "at-once", read_count, FIELD(struct site, associations_at_once), .least = 1,
+		.most = 1000000, .fallback = STRINGIFY_VALUE(DEFAULT_ASSOCIATIONS), .help = "In all."},
+	{IN_ASSOCIATIONS, "per-address", read_count, FIELD(struct site, associations_per_address), .least = 1,
+		.most = 1000000, .fallback = STRINGIFY_VALUE(DEFAULT_ASSOCIATIONS_PER_ADDRESS),
+		.help = "From one source address."},
+	{IN_TOP, "implementation", read_table, .inner = IN_IMPLEMENTATION,
+		.help = "The gateway's own implementation identity (PS3.7 D.3.3.2)."},
+	{IN_IMPLEMENTATION, "class", read_class_uid, FIELD(struct site, implementation_class), .fallback = "",
+		.absent = "Gantry's", .help = "Implementation class UID."},
+	{IN_IMPLEMENTATION, "version", read_version_name, FIELD(struct site, implementation_version),
+		.fallback = "", .absent = "Gantry's",
+		.help = "Implementation version name, at most 16 characters."},
+
+	{IN_TOP, "listeners", read_listeners, FIELD(struct site, listeners), .required = true,
+		.help = "Where associations are accepted: a list."},
+	{IN_LISTENER, "name", read_text, FIELD(struct listener, name), .fallback = "", .absent = "listener-N",
+		.help = "Its name in logs."},
+	{IN_LISTENER, "address", read_listen_address, FIELD(struct listener, address), .fallback = "*",
+		.help = "IP address, or * for all of both families."},
+	{IN_LISTENER, "port", read_port, FIELD(struct listener, port), .required = true,
+		.help = "TCP port. Usual: 2762 for TLS, 104 or 11112 for plain."},
+	{IN_LISTENER, "transport", read_word, FIELD(struct listener, transport), .choice = transport_words,
+		.fallback = "tls", .help = "tls or plain."},
+	{IN_LISTENER, "transparent", read_bool, FIELD(struct listener, transparent), .fallback = "no",
+		.help = "Accept what nftables TPROXY intercepts (IP_TRANSPARENT)."},
+	{IN_LISTENER, "proxy-from", read_proxy_from, FIELD(struct listener, proxy_from), .absent = "none",
+		.help = "Load balancers, addresses or networks, that send a PROXY protocol v2 header."},
+	{IN_LISTENER, "max-pdu", read_max_pdu, FIELD(struct listener, max_pdu), .fallback = "131072",
+		.help = "Longest PDU announced to callers, in bytes; 0 announces no limit."},
+
+	{IN_TOP, "nodes", read_nodes, FIELD(struct site, nodes), .absent = "none: nobody is admitted",
+		.help = "Who may call or be called: a map, by name. What an entry names must all match."},
+	{IN_NODE, "ae", read_ae_titles, FIELD(struct node, ae), .has = offsetof(struct node, has_ae),
+		.absent = "not a criterion", .help = "Its AE titles, as caller and as called."},
+	{IN_NODE, "from", read_networks, FIELD(struct node, from), .has = offsetof(struct node, has_from),
+		.absent = "not a criterion",
+		.help = "Source networks, addresses or host names it calls from; [] admits no one; any: from anywhere."},
+	{IN_NODE, "certificate", read_certificate, .has = offsetof(struct node, has_certificate),
+		.inner = IN_CERTIFICATE, .absent = "not a criterion",
+		.help = "How its certificate is known."},
+	{IN_CERTIFICATE, "san", read_san, FIELD(struct node, san), .has = offsetof(struct node, has_san),
+		.absent = "not a criterion",
+		.help = "Subject alternative names; one of them must be in the certificate."},
+	{IN_CERTIFICATE, "spki", read_spki, FIELD(struct node, spki), .has = offsetof(struct node, has_spki),
+		.absent = "not a criterion",
+		.help = "Pins of public keys, sha256:<64 hex digits>; one must match."},
+	{IN_NODE, "transport", read_word, FIELD(struct node, transport), .choice = transport_words,
+		.fallback = "tls", .help = "tls or plain: how it may call and how it is called."},
+	{IN_NODE, "address", read_addresses, FIELD(struct node, address), .absent = "cannot be called",
+		.help = "Where it is called, host:port, tried in order; or folder:/path."},
+	{IN_NODE, "server-name", read_text, FIELD(struct node, server_name), .fallback = "",
+		.absent = "the address's host", .help = "Name that its server certificate must have."},
+	{IN_NODE, "source", read_word, FIELD(struct node, source_is_caller), .choice = source_words,
+		.fallback = "gateway", .help = "gateway or caller: the source address used when calling it."},
+	{IN_NODE, "proxy-protocol", read_word, FIELD(struct node, proxy_v2), .choice = proxy_words,
+		.fallback = "none", .help = "none, or v2: send it a PROXY protocol v2 header."},
+	{IN_NODE, "tolerate", read_tolerate, FIELD(struct node, tolerate), .absent = "nothing",
+		.help = "Known misbehaviour that is let pass and counted: nul-padding, ae-case, pdu-overrun."},
+	{IN_NODE, "max-pdu", read_max_pdu, FIELD(struct node, max_pdu), .fallback = "131072",
+		.help = "Longest PDU announced when it is called, in bytes; 0 announces no limit."},
+	{IN_NODE, "mode", read_word, FIELD(struct node, mode), .choice = mode_words, .absent = "the site's",
+		.help = "enforce or observe, for this node."},
+	{IN_NODE, "timeouts", read_node_timeouts, FIELD(struct node, timeouts), .inner = IN_TIMEOUTS,
+		.absent = "the site's", .help = "As the site's timeouts, for this node."},
+
+	{IN_TOP, "groups", read_groups, .absent = "none",
+		.help = "Named groups of SOP classes: names, UIDs, other groups."},
+
+	{IN_TOP, "flows", read_flows, FIELD(struct site, flows), .absent = "none: nothing passes",
+		.help = "What may pass between nodes: a list."},
+	{IN_FLOW, "name", read_text, FIELD(struct flow, name), .fallback = "", .absent = "flow-N",
+		.help = "Its name in logs and refusals."},
+	{IN_FLOW, "from", read_flow_from, FIELD(struct flow, from), .required = true,
+		.help = "Nodes that open the association."},
+	{IN_FLOW, "to", read_flow_to, FIELD(struct flow, to), .required = true,
+		.help = "The node that is called."},
+	{IN_FLOW, "called", read_ae_titles, FIELD(struct flow, called), .absent = "none",
+		.help = "Further called AE titles that mean this node for these callers, beside its own."},
+	{IN_FLOW, "services", read_services, FIELD(struct flow, services), .required = true,
+		.help = "echo, store, find, move, get, worklist, mpps, commit, n-services."},
+	{IN_FLOW, "sop-classes", read_sop_classes, FIELD(struct flow, sop_classes),
+		.has = offsetof(struct flow, has_sop_classes), .absent = "every standard one of the services",
+		.help = "SOP classes by name, UID or group; any: all, private ones too."},
+	{IN_FLOW, "transfer-syntaxes", read_transfer_syntaxes, FIELD(struct flow, transfer_syntaxes),
+		.has = offsetof(struct flow, has_transfer_syntaxes), .absent = "any",
+		.help = "Transfer syntaxes by name or UID."},
+	{IN_FLOW, "destinations", read_destinations, FIELD(struct flow, destinations), .absent = "none",
+		.help = "C-MOVE: nodes that may be sent to."},
+	{IN_FLOW, "titles", read_table, .inner = IN_TITLES, .absent = "unchanged",
+		.help = "AE titles that the called node sees."},
+	{IN_TITLES, "calling", read_ae, FIELD(struct flow, title_calling), .fallback = "",
+		.absent = "unchanged", .help = "Calling AE title towards the called node."},
+	{IN_TITLES, "called", read_ae, FIELD(struct flow, title_called), .fallback = "",
+		.absent = "unchanged", .help = "Called AE title towards the called node."},
+	{IN_FLOW, "move-titles", read_move_titles, FIELD(struct flow, move_titles), .absent = "unchanged",
+		.help = "C-MOVE: destination as asked, to destination as the called node knows it."},
+	{IN_FLOW, "implementation", read_word, FIELD(struct flow, implementation_is_gateway),
+		.choice = implementation_words, .fallback = "caller",
+		.help = "caller or gateway: whose implementation class and version the called node sees."},
+	{IN_FLOW, "refusal-status", read_status, FIELD(struct flow, refusal_status),
+		.absent = "0124H, or the service's own",
+		.help = "DIMSE status of refusals on this flow, such as 0xA700."},
+	{IN_FLOW, "mode", read_word, FIELD(struct flow, mode), .choice = mode_words,
+		.absent = "the nodes', then the site's", .help = "enforce or observe, for this flow."},
+	{IN_FLOW, "hours", read_hours, FIELD(struct flow, hours), .absent = "always",
+		.help = "Local times, such as mon-fri 07:00-19:00, or daily 22:00-06:00."},
+	{IN_FLOW, "until", read_until, FIELD(struct flow, until_s), .absent = "no end",
+		.help = "Last day, YYYY-MM-DD."},
+	{IN_FLOW, "limits", read_table, .inner = IN_LIMITS, .absent = "none", .help = "Limits of this flow."},
+	{IN_LIMITS, "associations", read_table, .inner = IN_LIMIT_ASSOCIATIONS, .absent = "none",
+		.help = "Associations of this flow."},
+	{IN_LIMIT_ASSOCIATIONS, "at-once", read_count, FIELD(struct flow, associations_at_once.most),
+		.least = 1, .most = 1000000, .absent = "no limit", .help = "At once."},
+	{IN_LIMIT_ASSOCIATIONS, "per-minute", read_count, FIELD(struct flow, associations_per_minute.most),
+		.least = 1, .most = 1000000, .absent = "no limit", .help = "Begun within a minute."},
+	{IN_LIMIT_ASSOCIATIONS, "over", read_over_both, .choice = over_words, .fallback = "refuse",
+		.help = "alarm or refuse."},
+	{IN_LIMITS, "objects-per-hour", read_limit, FIELD(struct flow, objects_per_hour),
+		.inner = IN_LIMIT_COUNT, .absent = "no limit", .help = "Objects stored within an hour."},
+	{IN_LIMIT_COUNT, "most", read_count, FIELD(struct limit, most), .least = 1, .most = UINT32_MAX,
+		.required = true, .help = "The most that pass without remark."},
+	{IN_LIMIT_COUNT, "over", read_word, FIELD(struct limit, over), .choice = over_words,
+		.fallback = "alarm", .help = "alarm or refuse."},
+	{IN_LIMITS, "bytes-per-hour", read_limit, FIELD(struct flow, bytes_per_hour), .inner = IN_LIMIT_BYTES,
+		.absent = "no limit", .help = "Bytes of objects stored within an hour."},
+	{IN_LIMITS, "object-size", read_limit, FIELD(struct flow, object_size), .inner = IN_LIMIT_BYTES,
+		.absent = "no limit", .help = "Bytes of one object."},
+	{IN_LIMIT_BYTES, "most", read_bytes, FIELD(struct limit, most), .least = 1, .most = INT64_MAX,
+		.required = true, .help = "The most that passes without remark; units K, M, G, T."},
+	{IN_LIMIT_BYTES, "over", read_word, FIELD(struct limit, over), .choice = over_words,
+		.fallback = "alarm", .help = "alarm or refuse."},
+	{IN_LIMITS, "until", read_table, .inner = IN_LIMIT_UNTIL,
+		.help = "What happens after the flow's end date."},
+	{IN_LIMIT_UNTIL, "over", read_word, FIELD(struct flow, until_over), .choice = over_words,
+		.fallback = "alarm", .help = "alarm or refuse."},
+	{IN_LIMITS, "hours", read_table, .inner = IN_LIMIT_HOURS,
+		.help = "What happens outside the flow's hours."},
+	{IN_LIMIT_HOURS, "over", read_word, FIELD(struct flow, hours_over), .choice = over_words,
+		.fallback = "refuse", .help = "alarm or refuse."},
+	{IN_FLOW, "query", read_query, .has = offsetof(struct flow, has_query), .inner = IN_QUERY,
+		.absent = "none", .help = "Guard of find and worklist queries; refuses, unless observe."},
+	{IN_QUERY, "require-any", read_tags, FIELD(struct flow, require_any), .absent = "none",
+		.help = "At least one of these attributes has a value."},
+	{IN_QUERY, "require-all", read_tags, FIELD(struct flow, require_all), .absent = "none",
+		.help = "Each of these attributes has a value."},
+	{IN_QUERY, "bare-wildcards", read_bool, FIELD(struct flow, bare_wildcards), .fallback = "no",
+		.help = "no: a value of only * and ? does not count."},
+	{IN_QUERY, "matches", read_count, FIELD(struct flow, matches), .least = 1, .most = 10000000,
+		.absent = "no limit", .help = "More answers than this end in a failure."},
+};
+const size_t keys_count = ARRAY_LEN(keys);
+
+/* Places whose keys are fields of the struct around them are given that struct; others have one of their own. */
+void key_defaults(struct parse *p, enum place in, void *base)
+{
+	for (size_t i = 0; i < keys_count; i++) {
+		const struct key *k = &keys[i];
+		if (k->in != in) {
+			continue;
+		}
+		uint8_t *inner = (uint8_t *)base + k->offset;
+		if (k->fallback) {
+			struct tree v = {.kind = TREE_TEXT, .text = k->fallback, .quoted = true};
+			k->read(p, k, &v, base);
+		} else if (k->inner != IN_TOP && k->read != read_node_timeouts) {
+			key_defaults(p, k->inner, inner);
+		}
+	}
+}
+
+static const struct key *find_key(enum place in, const char *name)
+{
+	for (size_t i = 0; i < keys_count; i++) {
+		if (keys[i].in == in && strcmp(keys[i].name, name) == 0) {
+			return &keys[i];
+		}
+	}
+	return NULL;
+}
+
+static void unknown_key(struct parse *p, enum place in, const struct tree *key)
+{
+	struct nearest n = nearest_to(key->text);
+	for (size_t i = 0; i < keys_count; i++) {
+		if (keys[i].in == in) {
+			nearest_offer(&n, keys[i].name);
+		}
+	}
+	if (n.best) {
+		mistake_error(p->mistakes, key->line, key->column, "unknown key `%s`%s; did you mean `%s`?",
+			key->text, p->in, n.best);
+	} else {
+		mistake_error(p->mistakes, key->line, key->column, "unknown key `%s`%s", key->text, p->in);
+	}
+}
+
+static const struct tree *earlier(const struct tree *map, unsigned i)
+{
+	for (unsigned j = 0; j < i; j++) {
+		if (strcmp(map->at[2 * j]->text, map->at[2 * i]->text) == 0) {
+			return map->at[2 * j];
+		}
+	}
+	return NULL;
+}
+
+bool parse_is_duplicate(struct parse *p, const struct tree *map, unsigned i)
+{
+	const struct tree *key = map->at[2 * i], *first = earlier(map, i);
+	if (first) {
+		mistake_error(p->mistakes, key->line, key->column,
+			"`%s`%s stands twice; the first is in line %u", key->text, p->in, first->line);
+	}
+	return first != NULL;
+}
+
+void key_read_map(struct parse *p, enum place in, const struct tree *map, void *base)
+{
+	if (map->kind != TREE_MAP) {
+		mistake_error(p->mistakes, map->line, map->column, "expected keys and values%s", p->in);
+		return;
+	}
+	for (unsigned i = 0; i < map->n; i++) {
+		const struct tree *key = map->at[2 * i];
+		if (!find_key(in, key->text)) {
+			unknown_key(p, in, key);
+		}
+		(void)parse_is_duplicate(p, map, i);
+	}
+	/* In the table's order: flows speak of nodes, wherever they stand in the file. */
+	for (size_t i = 0; i < keys_count; i++) {
+		const struct key *k = &keys[i];
+		const struct tree *v = k->in == in ? tree_get(map, k->name) : NULL;
+		if (k->in != in) {
+			continue;
+		}
+		if (v) {
+			if (k->has) {
+				*((bool *)((uint8_t *)base + k->has)) = true;
+			}
+			k->read(p, k, v, base);
+		} else if (k->required) {
+			mistake_error(
+				p->mistakes, map->line, map->column, "`%s` is missing%s", k->name, p->in);
+		}
+	}
+}

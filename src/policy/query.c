@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/decide.h"
+#include "base/err.h"
+#include "dicom/identifier.h"
+#include "policy/rules.h"
+#include "policy/vocabulary.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define NOT_FOUND 0
+#define BARE	  1 /* only wildcards */
+#define VALUE	  2
+
+/* Does a key restrict anything? Universal matching (an empty value) does not: PS3.4 C.2.2.2.3. */
+static int judge_value(struct span v)
+{
+	bool any = false, real = false;
+	for (size_t i = 0; i < v.len; i++) {
+		uint8_t c = v.ptr[i];
+		bool padding = c == ' ' || c == '\0';
+		/* ^ and = part the components of a name, \ parts values: they restrict nothing by themselves. */
+		bool wild = c == '*' || c == '?' || c == '^' || c == '=' || c == '\\';
+		any |= !padding;
+		real |= !padding && !wild;
+	}
+	return real ? VALUE : any ? BARE : NOT_FOUND;
+}
+
+/* The strictest walk: each required tag's best value anywhere in the identifier. */
+struct found {
+	const uint32_t *tags;
+	unsigned n;
+	uint8_t *best;
+};
+
+static void note(const struct found *f, const struct element *e)
+{
+	for (unsigned i = 0; i < f->n; i++) {
+		int v = f->tags[i] == e->tag ? judge_value(e->value) : NOT_FOUND;
+		f->best[i] = v > f->best[i] ? (uint8_t)v : f->best[i];
+	}
+}
+
+#define MOST_TAGS 64 /* as read_flow.c admits */
+
+struct guard {
+	uint8_t any[MOST_TAGS], all[MOST_TAGS];
+};
+
+static int walk(const struct flow *f, struct span identifier, enum encoding encoding, struct guard *g)
+{
+	struct found any = {f->require_any, f->n_require_any, g->any},
+		     all = {f->require_all, f->n_require_all, g->all};
+	struct identifier_walk w;
+	struct element e;
+	int more;
+	identifier_begin(&w, identifier, encoding);
+	while ((more = identifier_next(&w, &e)) > 0) {
+		note(&any, &e);
+		note(&all, &e);
+	}
+	return more;
+}
+
+static void list_tags(const uint32_t *tags, unsigned n, char *text, size_t cap)
+{
+	size_t used = 0;
+	text[0] = '\0';
+	for (unsigned i = 0; i < n && used < cap; i++) {
+		char buf[16];
+		int k = snprintf(text + used, cap - used, "%s%s", i ? ", " : "", word_of_tag(tags[i], buf));
+		used += k > 0 ? (size_t)k : 0;
+	}
+}
+
+static bool counts(const struct flow *f, uint8_t found)
+{
+	return found == VALUE || (found == BARE && f->bare_wildcards);
+}
+
+/* What the guard misses, as a sentence's end; false: nothing. */
+static bool missing(const struct flow *f, const struct guard *g, char *text, size_t cap)
+{
+	char tags[240], buf[16];
+	bool any = f->n_require_any == 0, bare = false;
+	for (unsigned i = 0; i < f->n_require_all; i++) {
+		if (!counts(f, g->all[i])) {
+			snprintf(text, cap, "it must give %s a value%s", word_of_tag(f->require_all[i], buf),
+				g->all[i] == BARE ? ", and a bare wildcard does not count" : "");
+			return true;
+		}
+	}
+	for (unsigned i = 0; i < f->n_require_any; i++) {
+		any |= counts(f, g->any[i]);
+		bare |= g->any[i] == BARE;
+	}
+	if (any) {
+		return false;
+	}
+	list_tags(f->require_any, f->n_require_any, tags, sizeof(tags));
+	snprintf(text, cap, "it must give at least one of %s a value%s", tags,
+		bare ? ", and a bare wildcard does not count" : "");
+	return true;
+}
+
+int decide_query(const struct site *s, const struct route *r, int flow, struct span identifier,
+	struct span transfer_syntax, struct verdict *ret_verdict)
+{
+	struct verdict v = {.flow = flow};
+	struct guard g = {0};
+	enum encoding encoding;
+	char why[320];
+	const struct flow *f = flow >= 0 && (unsigned)flow < s->n_flows ? &s->flows[flow] : NULL;
+	*ret_verdict = v;
+	if (!f || !f->has_query || f->n_require_any + f->n_require_all == 0) {
+		return 0;
+	}
+	v.line = f->line;
+	v.rule = RULE_QUERY_KEYS;
+	int err = encoding_of(transfer_syntax, &encoding);
+	if (err < 0) {
+		snprintf(why, sizeof(why), "its keys cannot be read in this transfer syntax (%s)",
+			err == ERR_UNSUPPORTED ? "deflated" : "not the standard's");
+	} else if ((err = walk(f, identifier, encoding, &g)) < 0) {
+		snprintf(why, sizeof(why), "its keys cannot be read: the identifier is malformed (%s)",
+			err_str(err));
+	} else if (!missing(f, &g, why, sizeof(why))) {
+		return 0;
+	}
+	snprintf(v.sentence, sizeof(v.sentence), "flow %s (line %u): the query is too wide: %s", f->name,
+		f->line, why);
+	if (err < 0) {
+		snprintf(v.sentence, sizeof(v.sentence),
+			"flow %s (line %u) guards queries, and of this one %s", f->name, f->line, why);
+	}
+	err = verdict_end(s, r, &v);
+	*ret_verdict = v;
+	return err;
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/keys.h"
+#include "policy/match.h"
+#include "policy/values.h"
+#include "policy/vocabulary.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A site beyond these is a mistake, and the checks between entries stay quick. */
+#define MOST_ENTRIES	1000
+#define MOST_IDENTITIES 8
+
+static const char *word_or(const char *s, const char *otherwise)
+{
+	return s && s[0] ? s : otherwise;
+}
+
+/* Are these the entries of a list of maps, and not too many? */
+static bool entries_ok(
+	struct parse *p, const struct key *k, const struct tree *v, enum tree_kind kind, unsigned most)
+{
+	if (v->kind != kind) {
+		mistake_error(p->mistakes, v->line, v->column, "`%s`%s takes a %s", k->name, p->in,
+			kind == TREE_LIST ? "list of entries, each begun with -"
+					  : "map of entries, each begun with its name");
+		return false;
+	}
+	if (v->n > most) {
+		mistake_error(p->mistakes, v->line, v->column, "`%s`%s has more than %u entries", k->name,
+			p->in, most);
+		return false;
+	}
+	return true;
+}
+
+void read_listeners(struct parse *p, const struct key *k, const struct tree *v, void *base)
+{
+	struct site *s = base;
+	if (!entries_ok(p, k, v, TREE_LIST, MOST_ENTRIES)) {
+		return;
+	}
+	s->listeners = region_array(p->region, v->n, sizeof(*s->listeners));
+	p->listener_at = region_array(p->region, v->n, sizeof(*p->listener_at));
+	for (unsigned i = 0; s->listeners && p->listener_at && i < v->n; i++) {
+		struct listener *l = &s->listeners[i];
+		const struct tree *name = tree_get(v->at[i], "name");
+		snprintf(p->in, sizeof(p->in), " in listener %.64s",
+			name && name->kind == TREE_TEXT ? name->text : "without a name");
+		p->listener_at[i] = v->at[i];
+		l->line = v->at[i]->line;
+		key_defaults(p, IN_LISTENER, l);
+		key_read_map(p, IN_LISTENER, v->at[i], l);
+		if (l->name[0] && !parse_name_ok(p, name, "listener")) {
+			l->name = "";
+		}
+		l->name = word_or(l->name, region_printf(p->region, "listener-%u", i + 1));
+		s->n_listeners = i + 1;
+	}
+	p->in[0] = '\0';
+}
+
+void read_nodes(struct parse *p, const struct key *k, const struct tree *v, void *base)
+{
+	struct site *s = base;
+	if (!entries_ok(p, k, v, TREE_MAP, MOST_ENTRIES)) {
+		return;
+	}
+	s->nodes = region_array(p->region, v->n, sizeof(*s->nodes));
+	p->node_at = region_array(p->region, v->n, sizeof(*p->node_at));
+	for (unsigned i = 0; s->nodes && p->node_at && i < v->n; i++) {
+		const struct tree *name = v->at[2 * i], *entry = v->at[2 * i + 1];
+		if (!parse_name_ok(p, name, "node") || parse_is_duplicate(p, v, i)) {
+			continue;
+		}
+		struct node *n = &s->nodes[s->n_nodes];
+		snprintf(p->in, sizeof(p->in), " in node %s", name->text);
+		*n = (struct node){.name = name->text, .line = name->line};
+		p->node_at[s->n_nodes++] = entry;
+		key_defaults(p, IN_NODE, n);
+		key_read_map(p, IN_NODE, entry, n);
+		p->in[0] = '\0';
+	}
+}
+
+void read_groups(struct parse *p, const struct key *k, const struct tree *v, void *base)
+{
+	(void)base;
+	if (!entries_ok(p, k, v, TREE_MAP, MOST_ENTRIES)) {
+		return;
+	}
+	p->group_uids = region_array(p->region, v->n, sizeof(*p->group_uids));
+	p->group_open = region_array(p->region, v->n, sizeof(*p->group_open));
+	if (!p->group_uids || !p->group_open) {
+		return;
+	}
+	p->groups = v;
+	for (unsigned i = 0; i < v->n; i++) {
+		if (!parse_is_duplicate(p, v, i) && parse_name_ok(p, v->at[2 * i], "group") &&
+			word_sop_class(v->at[2 * i]->text)) {
+			mistake_error(p->mistakes, v->at[2 * i]->line, v->at[2 * i]->column,
+				"group `%s` has the name of a SOP class", v->at[2 * i]->text);
+		}
+	}
+	parse_groups(p);
+}
+
+void read_flows(struct parse *p, const struct key *k, const struct tree *v, void *base)
+{
+	struct site *s = base;
+	if (!entries_ok(p, k, v, TREE_LIST, MOST_ENTRIES)) {
+		return;
+	}
+	s->flows = region_array(p->region, v->n, sizeof(*s->flows));
+	p->flow_at = region_array(p->region, v->n, sizeof(*p->flow_at));
+	for (unsigned i = 0; s->flows && p->flow_at && i < v->n; i++) {
+		struct flow *f = &s->flows[i];
+		const struct tree *name = tree_get(v->at[i], "name");
+		snprintf(p->in, sizeof(p->in), " in flow %.64s",
+			name && name->kind == TREE_TEXT ? name->text : "without a name");
+		p->flow_at[i] = v->at[i];
+		f->line = v->at[i]->line;
+		f->to = (unsigned)-1; /* until it is known */
+		key_defaults(p, IN_FLOW, f);
+		key_read_map(p, IN_FLOW, v->at[i], f);
+		f->implied = flow_implied_services(f);
+		if (f->name[0] && !parse_name_ok(p, name, "flow")) {
+			f->name = "";
+		}
+		f->name = word_or(f->name, region_printf(p->region, "flow-%u", i + 1));
+		s->n_flows = i + 1;
+	}
+	p->in[0] = '\0';
+}
+
+void read_file(struct parse *p, const struct key *k, const struct tree *v, void *base)
+{
+	struct blob *b = (struct blob *)((uint8_t *)base + k->offset);
+	const char *s = parse_word(p, k, v);
+	if (s && !s[0]) {
+		mistake_error(p->mistakes, v->line, v->column, "`%s`%s is empty; a file was expected",
+			k->name, p->in);
+		return;
+	}
+	if (s) {
+		*b = (struct blob){.path = parse_path(p, s), .line = v->line, .column = v->column};
+	}
+}
+
+void read_identities(struct parse *p, const struct key *k, const struct tree *v, void *base)
+{
+	struct site *s = base;
+	if (!entries_ok(p, k, v, TREE_LIST, MOST_IDENTITIES)) {
+		return;
+	}
+	s->identities = region_array(p->region, v->n, sizeof(*s->identities));
+	for (unsigned i = 0; s->identities && i < v->n; i++) {
+		struct identity_files *f = &s->identities[i];
+		f->certificate.path = f->key.path = "";
+		key_read_map(p, IN_IDENTITY, v->at[i], f);
+		s->n_identities = i + 1;
+	}
+}
+
+void read_trust(struct parse *p, const struct key *k, const struct tree *v, void *base)
+{
+	struct site *s = base;
+	struct tree *const *at;
+	unsigned n;
+	if (parse_items(p, k, v, &at, &n) < 0) {
+		return;
+	}
+	if (n > MOST_ENTRIES) {
+		mistake_error(p->mistakes, v->line, v->column, "`%s`%s has more than %u entries", k->name,
+			p->in, MOST_ENTRIES);
+		return;
+	}
+	s->trust = region_array(p->region, n, sizeof(*s->trust));
+	for (unsigned i = 0; s->trust && i < n; i++) {
+		s->trust[i] = (struct blob){
+			.path = parse_path(p, at[i]->text), .line = at[i]->line, .column = at[i]->column};
+		s->n_trust = i + 1;
+	}
+}

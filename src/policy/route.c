@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/decide.h"
+#include "policy/identity.h"
+#include "policy/match.h"
+#include "policy/nearest.h"
+#include "policy/rules.h"
+
+#include <stdio.h>
+#include <string.h>
+
+int verdict_settle(struct verdict *v, bool observe)
+{
+	bool passes = observe && rule_is_policy(v->rule);
+	v->refuse = !passes;
+	v->observed = passes;
+	return passes ? 0 : ERR_DENIED;
+}
+
+/* A flow's own word counts first, then the caller's node, the called node, the site. */
+static enum site_mode first_mode(const struct site *s, const struct route *r, int flow)
+{
+	enum site_mode modes[] = {
+		flow >= 0 && (unsigned)flow < s->n_flows ? s->flows[flow].mode : MODE_INHERIT,
+		r->from >= 0 ? s->nodes[r->from].mode : MODE_INHERIT,
+		r->from >= 0 && r->to >= 0 ? s->nodes[r->to].mode : MODE_INHERIT,
+	};
+	for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
+		if (modes[i] != MODE_INHERIT) {
+			return modes[i];
+		}
+	}
+	return s->mode;
+}
+
+bool route_observes(const struct site *s, const struct route *r, int flow)
+{
+	if (flow >= 0 || r->n_flows == 0) {
+		return first_mode(s, r, flow) == MODE_OBSERVE;
+	}
+	for (unsigned i = 0; i < r->n_flows; i++) {
+		if (first_mode(s, r, (int)r->flows[i]) == MODE_OBSERVE) {
+			return true;
+		}
+	}
+	return false;
+}
+
+int verdict_end(const struct site *s, const struct route *r, struct verdict *v)
+{
+	return verdict_settle(v, r && route_observes(s, r, v->flow));
+}
+
+int verdict_over(const struct site *s, const struct route *r, enum over over, struct verdict *v)
+{
+	if (over == OVER_ALARM) {
+		v->alarm = true;
+		v->refuse = v->observed = false;
+		return 0;
+	}
+	return verdict_end(s, r, v);
+}
+
+static bool flow_from(const struct flow *f, int node)
+{
+	for (unsigned i = 0; i < f->n_from; i++) {
+		if ((int)f->from[i] == node) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool callable(const struct node *n)
+{
+	return n->n_address > 0;
+}
+
+/* The node that a title means when no flow says so: one that can be called and has it, else a flow's other title. */
+static int target_of_title(const struct site *s, const char *called, bool any_case)
+{
+	for (unsigned i = 0; i < s->n_nodes; i++) {
+		if (callable(&s->nodes[i]) && names_have(&s->nodes[i].ae, called, any_case)) {
+			return (int)i;
+		}
+	}
+	for (unsigned i = 0; i < s->n_flows; i++) {
+		if (callable(&s->nodes[s->flows[i].to]) &&
+			names_have(&s->flows[i].called, called, any_case)) {
+			return (int)s->flows[i].to;
+		}
+	}
+	return -1;
+}
+
+/* The target that the caller's flows give the title, and every flow that joins the two. */
+static void find_flows(const struct site *s, struct route *r, const char *called, bool any_case)
+{
+	for (unsigned i = 0; i < s->n_flows && r->to < 0; i++) {
+		if (flow_from(&s->flows[i], r->from) && flow_is_called(s, &s->flows[i], called, any_case)) {
+			r->to = (int)s->flows[i].to;
+		}
+	}
+	for (unsigned i = 0; i < s->n_flows && r->to >= 0 && r->n_flows < ARRAY_LEN(r->flows); i++) {
+		if ((int)s->flows[i].to == r->to && flow_from(&s->flows[i], r->from)) {
+			r->flows[r->n_flows++] = i;
+		}
+	}
+}
+
+static void say_called_unknown(const struct site *s, const struct caller *c, int from, struct verdict *v)
+{
+	struct nearest near = nearest_to(c->called);
+	for (unsigned i = 0; i < s->n_nodes; i++) {
+		for (unsigned j = 0; callable(&s->nodes[i]) && j < s->nodes[i].ae.n; j++) {
+			nearest_offer(&near, s->nodes[i].ae.at[j]);
+		}
+	}
+	v->rule = RULE_CALLED_UNKNOWN;
+	v->line = from >= 0 ? s->nodes[from].line : 0;
+	snprintf(v->sentence, sizeof(v->sentence),
+		"no node that can be called has the AE title `%s`, which %s called%s%s%s. Correct the called AE title in the "
+		"device, or list it under `called` in its flow",
+		c->called, from >= 0 ? s->nodes[from].name : c->calling, near.best ? "; did it mean `" : "",
+		near.best ? near.best : "", near.best ? "`?" : "");
+}
+
+/* Both are known and nothing joins them. */
+static void say_no_flow(
+	const struct site *s, const struct route *r, const struct caller *c, struct verdict *v)
+{
+	const struct node *from = &s->nodes[r->from], *to = &s->nodes[r->to];
+	v->rule = RULE_NO_FLOW;
+	v->line = from->line;
+	snprintf(v->sentence, sizeof(v->sentence),
+		"node %s called `%s`, which is node %s, but no flow has %s under `from` and %s under `to`",
+		from->name, c->called, to->name, from->name, to->name);
+}
+
+/* What the parser let pass must be tolerated by the node that sent it: PS3.8 9.3.2 pads with spaces. */
+static int check_tolerated(const struct site *s, const struct caller *c, struct route *r, struct verdict *v)
+{
+	unsigned granted = r->from >= 0 ? s->nodes[r->from].tolerate : 0;
+	unsigned missing = c->tolerated & ~granted;
+	r->tolerated |= c->tolerated & granted;
+	if (!missing) {
+		return 0;
+	}
+	v->rule = RULE_MALFORMED;
+	v->line = r->from >= 0 ? s->nodes[r->from].line : 0;
+	snprintf(v->sentence, sizeof(v->sentence),
+		"the association request of `%s` is malformed: %s. If the device cannot be corrected, its node may "
+		"`tolerate: [ %s ]`",
+		c->calling,
+		missing & TOLERATE_NUL_PADDING
+			? "its AE titles are padded with NUL bytes (PS3.8 9.3.2 asks for spaces)"
+			: "its AE titles are not in the case or form that the standard asks for",
+		missing & TOLERATE_NUL_PADDING ? "nul-padding" : "ae-case");
+	v->refuse = true;
+	return ERR_DENIED;
+}
+
+static void note_case(const struct site *s, const struct caller *c, struct route *r)
+{
+	const struct node *from = &s->nodes[r->from];
+	if (!(from->tolerate & TOLERATE_AE_CASE)) {
+		return;
+	}
+	bool called = names_have(&s->nodes[r->to].ae, c->called, false);
+	for (unsigned i = 0; i < r->n_flows; i++) {
+		called |= names_have(&s->flows[r->flows[i]].called, c->called, false);
+	}
+	if ((from->has_ae && !names_have(&from->ae, c->calling, false)) || !called) {
+		r->tolerated |= TOLERATE_AE_CASE;
+	}
+}
+
+/* Nobody known: an observing site lets him through to a node that can be called. */
+static int route_unknown(
+	const struct site *s, const struct caller *c, int near, struct route *r, struct verdict *v)
+{
+	/* A node that is set to enforce does not lend its name to a stranger. */
+	bool observe = s->mode == MODE_OBSERVE && (near < 0 || s->nodes[near].mode != MODE_ENFORCE);
+	r->to = target_of_title(s, c->called, false);
+	if (!observe) {
+		return verdict_settle(v, false);
+	}
+	if (r->to < 0) {
+		*v = (struct verdict){.flow = -1};
+		say_called_unknown(s, c, -1, v);
+		return verdict_settle(v, false);
+	}
+	int err = check_tolerated(s, c, r, v);
+	return err < 0 ? err : verdict_settle(v, true);
+}
+
+static int route_known(const struct site *s, const struct caller *c, struct route *r, struct verdict *v)
+{
+	bool any_case = s->nodes[r->from].tolerate & TOLERATE_AE_CASE;
+	int err = check_tolerated(s, c, r, v);
+	if (err < 0) {
+		return err;
+	}
+	find_flows(s, r, c->called, any_case);
+	if (r->to >= 0) {
+		note_case(s, c, r);
+		return 0;
+	}
+	r->to = target_of_title(s, c->called, any_case);
+	if (r->to < 0) {
+		say_called_unknown(s, c, r->from, v);
+		return verdict_settle(v, false);
+	}
+	note_case(s, c, r);
+	say_no_flow(s, r, c, v);
+	return verdict_end(s, r, v);
+}
+
+int decide_route(const struct site *s, const struct hosts *h, const struct caller *c, struct route *ret_route,
+	struct verdict *ret_verdict)
+{
+	struct route r = {.from = -1, .to = -1};
+	struct verdict v = {.flow = -1};
+	int near = -1;
+	int err = identity_of(s, h, c, &r.from, &near, &v);
+	err = err < 0 ? route_unknown(s, c, near, &r, &v) : route_known(s, c, &r, &v);
+	*ret_route = r;
+	*ret_verdict = v;
+	return err;
+}

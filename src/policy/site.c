@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/site.h"
+#include "base/limits.h"
+#include "policy/keys.h"
+#include "policy/site_parse.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The folder of a path, without its last slash: "/" for a file of the root. */
+static const char *folder_of(struct region *r, const char *file)
+{
+	const char *slash = strrchr(file, '/');
+	if (!slash) {
+		return region_str(r, ".");
+	}
+	return slash == file ? region_str(r, "/") : region_strn(r, file, (size_t)(slash - file));
+}
+
+/* Everything that needs the tree. A NULL *ret_site with 0: there were mistakes. */
+static int read_site(
+	struct region *r, const struct site_text *text, struct mistake_list *m, struct site **ret_site)
+{
+	struct tree *root = NULL, *over = NULL;
+	struct site *s = region_alloc(r, sizeof(*s));
+	const char *file = region_str(r, text->file), *folder = folder_of(r, text->file);
+	int err = s && file && folder ? tree_parse(r, text->yaml, m, &root) : ERR_NO_MEMORY;
+	if (err == 0 && text->overlay.len > 0) {
+		err = tree_parse(r, text->overlay, m, &over);
+		err = err < 0 ? err : tree_overlay(r, root, over);
+	}
+	if (err < 0) {
+		return err;
+	}
+	struct parse p = {.region = r, .mistakes = m, .site = s, .folder = folder};
+	s->file = file;
+	s->yaml = span_of(region_strn(r, text->yaml.len ? (const char *)text->yaml.ptr : "", text->yaml.len),
+		text->yaml.len);
+	s->region = r;
+	key_defaults(&p, IN_TOP, s);
+	key_read_map(&p, IN_TOP, root, s);
+	parse_check(&p);
+	if (text->read_files) {
+		site_read_files(s, m);
+	}
+	if (region_failed(r) || region_failed(m->region)) {
+		return ERR_NO_MEMORY;
+	}
+	if (m->n_errors > 0) {
+		return ERR_VALUE;
+	}
+	*ret_site = s;
+	return 0;
+}
+
+int site_parse_list(const struct site_text *text, struct mistake_list *m, struct site **ret_site)
+{
+	struct region *r = region_new();
+	if (!r) {
+		return ERR_NO_MEMORY;
+	}
+	int err;
+	if (text->yaml.len > LIMIT_CONFIG_FILE || text->overlay.len > LIMIT_CONFIG_FILE) {
+		mistake_error(m, 0, 0, "the file is larger than %u bytes", LIMIT_CONFIG_FILE);
+		err = ERR_VALUE;
+	} else {
+		err = read_site(r, text, m, ret_site);
+	}
+	if (err < 0) {
+		region_free(r);
+	}
+	return err;
+}
+
+int site_parse_text(const struct site_text *text, struct site **ret_site, struct mistakes *ret_mistakes)
+{
+	struct mistake_list m;
+	struct site *s = NULL;
+	*ret_mistakes = (struct mistakes){0};
+	if (mistakes_begin(&m) < 0) {
+		return ERR_NO_MEMORY;
+	}
+	int err = site_parse_list(text, &m, &s);
+	int end = mistakes_end(&m, ret_mistakes);
+	err = end < 0 ? end : err;
+	if (err < 0) {
+		site_free(s);
+		return err;
+	}
+	*ret_site = s;
+	return 0;
+}
+
+int site_parse(struct span yaml, const char *file, struct site **ret_site, struct mistakes *ret_mistakes)
+{
+	struct site_text text = {.yaml = yaml, .file = file};
+	return site_parse_text(&text, ret_site, ret_mistakes);
+}
+
+void site_free(struct site *s)
+{
+	if (s) {
+		region_free(s->region);
+	}
+}
+
+struct timeouts site_timeouts(const struct site *s, const struct node *n)
+{
+	struct timeouts t = s->timeouts;
+	if (!n) {
+		return t;
+	}
+	t.artim = n->timeouts.artim ? n->timeouts.artim : t.artim;
+	t.negotiate = n->timeouts.negotiate ? n->timeouts.negotiate : t.negotiate;
+	t.connect = n->timeouts.connect ? n->timeouts.connect : t.connect;
+	t.idle = n->timeouts.idle ? n->timeouts.idle : t.idle;
+	t.message = n->timeouts.message ? n->timeouts.message : t.message;
+	t.response = n->timeouts.response ? n->timeouts.response : t.response;
+	t.stop = n->timeouts.stop ? n->timeouts.stop : t.stop;
+	t.lookup = n->timeouts.lookup ? n->timeouts.lookup : t.lookup;
+	return t;
+}
+
+bool network_has(const struct network *n, const struct in6_addr *ip)
+{
+	if (n->host[0]) {
+		return false;
+	}
+	unsigned whole = n->prefix / 8, rest = n->prefix % 8;
+	if (memcmp(n->ip.s6_addr, ip->s6_addr, whole) != 0) {
+		return false;
+	}
+	uint8_t mask = (uint8_t)(0xff00u >> rest);
+	return rest == 0 || (n->ip.s6_addr[whole] & mask) == (ip->s6_addr[whole] & mask);
+}

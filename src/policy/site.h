@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef POLICY_SITE_H
+#define POLICY_SITE_H
+
+#include "base/attr.h"
+#include "base/err.h"
+#include "base/span.h"
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * gantry.yaml as immutable structs. One allocation region a site: everything a struct site points to lives until
+ * site_free(). Strings are NUL-terminated and never NULL ("" where absent) unless a comment says so.
+ * An index of -1 means "none".
+ */
+
+enum site_mode { MODE_INHERIT, MODE_ENFORCE, MODE_OBSERVE };
+enum transport { TRANSPORT_TLS, TRANSPORT_PLAIN };
+enum over { OVER_ALARM, OVER_REFUSE };
+
+/* `tolerate:`, a bit each. The first two have the values of AE_TOLERATE_… and are given to the parsers as they are. */
+#define TOLERATE_NUL_PADDING 0x1u
+#define TOLERATE_AE_CASE     0x2u
+#define TOLERATE_PDU_OVERRUN 0x4u
+
+/* A list of a fixed number of strings. */
+struct names {
+	const char **at;
+	unsigned n;
+};
+
+/* An address of either family; IPv4 is kept as IPv4-mapped IPv6, so that one comparison serves. */
+struct netaddr {
+	struct in6_addr ip;
+	uint16_t port; /* host order */
+};
+
+/* A source: a network, or a host name whose addresses the lookup role finds. */
+struct network {
+	struct in6_addr ip;
+	uint8_t prefix;	  /* bits of the 128; IPv4 /24 is 120 */
+	const char *host; /* not "": a name; ip and prefix mean nothing */
+};
+
+struct timeouts { /* seconds; 0 in a node: the site's */
+	uint32_t artim, negotiate, connect, idle, message, response, stop, lookup;
+};
+
+struct endpoint {
+	const char *text; /* as written */
+	const char *host; /* name or address literal; "" for a folder */
+	uint16_t port;
+	const char *folder; /* absolute path; "" for a network address */
+};
+
+struct spki_pin {
+	uint8_t sha256[32];
+};
+
+struct node {
+	const char *name;
+	unsigned line; /* in gantry.yaml */
+	bool has_ae;   /* `ae` is there; an empty list admits no one */
+	struct names ae;
+	bool has_from; /* `from` is there; an empty list admits no one */
+	bool from_any; /* `from: any`: known by its other criteria alone */
+	struct network *from;
+	unsigned n_from;
+	bool has_certificate;
+	bool has_san;
+	struct names san;
+	bool has_spki;
+	struct spki_pin *spki;
+	unsigned n_spki;
+	enum transport transport;
+	struct endpoint *address;
+	unsigned n_address;
+	const char *server_name;
+	bool source_is_caller; /* call it from the caller's own address */
+	bool proxy_v2;	       /* send it a PROXY v2 header */
+	unsigned tolerate;     /* TOLERATE_… */
+	uint32_t max_pdu;      /* announced when we call it; 0 unlimited */
+	enum site_mode mode;
+	struct timeouts timeouts;
+};
+
+/* A volume limit: 0 means none. */
+struct limit {
+	uint64_t most;
+	enum over over;
+};
+
+struct hours { /* minutes of a day, local time; days: bit 0 Monday … bit 6 Sunday */
+	uint8_t days;
+	uint16_t from,
+		to; /* to <= 1440; from < to, or from > to for past midnight (belongs to the day it starts on) */
+};
+
+struct title_map {
+	const char *from, *to;
+};
+
+struct flow {
+	const char *name;
+	unsigned line;
+	unsigned *from; /* node indices */
+	unsigned n_from;
+	unsigned to; /* node index */
+	struct names called;
+	unsigned services; /* 1u << enum service */
+	bool any_sop_class;
+	bool has_sop_classes;	  /* false and not any: every standard SOP class of the services */
+	struct names sop_classes; /* UIDs, groups expanded, sorted */
+	unsigned implied;	  /* services whose SOP classes need not be listed (policy/match.h) */
+	bool has_transfer_syntaxes;
+	struct names transfer_syntaxes; /* UIDs, sorted */
+	unsigned *destinations;		/* node indices */
+	unsigned n_destinations;
+	const char *title_calling, *title_called; /* "": unchanged */
+	struct title_map *move_titles;
+	unsigned n_move_titles;
+	bool implementation_is_gateway;
+	uint16_t refusal_status; /* 0: the service's own */
+	enum site_mode mode;
+	struct hours *hours; /* n 0: always */
+	unsigned n_hours;
+	enum over hours_over;
+	int64_t until_s; /* wall seconds of the first moment after the end date, local time; 0: none */
+	enum over until_over;
+	struct limit associations_at_once, associations_per_minute;
+	struct limit objects_per_hour, bytes_per_hour, object_size;
+	bool has_query;
+	uint32_t *require_any, *require_all; /* tags */
+	unsigned n_require_any, n_require_all;
+	bool bare_wildcards;
+	uint32_t matches; /* 0: no limit */
+};
+
+struct listener {
+	const char *name;
+	unsigned line;
+	const char *address; /* IP or "*" */
+	uint16_t port;
+	enum transport transport;
+	bool transparent;
+	struct network *proxy_from;
+	unsigned n_proxy_from;
+	uint32_t max_pdu;
+};
+
+/* A file that gantry.yaml names, with its content once site_load() or site_unpack() has it. */
+struct blob {
+	const char *path; /* absolute */
+	struct span bytes;
+	unsigned line, column; /* where gantry.yaml names it */
+};
+
+struct identity_files {
+	struct blob certificate, key;
+};
+
+struct site {
+	const char *name;
+	const char *file; /* gantry.yaml's absolute path */
+	struct span yaml; /* its text */
+	enum site_mode mode;
+	const char *state, *run, *user;
+	const char *log_file; /* "" : standard error */
+	bool log_json;
+	int log_level; /* enum log_level */
+	struct identity_files *identities;
+	unsigned n_identities;
+	struct blob *trust;
+	unsigned n_trust;
+	bool resumption;
+	struct timeouts timeouts;
+	uint32_t associations_at_once, associations_per_address;
+	const char *implementation_class, *implementation_version;
+	struct listener *listeners;
+	unsigned n_listeners;
+	struct node *nodes;
+	unsigned n_nodes;
+	struct flow *flows;
+	unsigned n_flows;
+	struct region *region; /* owns all of it */
+};
+
+/* One mistake, for people: "gantry.yaml:12:5: unknown key `adress` in node ct1; did you mean `address`?" */
+struct mistake {
+	unsigned line, column; /* 1-based; 0 when it belongs to no place */
+	const char *text;      /* without the place */
+};
+
+/* All mistakes of one pass, and warnings (plain text across a network, a flow that can never match, …). */
+struct mistakes {
+	struct mistake *at;
+	unsigned n, n_errors; /* errors first, each group in file order */
+	struct region *region;
+};
+
+void mistakes_done(struct mistakes *m);
+
+/*
+ * Parse YAML text. file: gantry.yaml's absolute path, for relative paths in it. Opens nothing. Every mistake of the
+ * text is in *ret_mistakes (which the caller empties with mistakes_done), warnings too.
+ * 0 and *ret_site, or ERR_VALUE with at least one error in *ret_mistakes. ERR_NO_MEMORY.
+ */
+MUST_USE int site_parse(
+	struct span yaml, const char *file, struct site **ret_site, struct mistakes *ret_mistakes);
+
+/*
+ * site_parse of a file, then read the certificate, key and trust files it names. For the supervisor and the tools;
+ * the only functions here that open files. Missing files, and keys that others can read, are mistakes.
+ */
+MUST_USE int site_load(const char *path, struct site **ret_site, struct mistakes *ret_mistakes);
+
+/*
+ * The site as one block of bytes for the other roles, who may open no file: the YAML text, its path and the blobs.
+ * keys: include private keys (only for the gate). *ret_bytes is malloc'ed, the caller frees (after wiping).
+ */
+MUST_USE int site_pack(const struct site *s, bool keys, uint8_t **ret_bytes, size_t *ret_len);
+MUST_USE int site_unpack(struct span packed, struct site **ret_site, struct mistakes *ret_mistakes);
+
+void site_free(struct site *s);
+
+/* Effective values: the node's own, or the site's. */
+struct timeouts site_timeouts(const struct site *s, const struct node *n /* may be NULL */);
+
+/* Is the address in the network? A host name's addresses come from the caller's lookup table (policy/hosts.h). */
+bool network_has(const struct network *n, const struct in6_addr *ip);
+
+#endif
