@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Make C tables from the tables in data/: tables.py uids|dictionary|services INPUT OUTPUT."""
+import re
+import sys
+
+UID_KINDS = {
+    "Transfer Syntax": "UID_TRANSFER_SYNTAX",
+    "SOP Class": "UID_SOP_CLASS",
+    "Meta SOP Class": "UID_META_SOP_CLASS",
+    "Well-known SOP Instance": "UID_WELL_KNOWN_INSTANCE",
+    "Application Context Name": "UID_APPLICATION_CONTEXT",
+}
+SERVICES = {
+    "echo": "SERVICE_ECHO",
+    "store": "SERVICE_STORE",
+    "find": "SERVICE_FIND",
+    "move": "SERVICE_MOVE",
+    "get": "SERVICE_GET",
+    "worklist": "SERVICE_WORKLIST",
+    "mpps": "SERVICE_MPPS",
+    "commit": "SERVICE_COMMIT",
+    "n-services": "SERVICE_N_SERVICES",
+}
+# What the dictionary writes where a VR depends on others (PS3.6 chapter 5, DCMTK's abbreviations): the first of them.
+FIRST_VR = {"xs": "US", "lt": "US", "ox": "OW", "px": "OW", "up": "UL", "vr": "UN", "na": ""}
+
+
+def rows(path):
+    with open(path, encoding="utf-8") as lines:
+        table = [line.rstrip("\n").split("\t") for line in lines if line.strip() and not line.startswith("#")]
+    head = table[0]
+    return [dict(zip(head, row + [""] * (len(head) - len(row)))) for row in table[1:]]
+
+
+def quoted(text):
+    out = ""
+    for byte in text.encode("utf-8"):
+        if byte in b'"\\':
+            out += "\\" + chr(byte)
+        elif 32 <= byte < 127:
+            out += chr(byte)
+        else:
+            out += f"\\{byte:03o}"
+    return f'"{out}"'
+
+
+def by_keyword(name, entries):
+    """The indices of the entries that have a keyword, in the order of the keywords."""
+    order = sorted((e["keyword"].encode(), i) for i, e in enumerate(entries) if e["keyword"])
+    yield f"static const uint16_t {name}[] = {{"
+    for _, index in order:
+        yield f"\t{index},"
+    yield "};"
+
+
+def uids(entries):
+    entries = sorted(entries, key=lambda e: e["uid"].encode())
+    yield "static const struct uid_entry uid_table[] = {"
+    for e in entries:
+        kind = UID_KINDS.get(e["type"], "UID_OTHER")
+        retired = "true" if e["retired"] == "Y" else "false"
+        yield f'\t{{{quoted(e["uid"])}, {quoted(e["name"])}, {quoted(e["keyword"])}, {kind}, {retired}}},'
+    yield "};"
+    yield from by_keyword("uid_keywords", entries)
+
+
+def dictionary(entries):
+    kept = {}
+    for e in entries:
+        tag = re.fullmatch(r"\(([0-9A-Fa-f]{4}),([0-9A-Fa-f]{4})\)", e["tag"])
+        if tag and e["source_version"] != "not-in-dcmtk":
+            kept.setdefault(int(tag[1] + tag[2], 16), e)
+    tags = sorted(kept)
+    yield "static const struct tag_entry tag_table[] = {"
+    for tag in tags:
+        e = kept[tag]
+        vr = FIRST_VR.get(e["vr"], e["vr"])
+        if vr and not re.fullmatch(r"[A-Z]{2}", vr):
+            sys.exit(f"{e['tag']}: unknown VR {e['vr']}")
+        yield f'\t{{0x{tag:08X}, {quoted(e["keyword"])}, {quoted(e["name"])}, "{vr}"}},'
+    yield "};"
+    yield from by_keyword("tag_keywords", [kept[tag] for tag in tags])
+
+
+def services(entries):
+    yield "static const struct service_entry service_table[] = {"
+    for e in sorted(entries, key=lambda e: e["uid"].encode()):
+        names = [] if e["services"] == "-" else e["services"].split(",")
+        mask = " | ".join(f"SERVICE_BIT({SERVICES[n]})" for n in names) or "0"
+        yield f'\t{{{quoted(e["uid"])}, {mask}}},'
+    yield "};"
+
+
+def main():
+    maker = {"uids": uids, "dictionary": dictionary, "services": services}[sys.argv[1]]
+    with open(sys.argv[3], "w", encoding="utf-8") as out:
+        out.write("/* Made by tools/tables.py. */\n")
+        for line in maker(rows(sys.argv[2])):
+            out.write(line + "\n")
+
+
+main()
