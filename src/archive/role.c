@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "archive/role.h"
+#include "archive/folder.h"
+#include "archive/intake.h"
+#include "archive/session.h"
+#include "base/log.h"
+#include "base/span.h"
+#include "priv/message.h"
+#include "priv/sandbox.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Channels at once: to the supervisor, to the gate, and to a gate before it whose last messages are still read. */
+#define CHANNELS 4
+
+/* A folder that this process has cleaned. */
+struct known {
+	struct known *next;
+	char path[];
+};
+
+struct store {
+	int channels[CHANNELS]; /* the first is the one that this process was started with */
+	unsigned n_channels;
+	int signals;
+	bool stopping;
+	unsigned children;
+	struct known *known;
+};
+
+/* What a crash left is removed once, when the folder is first used: later it could be a session's that just begins. */
+static void clean_once(struct store *store, const char *path, const struct folder *folder)
+{
+	for (const struct known *k = store->known; k; k = k->next) {
+		if (strcmp(k->path, path) == 0) {
+			return;
+		}
+	}
+	size_t n = strlen(path) + 1;
+	struct known *k = malloc(sizeof(*k) + n);
+	if (!k) {
+		return;
+	}
+	memcpy(k->path, path, n);
+	k->next = store->known;
+	store->known = k;
+	int removed = folder_clean(folder);
+	if (removed < 0) {
+		log_event(LOG_LEVEL_WARNING, "archive.clean",
+			"What was left of incomplete objects was not removed.", LOG_TEXT("folder", path),
+			LOG_TEXT("error", strerror(errno)));
+	} else if (removed > 0) {
+		log_event(LOG_LEVEL_NOTICE, "archive.clean",
+			"What was left of incomplete objects was removed.", LOG_TEXT("folder", path),
+			LOG_NUMBER("files", removed));
+	}
+}
+
+/* No file but what lies below the folder, no socket but the one there is, no program (priv/sandbox.h). */
+static int enter_sandbox(const char *path)
+{
+	struct sandbox *sandbox;
+	int r = sandbox_new(SANDBOX_STORE, &(struct sandbox_path){.path = path, .write = true}, 1, &sandbox);
+	if (r < 0) {
+		return r;
+	}
+	/* It stays: this process has no end but _exit(). */
+	return sandbox_load(sandbox);
+}
+
+/* The child: from here on this process knows one socket and one folder. */
+static void child_main(const struct store *store, int sock, const struct folder *folder, const char *path)
+	__attribute__((noreturn));
+static void child_main(const struct store *store, int sock, const struct folder *folder, const char *path)
+{
+	for (unsigned i = 0; i < store->n_channels; i++) {
+		close(store->channels[i]);
+	}
+	close(store->signals);
+	/* It ends when its association does, and a size limit is an error like a full disk. */
+	(void)signal(SIGTERM, SIG_IGN);
+	(void)signal(SIGXFSZ, SIG_IGN);
+	sigset_t none;
+	sigemptyset(&none);
+	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0 || enter_sandbox(path) < 0) {
+		log_say(LOG_LEVEL_ERROR, "archive.failed", "a session's sandbox could not be entered: %s",
+			strerror(errno));
+		_exit(1);
+	}
+	int r = session_run(sock, folder);
+	if (r < 0 && r != ERR_CLOSED) {
+		log_event(LOG_LEVEL_DEBUG, "archive.ended", "A session ended before its time.",
+			LOG_TEXT("error", err_str(r)));
+	}
+	_exit(0);
+}
+
+static void serve(struct store *store, const struct message *m)
+{
+	struct folder folder;
+	if (m->text[0] != '/') {
+		log_event(LOG_LEVEL_ERROR, "archive.failed", "A folder archive needs an absolute path.",
+			LOG_TEXT("folder", m->text));
+		return;
+	}
+	if (folder_open(m->text, &folder) < 0) {
+		log_event(LOG_LEVEL_ERROR, "archive.failed", "The folder archive cannot be opened.",
+			LOG_TEXT("folder", m->text), LOG_TEXT("error", strerror(errno)));
+		return;
+	}
+	clean_once(store, m->text, &folder);
+	pid_t pid = fork();
+	if (pid == 0) {
+		child_main(store, m->fd, &folder, m->text);
+	}
+	if (pid < 0) {
+		log_event(LOG_LEVEL_ERROR, "archive.failed", "No process for a session.",
+			LOG_TEXT("error", strerror(errno)));
+	} else {
+		store->children++;
+	}
+	folder_done(&folder);
+}
+
+static void close_channel(struct store *store, unsigned i)
+{
+	close(store->channels[i]);
+	store->channels[i] = store->channels[--store->n_channels];
+}
+
+/* Take a message. false: the channel is done with. */
+static bool take_message(struct store *store, unsigned i)
+{
+	static struct message m;
+	int r = message_recv(
+		store->channels[i], i == 0 ? FROM_SUPERVISOR | FROM_GATE_STORE : FROM_GATE_STORE, &m);
+	if (r == ERR_AGAIN) {
+		return true;
+	}
+	if (r < 0) {
+		if (r != ERR_CLOSED) {
+			log_event(LOG_LEVEL_ERROR, "archive.channel",
+				"Another role broke the protocol between roles.",
+				LOG_TEXT("error", err_str(r)));
+		}
+		return false;
+	}
+	if (m.type == MSG_STOP) {
+		store->stopping = true;
+	} else if (m.type == MSG_FOLDER && !store->stopping) {
+		serve(store, &m);
+	} else if (m.type == MSG_CHANNEL && store->n_channels < CHANNELS) {
+		store->channels[store->n_channels++] = m.fd;
+		return true;
+	}
+	if (m.fd >= 0) {
+		close(m.fd);
+	}
+	return true;
+}
+
+static void reap(struct store *store)
+{
+	struct signalfd_siginfo info;
+	while (read(store->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		store->stopping = store->stopping || info.ssi_signo == SIGTERM;
+	}
+	int status;
+	while (waitpid(-1, &status, WNOHANG) > 0) {
+		store->children--;
+		if (WIFSIGNALED(status)) {
+			log_event(LOG_LEVEL_ERROR, "archive.crashed",
+				"A session of the folder archive crashed.",
+				LOG_NUMBER("signal", WTERMSIG(status)));
+		}
+	}
+}
+
+static int watch_signals(void)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGTERM);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0) {
+		return -1;
+	}
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* Until nobody can ask for a session any more, and the last has ended. */
+static int serve_all(struct store *store)
+{
+	while (store->children > 0 || (store->n_channels > 0 && !store->stopping)) {
+		struct pollfd fds[CHANNELS + 1] = {{.fd = store->signals, .events = POLLIN}};
+		for (unsigned i = 0; i < store->n_channels; i++) {
+			fds[i + 1] = (struct pollfd){.fd = store->channels[i], .events = POLLIN};
+		}
+		unsigned n = store->n_channels;
+		if (poll(fds, n + 1, -1) < 0 && errno != EINTR) {
+			return ERR_SYSTEM;
+		}
+		if (fds[0].revents) {
+			reap(store);
+		}
+		/* From the last on: a channel that goes is replaced by one that was looked at. */
+		while (n-- > 0) {
+			if (fds[n + 1].revents && !take_message(store, n)) {
+				if (n == 0) {
+					store->stopping = true;
+				}
+				close_channel(store, n);
+			}
+		}
+	}
+	return 0;
+}
+
+int archive_role_main(int channel)
+{
+	struct store store = {.channels = {channel}, .n_channels = 1};
+	log_role("store");
+	umask(027);
+	intake_prepare();
+	store.signals = watch_signals();
+	int r = store.signals < 0 ? ERR_SYSTEM : serve_all(&store);
+	if (r < 0) {
+		log_say(LOG_LEVEL_ERROR, "archive.failed", "the store role ends: %s", strerror(errno));
+	}
+	while (store.known) {
+		struct known *k = store.known;
+		store.known = k->next;
+		free(k);
+	}
+	return r < 0 ? 1 : 0;
+}
