@@ -339,7 +339,7 @@ static void check_flow_pairs(struct parse *p)
 			}
 			check_targets(p, i, j);
 			same_pair += s->flows[i].to == s->flows[j].to &&
-				     flows_share_caller(&s->flows[i], &s->flows[j]);
+			             flows_share_caller(&s->flows[i], &s->flows[j]);
 		}
 		if (same_pair == ROUTE_FLOWS + 1) {
 			mistake_error(p->mistakes, s->flows[j].line, 1,

@@ -11,7 +11,7 @@
 const char *ip_text(const struct in6_addr *ip, char buf[IP_TEXT])
 {
 	const char *text = IN6_IS_ADDR_V4MAPPED(ip) ? inet_ntop(AF_INET, &ip->s6_addr[12], buf, IP_TEXT)
-						    : inet_ntop(AF_INET6, ip, buf, IP_TEXT);
+	                                            : inet_ntop(AF_INET6, ip, buf, IP_TEXT);
 	return text ? text : "?";
 }
 

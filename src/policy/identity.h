@@ -13,9 +13,9 @@ unsigned identity_criteria(const struct node *n);
 bool identity_overlap(const struct node *a, const struct node *b);
 
 /* What of a node's entry a caller does not match. */
-#define MISS_TITLE	 0x1u
-#define MISS_TRANSPORT	 0x2u
-#define MISS_ADDRESS	 0x4u
+#define MISS_TITLE       0x1u
+#define MISS_TRANSPORT   0x2u
+#define MISS_ADDRESS     0x4u
 #define MISS_CERTIFICATE 0x8u
 #define MISS_NAMES_NONE                                                                                      \
 	0x10u /* the entry names neither address nor certificate: it is for calling, nobody is known as it */

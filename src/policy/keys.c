@@ -7,9 +7,9 @@
 #include <string.h>
 
 #define STRINGIFY_VALUE(x) STRINGIFY(x)
-#define STRINGIFY(x)	   #x
+#define STRINGIFY(x)       #x
 #define FIELD(type, field) .offset = offsetof(type, field), .size = sizeof(((type *)0)->field)
-#define YEAR		   (366u * 86400)
+#define YEAR               (366u * 86400)
 
 static const char *const mode_words[] = {"", "enforce", "observe", NULL};
 static const char *const transport_words[] = {"tls", "plain", NULL};

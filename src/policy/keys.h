@@ -46,8 +46,8 @@ struct key {
 	const char *name;
 	key_reader *read;
 	uint16_t offset;  /* of the field, in the place's struct */
-	uint16_t size;	  /* of the field */
-	uint16_t has;	  /* offset of a bool that says the key is there; 0: none (no bool stands first) */
+	uint16_t size;    /* of the field */
+	uint16_t has;     /* offset of a bool that says the key is there; 0: none (no bool stands first) */
 	enum place inner; /* of a map's own keys; IN_TOP: not a map with a table */
 	bool required;
 	uint64_t least, most; /* of a number */
@@ -67,11 +67,11 @@ struct parse {
 	struct region *region;
 	struct mistake_list *mistakes;
 	struct site *site;
-	const char *folder;	   /* of gantry.yaml, for relative paths */
-	char in[96];		   /* " in node ct1": what is being read, for sentences; "" at the top */
+	const char *folder;        /* of gantry.yaml, for relative paths */
+	char in[96];               /* " in node ct1": what is being read, for sentences; "" at the top */
 	const struct tree *groups; /* NULL: none */
 	struct names *group_uids;  /* per pair of groups; at NULL: not resolved yet */
-	bool *group_open;	   /* being resolved: a second visit is a circle */
+	bool *group_open;          /* being resolved: a second visit is a circle */
 	const struct tree **listener_at, **node_at,
 		**flow_at; /* where each stands, for the checks afterwards */
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/tree.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static int index_of(const struct tree *map, const char *key)
@@ -94,8 +95,12 @@ static const char *name_of(const struct tree *entry)
 static int lay_flow(struct region *r, struct tree *flows, struct tree *over)
 {
 	const char *name = name_of(over);
+	char number[24];
 	for (unsigned i = 0; i < flows->n && name[0] && over->kind == TREE_MAP; i++) {
-		if (flows->at[i]->kind == TREE_MAP && strcmp(name_of(flows->at[i]), name) == 0) {
+		const char *is = name_of(flows->at[i]);
+		snprintf(number, sizeof(number), "flow-%u",
+			i + 1); /* as read_flows() names one without a name */
+		if (flows->at[i]->kind == TREE_MAP && strcmp(is[0] ? is : number, name) == 0) {
 			struct tree *copy = own(r, flows->at[i]);
 			if (!copy) {
 				return ERR_NO_MEMORY;

@@ -9,8 +9,8 @@
 #include <string.h>
 
 #define NOT_FOUND 0
-#define BARE	  1 /* only wildcards */
-#define VALUE	  2
+#define BARE      1 /* only wildcards */
+#define VALUE     2
 
 /* Does a key restrict anything? Universal matching (an empty value) does not: PS3.4 C.2.2.2.3. */
 static int judge_value(struct span v)

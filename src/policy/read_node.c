@@ -134,7 +134,7 @@ void read_networks(struct parse *p, const struct key *k, const struct tree *v, v
 	struct node *n = base;
 	bool word = v->kind == TREE_TEXT && strcmp(v->text, "any") == 0;
 	bool item = v->kind == TREE_LIST && v->n == 1 && v->at[0]->kind == TREE_TEXT &&
-		    strcmp(v->at[0]->text, "any") == 0;
+	            strcmp(v->at[0]->text, "any") == 0;
 	if (word || item) {
 		n->from_any = true;
 		n->from = region_array(p->region, 1, sizeof(*n->from));

@@ -300,7 +300,7 @@ void read_status(struct parse *p, const struct key *k, const struct tree *v, voi
 	}
 	/* PS3.7 C: success, pending, cancel and warnings would tell the caller that the request was carried out. */
 	bool failure = (n >> 12) == 0xA || (n >> 12) == 0xC ||
-		       ((n >> 8) == 0x01 && n != 0x0107 && n != 0x0116) || (n >> 8) == 0x02;
+	               ((n >> 8) == 0x01 && n != 0x0107 && n != 0x0116) || (n >> 8) == 0x02;
 	if (!failure) {
 		mistake_error(p->mistakes, v->line, v->column,
 			"`%s: %.80s`%s is no failure: a refused request must not look done (01xxH, 02xxH, AxxxH, CxxxH)",

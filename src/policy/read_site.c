@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* A site beyond these is a mistake, and the checks between entries stay quick. */
-#define MOST_ENTRIES	1000
+#define MOST_ENTRIES    1000
 #define MOST_IDENTITIES 8
 
 static const char *word_or(const char *s, const char *otherwise)

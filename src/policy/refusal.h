@@ -18,7 +18,7 @@ struct refusal {
 	uint64_t number; /* the gate's; 0 before it is given */
 	uint64_t count;
 	int64_t first_ms, last_ms; /* wall */
-	uint8_t rule;		   /* enum rule */
+	uint8_t rule;              /* enum rule */
 	bool observed, alarm;
 	bool tls;
 	char address[46]; /* of the caller, as text */

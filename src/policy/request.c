@@ -353,7 +353,7 @@ static unsigned farthest(
 		int observes = stage < STAGE_ALARM && route_observes(s, r, (int)r->flows[i]);
 		/* An observing flow lets everything pass: it beats any refusal, and no allowance. */
 		int rank = stage >= STAGE_ALARM ? (int)stage + 2 * STAGE_ALLOWED
-						: (int)stage + observes * STAGE_ALLOWED;
+		                                : (int)stage + observes * STAGE_ALLOWED;
 		if (rank > best_rank) {
 			best_rank = rank;
 			best = r->flows[i];

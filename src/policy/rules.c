@@ -18,8 +18,8 @@ struct rule_row {
 
 #define PERMANENT 1
 #define TRANSIENT 2
-#define BY_USER	  1
-#define BY_ACSE	  2
+#define BY_USER   1
+#define BY_ACSE   2
 #define BY_LAYER  3 /* the presentation service provider */
 
 static const struct rule_row rows[RULE_COUNT] = {

@@ -40,7 +40,7 @@ struct netaddr {
 /* A source: a network, or a host name whose addresses the lookup role finds. */
 struct network {
 	struct in6_addr ip;
-	uint8_t prefix;	  /* bits of the 128; IPv4 /24 is 120 */
+	uint8_t prefix;   /* bits of the 128; IPv4 /24 is 120 */
 	const char *host; /* not "": a name; ip and prefix mean nothing */
 };
 
@@ -79,7 +79,7 @@ struct node {
 	unsigned n_address;
 	const char *server_name;
 	bool source_is_caller; /* call it from the caller's own address */
-	bool proxy_v2;	       /* send it a PROXY v2 header */
+	bool proxy_v2;         /* send it a PROXY v2 header */
 	unsigned tolerate;     /* TOLERATE_… */
 	uint32_t max_pdu;      /* announced when we call it; 0 unlimited */
 	enum site_mode mode;
@@ -111,12 +111,12 @@ struct flow {
 	struct names called;
 	unsigned services; /* 1u << enum service */
 	bool any_sop_class;
-	bool has_sop_classes;	  /* false and not any: every standard SOP class of the services */
+	bool has_sop_classes;     /* false and not any: every standard SOP class of the services */
 	struct names sop_classes; /* UIDs, groups expanded, sorted */
-	unsigned implied;	  /* services whose SOP classes need not be listed (policy/match.h) */
+	unsigned implied;         /* services whose SOP classes need not be listed (policy/match.h) */
 	bool has_transfer_syntaxes;
 	struct names transfer_syntaxes; /* UIDs, sorted */
-	unsigned *destinations;		/* node indices */
+	unsigned *destinations;         /* node indices */
 	unsigned n_destinations;
 	const char *title_calling, *title_called; /* "": unchanged */
 	struct title_map *move_titles;
@@ -215,6 +215,12 @@ MUST_USE int site_parse(
  * the only functions here that open files. Missing files, and keys that others can read, are mistakes.
  */
 MUST_USE int site_load(const char *path, struct site **ret_site, struct mistakes *ret_mistakes);
+
+/* The same without the files that it names: for tools that need no keys, and may not be able to read them. */
+MUST_USE int site_load_settings(const char *path, struct site **ret_site, struct mistakes *ret_mistakes);
+
+/* Where gantry.yaml is when nobody says: "gantry.yaml" if the working folder has one, else "/etc/gantry/gantry.yaml". Static. */
+const char *site_default_path(void);
 
 /*
  * The site as one block of bytes for the other roles, who may open no file: the YAML text, its path and the blobs.

@@ -127,7 +127,7 @@ static int no_file(const char *path, int err, struct mistakes *ret_mistakes)
 	return end < 0 ? end : ERR_VALUE;
 }
 
-int site_load(const char *path, struct site **ret_site, struct mistakes *ret_mistakes)
+static int load(const char *path, bool read_files, struct site **ret_site, struct mistakes *ret_mistakes)
 {
 	char absolute[PATH_MAX];
 	struct span yaml;
@@ -141,11 +141,26 @@ int site_load(const char *path, struct site **ret_site, struct mistakes *ret_mis
 	if (err < 0) {
 		err = err == ERR_NO_MEMORY ? err : no_file(path, err, ret_mistakes);
 	} else {
-		struct site_text text = {.yaml = yaml, .file = absolute, .read_files = true};
+		struct site_text text = {.yaml = yaml, .file = absolute, .read_files = read_files};
 		err = site_parse_text(&text, ret_site, ret_mistakes);
 	}
 	region_free(r);
 	return err;
+}
+
+int site_load(const char *path, struct site **ret_site, struct mistakes *ret_mistakes)
+{
+	return load(path, true, ret_site, ret_mistakes);
+}
+
+int site_load_settings(const char *path, struct site **ret_site, struct mistakes *ret_mistakes)
+{
+	return load(path, false, ret_site, ret_mistakes);
+}
+
+const char *site_default_path(void)
+{
+	return access("gantry.yaml", F_OK) == 0 ? "gantry.yaml" : "/etc/gantry/gantry.yaml";
 }
 
 /*

@@ -137,7 +137,7 @@ static void on_scalar(struct build *b, const yaml_event_t *e)
 	}
 	t->text = text;
 	t->quoted = e->data.scalar.style == YAML_SINGLE_QUOTED_SCALAR_STYLE ||
-		    e->data.scalar.style == YAML_DOUBLE_QUOTED_SCALAR_STYLE;
+	            e->data.scalar.style == YAML_DOUBLE_QUOTED_SCALAR_STYLE;
 	count(b, 1, &e->start_mark);
 	attach(b, t, &e->start_mark);
 	anchor(b, e->data.scalar.anchor, t, &e->start_mark);

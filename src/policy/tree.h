@@ -13,7 +13,7 @@
  * An alias points to the node it names (nothing is copied); what it would expand to counts against TREE_NODES, so
  * that a walk over the tree is bounded however the file is written. `<<` merges a map into another.
  */
-#define TREE_DEPTH   16	    /* of nesting; gantry.yaml needs 6 */
+#define TREE_DEPTH   16     /* of nesting; gantry.yaml needs 6 */
 #define TREE_NODES   100000 /* with aliases expanded */
 #define TREE_ANCHORS 64
 #define TREE_SCALAR  1024 /* bytes of one scalar */
@@ -24,11 +24,11 @@ struct tree {
 	enum tree_kind kind;
 	unsigned line, column; /* 1-based */
 	const char *text;      /* TREE_TEXT; NUL-terminated, never NULL, no control characters */
-	bool quoted;	       /* TREE_TEXT: was written in quotes */
+	bool quoted;           /* TREE_TEXT: was written in quotes */
 	struct tree **at;      /* TREE_LIST: items. TREE_MAP: key, value, key, value; keys are TREE_TEXT */
-	unsigned n;	       /* items, or pairs */
-	unsigned size;	       /* nodes below and with this one, aliases expanded */
-	bool open;	       /* while it is being built */
+	unsigned n;            /* items, or pairs */
+	unsigned size;         /* nodes below and with this one, aliases expanded */
+	bool open;             /* while it is being built */
 };
 
 /* 0 and *ret_root; ERR_VALUE with the reason in m (the text is no YAML, or passes a cap); ERR_NO_MEMORY. */

@@ -74,9 +74,9 @@ static int hex(const char **s, unsigned n, uint32_t *v)
 	for (unsigned i = 0; i < n; i++, (*s)++) {
 		char c = **s;
 		uint32_t d = c >= '0' && c <= '9'   ? (uint32_t)(c - '0')
-			     : c >= 'a' && c <= 'f' ? (uint32_t)(c - 'a' + 10)
-			     : c >= 'A' && c <= 'F' ? (uint32_t)(c - 'A' + 10)
-						    : 16;
+		             : c >= 'a' && c <= 'f' ? (uint32_t)(c - 'a' + 10)
+		             : c >= 'A' && c <= 'F' ? (uint32_t)(c - 'A' + 10)
+		                                    : 16;
 		if (d == 16) {
 			return ERR_VALUE;
 		}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/verbs.h"
+#include "policy/facts.h"
+#include "policy/show.h"
+#include "policy/values.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char usage[] =
+	"usage: gantry explain [-c FILE] [--json] NUMBER\n"
+	"\n"
+	"Prints a refusal by its number (in the log, and in the Error Comment that the device was sent): what was asked,\n"
+	"by whom, which rule refused it and where it stands, what was answered, how often, and the lines of\n"
+	"gantry.yaml that would allow it. Default FILE: ./gantry.yaml, then /etc/gantry/gantry.yaml.\n";
+
+/* One generation of the ledger: 1 found, 0 not, ERR_SYSTEM it is there and cannot be read. */
+static int look_in(const struct site *s, const char *file, uint64_t number, struct refusal *r)
+{
+	char path[PATH_MAX];
+	int n = snprintf(path, sizeof(path), "%s/%s", s->state, file);
+	FILE *f = n > 0 && (size_t)n < sizeof(path) ? fopen(path, "re") : NULL;
+	if (!f && errno == ENOENT) {
+		return 0;
+	}
+	if (!f) {
+		fprintf(stderr, "gantry explain: %s: %s\n", path, strerror(errno));
+		return ERR_SYSTEM;
+	}
+	int found = ledger_find(f, number, r);
+	fclose(f);
+	return found;
+}
+
+static int explain(const struct site *s, uint64_t number, bool json)
+{
+	struct refusal r = {0};
+	struct suggestion g;
+	int old = look_in(s, LEDGER_FILE_OLD, number, &r);
+	int now = look_in(s, LEDGER_FILE, number, &r);
+	if (old < 0 || now < 0) {
+		return 1;
+	}
+	/* A count alone says nothing: the record itself was in a generation that is gone. */
+	if (r.number != number) {
+		fprintf(stderr, "gantry explain: no refusal %" PRIu64 " in %s/%s\n", number, s->state,
+			LEDGER_FILE);
+		return 1;
+	}
+	if (suggest(s, &r, &g) < 0) {
+		fprintf(stderr, "gantry explain: %s\n", err_str(ERR_NO_MEMORY));
+		return 1;
+	}
+	int code = 0;
+	if (json) {
+		code = show_refusal_json(stdout, s->file, &r, &g) < 0;
+	} else {
+		show_refusal(stdout, s->file, &r, &g);
+	}
+	suggestion_done(&g);
+	return code;
+}
+
+/* NULL after saying why. */
+static struct site *load(const char *path)
+{
+	struct site *s = NULL;
+	struct mistakes m;
+	int err = site_load_settings(path, &s, &m);
+	for (unsigned i = 0; err < 0 && i < m.n_errors; i++) {
+		fprintf(stderr, "%s:%u:%u: %s\n", path, m.at[i].line, m.at[i].column, m.at[i].text);
+	}
+	mistakes_done(&m);
+	return s;
+}
+
+int verb_explain(int argc, char **argv)
+{
+	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+		{"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
+	const char *path = NULL;
+	bool json = false;
+	uint64_t number;
+	int o;
+	while ((o = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+		switch (o) {
+		case 'c':
+			path = optarg;
+			break;
+		case 'j':
+			json = true;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		default:
+			fputs(usage, stderr);
+			return 2;
+		}
+	}
+	/* People copy "#17" from an Error Comment. */
+	const char *text = argc - optind == 1 ? argv[optind] + (argv[optind][0] == '#') : "";
+	if (value_number(text, INT64_MAX, &number) < 0 || number == 0) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	struct site *s = load(path ? path : site_default_path());
+	int code = s ? explain(s, number, json) : 1;
+	site_free(s);
+	return code;
+}

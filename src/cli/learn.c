@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/verbs.h"
+#include "base/limits.h"
+#include "policy/learn.h"
+#include "policy/site_parse.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char usage[] =
+	"usage: gantry learn [-c FILE] [--whole] [--transfer-syntaxes] LOG...\n"
+	"\n"
+	"Reads logs (text or JSON; - is standard input) and writes the least YAML that allows what passed in them, best\n"
+	"in observe mode. What FILE allows already is left out. Default FILE: ./gantry.yaml, then\n"
+	"/etc/gantry/gantry.yaml, where there is one.\n"
+	"\n"
+	"  --whole               write everything, as if there were no gantry.yaml\n"
+	"  --transfer-syntaxes   also restrict the flows to the transfer syntaxes seen\n";
+
+/* Lines longer than this are none of ours. */
+#define LINE_MOST (4 * LIMIT_LOG_LINE)
+
+static int learn_file(struct learn *l, FILE *f, unsigned long *ret_used)
+{
+	static char line[LINE_MOST];
+	bool rest = false; /* of a line that was too long */
+	while (fgets(line, sizeof(line), f)) {
+		size_t n = strlen(line);
+		bool whole = n > 0 && line[n - 1] == '\n';
+		int err = rest || (!whole && !feof(f)) ? 0 : learn_log_line(l, span_of(line, n));
+		rest = !whole;
+		if (err < 0) {
+			return err;
+		}
+		*ret_used += (unsigned long)err;
+	}
+	return ferror(f) ? ERR_SYSTEM : 0;
+}
+
+static int learn_files(struct learn *l, char **paths, unsigned long *ret_used)
+{
+	for (; *paths; paths++) {
+		bool in = strcmp(*paths, "-") == 0;
+		FILE *f = in ? stdin : fopen(*paths, "re");
+		int err = f ? learn_file(l, f, ret_used) : ERR_SYSTEM;
+		if (err < 0) {
+			fprintf(stderr, "gantry learn: %s: %s\n", *paths,
+				err == ERR_SYSTEM ? strerror(errno) : err_str(err));
+		}
+		if (f && !in) {
+			fclose(f);
+		}
+		if (err < 0) {
+			return err;
+		}
+	}
+	return 0;
+}
+
+/* What is still to be filled in: the mistakes that the lines would make, laid over the site. */
+static void say_gaps(const struct site *s, const char *yaml)
+{
+	struct site_text text = {.yaml = s->yaml, .overlay = span_str(yaml), .file = s->file};
+	struct site *tried = NULL;
+	struct mistakes m;
+	if (site_parse_text(&text, &tried, &m) == ERR_VALUE) {
+		for (unsigned i = 0; i < m.n_errors; i++) {
+			fprintf(stderr, "gantry learn: to be completed: %s\n", m.at[i].text);
+		}
+	}
+	mistakes_done(&m);
+	site_free(tried);
+}
+
+static int write_out(struct learn *l, const struct site *s, unsigned long used)
+{
+	char *yaml;
+	int err = learn_write(l, &yaml);
+	if (err < 0) {
+		fprintf(stderr, "gantry learn: %s\n", err_str(err));
+		return 1;
+	}
+	if (used == 0) {
+		printf("# nothing was learnt: no decision that let something pass is in these logs\n");
+	} else if (!yaml[0]) {
+		printf("# nothing is missing: %lu decisions, all allowed by %s\n", used,
+			s ? s->file : "nothing");
+	} else {
+		printf("# learnt from %lu decisions%s%s\n%s", used, s ? "; what is missing in " : "",
+			s ? s->file : "", yaml);
+		if (s) {
+			say_gaps(s, yaml);
+		}
+	}
+	free(yaml);
+	return 0;
+}
+
+static int load(const char *path, bool asked, struct site **ret_site)
+{
+	struct mistakes m;
+	if (!asked && access(path, F_OK) != 0) {
+		return 0;
+	}
+	int err = site_load_settings(path, ret_site, &m);
+	for (unsigned i = 0; err < 0 && i < m.n_errors; i++) {
+		fprintf(stderr, "%s:%u:%u: %s\n", path, m.at[i].line, m.at[i].column, m.at[i].text);
+	}
+	mistakes_done(&m);
+	return err;
+}
+
+int verb_learn(int argc, char **argv)
+{
+	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+		{"whole", no_argument, NULL, 'w'}, {"transfer-syntaxes", no_argument, NULL, 't'},
+		{"help", no_argument, NULL, 'h'}, {0}};
+	const char *path = NULL;
+	struct site *site = NULL;
+	unsigned flags = 0;
+	unsigned long used = 0;
+	bool whole = false;
+	int o;
+	while ((o = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+		switch (o) {
+		case 'c':
+			path = optarg;
+			break;
+		case 'w':
+			whole = true;
+			break;
+		case 't':
+			flags |= LEARN_TRANSFER_SYNTAXES;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		default:
+			fputs(usage, stderr);
+			return 2;
+		}
+	}
+	if (optind == argc || (whole && path)) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	if (!whole && load(path ? path : site_default_path(), path != NULL, &site) < 0) {
+		return 1;
+	}
+	struct learn *l = learn_new(site, flags);
+	int code = !l || learn_files(l, argv + optind, &used) < 0 ? 1 : write_out(l, site, used);
+	learn_free(l);
+	site_free(site);
+	return code;
+}

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/suggest.h"
+#include "policy/learn.h"
+#include "policy/learn_parts.h"
+#include "policy/match.h"
+#include "policy/vocabulary.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct flow *flow_named(const struct site *s, const char *name)
+{
+	for (unsigned i = 0; name[0] && i < s->n_flows; i++) {
+		if (strcmp(s->flows[i].name, name) == 0) {
+			return &s->flows[i];
+		}
+	}
+	return NULL;
+}
+
+static const struct node *node_named(const struct site *s, const char *name)
+{
+	for (unsigned i = 0; name[0] && i < s->n_nodes; i++) {
+		if (strcmp(s->nodes[i].name, name) == 0) {
+			return &s->nodes[i];
+		}
+	}
+	return NULL;
+}
+
+/* Who, whom, and what: the lines that `learn` would write had it passed. */
+static int from_learning(FILE *f, const struct site *s, const struct refusal *r)
+{
+	unsigned flags = LEARN_ECHO | (r->rule == RULE_TRANSFER_SYNTAX ? LEARN_TRANSFER_SYNTAXES : 0);
+	char *text = NULL;
+	struct learn *l = learn_new(s, flags);
+	int err = l ? learn_add(l, r) : ERR_NO_MEMORY;
+	err = err < 0 ? err : learn_write(l, &text);
+	learn_free(l);
+	if (err == 0) {
+		fputs(text, f);
+	}
+	free(text);
+	return err == ERR_NO_MEMORY ? err : 0;
+}
+
+static const char *over_word(enum over over)
+{
+	return over == OVER_REFUSE ? "refuse" : "alarm";
+}
+
+static void write_limit(FILE *f, const char *key, const struct limit *l, bool alarm)
+{
+	if (l->most) {
+		fprintf(f, "      %s: { most: %" PRIu64 ", over: %s }\n", key, l->most,
+			alarm ? "alarm" : over_word(l->over));
+	}
+}
+
+static void write_associations(FILE *f, const struct flow *flow, bool alarm)
+{
+	if (!flow->associations_at_once.most && !flow->associations_per_minute.most) {
+		return;
+	}
+	fputs("      associations: { ", f);
+	if (flow->associations_at_once.most) {
+		fprintf(f, "at-once: %" PRIu64 ", ", flow->associations_at_once.most);
+	}
+	if (flow->associations_per_minute.most) {
+		fprintf(f, "per-minute: %" PRIu64 ", ", flow->associations_per_minute.most);
+	}
+	fprintf(f, "over: %s }\n", alarm ? "alarm" : over_word(flow->associations_at_once.over));
+}
+
+/* The flow's limits as they are, and the one that refused made to alarm. */
+static void relax_limit(FILE *f, const struct flow *flow, enum rule rule)
+{
+	fprintf(f, "flows:\n  - name: %s    # in line %u: these lines in place of its own\n    limits:\n",
+		flow->name, flow->line);
+	write_associations(f, flow, rule == RULE_ASSOCIATIONS || rule == RULE_ASSOCIATION_RATE);
+	write_limit(f, "objects-per-hour", &flow->objects_per_hour, rule == RULE_OBJECT_RATE);
+	write_limit(f, "bytes-per-hour", &flow->bytes_per_hour, rule == RULE_BYTE_RATE);
+	write_limit(f, "object-size", &flow->object_size, rule == RULE_OBJECT_SIZE);
+	if (flow->until_s) {
+		fprintf(f, "      until: { over: %s }\n",
+			rule == RULE_UNTIL ? "alarm" : over_word(flow->until_over));
+	}
+	if (flow->n_hours) {
+		fprintf(f, "      hours: { over: %s }\n",
+			rule == RULE_HOURS ? "alarm" : over_word(flow->hours_over));
+	}
+}
+
+static void write_tags(FILE *f, const char *key, const uint32_t *tags, unsigned n)
+{
+	char buf[16];
+	for (unsigned i = 0; i < n; i++) {
+		fprintf(f, i ? ", " : "      %s: [ ", key);
+		yaml_word(f, word_of_tag(tags[i], buf));
+	}
+	fputs(n ? " ]\n" : "", f);
+}
+
+/* The guard without what it missed: no keys asked for, or twice the matches. */
+static void relax_query(FILE *f, const struct flow *flow, enum rule rule)
+{
+	bool keys = rule == RULE_QUERY_KEYS;
+	fprintf(f, "flows:\n  - name: %s    # in line %u: these lines in place of its own\n    query:\n",
+		flow->name, flow->line);
+	fprintf(f, "      bare-wildcards: %s\n", keys || flow->bare_wildcards ? "yes" : "no");
+	if (!keys) {
+		write_tags(f, "require-any", flow->require_any, flow->n_require_any);
+		write_tags(f, "require-all", flow->require_all, flow->n_require_all);
+	}
+	if (flow->matches) {
+		uint64_t most = keys ? flow->matches : (uint64_t)flow->matches * 2;
+		fprintf(f, "      matches: %" PRIu64 "\n", most > 10000000 ? 10000000 : most);
+	}
+}
+
+static uint32_t twice(uint32_t n)
+{
+	return n > 500000 ? 1000000 : 2 * n;
+}
+
+static void relax_site(FILE *f, const struct site *s)
+{
+	fprintf(f, "associations: { at-once: %u, per-address: %u }\n", twice(s->associations_at_once),
+		twice(s->associations_per_address));
+}
+
+/* A called title that nobody has: the caller's first flow may list it. */
+static bool add_called(FILE *f, const struct site *s, const struct refusal *r)
+{
+	const struct node *from = node_named(s, r->node);
+	for (unsigned i = 0; from && i < s->n_flows; i++) {
+		const struct flow *flow = &s->flows[i];
+		bool has = false;
+		for (unsigned j = 0; j < flow->n_from; j++) {
+			has |= &s->nodes[flow->from[j]] == from;
+		}
+		if (!has) {
+			continue;
+		}
+		fprintf(f,
+			"flows:\n  - name: %s    # in line %u: this line in place of its own\n    called: [ ",
+			flow->name, flow->line);
+		for (unsigned j = 0; j < flow->called.n; j++) {
+			yaml_word(f, flow->called.at[j]);
+			fputs(", ", f);
+		}
+		yaml_word(f, r->called);
+		fputs(" ]\n", f);
+		return true;
+	}
+	return false;
+}
+
+static void tolerate_nul(FILE *f, const struct site *s, const struct refusal *r)
+{
+	const struct node *n = node_named(s, r->node);
+	if (n && strstr(r->sentence, "nul-padding")) {
+		fprintf(f,
+			"nodes:\n  %s:    # in line %u: this line in place of its own\n    tolerate: [ nul-padding%s%s ]\n",
+			n->name, n->line, n->tolerate & TOLERATE_AE_CASE ? ", ae-case" : "",
+			n->tolerate & TOLERATE_PDU_OVERRUN ? ", pdu-overrun" : "");
+	}
+}
+
+static int write_lines(FILE *f, const struct site *s, const struct refusal *r)
+{
+	const struct flow *flow = flow_named(s, r->flow);
+	switch ((enum rule)r->rule) {
+	case RULE_CALLER_UNKNOWN:
+	case RULE_CALLER_ADDRESS:
+	case RULE_CALLER_CERTIFICATE:
+	case RULE_CALLER_TRANSPORT:
+	case RULE_NO_FLOW:
+	case RULE_SOP_CLASS:
+	case RULE_TRANSFER_SYNTAX:
+	case RULE_SERVICE:
+	case RULE_DESTINATION:
+		return from_learning(f, s, r);
+	case RULE_CALLED_UNKNOWN:
+		return add_called(f, s, r) ? 0 : from_learning(f, s, r);
+	case RULE_ASSOCIATIONS:
+	case RULE_ASSOCIATION_RATE:
+		if (!flow) {
+			relax_site(f, s);
+			return 0;
+		}
+		relax_limit(f, flow, r->rule);
+		return 0;
+	case RULE_OBJECT_SIZE:
+	case RULE_OBJECT_RATE:
+	case RULE_BYTE_RATE:
+	case RULE_HOURS:
+	case RULE_UNTIL:
+		if (flow) {
+			relax_limit(f, flow, r->rule);
+		}
+		return 0;
+	case RULE_QUERY_KEYS:
+	case RULE_QUERY_MATCHES:
+		if (flow) {
+			relax_query(f, flow, r->rule);
+		}
+		return 0;
+	case RULE_MALFORMED:
+		tolerate_nul(f, s, r);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static const char *note_of(enum rule rule)
+{
+	switch (rule) {
+	case RULE_CALLER_UNKNOWN:
+	case RULE_CALLER_ADDRESS:
+	case RULE_CALLER_CERTIFICATE:
+		return "Write them only if you know that this device belongs here: a title is easily borrowed.";
+	case RULE_CALLER_TRANSPORT:
+		return "Plain DICOM is readable by anyone on its way: rather set the device to TLS where it can.";
+	case RULE_CALLED_UNKNOWN:
+		return "If the called title is a slip of the device, correct it there instead.";
+	case RULE_OBJECT_SIZE:
+	case RULE_OBJECT_RATE:
+	case RULE_BYTE_RATE:
+	case RULE_ASSOCIATIONS:
+	case RULE_ASSOCIATION_RATE:
+		return "So the limit alarms and lets pass; or set it higher.";
+	case RULE_HOURS:
+	case RULE_UNTIL:
+		return "So the flow stays open and alarms; or change its `hours` or `until`.";
+	case RULE_QUERY_KEYS:
+		return "So the guard is gone; better fill in one of the keys at the device.";
+	case RULE_QUERY_MATCHES:
+		return "Better ask more narrowly at the device.";
+	case RULE_HELD_OFF:
+		return "No line of gantry.yaml helps: look for crash reports of associations in the log.";
+	case RULE_STOPPING:
+		return "The gateway was being stopped; the device will call again.";
+	case RULE_UPSTREAM_DOWN:
+	case RULE_UPSTREAM_TLS:
+	case RULE_UPSTREAM_REJECTED:
+	case RULE_UPSTREAM_CONTEXT:
+	case RULE_UPSTREAM_LOST:
+		return "This came from the called node, not from a rule: no line of gantry.yaml allows it.";
+	case RULE_APPLICATION_CONTEXT:
+	case RULE_PROTOCOL_VERSION:
+	case RULE_MALFORMED:
+		return "The device does not follow the standard here; observe mode does not soften that.";
+	default:
+		return "";
+	}
+}
+
+int suggest(const struct site *s, const struct refusal *r, struct suggestion *ret_suggestion)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+	if (!f) {
+		return ERR_NO_MEMORY;
+	}
+	int err = write_lines(f, s, r);
+	bool bad = ferror(f) != 0;
+	if (fclose(f) != 0 || bad || err < 0) {
+		free(text);
+		return ERR_NO_MEMORY;
+	}
+	*ret_suggestion = (struct suggestion){.yaml = text, .note = note_of(r->rule)};
+	return 0;
+}
+
+void suggestion_done(struct suggestion *g)
+{
+	free(g->yaml);
+	*g = (struct suggestion){0};
+}
