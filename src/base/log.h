@@ -20,7 +20,12 @@ struct log_field {
 	int64_t number;
 };
 
-#define LOG_TEXT(k, v)   ((struct log_field){.key = (k), .text = (v) ? (v) : ""})
+static inline const char *log_or_empty(const char *s)
+{
+	return s ? s : "";
+}
+
+#define LOG_TEXT(k, v)   ((struct log_field){.key = (k), .text = log_or_empty(v)})
 #define LOG_NUMBER(k, v) ((struct log_field){.key = (k), .number = (v)})
 
 /* Where lines go from now on. The descriptor stays the caller's. Before the first call: text to descriptor 2. */

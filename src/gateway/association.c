@@ -32,7 +32,7 @@ void association_abort(struct association *as, struct side *culprit, const struc
 			why = pdu_abort_for(fail);
 		}
 		side_send_abort(s, why.source, why.reason);
-		(void)side_flush(s);
+		side_goodbye(s);
 	}
 	/* Both have been told before either is closed; what they still send is not ours to read. */
 	side_close(&as->b);
@@ -52,7 +52,7 @@ static void broke(struct association *as, struct side *s, const struct parse_fai
 	if (s == &as->b) {
 		struct pdu_abort why = pdu_abort_for(fail);
 		side_send_abort(s, why.source, why.reason);
-		(void)side_flush(s);
+		side_goodbye(s);
 		target_end(as, false, detail);
 		return;
 	}
@@ -316,9 +316,12 @@ static void report_rest(struct association *as)
 {
 	static struct message m;
 	if (as->unreported_bytes > 0 && as->unreported_flow >= 0 && !as->gate_lost) {
-		m = (struct message){.type = MSG_OBJECT, .fd = -1};
+		m = (struct message){.type = MSG_OBJECT, .fd = -1, .generation = as->generation};
 		m.object = (struct msg_object){.flow = as->unreported_flow, .bytes = as->unreported_bytes};
-		(void)message_send(as->start->channel, &m);
+		if (message_send(as->start->channel, &m) != 0) {
+			log_say(LOG_LEVEL_NOTICE, "association.uncounted",
+				"the gate did not take the last counts");
+		}
 	}
 	gate_progress(as, 3);
 }

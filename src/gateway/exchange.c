@@ -114,7 +114,7 @@ static bool denied_by_policy(struct association *as, struct side *s, struct oper
 			"the command's SOP class is not that of its presentation context", v);
 		return true;
 	}
-	(void)decide_request(as->site, &as->route, &f, v);
+	decide_request(as->site, &as->route, &f, v);
 	o->flow = v->flow;
 	return stands(as, s, v);
 }
@@ -143,7 +143,7 @@ static bool denied_by_volume(struct association *as, struct side *s, struct oper
 	}
 	struct volume vol = {
 		.objects_hour = reply.counts.objects_hour, .bytes_hour = reply.counts.bytes_hour};
-	(void)decide_volume(as->site, &as->route, o->flow, &vol, v);
+	decide_volume(as->site, &as->route, o->flow, &vol, v);
 	return stands(as, s, v);
 }
 
@@ -391,7 +391,7 @@ void exchange_oversize(struct association *as, struct side *s)
 		return;
 	}
 	struct volume vol = {.object_bytes = limit + 1};
-	(void)decide_volume(as->site, &as->route, o->flow, &vol, &v);
+	decide_volume(as->site, &as->route, o->flow, &vol, &v);
 	if (!stands(as, s, &v)) {
 		return;
 	}
@@ -413,7 +413,7 @@ static int end_guarded(struct association *as, struct side *s)
 	struct incoming *m = &s->msg;
 	struct operation *o = m->operation;
 	struct verdict v = {0};
-	(void)decide_query(as->site, &as->route, o->flow, span_of(m->held, m->held_len),
+	decide_query(as->site, &as->route, o->flow, span_of(m->held, m->held_len),
 		as->context[m->context].transfer, &v);
 	if (stands(as, s, &v)) {
 		refuse(as, s, o, &v, status_for(as, &v, o->field));

@@ -46,6 +46,7 @@ static void take_site(struct association *as, const struct message *m)
 		return;
 	}
 	forget_flows(as);
+	as->generation = m->generation;
 	struct site *old = as->reloaded;
 	as->site = as->reloaded = fresh;
 	if (as->caller.calling) {
@@ -92,9 +93,10 @@ void gate_take(struct association *as)
 	}
 }
 
-static int send_waiting(struct association *as, const struct message *request, int64_t deadline)
+static int send_waiting(struct association *as, struct message *request, int64_t deadline)
 {
 	int e;
+	request->generation = as->generation;
 	while ((e = message_send(as->start->channel, request)) == ERR_AGAIN) {
 		int64_t left = deadline - clock_mono_ms();
 		struct pollfd p = {.fd = as->start->channel, .events = POLLOUT};
@@ -109,7 +111,7 @@ static int send_waiting(struct association *as, const struct message *request, i
 	return e;
 }
 
-int gate_ask(struct association *as, const struct message *request, enum message_type want,
+int gate_ask(struct association *as, struct message *request, enum message_type want,
 	struct message *ret_reply, int64_t wait_ms)
 {
 	int64_t deadline = clock_mono_ms() + wait_ms;
@@ -140,7 +142,7 @@ int gate_ask(struct association *as, const struct message *request, enum message
 void gate_progress(struct association *as, uint8_t state)
 {
 	static struct message m;
-	m = (struct message){.type = MSG_PROGRESS, .fd = -1};
+	m = (struct message){.type = MSG_PROGRESS, .fd = -1, .generation = as->generation};
 	m.progress = (struct msg_progress){.messages = as->totals.messages,
 		.objects = as->totals.objects,
 		.bytes_in = as->a.t.bytes_in,

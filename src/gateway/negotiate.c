@@ -201,6 +201,17 @@ static int bad_request(struct association *as, const struct parse_fail *fail)
 	return say_abort(as, pdu_abort_for(fail));
 }
 
+static int bad_title(struct association *as, struct pdu_reject triple)
+{
+	bool calling = triple.reason == 3;
+	struct verdict v;
+	verdict_of(as->site, NULL, -1, RULE_MALFORMED,
+		calling ? "the calling AE title has characters that no title has"
+			: "the called AE title has characters that no title has",
+		&v);
+	return refuse(as, &v, triple);
+}
+
 static int read_request(struct association *as, int64_t deadline)
 {
 	struct side *a = &as->a;
@@ -224,10 +235,12 @@ static int read_request(struct association *as, int64_t deadline)
 	if (e == ERR_NO_MEMORY) {
 		return e;
 	}
+	struct pdu_reject triple;
+	bool no_title = e != 0 && associate_bad_title(&fail, &triple);
+	(void)ul_step(&a->ul, e == 0 || no_title ? UL_EV_ASSOCIATE_RQ_PDU : UL_EV_INVALID_PDU);
 	if (e != 0) {
-		return bad_request(as, &fail);
+		return no_title ? bad_title(as, triple) : bad_request(as, &fail);
 	}
-	(void)ul_step(&a->ul, UL_EV_ASSOCIATE_RQ_PDU);
 	as->caller.calling = as->rq->calling;
 	as->caller.called = as->rq->called;
 	as->caller.tolerated = as->rq->tolerated;

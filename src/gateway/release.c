@@ -71,7 +71,7 @@ static void aborted(struct association *as, struct side *s, struct span body)
 	if (o->up) {
 		/* A user's abort stays one; a provider's is ours to the target. PS3.8 9.3.8 */
 		side_send_abort(o, why.source == 0 ? 0 : 2, why.source == 0 ? 0 : why.reason);
-		(void)side_flush(o);
+		side_goodbye(o);
 		side_close(o);
 	}
 	as->over = true;
@@ -171,7 +171,7 @@ void release_lost(struct association *as, struct side *s, int err)
 	side_close(s);
 	if (as->b.up) {
 		side_send_abort(&as->b, 2, 0);
-		(void)side_flush(&as->b);
+		side_goodbye(&as->b);
 		side_close(&as->b);
 	}
 	as->over = true;

@@ -50,6 +50,13 @@ int side_flush(struct side *s)
 	return e;
 }
 
+void side_goodbye(struct side *s)
+{
+	if (side_flush(s) != 0) {
+		out_drop(&s->out);
+	}
+}
+
 short side_events(const struct side *s, bool may_read)
 {
 	int events = may_read ? POLLIN : 0;

@@ -107,6 +107,9 @@ MUST_USE int side_fill(struct side *s);
 /* 0, ERR_AGAIN, or the transport's error. */
 MUST_USE int side_flush(struct side *s);
 
+/* Last words before a close: what does not go now does not go. */
+void side_goodbye(struct side *s);
+
 /* poll() events this side waits for. may_read: the relay has room for more. */
 short side_events(const struct side *s, bool may_read);
 

@@ -37,6 +37,7 @@ struct association {
 	const struct site *site;
 	struct site *reloaded; /* owned: the site of the last reload, or NULL */
 	bool gate_lost;
+	uint32_t generation; /* of the site: every message to the gate carries it, since indices refer to it */
 	int64_t stop_ms; /* 0, or the moment by which it must have ended */
 	int64_t begun_ms;
 
@@ -78,7 +79,7 @@ static inline struct side *other_side(struct association *as, const struct side 
 }
 
 /* gatelink.c: requests to the gate. Reloads and stops that arrive meanwhile are taken. */
-MUST_USE int gate_ask(struct association *as, const struct message *request, enum message_type want,
+MUST_USE int gate_ask(struct association *as, struct message *request, enum message_type want,
 	struct message *ret_reply, int64_t wait_ms);
 void gate_take(struct association *as); /* read what the gate has sent unasked */
 void gate_progress(struct association *as, uint8_t state);

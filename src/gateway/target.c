@@ -198,14 +198,14 @@ static int read_answer(struct association *as, const struct msg_connected *c, in
 	}
 	if (head.type != PDU_ASSOCIATE_AC) {
 		side_send_abort(b, 2, 2); /* PS3.8 9.3.8: unexpected PDU */
-		(void)side_flush(b);
+		side_goodbye(b);
 		return failed(as, v, RULE_UPSTREAM_DOWN, "%s answered with an unexpected PDU", c->text);
 	}
 	e = keep_answer(as, body, &fail);
 	if (e != 0) {
 		struct pdu_abort why = pdu_abort_for(&fail);
 		side_send_abort(b, why.source, why.reason);
-		(void)side_flush(b);
+		side_goodbye(b);
 		return failed(as, v, RULE_UPSTREAM_DOWN, "%s sent a malformed A-ASSOCIATE-AC (%s, %s)",
 			c->text, err_str(e), fail.spec ? fail.spec : "");
 	}
@@ -324,7 +324,7 @@ void target_end(struct association *as, bool abort, const char *why)
 	struct side *b = &as->b;
 	if (b->up && abort) {
 		side_send_abort(b, 0, 0);
-		(void)side_flush(b);
+		side_goodbye(b);
 	}
 	/* What the caller has begun to receive cannot be finished: its own association must end too. */
 	bool cut = b->msg.phase == IN_DATA && b->msg.disposition == PASS;

@@ -119,7 +119,7 @@ struct request_facts {
 };
 
 /* Service, SOP class, hours, end date, destination. ret_route_flow: the flow that allows it, for limits and status. */
-MUST_USE int decide_request(const struct site *s, const struct route *r, const struct request_facts *f,
+int decide_request(const struct site *s, const struct route *r, const struct request_facts *f,
 	struct verdict *ret_verdict);
 
 /* The service that a request belongs to, SERVICE_COUNT if none does. */
@@ -129,7 +129,7 @@ enum service request_service(const struct request_facts *f);
 struct volume {
 	uint64_t objects_hour, bytes_hour, object_bytes;
 };
-MUST_USE int decide_volume(const struct site *s, const struct route *r, int flow, const struct volume *v,
+int decide_volume(const struct site *s, const struct route *r, int flow, const struct volume *v,
 	struct verdict *ret_verdict);
 
 /* Association counts of the flow with this one included. */
@@ -137,7 +137,7 @@ MUST_USE int decide_associations(const struct site *s, const struct route *r, un
 	unsigned last_minute, struct verdict *ret_verdict);
 
 /* The identifier of a C-FIND against the flow's query guard. encoding by transfer syntax (deflated: refused with a reason). */
-MUST_USE int decide_query(const struct site *s, const struct route *r, int flow, struct span identifier,
+int decide_query(const struct site *s, const struct route *r, int flow, struct span identifier,
 	struct span transfer_syntax, struct verdict *ret_verdict);
 
 /* Verdict for matches over the flow's limit, for refusals that the relay itself finds, for the upstream's faults. */

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "gateway/exchange.h"
+#include "gateway/relay.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/*
+ * The relay with both its sides on socket pairs and no gate: what goes in at the caller's end comes out at the
+ * target's, whatever the sizes of PDUs and reads.
+ */
+
+#define CT "1.2.840.10008.5.1.4.1.1.2"
+
+static const char yaml[] =
+	"nodes:\n"
+	"  ct: { ae: [CT], from: [127.0.0.1], transport: plain }\n"
+	"  pacs: { ae: [PACS], address: [\"127.0.0.1:1\"], transport: plain }\n"
+	"listeners:\n"
+	"  - { name: p, address: 127.0.0.1, port: 11112, transport: plain }\n"
+	"flows:\n"
+	"  - { name: all, from: [ct], to: pacs, services: [store], sop-classes: [" CT "] }\n"
+	"  - { name: small, from: [ct], to: pacs, services: [store], sop-classes: [1.2.840.10008.5.1.4.1.1.4],\n"
+	"      limits: { object-size: { most: 1000, over: refuse } } }\n";
+
+struct fixture {
+	struct association_start start;
+	struct association as;
+	int caller, target; /* the far ends */
+	struct site *site;
+	uint8_t *got; /* what the target received */
+	size_t got_len;
+};
+
+static void pair(int ret_fd[2])
+{
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ret_fd), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(fcntl(ret_fd[i], F_SETFL, O_NONBLOCK), 0);
+	}
+}
+
+static void open_side(struct side *s, const char *name, int fd, uint32_t max_out)
+{
+	assert_int_equal(side_init(s, name), 0);
+	stream_open(&s->t, fd);
+	s->up = true;
+	s->ul.state = UL_STA6;
+	s->max_in = 0;
+	s->max_out = max_out;
+}
+
+static void begin(struct fixture *f, uint32_t max_out)
+{
+	struct mistakes mistakes = {0};
+	int fd[2];
+	memset(f, 0, sizeof(*f));
+	assert_int_equal(site_parse(span_str(yaml), "/etc/gantry.yaml", &f->site, &mistakes), 0);
+	mistakes_done(&mistakes);
+	f->as.start = &f->start;
+	f->start.channel = -1;
+	f->as.gate_lost = true;
+	f->as.site = f->site;
+	f->as.caller.calling = "CT";
+	f->as.caller.called = "PACS";
+	f->as.caller.transport = TRANSPORT_PLAIN;
+	f->as.route = (struct route){.from = 0, .to = 1, .flows = {0, 1}, .n_flows = 2};
+	f->as.unreported_flow = -1;
+	pair(fd);
+	open_side(&f->as.a, "caller", fd[0], 0);
+	f->caller = fd[1];
+	pair(fd);
+	open_side(&f->as.b, "target", fd[0], max_out);
+	f->target = fd[1];
+	f->as.context[1] = (struct agreed){
+		.accepted = true, .abstract = span_str(CT), .transfer = span_str("1.2.840.10008.1.2.1")};
+	f->as.context[3] = (struct agreed){.accepted = true,
+		.abstract = span_str("1.2.840.10008.5.1.4.1.1.4"),
+		.transfer = span_str("1.2.840.10008.1.2.1")};
+	f->as.context[5] = (struct agreed){.accepted = true,
+		.abstract = span_str("1.2.840.10008.5.1.4.1.1.7"),
+		.transfer = span_str("1.2.840.10008.1.2.1")};
+	f->got = malloc(4 << 20);
+}
+
+static void side_release(struct side *s)
+{
+	side_close(s);
+	free(s->in);
+	free(s->msg.command_bytes);
+	free(s->msg.held);
+	free(s->operations);
+	free(s->out.control);
+}
+
+static void done(struct fixture *f)
+{
+	side_release(&f->as.a);
+	side_release(&f->as.b);
+	close(f->caller);
+	close(f->target);
+	site_free(f->site);
+	free(f->got);
+}
+
+static size_t take_far(int fd, uint8_t *to)
+{
+	size_t len = 0;
+	ssize_t n;
+	while ((n = read(fd, to + len, 1 << 16)) > 0) {
+		len += (size_t)n;
+	}
+	return len;
+}
+
+/* One turn of what the loop does, without waiting. */
+static int turn(struct fixture *f)
+{
+	struct parse_fail fail = {0};
+	int e = side_fill(&f->as.a);
+	assert_true(e == 0 || e == ERR_AGAIN);
+	do {
+		e = relay_take(&f->as, &f->as.a, &fail);
+		exchange_owed(&f->as);
+		while (f->as.b.up && side_flush(&f->as.b) == ERR_AGAIN) {
+			f->got_len += take_far(f->target, f->got + f->got_len);
+		}
+		if (f->as.b.up) {
+			f->got_len += take_far(f->target, f->got + f->got_len);
+		}
+		assert_int_equal(side_flush(&f->as.a), 0);
+	} while (f->as.a.blocked);
+	return e == ERR_AGAIN ? 0 : fail.code;
+}
+
+/* Send bytes at the caller's end in pieces of `step`. */
+static int feed(struct fixture *f, const uint8_t *bytes, size_t len, size_t step)
+{
+	int e = 0;
+	for (size_t at = 0; at < len && e == 0; at += step) {
+		size_t n = len - at < step ? len - at : step;
+		assert_int_equal(write(f->caller, bytes + at, n), (ssize_t)n);
+		e = turn(f);
+	}
+	return e;
+}
+
+static size_t put_command(uint8_t *to, const struct command *c, uint8_t context)
+{
+	uint8_t bytes[1024];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	assert_int_equal(command_write(c, &w), 0);
+	pdv_write_heads(to, (uint32_t)w.len, context, true, true);
+	memcpy(to + 12, bytes, w.len);
+	return 12 + w.len;
+}
+
+static size_t put_store(uint8_t *to, uint8_t context, const char *class)
+{
+	struct command c = {.field = C_STORE_RQ,
+		.message_id = 7,
+		.data_set_type = COMMAND_DATA_SET,
+		.affected_sop_class = span_str(class),
+		.affected_sop_instance = span_str("1.2.3")};
+	return put_command(to, &c, context);
+}
+
+static size_t put_data(uint8_t *to, uint8_t context, const uint8_t *data, size_t len, size_t pdu)
+{
+	size_t at = 0, out = 0;
+	do {
+		size_t n = len - at < pdu ? len - at : pdu;
+		pdv_write_heads(to + out, (uint32_t)n, context, false, at + n == len);
+		memcpy(to + out + 12, data + at, n);
+		out += 12 + n;
+		at += n;
+	} while (at < len);
+	return out;
+}
+
+/* What the target got: the command's bytes, and the data set's, by context; each PDU at most `most`. */
+static size_t data_of(const struct fixture *f, uint32_t most, uint8_t *to, unsigned *ret_lasts)
+{
+	struct reader r = reader_of(span_of(f->got, f->got_len));
+	size_t len = 0;
+	*ret_lasts = 0;
+	while (reader_left(&r) > 0) {
+		struct pdu_head h;
+		struct pdv_head v;
+		struct span payload;
+		assert_int_equal(pdu_read_head(&r, &h), 0);
+		assert_int_equal(h.type, PDU_P_DATA_TF);
+		assert_true(most == 0 || h.len <= most);
+		assert_int_equal(pdv_read_head(&r, &v), 0);
+		assert_int_equal(v.len + 4, h.len);
+		assert_int_equal(reader_bytes(&r, v.len - 2, &payload), 0);
+		if (!v.command) {
+			memcpy(to + len, payload.ptr, payload.len);
+			len += payload.len;
+			*ret_lasts += v.last;
+		}
+	}
+	return len;
+}
+
+static void check_store(size_t size, size_t pdu, uint32_t max_out, size_t step)
+{
+	struct fixture *f = malloc(sizeof(*f));
+	uint8_t *data = malloc(size + 1), *wire = malloc(size * 3 + 65536), *out = malloc(size + 65536);
+	begin(f, max_out);
+	for (size_t i = 0; i < size; i++) {
+		data[i] = (uint8_t)(i * 31 + i / 251);
+	}
+	size_t len = put_store(wire, 1, CT);
+	len += put_data(wire + len, 1, data, size, pdu);
+	assert_int_equal(feed(f, wire, len, step), 0);
+	unsigned lasts;
+	assert_int_equal(data_of(f, max_out, out, &lasts), size);
+	assert_int_equal(lasts, 1);
+	assert_memory_equal(out, data, size);
+	assert_int_equal(f->as.a.n_operations, 1);
+	done(f);
+	free(data);
+	free(wire);
+	free(out);
+	free(f);
+}
+
+static void passes_byte_for_byte(void **state)
+{
+	(void)state;
+	static const size_t pdus[] = {1, 100, 4096, 16372, 100000};
+	static const uint32_t outs[] = {0, 128, 4096, 16384, 131072};
+	for (size_t i = 0; i < ARRAY_LEN(pdus); i++) {
+		for (size_t k = 0; k < ARRAY_LEN(outs); k++) {
+			size_t size = pdus[i] == 1 ? 300 : 200001;
+			check_store(size, pdus[i], outs[k], 65536);
+			check_store(size, pdus[i], outs[k], 4099);
+		}
+	}
+}
+
+static void passes_at_every_split(void **state)
+{
+	(void)state;
+	for (size_t step = 1; step < 200; step++) {
+		check_store(900, 100, 0, step);
+		check_store(900, 100, 133, step);
+	}
+}
+
+static void an_empty_data_set_keeps_its_last_fragment(void **state)
+{
+	(void)state;
+	check_store(0, 100, 0, 65536);
+}
+
+static uint16_t answer_status(struct fixture *f, char comment[65])
+{
+	uint8_t buf[4096];
+	ssize_t n = read(f->caller, buf, sizeof(buf));
+	assert_true(n > 12);
+	struct command c;
+	struct parse_fail fail = {0};
+	assert_int_equal(command_read(span_of(buf + 12, (size_t)n - 12), 0, &c, &fail), 0);
+	assert_int_equal(c.field, C_STORE_RSP);
+	assert_int_equal(c.message_id_responded, 7);
+	memcpy(comment, c.error_comment, 65);
+	return c.status;
+}
+
+static void a_refused_request_is_drained_and_answered(void **state)
+{
+	(void)state;
+	struct fixture *f = malloc(sizeof(*f));
+	static uint8_t wire[400000], data[300000];
+	char comment[65];
+	begin(f, 0);
+	size_t len = put_store(wire, 5, "1.2.840.10008.5.1.4.1.1.7");
+	len += put_data(wire + len, 5, data, sizeof(data), 16372);
+	assert_int_equal(feed(f, wire, len, 65536), 0);
+	assert_int_equal(f->got_len, 0);
+	assert_int_equal(answer_status(f, comment), 0x0124);
+	assert_non_null(strstr(comment, "Gantry"));
+	assert_int_equal(f->as.a.n_operations, 0);
+	/* The association lives on. */
+	len = put_store(wire, 1, CT);
+	len += put_data(wire + len, 1, data, 1000, 16372);
+	assert_int_equal(feed(f, wire, len, 65536), 0);
+	unsigned lasts;
+	assert_int_equal(data_of(f, 0, wire, &lasts), 1000);
+	done(f);
+	free(f);
+}
+
+static void an_object_over_its_size_ends_the_target_alone(void **state)
+{
+	(void)state;
+	struct fixture *f = malloc(sizeof(*f));
+	static uint8_t wire[8192], data[4000];
+	char comment[65];
+	begin(f, 0);
+	size_t len = put_store(wire, 3, "1.2.840.10008.5.1.4.1.1.4");
+	len += put_data(wire + len, 3, data, sizeof(data), 500);
+	assert_int_equal(feed(f, wire, len, 700), 0);
+	assert_true(answer_status(f, comment) != 0);
+	assert_false(f->as.b.up);
+	assert_true(f->as.target_lost);
+	assert_true(f->as.a.up);
+	/* The last fragment never left, and the last PDU is our abort. */
+	uint8_t last[64];
+	f->got_len += take_far(f->target, f->got + f->got_len);
+	assert_true(f->got_len > 10);
+	memcpy(last, f->got + f->got_len - 10, 10);
+	assert_int_equal(last[0], PDU_ABORT);
+	done(f);
+	free(f);
+}
+
+static void a_fragment_on_an_unknown_context_is_an_error(void **state)
+{
+	(void)state;
+	struct fixture *f = malloc(sizeof(*f));
+	uint8_t wire[2048];
+	begin(f, 0);
+	size_t len = put_store(wire, 9, CT);
+	assert_int_equal(feed(f, wire, len, 65536), ERR_VALUE);
+	assert_int_equal(f->got_len, 0);
+	done(f);
+	free(f);
+}
+
+static void data_before_a_command_is_an_error(void **state)
+{
+	(void)state;
+	struct fixture *f = malloc(sizeof(*f));
+	uint8_t wire[2048], data[10] = {0};
+	begin(f, 0);
+	size_t len = put_data(wire, 1, data, sizeof(data), 100);
+	assert_int_equal(feed(f, wire, len, 65536), ERR_ORDER);
+	done(f);
+	free(f);
+}
+
+int main(void)
+{
+	log_least(LOG_LEVEL_ERROR);
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(passes_byte_for_byte),
+		cmocka_unit_test(passes_at_every_split),
+		cmocka_unit_test(an_empty_data_set_keeps_its_last_fragment),
+		cmocka_unit_test(a_refused_request_is_drained_and_answered),
+		cmocka_unit_test(an_object_over_its_size_ends_the_target_alone),
+		cmocka_unit_test(a_fragment_on_an_unknown_context_is_an_error),
+		cmocka_unit_test(data_before_a_command_is_an_error),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
