@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -135,6 +136,15 @@ static void close_channel(struct store *store, unsigned i)
 	store->channels[i] = store->channels[--store->n_channels];
 }
 
+/* Where lines go from now on, and how: number has the format in bit 0 and the least level above bit 7. */
+static void use_log(const struct message *m)
+{
+	if (dup2(m->fd, STDERR_FILENO) >= 0) {
+		log_to(STDERR_FILENO, (m->number & 1) != 0 ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT);
+		log_least((enum log_level)(m->number >> 8));
+	}
+}
+
 /* Take a message. false: the channel is done with. */
 static bool take_message(struct store *store, unsigned i)
 {
@@ -154,6 +164,8 @@ static bool take_message(struct store *store, unsigned i)
 	}
 	if (m.type == MSG_STOP) {
 		store->stopping = true;
+	} else if (m.type == MSG_LOG) {
+		use_log(&m);
 	} else if (m.type == MSG_FOLDER && !store->stopping) {
 		serve(store, &m);
 	} else if (m.type == MSG_CHANNEL && store->n_channels < CHANNELS) {
@@ -227,6 +239,7 @@ int archive_role_main(int channel)
 {
 	struct store store = {.channels = {channel}, .n_channels = 1};
 	log_role("store");
+	(void)prctl(PR_SET_NAME, "gantry: store");
 	umask(027);
 	intake_prepare();
 	store.signals = watch_signals();
