@@ -13,12 +13,13 @@
  * struct and written anew from it. Every span borrows the body that was read; UIDs have no padding and are checked.
  */
 
-struct context {
-	uint8_t id;           /* odd, PS3.8 9.3.2.2 */
+#define APPLICATION_CONTEXT_UID "1.2.840.10008.3.1.1.1" /* PS3.7 A.2.1 */
+
+struct context {              /* PS3.8 9.3.2.2, 9.3.3.2 */
+	uint8_t id;           /* odd */
 	uint8_t result;       /* AC: 0 accepted, 1 to 4 */
 	struct span abstract; /* RQ */
-	unsigned
-		n_transfer; /* RQ: at least one. AC: one; of a refused context not significant, and may be absent */
+	unsigned n_transfer;  /* RQ: at least one. AC: one where accepted, none where refused. */
 	struct span transfer[LIMIT_TRANSFER_SYNTAXES]; /* last: only what is used is copied */
 };
 
@@ -45,9 +46,9 @@ struct async_window { /* PS3.7 D.3.3.3; 0 is unlimited */
 
 struct identity { /* PS3.7 D.3.3.7 */
 	bool has;
-	uint8_t type; /* RQ: 1 to 5 */
+	uint8_t type; /* RQ: 1 user name, 2 and passcode, 3 Kerberos, 4 SAML, 5 JWT; others are read too */
 	bool response_requested;
-	struct span primary, secondary; /* RQ */
+	struct span primary, secondary; /* RQ: credentials. Never to be logged. */
 	struct span response;           /* AC */
 };
 
@@ -71,18 +72,30 @@ struct associate {
 };
 
 /*
- * body: of the PDU, without its head. type: PDU_ASSOCIATE_RQ or _AC. tolerate: AE_TOLERATE_….
- * Unknown items and sub-items are ignored (PS3.8 9.3.1, PS3.7 D.2). ERR_TRUNCATED, ERR_LENGTH, ERR_TRAILING: lengths
- * that do not fit their parent. ERR_DUPLICATE: items that stand once, context identifiers. ERR_MISSING: items that must
- * stand. ERR_VALUE: UIDs, titles, even identifiers, results. ERR_LIMIT: ours. ERR_NO_MEMORY.
+ * Read the body (what follows the six bytes of head, at most LIMIT_ASSOCIATE_PDU) of a PDU of type PDU_ASSOCIATE_RQ
+ * or _AC. tolerate: AE_TOLERATE_…. What lies past the counts n_… of *ret_associate is not touched: pages of a fresh
+ * allocation stay unused.
+ *
+ * Strict in all that the standard tests: every length fits its parent exactly (ERR_TRUNCATED, ERR_LENGTH,
+ * ERR_TRAILING), the application context and the user information stand once and each of its single items at most once,
+ * context identifiers are odd and differ (ERR_DUPLICATE, ERR_VALUE), what must stand does (ERR_MISSING), UIDs follow
+ * PS3.5 9.1. A role or extended negotiation that repeats one is dropped, one that contradicts it ERR_DUPLICATE.
+ * Unknown items and sub-items are ignored (PS3.8 9.3.1, D.2), reserved bytes not tested. ERR_LIMIT: ours.
+ * ERR_NO_MEMORY.
  */
 MUST_USE int associate_read(struct span body, enum pdu_type type, unsigned tolerate,
 	struct associate *ret_associate, struct parse_fail *fail);
 
-/* A title that is none is answered with a reject that names it, not with an abort. PS3.8 9.3.4 */
+/*
+ * Was it an AE title of the request that associate_read() could not take? That is for an A-ASSOCIATE-RJ that names the
+ * title, not for an A-ABORT: true, with *ret_reject filled. PS3.8 9.3.4
+ */
 bool associate_bad_title(const struct parse_fail *fail, struct pdu_reject *ret_reject);
 
-/* The whole PDU, head included, in canonical form. ERR_SPACE, ERR_VALUE. */
+/*
+ * Write the whole PDU, head included, in the standard's order and with nothing that *a does not have. ERR_VALUE: *a
+ * could not be read back (a title, a UID, an identifier), or ERR_SPACE: the writer's bytes are then not to be used.
+ */
 MUST_USE int associate_write(enum pdu_type type, const struct associate *a, struct writer *w);
 
 #endif

@@ -32,13 +32,15 @@ void pdu_write_head(struct writer *w, enum pdu_type type, uint32_t len);
 /* "A-ASSOCIATE-RQ", or "unknown PDU". Static storage. */
 const char *pdu_name(uint8_t type);
 
-/* The head of a presentation data value, PS3.8 9.3.5.1 and E.2. */
+/*
+ * The head of a presentation data value, PS3.8 9.3.5.1 and E.2. Bits 2 to 7 of its control byte are "never checked by
+ * the receiver".
+ */
 struct pdv_head {
 	uint32_t len; /* as on the wire: context and control byte included; the payload has len - 2 bytes */
 	uint8_t context; /* odd */
 	bool command;    /* else data set */
 	bool last;       /* fragment */
-			 /* bits 2 to 7 of the control byte are "never checked by the receiver" (PS3.8 E.2) */
 };
 
 /*
