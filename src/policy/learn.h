@@ -29,7 +29,7 @@ void learn_free(struct learn *l);
 MUST_USE int learn_add(struct learn *l, const struct refusal *seen);
 
 /*
- * One line of a log, text or JSON: 1 it was a decision that let something pass (decision allow, observe or alarm),
+ * One line of a log with its newline, text or JSON: 1 it was a decision that let something pass (decision allow, observe or alarm),
  * 0 it was something else.
  */
 MUST_USE int learn_log_line(struct learn *l, struct span line);

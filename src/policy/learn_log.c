@@ -148,6 +148,9 @@ int learn_log_line(struct learn *l, struct span line)
 		return 0;
 	}
 	bool json = line.ptr[from] == '{';
+	if (!json && line.ptr[line.len - 1] != '\n') {
+		return 0; /* cut: its last value may be half a UID */
+	}
 	if (!(json ? read_json(line, &r) : read_text(line, &r))) {
 		return 0;
 	}
