@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "archive/role.h"
+#include "base/attr.h"
+#include "cli/verbs.h"
+#include "gateway/gate.h"
+#include "gateway/lookup.h"
+#include "priv/spawn.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *help;
+} verbs[] = {
+	{"init", verb_init, "write a starter site: configuration, certificates, a folder for images"},
+	{"check", verb_check, "find every mistake in the configuration"},
+	{"run", verb_run, "run the gateway in the foreground"},
+	{"status", verb_status, "show what the running gateway does"},
+	{"learn", verb_learn, "write the least configuration that allows what the logs saw"},
+	{"explain", verb_explain, "say what a refusal was about, and which lines would allow it"},
+};
+
+static void usage(FILE *to)
+{
+	fputs("usage: gantry VERB [ARGUMENTS]\n"
+	      "\n"
+	      "A guard in front of DICOM devices and archives: knows who calls, lets through what the configuration allows,\n"
+	      "refuses the rest with a reason.\n"
+	      "\n",
+		to);
+	for (unsigned i = 0; i < ARRAY_LEN(verbs); i++) {
+		fprintf(to, "  %-10s %s\n", verbs[i].name, verbs[i].help);
+	}
+	fputs("\n"
+	      "`gantry VERB --help` says more about a verb; so do `man gantry` and `man gantry.yaml`.\n"
+	      "The configuration is ./gantry.yaml, or else /etc/gantry/gantry.yaml, unless `-c FILE` names it.\n",
+		to);
+}
+
+/* Started by the supervisor, with a channel to it at descriptor 3. */
+static int run_role(const char *name)
+{
+	switch (role_by_name(name)) {
+	case ROLE_GATE:
+		return role_gate_main();
+	case ROLE_LOOKUP:
+		return role_lookup_main();
+	case ROLE_STORE:
+		return archive_role_main(ROLE_CHANNEL);
+	default:
+		fprintf(stderr, "gantry: there is no role `%s`\n", name);
+		return 2;
+	}
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		usage(stderr);
+		return 2;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+		usage(stdout);
+		return 0;
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		puts("gantry " GANTRY_VERSION);
+		return 0;
+	}
+	if (argc == 3 && strcmp(argv[1], "--role") == 0) {
+		return run_role(argv[2]);
+	}
+	for (unsigned i = 0; i < ARRAY_LEN(verbs); i++) {
+		if (strcmp(argv[1], verbs[i].name) == 0) {
+			return verbs[i].run(argc - 1, argv + 1);
+		}
+	}
+	fprintf(stderr, "gantry: there is no verb `%s`\n\n", argv[1]);
+	usage(stderr);
+	return 2;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/verbs.h"
+#include "gateway/supervisor.h"
+#include "policy/site.h"
+
+#include <getopt.h>
+#include <stdio.h>
+
+static const char usage[] =
+	"usage: gantry run [-c FILE]\n"
+	"\n"
+	"Run the gateway in the foreground until SIGTERM or Ctrl-C, which let associations finish; a second one does not\n"
+	"wait. SIGHUP reads the configuration again: if it has mistakes they are logged and the old one keeps running.\n"
+	"\n"
+	"  -c, --config FILE  default: ./gantry.yaml, then /etc/gantry/gantry.yaml\n"
+	"  -h, --help         print this\n";
+
+int verb_run(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"help", no_argument, NULL, 'h'},
+		{0},
+	};
+	const char *file = NULL;
+	for (int c; (c = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
+		switch (c) {
+		case 'c':
+			file = optarg;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		default:
+			fputs(usage, stderr);
+			return 2;
+		}
+	}
+	if (optind < argc) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	return supervisor_main(file ? file : site_default_path());
+}

@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/verbs.h"
+#include "base/attr.h"
+#include "policy/site.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char usage[] =
+	"usage: gantry status [--json | --watch] [-c FILE]\n"
+	"\n"
+	"Show what the running gateway does: live associations, counts and rates, refusals, days left of certificates.\n"
+	"\n"
+	"      --json         the whole answer, for programs\n"
+	"  -w, --watch        again each second, until Ctrl-C\n"
+	"  -c, --config FILE  whose `run:` folder to look in; default: ./gantry.yaml, then /etc/gantry/gantry.yaml\n"
+	"  -h, --help         print this\n";
+
+/* The largest answer that is believed. */
+#define ANSWER_MOST ((size_t)64 * 1024 * 1024)
+#define WAIT_S      5
+#define DAYS_SOON   30
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int sig)
+{
+	(void)sig;
+	interrupted = 1;
+}
+
+/* ---- The answer ---- */
+
+static char *control_path(const char *file)
+{
+	struct mistakes mistakes = {0};
+	struct site *s = NULL;
+	char *path = NULL;
+	/* Certificates and keys may be readable for the gateway alone: the text is enough here. */
+	int e = site_load_settings(file, &s, &mistakes);
+	if (e != 0) {
+		fprintf(stderr,
+			"gantry status: %s cannot be read or has mistakes; `gantry check` lists them\n",
+			file);
+	} else if (asprintf(&path, "%s/control", s->run) < 0) {
+		path = NULL;
+	}
+	mistakes_done(&mistakes);
+	site_free(s);
+	return path;
+}
+
+static int call(const char *path)
+{
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	if (strlen(path) >= sizeof(to.sun_path)) {
+		fprintf(stderr, "gantry status: %s is too long a name for a socket\n", path);
+		return -1;
+	}
+	memcpy(to.sun_path, path, strlen(path));
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0) {
+		const struct timeval wait = {.tv_sec = WAIT_S};
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+		return fd;
+	}
+	if (errno == ENOENT || errno == ECONNREFUSED) {
+		fprintf(stderr,
+			"No gateway is running here (nobody answers on %s). `gantry run` starts one.\n",
+			path);
+	} else if (errno == EACCES) {
+		fprintf(stderr, "gantry status: %s is open to root and the gateway's group only\n", path);
+	} else {
+		fprintf(stderr, "gantry status: %s: %s\n", path, strerror(errno));
+	}
+	if (fd >= 0) {
+		close(fd);
+	}
+	return -1;
+}
+
+static char *read_all(int fd)
+{
+	size_t len = 0, cap = 65536;
+	char *text = malloc(cap);
+	while (text) {
+		ssize_t n = read(fd, text + len, cap - len - 1);
+		if (n < 0 && errno == EINTR && !interrupted) {
+			continue;
+		}
+		if (n <= 0) {
+			text[len] = 0;
+			return text;
+		}
+		len += (size_t)n;
+		if (cap - len < 2) {
+			char *larger = cap < ANSWER_MOST ? realloc(text, cap * 2) : NULL;
+			if (!larger) {
+				break;
+			}
+			text = larger;
+			cap *= 2;
+		}
+	}
+	free(text);
+	return NULL;
+}
+
+/* NULL after it has said why. */
+static json_t *ask(const char *path)
+{
+	int fd = call(path);
+	if (fd < 0) {
+		return NULL;
+	}
+	char *text = read_all(fd);
+	close(fd);
+	json_t *o = text ? json_loads(text, 0, NULL) : NULL;
+	free(text);
+	if (!o && !interrupted) {
+		fputs("gantry status: the gateway is busy and did not answer; try again\n", stderr);
+	}
+	return o;
+}
+
+/* ---- For people ---- */
+
+static bool colours;
+
+static const char *paint(const char *code)
+{
+	return colours ? code : "";
+}
+
+#define BOLD  paint("\033[1m")
+#define RED   paint("\033[31m")
+#define AMBER paint("\033[33m")
+#define PLAIN paint("\033[0m")
+
+static const char *text(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+	return s ? s : "";
+}
+
+static long long number(const json_t *o, const char *key)
+{
+	return (long long)json_integer_value(json_object_get(o, key));
+}
+
+/* Titles and subjects come from peers: nothing of them may command a terminal. */
+static const char *safe(const char *s, char *buf, size_t cap)
+{
+	size_t n = 0;
+	for (; *s && n + 1 < cap; s++) {
+		buf[n++] = (unsigned char)*s < 0x20 || *s == 0x7f ? '?' : *s;
+	}
+	buf[n] = 0;
+	return buf;
+}
+
+static const char *bytes(long long n, char buf[24])
+{
+	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+	double v = (double)n;
+	unsigned u = 0;
+	while (v >= 1024 && u + 1 < ARRAY_LEN(units)) {
+		v /= 1024;
+		u++;
+	}
+	snprintf(buf, 24, u == 0 ? "%.0f %s" : "%.1f %s", v, units[u]);
+	return buf;
+}
+
+static void put_head(const json_t *o)
+{
+	char name[128];
+	printf("%s%s%s  %s, gantry %s, since %.19s UTC\n", BOLD, safe(text(o, "site"), name, sizeof(name)),
+		PLAIN, text(o, "mode"), text(o, "version"), text(o, "since"));
+	printf("%lld live, %lld accepted, %lld closed at once, %lld crashed, last refusal number %lld%s\n",
+		number(o, "live"), number(o, "accepted"), number(o, "closed_at_once"), number(o, "crashed"),
+		number(json_object_get(o, "refusals"), "last_number"),
+		json_is_true(json_object_get(o, "stopping")) ? ", stopping" : "");
+	size_t i;
+	json_t *l;
+	json_array_foreach(json_object_get(o, "listeners"), i, l)
+	{
+		printf("%s %s port %lld (%s)", i == 0 ? "listening:" : ",", text(l, "address"),
+			number(l, "port"), text(l, "transport"));
+	}
+	putchar('\n');
+}
+
+static void put_associations(const json_t *o)
+{
+	size_t i;
+	json_t *a;
+	char calling[20], called[20], in[24];
+	const json_t *list = json_object_get(o, "associations");
+	if (json_array_size(list) == 0) {
+		return;
+	}
+	printf("\n%s%-8s %-22s %-16s %-16s %-24s %-8s %-12s %8s %10s%s\n", BOLD, "since", "address",
+		"calling", "called", "nodes", "tls", "state", "messages", "received", PLAIN);
+	json_array_foreach(list, i, a)
+	{
+		char nodes[80];
+		snprintf(nodes, sizeof(nodes), "%s > %s", text(a, "from"), text(a, "to"));
+		const char *since = text(a, "since");
+		printf("%-8.8s %-22s %-16s %-16s %-24s %-8s %-12s %8lld %10s\n",
+			strlen(since) > 11 ? since + 11 : since, text(a, "address"),
+			safe(text(a, "calling"), calling, sizeof(calling)),
+			safe(text(a, "called"), called, sizeof(called)), nodes,
+			json_is_true(json_object_get(a, "tls")) ? text(a, "tls_version") : "plain",
+			text(a, "state"), number(a, "messages"), bytes(number(a, "bytes_in"), in));
+	}
+}
+
+static void put_flows(const json_t *o)
+{
+	size_t i;
+	json_t *f;
+	char hour[24], all[24];
+	printf("\n%s%-24s %8s %10s %12s %12s %10s %12s%s\n", BOLD, "flow", "at once", "per minute",
+		"objects/hour", "bytes/hour", "objects", "bytes", PLAIN);
+	json_array_foreach(json_object_get(o, "flows"), i, f)
+	{
+		printf("%-24s %8lld %10lld %12lld %12s %10lld %12s\n", text(f, "name"), number(f, "at_once"),
+			number(f, "associations_last_minute"), number(f, "objects_last_hour"),
+			bytes(number(f, "bytes_last_hour"), hour), number(f, "objects"),
+			bytes(number(f, "bytes"), all));
+	}
+}
+
+static void put_nodes(const json_t *o)
+{
+	size_t i;
+	json_t *n;
+	char in[24];
+	printf("\n%s%-24s %6s %8s %8s %10s %12s %9s %9s  %s%s\n", BOLD, "node", "live", "called us", "called",
+		"objects", "received", "refusals", "tolerated", "last seen", PLAIN);
+	json_array_foreach(json_object_get(o, "nodes"), i, n)
+	{
+		printf("%-24s %6lld %9lld %8lld %10lld %12s %9lld %9lld  %.19s\n", text(n, "name"),
+			number(n, "live"), number(n, "associations"), number(n, "called"),
+			number(n, "objects"), bytes(number(n, "bytes_in"), in), number(n, "refusals"),
+			number(n, "tolerated"), text(n, "last_seen")[0] ? text(n, "last_seen") : "never");
+	}
+}
+
+static void put_refusals(const json_t *o)
+{
+	size_t i;
+	json_t *r;
+	char calling[20], sentence[512];
+	const json_t *list = json_object_get(json_object_get(o, "refusals"), "recent");
+	if (json_array_size(list) > 0) {
+		printf("\n%srecent refusals (`gantry explain NUMBER` says more)%s\n", BOLD, PLAIN);
+	}
+	json_array_foreach(list, i, r)
+	{
+		if (i == 10) {
+			break;
+		}
+		printf("%6lld  %lldx  %s%s%s  %s %s: %s\n", number(r, "number"), number(r, "count"), AMBER,
+			text(r, "rule"), PLAIN, text(r, "address"),
+			safe(text(r, "calling"), calling, sizeof(calling)),
+			safe(text(r, "sentence"), sentence, sizeof(sentence)));
+	}
+}
+
+static void put_certificates(const json_t *o)
+{
+	size_t i;
+	json_t *c;
+	char subject[128];
+	const json_t *list = json_object_get(o, "certificates");
+	if (json_array_size(list) > 0) {
+		printf("\n%scertificates%s\n", BOLD, PLAIN);
+	}
+	json_array_foreach(list, i, c)
+	{
+		const json_t *days = json_object_get(c, "days_left");
+		long long left = (long long)json_integer_value(days);
+		if (!json_is_integer(days)) {
+			printf("  %sunreadable%s  %s\n", RED, PLAIN, text(c, "file"));
+			continue;
+		}
+		printf("  %s%5lld days%s  %-8s %s  %s\n",
+			left < 0           ? RED
+			: left < DAYS_SOON ? AMBER
+					   : "",
+			left, left < DAYS_SOON ? PLAIN : "", text(c, "use"),
+			safe(text(c, "subject"), subject, sizeof(subject)), text(c, "file"));
+	}
+}
+
+static void put_debts(const json_t *o)
+{
+	size_t i;
+	json_t *d;
+	const json_t *list = json_object_get(o, "debts");
+	if (json_array_size(list) > 0) {
+		printf("\n%sless strict than it could be%s\n", BOLD, PLAIN);
+	}
+	json_array_foreach(list, i, d)
+	{
+		printf("  %s\n", json_string_value(d));
+	}
+}
+
+static void put_all(const json_t *o)
+{
+	put_head(o);
+	put_associations(o);
+	put_flows(o);
+	put_nodes(o);
+	put_refusals(o);
+	put_certificates(o);
+	put_debts(o);
+}
+
+/* ---- The verb ---- */
+
+static int once(const char *path, bool json)
+{
+	json_t *o = ask(path);
+	if (!o) {
+		return 1;
+	}
+	if (json) {
+		(void)json_dumpf(o, stdout, JSON_INDENT(2));
+		putchar('\n');
+	} else {
+		put_all(o);
+	}
+	json_decref(o);
+	return fflush(stdout) == 0 ? 0 : 1;
+}
+
+static int watch(const char *path)
+{
+	/* Without SA_RESTART: the wait ends at once. */
+	const struct sigaction end = {.sa_handler = on_interrupt};
+	(void)sigaction(SIGINT, &end, NULL);
+	(void)sigaction(SIGTERM, &end, NULL);
+	bool terminal = isatty(STDOUT_FILENO);
+	int code = 0;
+	while (!interrupted && code == 0) {
+		if (terminal) {
+			fputs("\033[H\033[2J", stdout);
+		}
+		code = once(path, false);
+		const struct timespec second = {.tv_sec = 1};
+		if (!interrupted && code == 0) {
+			(void)nanosleep(&second, NULL);
+		}
+	}
+	return interrupted ? 0 : code;
+}
+
+int verb_status(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"json", no_argument, NULL, 'j'},
+		{"watch", no_argument, NULL, 'w'},
+		{"help", no_argument, NULL, 'h'},
+		{0},
+	};
+	const char *file = NULL;
+	bool json = false, again = false;
+	for (int c; (c = getopt_long(argc, argv, "c:wh", options, NULL)) != -1;) {
+		switch (c) {
+		case 'c':
+			file = optarg;
+			break;
+		case 'j':
+			json = true;
+			break;
+		case 'w':
+			again = true;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		default:
+			fputs(usage, stderr);
+			return 2;
+		}
+	}
+	if (optind < argc || (json && again)) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	colours = isatty(STDOUT_FILENO);
+	char *path = control_path(file ? file : site_default_path());
+	if (!path) {
+		return 1;
+	}
+	int code = again ? watch(path) : once(path, json);
+	free(path);
+	return code;
+}

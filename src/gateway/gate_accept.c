@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
+#include "base/log.h"
+#include "gateway/association.h"
+#include "gateway/gate_state.h"
+#include "gateway/state.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Connections taken before the loop looks at its other descriptors. */
+#define ACCEPT_BATCH 64
+
+/* With no descriptor or memory left, wait this long before the next try. */
+#define ACCEPT_PAUSE_MS 100
+
+/* Beyond the limits, so many more may read their request and be told the reason; the rest are closed without a word. */
+#define REJECT_ONLY_MOST             32
+#define REJECT_ONLY_MOST_PER_ADDRESS 4
+
+struct peer {
+	struct in6_addr ip;
+	uint16_t port;
+};
+
+static struct peer peer_of(const struct sockaddr_storage *ss)
+{
+	struct peer p = {0};
+	if (ss->ss_family == AF_INET) {
+		const struct sockaddr_in *v4 = (const struct sockaddr_in *)ss;
+		p.ip.s6_addr[10] = p.ip.s6_addr[11] = 0xff;
+		memcpy(&p.ip.s6_addr[12], &v4->sin_addr, 4);
+		p.port = ntohs(v4->sin_port);
+	} else if (ss->ss_family == AF_INET6) {
+		const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)ss;
+		p.ip = v6->sin6_addr;
+		p.port = ntohs(v6->sin6_port);
+	}
+	return p;
+}
+
+enum rule accept_rule(const struct gate *g, const struct address_count *a, int64_t now_ms)
+{
+	const struct site *s = gate_newest(g);
+	if (counts_held(a, now_ms)) {
+		return RULE_HELD_OFF;
+	}
+	if (g->n_children - g->n_reject_only >= s->associations_at_once ||
+		(a && a->at_once >= s->associations_per_address)) {
+		return RULE_ASSOCIATIONS;
+	}
+	return RULE_NONE;
+}
+
+void accept_refused(
+	struct gate *g, const char *listener, const struct in6_addr *ip, uint16_t port, enum rule rule)
+{
+	static struct refusal r;
+	static struct verdict v;
+	verdict_of(gate_newest(g), NULL, -1, rule, "", &v);
+	r = (struct refusal){.rule = (uint8_t)rule, .port = port, .line = v.line};
+	netaddr_text(ip, r.address);
+	snprintf(r.listener, sizeof(r.listener), "%s", listener);
+	snprintf(r.answered, sizeof(r.answered), "closed");
+	snprintf(r.sentence, sizeof(r.sentence), "%s", v.sentence);
+	g->closed_at_once++;
+	g->counts->refusals[rule]++;
+	(void)ledger_add(g->ledger, &r, clock_wall_ms());
+}
+
+static bool from_load_balancer(const struct gate *g, const struct listener *l, const struct in6_addr *ip)
+{
+	for (unsigned i = 0; i < l->n_proxy_from; i++) {
+		const struct network *n = &l->proxy_from[i];
+		if (n->host && n->host[0] ? hosts_has(g->hosts, n->host, ip) : network_has(n, ip)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* ---- The fork ---- */
+
+static void close_all_but(int a, int b, int c)
+{
+	int keep[] = {a, b, c};
+	for (unsigned i = 0; i < 2; i++) {
+		for (unsigned k = 0; k < 2; k++) {
+			if (keep[k] > keep[k + 1]) {
+				int t = keep[k];
+				keep[k] = keep[k + 1];
+				keep[k + 1] = t;
+			}
+		}
+	}
+	unsigned from = 3;
+	for (unsigned i = 0; i < ARRAY_LEN(keep); i++) {
+		if (keep[i] < (int)from) {
+			continue;
+		}
+		if ((unsigned)keep[i] > from) {
+			(void)close_range(from, (unsigned)keep[i] - 1, 0);
+		}
+		from = (unsigned)keep[i] + 1;
+	}
+	(void)close_range(from, ~0u, 0);
+}
+
+static void run_association(const struct association_start *start) __attribute__((noreturn));
+static void run_association(const struct association_start *start)
+{
+	sigset_t none;
+	sigemptyset(&none);
+	/* SIGTERM, SIGPIPE and the like stay ignored, as in the gate: only the gate ends an association. */
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	close_all_but(start->socket, start->channel, sandbox_fd(start->sandbox));
+	message_forget();
+	association_main(start);
+	_exit(0);
+}
+
+static int fork_association(struct gate *g, struct association_start *start, struct child **ret_child)
+{
+	int pair[2];
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0) {
+		return ERR_SYSTEM;
+	}
+	struct child *c = child_new(g, pair[0]);
+	if (!c) {
+		close(pair[0]);
+		close(pair[1]);
+		return ERR_NO_MEMORY;
+	}
+	start->id = c->id;
+	start->channel = pair[1];
+	pid_t pid = fork();
+	if (pid == 0) {
+		run_association(start);
+	}
+	int kept = errno;
+	close(pair[1]);
+	c->pid = pid;
+	if (pid < 0) {
+		child_give_up(g, c);
+		errno = kept;
+		return ERR_SYSTEM;
+	}
+	*ret_child = c;
+	return 0;
+}
+
+static void begin(struct gate *g, const struct gate_listener *l, int fd, const struct peer *p, bool proxy,
+	struct address_count *a, enum rule rule)
+{
+	const struct gate_site *gs = g->sites;
+	struct sockaddr_storage local = {0};
+	socklen_t len = sizeof(local);
+	(void)getsockname(fd, (struct sockaddr *)&local, &len);
+	struct peer here = peer_of(&local);
+	struct association_start start = {
+		.site = gs->site,
+		.hosts = g->hosts,
+		.server_ctx = gs->site->listeners[l->index].transport == TRANSPORT_TLS ? gs->server : NULL,
+		.client_ctx = gs->client,
+		.sandbox = g->sandbox,
+		.socket = fd,
+		.listener = l->index,
+		.peer_ip = p->ip,
+		.peer_port = p->port,
+		.local_ip = here.ip,
+		.local_port = here.port,
+		.proxy_header = proxy,
+		.refuse_rule = rule,
+	};
+	struct child *c = NULL;
+	if (fork_association(g, &start, &c) != 0) {
+		log_say(LOG_LEVEL_ERROR, "gate.fork", "a connection was closed: no process for it (%s)",
+			strerror(errno));
+		g->closed_at_once++;
+		return;
+	}
+	c->generation = gs->generation;
+	c->ip = p->ip;
+	c->port = p->port;
+	c->by_proxy = proxy;
+	c->reject_only = rule != RULE_NONE;
+	snprintf(c->listener, sizeof(c->listener), "%s", gs->site->listeners[l->index].name);
+	c->address = a;
+	g->n_reject_only += c->reject_only;
+	if (a) {
+		a->at_once += !c->reject_only;
+		a->reject_only += c->reject_only;
+	}
+	g->accepted++;
+}
+
+static bool reject_reserve(const struct gate *g, const struct address_count *a)
+{
+	return g->n_reject_only < REJECT_ONLY_MOST && (!a || a->reject_only < REJECT_ONLY_MOST_PER_ADDRESS);
+}
+
+static void admit(struct gate *g, const struct gate_listener *l, int fd, const struct sockaddr_storage *ss)
+{
+	const struct listener *config = &gate_newest(g)->listeners[l->index];
+	struct peer p = peer_of(ss);
+	int64_t now = clock_mono_ms();
+	bool proxy = config->n_proxy_from > 0 && from_load_balancer(g, config, &p.ip);
+	/* A load balancer's own address is everybody's: the real one is counted when the association tells it. */
+	struct address_count *a = proxy ? NULL : counts_address(g->counts, &p.ip);
+	enum rule rule = accept_rule(g, a, now);
+	if (rule == RULE_HELD_OFF || (rule != RULE_NONE && !reject_reserve(g, a))) {
+		accept_refused(g, config->name, &p.ip, p.port, rule);
+	} else {
+		begin(g, l, fd, &p, proxy, a, rule);
+	}
+	if (a) {
+		counts_settle(g->counts, a, now);
+	}
+}
+
+static void pause_accepting(struct gate *g)
+{
+	if (g->paused_until_ms == 0) {
+		log_say(LOG_LEVEL_ERROR, "gate.accept", "connections have to wait: %s", strerror(errno));
+	}
+	g->paused_until_ms = clock_mono_ms() + ACCEPT_PAUSE_MS;
+	for (struct gate_listener *l = g->listeners; l; l = l->next) {
+		struct epoll_event none = {.data.ptr = &l->source};
+		(void)epoll_ctl(g->epoll, EPOLL_CTL_MOD, l->source.fd, &none);
+	}
+}
+
+void accept_resume(struct gate *g, int64_t now_ms)
+{
+	if (g->paused_until_ms == 0 || now_ms < g->paused_until_ms) {
+		return;
+	}
+	g->paused_until_ms = 0;
+	for (struct gate_listener *l = g->listeners; l; l = l->next) {
+		struct epoll_event in = {.events = EPOLLIN, .data.ptr = &l->source};
+		(void)epoll_ctl(g->epoll, EPOLL_CTL_MOD, l->source.fd, &in);
+	}
+}
+
+void accept_ready(struct gate *g, struct source *s, uint32_t events)
+{
+	struct gate_listener *l = (struct gate_listener *)s;
+	for (unsigned i = 0; i < ACCEPT_BATCH && g->serving; i++) {
+		struct sockaddr_storage ss = {0};
+		socklen_t len = sizeof(ss);
+		int fd = accept4(s->fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd >= 0) {
+			admit(g, l, fd, &ss);
+			close(fd);
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+			pause_accepting(g);
+		}
+		if (errno != EINTR && errno != ECONNABORTED && errno != EPROTO) {
+			return;
+		}
+	}
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef GATEWAY_GATE_STATE_H
+#define GATEWAY_GATE_STATE_H
+
+#include "gateway/gate_count.h"
+#include "gateway/gate_ledger.h"
+#include "policy/hosts.h"
+#include "policy/site.h"
+#include "priv/message.h"
+#include "priv/sandbox.h"
+
+#include <openssl/types.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * All that the gate knows. Shared by the gate_ files; each owns the functions named here under its name. One thread,
+ * one epoll loop, nothing blocks.
+ */
+
+struct gate;
+
+/* Something that epoll watches. It is the first member of its owner. */
+struct source {
+	int fd; /* -1: not watched, and any event still in this turn's batch is not for us */
+	void (*ready)(struct gate *g, struct source *s, uint32_t events);
+};
+
+/* A site with what is made of it once. Kept while an association may still speak of it. */
+struct gate_site {
+	uint32_t generation;
+	struct site *site;
+	SSL_CTX *server, *client; /* NULL when the site has no identity */
+	int packed;               /* memfd without keys, for associations */
+	int64_t since_ms;         /* wall */
+	struct gate_site *older;
+};
+
+struct gate_listener {
+	struct source source;
+	unsigned index; /* in the newest site */
+	struct gate_listener *next;
+};
+
+/* An association's process, or what is left of it. */
+struct child {
+	struct source channel;
+	pid_t pid;
+	uint64_t id;
+	bool reject_only, killed;
+	uint32_t generation; /* of the site it last spoke of: it may speak of this one or a newer one */
+	struct in6_addr ip;  /* the real caller's, after MSG_ADMIT */
+	uint16_t port;
+	struct address_count *address; /* NULL: behind a load balancer, not told yet */
+	bool by_proxy;
+	char listener[65];
+	int64_t since_ms; /* wall */
+	bool associated;
+	struct msg_associated who;
+	struct flow_count *flow;      /* NULL: none */
+	struct node_count *from, *to; /* NULL: unknown */
+	struct msg_progress progress;
+	struct connecting *connecting; /* at most one at a time */
+	struct child *next;
+};
+
+/* A name that the lookup is asked for, again and again. */
+struct gate_host {
+	const char *name; /* of the newest site */
+	bool asked, answered, failing;
+};
+
+#define HOSTS_AT_ONCE 8 /* questions that wait for the lookup's answer */
+
+struct gate {
+	int epoll;
+	struct source supervisor, signals, control, lookup, store;
+	bool serving, stopping, cut;
+	int64_t started_ms, stop_deadline_ms;
+	uint64_t next_id;
+
+	struct gate_site *sites; /* newest first; NULL before the first MSG_GO */
+	struct gate_site *pending;
+	struct gate_listener *listeners, *pending_listeners;
+	int64_t paused_until_ms; /* no descriptors left: do not accept before */
+
+	struct hosts *hosts;
+	struct gate_host *wanted;
+	unsigned n_wanted, n_waiting;
+	int64_t next_lookup_ms;
+	int64_t ready_by_ms; /* serve then, whatever the lookup has said; 0: serving already */
+
+	struct sandbox *sandbox; /* of an association */
+	struct child *children;
+	unsigned n_children, n_reject_only, n_reports;
+	uint64_t accepted, closed_at_once, crashed;
+
+	struct counts *counts;
+	struct ledger *ledger;
+	struct child *ended; /* to free after this turn's batch of events */
+	struct connecting *ended_connects;
+};
+
+/* gate.c */
+void gate_say(struct gate *g, const struct message *m); /* to the supervisor */
+MUST_USE int gate_watch(struct gate *g, struct source *s, uint32_t events);
+void gate_unwatch(struct gate *g, struct source *s); /* and close */
+static inline const struct site *gate_newest(const struct gate *g)
+{
+	return g->sites ? g->sites->site : NULL;
+}
+
+/* gate_site.c */
+void site_pending(struct gate *g, int fd);
+void site_listener(struct gate *g, unsigned index, int fd);
+void site_go(struct gate *g);
+void site_serve(struct gate *g); /* begin to accept, and say MSG_READY */
+const struct gate_site *site_of_generation(const struct gate *g, uint32_t generation);
+void site_drop_old(struct gate *g);
+void site_stop_listening(struct gate *g);
+
+/* gate_accept.c */
+/* Why this address may not have one more association: RULE_NONE, RULE_ASSOCIATIONS, RULE_HELD_OFF. a may be NULL. */
+enum rule accept_rule(const struct gate *g, const struct address_count *a, int64_t now_ms);
+/* Record a connection that was closed without a word. */
+void accept_refused(
+	struct gate *g, const char *listener, const struct in6_addr *ip, uint16_t port, enum rule rule);
+void accept_ready(struct gate *g, struct source *s, uint32_t events);
+void accept_resume(struct gate *g, int64_t now_ms);
+
+/* gate_child.c */
+MUST_USE struct child *child_new(struct gate *g, int channel); /* watched; NULL: no memory */
+void child_ready(struct gate *g, struct source *s, uint32_t events);
+void child_reap(struct gate *g);
+void child_send(struct gate *g, struct child *c, const struct message *m);
+void child_tell_all(struct gate *g, const struct message *m);
+void child_kill(struct gate *g, struct child *c, const char *why);
+void child_give_up(struct gate *g, struct child *c); /* its fork failed */
+unsigned child_kill_all(struct gate *g);
+void child_free_ended(struct gate *g);
+
+/* gate_connect.c: answers with MSG_CONNECTED sooner or later, unless the child ends first. */
+void connect_begin(struct gate *g, struct child *c, const struct gate_site *gs, const struct msg_connect *m);
+void connect_cancel(struct gate *g, struct child *c);
+void connect_free_ended(struct gate *g);
+void connect_check(struct gate *g, int64_t now_ms);
+uint32_t connect_generation(const struct child *c); /* of the site it still uses; 0: none */
+int64_t connect_next_ms(const struct gate *g);      /* INT64_MAX: none */
+
+/* gate_hosts.c */
+MUST_USE int hosts_want(struct gate *g);
+void hosts_channel(struct gate *g, int fd);
+void hosts_check(struct gate *g, int64_t now_ms);
+bool hosts_all_answered(const struct gate *g);
+
+/* gate_status.c */
+void gate_status_ready(struct gate *g, struct source *s, uint32_t events);
+
+#endif

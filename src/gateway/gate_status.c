@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
+#include "base/log.h"
+#include "gateway/gate_slab.h"
+#include "gateway/gate_state.h"
+#include "gateway/state.h"
+#include "keys/cert.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/*
+ * One JSON document for whoever connects to the control socket; nothing is read from it. A forked process writes it: it
+ * has the gate's memory as of one moment, and a reader that takes its time holds nobody up.
+ */
+
+#define REPORTS_MOST    4
+#define REPORT_SECONDS  10
+#define RECENT_REFUSALS 20
+
+static const char *text_of(bool yes, const char *a, const char *b)
+{
+	return yes ? a : b;
+}
+
+static void set(json_t *o, const char *key, json_t *value)
+{
+	(void)json_object_set_new(o, key, value);
+}
+
+/* Peers' texts may be no UTF-8; jansson takes none that is not. */
+static void set_text(json_t *o, const char *key, const char *text)
+{
+	json_t *value = json_string(text);
+	set(o, key, value ? value : json_string("(not printable)"));
+}
+
+static void set_number(json_t *o, const char *key, uint64_t n)
+{
+	set(o, key, json_integer((json_int_t)n));
+}
+
+static void set_time(json_t *o, const char *key, int64_t wall_ms)
+{
+	char iso[CLOCK_ISO_LEN] = "";
+	if (wall_ms > 0) {
+		clock_iso(wall_ms, iso);
+	}
+	set(o, key, wall_ms > 0 ? json_string(iso) : json_null());
+}
+
+static json_t *listeners(const struct site *s)
+{
+	json_t *list = json_array();
+	for (unsigned i = 0; i < s->n_listeners; i++) {
+		const struct listener *l = &s->listeners[i];
+		json_t *o = json_object();
+		set_text(o, "name", l->name);
+		set_text(o, "address", l->address);
+		set_number(o, "port", l->port);
+		set_text(o, "transport", text_of(l->transport == TRANSPORT_TLS, "tls", "plain"));
+		set(o, "transparent", json_boolean(l->transparent));
+		(void)json_array_append_new(list, o);
+	}
+	return list;
+}
+
+static const struct node_count *count_of(const struct counts *c, const char *name)
+{
+	const struct node_count *n = c->nodes;
+	while (n && strcmp(n->name, name) != 0) {
+		n = n->next;
+	}
+	return n;
+}
+
+static json_t *nodes(const struct gate *g, const struct site *s)
+{
+	static const struct node_count none;
+	json_t *list = json_array();
+	for (unsigned i = 0; i < s->n_nodes; i++) {
+		const struct node *node = &s->nodes[i];
+		const struct node_count *n = count_of(g->counts, node->name);
+		n = n ? n : &none;
+		uint64_t now = 0;
+		for (const struct child *c = g->children; c; c = c->next) {
+			now += (c->from || c->to) && (c->from == n || c->to == n);
+		}
+		json_t *o = json_object();
+		set_text(o, "name", node->name);
+		set_text(o, "transport", text_of(node->transport == TRANSPORT_TLS, "tls", "plain"));
+		set_text(o, "mode", text_of(node->mode == MODE_OBSERVE, "observe", "enforce"));
+		set_number(o, "live", now);
+		set_number(o, "associations", n->associations);
+		set_number(o, "called", n->called);
+		set_number(o, "objects", n->objects);
+		set_number(o, "bytes_in", n->bytes_in);
+		set_number(o, "bytes_out", n->bytes_out);
+		set_number(o, "refusals", n->refusals);
+		set_number(o, "tolerated", n->tolerated);
+		set_time(o, "last_seen", n->last_seen_ms);
+		(void)json_array_append_new(list, o);
+	}
+	return list;
+}
+
+static json_t *flows(const struct gate *g, const struct site *s)
+{
+	json_t *list = json_array();
+	int64_t now = clock_mono_ms();
+	for (unsigned i = 0; i < s->n_flows; i++) {
+		struct flow_count *f = counts_flow(g->counts, s->flows[i].name, now);
+		json_t *o = json_object();
+		set_text(o, "name", s->flows[i].name);
+		set_text(o, "mode", text_of(s->flows[i].mode == MODE_OBSERVE, "observe", "enforce"));
+		set_number(o, "at_once", f ? f->at_once : 0);
+		set_number(o, "associations", f ? f->associations : 0);
+		set_number(o, "objects", f ? f->objects : 0);
+		set_number(o, "bytes", f ? f->bytes : 0);
+		set_number(o, "associations_last_minute", f ? window_sum(&f->minute, now) : 0);
+		set_number(o, "objects_last_hour", f ? window_sum(&f->hour_objects, now) : 0);
+		set_number(o, "bytes_last_hour", f ? window_sum(&f->hour_bytes, now) : 0);
+		(void)json_array_append_new(list, o);
+	}
+	return list;
+}
+
+static json_t *associations(const struct gate *g)
+{
+	static const char *const states[] = {"negotiating", "idle", "in a message", "closing"};
+	json_t *list = json_array();
+	for (const struct child *c = g->children; c; c = c->next) {
+		char from[46];
+		netaddr_text(&c->ip, from);
+		json_t *o = json_object();
+		set_number(o, "id", c->id);
+		set_text(o, "address", from);
+		set_number(o, "port", c->port);
+		set_text(o, "listener", c->listener);
+		set_text(o, "from", c->from ? c->from->name : "");
+		set_text(o, "to", c->to ? c->to->name : "");
+		set_text(o, "flow", c->flow ? c->flow->name : "");
+		set_text(o, "calling", c->who.calling);
+		set_text(o, "called", c->who.called);
+		set(o, "tls", json_boolean(c->who.tls));
+		set_text(o, "tls_version", c->who.tls_version);
+		set_text(o, "suite", c->who.suite);
+		set_text(o, "subject", c->who.subject);
+		set_text(o, "state", c->reject_only ? "refusing" : states[c->progress.state]);
+		set_time(o, "since", c->since_ms);
+		set_number(o, "messages", c->progress.messages);
+		set_number(o, "objects", c->progress.objects);
+		set_number(o, "bytes_in", c->progress.bytes_in);
+		set_number(o, "bytes_out", c->progress.bytes_out);
+		set_number(o, "refusals", c->progress.refusals);
+		set_number(o, "generation", c->generation);
+		(void)json_array_append_new(list, o);
+	}
+	return list;
+}
+
+static json_t *refusals(const struct gate *g)
+{
+	json_t *o = json_object(), *rules = json_object(), *recent = json_array();
+	for (unsigned i = 1; i < RULE_COUNT; i++) {
+		if (g->counts->refusals[i] > 0) {
+			set_number(rules, rule_name((enum rule)i), g->counts->refusals[i]);
+		}
+	}
+	const struct refusal *r;
+	for (unsigned i = 0; i < RECENT_REFUSALS && (r = ledger_recent(g->ledger, i)); i++) {
+		json_t *one = json_object();
+		set_number(one, "number", r->number);
+		set_number(one, "count", r->count);
+		set_time(one, "last", r->last_ms);
+		set_text(one, "rule", rule_name((enum rule)r->rule));
+		set_text(one, "answered", r->answered);
+		set_text(one, "address", r->address);
+		set_text(one, "calling", r->calling);
+		set_text(one, "called", r->called);
+		set_text(one, "sentence", r->sentence);
+		(void)json_array_append_new(recent, one);
+	}
+	set_number(o, "last_number", ledger_last_number(g->ledger));
+	set(o, "by_rule", rules);
+	set(o, "recent", recent);
+	return o;
+}
+
+static void add_certificate(json_t *list, const struct blob *b, const char *use)
+{
+	char subject[256] = "";
+	int days = 0;
+	int e = cert_days_left(b->bytes, clock_wall_ms() / 1000, &days, subject);
+	json_t *o = json_object();
+	set_text(o, "file", b->path);
+	set_text(o, "use", use);
+	set_text(o, "subject", subject);
+	set(o, "days_left", e == 0 ? json_integer(days) : json_null());
+	(void)json_array_append_new(list, o);
+}
+
+static json_t *certificates(const struct site *s)
+{
+	json_t *list = json_array();
+	for (unsigned i = 0; i < s->n_identities; i++) {
+		add_certificate(list, &s->identities[i].certificate, "identity");
+	}
+	for (unsigned i = 0; i < s->n_trust; i++) {
+		add_certificate(list, &s->trust[i], "trust");
+	}
+	return list;
+}
+
+/* What is configured less strictly than it could be: it is shown until it is paid off. */
+static json_t *debts(const struct site *s)
+{
+	json_t *list = json_array();
+	if (s->mode == MODE_OBSERVE) {
+		(void)json_array_append_new(
+			list, json_string("the site only observes: nothing is refused by policy"));
+	}
+	for (unsigned i = 0; i < s->n_nodes; i++) {
+		const struct node *n = &s->nodes[i];
+		if (n->mode == MODE_OBSERVE) {
+			(void)json_array_append_new(list, json_sprintf("node %s is only observed", n->name));
+		}
+		bool folder = n->n_address > 0 && n->address[0].folder && n->address[0].folder[0];
+		if (n->transport == TRANSPORT_PLAIN && !folder) {
+			(void)json_array_append_new(
+				list, json_sprintf("node %s speaks plain DICOM, without TLS", n->name));
+		}
+		if (n->tolerate) {
+			(void)json_array_append_new(
+				list, json_sprintf("node %s is allowed to misbehave (tolerate)", n->name));
+		}
+	}
+	for (unsigned i = 0; i < s->n_flows; i++) {
+		if (s->flows[i].mode == MODE_OBSERVE) {
+			(void)json_array_append_new(
+				list, json_sprintf("flow %s is only observed", s->flows[i].name));
+		}
+	}
+	return list;
+}
+
+static json_t *document(const struct gate *g)
+{
+	const struct site *s = gate_newest(g);
+	json_t *o = json_object();
+	set_text(o, "version", GANTRY_VERSION);
+	set_text(o, "site", s->name);
+	set_text(o, "file", s->file);
+	set_text(o, "mode", text_of(s->mode == MODE_OBSERVE, "observe", "enforce"));
+	set_time(o, "now", clock_wall_ms());
+	set_time(o, "since", g->started_ms);
+	set_time(o, "configured", g->sites->since_ms);
+	set_number(o, "generation", g->sites->generation);
+	set(o, "stopping", json_boolean(g->stopping));
+	set_number(o, "live", g->n_children);
+	set_number(o, "accepted", g->accepted);
+	set_number(o, "closed_at_once", g->closed_at_once);
+	set_number(o, "crashed", g->crashed);
+	set(o, "listeners", listeners(s));
+	set(o, "nodes", nodes(g, s));
+	set(o, "flows", flows(g, s));
+	set(o, "associations", associations(g));
+	set(o, "refusals", refusals(g));
+	set(o, "certificates", certificates(s));
+	set(o, "debts", debts(s));
+	return o;
+}
+
+static void write_report(const struct gate *g, int fd) __attribute__((noreturn));
+static void write_report(const struct gate *g, int fd)
+{
+	/* A reader that never reads ends with us, and we end by the clock. */
+	(void)signal(SIGALRM, SIG_DFL);
+	(void)alarm(REPORT_SECONDS);
+	(void)fcntl(fd, F_SETFL, 0);
+	char *text = json_dumps(document(g), JSON_INDENT(2));
+	size_t len = text ? strlen(text) : 0;
+	for (size_t at = 0; at < len;) {
+		ssize_t n = send(fd, text + at, len - at, MSG_NOSIGNAL);
+		if (n < 0 && errno != EINTR) {
+			break;
+		}
+		at += n > 0 ? (size_t)n : 0;
+	}
+	_exit(0);
+}
+
+void gate_status_ready(struct gate *g, struct source *s, uint32_t events)
+{
+	int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC);
+	if (fd < 0) {
+		return;
+	}
+	if (g->sites && g->n_reports < REPORTS_MOST) {
+		slab_share(true);
+		pid_t pid = fork();
+		if (pid == 0) {
+			write_report(g, fd);
+		}
+		slab_share(false);
+		g->n_reports += pid > 0;
+	}
+	close(fd);
+}

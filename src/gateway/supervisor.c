@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/supervisor.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "gateway/supervisor_state.h"
+#include "priv/memfd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/crypto.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* What roles get beyond the site's `stop` time before they are killed. */
+#define STOP_SPARE_MS 3000
+
+static int pack(const struct site *s, int *ret_fd)
+{
+	uint8_t *bytes = NULL;
+	size_t len = 0;
+	int e = site_pack(s, true, &bytes, &len);
+	if (e == 0) {
+		e = memfd_of("site", span_of(bytes, len), ret_fd);
+		OPENSSL_cleanse(bytes, len);
+	}
+	free(bytes);
+	if (e != 0) {
+		log_say(LOG_LEVEL_ERROR, "site.failed", "the configuration cannot be packed: %s", err_str(e));
+	}
+	return e;
+}
+
+static void use_log(const struct supervisor *v)
+{
+	log_to(v->log, v->site->log_json ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT);
+	log_least((enum log_level)v->site->log_level);
+}
+
+/* ---- Reload ---- */
+
+static void tell_fixed(const struct site *old, const struct site *fresh, const struct supervisor *v)
+{
+	const struct {
+		const char *key;
+		bool changed;
+	} fixed[] = {
+		{"state", strcmp(old->state, fresh->state) != 0},
+		{"run", strcmp(old->run, fresh->run) != 0},
+		{"user", strcmp(old->user, fresh->user) != 0},
+		{"transparent, or source: caller,", supervisor_needs_net_admin(fresh) && !v->drop.net_admin},
+		{"associations: at-once", fresh->associations_at_once > old->associations_at_once},
+	};
+	for (unsigned i = 0; i < ARRAY_LEN(fixed); i++) {
+		if (fixed[i].changed) {
+			log_say(LOG_LEVEL_WARNING, "site.restart-needed",
+				"the new value of `%s` takes full effect when the gateway is started anew",
+				fixed[i].key);
+		}
+	}
+}
+
+static int take_new(struct supervisor *v, struct site *fresh)
+{
+	struct bound bound[SUPERVISOR_LISTENERS];
+	unsigned n_old = v->site->n_listeners;
+	int log = -1, site_fd = -1;
+	int e = supervisor_log(fresh, &log);
+	if (e == 0) {
+		e = pack(fresh, &site_fd);
+	}
+	if (e == 0) {
+		e = supervisor_bind(fresh, v->bound, n_old, bound);
+	}
+	if (e != 0) {
+		if (log >= 0) {
+			close(log);
+		}
+		if (site_fd >= 0) {
+			close(site_fd);
+		}
+		return e;
+	}
+	tell_fixed(v->site, fresh, v);
+	supervisor_unbind(v->bound, n_old, bound, fresh->n_listeners);
+	memcpy(v->bound, bound, sizeof(bound[0]) * fresh->n_listeners);
+	close(v->site_fd);
+	close(v->log);
+	site_free(v->site);
+	v->site = fresh;
+	v->site_fd = site_fd;
+	v->log = log;
+	use_log(v);
+	return 0;
+}
+
+static void reload(struct supervisor *v)
+{
+	struct site *fresh = NULL;
+	char state[64];
+	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_mono_ms() * 1000);
+	notify_say(state);
+	int e = supervisor_load(v->file, true, &fresh);
+	if (e == 0) {
+		e = take_new(v, fresh);
+		if (e != 0) {
+			site_free(fresh);
+		}
+	}
+	if (e != 0) {
+		log_event(LOG_LEVEL_ERROR, "site.kept",
+			"the new configuration is not used; the old one keeps running",
+			LOG_TEXT("file", v->file));
+		notify_say(
+			"READY=1\nSTATUS=The last configuration had mistakes; the one before it keeps running.");
+		return;
+	}
+	roles_give_log(v);
+	roles_start_due(v, clock_mono_ms());
+	roles_give_site(v);
+}
+
+/* ---- What happens ---- */
+
+static void stop(struct supervisor *v)
+{
+	if (v->stopping) {
+		v->stop_deadline_ms = 0; /* asked twice: now */
+		return;
+	}
+	v->stopping = true;
+	v->stop_deadline_ms = clock_mono_ms() + (int64_t)v->site->timeouts.stop * 1000 + STOP_SPARE_MS;
+	notify_say("STOPPING=1");
+	log_say(LOG_LEVEL_NOTICE, "gateway.stopping", "stopping; associations have %u seconds to finish",
+		v->site->timeouts.stop);
+	roles_stop(v);
+}
+
+/* False: no child is left. */
+static bool reap(struct supervisor *v)
+{
+	int status;
+	pid_t pid;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		bool gate = pid == v->role[ROLE_GATE].pid;
+		roles_ended(v, pid, status);
+		if (gate && v->stopping) {
+			roles_stop(v);
+		} else if (gate && !v->ready_once) {
+			log_say(LOG_LEVEL_ERROR, "gateway.failed", "the gate could not start");
+			v->exit_status = 1;
+			stop(v);
+		}
+	}
+	return pid == 0 || errno != ECHILD;
+}
+
+static void take_signals(struct supervisor *v)
+{
+	struct signalfd_siginfo info;
+	while (read(v->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		switch (info.ssi_signo) {
+		case SIGHUP:
+			if (!v->stopping) {
+				reload(v);
+			}
+			break;
+		case SIGTERM:
+		case SIGINT:
+			stop(v);
+			break;
+		default:
+			break;
+		}
+	}
+}
+
+static void take_ready(struct supervisor *v, int64_t number)
+{
+	if (number != 0) {
+		log_say(LOG_LEVEL_ERROR, "gateway.failed", "the gate could not take the configuration");
+		if (!v->ready_once) {
+			v->exit_status = 1;
+			stop(v);
+		}
+		return;
+	}
+	v->ready_once = true;
+	log_event(LOG_LEVEL_NOTICE, "gateway.serving", "ready", LOG_TEXT("site", v->site->name),
+		LOG_TEXT("version", GANTRY_VERSION), LOG_NUMBER("listeners", v->site->n_listeners),
+		LOG_NUMBER("nodes", v->site->n_nodes), LOG_NUMBER("flows", v->site->n_flows),
+		LOG_TEXT("mode", v->site->mode == MODE_OBSERVE ? "observe" : "enforce"));
+	notify_say("READY=1\nSTATUS=Serving.");
+}
+
+static void rotate(struct supervisor *v)
+{
+	int fd;
+	if (supervisor_rotate(v->state_dir, &fd) != 0) {
+		log_say(LOG_LEVEL_ERROR, "ledger.failed", "refusals.jsonl cannot be renewed: %s",
+			strerror(errno));
+		return;
+	}
+	close(v->ledger);
+	v->ledger = fd;
+	roles_say_gate(v, &(struct message){.type = MSG_LEDGER, .fd = fd});
+}
+
+static void take_gate(struct supervisor *v)
+{
+	static struct message m;
+	int channel = v->role[ROLE_GATE].channel;
+	int e;
+	while ((e = message_recv(channel, FROM_GATE_UP, &m)) == 0) {
+		if (m.type == MSG_READY) {
+			take_ready(v, m.number);
+		} else if (m.type == MSG_LEDGER_FULL) {
+			rotate(v);
+		}
+	}
+	if (e == ERR_PEER || e == ERR_SYSTEM) {
+		log_say(LOG_LEVEL_ERROR, "role.failed", "the gate broke the protocol and is ended");
+		(void)kill(v->role[ROLE_GATE].pid, SIGKILL);
+	}
+}
+
+static int next_wait(const struct supervisor *v)
+{
+	int64_t now = clock_mono_ms(), next = roles_next_ms(v);
+	if (v->stopping && !v->killed && v->stop_deadline_ms < next) {
+		next = v->stop_deadline_ms;
+	}
+	if (v->watchdog_ms && v->next_watchdog_ms < next) {
+		next = v->next_watchdog_ms;
+	}
+	if (next == INT64_MAX) {
+		return -1;
+	}
+	return next <= now ? 0 : (int)(next - now < 60000 ? next - now : 60000);
+}
+
+static void check_clocks(struct supervisor *v)
+{
+	int64_t now = clock_mono_ms();
+	roles_start_due(v, now);
+	if (v->watchdog_ms && now >= v->next_watchdog_ms) {
+		v->next_watchdog_ms = now + v->watchdog_ms;
+		notify_say("WATCHDOG=1");
+	}
+	if (v->stopping && !v->killed && now >= v->stop_deadline_ms) {
+		log_say(LOG_LEVEL_WARNING, "gateway.cut",
+			"the time for stopping is over: what is left is ended now");
+		roles_kill(v);
+	}
+}
+
+static void loop(struct supervisor *v)
+{
+	do {
+		check_clocks(v);
+		struct pollfd p[2] = {
+			{.fd = v->signals, .events = POLLIN},
+			{.fd = v->role[ROLE_GATE].channel, .events = POLLIN},
+		};
+		if (poll(p, 2, next_wait(v)) < 0) {
+			continue;
+		}
+		if (p[1].revents & POLLIN) {
+			take_gate(v);
+		}
+		if (p[0].revents) {
+			take_signals(v);
+		}
+	} while (reap(v) || !v->stopping);
+}
+
+/* ---- The start ---- */
+
+static int watch_signals(struct supervisor *v)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGCHLD);
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0) {
+		return ERR_SYSTEM;
+	}
+	v->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	return v->signals < 0 ? ERR_SYSTEM : 0;
+}
+
+static int prepare_process(struct supervisor *v)
+{
+	/* Private keys pass through this memory; and the associations of a gate that died become our children. */
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	v->null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (v->null < 0 || spawn_open_self(&v->exe) != 0 || watch_signals(v) != 0) {
+		log_say(LOG_LEVEL_ERROR, "gateway.failed", "cannot start: %s", strerror(errno));
+		return ERR_SYSTEM;
+	}
+	return 0;
+}
+
+static int prepare_user(struct supervisor *v)
+{
+	int e = drop_prepare(v->site->user, supervisor_needs_net_admin(v->site), &v->drop);
+	if (e == ERR_NOT_FOUND) {
+		log_say(LOG_LEVEL_ERROR, "gateway.failed",
+			"there is no user `%s`: make it (adduser --system --group %s), or name another with `user:`",
+			v->site->user, v->site->user);
+	}
+	return e;
+}
+
+static int prepare(struct supervisor *v)
+{
+	int e = supervisor_load(v->file, false, &v->site);
+	if (e == 0) {
+		e = prepare_process(v);
+	}
+	if (e == 0) {
+		e = prepare_user(v);
+	}
+	if (e == 0) {
+		e = supervisor_log(v->site, &v->log);
+	}
+	if (e == 0) {
+		use_log(v);
+		e = supervisor_control(v->site, v->drop.gid, v->control_path, &v->control);
+	}
+	if (e == 0) {
+		e = supervisor_bind(v->site, NULL, 0, v->bound);
+	}
+	if (e == 0) {
+		e = supervisor_state(v->site, &v->state_dir, &v->ledger);
+	}
+	return e == 0 ? pack(v->site, &v->site_fd) : e;
+}
+
+int supervisor_main(const char *file)
+{
+	static struct supervisor v;
+	char absolute[4096];
+	log_role("supervisor");
+	v.control_path[0] = 0;
+	/* The folder may change its meaning while we run; the file may not. */
+	v.file = realpath(file, absolute) ? absolute : file;
+	for (unsigned r = 0; r < ROLE_COUNT; r++) {
+		v.role[r].channel = -1;
+	}
+	if (prepare(&v) != 0) {
+		if (v.control_path[0]) {
+			(void)unlink(v.control_path);
+		}
+		return 1;
+	}
+	v.watchdog_ms = notify_watchdog_ms();
+	loop(&v);
+	(void)unlink(v.control_path);
+	log_say(LOG_LEVEL_NOTICE, "gateway.stopped", "stopped");
+	site_free(v.site);
+	return v.exit_status;
+}

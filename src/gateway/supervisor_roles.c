@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
+#include "base/log.h"
+#include "gateway/supervisor_state.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* A role that dies is started again after this time, doubled with each death in a row. */
+#define RESTART_MS      250
+#define RESTART_MOST_MS 30000
+
+/* A role that lived so long has not failed at its start. */
+#define RESTART_FORGET_MS 60000
+
+/* Descriptors beside the gate's two or three for each association. */
+#define FILES_SPARE 256
+
+static bool has_folder(const struct site *s)
+{
+	for (unsigned i = 0; i < s->n_nodes; i++) {
+		for (unsigned k = 0; k < s->nodes[i].n_address; k++) {
+			if (s->nodes[i].address[k].folder && s->nodes[i].address[k].folder[0]) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+static bool is_name(const char *host)
+{
+	struct in6_addr ignored;
+	return host && host[0] && inet_pton(AF_INET, host, &ignored) != 1 &&
+	       inet_pton(AF_INET6, host, &ignored) != 1;
+}
+
+static bool has_host(const struct site *s)
+{
+	for (unsigned i = 0; i < s->n_nodes; i++) {
+		for (unsigned k = 0; k < s->nodes[i].n_address; k++) {
+			if (is_name(s->nodes[i].address[k].host)) {
+				return true;
+			}
+		}
+		for (unsigned k = 0; k < s->nodes[i].n_from; k++) {
+			if (is_name(s->nodes[i].from[k].host)) {
+				return true;
+			}
+		}
+	}
+	for (unsigned i = 0; i < s->n_listeners; i++) {
+		for (unsigned k = 0; k < s->listeners[i].n_proxy_from; k++) {
+			if (is_name(s->listeners[i].proxy_from[k].host)) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+static bool wanted(const struct supervisor *v, enum role_id r)
+{
+	switch (r) {
+	case ROLE_STORE:
+		return has_folder(v->site);
+	case ROLE_LOOKUP:
+		return has_host(v->site);
+	default:
+		return true;
+	}
+}
+
+static void say(struct supervisor *v, enum role_id r, const struct message *m)
+{
+	struct role_process *p = &v->role[r];
+	if (p->channel < 0) {
+		return;
+	}
+	int e = message_send(p->channel, m);
+	if (e != 0) {
+		log_event(LOG_LEVEL_ERROR, "role.deaf", e == ERR_SYSTEM ? strerror(errno) : err_str(e),
+			LOG_TEXT("role", role_name(r)), LOG_TEXT("not_told", message_name(m->type)));
+	}
+}
+
+void roles_say_gate(struct supervisor *v, const struct message *m)
+{
+	say(v, ROLE_GATE, m);
+}
+
+static void give_log(struct supervisor *v, enum role_id r)
+{
+	say(v, r,
+		&(struct message){.type = MSG_LOG,
+			.fd = v->log,
+			.number = MSG_LOG_HOW(v->site->log_json, v->site->log_level)});
+}
+
+void roles_give_log(struct supervisor *v)
+{
+	for (unsigned r = 1; r < ROLE_COUNT; r++) {
+		give_log(v, (enum role_id)r);
+	}
+}
+
+/* A channel between the gate and another role. */
+static void join(struct supervisor *v, enum role_id r)
+{
+	int pair[2];
+	if (v->role[r].pid == 0 || v->role[ROLE_GATE].pid == 0) {
+		return; /* it is done when the other one starts */
+	}
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
+		log_say(LOG_LEVEL_ERROR, "role.failed", "no channel to the %s: %s", role_name(r),
+			strerror(errno));
+		return;
+	}
+	say(v, r, &(struct message){.type = MSG_CHANNEL, .fd = pair[0], .number = ROLE_GATE});
+	say(v, ROLE_GATE, &(struct message){.type = MSG_CHANNEL, .fd = pair[1], .number = r});
+	close(pair[0]);
+	close(pair[1]);
+}
+
+void roles_give_site(struct supervisor *v)
+{
+	say(v, ROLE_GATE, &(struct message){.type = MSG_SITE, .fd = v->site_fd});
+	for (unsigned i = 0; i < v->site->n_listeners; i++) {
+		say(v, ROLE_GATE, &(struct message){.type = MSG_LISTENER, .fd = v->bound[i].fd, .number = i});
+	}
+	say(v, ROLE_GATE, &(struct message){.type = MSG_GO, .fd = -1});
+}
+
+static void give_gate(struct supervisor *v)
+{
+	say(v, ROLE_GATE, &(struct message){.type = MSG_LEDGER, .fd = v->ledger});
+	say(v, ROLE_GATE, &(struct message){.type = MSG_CONTROL, .fd = v->control});
+	join(v, ROLE_LOOKUP);
+	join(v, ROLE_STORE);
+	roles_give_site(v);
+}
+
+static void start(struct supervisor *v, enum role_id r)
+{
+	struct role_process *p = &v->role[r];
+	struct spawn what = {.role = r,
+		.exe = v->exe,
+		.null = v->null,
+		.log = v->log,
+		.drop = &v->drop,
+		.files = r == ROLE_GATE ? 3 * v->site->associations_at_once + FILES_SPARE : 0};
+	struct drop plain = v->drop;
+	if (r != ROLE_GATE) {
+		plain.net_admin = false;
+		what.drop = &plain;
+	}
+	int e = spawn_role(&what, &p->pid, &p->channel);
+	p->started_ms = clock_mono_ms();
+	if (e != 0) {
+		p->pid = 0;
+		p->channel = -1;
+		p->restart_ms = p->started_ms + RESTART_MOST_MS;
+		log_say(LOG_LEVEL_ERROR, "role.failed", "the %s cannot be started: %s", role_name(r),
+			strerror(errno));
+		return;
+	}
+	give_log(v, r);
+	if (r == ROLE_GATE) {
+		give_gate(v);
+	} else {
+		join(v, r);
+	}
+}
+
+void roles_start_due(struct supervisor *v, int64_t now_ms)
+{
+	/* The gate last, so that the others' channels are ready for it. */
+	static const enum role_id order[] = {ROLE_LOOKUP, ROLE_STORE, ROLE_GATE};
+	for (unsigned i = 0; i < ARRAY_LEN(order) && !v->stopping; i++) {
+		struct role_process *p = &v->role[order[i]];
+		if (p->pid == 0 && p->restart_ms <= now_ms && wanted(v, order[i])) {
+			start(v, order[i]);
+		}
+	}
+}
+
+int64_t roles_next_ms(const struct supervisor *v)
+{
+	int64_t next = INT64_MAX;
+	for (unsigned r = 1; r < ROLE_COUNT && !v->stopping; r++) {
+		const struct role_process *p = &v->role[r];
+		if (p->pid == 0 && wanted(v, (enum role_id)r) && p->restart_ms < next) {
+			next = p->restart_ms;
+		}
+	}
+	return next;
+}
+
+static void say_ended(enum role_id r, int status, int64_t wait_ms)
+{
+	bool by_signal = WIFSIGNALED(status);
+	log_event(LOG_LEVEL_ERROR, "role.ended",
+		r == ROLE_GATE ? "the gate ended; associations that live go on without it"
+			       : "a role ended; it is started again",
+		LOG_TEXT("role", role_name(r)),
+		LOG_NUMBER(
+			by_signal ? "signal" : "status", by_signal ? WTERMSIG(status) : WEXITSTATUS(status)),
+		LOG_NUMBER("restart_in_ms", wait_ms));
+}
+
+static void ended(struct supervisor *v, enum role_id r, int status)
+{
+	struct role_process *p = &v->role[r];
+	int64_t now = clock_mono_ms(), wait = RESTART_MS;
+	if (r == ROLE_GATE) {
+		v->old_gates[v->n_old_gates++ % SUPERVISOR_OLD_GATES] = p->pid;
+	}
+	close(p->channel);
+	p->channel = -1;
+	p->pid = 0;
+	if (v->stopping) {
+		return;
+	}
+	p->failures = now - p->started_ms > RESTART_FORGET_MS ? 0 : p->failures + 1;
+	for (unsigned i = 1; i < p->failures && wait < RESTART_MOST_MS; i++) {
+		wait *= 2;
+	}
+	wait = wait < RESTART_MOST_MS ? wait : RESTART_MOST_MS;
+	p->restart_ms = now + wait;
+	say_ended(r, status, wait);
+}
+
+void roles_ended(struct supervisor *v, pid_t pid, int status)
+{
+	for (unsigned r = 1; r < ROLE_COUNT; r++) {
+		if (v->role[r].pid == pid) {
+			ended(v, (enum role_id)r, status);
+			return;
+		}
+	}
+	/* An association whose gate had died. */
+	if (WIFSIGNALED(status) && !v->killed) {
+		log_event(LOG_LEVEL_ERROR, "association.crashed", "an association of an earlier gate crashed",
+			LOG_NUMBER("signal", WTERMSIG(status)));
+	}
+}
+
+void roles_stop(struct supervisor *v)
+{
+	/* The lookup and the store are still needed by what lives: their turn comes when the gate has ended. */
+	enum role_id first = v->role[ROLE_GATE].pid > 0 ? ROLE_GATE : ROLE_LOOKUP;
+	for (unsigned r = first; r < ROLE_COUNT; r++) {
+		if (first != ROLE_GATE || r == ROLE_GATE) {
+			say(v, (enum role_id)r, &(struct message){.type = MSG_STOP, .fd = -1});
+		}
+	}
+}
+
+void roles_kill(struct supervisor *v)
+{
+	v->killed = true;
+	for (unsigned r = 1; r < ROLE_COUNT; r++) {
+		if (v->role[r].pid > 0) {
+			(void)kill(-v->role[r].pid, SIGKILL);
+		}
+	}
+	unsigned n = v->n_old_gates < SUPERVISOR_OLD_GATES ? v->n_old_gates : SUPERVISOR_OLD_GATES;
+	for (unsigned i = 0; i < n; i++) {
+		(void)kill(-v->old_gates[i], SIGKILL);
+	}
+}

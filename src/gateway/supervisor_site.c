@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/log.h"
+#include "gateway/gate_tls.h"
+#include "gateway/supervisor_state.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* ---- The configuration ---- */
+
+static void say_mistake(const char *file, const struct mistake *m, bool error, bool reload)
+{
+	if (reload) {
+		log_event(error ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "site.mistake", m->text,
+			LOG_TEXT("file", file), LOG_NUMBER("line", m->line), LOG_NUMBER("column", m->column));
+		return;
+	}
+	fprintf(stderr, "%s:%u:%u: %s%s\n", file, m->line, m->column, error ? "" : "warning: ", m->text);
+}
+
+static int check_tls(const struct site *s, bool reload)
+{
+	SSL_CTX *server = NULL, *client = NULL;
+	char why[256];
+	int e = gate_tls_contexts(s, &server, &client, why, sizeof(why));
+	SSL_CTX_free(server);
+	SSL_CTX_free(client);
+	if (e != 0) {
+		char text[300];
+		snprintf(text, sizeof(text), "tls: %s", why);
+		unsigned line = s->n_identities > 0 ? s->identities[0].certificate.line : 0;
+		say_mistake(
+			s->file, &(struct mistake){.line = line, .column = 1, .text = text}, true, reload);
+	}
+	return e;
+}
+
+int supervisor_load(const char *file, bool reload, struct site **ret_site)
+{
+	struct mistakes mistakes = {0};
+	struct site *s = NULL;
+	int e = site_load(file, &s, &mistakes);
+	for (unsigned i = 0; i < mistakes.n; i++) {
+		say_mistake(file, &mistakes.at[i], i < mistakes.n_errors, reload);
+	}
+	if (e != 0 && mistakes.n_errors == 0) {
+		say_mistake(file, &(struct mistake){.text = e == ERR_SYSTEM ? strerror(errno) : err_str(e)},
+			true, reload);
+	}
+	mistakes_done(&mistakes);
+	if (e == 0 && s->n_listeners > SUPERVISOR_LISTENERS) {
+		say_mistake(file, &(struct mistake){.text = "too many listeners: 64 at most"}, true, reload);
+		e = ERR_LIMIT;
+	}
+	if (e == 0) {
+		e = check_tls(s, reload);
+	}
+	if (e != 0) {
+		site_free(s);
+		return e;
+	}
+	*ret_site = s;
+	return 0;
+}
+
+bool supervisor_needs_net_admin(const struct site *s)
+{
+	for (unsigned i = 0; i < s->n_listeners; i++) {
+		if (s->listeners[i].transparent) {
+			return true;
+		}
+	}
+	for (unsigned i = 0; i < s->n_nodes; i++) {
+		if (s->nodes[i].source_is_caller) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* ---- Listening sockets ---- */
+
+static void set(int fd, int level, int name, int value)
+{
+	(void)setsockopt(fd, level, name, &value, sizeof(value));
+}
+
+static int open_listener(const struct listener *l, const struct sockaddr *sa, socklen_t len)
+{
+	int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0) {
+		return -1;
+	}
+	bool v6 = sa->sa_family == AF_INET6;
+	bool any = strcmp(l->address, "*") == 0;
+	int on = 1;
+	set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (v6) {
+		set(fd, IPPROTO_IPV6, IPV6_V6ONLY, !any);
+	}
+	int bad = 0;
+	if (l->transparent) {
+		/* One flag of the socket, whichever name sets it; a socket of both families takes both names. */
+		bad = setsockopt(
+			fd, v6 ? SOL_IPV6 : SOL_IP, v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT, &on, sizeof(on));
+	}
+	if (bad < 0 || bind(fd, sa, len) < 0 || listen(fd, SOMAXCONN) < 0) {
+		int kept = errno;
+		close(fd);
+		errno = kept;
+		return -1;
+	}
+	return fd;
+}
+
+static int bind_one(const struct listener *l)
+{
+	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(l->port)};
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(l->port)};
+	bool any = strcmp(l->address, "*") == 0;
+	if (any || inet_pton(AF_INET6, l->address, &v6.sin6_addr) == 1) {
+		int fd = open_listener(l, (struct sockaddr *)&v6, sizeof(v6));
+		/* "*" on a machine without IPv6 means IPv4. */
+		if (fd >= 0 || !any || (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL)) {
+			return fd;
+		}
+	} else if (inet_pton(AF_INET, l->address, &v4.sin_addr) != 1) {
+		errno = EINVAL;
+		return -1;
+	}
+	return open_listener(l, (struct sockaddr *)&v4, sizeof(v4));
+}
+
+static const char *bind_hint(int err)
+{
+	switch (err) {
+	case EACCES:
+		return " (a port below 1024 needs root or CAP_NET_BIND_SERVICE)";
+	case EADDRINUSE:
+		return " (another program listens there)";
+	case EADDRNOTAVAIL:
+		return " (no interface of this machine has the address)";
+	case EPERM:
+		return " (`transparent` needs root or CAP_NET_ADMIN)";
+	default:
+		return "";
+	}
+}
+
+static int kept_socket(const struct listener *l, const struct bound *old, unsigned n_old)
+{
+	for (unsigned i = 0; i < n_old; i++) {
+		if (old[i].fd >= 0 && old[i].port == l->port && old[i].transparent == l->transparent &&
+			strcmp(old[i].address, l->address) == 0) {
+			return old[i].fd;
+		}
+	}
+	return -1;
+}
+
+int supervisor_bind(const struct site *s, const struct bound *old, unsigned n_old, struct bound *ret_bound)
+{
+	for (unsigned i = 0; i < s->n_listeners; i++) {
+		const struct listener *l = &s->listeners[i];
+		struct bound b = {.port = l->port, .transparent = l->transparent};
+		snprintf(b.address, sizeof(b.address), "%s", l->address);
+		b.fd = kept_socket(l, old, n_old);
+		if (b.fd < 0) {
+			b.fd = bind_one(l);
+		}
+		if (b.fd < 0) {
+			log_say(LOG_LEVEL_ERROR, "listener.failed",
+				"%s:%u: listener %s cannot listen on %s port %u: %s%s", s->file, l->line,
+				l->name, l->address, l->port, strerror(errno), bind_hint(errno));
+			supervisor_unbind(ret_bound, i, old, n_old);
+			return ERR_SYSTEM;
+		}
+		ret_bound[i] = b;
+	}
+	return 0;
+}
+
+void supervisor_unbind(struct bound *b, unsigned n, const struct bound *kept, unsigned n_kept)
+{
+	for (unsigned i = 0; i < n; i++) {
+		bool keep = false;
+		for (unsigned k = 0; k < n_kept; k++) {
+			keep = keep || kept[k].fd == b[i].fd;
+		}
+		if (!keep && b[i].fd >= 0) {
+			close(b[i].fd);
+		}
+	}
+}
+
+/* ---- Files ---- */
+
+int supervisor_log(const struct site *s, int *ret_fd)
+{
+	int fd = s->log_file[0]
+	                 ? open(s->log_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640)
+	                 : fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 10);
+	if (fd < 0) {
+		log_say(LOG_LEVEL_ERROR, "log.failed", "the log %s cannot be opened: %s", s->log_file,
+			strerror(errno));
+		return ERR_SYSTEM;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+static int make_folder(const char *path, mode_t mode)
+{
+	if (mkdir(path, mode) < 0 && errno != EEXIST) {
+		log_say(LOG_LEVEL_ERROR, "folder.failed", "the folder %s cannot be made: %s", path,
+			strerror(errno));
+		return ERR_SYSTEM;
+	}
+	return 0;
+}
+
+#define LEDGER "refusals.jsonl"
+static int open_ledger(int dir)
+{
+	return openat(dir, LEDGER, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+}
+
+int supervisor_state(const struct site *s, int *ret_dir, int *ret_ledger)
+{
+	if (make_folder(s->state, 0750) != 0) {
+		return ERR_SYSTEM;
+	}
+	int dir = open(s->state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int ledger = dir < 0 ? -1 : open_ledger(dir);
+	if (ledger < 0) {
+		log_say(LOG_LEVEL_ERROR, "ledger.failed", "%s/" LEDGER " cannot be opened: %s", s->state,
+			strerror(errno));
+		if (dir >= 0) {
+			close(dir);
+		}
+		return ERR_SYSTEM;
+	}
+	*ret_dir = dir;
+	*ret_ledger = ledger;
+	return 0;
+}
+
+/* refusals.jsonl.4 goes, the others move up by one. */
+int supervisor_rotate(int state_dir, int *ret_ledger)
+{
+	for (unsigned i = 4; i >= 1; i--) {
+		char from[32] = LEDGER, to[32];
+		if (i > 1) {
+			snprintf(from, sizeof(from), LEDGER ".%u", i - 1);
+		}
+		snprintf(to, sizeof(to), LEDGER ".%u", i);
+		if (renameat(state_dir, from, state_dir, to) < 0 && errno != ENOENT) {
+			return ERR_SYSTEM;
+		}
+	}
+	int fd = open_ledger(state_dir);
+	if (fd < 0) {
+		return ERR_SYSTEM;
+	}
+	*ret_ledger = fd;
+	return 0;
+}
+
+/* ---- The control socket ---- */
+
+static bool somebody_answers(const struct sockaddr_un *at)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0) {
+		return false;
+	}
+	bool answers = connect(fd, (const struct sockaddr *)at, sizeof(*at)) == 0 || errno == EAGAIN;
+	close(fd);
+	return answers;
+}
+
+static int listen_control(const struct sockaddr_un *at, gid_t gid)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0) {
+		return -1;
+	}
+	/* Never open for a moment to whom it will not be open to. */
+	mode_t mask = umask(0777);
+	int bad = bind(fd, (const struct sockaddr *)at, sizeof(*at));
+	umask(mask);
+	if (bad == 0 && geteuid() == 0) {
+		bad = lchown(at->sun_path, 0, gid);
+	}
+	if (bad == 0) {
+		bad = chmod(at->sun_path, 0660);
+	}
+	if (bad < 0 || listen(fd, 16) < 0) {
+		int kept = errno;
+		close(fd);
+		errno = kept;
+		return -1;
+	}
+	return fd;
+}
+
+int supervisor_control(const struct site *s, gid_t gid, char ret_path[108], int *ret_fd)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	int n = snprintf(at.sun_path, sizeof(at.sun_path), "%s/control", s->run);
+	if (n < 0 || (size_t)n >= sizeof(at.sun_path)) {
+		log_say(LOG_LEVEL_ERROR, "control.failed",
+			"the folder of `run:` has too long a name for a socket: %s", s->run);
+		return ERR_LIMIT;
+	}
+	if (make_folder(s->run, 0755) != 0) {
+		return ERR_SYSTEM;
+	}
+	if (somebody_answers(&at)) {
+		log_say(LOG_LEVEL_ERROR, "control.failed", "another gateway runs already: it answers on %s",
+			at.sun_path);
+		return ERR_EXISTS;
+	}
+	struct stat st;
+	if (lstat(at.sun_path, &st) == 0 && S_ISSOCK(st.st_mode)) {
+		(void)unlink(at.sun_path);
+	}
+	int fd = listen_control(&at, gid);
+	if (fd < 0) {
+		log_say(LOG_LEVEL_ERROR, "control.failed", "%s cannot be made: %s", at.sun_path,
+			strerror(errno));
+		return ERR_SYSTEM;
+	}
+	memcpy(ret_path, at.sun_path, sizeof(at.sun_path));
+	*ret_fd = fd;
+	return 0;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef GATEWAY_SUPERVISOR_STATE_H
+#define GATEWAY_SUPERVISOR_STATE_H
+
+#include "policy/site.h"
+#include "priv/message.h"
+#include "priv/spawn.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* What the supervisor knows; shared by the supervisor files. */
+
+#define SUPERVISOR_LISTENERS 64
+#define SUPERVISOR_OLD_GATES 16
+
+struct bound {
+	char address[64];
+	uint16_t port;
+	bool transparent;
+	int fd; /* -1: none */
+};
+
+struct role_process {
+	pid_t pid;          /* 0: not running */
+	int channel;        /* -1 */
+	int64_t restart_ms; /* when it may be started again; 0: at once */
+	int64_t started_ms;
+	unsigned failures; /* in a row; each doubles the wait */
+};
+
+struct supervisor {
+	const char *file;
+	struct site *site;
+	int site_fd;                              /* memfd of the site, keys included */
+	struct bound bound[SUPERVISOR_LISTENERS]; /* as site->listeners */
+	int exe, null, log, signals, ledger, control, state_dir;
+	char control_path[108];
+	struct drop drop;
+	struct role_process role[ROLE_COUNT];
+	pid_t old_gates
+		[SUPERVISOR_OLD_GATES]; /* process groups in which associations of dead gates may live on */
+	unsigned n_old_gates;
+	bool ready_once, stopping, killed;
+	int exit_status;
+	int64_t stop_deadline_ms, watchdog_ms, next_watchdog_ms;
+};
+
+/* supervisor_site.c: from a file to what the roles get. All of them say in the log or on stderr what failed. */
+MUST_USE int supervisor_load(const char *file, bool reload, struct site **ret_site);
+MUST_USE int supervisor_bind(
+	const struct site *s, const struct bound *old, unsigned n_old, struct bound *ret_bound);
+void supervisor_unbind(struct bound *b, unsigned n, const struct bound *kept, unsigned n_kept);
+MUST_USE int supervisor_log(const struct site *s, int *ret_fd);
+MUST_USE int supervisor_state(const struct site *s, int *ret_dir, int *ret_ledger);
+MUST_USE int supervisor_rotate(int state_dir, int *ret_ledger);
+MUST_USE int supervisor_control(const struct site *s, gid_t gid, char ret_path[108], int *ret_fd);
+bool supervisor_needs_net_admin(const struct site *s);
+
+/* supervisor_roles.c: the processes. */
+void roles_start_due(struct supervisor *v, int64_t now_ms); /* those that are wanted and may be started */
+void roles_give_site(struct supervisor *v);                 /* the site, its listeners, go */
+void roles_give_log(struct supervisor *v);
+void roles_ended(struct supervisor *v, pid_t pid, int status);
+void roles_say_gate(struct supervisor *v, const struct message *m);
+void roles_stop(struct supervisor *v);
+void roles_kill(struct supervisor *v);
+int64_t roles_next_ms(const struct supervisor *v); /* INT64_MAX: nothing is due */
+
+/* supervisor_notify.c: sd_notify(3), without its library. Nothing happens where nobody asked to be told. */
+void notify_say(const char *state);
+int64_t notify_watchdog_ms(void); /* how often to say WATCHDOG=1; 0: never */
+
+#endif

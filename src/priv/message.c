@@ -1,0 +1,593 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "priv/message.h"
+#include "base/limits.h"
+#include "base/reader.h"
+#include "base/writer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* ---- Values. A failed get leaves the message unusable, and message_read throws it away. ---- */
+
+static void put_text(struct writer *w, const char *s, size_t cap)
+{
+	size_t n = strnlen(s, cap - 1);
+	writer_u16be(w, (uint16_t)n);
+	writer_bytes(w, s, n);
+}
+
+static int get_text(struct reader *r, char *to, size_t cap)
+{
+	uint16_t n;
+	struct span s;
+	int e = reader_u16be(r, &n);
+	if (e == 0) {
+		e = reader_bytes(r, n, &s);
+	}
+	if (e != 0) {
+		return e;
+	}
+	if (n >= cap) {
+		return ERR_LENGTH;
+	}
+	if (n > 0 && memchr(s.ptr, 0, n)) {
+		return ERR_VALUE;
+	}
+	if (n > 0) {
+		memcpy(to, s.ptr, n);
+	}
+	to[n] = 0;
+	return 0;
+}
+
+#define PUT_TEXT(w, field)       put_text((w), (field), sizeof(field))
+#define GET_TEXT(e, r, field)    ((e) == 0 ? get_text((r), (field), sizeof(field)) : (e))
+#define GET(e, fn, r, ret_field) ((e) == 0 ? fn((r), (ret_field)) : (e))
+
+static int get_bool(struct reader *r, bool *ret_v)
+{
+	uint8_t v;
+	int e = reader_u8(r, &v);
+	if (e == 0 && v > 1) {
+		return ERR_VALUE;
+	}
+	if (e == 0) {
+		*ret_v = v != 0;
+	}
+	return e;
+}
+
+static int get_i32(struct reader *r, int32_t *ret_v)
+{
+	uint32_t v;
+	int e = reader_u32be(r, &v);
+	if (e == 0) {
+		*ret_v = (int32_t)v;
+	}
+	return e;
+}
+
+static int get_i64(struct reader *r, int64_t *ret_v)
+{
+	uint64_t v;
+	int e = reader_u64be(r, &v);
+	if (e == 0) {
+		*ret_v = (int64_t)v;
+	}
+	return e;
+}
+
+static int get_ip(struct reader *r, struct in6_addr *ret_ip)
+{
+	struct span s;
+	int e = reader_bytes(r, sizeof(ret_ip->s6_addr), &s);
+	if (e == 0) {
+		memcpy(ret_ip->s6_addr, s.ptr, s.len);
+	}
+	return e;
+}
+
+static void put_ip(struct writer *w, const struct in6_addr *ip)
+{
+	writer_bytes(w, ip->s6_addr, sizeof(ip->s6_addr));
+}
+
+/* ---- One pair of functions a shape ---- */
+
+static void write_nothing(struct writer *w, const struct message *m)
+{
+}
+
+static int read_nothing(struct reader *r, struct message *m)
+{
+	return 0;
+}
+
+static void write_number(struct writer *w, const struct message *m)
+{
+	writer_u64be(w, (uint64_t)m->number);
+}
+
+static int read_number(struct reader *r, struct message *m)
+{
+	return get_i64(r, &m->number);
+}
+
+static void write_admit(struct writer *w, const struct message *m)
+{
+	put_ip(w, &m->admit.ip);
+	writer_u16be(w, m->admit.port);
+}
+
+static int read_admit(struct reader *r, struct message *m)
+{
+	int e = get_ip(r, &m->admit.ip);
+	return GET(e, reader_u16be, r, &m->admit.port);
+}
+
+static void write_associated(struct writer *w, const struct message *m)
+{
+	const struct msg_associated *a = &m->associated;
+	writer_u32be(w, (uint32_t)a->from);
+	writer_u32be(w, (uint32_t)a->to);
+	writer_u32be(w, (uint32_t)a->flow);
+	PUT_TEXT(w, a->calling);
+	PUT_TEXT(w, a->called);
+	writer_u8(w, a->tls);
+	PUT_TEXT(w, a->tls_version);
+	PUT_TEXT(w, a->suite);
+	PUT_TEXT(w, a->subject);
+}
+
+static int read_associated(struct reader *r, struct message *m)
+{
+	struct msg_associated *a = &m->associated;
+	int e = get_i32(r, &a->from);
+	e = GET(e, get_i32, r, &a->to);
+	e = GET(e, get_i32, r, &a->flow);
+	e = GET_TEXT(e, r, a->calling);
+	e = GET_TEXT(e, r, a->called);
+	e = GET(e, get_bool, r, &a->tls);
+	e = GET_TEXT(e, r, a->tls_version);
+	e = GET_TEXT(e, r, a->suite);
+	return GET_TEXT(e, r, a->subject);
+}
+
+static void write_connect(struct writer *w, const struct message *m)
+{
+	writer_u32be(w, (uint32_t)m->connect.node);
+	writer_u32be(w, (uint32_t)m->connect.address);
+	put_ip(w, &m->connect.source);
+	writer_u16be(w, m->connect.source_port);
+}
+
+static int read_connect(struct reader *r, struct message *m)
+{
+	int e = get_i32(r, &m->connect.node);
+	e = GET(e, get_i32, r, &m->connect.address);
+	e = GET(e, get_ip, r, &m->connect.source);
+	return GET(e, reader_u16be, r, &m->connect.source_port);
+}
+
+static void write_connected(struct writer *w, const struct message *m)
+{
+	writer_u32be(w, (uint32_t)m->connected.result);
+	writer_u32be(w, (uint32_t)m->connected.address);
+	writer_u8(w, m->connected.is_folder);
+	PUT_TEXT(w, m->connected.text);
+}
+
+static int read_connected(struct reader *r, struct message *m)
+{
+	int e = get_i32(r, &m->connected.result);
+	e = GET(e, get_i32, r, &m->connected.address);
+	e = GET(e, get_bool, r, &m->connected.is_folder);
+	return GET_TEXT(e, r, m->connected.text);
+}
+
+static void write_object(struct writer *w, const struct message *m)
+{
+	writer_u32be(w, (uint32_t)m->object.flow);
+	writer_u64be(w, m->object.bytes);
+	writer_u32be(w, m->object.objects);
+}
+
+static int read_object(struct reader *r, struct message *m)
+{
+	int e = get_i32(r, &m->object.flow);
+	e = GET(e, reader_u64be, r, &m->object.bytes);
+	e = GET(e, reader_u32be, r, &m->object.objects);
+	return e == 0 && m->object.objects > 1 ? ERR_VALUE : e;
+}
+
+static void write_counts(struct writer *w, const struct message *m)
+{
+	writer_u32be(w, m->counts.at_once);
+	writer_u32be(w, m->counts.last_minute);
+	writer_u64be(w, m->counts.objects_hour);
+	writer_u64be(w, m->counts.bytes_hour);
+}
+
+static int read_counts(struct reader *r, struct message *m)
+{
+	int e = reader_u32be(r, &m->counts.at_once);
+	e = GET(e, reader_u32be, r, &m->counts.last_minute);
+	e = GET(e, reader_u64be, r, &m->counts.objects_hour);
+	return GET(e, reader_u64be, r, &m->counts.bytes_hour);
+}
+
+static void write_progress(struct writer *w, const struct message *m)
+{
+	const struct msg_progress *p = &m->progress;
+	writer_u64be(w, p->messages);
+	writer_u64be(w, p->objects);
+	writer_u64be(w, p->bytes_in);
+	writer_u64be(w, p->bytes_out);
+	writer_u32be(w, p->refusals);
+	writer_u32be(w, p->tolerated);
+	writer_u8(w, p->state);
+}
+
+static int read_progress(struct reader *r, struct message *m)
+{
+	struct msg_progress *p = &m->progress;
+	int e = reader_u64be(r, &p->messages);
+	e = GET(e, reader_u64be, r, &p->objects);
+	e = GET(e, reader_u64be, r, &p->bytes_in);
+	e = GET(e, reader_u64be, r, &p->bytes_out);
+	e = GET(e, reader_u32be, r, &p->refusals);
+	e = GET(e, reader_u32be, r, &p->tolerated);
+	e = GET(e, reader_u8, r, &p->state);
+	return e == 0 && p->state > 3 ? ERR_VALUE : e;
+}
+
+static void write_refusal(struct writer *w, const struct message *m)
+{
+	const struct refusal *f = &m->refusal;
+	writer_u64be(w, f->number);
+	writer_u64be(w, f->count);
+	writer_u64be(w, (uint64_t)f->first_ms);
+	writer_u64be(w, (uint64_t)f->last_ms);
+	writer_u8(w, f->rule);
+	writer_u8(w, f->observed);
+	writer_u8(w, f->alarm);
+	writer_u8(w, f->tls);
+	PUT_TEXT(w, f->address);
+	writer_u16be(w, f->port);
+	PUT_TEXT(w, f->calling);
+	PUT_TEXT(w, f->called);
+	PUT_TEXT(w, f->node);
+	PUT_TEXT(w, f->target);
+	PUT_TEXT(w, f->flow);
+	PUT_TEXT(w, f->listener);
+	writer_u32be(w, f->line);
+	PUT_TEXT(w, f->subject);
+	for (unsigned i = 0; i < ARRAY_LEN(f->san); i++) {
+		PUT_TEXT(w, f->san[i]);
+	}
+	PUT_TEXT(w, f->spki);
+	PUT_TEXT(w, f->service);
+	PUT_TEXT(w, f->sop_class);
+	PUT_TEXT(w, f->transfer_syntax);
+	PUT_TEXT(w, f->destination);
+	PUT_TEXT(w, f->answered);
+	PUT_TEXT(w, f->sentence);
+}
+
+static int read_refusal_head(struct reader *r, struct refusal *f)
+{
+	int e = reader_u64be(r, &f->number);
+	e = GET(e, reader_u64be, r, &f->count);
+	e = GET(e, get_i64, r, &f->first_ms);
+	e = GET(e, get_i64, r, &f->last_ms);
+	e = GET(e, reader_u8, r, &f->rule);
+	if (e == 0 && f->rule >= RULE_COUNT) {
+		e = ERR_VALUE;
+	}
+	e = GET(e, get_bool, r, &f->observed);
+	e = GET(e, get_bool, r, &f->alarm);
+	return GET(e, get_bool, r, &f->tls);
+}
+
+static int read_refusal(struct reader *r, struct message *m)
+{
+	struct refusal *f = &m->refusal;
+	int e = read_refusal_head(r, f);
+	e = GET_TEXT(e, r, f->address);
+	e = GET(e, reader_u16be, r, &f->port);
+	e = GET_TEXT(e, r, f->calling);
+	e = GET_TEXT(e, r, f->called);
+	e = GET_TEXT(e, r, f->node);
+	e = GET_TEXT(e, r, f->target);
+	e = GET_TEXT(e, r, f->flow);
+	e = GET_TEXT(e, r, f->listener);
+	e = GET(e, reader_u32be, r, &f->line);
+	e = GET_TEXT(e, r, f->subject);
+	for (unsigned i = 0; i < ARRAY_LEN(f->san); i++) {
+		e = GET_TEXT(e, r, f->san[i]);
+	}
+	e = GET_TEXT(e, r, f->spki);
+	e = GET_TEXT(e, r, f->service);
+	e = GET_TEXT(e, r, f->sop_class);
+	e = GET_TEXT(e, r, f->transfer_syntax);
+	e = GET_TEXT(e, r, f->destination);
+	e = GET_TEXT(e, r, f->answered);
+	return GET_TEXT(e, r, f->sentence);
+}
+
+static void write_text(struct writer *w, const struct message *m)
+{
+	PUT_TEXT(w, m->text);
+}
+
+static int read_text(struct reader *r, struct message *m)
+{
+	int e = get_text(r, m->text, sizeof(m->text));
+	return e == 0 && !m->text[0] ? ERR_VALUE : e;
+}
+
+static void write_text_number(struct writer *w, const struct message *m)
+{
+	write_text(w, m);
+	write_number(w, m);
+}
+
+static int read_text_number(struct reader *r, struct message *m)
+{
+	int e = read_text(r, m);
+	return GET(e, get_i64, r, &m->number);
+}
+
+static void write_addresses(struct writer *w, const struct message *m)
+{
+	unsigned n = m->addresses.n < MSG_ADDRESSES_MOST ? m->addresses.n : MSG_ADDRESSES_MOST;
+	PUT_TEXT(w, m->addresses.host);
+	writer_u32be(w, n);
+	for (unsigned i = 0; i < n; i++) {
+		put_ip(w, &m->addresses.ip[i]);
+	}
+}
+
+static int read_addresses(struct reader *r, struct message *m)
+{
+	int e = get_text(r, m->addresses.host, sizeof(m->addresses.host));
+	e = GET(e, reader_u32be, r, &m->addresses.n);
+	if (e == 0 && m->addresses.n > MSG_ADDRESSES_MOST) {
+		return ERR_VALUE;
+	}
+	for (unsigned i = 0; e == 0 && i < m->addresses.n; i++) {
+		e = get_ip(r, &m->addresses.ip[i]);
+	}
+	return e;
+}
+
+/* ---- The table ---- */
+
+enum with_fd { FD_NO, FD_YES, FD_IF_CONNECTED };
+
+struct row {
+	const char *name;
+	unsigned from;
+	enum with_fd fd;
+	void (*write)(struct writer *w, const struct message *m);
+	int (*read)(struct reader *r, struct message *m);
+};
+
+#define SUPERVISOR  FROM_SUPERVISOR
+#define DOWN        FROM_GATE_DOWN
+#define ASSOCIATION FROM_ASSOCIATION
+
+static const struct row rows[] = {
+	[MSG_SITE] = {"site", SUPERVISOR | DOWN, FD_YES, write_nothing, read_nothing},
+	[MSG_LISTENER] = {"listener", SUPERVISOR, FD_YES, write_number, read_number},
+	[MSG_CHANNEL] = {"channel", SUPERVISOR, FD_YES, write_number, read_number},
+	[MSG_LEDGER] = {"ledger", SUPERVISOR, FD_YES, write_nothing, read_nothing},
+	[MSG_CONTROL] = {"control", SUPERVISOR, FD_YES, write_nothing, read_nothing},
+	[MSG_LOG] = {"log", SUPERVISOR | DOWN, FD_YES, write_number, read_number},
+	[MSG_GO] = {"go", SUPERVISOR, FD_NO, write_nothing, read_nothing},
+	[MSG_STOP] = {"stop", SUPERVISOR | DOWN, FD_NO, write_nothing, read_nothing},
+	[MSG_READY] = {"ready", FROM_GATE_UP, FD_NO, write_number, read_number},
+	[MSG_LEDGER_FULL] = {"ledger-full", FROM_GATE_UP, FD_NO, write_nothing, read_nothing},
+	[MSG_ADMIT] = {"admit", ASSOCIATION, FD_NO, write_admit, read_admit},
+	[MSG_ASSOCIATED] = {"associated", ASSOCIATION, FD_NO, write_associated, read_associated},
+	[MSG_CONNECT] = {"connect", ASSOCIATION, FD_NO, write_connect, read_connect},
+	[MSG_REFUSAL] = {"refusal", ASSOCIATION, FD_NO, write_refusal, read_refusal},
+	[MSG_OBJECT] = {"object", ASSOCIATION, FD_NO, write_object, read_object},
+	[MSG_PROGRESS] = {"progress", ASSOCIATION, FD_NO, write_progress, read_progress},
+	[MSG_VERDICT] = {"verdict", DOWN, FD_NO, write_number, read_number},
+	[MSG_COUNTS] = {"counts", DOWN, FD_NO, write_counts, read_counts},
+	[MSG_CONNECTED] = {"connected", DOWN, FD_IF_CONNECTED, write_connected, read_connected},
+	[MSG_NUMBER] = {"number", DOWN, FD_NO, write_number, read_number},
+	[MSG_RESOLVE] = {"resolve", FROM_GATE_LOOKUP, FD_NO, write_text, read_text},
+	[MSG_ADDRESSES] = {"addresses", FROM_LOOKUP, FD_NO, write_addresses, read_addresses},
+	[MSG_FOLDER] = {"folder", FROM_GATE_STORE, FD_YES, write_text_number, read_text_number},
+};
+static_assert(ARRAY_LEN(rows) == MSG_TYPE_COUNT, "one row a message type");
+
+static const struct row *row_of(unsigned type)
+{
+	return type < ARRAY_LEN(rows) && rows[type].name ? &rows[type] : NULL;
+}
+
+static bool fd_fits(const struct row *row, const struct message *m, bool has_fd)
+{
+	bool wanted = row->fd == FD_YES || (row->fd == FD_IF_CONNECTED && m->connected.result == 0);
+	return wanted == has_fd;
+}
+
+const char *message_name(enum message_type t)
+{
+	const struct row *row = row_of(t);
+	return row ? row->name : "unknown";
+}
+
+int message_write(const struct message *m, uint8_t *buf, size_t cap, size_t *ret_len)
+{
+	const struct row *row = row_of(m->type);
+	if (!row) {
+		return ERR_TYPE;
+	}
+	if (!fd_fits(row, m, m->fd >= 0)) {
+		return ERR_VALUE;
+	}
+	struct writer w = writer_of(buf, cap);
+	writer_u8(&w, MESSAGE_VERSION);
+	writer_u8(&w, (uint8_t)m->type);
+	writer_u32be(&w, m->generation);
+	row->write(&w, m);
+	int e = writer_end(&w);
+	if (e == 0) {
+		*ret_len = w.len;
+	}
+	return e;
+}
+
+/* Into *m, which is scratch: touched even on failure. */
+static int read_into(struct span bytes, unsigned permitted, bool has_fd, struct message *m)
+{
+	struct reader r = reader_of(bytes);
+	uint8_t version, type;
+	int e = reader_u8(&r, &version);
+	e = GET(e, reader_u8, &r, &type);
+	if (e != 0) {
+		return e;
+	}
+	const struct row *row = row_of(type);
+	if (version != MESSAGE_VERSION || !row || (row->from & permitted) == 0) {
+		return ERR_PEER;
+	}
+	*m = (struct message){.type = (enum message_type)type, .fd = -1};
+	e = reader_u32be(&r, &m->generation);
+	if (e == 0) {
+		e = row->read(&r, m);
+	}
+	if (e == 0) {
+		e = reader_end(&r);
+	}
+	if (e == 0 && !fd_fits(row, m, has_fd)) {
+		e = ERR_PEER;
+	}
+	return e;
+}
+
+/* Roles have one thread each. */
+static struct message scratch;
+static uint8_t sending[LIMIT_ROLE_MESSAGE], receiving[LIMIT_ROLE_MESSAGE];
+
+void message_forget(void)
+{
+	explicit_bzero(&scratch, sizeof(scratch));
+	explicit_bzero(sending, sizeof(sending));
+	explicit_bzero(receiving, sizeof(receiving));
+}
+
+int message_read(struct span bytes, unsigned permitted, bool has_fd, struct message *ret_message)
+{
+	int e = read_into(bytes, permitted, has_fd, &scratch);
+	if (e == 0) {
+		*ret_message = scratch;
+	}
+	return e;
+}
+
+/* ---- The channel ---- */
+
+/* More room than one descriptor needs, so that a second one is seen and closed, not lost. */
+#define FDS_SEEN 4
+
+int message_send(int channel, const struct message *m)
+{
+	size_t len;
+	int e = message_write(m, sending, sizeof(sending), &len);
+	if (e != 0) {
+		return e;
+	}
+	struct iovec iov = {.iov_base = sending, .iov_len = len};
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = {0};
+	struct msghdr h = {.msg_iov = &iov, .msg_iovlen = 1};
+	if (m->fd >= 0) {
+		h.msg_control = &control;
+		h.msg_controllen = sizeof(control.room);
+		struct cmsghdr *c = CMSG_FIRSTHDR(&h);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &m->fd, sizeof(int));
+	}
+	ssize_t n;
+	do {
+		n = sendmsg(channel, &h, MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	if (n >= 0) {
+		return 0;
+	}
+	if (errno == EAGAIN || errno == ENOBUFS) {
+		return ERR_AGAIN;
+	}
+	return errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN ? ERR_CLOSED : ERR_SYSTEM;
+}
+
+/* Every descriptor that came; only one may. Returns how many there were, *ret_fd is the first. */
+static unsigned take_fds(struct msghdr *h, int *ret_fd)
+{
+	unsigned n = 0;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR(h, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS || c->cmsg_len < CMSG_LEN(0)) {
+			continue;
+		}
+		size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (size_t i = 0; i < count; i++) {
+			int fd;
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+			if (n++ == 0) {
+				*ret_fd = fd;
+			} else {
+				close(fd);
+			}
+		}
+	}
+	return n;
+}
+
+int message_recv(int channel, unsigned permitted, struct message *ret_message)
+{
+	struct iovec iov = {.iov_base = receiving, .iov_len = sizeof(receiving)};
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(FDS_SEEN * sizeof(int))];
+	} control;
+	struct msghdr h = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+	ssize_t n;
+	do {
+		n = recvmsg(channel, &h, MSG_CMSG_CLOEXEC);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0) {
+		if (errno == EAGAIN) {
+			return ERR_AGAIN;
+		}
+		return errno == ECONNRESET || errno == ENOTCONN ? ERR_CLOSED : ERR_SYSTEM;
+	}
+	int fd = -1;
+	unsigned n_fds = take_fds(&h, &fd);
+	if (n == 0 && n_fds == 0) {
+		return ERR_CLOSED;
+	}
+	int e = ERR_PEER;
+	if ((h.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 && n_fds <= 1) {
+		e = message_read(span_of(receiving, (size_t)n), permitted, n_fds == 1, ret_message);
+	}
+	if (e != 0) {
+		if (fd >= 0) {
+			close(fd);
+		}
+		return ERR_PEER;
+	}
+	ret_message->fd = fd;
+	return 0;
+}

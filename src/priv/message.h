@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PRIV_MESSAGE_H
+#define PRIV_MESSAGE_H
+
+#include "base/attr.h"
+#include "base/err.h"
+#include "base/span.h"
+#include "policy/refusal.h"
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * Messages between roles, over SOCK_SEQPACKET pairs: one datagram a message, at most one descriptor with it.
+ * Wire form: u8 version (MESSAGE_VERSION), u8 type, u32 generation, then the fields in network order, strings as u16
+ * length + bytes. The receiver trusts nothing: it reads with the bounded reader, computes sizes itself, and a message
+ * whose type is not permitted on that channel, or that has (or lacks) a descriptor against its table row, is ERR_PEER.
+ *
+ * Generations. Every site that the gate has served has a number, 1 for the first. Indices of nodes and flows mean
+ * nothing without it, since a reload moves them. An association that was forked with a site and has taken no other
+ * may leave generation 0 in what it sends. From the moment that it works with the site of a MSG_SITE it puts that
+ * message's generation into everything it sends; it never goes back to an older one (ERR_PEER).
+ */
+#define MESSAGE_VERSION 1
+
+/* Who may send a type on which channel: the table in message.c has one row a type. */
+enum message_from {
+	FROM_SUPERVISOR = 0x01, /* to the gate, the lookup, the store */
+	FROM_GATE_UP = 0x02,    /* gate to supervisor */
+	FROM_GATE_DOWN = 0x04,  /* gate to association */
+	FROM_ASSOCIATION = 0x08,
+	FROM_GATE_LOOKUP = 0x10,
+	FROM_LOOKUP = 0x20,
+	FROM_GATE_STORE = 0x40,
+	FROM_STORE = 0x80,
+};
+
+enum message_type {
+	/* supervisor -> roles */
+	MSG_SITE =
+		1, /* fd: sealed memfd with site_pack(); also gate -> association after a reload (without keys) */
+	MSG_LISTENER, /* fd: listening socket; number: listener index in the site sent before */
+	MSG_CHANNEL,  /* fd: channel to another role; number: enum role_id */
+	MSG_LEDGER,   /* fd: refusals.jsonl, O_APPEND | O_RDWR */
+	MSG_CONTROL,  /* fd: listening AF_UNIX socket of `gantry status` */
+	MSG_LOG, /* fd: where log lines go from now on; number: how, see MSG_LOG_HOW. Also gate -> association */
+	MSG_GO, /* all of the above has been sent: serve with it. After a reload it replaces what was there */
+	MSG_STOP, /* finish; also gate -> association: after the current message */
+	/* gate -> supervisor */
+	MSG_READY, /* number 0: serving the site of the last MSG_GO; 1: that site could not be served, text in the log */
+	MSG_LEDGER_FULL, /* rotate refusals.jsonl and send MSG_LEDGER */
+	/* association -> gate, each answered by the message named */
+	MSG_ADMIT,      /* struct msg_admit: the real address from a PROXY header -> MSG_VERDICT */
+	MSG_ASSOCIATED, /* struct msg_associated -> MSG_COUNTS */
+	MSG_CONNECT,    /* struct msg_connect -> MSG_CONNECTED */
+	MSG_REFUSAL,  /* struct refusal -> MSG_NUMBER: its number, new or that of the identical one before */
+	MSG_OBJECT,   /* struct msg_object: an object begins -> MSG_COUNTS */
+	MSG_PROGRESS, /* struct msg_progress; no answer; at most one a second and one at the end */
+	/* gate -> association */
+	MSG_VERDICT,   /* number: enum rule, RULE_NONE to go on */
+	MSG_COUNTS,    /* struct msg_counts */
+	MSG_CONNECTED, /* struct msg_connected, fd when number is 0 */
+	MSG_NUMBER,    /* number */
+	/* gate <-> lookup */
+	MSG_RESOLVE,   /* text: host name */
+	MSG_ADDRESSES, /* struct msg_addresses */
+	/* gate -> store */
+	MSG_FOLDER, /* text: absolute folder; number: enum folder flags 0; fd: stream socket on which the archive answers */
+	MSG_TYPE_COUNT,
+};
+
+/* MSG_LOG's number: the format in bit 0, the least level above bit 7. */
+#define MSG_LOG_HOW(json, level) ((int64_t)(level) << 8 | ((json) ? 1 : 0))
+#define MSG_LOG_JSON(number)     (((number)&1) != 0)
+#define MSG_LOG_LEVEL(number)    ((number) >> 8 & 0xff)
+
+struct msg_admit {
+	struct in6_addr ip;
+	uint16_t port;
+};
+
+struct msg_associated {
+	int32_t from, to,
+		flow; /* indices of the site the association works with; from -1 unknown, flow: first of the route */
+	char calling[17], called[17];
+	bool tls;
+	char tls_version[16], suite[64];
+	char subject[256];
+};
+
+struct msg_connect {
+	int32_t node; /* index */
+	int32_t address; /* try from this address of the node on; the gate tries the next ones itself until one connects */
+	struct in6_addr source; /* the caller's, for nodes with source: caller */
+	uint16_t source_port;   /* 0: any */
+};
+
+struct msg_connected {
+	int32_t result;  /* 0, or an enum err */
+	int32_t address; /* which one answered */
+	bool is_folder;  /* the descriptor leads to the store role: no TLS, no PROXY header */
+	char text[128];  /* "10.1.1.7:11112", or why none could be reached, for people */
+};
+
+struct msg_object {
+	int32_t flow;
+	uint64_t bytes;   /* of objects finished since the last message, on this flow */
+	uint32_t objects; /* beginning with this message: 0 or 1 */
+};
+
+struct msg_counts {
+	uint32_t at_once, last_minute;     /* associations of the flow, this one included */
+	uint64_t objects_hour, bytes_hour; /* of the flow, what was just reported included */
+};
+
+struct msg_progress {
+	uint64_t messages, objects, bytes_in, bytes_out; /* since the start of the association */
+	uint32_t refusals, tolerated;
+	uint8_t state; /* 0 negotiating, 1 idle, 2 in a message, 3 closing */
+};
+
+#define MSG_ADDRESSES_MOST 16
+struct msg_addresses {
+	char host[256];
+	uint32_t n; /* 0: not found */
+	struct in6_addr ip[MSG_ADDRESSES_MOST];
+};
+
+struct message {
+	enum message_type type;
+	int fd;              /* -1: none. Owned by the receiver. */
+	uint32_t generation; /* of the site that indices refer to; see above */
+	union {
+		int64_t number;
+		struct msg_admit admit;
+		struct msg_associated associated;
+		struct msg_connect connect;
+		struct msg_connected connected;
+		struct msg_object object;
+		struct msg_counts counts;
+		struct msg_progress progress;
+		struct msg_addresses addresses;
+		struct refusal refusal;
+	};
+	char text[4096]; /* MSG_RESOLVE, MSG_FOLDER; "" otherwise */
+};
+
+/*
+ * Send. m->fd is passed along and stays the sender's. ERR_AGAIN when the channel is full, ERR_CLOSED, ERR_SYSTEM.
+ * Never blocks on a non-blocking channel.
+ */
+MUST_USE int message_send(int channel, const struct message *m);
+
+/*
+ * Receive one message. permitted: the enum message_from bits of who sits at the other end.
+ * ERR_AGAIN on an empty non-blocking channel, ERR_CLOSED, ERR_PEER when the other end broke the protocol (the
+ * caller closes the channel and says so), ERR_SYSTEM.
+ */
+MUST_USE int message_recv(int channel, unsigned permitted, struct message *ret_message);
+
+/*
+ * The pure parts, for the fuzzer. Writing: ERR_TYPE, ERR_VALUE (a descriptor against the table), ERR_SPACE. Reading:
+ * ERR_PEER (version, permission, descriptor), ERR_TRUNCATED, ERR_TRAILING, ERR_LENGTH (a text over its array),
+ * ERR_VALUE; *ret_message is untouched then. ret_message->fd is always -1: the caller has the descriptor.
+ */
+MUST_USE int message_write(const struct message *m, uint8_t *buf, size_t cap, size_t *ret_len);
+MUST_USE int message_read(struct span bytes, unsigned permitted, bool has_fd, struct message *ret_message);
+
+/* Wipe what the last messages left in this process's memory: for a process forked to serve another peer. */
+void message_forget(void);
+
+const char *message_name(enum message_type t);
+
+#endif
