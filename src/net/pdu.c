@@ -159,7 +159,7 @@ static const struct reject_reason {
 } reject_reasons[] = {
 #define REASON(source, reason, text)                                                                         \
 	{                                                                                                    \
-		source, reason, "rejected permanently: " text, "rejected for now: " text                     \
+		source, reason, "rejected permanently: " text, "rejected transiently: " text                 \
 	}
 	REASON(1, 1, "no reason given"),
 	REASON(1, 2, "application context name not supported"),

@@ -92,7 +92,7 @@ static void rejects(void **state)
 	assert_string_equal(pdu_reject_str((struct pdu_reject){1, 1, 3}),
 		"rejected permanently: calling AE title not recognized");
 	assert_string_equal(
-		pdu_reject_str((struct pdu_reject){2, 3, 2}), "rejected for now: local limit exceeded");
+		pdu_reject_str((struct pdu_reject){2, 3, 2}), "rejected transiently: local limit exceeded");
 	assert_false(pdu_reject_valid((struct pdu_reject){0, 1, 1}));
 	assert_false(pdu_reject_valid((struct pdu_reject){3, 1, 1}));
 	assert_false(pdu_reject_valid((struct pdu_reject){1, 3, 0}));
