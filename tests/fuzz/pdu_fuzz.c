@@ -16,6 +16,7 @@ struct stream {
 	uint8_t command[LIMIT_COMMAND_SET];
 	size_t command_len;
 	struct ul ul;
+	unsigned malformed;
 };
 
 static void take_command(struct stream *s, struct span bytes, bool last)
@@ -30,7 +31,8 @@ static void take_command(struct stream *s, struct span bytes, bool last)
 		s->command_len += bytes.len;
 	}
 	if (last) {
-		(void)command_read(span_of(s->command, s->command_len), AE_TOLERATE_NUL, &c, &fail);
+		int err = command_read(span_of(s->command, s->command_len), AE_TOLERATE_NUL, &c, &fail);
+		s->malformed += err != 0;
 		s->command_len = 0;
 	}
 }
@@ -86,7 +88,7 @@ static void take_pdu(struct stream *s, const struct pdu_head *h, struct reader b
 		}
 		break;
 	default:
-		(void)pdu_read_release(&body, &fail);
+		s->malformed += pdu_read_release(&body, &fail) != 0;
 		break;
 	}
 	(void)ul_action_name(ul_step(&s->ul, event_of(h->type)));
