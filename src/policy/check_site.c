@@ -64,7 +64,7 @@ static void check_caller(struct parse *p, unsigned i)
 	const struct node *n = &p->site->nodes[i];
 	const struct tree *at = p->node_at[i];
 	if (!n->has_from && !n->has_certificate) {
-		mistake_error(p->mistakes, n->line, 1,
+		mistake_error(p->mistakes, n->line, n->column,
 			"node %s names neither `from` nor `certificate`: it would be known by its AE title alone, which "
 			"anyone can write into a call; name its addresses, its certificate, or `from: any` if that is meant",
 			n->name);
@@ -81,7 +81,7 @@ static void check_caller(struct parse *p, unsigned i)
 			n->name);
 	}
 	if (p->site->n_listeners > 0 && !listens(p->site, n->transport)) {
-		mistake_warning(p->mistakes, n->line, 1,
+		mistake_warning(p->mistakes, n->line, n->column,
 			"node %s calls by %s, but no listener is `transport: %s`", n->name,
 			n->transport == TRANSPORT_TLS ? "TLS" : "plain DICOM",
 			n->transport == TRANSPORT_TLS ? "tls" : "plain");
@@ -98,7 +98,8 @@ static void check_node(struct parse *p, unsigned i, const struct use *use)
 	if (use->calls) {
 		check_caller(p, i);
 	}
-	if (empty_from || empty_ae || empty_pins) {
+	/* A node that is only called may say so by an empty list. */
+	if ((empty_from || empty_ae || empty_pins) && (use->calls || !use->used)) {
 		mistake_warning(p->mistakes,
 			place(at, empty_from ? "from"
 				  : empty_ae ? "ae"
@@ -110,7 +111,7 @@ static void check_node(struct parse *p, unsigned i, const struct use *use)
 				   : "certificate");
 	}
 	if (p->site->n_flows > 0 && !use->used) {
-		mistake_warning(p->mistakes, n->line, 1,
+		mistake_warning(p->mistakes, n->line, n->column,
 			"node %s is in no flow: it can neither call nor be called", n->name);
 	}
 	if (n->source_is_caller && n->n_address > 0 && n->address[0].folder[0]) {
@@ -271,7 +272,7 @@ static void check_trust(struct parse *p)
 		const struct node *to = s->flows[i].to < s->n_nodes ? &s->nodes[s->flows[i].to] : NULL;
 		if (to && to->transport == TRANSPORT_TLS && to->n_address > 0 && !to->address[0].folder[0] &&
 			s->n_trust == 0) {
-			mistake_error(p->mistakes, to->line, 1,
+			mistake_error(p->mistakes, to->line, to->column,
 				"node %s is called by TLS, but `tls: trust:` names no authority to verify it by (or is it "
 				"`transport: plain`?)",
 				to->name);
@@ -287,7 +288,7 @@ static void check_pair(struct parse *p, unsigned i, unsigned j)
 	if (!identity_overlap(a, b) || identity_criteria(a) != identity_criteria(b)) {
 		return;
 	}
-	mistake_warning(p->mistakes, b->line, 1,
+	mistake_warning(p->mistakes, b->line, b->column,
 		"nodes %s and %s can be matched by the same caller, with equally many criteria; the first in the file, %s "
 		"(line %u), wins: tell them apart by certificate, AE title or address",
 		a->name, b->name, a->name, a->line);
@@ -315,7 +316,7 @@ static void check_targets(struct parse *p, unsigned i, unsigned j)
 	for (unsigned l = 0; l < 2; l++) {
 		for (unsigned t = 0; t < lists[l]->n; t++) {
 			if (flow_is_called(s, a, lists[l]->at[t], false)) {
-				mistake_warning(p->mistakes, b->line, 1,
+				mistake_warning(p->mistakes, b->line, b->column,
 					"flows %s and %s share callers and the called AE title `%s`, but go to %s and %s: the "
 					"first, %s (line %u), wins",
 					a->name, b->name, lists[l]->at[t], s->nodes[a->to].name,
@@ -333,7 +334,7 @@ static void check_flow_pairs(struct parse *p)
 		unsigned same_pair = 1;
 		for (unsigned i = 0; i < j; i++) {
 			if (strcmp(s->flows[i].name, s->flows[j].name) == 0) {
-				mistake_error(p->mistakes, s->flows[j].line, 1,
+				mistake_error(p->mistakes, s->flows[j].line, s->flows[j].column,
 					"a second flow %s; the first is in line %u", s->flows[j].name,
 					s->flows[i].line);
 			}
@@ -342,7 +343,7 @@ static void check_flow_pairs(struct parse *p)
 			             flows_share_caller(&s->flows[i], &s->flows[j]);
 		}
 		if (same_pair == ROUTE_FLOWS + 1) {
-			mistake_error(p->mistakes, s->flows[j].line, 1,
+			mistake_error(p->mistakes, s->flows[j].line, s->flows[j].column,
 				"more than %u flows join the same nodes; write them together", ROUTE_FLOWS);
 		}
 	}

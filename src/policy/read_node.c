@@ -91,6 +91,10 @@ static int parse_network(
 		}
 		return 0;
 	}
+	if (names && strcmp(v->text, "any") == 0) {
+		mistake_error(p->mistakes, v->line, v->column, "`any`%s stands alone: `from: any`", p->in);
+		return ERR_VALUE;
+	}
 	if (names && value_is_host(v->text)) {
 		*ret = (struct network){.host = v->text};
 		return 0;

@@ -76,7 +76,7 @@ void read_nodes(struct parse *p, const struct key *k, const struct tree *v, void
 		}
 		struct node *n = &s->nodes[s->n_nodes];
 		snprintf(p->in, sizeof(p->in), " in node %s", name->text);
-		*n = (struct node){.name = name->text, .line = name->line};
+		*n = (struct node){.name = name->text, .line = name->line, .column = name->column};
 		p->node_at[s->n_nodes++] = entry;
 		key_defaults(p, IN_NODE, n);
 		key_read_map(p, IN_NODE, entry, n);
@@ -121,6 +121,7 @@ void read_flows(struct parse *p, const struct key *k, const struct tree *v, void
 			name && name->kind == TREE_TEXT ? name->text : "without a name");
 		p->flow_at[i] = v->at[i];
 		f->line = v->at[i]->line;
+		f->column = v->at[i]->column;
 		f->to = (unsigned)-1; /* until it is known */
 		key_defaults(p, IN_FLOW, f);
 		key_read_map(p, IN_FLOW, v->at[i], f);

@@ -61,8 +61,8 @@ struct spki_pin {
 
 struct node {
 	const char *name;
-	unsigned line; /* in gantry.yaml */
-	bool has_ae;   /* `ae` is there; an empty list admits no one */
+	unsigned line, column; /* in gantry.yaml */
+	bool has_ae;           /* `ae` is there; an empty list admits no one */
 	struct names ae;
 	bool has_from; /* `from` is there; an empty list admits no one */
 	bool from_any; /* `from: any`: known by its other criteria alone */
@@ -104,7 +104,7 @@ struct title_map {
 
 struct flow {
 	const char *name;
-	unsigned line;
+	unsigned line, column;
 	unsigned *from; /* node indices */
 	unsigned n_from;
 	unsigned to; /* node index */

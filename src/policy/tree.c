@@ -267,11 +267,25 @@ static void on_event(struct build *b, const yaml_event_t *e)
 	}
 }
 
-static void no_yaml(struct build *b, const yaml_parser_t *y)
+/* The two slips that libyaml's words do not explain. */
+static const char *hint(const yaml_parser_t *y, struct span yaml)
+{
+	size_t at = y->problem_mark.index;
+	if (at < yaml.len && yaml.ptr[at] == '\t') {
+		return "; indent with spaces, YAML takes no tabs";
+	}
+	if (y->context && strstr(y->context, "alias")) {
+		return "; a lone * is written \"*\"";
+	}
+	return "";
+}
+
+static void no_yaml(struct build *b, const yaml_parser_t *y, struct span yaml)
 {
 	const char *problem = y->problem ? y->problem : "not readable";
 	mistake_error(b->mistakes, (unsigned)y->problem_mark.line + 1, (unsigned)y->problem_mark.column + 1,
-		"this is not YAML: %s%s%s", problem, y->context ? ", " : "", y->context ? y->context : "");
+		"this is not YAML: %s%s%s%s", problem, y->context ? ", " : "", y->context ? y->context : "",
+		hint(y, yaml));
 	b->failed = true;
 }
 
@@ -287,7 +301,7 @@ int tree_parse(struct region *r, struct span yaml, struct mistake_list *m, struc
 	while (more && !b.failed && !region_failed(r)) {
 		yaml_event_t e;
 		if (!yaml_parser_parse(&y, &e)) {
-			no_yaml(&b, &y);
+			no_yaml(&b, &y, yaml);
 			break;
 		}
 		on_event(&b, &e);

@@ -194,19 +194,15 @@ static void observing_lets_pass_and_says_so(void **state)
 	assert_true(verdict.observed && verdict.rule == RULE_NO_FLOW);
 	assert_int_equal(route.from, 1);
 	/* The caller's node observes; then the called one. */
-	const char *node = LISTEN "nodes:\n  archive: { ae: [ ARCHIVE ], address: folder:a%s }\n"
-				  "  x: { ae: [ X ], from: [ 10.1.1.7 ], transport: plain%s }\n";
-	char yaml[512];
+#define PAIR(archive_mode, x_mode)                                                                           \
+	LISTEN "nodes:\n  archive: { ae: [ ARCHIVE ], address: folder:a" archive_mode " }\n"                 \
+	       "  x: { ae: [ X ], from: [ 10.1.1.7 ], transport: plain" x_mode " }\n"
 	c = plain_caller("10.1.1.7", "X", "ARCHIVE");
-	snprintf(yaml, sizeof(yaml), node, "", ", mode: observe");
-	assert_int_equal(ask(yaml, &c), 0);
-	snprintf(yaml, sizeof(yaml), node, ", mode: observe", "");
-	assert_int_equal(ask(yaml, &c), 0);
+	assert_int_equal(ask(PAIR("", ", mode: observe"), &c), 0);
+	assert_int_equal(ask(PAIR(", mode: observe", ""), &c), 0);
+	refused(PAIR(", mode: observe", ", mode: enforce"), &c, RULE_NO_FLOW, "no flow");
 	c = plain_caller("10.9.9.9", "X", "ARCHIVE"); /* but not for strangers */
-	refused(yaml, &c, RULE_CALLER_ADDRESS, "10.9.9.9");
-	snprintf(yaml, sizeof(yaml), node, ", mode: observe", ", mode: enforce");
-	c = plain_caller("10.1.1.7", "X", "ARCHIVE");
-	refused(yaml, &c, RULE_NO_FLOW, "no flow");
+	refused(PAIR(", mode: observe", ""), &c, RULE_CALLER_ADDRESS, "10.9.9.9");
 }
 
 static void rules_have_names_and_triples(void **state)

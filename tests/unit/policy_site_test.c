@@ -151,6 +151,7 @@ static const struct slip slips[] = {
 	{BASE "  ct2: { from: [ 10.1.1.0/33 ] }\n", true, 5, 18, "is no address, network or host name"},
 	{BASE "  ct2: { from: [ 10.1.1.7/24 ] }\n", false, 5, 18, "has address bits after its prefix"},
 	{BASE "  ct2: { from: [ 10.1.1.7, 10.1.1.7 ] }\n", false, 5, 28, "stands twice"},
+	{BASE "  ct2: { from: [ any, 10.1.1.7 ] }\n", true, 5, 18, "stands alone"},
 	{BASE "  ct2: { from: }\n", true, 5, 0, "`from` in node ct2 has no value"},
 	{BASE "  ct2: { from: [] }\n", false, 5, 0, "empty list in `from`: it admits no one"},
 	{BASE "  ct2: { certificate: { spki: [ abc ] } }\n", true, 5, 33, "is no key pin"},
@@ -259,6 +260,8 @@ static const struct slip slips[] = {
 		"same address and port"},
 	/* YAML itself */
 	{"a: [ 1, 2\nb: 3\n", true, 2, 0, "this is not YAML"},
+	{"a:\n\t- b\n", true, 2, 1, "indent with spaces"},
+	{"a: *\n", true, 1, 0, "a lone * is written"},
 	{"a: *b\n", true, 1, 4, "names no anchor"},
 	{"a: &a [ *a ]\n", true, 1, 9, "inside the value that it names"},
 	{"---\na: 1\n---\nb: 1\n", true, 3, 0, "second YAML document"},
