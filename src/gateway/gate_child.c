@@ -223,8 +223,6 @@ static bool take_object(struct gate *g, struct child *c, const struct message *m
 	struct flow_count *f =
 		o->flow < 0 ? NULL : counts_flow(g->counts, gs->site->flows[o->flow].name, now);
 	if (f) {
-		f->objects += o->objects;
-		f->bytes += o->bytes;
 		window_add(&f->hour_objects, o->objects, now);
 		window_add(&f->hour_bytes, o->bytes, now);
 	}
@@ -241,8 +239,16 @@ static bool take_progress(
 	struct gate *g, struct child *c, const struct message *m, const struct gate_site *gs)
 {
 	const struct msg_progress *p = &m->progress, *old = &c->progress;
-	(void)g;
-	(void)gs;
+	struct flow_count *f = c->flow;
+	if (f) {
+		int64_t now = clock_mono_ms();
+		uint64_t objects = more(p->objects, old->objects);
+		uint64_t bytes = more(p->bytes_in, old->bytes_in) + more(p->bytes_out, old->bytes_out);
+		f->objects += objects;
+		f->bytes += bytes;
+		window_add(&f->seen_objects, objects, now);
+		window_add(&f->seen_bytes, bytes, now);
+	}
 	if (c->from) {
 		c->from->objects += more(p->objects, old->objects);
 		c->from->bytes_in += more(p->bytes_in, old->bytes_in);

@@ -90,6 +90,8 @@ struct flow_count *counts_flow(struct counts *c, const char *name, int64_t now_m
 		window_init(&f->minute, 1000, now_ms);
 		window_init(&f->hour_objects, 60000, now_ms);
 		window_init(&f->hour_bytes, 60000, now_ms);
+		window_init(&f->seen_objects, 60000, now_ms);
+		window_init(&f->seen_bytes, 60000, now_ms);
 		f->next = c->flows;
 		c->flows = f;
 	}

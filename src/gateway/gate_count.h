@@ -32,9 +32,10 @@ uint64_t window_sum(struct window *w, int64_t now_ms);
 struct flow_count {
 	char name[65];
 	uint32_t at_once;
-	uint64_t associations, objects, bytes; /* since the start */
-	struct window minute;                  /* associations */
-	struct window hour_objects, hour_bytes;
+	uint64_t associations, objects, bytes;  /* since the start */
+	struct window minute;                   /* associations */
+	struct window hour_objects, hour_bytes; /* what hourly limits are judged by: told object by object */
+	struct window seen_objects, seen_bytes; /* what is shown: told each second, both directions */
 	struct flow_count *next;
 };
 

@@ -123,8 +123,8 @@ static json_t *flows(const struct gate *g, const struct site *s)
 		set_number(o, "objects", f ? f->objects : 0);
 		set_number(o, "bytes", f ? f->bytes : 0);
 		set_number(o, "associations_last_minute", f ? window_sum(&f->minute, now) : 0);
-		set_number(o, "objects_last_hour", f ? window_sum(&f->hour_objects, now) : 0);
-		set_number(o, "bytes_last_hour", f ? window_sum(&f->hour_bytes, now) : 0);
+		set_number(o, "objects_last_hour", f ? window_sum(&f->seen_objects, now) : 0);
+		set_number(o, "bytes_last_hour", f ? window_sum(&f->seen_bytes, now) : 0);
 		(void)json_array_append_new(list, o);
 	}
 	return list;
