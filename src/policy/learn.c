@@ -94,6 +94,9 @@ static const char *new_name(struct learn *l, const char *title)
 		base[n] = isalnum(c) || c == '.' || c == '_' ? (char)tolower(c) : '-';
 	}
 	base[n ? n : 4] = '\0';
+	if (base[0] == '-' || base[0] == '.') {
+		memcpy(base, "node", 5);
+	}
 	const char *name = region_str(l->region, base);
 	for (unsigned i = 2; name && name_taken(l, name); i++) {
 		name = region_printf(l->region, "%s-%u", base, i);
@@ -182,8 +185,9 @@ static struct person *person_met(struct learn *l, const struct refusal *seen)
 		bool named = seen->node[0] && strcmp(p->name, seen->node) == 0;
 		bool titled = p->node < 0 && p->tls == seen->tls && words_have(&p->ae, seen->calling);
 		bool certificate =
-			!seen->tls || (seen->san[0][0] ? words_have(&p->san, seen->san[0])
-						       : p->san.n == 0 && words_have(&p->spki, seen->spki));
+			!seen->tls ||
+			(value_is_san(seen->san[0]) ? words_have(&p->san, seen->san[0])
+						    : p->san.n == 0 && words_have(&p->spki, seen->spki));
 		if (p->calls && p->node < 0 && (named || (titled && certificate && !seen->node[0]))) {
 			return p;
 		}
@@ -213,7 +217,8 @@ static struct person *find_caller(struct learn *l, const struct refusal *seen)
 	words_add(l->region, &p->ae, seen->calling);
 	words_add(l->region, &p->from, seen->address);
 	for (unsigned i = 0; i < 4; i++) {
-		words_add(l->region, &p->san, seen->san[i]);
+		/* A name that gantry.yaml cannot write is no use; the key is then what the caller is known by. */
+		words_add(l->region, &p->san, value_is_san(seen->san[i]) ? seen->san[i] : "");
 	}
 	words_add(l->region, &p->spki, seen->spki);
 	return p;
@@ -361,30 +366,23 @@ static int add_pair(struct learn *l, struct person *from, struct person *to, con
 
 static bool name_ok(const char *s)
 {
-	return strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == strlen(s);
-}
-
-static bool printable(const char *s)
-{
-	while (*s && (unsigned char)*s >= 0x20 && (unsigned char)*s < 0x7f) {
-		s++;
-	}
-	return *s == '\0';
+	return s[0] != '-' && s[0] != '.' &&
+	       strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == strlen(s);
 }
 
 /* A log is a file that anyone may have written to: only what a site could hold gets into YAML. */
 static bool sound(const struct refusal *seen)
 {
 	struct in6_addr ip;
-	bool ok = value_is_ae(seen->calling) && value_is_ae(seen->called) &&
-	          value_ip(seen->address, &ip) == 0 && name_ok(seen->node) && name_ok(seen->target) &&
-	          printable(seen->spki) && (!seen->destination[0] || value_is_ae(seen->destination)) &&
-	          (!seen->sop_class[0] || word_is_uid(seen->sop_class)) &&
-	          (!seen->transfer_syntax[0] || word_is_uid(seen->transfer_syntax));
-	for (unsigned i = 0; i < 4; i++) {
-		ok = ok && printable(seen->san[i]);
-	}
-	return ok;
+	char pin[PIN_TEXT + 8];
+	uint8_t hash[32];
+	snprintf(pin, sizeof(pin), "sha256:%s", seen->spki);
+	return value_is_ae(seen->calling) && value_is_ae(seen->called) && value_ip(seen->address, &ip) == 0 &&
+	       name_ok(seen->node) && name_ok(seen->target) &&
+	       (!seen->spki[0] || value_spki(pin, hash) == 0) &&
+	       (!seen->destination[0] || value_is_ae(seen->destination)) &&
+	       (!seen->sop_class[0] || word_is_uid(seen->sop_class)) &&
+	       (!seen->transfer_syntax[0] || word_is_uid(seen->transfer_syntax));
 }
 
 int learn_add(struct learn *l, const struct refusal *seen)

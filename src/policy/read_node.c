@@ -58,16 +58,10 @@ void read_ae_titles(struct parse *p, const struct key *k, const struct tree *v, 
 	read_words(p, k, v, base, value_is_ae, "AE title: 1 to 16 characters, no backslash");
 }
 
-static bool san_ok(const char *s)
-{
-	struct in6_addr ip;
-	return value_is_host(s) || value_ip(s, &ip) == 0 || strchr(s, ':') || strchr(s, '@');
-}
-
 void read_san(struct parse *p, const struct key *k, const struct tree *v, void *base)
 {
-	read_words(
-		p, k, v, base, san_ok, "subject alternative name: a host name, address, URI or mail address");
+	read_words(p, k, v, base, value_is_san,
+		"subject alternative name: a host name, address, URI or mail address");
 }
 
 static bool network_same(const struct network *a, const struct network *b)

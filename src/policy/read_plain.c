@@ -96,10 +96,11 @@ int parse_items(struct parse *p, const struct key *k, const struct tree *v, stru
 bool parse_name_ok(struct parse *p, const struct tree *t, const char *what)
 {
 	size_t n = strlen(t->text);
-	if (n == 0 || n > 64 ||
+	if (n == 0 || n > 64 || t->text[0] == '-' || t->text[0] == '.' ||
 		strspn(t->text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") != n) {
 		mistake_error(p->mistakes, t->line, t->column,
-			"`%.80s` is no name for a %s: use 1 to 64 letters, digits, dots, hyphens and underscores",
+			"`%.80s` is no name for a %s: use 1 to 64 letters, digits, dots, hyphens and underscores, the "
+			"first no dot or hyphen",
 			t->text, what);
 		return false;
 	}

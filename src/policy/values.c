@@ -358,6 +358,17 @@ int value_spki(const char *s, uint8_t ret_sha256[32])
 	return 0;
 }
 
+bool value_is_san(const char *s)
+{
+	struct in6_addr ip;
+	for (const char *p = s; *p; p++) {
+		if ((unsigned char)*p <= 0x20 || (unsigned char)*p >= 0x7f) {
+			return false;
+		}
+	}
+	return value_is_host(s) || value_ip(s, &ip) == 0 || strchr(s, ':') || strchr(s, '@');
+}
+
 bool value_is_ae(const char *s)
 {
 	size_t n = strlen(s);

@@ -48,6 +48,9 @@ MUST_USE int value_host_port(const char *s, char *ret_host, size_t cap, uint16_t
 /* "sha256:<64 hex digits>", with or without colons between the octets. */
 MUST_USE int value_spki(const char *s, uint8_t ret_sha256[32]);
 
+/* What a certificate may be known by: a host name, an address, a URI or a mail address; printable, no spaces. */
+bool value_is_san(const char *s);
+
 /* 1..16 characters of the default repertoire without backslash and control characters, not only spaces: PS3.5 6.2. */
 bool value_is_ae(const char *s);
 

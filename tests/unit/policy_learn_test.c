@@ -157,6 +157,31 @@ static void forged_lines_are_left_out(void **state)
 	free(yaml);
 }
 
+static void odd_titles_and_names_are_written_well(void **state)
+{
+	struct refusal seen = seen_of("10.1.1.9", "}\"*", "store", MR_IMAGE);
+	char *yaml = learnt(NULL, 0, &seen, 1);
+	assert_non_null(strstr(yaml, "  node:\n    ae: [ \"}\\\"*\" ]"));
+	free(yaml);
+	/* A certificate's name that gantry.yaml cannot write gives way to its key. */
+	seen = seen_of("::1", "US1", "store", CT_IMAGE);
+	seen.tls = true;
+	snprintf(seen.san[0], sizeof(seen.san[0]), "not a name");
+	memset(seen.spki, 'a', 64);
+	struct site *s = site_of(LITTLE);
+	yaml = learnt(s, 0, &seen, 1);
+	assert_null(strstr(yaml, "not a name"));
+	struct site *with = site_with(LITTLE, yaml);
+	assert_true(allowed(with, &seen, C_STORE_RQ));
+	site_free(with);
+	site_free(s);
+	free(yaml);
+	seen.spki[10] = 'z';
+	yaml = learnt(NULL, 0, &seen, 1);
+	assert_string_equal(yaml, "");
+	free(yaml);
+}
+
 static void log_lines_are_read(void **state)
 {
 	struct refusal seen = seen_of("10.1.1.9", "MR 1", "store", MR_IMAGE);
@@ -345,6 +370,7 @@ int main(void)
 		cmocka_unit_test(what_passed_is_allowed_and_nothing_else),
 		cmocka_unit_test(nothing_is_invented),
 		cmocka_unit_test(forged_lines_are_left_out),
+		cmocka_unit_test(odd_titles_and_names_are_written_well),
 		cmocka_unit_test(log_lines_are_read),
 		cmocka_unit_test(suggestions_help),
 		cmocka_unit_test(suggestions_help_flows),
