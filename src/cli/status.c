@@ -42,20 +42,44 @@ static void on_interrupt(int sig)
 
 /* ---- The answer ---- */
 
+/* `run:` of a file that has mistakes: status is asked for most of all when a change has gone wrong. */
+static char *run_by_line(const char *file)
+{
+	FILE *f = fopen(file, "re");
+	char line[4096], value[4096], *run = NULL;
+	while (f && !run && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "run: %4095[^ #\r\n]", value) != 1) {
+			continue;
+		}
+		const char *slash = strrchr(file, '/');
+		int folder = value[0] == '/' || !slash ? 0 : (int)(slash - file) + 1;
+		if (asprintf(&run, "%.*s%s", folder, file, value) < 0) {
+			run = NULL;
+		}
+	}
+	if (f) {
+		(void)fclose(f);
+	}
+	return run;
+}
+
 static char *control_path(const char *file)
 {
 	struct mistakes mistakes = {0};
 	struct site *s = NULL;
 	char *path = NULL;
-	/* Certificates and keys may be readable for the gateway alone: the text is enough here. */
+	/* Without certificates and keys: they may be readable for the gateway alone. */
 	int e = site_load_settings(file, &s, &mistakes);
+	char *run = e == 0 ? strdup(s->run) : run_by_line(file);
 	if (e != 0) {
 		fprintf(stderr,
 			"gantry status: %s cannot be read or has mistakes; `gantry check` lists them\n",
 			file);
-	} else if (asprintf(&path, "%s/control", s->run) < 0) {
+	}
+	if (run && asprintf(&path, "%s/control", run) < 0) {
 		path = NULL;
 	}
+	free(run);
 	mistakes_done(&mistakes);
 	site_free(s);
 	return path;

@@ -82,6 +82,9 @@ static void answer(struct gate *g, struct connecting *k, int result, int fd, boo
 	const char *text = result == 0 ? k->node->address[k->endpoint].text : k->why;
 	snprintf(m.connected.text, sizeof(m.connected.text), "%s", text);
 	child_send(g, c, &m);
+	if (result == 0 && c->progress.state == 0) {
+		c->progress.state = 1; /* until it says so itself */
+	}
 	connect_cancel(g, c); /* closes fd where it is the socket under trial */
 }
 
