@@ -428,7 +428,7 @@ int verb_status(int argc, char **argv)
 		fputs(usage, stderr);
 		return 2;
 	}
-	colours = isatty(STDOUT_FILENO);
+	colours = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
 	char *path = control_path(file ? file : site_default_path());
 	if (!path) {
 		return 1;
