@@ -4,6 +4,7 @@
 #include "gateway/association.h"
 #include "gateway/gate_state.h"
 #include "gateway/state.h"
+#include "priv/drop.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -121,6 +122,9 @@ static void run_association(const struct association_start *start)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	close_all_but(start->socket, start->channel, sandbox_fd(start->sandbox));
 	message_forget();
+	if (drop_capabilities() != 0) {
+		_exit(1);
+	}
 	association_main(start);
 	_exit(0);
 }

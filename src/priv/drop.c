@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <linux/securebits.h>
 #include <pwd.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 int drop_prepare(const char *user, bool net_admin, struct drop *ret_drop)
@@ -105,4 +107,12 @@ int drop_now(const struct drop *d)
 		return ERR_SYSTEM;
 	}
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? ERR_SYSTEM : 0;
+}
+
+int drop_capabilities(void)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
+	/* Ambient ones go with the permitted. */
+	return syscall(SYS_capset, &head, none) < 0 ? ERR_SYSTEM : 0;
 }

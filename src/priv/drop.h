@@ -26,4 +26,7 @@ MUST_USE int drop_prepare(const char *user, bool net_admin, struct drop *ret_dro
 /* In the new process, before its exec. Nothing that was dropped can come back. ERR_SYSTEM. */
 MUST_USE int drop_now(const struct drop *d);
 
+/* Without any capability, for good: an association forked from a gate that has one. One system call. ERR_SYSTEM. */
+MUST_USE int drop_capabilities(void);
+
 #endif

@@ -118,6 +118,7 @@ static const struct {
 	{SCMP_SYS(close_range), G | S},
 	{SCMP_SYS(set_tid_address), G | S},
 	{SCMP_SYS(seccomp), G},
+	{SCMP_SYS(capset), G},
 	{SCMP_SYS(landlock_create_ruleset), G},
 	{SCMP_SYS(landlock_restrict_self), G},
 	/* the lookup: what a resolver does */
@@ -265,19 +266,20 @@ static int deny(scmp_filter_ctx ctx, enum sandbox_kind kind)
 	return r;
 }
 
-static int for_asan(scmp_filter_ctx ctx)
+static int for_asan(scmp_filter_ctx ctx, enum sandbox_kind kind)
 {
 	int r = 0;
 #ifdef WITH_ASAN
 	for (unsigned i = 0; r == 0 && i < ARRAY_LEN(asan_allowed); i++) {
 		r = add(ctx, SCMP_ACT_ALLOW, asan_allowed[i], NULL, 0);
 	}
-	for (unsigned i = 0; i < ARRAY_LEN(asan_refused); i++) {
+	for (unsigned i = 0; kind != SANDBOX_LOOKUP && i < ARRAY_LEN(asan_refused); i++) {
 		/* Where the kind allows the call the rule there stands already: no harm. */
 		(void)seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), asan_refused[i], 0);
 	}
 #else
 	(void)ctx;
+	(void)kind;
 #endif
 	return r;
 }
@@ -324,7 +326,7 @@ int filter_build(enum sandbox_kind kind, struct sock_fprog *ret_program)
 	/* Of another architecture's calls none is allowed. A binary tree: the list is long. */
 	if (seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) == 0 &&
 		seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2) == 0 && allow(ctx, kind) == 0 &&
-		deny(ctx, kind) == 0 && for_asan(ctx) == 0) {
+		deny(ctx, kind) == 0 && for_asan(ctx, kind) == 0) {
 		e = export(ctx, ret_program);
 	}
 	seccomp_release(ctx);
