@@ -45,6 +45,6 @@
 #define DECISION_ALARM   "alarm"
 
 #define LEDGER_FILE      "refusals.jsonl"   /* in the site's `state` folder */
-#define LEDGER_FILE_OLD  "refusals.1.jsonl" /* the generation before */
+#define LEDGER_FILE_OLD  "refusals.jsonl.1" /* the generation before, as the supervisor renames it */
 
 #endif
