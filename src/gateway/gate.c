@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <malloc.h>
 #include <openssl/ssl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -262,8 +263,15 @@ static int enter_sandbox(struct gate *g)
 	return e;
 }
 
+/*
+ * Large blocks come fresh from the kernel and go back to it: an association's big, mostly empty structs then cost the
+ * pages that are used, and not a copy of what the gate had there before.
+ */
+#define LARGE_BLOCK (128 * 1024)
+
 static int prepare(struct gate *g)
 {
+	(void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
 	g->control.fd = g->lookup.fd = g->store.fd = -1;
 	g->started_ms = clock_wall_ms();
 	g->epoll = epoll_create1(EPOLL_CLOEXEC);

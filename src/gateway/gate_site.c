@@ -5,6 +5,7 @@
 #include "gateway/gate_tls.h"
 #include "priv/memfd.h"
 
+#include <malloc.h>
 #include <openssl/crypto.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
@@ -151,6 +152,8 @@ void site_go(struct gate *g)
 	free_listeners(g, &g->listeners);
 	g->listeners = g->pending_listeners;
 	g->pending_listeners = NULL;
+	/* What reading the site has left free is given back, and not copied with each fork. */
+	(void)malloc_trim(0);
 	if (hosts_want(g) != 0) {
 		log_say(LOG_LEVEL_ERROR, "gate.hosts", "out of memory: host names are not looked up");
 	}
