@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An SCU for measurements: objects, echoes, associations, or many idle associations. One JSON line on stdout. */
+#include "wire.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct job {
+	const char *host, *port, *mode, *calling, *called;
+	struct wire_tls tls;
+	unsigned count; /* objects, echoes or associations */
+	size_t size;
+	uint32_t pdu;
+};
+
+static SSL_SESSION *session;
+
+static int keep_session(SSL *ssl, SSL_SESSION *s)
+{
+	(void)ssl;
+	SSL_SESSION_free(session);
+	session = s;
+	return 1;
+}
+
+static void open_association(const struct job *j, SSL_CTX *ctx, struct wire *w, uint32_t *ret_max)
+{
+	wire_open(w, wire_connect(j->host, j->port), ctx, false, j->tls.resume ? session : NULL);
+	wire_associate(w, j->calling, j->called, j->pdu, ret_max);
+}
+
+static void must_succeed(uint16_t status)
+{
+	if (status != 0) {
+		fprintf(stderr, "bench: status %04x\n", status);
+		exit(1);
+	}
+}
+
+static void echo(struct wire *w, uint16_t id)
+{
+	uint8_t out[4200];
+	struct command c = {.field = C_ECHO_RQ,
+		.message_id = id,
+		.affected_sop_class = span_str(WIRE_SOP_ECHO),
+		.data_set_type = COMMAND_NO_DATA_SET};
+	wire_put(w, out, wire_command(out, &c, WIRE_CONTEXT_ECHO));
+	must_succeed(wire_response(w));
+}
+
+/* One object: its PDUs are laid out once in a buffer that is sent again and again. */
+static void store(struct wire *w, uint16_t id, size_t size, uint32_t pdu)
+{
+	static uint8_t *block;
+	static const size_t batch = 1u << 20;
+	uint8_t out[4200];
+	struct command c = {.field = C_STORE_RQ,
+		.message_id = id,
+		.affected_sop_class = span_str(WIRE_SOP_STORE),
+		.affected_sop_instance = span_str("1.2.3.4"),
+		.data_set_type = COMMAND_DATA_SET};
+	size_t payload = pdu - 6, each = payload + 12, fill = 0;
+	if (!block) {
+		block = calloc(1, batch + each);
+	}
+	wire_put(w, out, wire_command(out, &c, WIRE_CONTEXT_STORE));
+	for (size_t left = size; left > 0;) {
+		size_t n = left < payload ? left : payload;
+		pdv_write_heads(block + fill, (uint32_t)n, WIRE_CONTEXT_STORE, false, n == left);
+		fill += 12 + n;
+		left -= n;
+		if (fill >= batch || left == 0) {
+			wire_put(w, block, fill);
+			fill = 0;
+		}
+	}
+	must_succeed(wire_response(w));
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
+}
+
+static void run_store(const struct job *j, SSL_CTX *ctx)
+{
+	struct wire w;
+	uint32_t max;
+	open_association(j, ctx, &w, &max);
+	uint32_t pdu = max != 0 && max < j->pdu ? max : j->pdu;
+	double begun = wire_now();
+	for (unsigned i = 0; i < j->count; i++) {
+		store(&w, (uint16_t)(i + 1), j->size, pdu);
+	}
+	double seconds = wire_now() - begun;
+	wire_release(&w);
+	wire_close(&w);
+	printf("{\"seconds\": %.6f, \"bytes\": %zu, \"pdu\": %u}\n", seconds, (size_t)j->count * j->size,
+		pdu);
+}
+
+static void run_echo(const struct job *j, SSL_CTX *ctx)
+{
+	struct wire w;
+	uint32_t max;
+	double *t = calloc(j->count, sizeof(*t));
+	open_association(j, ctx, &w, &max);
+	for (unsigned i = 0; i < j->count; i++) {
+		double begun = wire_now();
+		echo(&w, (uint16_t)(i + 1));
+		t[i] = wire_now() - begun;
+	}
+	wire_release(&w);
+	wire_close(&w);
+	qsort(t, j->count, sizeof(*t), by_value);
+	printf("{\"median\": %.9f, \"p99\": %.9f}\n", t[j->count / 2], t[(size_t)j->count * 99 / 100]);
+	free(t);
+}
+
+static void run_associations(const struct job *j, SSL_CTX *ctx)
+{
+	unsigned resumed = 0;
+	double begun = wire_now();
+	for (unsigned i = 0; i < j->count; i++) {
+		struct wire w;
+		uint32_t max;
+		open_association(j, ctx, &w, &max);
+		echo(&w, 1);
+		resumed += w.ssl && SSL_session_reused(w.ssl);
+		wire_release(&w);
+		wire_close(&w);
+	}
+	printf("{\"seconds\": %.6f, \"associations\": %u, \"resumed\": %u}\n", wire_now() - begun, j->count,
+		resumed);
+}
+
+/* Hold them until standard input ends. */
+static void run_idle(const struct job *j, SSL_CTX *ctx)
+{
+	struct wire *w = calloc(j->count, sizeof(*w));
+	uint32_t max;
+	for (unsigned i = 0; i < j->count; i++) {
+		open_association(j, ctx, &w[i], &max);
+		echo(&w[i], 1);
+	}
+	printf("{\"ready\": %u}\n", j->count);
+	fflush(stdout);
+	while (getchar() != EOF) {
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {{"host", 1, 0, 'h'}, {"port", 1, 0, 'p'}, {"cert", 1, 0, 'c'},
+		{"key", 1, 0, 'k'}, {"ca", 1, 0, 'a'}, {"mode", 1, 0, 'm'}, {"count", 1, 0, 'n'},
+		{"size", 1, 0, 's'}, {"pdu", 1, 0, 'u'}, {"resume", 0, 0, 'r'}, {"calling", 1, 0, 'i'},
+		{"called", 1, 0, 'e'}, {0}};
+	struct job j = {.host = "127.0.0.1",
+		.port = "2762",
+		.mode = "echo",
+		.calling = "BENCH",
+		.called = "SINK",
+		.count = 1,
+		.size = 512 * 1024,
+		.pdu = 16384};
+	int o;
+	while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (o) {
+		case 'h':
+			j.host = optarg;
+			break;
+		case 'p':
+			j.port = optarg;
+			break;
+		case 'c':
+			j.tls.cert = optarg;
+			break;
+		case 'k':
+			j.tls.key = optarg;
+			break;
+		case 'a':
+			j.tls.ca = optarg;
+			break;
+		case 'm':
+			j.mode = optarg;
+			break;
+		case 'n':
+			j.count = (unsigned)strtoul(optarg, NULL, 10);
+			break;
+		case 's':
+			j.size = strtoull(optarg, NULL, 10);
+			break;
+		case 'u':
+			j.pdu = (uint32_t)strtoul(optarg, NULL, 10);
+			break;
+		case 'r':
+			j.tls.resume = true;
+			break;
+		case 'i':
+			j.calling = optarg;
+			break;
+		case 'e':
+			j.called = optarg;
+			break;
+		default:
+			return 2;
+		}
+	}
+	signal(SIGPIPE, SIG_IGN);
+	SSL_CTX *ctx = wire_context(&j.tls, false);
+	if (ctx && j.tls.resume) {
+		SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+		SSL_CTX_sess_set_new_cb(ctx, keep_session);
+	}
+	static const struct {
+		const char *name;
+		void (*run)(const struct job *, SSL_CTX *);
+	} modes[] = {{"store", run_store}, {"echo", run_echo}, {"associations", run_associations},
+		{"idle", run_idle}};
+	for (unsigned i = 0; i < ARRAY_LEN(modes); i++) {
+		if (strcmp(modes[i].name, j.mode) == 0) {
+			modes[i].run(&j, ctx);
+			return 0;
+		}
+	}
+	return 2;
+}
