@@ -139,6 +139,8 @@ static void stop(struct supervisor *v)
 	notify_say("STOPPING=1");
 	log_say(LOG_LEVEL_NOTICE, "gateway.stopping", "stopping; associations have %u seconds to finish",
 		v->site->timeouts.stop);
+	/* Whoever calls now is told by the kernel that nobody listens, and may try another gateway. */
+	supervisor_unbind(v->bound, v->site->n_listeners, NULL, 0);
 	roles_stop(v);
 }
 
