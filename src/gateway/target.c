@@ -258,7 +258,7 @@ static int open_address(
 {
 	struct side *b = &as->b;
 	struct msg_connected c;
-	int fd;
+	int fd = -1;
 	*ret_address = -1;
 	int e = connect_target(as, from, &c, &fd, v);
 	if (e != 0) {
