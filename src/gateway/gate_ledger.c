@@ -207,7 +207,7 @@ static void say_repeated(struct ledger *l, struct entry *e, int64_t now_ms)
 	put_count(l, r);
 	log_event(LOG_LEVEL_NOTICE, "decision.repeated", "the same was refused again",
 		LOG_NUMBER("number", (int64_t)r->number), LOG_NUMBER("count", (int64_t)r->count),
-		LOG_TEXT("rule", rule_name((enum rule)r->rule)), LOG_TEXT("address", r->address),
+		LOG_TEXT("rule", rule_name((enum rule)r->rule)), LOG_TEXT("from", r->address),
 		LOG_TEXT("calling", r->calling), LOG_TEXT("called", r->called));
 	e->said_count = r->count;
 	e->said_ms = now_ms;
