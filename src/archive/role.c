@@ -223,12 +223,10 @@ static int serve_all(struct store *store)
 			reap(store);
 		}
 		/* From the last on: a channel that goes is replaced by one that was looked at. */
-		while (n-- > 0) {
-			if (fds[n + 1].revents && !take_message(store, n)) {
-				if (n == 0) {
-					store->stopping = true;
-				}
-				close_channel(store, n);
+		for (unsigned i = n; i > 0; i--) {
+			if (fds[i].revents && !take_message(store, i - 1)) {
+				store->stopping = store->stopping || i == 1;
+				close_channel(store, i - 1);
 			}
 		}
 	}

@@ -15,8 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define DAY_S	      86400
-#define CA_DAYS	      3650
+#define DAY_S         86400
+#define CA_DAYS       3650
 #define LEAF_DAYS     825  /* `gantry status` counts them down */
 #define CLOCK_SLACK_S 3600 /* devices' clocks run behind */
 #define FILES_MAX     16

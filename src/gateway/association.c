@@ -17,6 +17,9 @@
  * came, sends what is owed, and looks at the clocks.
  */
 
+/* A caller that says nothing for so long while the gateway stops has nothing in hand. */
+#define STOP_IDLE_MS 2000
+
 enum { FD_A, FD_B, FD_GATE, FD_COUNT };
 
 void association_abort(struct association *as, struct side *culprit, const struct parse_fail *fail)
@@ -95,6 +98,9 @@ static int64_t side_deadline(
 	if (!s->up) {
 		return INT64_MAX;
 	}
+	if (s->ul.state == UL_STA13 && as->stop_ms != 0) {
+		return 0;
+	}
 	if (s->ul.state == UL_STA13) {
 		*ret_what = "did not close after the release";
 		return s->last_out_ms + (int64_t)t->artim * 1000;
@@ -121,7 +127,8 @@ static int64_t idle_deadline(const struct association *as)
 		return INT64_MAX;
 	}
 	int64_t last = as->a.last_in_ms > as->b.last_in_ms ? as->a.last_in_ms : as->b.last_in_ms;
-	return last + (int64_t)as->timeouts_a.idle * 1000;
+	/* When the gateway stops, what is in hand is finished; silence is not waited out. */
+	return last + (as->stop_ms != 0 ? STOP_IDLE_MS : (int64_t)as->timeouts_a.idle * 1000);
 }
 
 static void late_side(struct association *as, struct side *s, const char *what)
@@ -155,7 +162,11 @@ static int check_clocks(struct association *as)
 	} else if (a <= now) {
 		late_side(as, &as->a, what_a);
 	} else if (idle <= now) {
-		report_ended(as, "nothing was said for %u seconds", as->timeouts_a.idle);
+		if (as->stop_ms != 0) {
+			report_ended(as, "the gateway stops");
+		} else {
+			report_ended(as, "nothing was said for %u seconds", as->timeouts_a.idle);
+		}
 		association_abort(as, NULL, NULL);
 	} else if (stop <= now) {
 		report_ended(as, "the gateway stops");

@@ -34,6 +34,7 @@ static void last_word(struct association *as)
 
 static int say_reject(struct association *as, struct pdu_reject why)
 {
+	(void)ul_step(&as->a.ul, UL_EV_ASSOCIATE_REJECT);
 	side_send_reject(&as->a, why);
 	last_word(as);
 	return ERR_DENIED;
@@ -41,6 +42,9 @@ static int say_reject(struct association *as, struct pdu_reject why)
 
 static int say_abort(struct association *as, struct pdu_abort why)
 {
+	if (as->a.ul.state != UL_STA13) {
+		(void)ul_step(&as->a.ul, UL_EV_INVALID_PDU);
+	}
 	side_send_abort(&as->a, why.source, why.reason);
 	last_word(as);
 	return ERR_DENIED;
@@ -296,7 +300,8 @@ static int decide_caller(struct association *as)
 	struct verdict v;
 	int e = decide_route(as->site, as->start->hosts, &as->caller, &as->route, &v);
 	if (e != 0) {
-		return refuse(as, &v, rule_reject(v.rule));
+		/* What is malformed here is the padding of a title, which is then not recognized. */
+		return refuse(as, &v, rule_reject(v.rule == RULE_MALFORMED ? RULE_CALLER_UNKNOWN : v.rule));
 	}
 	if (v.observed || v.alarm) {
 		(void)report_refusal(as, &v, &(struct subject){0});

@@ -53,6 +53,19 @@ static void collided(struct side *s)
 	}
 }
 
+/* Sta12: the caller confirmed ours. Its own request is answered when the target has released too. */
+static void both_asked(struct association *as, struct side *s)
+{
+	struct side *o = other_side(as, s);
+	if (o->up && o->ul.state == UL_STA8) {
+		release_answer(o);
+	} else if (o->up && o->ul.state != UL_STA13) {
+		return; /* confirmed() answers */
+	}
+	report_ended(as, "released");
+	release_answer(s);
+}
+
 static void aborted(struct association *as, struct side *s, struct span body)
 {
 	struct reader r = reader_of(body);
@@ -111,11 +124,7 @@ static int act_on(
 		collided(s);
 		return 0;
 	case UL_AR_10:
-		/* Sta12: the caller confirmed ours; its own request is answered when the target is gone. */
-		if (!other_side(as, s)->up) {
-			report_ended(as, "released");
-			release_answer(s);
-		}
+		both_asked(as, s);
 		return 0;
 	case UL_AA_2:
 	case UL_AA_3:

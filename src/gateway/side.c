@@ -76,6 +76,9 @@ int side_whole_pdu(const struct side *s, struct pdu_head *ret_head, struct span 
 	if (head.type < PDU_ASSOCIATE_RQ || head.type > PDU_ABORT) {
 		return ERR_TYPE;
 	}
+	if (head.type == PDU_P_DATA_TF) {
+		return ERR_ORDER;
+	}
 	bool associate = head.type == PDU_ASSOCIATE_RQ || head.type == PDU_ASSOCIATE_AC;
 	if (head.len > (associate ? LIMIT_ASSOCIATE_PDU : 4)) {
 		return ERR_LIMIT;

@@ -115,7 +115,8 @@ short side_events(const struct side *s, bool may_read);
 
 /*
  * A whole PDU at the front of the buffer. 0 with its head and body (borrowed until consumed); ERR_AGAIN for more bytes;
- * ERR_TYPE for a type that is no PDU; ERR_LIMIT for one that is longer than we hold. Not for P-DATA-TF.
+ * ERR_TYPE for a type that is no PDU; ERR_LIMIT for one that is longer than we hold; ERR_ORDER for P-DATA-TF,
+ * which the relay takes piece by piece.
  */
 MUST_USE int side_whole_pdu(const struct side *s, struct pdu_head *ret_head, struct span *ret_body);
 void side_consume(struct side *s, size_t n);

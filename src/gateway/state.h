@@ -37,8 +37,9 @@ struct association {
 	const struct site *site;
 	struct site *reloaded; /* owned: the site of the last reload, or NULL */
 	bool gate_lost;
-	uint32_t generation; /* of the site: every message to the gate carries it, since indices refer to it */
-	int64_t stop_ms; /* 0, or the moment by which it must have ended */
+	uint32_t
+		generation; /* of the site: every message to the gate carries it, since indices refer to it */
+	int64_t stop_ms;    /* 0, or the moment by which it must have ended */
 	int64_t begun_ms;
 
 	struct side a, b;     /* caller, target */

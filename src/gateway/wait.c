@@ -17,14 +17,22 @@ static int wait_events(struct association *as, struct side *s, short events, int
 		return ERR_TIMEOUT;
 	}
 	struct side *o = other_side(as, s);
-	struct pollfd p[2] = {
+	struct pollfd p[] = {
 		{.fd = s->t.fd, .events = events},
 		/* poll ignores a negative descriptor. */
 		{.fd = s == &as->b && o->up ? o->t.fd : -1, .events = POLLRDHUP},
+		{.fd = as->gate_lost ? -1 : as->start->channel, .events = POLLIN},
 	};
-	int n = poll(p, 2, (int)left);
+	int n = poll(p, ARRAY_LEN(p), (int)left);
 	if (n < 0 && errno != EINTR) {
 		return ERR_SYSTEM;
+	}
+	if (p[2].revents) {
+		gate_take(as);
+	}
+	/* Who has had its last word is not waited for when the gateway stops. */
+	if (as->stop_ms != 0 && s->ul.state == UL_STA13) {
+		return ERR_TIMEOUT;
 	}
 	if (p[1].fd >= 0 && (p[1].revents & (POLLERR | POLLHUP))) {
 		return ERR_CLOSED;

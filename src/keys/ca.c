@@ -20,7 +20,7 @@ static int set_serial(X509 *cert)
 	BIGNUM *number = BN_new();
 	/* The top bit set: never zero, and always of the same length. */
 	bool done = number && BN_rand(number, SERIAL_BITS, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ANY) == 1 &&
-		    BN_to_ASN1_INTEGER(number, X509_get_serialNumber(cert)) != NULL;
+	            BN_to_ASN1_INTEGER(number, X509_get_serialNumber(cert)) != NULL;
 	BN_free(number);
 	return done ? 0 : ERR_NO_MEMORY;
 }
@@ -45,8 +45,8 @@ static int set_subject(X509 *cert, const char *common_name)
 	/* OpenSSL refuses more than 64 characters (ub-common-name) and broken UTF-8. */
 	return X509_NAME_add_entry_by_NID(X509_get_subject_name(cert), NID_commonName, MBSTRING_UTF8,
 		       (const unsigned char *)common_name, -1, -1, 0) == 1
-		       ? 0
-		       : ERR_VALUE;
+	               ? 0
+	               : ERR_VALUE;
 }
 
 /* `value` is always one of our own constants: this mini-language is no place for input. */
@@ -125,7 +125,7 @@ static int add_leaf_extensions(X509 *cert, X509 *issuer, const struct ca_request
 	}
 	/* Some TLS 1.2 devices check RSA certificates for keyEncipherment although ECDHE does not use it. */
 	const char *usage = request->key == CA_KEY_P256 ? "critical,digitalSignature"
-							: "critical,digitalSignature,keyEncipherment";
+	                                                : "critical,digitalSignature,keyEncipherment";
 	int r = add_extension(cert, issuer, NID_basic_constraints, "critical,CA:FALSE");
 	if (r == 0) {
 		r = add_extension(cert, issuer, NID_key_usage, usage);

@@ -31,7 +31,7 @@ struct ca_pair {
 struct ca_request {
 	const char *common_name; /* at most 64 characters, UTF-8 (X.520's upper bound) */
 	enum ca_key key;
-	unsigned use;		/* enum ca_use, joined; ignored for an authority */
+	unsigned use;           /* enum ca_use, joined; ignored for an authority */
 	const char *const *san; /* IP addresses and DNS names, told apart by how they read; may be NULL */
 	size_t n_san;
 	int64_t not_before_s; /* seconds since 1970 */

@@ -59,14 +59,14 @@ MUST_USE int tls_expect_server(SSL *ssl, const char *name);
 struct tls_peer {
 	char subject[TLS_NAME_LEN]; /* RFC 2253, non-ASCII and control characters escaped */
 	char issuer[TLS_NAME_LEN];
-	char serial[64];		     /* hexadecimal */
+	char serial[64];                     /* hexadecimal */
 	char san[TLS_SAN_MAX][TLS_NAME_LEN]; /* DNS names (in lower case), IP addresses as text, URIs, mail */
 	size_t n_san;
-	size_t n_san_left_out;	 /* further names: too many, too long, or with bytes that no name has */
+	size_t n_san_left_out;   /* further names: too many, too long, or with bytes that no name has */
 	uint8_t spki_sha256[32]; /* of the subjectPublicKeyInfo's DER */
-	int64_t not_after_s;	 /* seconds since 1970 */
-	char version[16];	 /* "TLSv1.3" */
-	char suite[64];		 /* "TLS_AES_256_GCM_SHA384" */
+	int64_t not_after_s;     /* seconds since 1970 */
+	char version[16];        /* "TLSv1.3" */
+	char suite[64];          /* "TLS_AES_256_GCM_SHA384" */
 };
 
 /* After the handshake. ERR_MISSING if the peer showed no certificate, ERR_VALUE if it cannot be read, ERR_DENIED if it was not verified. */

@@ -166,8 +166,8 @@ static void why_ssl(const SSL *ssl, char *buf, size_t cap)
 			return;
 		}
 		text = reason >= SSL_AD_REASON_OFFSET
-			       ? look_up(alerts, ARRAY_LEN(alerts), reason - SSL_AD_REASON_OFFSET)
-			       : look_up(reasons, ARRAY_LEN(reasons), reason);
+		               ? look_up(alerts, ARRAY_LEN(alerts), reason - SSL_AD_REASON_OFFSET)
+		               : look_up(reasons, ARRAY_LEN(reasons), reason);
 	}
 	if (text) {
 		snprintf(buf, cap, "%s", text);

@@ -89,7 +89,7 @@ static const char *new_name(struct learn *l, const char *title)
 {
 	char base[65] = "node";
 	size_t n = 0;
-	for (; title[n] && n < 48; n++) {
+	for (; n < 48 && title[n]; n++) {
 		unsigned char c = (unsigned char)title[n];
 		base[n] = isalnum(c) || c == '.' || c == '_' ? (char)tolower(c) : '-';
 	}
