@@ -100,7 +100,7 @@ static inline SSL_CTX *context(
 	SSL_CTX *made = NULL;
 	char why[256] = "";
 	int r = server ? tls_server_context(&config, &made, why, sizeof(why))
-		       : tls_client_context(&config, &made, why, sizeof(why));
+	               : tls_client_context(&config, &made, why, sizeof(why));
 	if (r < 0) {
 		print_error("%s\n", why);
 	}

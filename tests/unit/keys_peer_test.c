@@ -17,7 +17,7 @@ static void *from_pem(struct span pem, bool key)
 {
 	BIO *bio = BIO_new_mem_buf(pem.ptr, (int)pem.len);
 	void *made = key ? (void *)PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL)
-			 : (void *)PEM_read_bio_X509(bio, NULL, NULL, NULL);
+	                 : (void *)PEM_read_bio_X509(bio, NULL, NULL, NULL);
 	BIO_free(bio);
 	assert_non_null(made);
 	return made;
