@@ -1,0 +1,538 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each refusal: provoked, its answer and its log line checked, explained, and lifted by the lines that `explain` gives."""
+import json
+import re
+import socket
+import ssl
+import time
+
+from lib import dicom, peers, yaml
+from lib.dicom import CT, ELE, ILE, MR, STUDY_FIND, STUDY_MOVE, VERIFICATION, Rejected
+from lib.site import check, equal, test, to_yaml, until
+
+
+def rejected(g, why, port=None, **options):
+    """An association that must be rejected like that."""
+    tls = options.pop("tls", None)
+    source = options.pop("source", None)
+    scu = g.bench.scu(port or (g.tls if tls else g.plain), tls=tls, source=source)
+    try:
+        scu.associate(**options)
+    except Rejected as answer:
+        equal(answer.why, why, "A-ASSOCIATE-RJ")
+    else:
+        raise AssertionError("the association was accepted")
+    finally:
+        scu.close()
+
+
+def accepted(g, port=None, **options):
+    tls = options.pop("tls", None)
+    source = options.pop("source", None)
+    scu = g.bench.scu(port or (g.tls if tls else g.plain), tls=tls, source=source)
+    scu.associate(**options)
+    scu.release()
+
+
+def comment_of(answer, line):
+    """The Error Comment of a refusal carries its number and is within the standard's bounds."""
+    comment = answer.get("comment", "")
+    check(re.search(rf"\b{line['number']}\b", comment), "the Error Comment lacks the number:", comment, line)
+    check(len(comment) <= 64 and all(0x20 <= ord(c) < 0x7F for c in comment), "Error Comment:", repr(comment))
+
+
+def explained(g, line, passes):
+    """`explain` prints it; with the lines that it gives the same thing passes."""
+    text = g.cli("explain", str(line["number"]))
+    for word in (line["rule"], line.get("calling", ""), line["message"][:40]):
+        check(word in text, "explain does not say", word, "but", text)
+    answer = json.loads(g.cli("explain", "--json", str(line["number"])))
+    check(answer["suggestion"].strip(), "explain gives no lines:", text)
+    config = yaml.overlay(g.config, yaml.load(answer["suggestion"]))
+    g.write(to_yaml(config))
+    check_config(g)
+    mark = g.reload()
+    g.wait_log(mark, event="gateway.serving")
+    passes()
+
+
+def check_config(g):
+    ran = g.bench.run(g.bench.program, "check", g.yaml)
+    equal(ran.code, 0, f"gantry check of the file with explain's lines ({ran.text[-1500:]})")
+
+
+@test
+def refuse_unknown_calling(bench):
+    g = bench.gateway()
+    rejected(g, (1, 1, 3), calling="CT9")
+    line = g.decision("caller-unknown", calling="CT9", decision="refuse")
+    equal(line["from"], "127.0.0.1", "address")
+    explained(g, line, lambda: accepted(g, calling="CT9"))
+
+
+@test
+def refuse_near_miss(bench):
+    """The likely title is named; case counts."""
+    g = bench.gateway()
+    rejected(g, (1, 1, 3), calling="ct1")
+    check("CT1" in g.decision("caller-unknown", calling="ct1")["message"], "the likely title is not named")
+    rejected(g, (1, 1, 7), called="ARCHIV")
+    check("ARCHIVE" in g.decision("called-unknown", called="ARCHIV")["message"], "the likely title is not named")
+
+
+@test
+def refuse_wrong_address(bench):
+    g = bench.gateway(node={"from": ["127.0.0.3"]})
+    rejected(g, (1, 1, 3))
+    line = g.decision("caller-address", calling="CT1")
+    accepted(g, source="127.0.0.3")
+    explained(g, line, lambda: accepted(g))
+
+
+@test
+def refuse_empty_from(bench):
+    """An empty list admits no one."""
+    g = bench.gateway(node={"from": []})
+    rejected(g, (1, 1, 3))
+    g.decision("caller-address", calling="CT1")
+
+
+@test
+def refuse_wrong_certificate(bench):
+    g = bench.gateway()
+    rejected(g, (1, 1, 3), tls=bench.keys.client("workstation"), calling="CT_TLS")
+    line = g.decision("caller-certificate", calling="CT_TLS")
+    accepted(g, tls=bench.keys.client("scanner"), calling="CT_TLS")
+    explained(g, line, lambda: accepted(g, tls=bench.keys.client("workstation"), calling="CT_TLS"))
+
+
+@test
+def refuse_wrong_pin(bench):
+    """With a name and a pin both must match."""
+    g = bench.gateway(tls_node={"certificate": {"san": ["scanner"], "spki": ["sha256:" + bench.keys.spki("scanner")]}})
+    accepted(g, tls=bench.keys.client("scanner"), calling="CT_TLS")
+    rejected(g, (1, 1, 3), tls=bench.keys.client("scanner-rsa"), calling="CT_TLS")
+    g.decision("caller-certificate", calling="CT_TLS")
+
+
+@test
+def refuse_foreign_certificate(bench):
+    """No certificate, or another authority's: the handshake fails, and the log says so."""
+    g = bench.gateway()
+    for name in (None, "stranger"):
+        mark = g.mark()
+        try:
+            accepted(g, tls=bench.keys.client(name), calling="CT_TLS")
+        except (ssl.SSLError, dicom.Closed, ConnectionError, OSError):
+            pass
+        else:
+            raise AssertionError(f"a handshake with certificate {name} went through")
+        g.wait_log(mark, event="association.failed")
+    accepted(g, tls=bench.keys.client("scanner"), calling="CT_TLS")
+
+
+@test
+def refuse_plain_for_tls(bench):
+    g = bench.gateway()
+    rejected(g, (1, 1, 3), calling="CT_TLS")
+    g.decision("caller-transport", calling="CT_TLS", transport="plain")
+    rejected(g, (1, 1, 3), tls=bench.keys.client("scanner"), calling="CT1")
+    g.decision("caller-transport", calling="CT1", transport="tls")
+
+
+@test
+def tls_versions(bench):
+    g = bench.gateway()
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        accepted(g, tls=bench.keys.client("scanner", version), calling="CT_TLS")
+        g.wait_log(event="association.accepted", tls={"TLSv1_2": "TLSv1.2", "TLSv1_3": "TLSv1.3"}[version.name])
+
+
+@test
+def refuse_unknown_called(bench):
+    g = bench.gateway()
+    rejected(g, (1, 1, 7), called="PACS9")
+    line = g.decision("called-unknown", called="PACS9")
+    explained(g, line, lambda: accepted(g, called="PACS9"))
+
+
+@test
+def refuse_without_flow(bench):
+    scp = bench.scp()
+    g = bench.gateway(nodes={"peer": {"ae": ["PEER"], "address": [f"127.0.0.1:{scp.port}"], "transport": "plain"}})
+    rejected(g, (1, 1, 7), called="PEER")
+    line = g.decision("no-flow", called="PEER", node="ct1", target="peer")
+    equal(scp.peers, [], "connections to the target")
+    explained(g, line, lambda: accepted(g, called="PEER"))
+
+
+@test
+def refuse_sop_class(bench):
+    g = bench.gateway(flow={"sop-classes": ["Verification", "CTImageStorage"]})
+    scu = g.scu()
+    scu.associate(contexts=[(CT, [ILE]), (MR, [ILE])])
+    equal(scu.ac.results(), {1: 0, 3: 3}, "context results")
+    scu.release()
+    line = g.decision("sop-class", sop_class=MR)
+
+    def passes():
+        again = g.scu()
+        again.associate(contexts=[(MR, [ILE])])
+        equal(again.ac.results(), {1: 0}, "context results")
+        equal(again.store(1, "1.2.3", MR)["status"], 0, "status")
+        again.release()
+
+    explained(g, line, passes)
+
+
+@test
+def refuse_transfer_syntax(bench):
+    g = bench.gateway(flow={"transfer-syntaxes": ["ExplicitVRLittleEndian"]})
+    scu = g.scu()
+    scu.associate(contexts=[(CT, [ILE]), (CT, [ILE, ELE])])
+    equal(scu.ac.results(), {1: 4, 3: 0}, "context results")
+    equal(scu.ac.contexts[3][2], [ELE], "transfer syntax of the second")
+    scu.release()
+    line = g.decision("transfer-syntax", sop_class=CT)
+
+    def passes():
+        again = g.scu()
+        again.associate(contexts=[(CT, [ILE])])
+        equal(again.ac.results(), {1: 0}, "context results")
+        again.release()
+
+    explained(g, line, passes)
+
+
+@test
+def refuse_service(bench):
+    """A request of a service that is not allowed, on a context that is: answered, drained, and the association lives on."""
+    scp = bench.scp()
+    g = bench.gateway(archive={"address": [f"127.0.0.1:{scp.port}"], "transport": "plain"},
+                      flow={"services": ["store"], "sop-classes": ["Verification", "CTImageStorage"]})
+    scu = g.scu()
+    scu.associate()
+    if scu.ac.results()[1] == 0:
+        scu.request(1, field=dicom.C_ECHO, affected_class=VERIFICATION)
+        answer = scu.answer()
+        equal(answer["status"], 0x0122, "status of C-ECHO")
+        comment_of(answer, g.decision("service", service="echo"))
+    else:
+        equal(scu.ac.results()[1], 3, "result of the context of Verification")
+        g.decision("sop-class", sop_class=VERIFICATION)
+    equal(scu.store()["status"], 0, "status of C-STORE after it")
+    scu.release()
+    equal(sorted(f["field"] for _, f, _ in scp.messages), [dicom.C_STORE], "what reached the target")
+
+
+@test
+def refuse_destination(bench):
+    scp = bench.scp(answer=lambda s, w, c, f, d: False)
+    g = bench.gateway(archive={"address": [f"127.0.0.1:{scp.port}"], "transport": "plain"},
+                      flow={"services": ["move"], "destinations": ["ws"]},
+                      nodes={"ws": {"ae": ["WS"], "address": ["127.0.0.1:104"]},
+                             "usb": {"ae": ["USB"], "address": ["127.0.0.1:105"]}})
+    scu = g.scu()
+    scu.associate(contexts=[(STUDY_MOVE, [ILE])])
+    keys = [(0x00080052, "STUDY"), (0x0020000D, "1.2.3")]
+    equal(scu.move("WS", keys)["status"], 0, "status of the allowed one")
+    answer = scu.move("USB", keys)
+    check(answer["status"] in (0x0124, 0xA801), f"status {answer['status']:04X}H")
+    line = g.decision("destination", destination="USB")
+    comment_of(answer, line)
+    answer = scu.move("NOWHERE", keys)
+    check(answer["status"] in (0x0124, 0xA801), f"status {answer['status']:04X}H")
+    equal([f["destination"] for _, f, _ in scp.messages], ["WS"], "destinations that reached the target")
+
+    def passes():
+        equal(scu.move("USB", keys)["status"], 0, "status after the reload, on the same association")
+        scu.release()
+
+    explained(g, line, passes)
+
+
+@test
+def refuse_object_size(bench):
+    g = bench.gateway(flow={"limits": {"object-size": {"most": 100000, "over": "refuse"}}})
+    scu = g.scu()
+    scu.associate()
+    answer = scu.store(instance="1.2.5", data=dicom.simple_object(instance="1.2.5", size=300000))
+    check(answer["status"] not in (0, 0xB000), "status", answer["status"])
+    line = g.decision("object-size")
+    comment_of(answer, line)
+    equal(scu.store(instance="1.2.6")["status"], 0, "status of a small one after it, on the same association")
+    equal(sorted(g.stored()), ["1.2.6"], "objects")
+    scu.release()
+
+    def passes():
+        again = g.scu()
+        again.associate()
+        data = dicom.simple_object(instance="1.2.5", size=300000)
+        equal(again.store(instance="1.2.5", data=data)["status"], 0, "status")
+        again.release()
+
+    explained(g, line, passes)
+
+
+@test
+def refuse_object_size_never_false(bench):
+    """The target that had begun to receive a too large object keeps nothing of it and its success is not passed on."""
+    scp = bench.scp()
+    g = bench.gateway(archive={"address": [f"127.0.0.1:{scp.port}"], "transport": "plain"},
+                      flow={"limits": {"object-size": {"most": 100000, "over": "refuse"}}})
+    scu = g.scu()
+    scu.associate()
+    check(scu.store(instance="1.2.5", data=dicom.simple_object(instance="1.2.5", size=300000))["status"] != 0, "success")
+    equal(scu.store(instance="1.2.6")["status"], 0, "status of a small one after it")
+    scu.release()
+    equal(sorted(scp.stored()), ["1.2.6"], "objects at the target")
+
+
+@test
+def alarm_is_the_default(bench):
+    """A limit without `over: refuse` lets pass and says so."""
+    g = bench.gateway(flow={"limits": {"object-size": {"most": 100000}, "objects-per-hour": {"most": 1}},
+                            "until": "2020-01-01"})
+    scu = g.scu()
+    scu.associate()
+    equal(scu.store(instance="1.2.5", data=dicom.simple_object(instance="1.2.5", size=300000))["status"], 0, "status")
+    equal(scu.store(instance="1.2.6")["status"], 0, "status")
+    scu.release()
+    for rule in ("object-size", "object-rate", "until"):
+        equal(g.decision(rule)["decision"], "alarm", f"decision of {rule}")
+
+
+@test
+def refuse_object_rate(bench):
+    g = bench.gateway(flow={"limits": {"objects-per-hour": {"most": 2, "over": "refuse"}}})
+    scu = g.scu()
+    scu.associate()
+    for instance in ("1.2.1", "1.2.2"):
+        equal(scu.store(instance=instance)["status"], 0, "status")
+    answer = scu.store(instance="1.2.3")
+    check(answer["status"] != 0, "the third object passed")
+    line = g.decision("object-rate")
+    comment_of(answer, line)
+    explained(g, line, lambda: equal(scu.store(instance="1.2.3")["status"], 0, "status"))
+
+
+@test
+def refuse_byte_rate(bench):
+    g = bench.gateway(flow={"limits": {"bytes-per-hour": {"most": 1000, "over": "refuse"}}})
+    scu = g.scu()
+    scu.associate()
+    equal(scu.store(instance="1.2.1", data=dicom.simple_object(instance="1.2.1", size=900))["status"], 0, "status")
+    answer = until(lambda: next((a for a in [scu.store(instance="1.2.2", data=dicom.simple_object(
+        instance="1.2.2", size=900))] if a["status"]), None), "a refusal")
+    comment_of(answer, g.decision("byte-rate"))
+    scu.release()
+
+
+@test
+def refuse_association_limits(bench):
+    g = bench.gateway(flow={"limits": {"associations": {"at-once": 2, "over": "refuse"}}})
+    held = [g.scu(), g.scu()]
+    for scu in held:
+        scu.associate()
+    rejected(g, (2, 3, 2))
+    line = g.decision("associations")
+    held[0].release()
+    until(lambda: len(g.find(event="association.ended")) >= 1, "the end of an association")
+    accepted(g)
+    held[0] = g.scu()
+    held[0].associate()
+    explained(g, line, lambda: accepted(g))
+
+
+@test
+def refuse_association_rate(bench):
+    g = bench.gateway(flow={"limits": {"associations": {"per-minute": 3, "over": "refuse"}}})
+    for _ in range(3):
+        accepted(g)
+    rejected(g, (2, 3, 1))
+    g.decision("association-rate")
+
+
+@test
+def refuse_hours(bench):
+    """A window that has passed today or is to come."""
+    now = time.localtime()
+    hour = (now.tm_hour + 12) % 23
+    g = bench.gateway(flow={"hours": [f"mon-sun {hour:02}:00-{hour + 1:02}:00"], "limits": {"hours": {"over": "refuse"}}})
+    scu = g.scu()
+    scu.associate()
+    answer = scu.store()
+    check(answer["status"] != 0, "it passed")
+    line = g.decision("hours")
+    comment_of(answer, line)
+    explained(g, line, lambda: equal(scu.store()["status"], 0, "status"))
+
+
+@test
+def refuse_after_end(bench):
+    g = bench.gateway(flow={"until": "2020-06-30", "limits": {"until": {"over": "refuse"}}})
+    scu = g.scu()
+    scu.associate()
+    answer = scu.store()
+    check(answer["status"] != 0, "it passed")
+    line = g.decision("until")
+    comment_of(answer, line)
+    explained(g, line, lambda: equal(scu.store()["status"], 0, "status"))
+
+
+def archive_of(matches):
+    """A fake archive that answers any C-FIND with that many matches, watching for C-CANCEL."""
+
+    def answer(scp, wire, context, fields, data):
+        if fields["field"] != dicom.C_FIND:
+            return False
+        for number in range(matches):
+            scp.respond(wire, context, fields, 0xFF00, dicom.identifier((0x00100020, f"P{number}")))
+        scp.respond(wire, context, fields, 0)
+        return True
+
+    return answer
+
+
+@test
+def refuse_query_keys(bench):
+    scp = bench.scp(answer=archive_of(1))
+    g = bench.gateway(archive={"address": [f"127.0.0.1:{scp.port}"], "transport": "plain"},
+                      flow={"services": ["find"], "query": {"require-any": ["PatientID", "AccessionNumber"]}})
+    scu = g.scu()
+    scu.associate(contexts=[(STUDY_FIND, [ILE])])
+    level = (0x00080052, "STUDY")
+    for keys in ([], [(0x00100020, "")], [(0x00100020, "*")], [(0x00100020, "??")], [(0x00100010, "A^B")]):
+        (answer, data), = scu.find([level, *keys])
+        equal(answer["status"], 0xC000, f"status of {keys}")
+        comment_of(answer, g.wait_log(event="decision", rule="query-keys"))
+    line = g.decision("query-keys")
+    equal(len(scp.messages), 0, "queries that reached the archive")
+    answers = scu.find([level, (0x00100020, "P1*")])
+    equal([a["status"] for a, _ in answers], [0xFF00, 0], "statuses of a good one")
+    explained(g, line, lambda: equal(len(scu.find([level])), 2, "answers"))
+
+
+@test
+def refuse_query_matches(bench):
+    """More matches than allowed: a failure at the end, never a success; and the archive is told to cancel."""
+    scp = bench.scp(answer=archive_of(40))
+    g = bench.gateway(archive={"address": [f"127.0.0.1:{scp.port}"], "transport": "plain"},
+                      flow={"services": ["find"], "query": {"matches": 10}})
+    scu = g.scu()
+    scu.associate(contexts=[(STUDY_FIND, [ILE])])
+    answers = scu.find([(0x00080052, "STUDY"), (0x00100020, "P*")])
+    last = answers[-1][0]
+    check(len(answers) <= 11, "answers that passed:", len(answers))
+    equal(last["status"], 0xC000, "last status")
+    line = g.decision("query-matches")
+    comment_of(last, line)
+    until(lambda: any(f["field"] == dicom.C_CANCEL for _, f, _ in scp.messages), "a C-CANCEL at the archive")
+
+    def passes():
+        again = g.scu()
+        again.associate(contexts=[(STUDY_FIND, [ILE])])
+        check(len(again.find([(0x00080052, "STUDY"), (0x00100020, "P*")])) > 11, "answers")
+        again.release()
+
+    equal(scu.find([(0x00080052, "STUDY"), (0x00100020, "")])[-1][0]["status"], 0xC000, "status of the next query")
+    explained(g, line, passes)
+
+
+@test
+def refuse_with_the_flows_status(bench):
+    g = bench.gateway(flow={"refusal-status": "0xA700", "limits": {"object-size": {"most": 1000, "over": "refuse"}}})
+    scu = g.scu()
+    scu.associate()
+    answer = scu.store(data=dicom.simple_object(size=5000))
+    equal(answer["status"], 0xA700, "status")
+    comment_of(answer, g.decision("object-size"))
+    scu.release()
+
+
+@test
+def refuse_application_context_and_version(bench):
+    g = bench.gateway()
+    rejected(g, (1, 1, 2), application="1.2.3.4")
+    g.decision("application-context")
+    rejected(g, (1, 2, 2), protocol=2)
+    g.decision("protocol-version")
+
+
+@test
+def repeated_refusals_are_counted(bench):
+    """The same again has the same number; it is logged once, with a count later."""
+    g = bench.gateway()
+    for _ in range(5):
+        rejected(g, (1, 1, 3), calling="CT9")
+    rejected(g, (1, 1, 3), calling="CT8")
+    g.decision("caller-unknown", calling="CT8")
+    lines = g.find(event="decision", rule="caller-unknown", calling="CT9")
+    equal(len(lines), 1, "lines")
+    equal(g.stop(), 0, "exit status")
+    g.wait_log(event="decision.repeated", number=lines[0]["number"], count=5)
+    check("5 times" in g.cli("explain", str(lines[0]["number"])), "explain does not say the count")
+
+
+@test
+def observe_and_learn(bench):
+    """Observe mode lets pass and records; what `learn` writes of it makes the same pass in enforce mode."""
+    g = bench.gateway(mode="observe", flow={"services": ["echo"]})
+    accepted(g, calling="CT9")
+    scu = g.scu()
+    scu.associate(calling="CT9", contexts=[(CT, [ILE])])
+    equal(scu.store(1)["status"], 0, "status")
+    scu.release()
+    bench.run("storescu", "-aet", "CT1", "-aec", "ARCHIVE", "127.0.0.1", str(g.plain), peers.MR_SMALL, wants=0)
+    equal(len(g.stored()), 2, "objects")
+    lines = g.find(event="decision", decision="observe")
+    check(lines and not g.find(event="decision", decision="refuse"), "decisions:", lines)
+    rejected(g, (1, 1, 7), called="PACS9")  # bound for nowhere
+    text = g.cli("learn", g.log_path)
+    config = yaml.overlay(g.config, yaml.load(text))
+    config["mode"] = "enforce"
+    g.write(to_yaml(config))
+    check_config(g)
+    mark = g.reload()
+    g.wait_log(mark, event="gateway.serving", mode="enforce")
+    scu = g.scu()
+    scu.associate(calling="CT9", contexts=[(CT, [ILE])])
+    equal(scu.store(1, "1.2.99")["status"], 0, f"status with what learn wrote:\n{text}")
+    scu.release()
+    bench.run("storescu", "-aet", "CT1", "-aec", "ARCHIVE", "127.0.0.1", str(g.plain), peers.CT_SMALL)
+    rejected(g, (1, 1, 3), calling="CT7")
+
+
+@test
+def observe_a_node_or_a_flow(bench):
+    g = bench.gateway(flow={"services": ["echo"], "mode": "observe"}, node={"from": ["127.0.0.1"]})
+    scu = g.scu()
+    scu.associate()
+    equal(scu.store()["status"], 0, "status")
+    scu.release()
+    equal(g.wait_log(event="decision", decision="observe")["flow"], "images", "flow")
+    rejected(g, (1, 1, 3), calling="CT9")
+
+
+@test
+def text_log(bench):
+    """The other format: one line a decision."""
+    g = bench.gateway(log={"file": "text.log", "format": "text"})
+    rejected(g, (1, 1, 3), calling="CT9")
+    path = f"{g.folder}/text.log"
+    until(lambda: re.search(r"decision .*rule=caller-unknown .*calling=CT9", open(path, encoding="utf-8").read()),
+          "the line")
+
+
+@test
+def plain_text_to_the_tls_port(bench):
+    """DICOM or rubbish where TLS is spoken: closed, said, and nothing else suffers."""
+    g = bench.gateway()
+    for data in (dicom.associate_rq("CT_TLS", "ARCHIVE", [(CT, [ILE])]), b"GET / HTTP/1.0\r\n\r\n"):
+        mark = g.mark()
+        with socket.create_connection(("127.0.0.1", g.tls), timeout=20) as sock:
+            sock.sendall(data)
+            while sock.recv(4096):
+                pass
+        g.wait_log(mark, event="association.failed")
+    accepted(g, tls=bench.keys.client("scanner"), calling="CT_TLS")
