@@ -19,6 +19,9 @@
 /* Messages of one association before the others have their turn. */
 #define CHILD_BATCH 32
 
+/* What a channel can hold is far less than this many batches. */
+#define LAST_BATCHES 64
+
 struct child *child_new(struct gate *g, int channel)
 {
 	struct child *c = slab_alloc(sizeof(*c));
@@ -327,24 +330,28 @@ static void take(struct gate *g, struct child *c, struct message *m)
 	c->generation = m->generation;
 }
 
-void child_ready(struct gate *g, struct source *s, uint32_t events)
+/* True: there may be more. */
+static bool read_batch(struct gate *g, struct child *c)
 {
-	struct child *c = (struct child *)s;
 	static struct message m;
-	for (unsigned i = 0; i < CHILD_BATCH && s->fd >= 0; i++) {
-		int e = message_recv(s->fd, FROM_ASSOCIATION, &m);
+	for (unsigned i = 0; i < CHILD_BATCH && c->channel.fd >= 0; i++) {
+		int e = message_recv(c->channel.fd, FROM_ASSOCIATION, &m);
 		if (e == 0) {
 			take(g, c, &m);
 		} else if (e == ERR_AGAIN) {
-			return;
+			return false;
 		} else if (e == ERR_CLOSED) {
-			gate_unwatch(g, s); /* its end is told by SIGCHLD */
-			return;
+			gate_unwatch(g, &c->channel); /* its end is told by SIGCHLD */
 		} else {
 			child_kill(g, c, e == ERR_PEER ? "it sent a malformed message" : strerror(errno));
-			return;
 		}
 	}
+	return c->channel.fd >= 0;
+}
+
+void child_ready(struct gate *g, struct source *s, uint32_t events)
+{
+	(void)read_batch(g, (struct child *)s);
 }
 
 /* ---- How it ends ---- */
@@ -381,9 +388,8 @@ static void reaped(struct gate *g, pid_t pid, int status)
 		g->n_reports -= g->n_reports > 0; /* a process that wrote a status report */
 		return;
 	}
-	/* The last it said counts. Its end of the channel is closed: reading comes to an end. */
-	while (c->channel.fd >= 0) {
-		child_ready(g, &c->channel, EPOLLIN);
+	/* The last it said counts. Not until the channel closes: a copy of its end may be kept alive somewhere. */
+	for (unsigned i = 0; i < LAST_BATCHES && read_batch(g, c); i++) {
 	}
 	if (!(WIFEXITED(status) && WEXITSTATUS(status) == 0) && !(c->killed && g->stopping)) {
 		crashed(g, c, status);
