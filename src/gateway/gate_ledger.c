@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/gate_ledger.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "gateway/gate_slab.h"
 
@@ -162,6 +163,19 @@ static void mend_end(struct ledger *l)
 	}
 }
 
+/* The count of the last refusal, as it stands, is the first line of a new file: numbers go on from there. */
+static void carry_number(struct ledger *l)
+{
+	struct refusal last = {.number = l->last, .count = 1, .last_ms = clock_wall_ms()};
+	for (unsigned i = 0; i < l->n; i++) {
+		if (l->recent[i]->refusal.number == l->last) {
+			last.count = l->recent[i]->refusal.count;
+			last.last_ms = l->recent[i]->refusal.last_ms;
+		}
+	}
+	put_count(l, &last);
+}
+
 int ledger_open(struct ledger *l, int fd)
 {
 	off_t size = lseek(fd, 0, SEEK_END);
@@ -178,7 +192,7 @@ int ledger_open(struct ledger *l, int fd)
 		return size < 0 ? ERR_SYSTEM : find_last(fd, l->size, &l->last);
 	}
 	if (l->size == 0 && l->last > 0) {
-		put_count(l, &(struct refusal){.number = l->last, .count = 1});
+		carry_number(l);
 	}
 	return 0;
 }

@@ -369,7 +369,7 @@ int supervisor_main(const char *file)
 	v.watchdog_ms = notify_watchdog_ms();
 	loop(&v);
 	(void)unlink(v.control_path);
-	log_say(LOG_LEVEL_NOTICE, "gateway.stopped", "stopped");
+	log_event(LOG_LEVEL_NOTICE, "gateway.stopped", "stopped", LOG_NUMBER("cut", v.n_cut));
 	site_free(v.site);
 	return v.exit_status;
 }

@@ -244,6 +244,7 @@ void roles_ended(struct supervisor *v, pid_t pid, int status)
 		}
 	}
 	/* An association whose gate had died. */
+	v->n_cut += v->killed;
 	if (WIFSIGNALED(status) && !v->killed) {
 		log_event(LOG_LEVEL_ERROR, "association.crashed", "an association of an earlier gate crashed",
 			LOG_NUMBER("signal", WTERMSIG(status)));

@@ -44,6 +44,7 @@ struct supervisor {
 	unsigned n_old_gates;
 	bool ready_once, stopping, killed;
 	int exit_status;
+	unsigned n_cut; /* processes that roles_kill ended: associations of earlier gates among them */
 	int64_t stop_deadline_ms, watchdog_ms, next_watchdog_ms;
 };
 
