@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "gateway/supervisor_state.h"
 #include "priv/memfd.h"
+#include "priv/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -197,7 +198,8 @@ static void take_ready(struct supervisor *v, int64_t number)
 	log_event(LOG_LEVEL_NOTICE, "gateway.serving", "ready", LOG_TEXT("site", v->site->name),
 		LOG_TEXT("version", GANTRY_VERSION), LOG_NUMBER("listeners", v->site->n_listeners),
 		LOG_NUMBER("nodes", v->site->n_nodes), LOG_NUMBER("flows", v->site->n_flows),
-		LOG_TEXT("mode", v->site->mode == MODE_OBSERVE ? "observe" : "enforce"));
+		LOG_TEXT("mode", v->site->mode == MODE_OBSERVE ? "observe" : "enforce"),
+		LOG_NUMBER("landlock", sandbox_landlock()));
 	notify_say("READY=1\nSTATUS=Serving.");
 }
 
