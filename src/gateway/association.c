@@ -325,11 +325,11 @@ static int prepare(struct association *as, const struct association_start *start
 /* The last counts, so that an hour's limit has every byte. */
 static void report_rest(struct association *as)
 {
-	static struct message m;
+	struct message *m = &as->ask;
 	if (as->unreported_bytes > 0 && as->unreported_flow >= 0 && !as->gate_lost) {
-		m = (struct message){.type = MSG_OBJECT, .fd = -1, .generation = as->generation};
-		m.object = (struct msg_object){.flow = as->unreported_flow, .bytes = as->unreported_bytes};
-		if (message_send(as->start->channel, &m) != 0) {
+		*m = (struct message){.type = MSG_OBJECT, .fd = -1, .generation = as->generation};
+		m->object = (struct msg_object){.flow = as->unreported_flow, .bytes = as->unreported_bytes};
+		if (message_send(as->start->channel, m) != 0) {
 			log_say(LOG_LEVEL_NOTICE, "association.uncounted",
 				"the gate did not take the last counts");
 		}

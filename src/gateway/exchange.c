@@ -127,22 +127,22 @@ static bool has_hourly_limit(const struct flow *f)
 /* The hour's counts are the gate's: they go over all associations of the flow. */
 static bool denied_by_volume(struct association *as, struct side *s, struct operation *o, struct verdict *v)
 {
-	static struct message m, reply;
+	struct message *m = &as->ask, *reply = &as->reply;
 	if (o->flow < 0 || !has_hourly_limit(&as->site->flows[o->flow]) ||
 		s->msg.command.field != C_STORE_RQ) {
 		return false;
 	}
-	m = (struct message){.type = MSG_OBJECT, .fd = -1};
-	m.object = (struct msg_object){.flow = o->flow, .objects = 1};
+	*m = (struct message){.type = MSG_OBJECT, .fd = -1};
+	m->object = (struct msg_object){.flow = o->flow, .objects = 1};
 	if (as->unreported_flow == o->flow) {
-		m.object.bytes = as->unreported_bytes;
+		m->object.bytes = as->unreported_bytes;
 		as->unreported_bytes = 0;
 	}
-	if (gate_ask(as, &m, MSG_COUNTS, &reply, GATE_WAIT_MS) != 0) {
+	if (gate_ask(as, m, MSG_COUNTS, reply, GATE_WAIT_MS) != 0) {
 		return false; /* counts that cannot be had must not stop a trauma case; the gate's loss is logged */
 	}
 	struct volume vol = {
-		.objects_hour = reply.counts.objects_hour, .bytes_hour = reply.counts.bytes_hour};
+		.objects_hour = reply->counts.objects_hour, .bytes_hour = reply->counts.bytes_hour};
 	decide_volume(as->site, &as->route, o->flow, &vol, v);
 	return stands(as, s, v);
 }

@@ -37,6 +37,9 @@ int gate_tls_contexts(const struct site *s, SSL_CTX **ret_server, SSL_CTX **ret_
 			*ret_server = NULL;
 		}
 	}
+	if (e == 0) {
+		tls_warm_up(*ret_server, *ret_client);
+	}
 	if (e != 0 && !why[0]) {
 		snprintf(why, cap, "%s", err_str(e));
 	}

@@ -87,9 +87,9 @@ static int receive(struct association *as, struct message *ret_m)
 
 void gate_take(struct association *as)
 {
-	static struct message m;
-	while (!as->gate_lost && receive(as, &m) == 0) {
-		take(as, &m);
+	struct message *m = &as->reply;
+	while (!as->gate_lost && receive(as, m) == 0) {
+		take(as, m);
 	}
 }
 
@@ -141,9 +141,9 @@ int gate_ask(struct association *as, struct message *request, enum message_type 
 
 void gate_progress(struct association *as, uint8_t state)
 {
-	static struct message m;
-	m = (struct message){.type = MSG_PROGRESS, .fd = -1, .generation = as->generation};
-	m.progress = (struct msg_progress){.messages = as->totals.messages,
+	struct message *m = &as->ask;
+	*m = (struct message){.type = MSG_PROGRESS, .fd = -1, .generation = as->generation};
+	m->progress = (struct msg_progress){.messages = as->totals.messages,
 		.objects = as->totals.objects,
 		.bytes_in = as->a.t.bytes_in,
 		.bytes_out = as->a.t.bytes_out,
@@ -152,7 +152,7 @@ void gate_progress(struct association *as, uint8_t state)
 		.state = state};
 	as->progress_ms = clock_mono_ms();
 	/* A full channel means that the gate is busy; the next report has the sums again. */
-	int e = as->gate_lost ? 0 : message_send(as->start->channel, &m);
+	int e = as->gate_lost ? 0 : message_send(as->start->channel, m);
 	if (e != 0 && e != ERR_AGAIN) {
 		as->gate_lost = true;
 	}

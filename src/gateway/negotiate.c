@@ -99,11 +99,11 @@ static int read_proxy_header(struct association *as, int64_t deadline)
 	}
 	as->caller.ip = h.source;
 	as->caller.port = h.source_port;
-	static struct message m, reply;
-	m = (struct message){.type = MSG_ADMIT, .fd = -1};
-	m.admit = (struct msg_admit){.ip = h.source, .port = h.source_port};
-	e = gate_ask(as, &m, MSG_VERDICT, &reply, 5000);
-	return e != 0 ? e : (reply.number == RULE_NONE ? 0 : ERR_DENIED);
+	struct message *m = &as->ask, *reply = &as->reply;
+	*m = (struct message){.type = MSG_ADMIT, .fd = -1};
+	m->admit = (struct msg_admit){.ip = h.source, .port = h.source_port};
+	e = gate_ask(as, m, MSG_VERDICT, reply, 5000);
+	return e != 0 ? e : (reply->number == RULE_NONE ? 0 : ERR_DENIED);
 }
 
 void netaddr_text(const struct in6_addr *ip, char ret_text[46])
@@ -255,9 +255,9 @@ static int read_request(struct association *as, int64_t deadline)
 
 static int count_association(struct association *as)
 {
-	static struct message m, reply;
-	m = (struct message){.type = MSG_ASSOCIATED, .fd = -1};
-	struct msg_associated *d = &m.associated;
+	struct message *m = &as->ask, *reply = &as->reply;
+	*m = (struct message){.type = MSG_ASSOCIATED, .fd = -1};
+	struct msg_associated *d = &m->associated;
 	*d = (struct msg_associated){.from = as->route.from,
 		.to = as->route.to,
 		.flow = as->route.n_flows ? (int32_t)as->route.flows[0] : -1,
@@ -267,13 +267,13 @@ static int count_association(struct association *as)
 	snprintf(d->tls_version, sizeof(d->tls_version), "%s", as->peer.version);
 	snprintf(d->suite, sizeof(d->suite), "%s", as->peer.suite);
 	snprintf(d->subject, sizeof(d->subject), "%s", as->peer.subject);
-	int e = gate_ask(as, &m, MSG_COUNTS, &reply, 5000);
+	int e = gate_ask(as, m, MSG_COUNTS, reply, 5000);
 	if (e != 0) {
 		report_ended(as, "the gate did not answer: %s", err_str(e));
 		return say_reject(as, rule_reject(RULE_ASSOCIATIONS));
 	}
 	struct verdict v;
-	e = decide_associations(as->site, &as->route, reply.counts.at_once, reply.counts.last_minute, &v);
+	e = decide_associations(as->site, &as->route, reply->counts.at_once, reply->counts.last_minute, &v);
 	if (e != 0) {
 		return refuse(as, &v, rule_reject(v.rule));
 	}

@@ -1,14 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/out.h"
 
-#include <stdlib.h>
-
-int out_init(struct out *o)
-{
-	*o = (struct out){.control = malloc(OUT_CONTROL)};
-	return o->control ? 0 : ERR_NO_MEMORY;
-}
-
 bool out_room(const struct out *o, unsigned segments, size_t control)
 {
 	return segments <= OUT_SEGMENTS - o->n && control <= OUT_CONTROL - o->control_len;

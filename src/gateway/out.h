@@ -25,8 +25,6 @@ struct out {
 	uint8_t *control; /* OUT_CONTROL bytes */
 };
 
-int out_init(struct out *o);
-
 /* Is there room for this many pieces and bytes of control? */
 bool out_room(const struct out *o, unsigned segments, size_t control);
 

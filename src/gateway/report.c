@@ -59,9 +59,9 @@ static void fill_what(const struct association *as, const struct subject *what, 
 
 uint64_t report_refusal(struct association *as, const struct verdict *v, const struct subject *what)
 {
-	static struct message m, reply;
-	m = (struct message){.type = MSG_REFUSAL, .fd = -1};
-	struct refusal *r = &m.refusal;
+	struct message *m = &as->ask, *reply = &as->reply;
+	*m = (struct message){.type = MSG_REFUSAL, .fd = -1};
+	struct refusal *r = &m->refusal;
 	fill_who(as, r);
 	fill_what(as, what, v->flow, r);
 	r->rule = (uint8_t)v->rule;
@@ -76,8 +76,8 @@ uint64_t report_refusal(struct association *as, const struct verdict *v, const s
 	} else {
 		as->totals.refusals++;
 	}
-	if (gate_ask(as, &m, MSG_NUMBER, &reply, GATE_WAIT_MS) == 0) {
-		return (uint64_t)reply.number;
+	if (gate_ask(as, m, MSG_NUMBER, reply, GATE_WAIT_MS) == 0) {
+		return (uint64_t)reply->number;
 	}
 	/* The gate would have logged it. Without it the line is ours to write: nothing is refused in silence. */
 	struct log_field fields[REFUSAL_LOG_FIELDS];

@@ -6,16 +6,25 @@
 #include <poll.h>
 #include <stdlib.h>
 
+/* What a side needs, in one block: as large as it is it comes as fresh pages, which cost nothing until touched. */
+struct side_memory {
+	uint8_t in[SIDE_BUFFER];
+	uint8_t command[LIMIT_COMMAND_SET];
+	uint8_t control[OUT_CONTROL];
+	struct operation operations[LIMIT_OUTSTANDING];
+};
+
 int side_init(struct side *s, const char *name)
 {
+	struct side_memory *m = calloc(1, sizeof(*m));
 	*s = (struct side){.name = name, .t.fd = -1};
-	/* Fresh pages are zero and cost nothing until they are touched. */
-	s->in = malloc(SIDE_BUFFER);
-	s->msg.command_bytes = malloc(LIMIT_COMMAND_SET);
-	s->operations = calloc(LIMIT_OUTSTANDING, sizeof(*s->operations));
-	if (!s->in || !s->msg.command_bytes || !s->operations || out_init(&s->out) != 0) {
+	if (!m) {
 		return ERR_NO_MEMORY;
 	}
+	s->in = m->in; /* stands first: freeing it frees all */
+	s->msg.command_bytes = m->command;
+	s->operations = m->operations;
+	s->out.control = m->control;
 	return 0;
 }
 

@@ -38,20 +38,20 @@ static int connect_target(
 	struct association *as, int from, struct msg_connected *ret_connected, int *ret_fd, struct verdict *v)
 {
 	const struct node *node = &as->site->nodes[as->route.to];
-	static struct message m, reply;
-	m = (struct message){.type = MSG_CONNECT, .fd = -1};
-	m.connect = (struct msg_connect){.node = as->route.to, .address = from, .source = as->caller.ip};
+	struct message *m = &as->ask, *reply = &as->reply;
+	*m = (struct message){.type = MSG_CONNECT, .fd = -1};
+	m->connect = (struct msg_connect){.node = as->route.to, .address = from, .source = as->caller.ip};
 	/* Every address may take its whole time; the gate answers earlier when it can. */
 	int64_t wait = node_wait_ms(as, as->timeouts_b.connect) * (node->n_address + 1) + 5000;
-	int e = gate_ask(as, &m, MSG_CONNECTED, &reply, wait);
+	int e = gate_ask(as, m, MSG_CONNECTED, reply, wait);
 	if (e != 0) {
 		return failed(as, v, RULE_UPSTREAM_DOWN, "the gate did not answer (%s)", err_str(e));
 	}
-	if (reply.connected.result != 0 || reply.fd < 0) {
-		return failed(as, v, RULE_UPSTREAM_DOWN, "%s", reply.connected.text);
+	if (reply->connected.result != 0 || reply->fd < 0) {
+		return failed(as, v, RULE_UPSTREAM_DOWN, "%s", reply->connected.text);
 	}
-	*ret_connected = reply.connected;
-	*ret_fd = reply.fd;
+	*ret_connected = reply->connected;
+	*ret_fd = reply->fd;
 	return 0;
 }
 

@@ -46,6 +46,13 @@ MUST_USE int tls_client_context(
 	const struct tls_config *config, SSL_CTX **ret_context, char *why, size_t why_cap);
 
 /*
+ * One handshake with ourselves, in memory. OpenSSL looks its algorithms up on first use and keeps what it found; a
+ * process that forks one child a connection pays that once here, and not in every child. Whether the handshake
+ * succeeds does not matter, and is not told.
+ */
+void tls_warm_up(SSL_CTX *server, SSL_CTX *client);
+
+/*
  * Before a client's handshake: the server's certificate must have this name among its subject alternative names, as
  * DNS name or, if it reads as an IP address, as IP address (RFC 9525; the common name does not count, a wildcard may
  * be a whole leftmost label only). A DNS name is also sent as server name indication. ERR_VALUE for what is neither.

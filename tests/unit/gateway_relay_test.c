@@ -95,11 +95,8 @@ static void begin(struct fixture *f, uint32_t max_out)
 static void side_release(struct side *s)
 {
 	side_close(s);
-	free(s->in);
-	free(s->msg.command_bytes);
 	free(s->msg.held);
-	free(s->operations);
-	free(s->out.control);
+	free(s->in);
 }
 
 static void done(struct fixture *f)
