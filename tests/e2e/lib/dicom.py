@@ -392,12 +392,12 @@ class Scp:
     """
 
     def __init__(self, port=0, host="127.0.0.1", answer=None, negotiate=None, before=None, reject=None, tls=None,
-                 max_pdu=16384, proxy=False, listen=True, roles=False, window=False):
+                 max_pdu=16384, proxy=False, listen=True, roles=False, window=False, family=socket.AF_INET):
         self.answer, self.negotiate, self.before, self.reject = answer, negotiate, before, reject
         self.tls, self.max_pdu, self.proxy, self.roles, self.window = tls, max_pdu, proxy, roles, window
         self.requests, self.messages, self.wires, self.peers, self.headers, self.ends = [], [], [], [], [], []
         self.lock = threading.Lock()
-        self.listener = socket.socket(socket.AF_INET)
+        self.listener = socket.socket(family)
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.listener.bind((host, port))
         self.port = self.listener.getsockname()[1]

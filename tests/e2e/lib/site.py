@@ -332,7 +332,7 @@ class Gateway:
     """
 
     def __init__(self, bench, config=None, wait=True, archive=None, flow=None, node=None, tls_node=None, nodes=None,
-                 flows=None, listener=None, prefix=(), level="info", **top):
+                 flows=None, listener=None, prefix=(), level="info", start=True, **top):
         self.bench, self.keys, self.prefix = bench, bench.keys, list(prefix)
         self.user, uid, gid = role_user()
         self.owner = (uid, gid)
@@ -350,7 +350,8 @@ class Gateway:
         self.process = None
         self.log_offset = 0
         self.write()
-        self.start(wait)
+        if start:
+            self.start(wait)
 
     def usual(self, archive, flow, node, tls_node, nodes, flows, listener, level, top):
         path = self.keys.path
@@ -389,6 +390,8 @@ class Gateway:
             until(lambda: not self.process.running() or all(listening(p, self.process.pid) for p in ports),
                   "the gateway to listen")
             check(self.process.running(), "the gateway ended:", self.process.text()[-3000:], self.log_text()[-3000:])
+            if self.config["log"] == {"file": self.log_path, "format": "json", "level": self.config["log"].get("level")}:
+                self.wait_log(event="gateway.serving")
 
     def stop(self, patience=PATIENCE):
         self.process.signal(signal.SIGTERM)

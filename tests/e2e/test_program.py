@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The program itself: the starter site, its verbs and exit codes, its processes and what they may do."""
+import glob
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+
+from lib import dicom
+from lib.netns import Network
+from lib.site import ROOT, check, equal, listening, role_user, test, until
+
+VERBS = ("init", "check", "run", "status", "learn", "explain")
+
+
+@test
+def starter_site(bench):
+    """`gantry init`, `gantry run`, and each line that it prints, pasted. In a network of its own, as ports are fixed."""
+    net = Network(bench)
+    there = net.prefix("gate")
+    site = bench.path("site")
+    printed = bench.run(bench.program, "init", site, wants=0).text
+    _, uid, gid = role_user()
+    for name in ("state", "run", "archive"):
+        shutil.chown(os.path.join(site, name), uid, gid)
+    config = os.path.join(site, "gantry.yaml")
+    bench.run(bench.program, "check", config, wants=0)
+    gateway = bench.start(*there, bench.program, "run", "-c", config)
+    until(lambda: not gateway.running() or (listening(2762, gateway.pid) and listening(11112, gateway.pid)), "the ports")
+    check(gateway.running(), "it ended:", gateway.text()[-2000:])
+    lines = [line.strip() for line in printed.splitlines() if re.match(r"\s+(echoscu|storescu) ", line)]
+    check(len(lines) >= 5, "too few lines to paste:", printed)
+    for line in lines:
+        ran = bench.run(*there, *shlex.split(line))
+        stranger = "STRANGER" in line
+        check((ran.code != 0) == stranger, f"exit code {ran.code} of {line}:", ran.text[-1000:])
+    equal(len(glob.glob(os.path.join(site, "archive", "??", "*.dcm"))), 1, "objects")
+    again = bench.run(bench.program, "init", site)
+    check(again.code != 0, "init wrote over a site")
+
+
+@test
+def check_finds_every_mistake(bench):
+    path = bench.write("bad.yaml", """
+listners: []
+listeners:
+  - { name: a, port: 99999, transport: plian }
+nodes:
+  ct1: { ae: [ THIS_TITLE_IS_FAR_TOO_LONG ], from: [ 10.1.1.0/99 ] }
+  pacs: { ae: [ PACS ], address: [ "127.0.0.1:104" ] }
+flows:
+  - { name: x, from: [ ct2 ], to: pcas, services: [ stoer ], sop-classes: [ CTImageStorag ] }
+""")
+    ran = bench.run(bench.program, "check", path)
+    equal(ran.code, 1, "exit code")
+    for word in ("listners", "listeners", "99999", "plian", "plain", "THIS_TITLE_IS_FAR_TOO_LONG", "10.1.1.0/99", "ct2", "ct1",
+                 "pcas", "pacs", "stoer", "store", "CTImageStorag", "CTImageStorage"):
+        check(word in ran.text, f"`{word}` is not named:", ran.text)
+    check(re.search(r"bad\.yaml:\d+:\d+: ", ran.text), "no places:", ran.text)
+    ran = bench.run(bench.program, "run", "-c", path)
+    equal(ran.code, 1, "exit code of run")
+
+
+@test
+def exit_codes_and_help(bench):
+    for arguments, code in (((), 2), (("nonsense",), 2), (("--help",), 0), (("run", "--nonsense"), 2),
+                            (("run", "-c", "/nonexistent/gantry.yaml"), 1), (("check", "/nonexistent/gantry.yaml"), 1),
+                            (("explain",), 2), (("explain", "x"), 2), (("learn",), 2), (("--version",), 0)):
+        equal(bench.run(bench.program, *arguments).code, code, f"exit code of gantry {' '.join(arguments)}")
+    for verb in VERBS:
+        ran = bench.run(bench.program, verb, "--help", wants=0)
+        check("usage: gantry " + verb in ran.text, f"help of {verb}:", ran.text)
+        check(os.path.exists(os.path.join(ROOT, f"man/gantry-{verb}.1")), f"there is no manual page of {verb}")
+
+
+@test
+def example_sites_are_in_order(bench):
+    """Every YAML file of docs/examples passes `gantry check`, but for the keys that it names."""
+    files = glob.glob(os.path.join(ROOT, "docs/examples/*.yaml"))
+    check(files, "there are no examples")
+    for path in files:
+        ran = bench.run(bench.program, "check", path)
+        faults = [line for line in ran.text.splitlines() if "error:" in line and not
+                  re.search(r"\.(pem|key)\b|cannot be (read|opened)|No such file", line)]
+        equal(faults, [], f"mistakes in {os.path.basename(path)}")
+
+
+@test
+def status_shows_what_lives(bench):
+    g = bench.gateway()
+    scu = g.scu()
+    scu.associate()
+    equal(scu.store()["status"], 0, "status")
+    bad = g.scu()
+    try:
+        bad.associate(calling="CT9")
+    except dicom.Rejected:
+        bad.close()
+
+    def live():
+        answer = json.loads(g.cli("status", "--json"))
+        text = json.dumps(answer)
+        return answer if "CT1" in text and "caller-unknown" in text else None
+
+    answer = until(live, "the association and the refusal in the status")
+    check(any("days_left" in c for c in answer["certificates"]), "no certificates' days:", answer)
+    text = g.cli("status")
+    check("CT1" in text and "ct1" in text, "the text lacks the association:", text)
+    scu.release()
+    g.stop()
+    ran = bench.run(bench.program, "status", "-c", g.yaml)
+    equal(ran.code, 1, "exit code without a gateway")
+
+
+def facts(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+
+
+@test
+def processes_are_confined(bench):
+    """With the sandbox on: user, capabilities, seccomp, no new privileges and descriptors of each process."""
+    g = bench.gateway()
+    scu = g.scu()
+    scu.associate()
+    equal(scu.store()["status"], 0, "status")
+    roles = g.roles()
+    check(len(roles) >= 4, "processes:", roles)
+    for pid, line in roles.items():
+        fact = facts(pid)
+        if os.getuid() == 0:
+            check("0" not in fact["Uid"].split(), f"{line} runs as root")
+            equal(int(fact["CapEff"], 16), 0, f"capabilities of {line}")
+        equal(fact["NoNewPrivs"], "1", f"no new privileges of {line}")
+    # Those two that read what peers send: an association, and the archive's session.
+    filtered = {pid: facts(pid)["Seccomp"] for pid in roles}
+    check(list(filtered.values()).count("2") >= 3, "seccomp of the processes:", filtered, roles)
+    gate = next(p for p, line in roles.items() if "gate" in line and facts(p)["PPid"] == str(g.process.pid))
+    association = next(p for p in roles if facts(p)["PPid"] == str(gate))
+    equal(facts(association)["Seccomp"], "2", "seccomp of the association")
+    names = [os.readlink(f"/proc/{association}/fd/{fd}") for fd in os.listdir(f"/proc/{association}/fd")]
+    check(not any("refusals" in n or ".key" in n or n.startswith(g.archive_folder) for n in names), "descriptors", names)
+    scu.release()
+
+
+@test
+def runs_as_any_user(bench):
+    """Without root: no user is changed, and all works on ports from 1024 on."""
+    uid, gid = 65534, 65534
+    prefix = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups"] if os.getuid() == 0 else []
+    keys = shutil.copytree(bench.keys.folder, bench.path("keys"))
+    for name in os.listdir(keys):
+        if prefix:
+            os.chown(os.path.join(keys, name), uid, gid)
+    g = bench.gateway(log={"file": "state/gantry.log", "format": "json"}, tls={
+        "identities": [{"certificate": f"{keys}/gateway.pem", "key": f"{keys}/gateway.key"}],
+        "trust": [f"{keys}/ca.pem"]}, start=False)
+    for where in (g.folder, *glob.glob(g.folder + "/*")):
+        if prefix:
+            os.chown(where, uid, gid)
+    g.prefix, g.log_path = prefix, os.path.join(g.folder, "state/gantry.log")
+    g.start()
+    for tls in (False, True):
+        scu = g.scu(tls=tls)
+        scu.associate(calling="CT_TLS" if tls else "CT1")
+        equal(scu.store(instance=f"1.2.{int(tls)}")["status"], 0, "status")
+        scu.release()
+    equal(len(g.stored()), 2, "objects")
+
+
+@test
+def tells_systemd(bench):
+    """sd_notify: ready, reloading, stopping."""
+    path = bench.path("notify")
+    told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    told.bind(path)
+    os.chmod(path, 0o777)
+    told.settimeout(20)
+    bench.later(told.close)
+    g = bench.gateway(prefix=["env", f"NOTIFY_SOCKET={path}"])
+
+    def wait(word):
+        seen = []
+        while True:
+            text = told.recv(4096).decode()
+            seen.append(text)
+            if word in text:
+                return
+
+    wait("READY=1")
+    g.process.signal(signal.SIGHUP)
+    wait("RELOADING=1")
+    wait("READY=1")
+    g.process.signal(signal.SIGTERM)
+    wait("STOPPING=1")
+    equal(g.process.wait(), 0, "exit status")
+
+
+@test
+def log_file_is_opened_anew(bench):
+    """logrotate: the file is renamed, then SIGHUP; all roles write to the new one."""
+    g = bench.gateway()
+    os.rename(g.log_path, g.log_path + ".1")
+    g.reload()
+    g.wait_log(event="gateway.serving")
+    scu = g.scu()
+    scu.associate()
+    equal(scu.store()["status"], 0, "status")
+    scu.release()
+    for role, event in (("association", "association.accepted"), ("store", "archive.stored")):
+        equal(g.wait_log(event=event)["role"], role, "role of the line")
+
+
+@test
+def what_keeps_it_from_starting(bench):
+    """A port that is taken, and a gateway that runs already: a sentence and exit code 1."""
+    g = bench.gateway()
+    ran = bench.run(bench.program, "run", "-c", g.yaml)
+    equal(ran.code, 1, "exit code of a second one")
+    taken = bench.scp()
+    g.stop()
+    g.config["listeners"][0]["port"] = taken.port
+    g.config["log"] = {"file": "stderr", "format": "text"}
+    g.write()
+    ran = bench.run(bench.program, "run", "-c", g.yaml)
+    equal(ran.code, 1, "exit code with a port that is taken")
+    check(str(taken.port) in ran.text, "the port is not named:", ran.text)
+
+
+@test
+def memory_of_an_association(bench):
+    """Private memory does not grow with the object."""
+    g = bench.gateway()
+    scu = g.scu()
+    scu.associate()
+
+    def private():
+        gate = next(p for p, line in g.roles().items() if "gate" in line and facts(p)["PPid"] == str(g.process.pid))
+        total = 0
+        for pid in g.roles():
+            if facts(pid)["PPid"] == str(gate):
+                with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+                    total += sum(int(line.split()[1]) for line in file if line.startswith("Private_"))
+        return total
+
+    equal(scu.store(instance="1.2.1", data=dicom.simple_object(size=1 << 20))["status"], 0, "status")
+    small = private()
+    equal(scu.store(instance="1.2.2", data=dicom.simple_object(size=48 << 20))["status"], 0, "status")
+    large = private()
+    check(large < small + 512 and large < 2048, f"{small} KiB after 1 MiB, {large} KiB after 48 MiB")
+    scu.release()
