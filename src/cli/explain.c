@@ -40,10 +40,13 @@ static int explain(const struct site *s, uint64_t number, bool json)
 {
 	struct refusal r = {0};
 	struct suggestion g;
-	int old = look_in(s, LEDGER_FILE_OLD, number, &r);
-	int now = look_in(s, LEDGER_FILE, number, &r);
-	if (old < 0 || now < 0) {
-		return 1;
+	/* Oldest first: a later count belongs to an earlier record. */
+	for (unsigned i = LEDGER_KEPT + 1; i-- > 0;) {
+		char file[32];
+		snprintf(file, sizeof(file), i > 0 ? LEDGER_FILE ".%u" : LEDGER_FILE, i);
+		if (look_in(s, file, number, &r) < 0) {
+			return 1;
+		}
 	}
 	/* A count alone says nothing: the record itself was in a generation that is gone. */
 	if (r.number != number) {

@@ -67,6 +67,14 @@ static void take(struct association *as, struct message *m)
 			as->stop_ms = clock_mono_ms() + (int64_t)as->timeouts_a.stop * 1000 - 1000;
 		}
 		break;
+	case MSG_LOG:
+		log_to(m->fd, MSG_LOG_JSON(m->number) ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT);
+		log_least((enum log_level)MSG_LOG_LEVEL(m->number));
+		if (as->log_fd > 0) {
+			close(as->log_fd);
+		}
+		as->log_fd = m->fd;
+		return; /* it stays open: it is the log */
 	default:
 		/* An answer that came after its question had timed out. */
 		break;

@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "gateway/gate_tls.h"
 #include "gateway/supervisor_state.h"
+#include "policy/facts.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -229,10 +230,9 @@ static int make_folder(const char *path, mode_t mode)
 	return 0;
 }
 
-#define LEDGER "refusals.jsonl"
 static int open_ledger(int dir)
 {
-	return openat(dir, LEDGER, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+	return openat(dir, LEDGER_FILE, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
 }
 
 int supervisor_state(const struct site *s, int *ret_dir, int *ret_ledger)
@@ -243,7 +243,7 @@ int supervisor_state(const struct site *s, int *ret_dir, int *ret_ledger)
 	int dir = open(s->state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int ledger = dir < 0 ? -1 : open_ledger(dir);
 	if (ledger < 0) {
-		log_say(LOG_LEVEL_ERROR, "ledger.failed", "%s/" LEDGER " cannot be opened: %s", s->state,
+		log_say(LOG_LEVEL_ERROR, "ledger.failed", "%s/" LEDGER_FILE " cannot be opened: %s", s->state,
 			strerror(errno));
 		if (dir >= 0) {
 			close(dir);
@@ -255,15 +255,15 @@ int supervisor_state(const struct site *s, int *ret_dir, int *ret_ledger)
 	return 0;
 }
 
-/* refusals.jsonl.4 goes, the others move up by one. */
+/* The oldest of LEDGER_KEPT goes, the others move up by one. */
 int supervisor_rotate(int state_dir, int *ret_ledger)
 {
-	for (unsigned i = 4; i >= 1; i--) {
-		char from[32] = LEDGER, to[32];
+	for (unsigned i = LEDGER_KEPT; i >= 1; i--) {
+		char from[32] = LEDGER_FILE, to[32];
 		if (i > 1) {
-			snprintf(from, sizeof(from), LEDGER ".%u", i - 1);
+			snprintf(from, sizeof(from), LEDGER_FILE ".%u", i - 1);
 		}
-		snprintf(to, sizeof(to), LEDGER ".%u", i);
+		snprintf(to, sizeof(to), LEDGER_FILE ".%u", i);
 		if (renameat(state_dir, from, state_dir, to) < 0 && errno != ENOENT) {
 			return ERR_SYSTEM;
 		}

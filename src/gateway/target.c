@@ -161,7 +161,8 @@ static int keep_answer(struct association *as, struct span body, struct parse_fa
 		return ERR_NO_MEMORY;
 	}
 	memcpy(copy, body.ptr, body.len);
-	int e = associate_read(span_of(copy, body.len), PDU_ASSOCIATE_AC, 0, as->ac, fail);
+	unsigned tolerate = as->site->nodes[as->route.to].tolerate;
+	int e = associate_read(span_of(copy, body.len), PDU_ASSOCIATE_AC, tolerate, as->ac, fail);
 	if (e != 0) {
 		free(copy);
 		return e;

@@ -45,6 +45,6 @@
 #define DECISION_ALARM   "alarm"
 
 #define LEDGER_FILE      "refusals.jsonl"   /* in the site's `state` folder */
-#define LEDGER_FILE_OLD  "refusals.jsonl.1" /* the generation before, as the supervisor renames it */
+#define LEDGER_KEPT      4                  /* generations before it, refusals.jsonl.1 the youngest */
 
 #endif
