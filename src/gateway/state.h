@@ -37,7 +37,7 @@ struct association {
 	const struct site *site;
 	struct site *reloaded; /* owned: the site of the last reload, or NULL */
 	bool gate_lost;
-	int log_fd; /* of the log after a rotation; 0: the one that we were forked with */
+	int log_fd;                /* of the log after a rotation; 0: the one that we were forked with */
 	struct message ask, reply; /* every question to the gate is put in these: few pages are touched */
 	uint32_t
 		generation; /* of the site: every message to the gate carries it, since indices refer to it */

@@ -44,7 +44,7 @@
 #define DECISION_REFUSE  "refuse"
 #define DECISION_ALARM   "alarm"
 
-#define LEDGER_FILE      "refusals.jsonl"   /* in the site's `state` folder */
-#define LEDGER_KEPT      4                  /* generations before it, refusals.jsonl.1 the youngest */
+#define LEDGER_FILE      "refusals.jsonl" /* in the site's `state` folder */
+#define LEDGER_KEPT      4                /* generations before it, refusals.jsonl.1 the youngest */
 
 #endif

@@ -345,6 +345,19 @@ def refuse_association_limits(bench):
 
 
 @test
+def one_after_the_other(bench):
+    """A scanner that opens the next association as soon as the last is released has one at once, not two."""
+    g = bench.gateway(flow={"limits": {"associations": {"at-once": 1, "over": "refuse"}}})
+    for number in range(60):
+        scu = g.scu()
+        scu.associate()
+        if number % 2:
+            equal(scu.echo(), 0, "status")
+        scu.release()
+    equal(g.find(event="decision", rule="associations"), [], "refusals")
+
+
+@test
 def refuse_association_rate(bench):
     g = bench.gateway(flow={"limits": {"associations": {"per-minute": 3, "over": "refuse"}}})
     for _ in range(3):
@@ -380,15 +393,20 @@ def refuse_after_end(bench):
     explained(g, line, lambda: equal(scu.store()["status"], 0, "status"))
 
 
-def archive_of(matches):
-    """A fake archive that answers any C-FIND with that many matches, watching for C-CANCEL."""
+def archive_of(matches, waits_for_cancel=False):
+    """A fake archive that answers any C-FIND with that many matches, or with all but the end until it is told to cancel."""
 
     def answer(scp, wire, context, fields, data):
         if fields["field"] != dicom.C_FIND:
             return False
         for number in range(matches):
             scp.respond(wire, context, fields, 0xFF00, dicom.identifier((0x00100020, f"P{number}")))
-        scp.respond(wire, context, fields, 0)
+        if waits_for_cancel and not scp.cancelled:
+            _, cancel, _ = wire.recv_message()
+            scp.cancelled = (cancel["field"], cancel["answers"]) == (dicom.C_CANCEL, fields["id"])
+            scp.respond(wire, context, fields, 0xFE00)
+        else:
+            scp.respond(wire, context, fields, 0)
         return True
 
     return answer
@@ -416,7 +434,8 @@ def refuse_query_keys(bench):
 @test
 def refuse_query_matches(bench):
     """More matches than allowed: a failure at the end, never a success; and the archive is told to cancel."""
-    scp = bench.scp(answer=archive_of(40))
+    scp = bench.scp(answer=archive_of(40, waits_for_cancel=True))
+    scp.cancelled = False
     g = bench.gateway(archive={"address": [f"127.0.0.1:{scp.port}"], "transport": "plain"},
                       flow={"services": ["find"], "query": {"matches": 10}})
     scu = g.scu()
@@ -427,7 +446,7 @@ def refuse_query_matches(bench):
     equal(last["status"], 0xC000, "last status")
     line = g.decision("query-matches")
     comment_of(last, line)
-    until(lambda: any(f["field"] == dicom.C_CANCEL for _, f, _ in scp.messages), "a C-CANCEL at the archive")
+    until(lambda: scp.cancelled, "a C-CANCEL at the archive")
 
     def passes():
         again = g.scu()
