@@ -292,7 +292,8 @@ static void relay_loop(struct association *as)
 		flush_both(as);
 		if (as->progress_due && clock_mono_ms() - as->progress_ms >= 1000) {
 			as->progress_due = false;
-			gate_progress(as, as->a.n_operations || in_message(&as->a) ? 2 : 1);
+			gate_progress(as, as->a.n_operations || in_message(&as->a) ? PROGRESS_IN_MESSAGE
+										   : PROGRESS_IDLE);
 		}
 	}
 }
@@ -334,7 +335,7 @@ static void report_rest(struct association *as)
 				"the gate did not take the last counts");
 		}
 	}
-	gate_progress(as, 3);
+	gate_progress(as, PROGRESS_CLOSING);
 }
 
 void association_main(const struct association_start *start)

@@ -51,7 +51,7 @@ static void end(struct gate *g, struct child *c)
 	g->n_children--;
 	connect_cancel(g, c);
 	gate_unwatch(g, &c->channel);
-	if (c->flow) {
+	if (c->flow && !c->released) {
 		c->flow->at_once--;
 	}
 	g->n_reject_only -= c->reject_only;
@@ -261,6 +261,11 @@ static bool take_progress(
 	}
 	if (c->to) {
 		c->to->last_seen_ms = clock_wall_ms();
+	}
+	/* Released is released, though the process still waits for its peer to close. */
+	if (p->state == PROGRESS_CLOSING && c->flow && !c->released) {
+		c->released = true;
+		c->flow->at_once--;
 	}
 	c->progress = *p;
 	return true;

@@ -48,6 +48,7 @@ struct child {
 	struct source channel;
 	pid_t pid;
 	uint64_t id;
+	bool released; /* its flow no longer counts it */
 	bool reject_only, killed;
 	uint32_t generation; /* of the site it last spoke of: it may speak of this one or a newer one */
 	struct in6_addr ip;  /* the real caller's, after MSG_ADMIT */

@@ -3,8 +3,12 @@
 #include <stdio.h>
 
 /* Close in good order once the peer has read our last PDU: association.c waits in Sta13. */
-void release_answer(struct side *s)
+void release_answer(struct association *as, struct side *s)
 {
+	/* Told before the caller is: who may have one association at once may open the next right after this. */
+	if (s == &as->a) {
+		gate_progress(as, PROGRESS_CLOSING);
+	}
 	(void)ul_step(&s->ul, UL_EV_RELEASE_RESPONSE);
 	side_send_release(s, true);
 }
@@ -29,7 +33,7 @@ static void indicated(struct association *as, struct side *s)
 		return; /* the other is releasing already; release_confirmed() answers */
 	}
 	report_ended(as, "released");
-	release_answer(s);
+	release_answer(as, s);
 }
 
 static void confirmed(struct association *as, struct side *s)
@@ -38,7 +42,7 @@ static void confirmed(struct association *as, struct side *s)
 	side_close(s);
 	report_ended(as, "released");
 	if (o->up && (o->ul.state == UL_STA8 || o->ul.state == UL_STA12)) {
-		release_answer(o);
+		release_answer(as, o);
 	}
 }
 
@@ -46,10 +50,10 @@ static void confirmed(struct association *as, struct side *s)
  * Both asked at once (PS3.8 9.2, AR-8). As requestor (towards the target) we answer at once and wait for the
  * confirmation; as acceptor (towards the caller) we wait for the confirmation first.
  */
-static void collided(struct side *s)
+static void collided(struct association *as, struct side *s)
 {
 	if (s->ul.state == UL_STA9) {
-		release_answer(s);
+		release_answer(as, s);
 	}
 }
 
@@ -58,12 +62,12 @@ static void both_asked(struct association *as, struct side *s)
 {
 	struct side *o = other_side(as, s);
 	if (o->up && o->ul.state == UL_STA8) {
-		release_answer(o);
+		release_answer(as, o);
 	} else if (o->up && o->ul.state != UL_STA13) {
 		return; /* confirmed() answers */
 	}
 	report_ended(as, "released");
-	release_answer(s);
+	release_answer(as, s);
 }
 
 static void aborted(struct association *as, struct side *s, struct span body)
@@ -121,7 +125,7 @@ static int act_on(
 		confirmed(as, s);
 		return 0;
 	case UL_AR_8:
-		collided(s);
+		collided(as, s);
 		return 0;
 	case UL_AR_10:
 		both_asked(as, s);

@@ -13,7 +13,7 @@
 MUST_USE int release_take_control(struct association *as, struct side *s, struct parse_fail *fail);
 
 /* Send A-RELEASE-RP and wait in Sta13 for the transport to close (AR-4, AR-9). */
-void release_answer(struct side *s);
+void release_answer(struct association *as, struct side *s);
 
 /* The side's transport is gone without a word (AA-4). */
 void release_lost(struct association *as, struct side *s, int err);

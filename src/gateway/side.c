@@ -21,7 +21,8 @@ int side_init(struct side *s, const char *name)
 	if (!m) {
 		return ERR_NO_MEMORY;
 	}
-	s->in = m->in; /* stands first: freeing it frees all */
+	s->memory = m;
+	s->in = m->in;
 	s->msg.command_bytes = m->command;
 	s->operations = m->operations;
 	s->out.control = m->control;

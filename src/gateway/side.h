@@ -67,8 +67,9 @@ struct side {
 	const char *name; /* "caller" or "target" */
 	struct stream t;
 	struct ul ul;
-	bool up;     /* the transport is open */
-	uint8_t *in; /* SIDE_BUFFER */
+	bool up;      /* the transport is open */
+	void *memory; /* owns in, operations, msg.command_bytes and out.control */
+	uint8_t *in;  /* SIDE_BUFFER */
 	size_t in_pos, in_len;
 	/* the PDU and the PDV that are coming in */
 	uint32_t pdu_left;

@@ -337,7 +337,7 @@ void target_end(struct association *as, bool abort, const char *why)
 	if (!cut && as->a.ul.state == UL_STA8 && as->a.n_operations == 0) {
 		/* The caller asked for release and nothing is owed to it: the target's haste is not its concern. */
 		report_ended(as, "released; %s", why);
-		release_answer(&as->a);
+		release_answer(as, &as->a);
 		return;
 	}
 	if (cut || as->a.ul.state != UL_STA6) {

@@ -114,10 +114,12 @@ struct msg_counts {
 	uint64_t objects_hour, bytes_hour; /* of the flow, what was just reported included */
 };
 
+enum progress_state { PROGRESS_NEGOTIATING, PROGRESS_IDLE, PROGRESS_IN_MESSAGE, PROGRESS_CLOSING };
+
 struct msg_progress {
 	uint64_t messages, objects, bytes_in, bytes_out; /* since the start of the association */
 	uint32_t refusals, tolerated;
-	uint8_t state; /* 0 negotiating, 1 idle, 2 in a message, 3 closing */
+	uint8_t state; /* enum progress_state */
 };
 
 #define MSG_ADDRESSES_MOST 16

@@ -252,3 +252,20 @@ def memory_of_an_association(bench):
     large = private()
     check(large < small + 512 and large < 2048, f"{small} KiB after 1 MiB, {large} KiB after 48 MiB")
     scu.release()
+
+
+@test
+def new_certificate_after_a_reload(bench):
+    """A renewed certificate is shown to the next connection; the association that lives goes on."""
+    g = bench.gateway()
+    old = g.scu(tls=True)
+    old.associate(calling="CT_TLS")
+    g.config["tls"]["identities"] = [{"certificate": bench.keys.path("archive.pem"), "key": bench.keys.path("archive.key")}]
+    g.write()
+    mark = g.reload()
+    g.wait_log(mark, event="gateway.serving")
+    new = g.scu(tls=True)
+    new.associate(calling="CT_TLS")
+    equal([dict(x[0] for x in s.sock.getpeercert()["subject"])["commonName"] for s in (old, new)], ["gateway", "archive"],
+          "certificates")
+    equal((old.echo(), new.echo()), (0, 0), "statuses")

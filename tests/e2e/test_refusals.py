@@ -555,3 +555,33 @@ def plain_text_to_the_tls_port(bench):
                 pass
         g.wait_log(mark, event="association.failed")
     accepted(g, tls=bench.keys.client("scanner"), calling="CT_TLS")
+
+
+@test
+def refuse_a_command_of_another_service(bench):
+    """C-FIND on a context of storage: answered, its identifier drained, and the association lives on."""
+    scp = bench.scp()
+    g = bench.gateway(archive={"address": [f"127.0.0.1:{scp.port}"], "transport": "plain"})
+    scu = g.scu()
+    scu.associate()
+    (answer, _), = scu.find([(0x00100020, "P" * 40000)], context=3, sop_class=CT)
+    check(answer["status"] not in (0, 0xFF00), "status", answer["status"])
+    comment_of(answer, g.wait_log(event="decision", decision="refuse"))
+    equal(scu.store()["status"], 0, "status of a C-STORE after it")
+    scu.release()
+    equal([f["field"] for _, f, _ in scp.messages], [dicom.C_STORE], "what reached the target")
+
+
+@test
+def numbers_go_on(bench):
+    """The ledger outlives the gateway: old refusals are explained, and new ones have new numbers."""
+    g = bench.gateway()
+    rejected(g, (1, 1, 3), calling="CT9")
+    first = g.decision("caller-unknown", calling="CT9")["number"]
+    g.stop()
+    g.start()
+    mark = g.mark()
+    rejected(g, (1, 1, 3), calling="CT8")
+    second = g.decision("caller-unknown", mark, calling="CT8")["number"]
+    check(second > first, f"number {second} after {first}")
+    check("CT9" in g.cli("explain", str(first)) and "CT8" in g.cli("explain", str(second)), "explain")

@@ -469,3 +469,46 @@ def mpps_by_hand(bench):
           "instances at the archive")
     scu.release()
     until(lambda: scp.ends == ["released"], "a release at the archive")
+
+
+@test
+def pdvs_in_any_arrangement(bench):
+    """A command and its data set in one PDU, and both in fragments of few bytes: what arrives is the same."""
+    scp = bench.scp()
+    g = bench.gateway(archive=plain_archive(scp.port))
+    scu = g.scu()
+    scu.associate()
+    data = dicom.simple_object(size=500)
+
+    def pdv(control, part):
+        return (len(part) + 2).to_bytes(4, "big") + bytes([3, control]) + part
+
+    def request(number):
+        return dicom.command_bytes(field=dicom.C_STORE, id=number, priority=0, affected_class=CT, data=1,
+                                   affected_instance=f"1.2.{number}")
+
+    scu.send(dicom.pdu(dicom.DATA, pdv(3, request(1)) + pdv(0, data[:100]) + pdv(0, b"") + pdv(2, data[100:])))
+    equal(scu.answer()["status"], 0, "status of all in one PDU")
+    command = request(2)
+    scu.send(b"".join(dicom.pdu(dicom.DATA, pdv(1, command[i: i + 2])) for i in range(0, len(command), 2)))
+    scu.send(dicom.pdu(dicom.DATA, pdv(3, b"")))
+    scu.send(b"".join(dicom.pdu(dicom.DATA, pdv(0, data[i: i + 2])) for i in range(0, len(data), 2)))
+    scu.send(dicom.pdu(dicom.DATA, pdv(2, b"")))
+    equal(scu.answer()["status"], 0, "status of small fragments")
+    equal({uid: got for uid, (_, got) in scp.stored().items()}, {"1.2.1": data, "1.2.2": data}, "what arrived")
+    scu.release()
+
+
+@test
+def n_services_by_class(bench):
+    """Any other DIMSE-N service by its SOP class: UPS push, with N-ACTION, N-GET and N-DELETE passing unchanged."""
+    ups = "1.2.840.10008.5.1.4.34.6.1"
+    scp = bench.scp()
+    g = bench.gateway(archive=plain_archive(scp.port), flow={"services": ["n-services"], "sop-classes": [ups]})
+    scu = g.scu()
+    scu.associate(contexts=[(ups, [ILE])])
+    for field, more in ((dicom.N_ACTION, {"action": 1}), (dicom.N_GET, {}), (dicom.N_DELETE, {})):
+        scu.request(1, field=field, requested_class=ups, requested_instance="1.2.3", **more)
+        equal(scu.answer()["status"], 0, f"status of {field:04X}H")
+    equal([f["field"] for _, f, _ in scp.messages], [dicom.N_ACTION, dicom.N_GET, dicom.N_DELETE], "what arrived")
+    scu.release()

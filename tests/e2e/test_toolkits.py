@@ -3,6 +3,7 @@
 
 CTN, odil's command and PixelMed's speak plain DICOM alone; DCMTK and dcmjs-dimse speak TLS as well.
 """
+import concurrent.futures
 import json
 import os
 import urllib.request
@@ -218,3 +219,22 @@ def conflicting_instances(bench):
     scu.release()
     equal(sorted(g.stored()), ["1.2.3", "1.2.3.conflict-1"], "files")
     g.wait_log(event="archive.conflict", instance="1.2.3")
+
+
+@test
+def many_at_once(bench):
+    """Forty scanners, five objects each, into one folder."""
+    g = bench.gateway()
+
+    def scanner(number):
+        scu = g.scu(tls=number % 2 == 1)
+        scu.associate(calling="CT_TLS" if number % 2 else "CT1")
+        for image in range(5):
+            instance = f"1.2.{number}.{image}"
+            equal(scu.store(instance=instance, data=dicom.simple_object(instance=instance, size=50000))["status"], 0, "status")
+        scu.release()
+
+    with concurrent.futures.ThreadPoolExecutor(40) as pool:
+        list(pool.map(scanner, range(40)))
+    equal(len(g.stored()), 200, "objects")
+    equal(os.listdir(os.path.join(g.archive_folder, ".incoming")), [], "what is left in .incoming")

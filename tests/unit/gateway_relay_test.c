@@ -96,7 +96,7 @@ static void side_release(struct side *s)
 {
 	side_close(s);
 	free(s->msg.held);
-	free(s->in);
+	free(s->memory);
 }
 
 static void done(struct fixture *f)
