@@ -100,7 +100,7 @@ static inline const struct associate *scu_open(int fd, const struct scu_offer *o
 {
 	static struct associate ac;
 	static uint8_t body[65536];
-	size_t n;
+	size_t n = 0;
 	scu_request(fd, offer);
 	assert_int_equal(scu_pdu(fd, body, sizeof(body), &n), PDU_ASSOCIATE_AC);
 	assert_int_equal(associate_read(span_of(body, n), PDU_ASSOCIATE_AC, 0, &ac, NULL), 0);
@@ -138,7 +138,7 @@ static inline struct command scu_store_rq(const char *sop_class, const char *ins
 static inline uint16_t scu_status(int fd, uint8_t context, uint16_t field, char ret_comment[65])
 {
 	uint8_t body[4096];
-	size_t n;
+	size_t n = 0;
 	struct pdv_head pdv;
 	struct command c;
 	assert_int_equal(scu_pdu(fd, body, sizeof(body), &n), PDU_P_DATA_TF);
@@ -169,7 +169,7 @@ static inline uint16_t scu_store(int fd, uint8_t context, const char *instance, 
 static inline void scu_release(int fd)
 {
 	uint8_t buf[16];
-	size_t n;
+	size_t n = 0;
 	struct writer w = writer_of(buf, sizeof(buf));
 	pdu_write_release_rq(&w);
 	scu_send(fd, buf, w.len);
@@ -181,7 +181,7 @@ static inline void scu_release(int fd)
 static inline struct pdu_abort scu_abort(int fd)
 {
 	uint8_t body[64];
-	size_t n;
+	size_t n = 0;
 	struct pdu_abort why = {0};
 	assert_int_equal(scu_pdu(fd, body, sizeof(body), &n), PDU_ABORT);
 	struct reader r = reader_of(span_of(body, n));
