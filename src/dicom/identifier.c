@@ -263,7 +263,7 @@ int identifier_next(struct identifier_walk *w, struct element *ret_element)
 int identifier_find(struct span bytes, enum encoding encoding, uint32_t tag, struct span *ret_value)
 {
 	struct identifier_walk w;
-	struct element e;
+	struct element e = {0};
 	struct span value = {0};
 	bool found = false;
 	int err;

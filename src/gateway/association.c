@@ -340,9 +340,11 @@ static void report_rest(struct association *as)
 
 void association_main(const struct association_start *start)
 {
-	struct association *as = calloc(1, sizeof(*as));
+	/* Its process has one association and then ends: nothing is freed. */
+	static struct association one;
+	struct association *as = &one;
 	log_role("association");
-	if (!as || prepare(as, start) != 0) {
+	if (prepare(as, start) != 0) {
 		log_say(LOG_LEVEL_ERROR, "association.failed", "out of memory");
 		return;
 	}

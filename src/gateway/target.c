@@ -258,7 +258,7 @@ static int open_address(
 	struct association *as, int from, int *ret_address, struct verdict *v, struct pdu_reject *ret_reject)
 {
 	struct side *b = &as->b;
-	struct msg_connected c;
+	struct msg_connected c = {0};
 	int fd = -1;
 	*ret_address = -1;
 	int e = connect_target(as, from, &c, &fd, v);
