@@ -585,3 +585,19 @@ def numbers_go_on(bench):
     second = g.decision("caller-unknown", mark, calling="CT8")["number"]
     check(second > first, f"number {second} after {first}")
     check("CT9" in g.cli("explain", str(first)) and "CT8" in g.cli("explain", str(second)), "explain")
+
+
+@test
+def learn_reads_either_format(bench):
+    """What `learn` writes of a log does not depend on the log's format."""
+    wrote = []
+    for form in ("text", "json"):
+        g = bench.gateway(mode="observe", log={"file": "seen.log", "format": form}, flow={"services": ["echo"]})
+        for calling in ("CT8", "CT9"):
+            scu = g.scu()
+            scu.associate(calling=calling, contexts=[(CT, [ILE]), (MR, [ELE])])
+            equal((scu.store(1)["status"], scu.store(3, "1.2.5", MR)["status"]), (0, 0), "statuses")
+            scu.release()
+        g.stop()
+        wrote.append(yaml.load(g.cli("learn", f"{g.folder}/seen.log")))
+    check(wrote[0] and wrote[0] == wrote[1], "what was learnt:", wrote)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Peers and processes that fail: never a false success, and nobody else suffers."""
+import glob
 import os
 import signal
 import socket
@@ -782,3 +783,39 @@ def tolerate_overrun(bench):
             check(not passes, "a tolerated overrun was aborted")
         scu.close()
         g.stop()
+
+
+@test
+def archive_file_system_full(bench):
+    """The same with a file system that is full: the reason stands in the comment, and room made helps. Needs root."""
+    g = bench.gateway(start=False)
+    bench.run("mount", "-t", "tmpfs", "-o", f"size=400k,uid={g.owner[0]},gid={g.owner[1]},mode=750", "tmpfs",
+              g.archive_folder, wants=0)
+    bench.later(lambda: bench.run("umount", "-l", g.archive_folder))
+    g.start()
+    scu = g.scu()
+    scu.associate()
+    equal(scu.store(instance="1.2.8", data=dicom.simple_object(instance="1.2.8", size=200000))["status"], 0, "status")
+    for _ in range(2):
+        answer = scu.store(instance="1.2.9", data=dicom.simple_object(instance="1.2.9", size=400000))
+        equal(answer["status"], 0xA700, "status")
+        check("No space left" in answer.get("comment", ""), "comment", answer)
+    equal(list(g.stored()), ["1.2.8"], "objects")
+    os.unlink(glob.glob(os.path.join(g.archive_folder, "??", "1.2.8.dcm"))[0])
+    equal(scu.store(instance="1.2.9", data=dicom.simple_object(instance="1.2.9", size=200000))["status"], 0, "status")
+    scu.release()
+
+
+@test
+def archive_folder_out_of_reach(bench):
+    """A folder that cannot be opened: the association is rejected, and the log says why."""
+    g = bench.gateway(archive={"address": ["folder:/nonexistent/archive"]}, timeouts=QUICK)
+    scu = g.scu()
+    try:
+        scu.associate()
+        raise AssertionError("accepted")
+    except (Rejected, Aborted) as error:
+        if isinstance(error, Rejected):
+            equal(error.why[:2], (2, 3), "result and source of A-ASSOCIATE-RJ")
+    g.wait_log(event="archive.failed", folder="/nonexistent/archive")
+    check(g.find(event="decision", target="archive"), "no decision")

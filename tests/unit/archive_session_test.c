@@ -9,6 +9,7 @@
 #include <ftw.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 static char path[64];
@@ -261,6 +262,44 @@ static void gone_in_the_middle(void **state)
 	nothing_kept();
 }
 
+/*
+ * SIGKILL at any moment: a file under its final name is whole. The kill comes at once after so many fragments, the last
+ * rows after the last, when the session flushes and renames.
+ */
+static void killed_at_any_moment(void **state)
+{
+	enum { FRAGMENTS = 8, ROUNDS = 64 };
+	static char part[4096];
+	struct command c = scu_store_rq(SCU_CT, SCU_UID);
+	memset(part, 'x', sizeof(part));
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		struct stat st;
+		unsigned sent = round < FRAGMENTS ? round : FRAGMENTS;
+		start(0);
+		scu_open(fd, &usual);
+		scu_command(fd, 3, &c);
+		for (unsigned i = 0; i < sent; i++) {
+			scu_pdv(fd, 3, false, i + 1 == FRAGMENTS, span_of(part, sizeof(part)));
+		}
+		/* Later and later: no clock, so that the machine's speed does not matter. */
+		for (unsigned spin = 0; sent == FRAGMENTS && spin < (round - FRAGMENTS) * 4; spin++) {
+			(void)fstatat(folder.dir, ".", &st, 0);
+		}
+		assert_int_equal(kill(child, SIGKILL), 0);
+		assert_int_equal(waitpid(child, NULL, 0), child);
+		close(fd);
+		bool there = fstatat(folder.dir, "6d/" SCU_UID ".dcm", &st, 0) == 0;
+		if (there) {
+			assert_int_equal(sent, FRAGMENTS);
+			assert_true(st.st_size > (off_t)(FRAGMENTS * sizeof(part) + 132));
+			assert_true(st.st_size < (off_t)(FRAGMENTS * sizeof(part) + PART10_META_MAX));
+			assert_int_equal(unlinkat(folder.dir, "6d/" SCU_UID ".dcm", 0), 0);
+		}
+		assert_in_range(folder_clean(&folder), 0, there ? 0 : 1);
+		assert_int_equal(count(".incoming"), 0);
+	}
+}
+
 static void aborted_in_the_middle(void **state)
 {
 	uint8_t buf[16];
@@ -369,6 +408,7 @@ int main(void)
 		TEST(other_operation),
 		TEST(uid_with_a_path),
 		TEST(gone_in_the_middle),
+		TEST(killed_at_any_moment),
 		TEST(aborted_in_the_middle),
 		TEST(release_in_the_middle),
 		TEST(broken_protocol),
