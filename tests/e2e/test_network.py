@@ -70,6 +70,23 @@ def proxy_protocol_counts_the_real_address(bench):
 
 
 @test
+def silent_load_balancer(bench):
+    """Half a header, and no more: closed when the time for negotiating is over; others are served meanwhile."""
+    g = bench.gateway(node={"from": ["127.0.0.0/8", "10.0.0.0/8"]}, listener={"proxy-from": ["127.0.0.5"]},
+                      timeouts={"artim": 2, "negotiate": 2})
+    silent = [g.scu(source="127.0.0.5", first=first) for first in (b"", proxy_header("10.9.8.7")[:9])]
+    scu = g.scu(source="127.0.0.5", first=proxy_header("10.9.8.7"))
+    scu.associate()
+    equal(scu.echo(), 0, "status")
+    for one in silent:
+        try:
+            one.recv_pdu()
+            raise AssertionError("a PDU came")
+        except Closed:
+            pass
+
+
+@test
 def proxy_protocol_with_tls(bench):
     """The header comes before the handshake."""
     g = bench.gateway()

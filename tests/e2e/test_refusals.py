@@ -138,6 +138,7 @@ def refuse_plain_for_tls(bench):
     g.decision("caller-transport", calling="CT_TLS", transport="plain")
     rejected(g, (1, 1, 3), tls=bench.keys.client("scanner"), calling="CT1")
     g.decision("caller-transport", calling="CT1", transport="tls")
+    explained(g, g.decision("caller-transport", calling="CT_TLS"), lambda: accepted(g, calling="CT_TLS"))
 
 
 @test
@@ -206,23 +207,52 @@ def refuse_transfer_syntax(bench):
 
 @test
 def refuse_service(bench):
-    """A request of a service that is not allowed, on a context that is: answered, drained, and the association lives on."""
+    """A SOP class of a service that is not allowed, though the flow names the class."""
     scp = bench.scp()
     g = bench.gateway(archive={"address": [f"127.0.0.1:{scp.port}"], "transport": "plain"},
                       flow={"services": ["store"], "sop-classes": ["Verification", "CTImageStorage"]})
     scu = g.scu()
     scu.associate()
-    if scu.ac.results()[1] == 0:
-        scu.request(1, field=dicom.C_ECHO, affected_class=VERIFICATION)
-        answer = scu.answer()
-        equal(answer["status"], 0x0122, "status of C-ECHO")
-        comment_of(answer, g.decision("service", service="echo"))
-    else:
-        equal(scu.ac.results()[1], 3, "result of the context of Verification")
-        g.decision("sop-class", sop_class=VERIFICATION)
-    equal(scu.store()["status"], 0, "status of C-STORE after it")
+    equal(scu.ac.results(), {1: 3, 3: 0}, "context results")
+    equal(scu.store()["status"], 0, "status of C-STORE")
     scu.release()
-    equal(sorted(f["field"] for _, f, _ in scp.messages), [dicom.C_STORE], "what reached the target")
+    line = g.decision("sop-class", sop_class=VERIFICATION)
+
+    def passes():
+        again = g.scu()
+        again.associate()
+        equal(again.echo(), 0, "status of C-ECHO")
+        again.release()
+
+    explained(g, line, passes)
+
+
+@test
+def refuse_service_after_a_reload(bench):
+    """A service that is taken away while the association lives: answered with the service's own failure."""
+    g = bench.gateway()
+    scu = g.scu()
+    scu.associate()
+    equal((scu.echo(), scu.store()["status"]), (0, 0), "statuses")
+    before = dict(g.config)
+    for services, refused, status in ((["store"], "echo", 0x0122), (["echo"], "store", 0x0124)):
+        g.config = {**before, "flows": [{**before["flows"][0], "services": services}]}
+        g.write()
+        mark = g.reload()
+        g.wait_log(mark, event="gateway.serving")
+
+        def ask(refused=refused):
+            if refused == "store":
+                return scu.store(instance="1.2.9")
+            scu.request(1, field=dicom.C_ECHO, affected_class=VERIFICATION)
+            return scu.answer()
+
+        answer = until(lambda: next((a for a in [ask()] if a["status"]), None), "a refusal")
+        equal(answer["status"], status, f"status of {refused}")
+        line = g.decision("service", mark, service=refused)
+        comment_of(answer, line)
+        explained(g, line, lambda: equal((scu.echo(), scu.store(instance="1.2.8")["status"]), (0, 0), "statuses"))
+    scu.release()
 
 
 @test
@@ -324,8 +354,9 @@ def refuse_byte_rate(bench):
     equal(scu.store(instance="1.2.1", data=dicom.simple_object(instance="1.2.1", size=900))["status"], 0, "status")
     answer = until(lambda: next((a for a in [scu.store(instance="1.2.2", data=dicom.simple_object(
         instance="1.2.2", size=900))] if a["status"]), None), "a refusal")
-    comment_of(answer, g.decision("byte-rate"))
-    scu.release()
+    line = g.decision("byte-rate")
+    comment_of(answer, line)
+    explained(g, line, lambda: equal(scu.store(instance="1.2.3")["status"], 0, "status"))
 
 
 @test
@@ -363,7 +394,7 @@ def refuse_association_rate(bench):
     for _ in range(3):
         accepted(g)
     rejected(g, (2, 3, 1))
-    g.decision("association-rate")
+    explained(g, g.decision("association-rate"), lambda: accepted(g))
 
 
 @test
