@@ -295,6 +295,12 @@ static void count_match(struct association *as, struct side *s, struct operation
 	}
 }
 
+/* Nobody can have done what was not sent to the end. A failure may come early. */
+static bool is_too_early(const struct side *s, const struct operation *o, uint16_t status)
+{
+	return !status_is_failure(status) && (o->state == OPERATION_RECEIVING || s->out.sent < o->sent_mark);
+}
+
 static int take_response(struct association *as, struct side *s, struct parse_fail *fail)
 {
 	struct incoming *m = &s->msg;
@@ -312,6 +318,10 @@ static int take_response(struct association *as, struct side *s, struct parse_fa
 	}
 	if (o->state == OPERATION_CUT) {
 		return 0;
+	}
+	if (is_too_early(s, o, m->command.status)) {
+		return parse_fail(
+			fail, ERR_ORDER, 0, "PS3.7 9.3: success for a request that it has not had whole");
 	}
 	m->disposition = PASS;
 	o->since_ms = clock_mono_ms();
@@ -434,6 +444,7 @@ static void end_request(struct association *as, struct side *s, struct operation
 	o->object_bytes = s->msg.data_bytes;
 	o->since_ms = clock_mono_ms();
 	o->state = s->msg.disposition == DRAIN ? OPERATION_ANSWER : OPERATION_FORWARDED;
+	o->sent_mark = other_side(as, s)->out.queued;
 }
 
 static void end_response(struct association *as, struct side *s, struct operation *o)

@@ -8,6 +8,7 @@ bool out_room(const struct out *o, unsigned segments, size_t control)
 
 static void append(struct out *o, const uint8_t *ptr, size_t len)
 {
+	o->queued += len;
 	if (o->n > o->head) {
 		struct iovec *last = &o->segment[o->n - 1];
 		if ((const uint8_t *)last->iov_base + last->iov_len == ptr) {
@@ -43,10 +44,12 @@ void out_drop(struct out *o)
 	o->head = o->n = 0;
 	o->control_len = 0;
 	o->borrows = false;
+	o->sent = o->queued; /* what was dropped is nobody's any more */
 }
 
 static void advance(struct out *o, size_t n)
 {
+	o->sent += n;
 	while (n > 0) {
 		struct iovec *s = &o->segment[o->head];
 		size_t step = n < s->iov_len ? n : s->iov_len;

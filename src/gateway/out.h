@@ -21,6 +21,7 @@ struct out {
 	struct iovec segment[OUT_SEGMENTS];
 	unsigned head, n;
 	bool borrows;
+	uint64_t queued, sent; /* bytes since the beginning */
 	size_t control_len;
 	uint8_t *control; /* OUT_CONTROL bytes */
 };

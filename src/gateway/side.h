@@ -34,7 +34,8 @@ struct operation {
 	uint16_t status;  /* OPERATION_ANSWER */
 	char comment[65];
 	uint64_t object_bytes;
-	int64_t since_ms; /* of the request, or of its last pending response */
+	uint64_t sent_mark; /* the other side's out.sent when all of the request has left us */
+	int64_t since_ms;   /* of the request, or of its last pending response */
 	char sop_class[65], sop_instance[65];
 	bool requested; /* the class and instance are the Requested ones (N-SET, N-GET, N-ACTION, N-DELETE) */
 };
