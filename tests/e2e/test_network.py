@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where Gantry stands in the network: PROXY protocol, NAT, IPv6, host names, interception, and calling as the caller."""
+import os
 import socket
 import struct
 
@@ -266,3 +267,51 @@ def take_over_the_address(bench):
     check(any(value == 1 << 12 for _, value in capabilities), "the gate has not CAP_NET_ADMIN alone:", capabilities)
     check(any(value == 0 for _, value in capabilities), "the association has capabilities:", capabilities)
     scu.release()
+
+
+@test
+def failover_from_a_silent_address(bench):
+    """An address that answers nothing at all costs the time for connecting, and then the next has its turn."""
+    net = Network(bench)
+    net.command("archive", "nft", "add table inet t; add chain inet t i { type filter hook input priority 0; };"
+                " add rule inet t i tcp dport 105 drop")
+    archive = net.inside("archive", lambda: bench.scp(host="10.2.0.10", port=104))
+    g = bench.gateway(prefix=net.prefix("gate"), node={"from": ["10.1.1.7"]}, listener={"address": "*", "port": 104},
+                      archive={"address": ["10.2.0.10:105", "10.2.0.10:104"], "transport": "plain"},
+                      timeouts={"connect": 1})
+    scu = net.inside("scanner", lambda: bench.scu(104, host="10.1.1.1"))
+    scu.associate()
+    equal(scu.store()["status"], 0, "status")
+    scu.release()
+    equal(len(archive.stored()), 1, "objects")
+    equal(g.stop(), 0, "exit status")
+
+
+@test
+def host_names_are_looked_up_again(bench):
+    """The name of a scanner and of an archive move to other addresses. Needs root, for an /etc/hosts of its own."""
+    first = bench.scp(host="127.0.0.11")
+    second = bench.scp(host="127.0.0.12", port=first.port)
+    hosts = bench.write("hosts", "127.0.0.2 ct1.test\n127.0.0.11 pacs.test\n")
+    os.chmod(hosts, 0o644)
+    g = bench.gateway(
+        prefix=["unshare", "-m", "sh", "-c", f'mount --bind {hosts} /etc/hosts && exec "$@"', "sh"],
+        node={"from": ["ct1.test"]}, archive={"address": [f"pacs.test:{first.port}"], "transport": "plain"},
+        timeouts={"lookup": 1})
+
+    def passes(source):
+        scu = g.scu(source=source)
+        try:
+            scu.associate()
+            return scu.echo() == 0
+        except Rejected:
+            return False
+        finally:
+            scu.close()
+
+    until(lambda: passes("127.0.0.2"), "the first address")
+    check(not passes("127.0.0.3") and first.requests and not second.requests, "who was served where")
+    with open(hosts, "w", encoding="ascii") as file:  # in place: the mount is of this file
+        file.write("127.0.0.3 ct1.test\n127.0.0.12 pacs.test\n")
+    until(lambda: passes("127.0.0.3") and second.requests, "the second address")
+    check(not passes("127.0.0.2"), "the old address is still let in")
