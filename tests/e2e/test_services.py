@@ -161,7 +161,9 @@ def worklist(bench):
     check(ran.code != 0, "study queries went to the worklist")
     g.decision("sop-class", sop_class=STUDY_FIND)
     rows = peers.dcmjs_run(bench, g.plain, [{"do": "worklist", "keys": {"PatientID": "W1"}}], called="WORKLIST")
-    equal(rows[-1].get("status"), 0, f"last status of dcmjs-dimse's query ({rows})")
+    # When the last match and the final response come in one segment dcmjs-dimse asks for release twice, and complains.
+    statuses = [row["status"] for row in rows if "status" in row]
+    equal(statuses, [0xFF01, 0], f"statuses of dcmjs-dimse's query ({rows})")
 
 
 @test
