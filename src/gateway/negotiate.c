@@ -345,7 +345,8 @@ static void narrow_contexts(struct association *as, uint8_t results[256])
 		bool allowed[LIMIT_TRANSFER_SYNTAXES] = {false};
 		struct verdict v;
 		int e = decide_context(as->site, &as->route, c, allowed, &v);
-		if (v.refuse || v.observed || v.alarm) {
+		/* Where no flow joins the two, that was said once; what is proposed says little, what is used is recorded then. */
+		if (v.refuse || ((v.observed || v.alarm) && as->route.n_flows > 0)) {
 			refuse_context(as, c, &v);
 		}
 		if (e != 0) {
