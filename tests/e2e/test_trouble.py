@@ -9,7 +9,7 @@ import threading
 import time
 
 from lib import dicom, peers
-from lib.dicom import CT, ILE, MR, VERIFICATION, Aborted, Closed, Rejected
+from lib.dicom import CT, ELE, ILE, MR, VERIFICATION, Aborted, Closed, Rejected
 from lib.site import check, equal, free_port, listening, test, to_yaml, until
 
 QUICK = {"artim": 2, "negotiate": 2, "connect": 2, "idle": 2, "message": 2, "response": 2}
@@ -214,6 +214,38 @@ def upstream_closes_idle(bench):
         check(answer["status"] != 0 or "1.2.2" in scp.stored(), "a false success")
     except (Aborted, Closed):
         pass
+    if len(scp.requests) > 1:
+        first, second = scp.requests[:2]
+        equal((second.contexts, second.calling, second.called, second.implementation),
+              (first.contexts, first.calling, first.called, first.implementation), "what it was asked the second time")
+
+
+@test
+def upstream_changes_its_mind(bench):
+    """Opened again, the archive chooses another transfer syntax or refuses: what the scanner was told cannot be kept."""
+    for choice in (ELE, 3, None):
+        def answer(scp, wire, context, fields, data):
+            scp.respond(wire, context, fields)
+            wire.close()
+            raise Closed("closed by the test")
+
+        def negotiate(scp, rq, choice=choice):
+            if len(scp.requests) == 1:
+                return {}
+            if choice is None:
+                raise Closed("no second association")
+            return {3: choice}
+
+        scp = bench.scp(answer=answer, negotiate=negotiate)
+        g = bench.gateway(archive=plain_archive(scp.port), timeouts=QUICK)
+        scu = g.scu()
+        scu.associate()
+        equal(scu.ac.contexts[3][2], [ILE], "transfer syntax")
+        equal(scu.store(instance="1.2.1")["status"], 0, "status")
+        fails(scu, instance="1.2.2")
+        check("1.2.2" not in scp.stored(), "bytes went out under another transfer syntax")
+        scu.close()
+        g.stop()
 
 
 # ---- The gateway's own life ----
@@ -249,6 +281,33 @@ def reload_good_and_bad(bench):
     again = bench.scu(port)
     again.associate()
     equal(again.store(instance="1.2.4")["status"], 0, "status at the new port")
+    scu.release()
+
+
+@test
+def many_reloads(bench):
+    """An association that lives through twenty of them works, and old configurations are not kept."""
+    g = bench.gateway()
+    scu = g.scu()
+    scu.associate()
+
+    def held():
+        return {pid: len(os.listdir(f"/proc/{pid}/fd")) for pid in [*g.roles(), g.process.pid]}
+
+    def reload():
+        mark = g.reload()
+        g.wait_log(mark, event="gateway.serving")
+        equal(scu.echo(), 0, "status")
+
+    for _ in range(3):
+        reload()
+    before = held()
+    for number in range(20):
+        g.config["site"] = f"Test {number}"
+        g.write()
+        reload()
+    # The gate keeps what an association may still speak of; it hears from it once a second, and clears up at a reload.
+    until(lambda: (reload(), held())[1] == before, lambda: f"descriptors as before: {before}, now {held()}")
     scu.release()
 
 
