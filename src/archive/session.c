@@ -11,9 +11,11 @@
 #include "net/dimse.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 /* Statuses of PS3.7 Annex C and PS3.4 B.2.3. */
 #define STATUS_CLASS_NOT_SUPPORTED 0x0122
@@ -21,6 +23,7 @@
 #define STATUS_CANNOT_UNDERSTAND   0xC000
 
 #define RESPONSE_MOST              2048 /* bytes of a response's command set: UIDs and a comment */
+#define LAST_WORD_MS               2000 /* that the other end may take to read our abort */
 
 /* What the message is about whose bytes are being read. */
 enum expect { EXPECT_COMMAND, EXPECT_DATA };
@@ -65,6 +68,19 @@ static int send_bytes(int sock, struct span bytes)
 	return 0;
 }
 
+/* Closing with bytes unread would reset the socket, and take the abort with it: read what is on its way, to a limit. */
+static void last_word(int sock)
+{
+	static uint8_t dropped[4096];
+	(void)shutdown(sock, SHUT_WR);
+	for (size_t n = 0; n < LIMIT_ASSOCIATE_PDU; n += sizeof(dropped)) {
+		struct pollfd p = {.fd = sock, .events = POLLIN};
+		if (poll(&p, 1, LAST_WORD_MS) <= 0 || read(sock, dropped, sizeof(dropped)) <= 0) {
+			return;
+		}
+	}
+}
+
 static int send_abort(struct session *s, const struct parse_fail *fail)
 {
 	uint8_t buf[16];
@@ -73,6 +89,7 @@ static int send_abort(struct session *s, const struct parse_fail *fail)
 	log_event(LOG_LEVEL_WARNING, "archive.aborted", "The association broke the protocol and was aborted.",
 		LOG_TEXT("error", err_str(fail->code)), LOG_TEXT("spec", fail->spec));
 	int r = send_bytes(s->sock, writer_span_of(&w));
+	last_word(s->sock);
 	return r < 0 ? r : fail->code;
 }
 
