@@ -287,6 +287,7 @@ static void relay_loop(struct association *as)
 		if (p[FD_GATE].revents) {
 			gate_take(as);
 		}
+		gate_apply(as);
 		serve_side(as, &as->b, p[FD_B].revents);
 		serve_side(as, &as->a, p[FD_A].revents);
 		flush_both(as);

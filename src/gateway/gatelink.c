@@ -7,13 +7,25 @@
 
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
-/* The route of this association under the new site, by the same facts as at its beginning. */
+/*
+ * The route of this association under the new site, by the same facts as at its beginning. Where it would now lead to
+ * another node it leads nowhere: the association that is open to the old one must not be taken for one to the new.
+ */
 static void reroute(struct association *as)
 {
-	as->route_denied =
-		decide_route(as->site, as->start->hosts, &as->caller, &as->route, &as->route_verdict) != 0;
+	struct route r = {.from = -1, .to = -1};
+	int e = decide_route(as->site, as->start->hosts, &as->caller, &r, &as->route_verdict);
+	if (e == 0 && strcmp(as->site->nodes[r.to].name, as->target_name) != 0) {
+		verdict_of(as->site, &r, -1, RULE_NO_FLOW,
+			"the configuration now gives this title to another node: a new association is needed",
+			&as->route_verdict);
+		e = ERR_DENIED;
+	}
+	as->route_denied = e != 0;
+	as->route = e == 0 ? r : (struct route){.from = -1, .to = -1};
 }
 
 /* Indices into the old site mean nothing in the new one. */
@@ -28,12 +40,12 @@ static void forget_flows(struct association *as)
 	as->unreported_flow = -1;
 }
 
-static void take_site(struct association *as, const struct message *m)
+static void take_site(struct association *as, int fd, uint32_t generation)
 {
 	struct memfd_map map;
 	struct mistakes mistakes = {0};
 	struct site *fresh = NULL;
-	if (memfd_map(m->fd, &map) != 0) {
+	if (memfd_map(fd, &map) != 0) {
 		log_say(LOG_LEVEL_ERROR, "association.reload", "the new configuration could not be read");
 		return;
 	}
@@ -46,21 +58,33 @@ static void take_site(struct association *as, const struct message *m)
 		return;
 	}
 	forget_flows(as);
-	as->generation = m->generation;
+	as->generation = generation;
 	struct site *old = as->reloaded;
 	as->site = as->reloaded = fresh;
-	if (as->caller.calling) {
-		reroute(as);
-	}
+	reroute(as);
 	site_free(old);
+}
+
+void gate_apply(struct association *as)
+{
+	if (as->pending_site > 0) {
+		take_site(as, as->pending_site, as->pending_generation);
+		close(as->pending_site);
+		as->pending_site = 0;
+	}
 }
 
 static void take(struct association *as, struct message *m)
 {
 	switch (m->type) {
 	case MSG_SITE:
-		take_site(as, m);
-		break;
+		/* Applied between messages: whoever waits for an answer now holds on to nodes and flows. */
+		if (as->pending_site > 0) {
+			close(as->pending_site);
+		}
+		as->pending_site = m->fd;
+		as->pending_generation = m->generation;
+		return;
 	case MSG_STOP:
 		if (as->stop_ms == 0) {
 			/* A second less than the supervisor gives, so that we say goodbye ourselves. */

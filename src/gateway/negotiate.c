@@ -139,13 +139,13 @@ static int below_failed(struct association *as, const char *what, int e)
 	report_ended(as, "%s: %s", what, why);
 	log_event(LOG_LEVEL_NOTICE, "association.failed", as->ended, LOG_TEXT("from", as->caller_text),
 		LOG_NUMBER("port", as->caller.port),
-		LOG_TEXT("listener", as->site->listeners[as->start->listener].name));
+		LOG_TEXT("listener", as->start->site->listeners[as->start->listener].name));
 	return e;
 }
 
 static int below(struct association *as, int64_t deadline)
 {
-	const struct listener *l = &as->site->listeners[as->start->listener];
+	const struct listener *l = &as->start->site->listeners[as->start->listener];
 	struct side *a = &as->a;
 	if (as->start->proxy_header) {
 		int e = read_proxy_header(as, deadline);
@@ -309,6 +309,7 @@ static int decide_caller(struct association *as)
 	const struct node *from = as->route.from >= 0 ? &as->site->nodes[as->route.from] : NULL;
 	as->timeouts_a = site_timeouts(as->site, from);
 	as->timeouts_b = site_timeouts(as->site, &as->site->nodes[as->route.to]);
+	snprintf(as->target_name, sizeof(as->target_name), "%s", as->site->nodes[as->route.to].name);
 	as->a.tolerate = from ? from->tolerate : 0;
 	as->totals.tolerated += as->route.tolerated != 0;
 	return count_association(as);
@@ -523,7 +524,7 @@ static int send_answer(struct association *as, const uint8_t results[256], int64
 	set_title(to->calling, as->rq->calling);
 	set_title(to->called, as->rq->called);
 	to->has_max_pdu = true;
-	to->max_pdu = as->site->listeners[as->start->listener].max_pdu;
+	to->max_pdu = as->start->site->listeners[as->start->listener].max_pdu;
 	show_implementation(as, leading_flow(as), as->no_target ? NULL : as->ac, to);
 	answer_contexts(as, results, to);
 	if (!as->no_target) {
@@ -539,7 +540,7 @@ static int send_answer(struct association *as, const uint8_t results[256], int64
 		return e;
 	}
 	(void)out_control(&as->a.out, w.len); /* it stands at the arena's beginning already */
-	as->a.max_in = as->site->listeners[as->start->listener].max_pdu;
+	as->a.max_in = as->start->site->listeners[as->start->listener].max_pdu;
 	as->a.max_out = as->rq->max_pdu;
 	(void)ul_step(&as->a.ul, UL_EV_ASSOCIATE_ACCEPT);
 	return wait_flush(as, &as->a, deadline);

@@ -31,8 +31,9 @@ static void fill_who(const struct association *as, struct refusal *r)
 	if (as->route.to >= 0) {
 		COPY(r->target, s->nodes[as->route.to].name);
 	}
-	if (as->start->listener < s->n_listeners) {
-		COPY(r->listener, s->listeners[as->start->listener].name);
+	/* The listener is of the site that we were forked with, whatever came since. */
+	if (as->start->site) {
+		COPY(r->listener, as->start->site->listeners[as->start->listener].name);
 	}
 	if (as->caller.has_certificate) {
 		COPY(r->subject, as->caller.subject);

@@ -37,11 +37,12 @@ struct association {
 	const struct site *site;
 	struct site *reloaded; /* owned: the site of the last reload, or NULL */
 	bool gate_lost;
+	int pending_site; /* a memfd with the site of a reload that is not applied yet; 0 none */
+	uint32_t pending_generation;
 	int log_fd;                /* of the log after a rotation; 0: the one that we were forked with */
 	struct message ask, reply; /* every question to the gate is put in these: few pages are touched */
-	uint32_t
-		generation; /* of the site: every message to the gate carries it, since indices refer to it */
-	int64_t stop_ms;    /* 0, or the moment by which it must have ended */
+	uint32_t generation;       /* of the site: every message to the gate carries it */
+	int64_t stop_ms;           /* 0, or the moment by which it must have ended */
 	int64_t begun_ms;
 
 	struct side a, b;     /* caller, target */
@@ -62,7 +63,8 @@ struct association {
 	bool target_lost; /* the target's association ended under us; opened again at the next request */
 
 	struct route route;
-	bool route_denied; /* after a reload: every further request is refused with route_verdict */
+	char target_name[65]; /* of the node that the target's association is open to */
+	bool route_denied;    /* after a reload: every further request is refused with route_verdict */
 	struct verdict route_verdict;
 
 	struct seen seen[SEEN_KINDS];
@@ -84,7 +86,8 @@ static inline struct side *other_side(struct association *as, const struct side 
 /* gatelink.c: requests to the gate. Reloads and stops that arrive meanwhile are taken. */
 MUST_USE int gate_ask(struct association *as, struct message *request, enum message_type want,
 	struct message *ret_reply, int64_t wait_ms);
-void gate_take(struct association *as); /* read what the gate has sent unasked */
+void gate_take(struct association *as);  /* read what the gate has sent unasked */
+void gate_apply(struct association *as); /* work with the site of the last reload from now on */
 void gate_progress(struct association *as, uint8_t state);
 
 /* report.c: decisions, to the log and to the gate. */
