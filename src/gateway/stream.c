@@ -15,6 +15,9 @@
 /* Ciphertext gathered for one system call: eight full records with their framing. */
 #define WRITE_GATHER (8 * (16384 + 64))
 
+/* Less than this in one read is a message, and not a stream of data. */
+#define SMALL_READ 4096
+
 static void set_option(int fd, int level, int name, int value)
 {
 	/* A socket that is no TCP (the store role's) refuses: it has nothing to tune. */
@@ -154,6 +157,8 @@ static int read_tls(struct stream *t, uint8_t *buf, size_t cap, size_t *ret_n)
 		have += n;
 		if (ret != 1) {
 			reason = ssl_failed(t, ret);
+		} else if (have < SMALL_READ && SSL_has_pending(t->ssl) == 0) {
+			break; /* a message alone: asking the socket again would most likely be in vain */
 		}
 	}
 	/* Handshake messages of TLS 1.3 (key update) may have put an answer into the buffer. */
