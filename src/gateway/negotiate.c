@@ -288,6 +288,9 @@ static int decide_caller(struct association *as)
 	if (as->start->refuse_rule != RULE_NONE) {
 		return refuse_rule(as, as->start->refuse_rule, "");
 	}
+	if (as->stop_ms != 0) {
+		return refuse_rule(as, RULE_STOPPING, "");
+	}
 	if ((as->rq->protocol_version & 1) == 0) {
 		return refuse_rule(as, RULE_PROTOCOL_VERSION, ""); /* PS3.8 9.3.2: bit 0 is version 1 */
 	}
