@@ -118,10 +118,10 @@ static void say_called_unknown(const struct site *s, const struct caller *c, int
 	v->rule = RULE_CALLED_UNKNOWN;
 	v->line = from >= 0 ? s->nodes[from].line : 0;
 	snprintf(v->sentence, sizeof(v->sentence),
-		"no node that can be called has the AE title `%s`, which %s called%s%s%s. Correct the called AE title in the "
+		"no node that can be called has the AE title `%s`, which %s called%s%s%s Correct the called AE title in the "
 		"device, or list it under `called` in its flow",
 		c->called, from >= 0 ? s->nodes[from].name : c->calling, near.best ? "; did it mean `" : "",
-		near.best ? near.best : "", near.best ? "`?" : "");
+		near.best ? near.best : "", near.best ? "`?" : ".");
 }
 
 /* Both are known and nothing joins them. */
