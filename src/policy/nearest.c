@@ -49,7 +49,7 @@ void nearest_offer(struct nearest *n, const char *candidate)
 		return;
 	}
 	unsigned d = nearest_distance(n->word, candidate);
-	unsigned allowed = longer < 3 ? 1 : (unsigned)((longer + 2) / 3);
+	unsigned allowed = longer < 3 ? 1 : (unsigned)(longer / 3);
 	if (d <= allowed && d < longer && d < n->distance) {
 		n->best = candidate;
 		n->distance = d;

@@ -26,7 +26,7 @@ static inline struct nearest nearest_to(const char *word)
 	return (struct nearest){.word = word, .distance = NEAREST_WORD + 1};
 }
 
-/* Near enough: a third of the longer word's letters may differ, and at least one letter is common. */
+/* Near enough: a third of the longer word's letters may differ, at least one, and one letter is common. */
 void nearest_offer(struct nearest *n, const char *candidate);
 
 #endif
