@@ -5,7 +5,7 @@ _gantry() {
 	COMPREPLY=()
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
 		case $word in
-		init | check | run | status | learn | explain)
+		init | check | run | reload | status | learn | explain)
 			verb=$word
 			break
 			;;
@@ -17,11 +17,13 @@ _gantry() {
 	fi
 	local words=
 	case $verb in
-	'') words="init check run status learn explain --help --version" ;;
+	'') words="init check run reload status learn explain --help --version" ;;
 	init) words="--try --help" ;;
-	check) words="-c --defaults --help" ;;
+	check) words="-c --defaults --json --help" ;;
 	status) words="-c --json --watch --help" ;;
-	run | learn | explain) words="-c --help" ;;
+	learn) words="-c --whole --transfer-syntaxes --help" ;;
+	explain) words="-c --json --help" ;;
+	run | reload) words="-c --help" ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 	case $verb in

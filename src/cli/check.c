@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/verbs.h"
+#include "cli/place.h"
 #include "base/clock.h"
 #include "keys/cert.h"
 #include "policy/show.h"
@@ -30,7 +31,7 @@ struct check {
 	const char *path;
 	struct span yaml; /* for showing lines; may be empty */
 	struct mistakes found;
-	struct mistake_list later; /* of certificates */
+	struct mistake_list *list; /* while the site is looked at */
 	struct site *site;
 	json_t *certificates;
 };
@@ -38,11 +39,11 @@ struct check {
 static void say_days(struct check *c, const struct blob *b, const char *subject, int days)
 {
 	if (days < 0) {
-		mistake_error(&c->later, b->line, b->column, "the certificate in %s (%s) expired %d days ago",
+		mistake_error(c->list, b->line, b->column, "the certificate in %s (%s) expired %d days ago",
 			b->path, subject, -days);
 	} else if (days < DAYS_SOON) {
-		mistake_warning(&c->later, b->line, b->column,
-			"the certificate in %s (%s) expires in %d days", b->path, subject, days);
+		mistake_warning(c->list, b->line, b->column, "the certificate in %s (%s) expires in %d days",
+			b->path, subject, days);
 	}
 	json_t *row = json_pack("{s:s,s:s?,s:i}", "file", b->path, "subject", subject, "days_left", days);
 	(void)json_array_append_new(c->certificates, row ? row : json_null());
@@ -52,9 +53,12 @@ static void check_certificate(struct check *c, const struct blob *b)
 {
 	char subject[256] = "";
 	int days, count;
+	if (b->bytes.len == 0) {
+		return; /* said already */
+	}
 	if (cert_count(b->bytes, &count) < 0 ||
 		cert_days_left(b->bytes, clock_wall_ms() / 1000, &days, subject) < 0) {
-		mistake_error(&c->later, b->line, b->column, "%s holds no certificate that can be read (PEM)",
+		mistake_error(c->list, b->line, b->column, "%s holds no certificate that can be read (PEM)",
 			b->path);
 		return;
 	}
@@ -63,65 +67,69 @@ static void check_certificate(struct check *c, const struct blob *b)
 
 static void check_key(struct check *c, const struct identity_files *f)
 {
+	if (f->certificate.bytes.len == 0 || f->key.bytes.len == 0) {
+		return;
+	}
 	int err = cert_key_matches(f->certificate.bytes, f->key.bytes);
 	if (err == ERR_DENIED) {
-		mistake_error(&c->later, f->key.line, f->key.column,
+		mistake_error(c->list, f->key.line, f->key.column,
 			"the key %s does not belong to the certificate %s", f->key.path, f->certificate.path);
 	} else if (err < 0) {
-		mistake_error(&c->later, f->key.line, f->key.column,
+		mistake_error(c->list, f->key.line, f->key.column,
 			"%s holds no private key that can be read (PEM)", f->key.path);
 	}
 }
 
-static void check_files(struct check *c)
+/* Also beside other mistakes: a missing file does not hide a key that fits no certificate. */
+static void check_files(void *arg, const struct site *s, struct mistake_list *m)
 {
-	for (unsigned i = 0; i < c->site->n_identities; i++) {
-		check_certificate(c, &c->site->identities[i].certificate);
-		check_key(c, &c->site->identities[i]);
+	struct check *c = arg;
+	c->list = m;
+	for (unsigned i = 0; i < s->n_identities; i++) {
+		check_certificate(c, &s->identities[i].certificate);
+		check_key(c, &s->identities[i]);
 	}
-	for (unsigned i = 0; i < c->site->n_trust; i++) {
-		check_certificate(c, &c->site->trust[i]);
+	for (unsigned i = 0; i < s->n_trust; i++) {
+		check_certificate(c, &s->trust[i]);
 	}
+	c->list = NULL;
 }
 
-static void print_all(const struct check *c, const struct mistakes *m, bool errors)
+static const char *plural(unsigned n)
+{
+	return n == 1 ? "" : "s";
+}
+
+static void print_all(const struct check *c)
 {
 	bool colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
-	for (unsigned i = errors ? 0 : m->n_errors; i < (errors ? m->n_errors : m->n); i++) {
-		show_mistake(stdout, c->path, c->yaml, errors, &m->at[i], colour);
+	const struct mistakes *m = &c->found;
+	for (unsigned i = 0; i < m->n; i++) {
+		show_mistake(stdout, c->path, c->yaml, i < m->n_errors, &m->at[i], colour);
 	}
-}
-
-static void print_sum(const struct check *c, unsigned errors, unsigned warnings)
-{
-	if (errors + warnings == 0) {
-		printf("%s is in order: %u listeners, %u nodes, %u flows\n", c->path, c->site->n_listeners,
-			c->site->n_nodes, c->site->n_flows);
+	if (m->n > 0) {
+		unsigned warnings = m->n - m->n_errors;
+		printf("%s: %u error%s, %u warning%s\n", c->path, m->n_errors, plural(m->n_errors), warnings,
+			plural(warnings));
 		return;
 	}
-	printf("%s: %u error%s, %u warning%s\n", c->path, errors, errors == 1 ? "" : "s", warnings,
-		warnings == 1 ? "" : "s");
+	const struct site *s = c->site;
+	printf("%s is in order: %u listener%s, %u node%s, %u flow%s\n", c->path, s->n_listeners,
+		plural(s->n_listeners), s->n_nodes, plural(s->n_nodes), s->n_flows, plural(s->n_flows));
 }
 
-static void add_json(json_t *list, const struct mistakes *m, bool errors)
+static int print_json(const struct check *c)
 {
-	for (unsigned i = errors ? 0 : m->n_errors; i < (errors ? m->n_errors : m->n); i++) {
-		json_t *row = json_pack("{s:s,s:i,s:i,s:s%}", "severity", errors ? "error" : "warning",
-			"line", (int)m->at[i].line, "column", (int)m->at[i].column, "text", m->at[i].text,
-			strlen(m->at[i].text));
+	const struct mistakes *m = &c->found;
+	json_t *list = json_array();
+	for (unsigned i = 0; i < m->n; i++) {
+		json_t *row = json_pack("{s:s,s:i,s:i,s:s%}", "severity",
+			i < m->n_errors ? "error" : "warning", "line", (int)m->at[i].line, "column",
+			(int)m->at[i].column, "text", m->at[i].text, strlen(m->at[i].text));
 		(void)json_array_append_new(list, row ? row : json_null());
 	}
-}
-
-static int print_json(struct check *c, const struct mistakes *more, unsigned errors, unsigned warnings)
-{
-	json_t *list = json_array();
-	add_json(list, &c->found, true);
-	add_json(list, more, true);
-	add_json(list, &c->found, false);
-	add_json(list, more, false);
-	json_t *o = json_pack("{s:s,s:i,s:i,s:o,s:O}", "file", c->path, "errors", (int)errors, "warnings",
-		(int)warnings, "mistakes", list, "certificates", c->certificates);
+	json_t *o = json_pack("{s:s,s:i,s:i,s:o,s:O}", "file", c->path, "errors", (int)m->n_errors,
+		"warnings", (int)(m->n - m->n_errors), "mistakes", list, "certificates", c->certificates);
 	int bad = o ? json_dumpf(o, stdout, JSON_INDENT(2)) : -1;
 	json_decref(o);
 	putchar('\n');
@@ -130,39 +138,26 @@ static int print_json(struct check *c, const struct mistakes *more, unsigned err
 
 static int run(struct check *c, bool json)
 {
-	struct mistakes more;
+	struct site_text text = {.look = check_files, .look_arg = c};
 	struct region *r = region_new();
 	unsigned mode;
-	int err =
-		r && mistakes_begin(&c->later) == 0 ? site_load(c->path, &c->site, &c->found) : ERR_NO_MEMORY;
+	int err = r ? site_load_look(c->path, &text, &c->site, &c->found) : ERR_NO_MEMORY;
 	if (err == ERR_NO_MEMORY) {
 		fprintf(stderr, "gantry check: %s\n", err_str(err));
 		region_free(r);
 		return 1;
 	}
 	if (file_read(r, c->path, &c->yaml, &mode) < 0) {
-		c->yaml = span_of(NULL, 0); /* said by site_load() */
+		c->yaml = span_of(NULL, 0); /* said by site_load_look() */
 	}
-	if (c->site) {
-		check_files(c);
-	}
-	if (mistakes_end(&c->later, &more) < 0) {
-		region_free(r);
-		return 1;
-	}
-	unsigned errors = c->found.n_errors + more.n_errors, warnings = c->found.n + more.n - errors;
+	bool bad = c->found.n_errors > 0;
 	if (json) {
-		errors += print_json(c, &more, errors, warnings) != 0;
+		bad |= print_json(c) != 0;
 	} else {
-		print_all(c, &c->found, true);
-		print_all(c, &more, true);
-		print_all(c, &c->found, false);
-		print_all(c, &more, false);
-		print_sum(c, errors, warnings);
+		print_all(c);
 	}
-	mistakes_done(&more);
 	region_free(r);
-	return errors ? 1 : 0;
+	return bad;
 }
 
 int verb_check(int argc, char **argv)
@@ -203,7 +198,10 @@ int verb_check(int argc, char **argv)
 		show_defaults(stdout);
 		return 0;
 	}
-	c.path = optind < argc ? argv[optind] : c.path ? c.path : site_default_path();
+	c.path = place_file("check", optind < argc ? argv[optind] : c.path);
+	if (!c.path) {
+		return 1;
+	}
 	c.certificates = json_array();
 	int code = c.certificates ? run(&c, json) : 1;
 	json_decref(c.certificates);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/verbs.h"
+#include "cli/place.h"
 #include "policy/facts.h"
 #include "policy/show.h"
 #include "policy/values.h"
@@ -9,6 +10,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char usage[] =
@@ -19,13 +21,19 @@ static const char usage[] =
 	"gantry.yaml that would allow it. Default FILE: ./gantry.yaml, then /etc/gantry/gantry.yaml.\n";
 
 /* One generation of the ledger: 1 found, 0 not, ERR_SYSTEM it is there and cannot be read. */
-static int look_in(const struct site *s, const char *file, uint64_t number, struct refusal *r)
+static int look_in(const char *state, const char *file, uint64_t number, struct refusal *r)
 {
 	char path[PATH_MAX];
-	int n = snprintf(path, sizeof(path), "%s/%s", s->state, file);
+	int n = snprintf(path, sizeof(path), "%s/%s", state, file);
 	FILE *f = n > 0 && (size_t)n < sizeof(path) ? fopen(path, "re") : NULL;
 	if (!f && errno == ENOENT) {
 		return 0;
+	}
+	if (!f && errno == EACCES) {
+		fprintf(stderr,
+			"gantry explain: the ledger in %s is open to root and the gateway's user only: try sudo\n",
+			state);
+		return ERR_SYSTEM;
 	}
 	if (!f) {
 		fprintf(stderr, "gantry explain: %s: %s\n", path, strerror(errno));
@@ -36,49 +44,67 @@ static int look_in(const struct site *s, const char *file, uint64_t number, stru
 	return found;
 }
 
-static int explain(const struct site *s, uint64_t number, bool json)
+/* 0 and *r, or -1 after saying why. */
+static int look_up(const char *state, uint64_t number, struct refusal *r)
 {
-	struct refusal r = {0};
-	struct suggestion g;
 	/* Oldest first: a later count belongs to an earlier record. */
 	for (unsigned i = LEDGER_KEPT + 1; i-- > 0;) {
 		char file[32];
 		snprintf(file, sizeof(file), i > 0 ? LEDGER_FILE ".%u" : LEDGER_FILE, i);
-		if (look_in(s, file, number, &r) < 0) {
-			return 1;
+		if (look_in(state, file, number, r) < 0) {
+			return -1;
 		}
 	}
 	/* A count alone says nothing: the record itself was in a generation that is gone. */
-	if (r.number != number) {
-		fprintf(stderr, "gantry explain: no refusal %" PRIu64 " in %s/%s\n", number, s->state,
+	if (r->number != number) {
+		fprintf(stderr, "gantry explain: no refusal %" PRIu64 " in %s/%s\n", number, state,
 			LEDGER_FILE);
+		return -1;
+	}
+	return 0;
+}
+
+/* What would allow it depends on a configuration that can be read. */
+static int advise(const char *path, const struct refusal *r, struct suggestion *g)
+{
+	struct site *s = NULL;
+	struct mistakes m;
+	int err = site_load_settings(path, &s, &m);
+	mistakes_done(&m);
+	if (err < 0) {
+		g->yaml = strdup("");
+		g->note = "The lines that would allow it are shown when the configuration has no mistakes.";
+		return g->yaml ? 0 : ERR_NO_MEMORY;
+	}
+	err = suggest(s, r, g);
+	site_free(s);
+	return err;
+}
+
+static int explain(const char *path, uint64_t number, bool json)
+{
+	struct refusal r = {0};
+	struct suggestion g = {0};
+	char absolute[PATH_MAX];
+	path = realpath(path, absolute) ? absolute : path;
+	char *state = place_folder(path, "state", "/var/lib/gantry");
+	int found = state ? look_up(state, number, &r) : -1;
+	free(state);
+	if (found < 0) {
 		return 1;
 	}
-	if (suggest(s, &r, &g) < 0) {
+	if (advise(path, &r, &g) < 0) {
 		fprintf(stderr, "gantry explain: %s\n", err_str(ERR_NO_MEMORY));
 		return 1;
 	}
 	int code = 0;
 	if (json) {
-		code = show_refusal_json(stdout, s->file, &r, &g) < 0;
+		code = show_refusal_json(stdout, path, &r, &g) < 0;
 	} else {
-		show_refusal(stdout, s->file, &r, &g);
+		show_refusal(stdout, path, &r, &g);
 	}
 	suggestion_done(&g);
 	return code;
-}
-
-/* NULL after saying why. */
-static struct site *load(const char *path)
-{
-	struct site *s = NULL;
-	struct mistakes m;
-	int err = site_load_settings(path, &s, &m);
-	for (unsigned i = 0; err < 0 && i < m.n_errors; i++) {
-		fprintf(stderr, "%s:%u:%u: %s\n", path, m.at[i].line, m.at[i].column, m.at[i].text);
-	}
-	mistakes_done(&m);
-	return s;
 }
 
 int verb_explain(int argc, char **argv)
@@ -111,8 +137,6 @@ int verb_explain(int argc, char **argv)
 		fputs(usage, stderr);
 		return 2;
 	}
-	struct site *s = load(path ? path : site_default_path());
-	int code = s ? explain(s, number, json) : 1;
-	site_free(s);
-	return code;
+	path = place_file("explain", path);
+	return path ? explain(path, number, json) : 1;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/verbs.h"
+#include "cli/place.h"
 #include "base/limits.h"
 #include "policy/learn.h"
 #include "policy/site_parse.h"
@@ -105,6 +106,9 @@ static int load(const char *path, bool asked, struct site **ret_site)
 	struct mistakes m;
 	if (!asked && access(path, F_OK) != 0) {
 		return 0;
+	}
+	if (!place_file("learn", path)) {
+		return ERR_NOT_FOUND;
 	}
 	int err = site_load_settings(path, ret_site, &m);
 	for (unsigned i = 0; err < 0 && i < m.n_errors; i++) {

@@ -4,6 +4,7 @@
 #include "cli/verbs.h"
 #include "gateway/gate.h"
 #include "gateway/lookup.h"
+#include "policy/nearest.h"
 #include "priv/spawn.h"
 
 #include <stdio.h>
@@ -17,6 +18,7 @@ static const struct {
 	{"init", verb_init, "write a starter site: configuration, certificates, a folder for images"},
 	{"check", verb_check, "find every mistake in the configuration"},
 	{"run", verb_run, "run the gateway in the foreground"},
+	{"reload", verb_reload, "have the running gateway read its configuration again"},
 	{"status", verb_status, "show what the running gateway does"},
 	{"learn", verb_learn, "write the least configuration that allows what the logs saw"},
 	{"explain", verb_explain, "say what a refusal was about, and which lines would allow it"},
@@ -72,12 +74,22 @@ int main(int argc, char **argv)
 	if (argc == 3 && strcmp(argv[1], "--role") == 0) {
 		return run_role(argv[2]);
 	}
+	struct nearest nearest = nearest_to(argv[1]);
 	for (unsigned i = 0; i < ARRAY_LEN(verbs); i++) {
 		if (strcmp(argv[1], verbs[i].name) == 0) {
+			/* getopt's complaints begin with it. */
+			char name[32];
+			snprintf(name, sizeof(name), "gantry %s", verbs[i].name);
+			argv[1] = name;
 			return verbs[i].run(argc - 1, argv + 1);
 		}
+		nearest_offer(&nearest, verbs[i].name);
 	}
-	fprintf(stderr, "gantry: there is no verb `%s`\n\n", argv[1]);
+	fprintf(stderr, "gantry: there is no verb `%s`", argv[1]);
+	if (nearest.best) {
+		fprintf(stderr, ": is `%s` meant?", nearest.best);
+	}
+	fputs("\n\n", stderr);
 	usage(stderr);
 	return 2;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/verbs.h"
+#include "cli/place.h"
 #include "gateway/supervisor.h"
-#include "policy/site.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -40,5 +40,6 @@ int verb_run(int argc, char **argv)
 		fputs(usage, stderr);
 		return 2;
 	}
-	return supervisor_main(file ? file : site_default_path());
+	file = place_file("run", file);
+	return file ? supervisor_main(file) : 1;
 }

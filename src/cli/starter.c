@@ -13,7 +13,7 @@ const char starter_yaml[] =
 	"site: Starter\n"
 	"mode: enforce        # observe: refuse nothing by rule, and record what would have been refused\n"
 	"\n"
-	"state: state         # what Gantry remembers: refusals for `gantry explain`, counters\n"
+	"state: state         # what Gantry remembers: refusals for `gantry explain`\n"
 	"run: run             # the socket that `gantry status` asks\n"
 	"user: gantry         # what the parts that meet the network become when started as root\n"
 	"\n"

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/verbs.h"
 #include "base/attr.h"
-#include "policy/site.h"
+#include "cli/place.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
 #include <signal.h>
@@ -11,9 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,135 +23,12 @@ static const char usage[] =
 	"  -c, --config FILE  whose `run:` folder to look in; default: ./gantry.yaml, then /etc/gantry/gantry.yaml\n"
 	"  -h, --help         print this\n";
 
-/* The largest answer that is believed. */
-#define ANSWER_MOST ((size_t)64 * 1024 * 1024)
-#define WAIT_S      5
-#define DAYS_SOON   30
-
-static volatile sig_atomic_t interrupted;
+#define DAYS_SOON 30
 
 static void on_interrupt(int sig)
 {
 	(void)sig;
-	interrupted = 1;
-}
-
-/* ---- The answer ---- */
-
-/* `run:` of a file that has mistakes: status is asked for most of all when a change has gone wrong. */
-static char *run_by_line(const char *file)
-{
-	FILE *f = fopen(file, "re");
-	char line[4096], value[4096], *run = NULL;
-	while (f && !run && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "run: %4095[^ #\r\n]", value) != 1) {
-			continue;
-		}
-		const char *slash = strrchr(file, '/');
-		int folder = value[0] == '/' || !slash ? 0 : (int)(slash - file) + 1;
-		if (asprintf(&run, "%.*s%s", folder, file, value) < 0) {
-			run = NULL;
-		}
-	}
-	if (f) {
-		(void)fclose(f);
-	}
-	return run;
-}
-
-static char *control_path(const char *file)
-{
-	struct mistakes mistakes = {0};
-	struct site *s = NULL;
-	char *path = NULL;
-	/* Without certificates and keys: they may be readable for the gateway alone. */
-	int e = site_load_settings(file, &s, &mistakes);
-	char *run = e == 0 ? strdup(s->run) : run_by_line(file);
-	if (e != 0) {
-		fprintf(stderr,
-			"gantry status: %s cannot be read or has mistakes; `gantry check` lists them\n",
-			file);
-	}
-	if (run && asprintf(&path, "%s/control", run) < 0) {
-		path = NULL;
-	}
-	free(run);
-	mistakes_done(&mistakes);
-	site_free(s);
-	return path;
-}
-
-static int call(const char *path)
-{
-	struct sockaddr_un to = {.sun_family = AF_UNIX};
-	if (strlen(path) >= sizeof(to.sun_path)) {
-		fprintf(stderr, "gantry status: %s is too long a name for a socket\n", path);
-		return -1;
-	}
-	memcpy(to.sun_path, path, strlen(path));
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0) {
-		const struct timeval wait = {.tv_sec = WAIT_S};
-		(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
-		return fd;
-	}
-	if (errno == ENOENT || errno == ECONNREFUSED) {
-		fprintf(stderr,
-			"No gateway is running here (nobody answers on %s). `gantry run` starts one.\n",
-			path);
-	} else if (errno == EACCES) {
-		fprintf(stderr, "gantry status: %s is open to root and the gateway's group only\n", path);
-	} else {
-		fprintf(stderr, "gantry status: %s: %s\n", path, strerror(errno));
-	}
-	if (fd >= 0) {
-		close(fd);
-	}
-	return -1;
-}
-
-static char *read_all(int fd)
-{
-	size_t len = 0, cap = 65536;
-	char *text = malloc(cap);
-	while (text) {
-		ssize_t n = read(fd, text + len, cap - len - 1);
-		if (n < 0 && errno == EINTR && !interrupted) {
-			continue;
-		}
-		if (n <= 0) {
-			text[len] = 0;
-			return text;
-		}
-		len += (size_t)n;
-		if (cap - len < 2) {
-			char *larger = cap < ANSWER_MOST ? realloc(text, cap * 2) : NULL;
-			if (!larger) {
-				break;
-			}
-			text = larger;
-			cap *= 2;
-		}
-	}
-	free(text);
-	return NULL;
-}
-
-/* NULL after it has said why. */
-static json_t *ask(const char *path)
-{
-	int fd = call(path);
-	if (fd < 0) {
-		return NULL;
-	}
-	char *text = read_all(fd);
-	close(fd);
-	json_t *o = text ? json_loads(text, 0, NULL) : NULL;
-	free(text);
-	if (!o && !interrupted) {
-		fputs("gantry status: the gateway is busy and did not answer; try again\n", stderr);
-	}
-	return o;
+	control_interrupted = 1;
 }
 
 /* ---- For people ---- */
@@ -212,10 +85,16 @@ static void put_head(const json_t *o)
 	char name[128];
 	printf("%s%s%s  %s, gantry %s, since %.19s UTC\n", BOLD, safe(text(o, "site"), name, sizeof(name)),
 		PLAIN, text(o, "mode"), text(o, "version"), text(o, "since"));
-	printf("%lld live, %lld accepted, %lld closed at once, %lld crashed, last refusal number %lld%s\n",
-		number(o, "live"), number(o, "accepted"), number(o, "closed_at_once"), number(o, "crashed"),
-		number(json_object_get(o, "refusals"), "last_number"),
+	printf("pid %lld, %lld live of %lld connections, %lld closed at once, %lld crashed, last refusal number %lld%s\n",
+		number(o, "pid"), number(o, "live"), number(o, "connections"), number(o, "closed_at_once"),
+		number(o, "crashed"), number(json_object_get(o, "refusals"), "last_number"),
 		json_is_true(json_object_get(o, "stopping")) ? ", stopping" : "");
+	if (text(o, "reload_refused")[0]) {
+		char why[256];
+		printf("%sthe reload of %.19s UTC was refused%s (%s); the configuration of %.19s UTC is in use\n",
+			RED, text(o, "reload_refused"), PLAIN,
+			safe(text(o, "reload_refused_why"), why, sizeof(why)), text(o, "configured"));
+	}
 	size_t i;
 	json_t *l;
 	json_array_foreach(json_object_get(o, "listeners"), i, l)
@@ -297,10 +176,15 @@ static void put_refusals(const json_t *o)
 		if (i == 10) {
 			break;
 		}
-		printf("%6lld  %lldx  %s%s%s  %s %s: %s\n", number(r, "number"), number(r, "count"), AMBER,
-			text(r, "rule"), PLAIN, text(r, "address"),
-			safe(text(r, "calling"), calling, sizeof(calling)),
-			safe(text(r, "sentence"), sentence, sizeof(sentence)));
+		char alike[64] = "";
+		if (number(r, "alike") > 0) {
+			snprintf(alike, sizeof(alike), " (and %lld like it)", number(r, "alike"));
+		}
+		const char *last = text(r, "last");
+		printf("%6lld  %.8s  %lldx  %s%s%s  %s %s: %s%s\n", number(r, "number"),
+			strlen(last) > 11 ? last + 11 : last, number(r, "count"), AMBER, text(r, "rule"),
+			PLAIN, text(r, "address"), safe(text(r, "calling"), calling, sizeof(calling)),
+			safe(text(r, "sentence"), sentence, sizeof(sentence)), alike);
 	}
 }
 
@@ -359,7 +243,7 @@ static void put_all(const json_t *o)
 
 static int once(const char *path, bool json)
 {
-	json_t *o = ask(path);
+	json_t *o = control_ask("status", path);
 	if (!o) {
 		return 1;
 	}
@@ -381,17 +265,17 @@ static int watch(const char *path)
 	(void)sigaction(SIGTERM, &end, NULL);
 	bool terminal = isatty(STDOUT_FILENO);
 	int code = 0;
-	while (!interrupted && code == 0) {
+	while (!control_interrupted && code == 0) {
 		if (terminal) {
 			fputs("\033[H\033[2J", stdout);
 		}
 		code = once(path, false);
 		const struct timespec second = {.tv_sec = 1};
-		if (!interrupted && code == 0) {
+		if (!control_interrupted && code == 0) {
 			(void)nanosleep(&second, NULL);
 		}
 	}
-	return interrupted ? 0 : code;
+	return control_interrupted ? 0 : code;
 }
 
 int verb_status(int argc, char **argv)
@@ -429,7 +313,8 @@ int verb_status(int argc, char **argv)
 		return 2;
 	}
 	colours = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
-	char *path = control_path(file ? file : site_default_path());
+	file = place_file("status", file);
+	char *path = file ? control_path(file) : NULL;
 	if (!path) {
 		return 1;
 	}

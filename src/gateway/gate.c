@@ -60,6 +60,7 @@ void gate_say(struct gate *g, const struct message *m)
 static void stop(struct gate *g)
 {
 	if (g->stopping) {
+		g->stop_deadline_ms = 0; /* told twice: now */
 		return;
 	}
 	const struct site *s = gate_newest(g);
@@ -140,6 +141,10 @@ static void take(struct gate *g, struct message *m)
 	case MSG_STOP:
 		stop(g);
 		break;
+	case MSG_KEPT:
+		g->kept_ms = m->number;
+		snprintf(g->kept, sizeof(g->kept), "%.255s", m->text);
+		break;
 	default:
 		break;
 	}
@@ -187,10 +192,10 @@ static void check_clocks(struct gate *g)
 	}
 	if (g->stopping && g->n_children > 0 && now >= g->stop_deadline_ms && !g->cut) {
 		g->cut = true;
-		unsigned n = child_kill_all(g);
-		log_event(LOG_LEVEL_WARNING, "gate.cut",
-			"associations were cut, because the time for stopping was over",
-			LOG_NUMBER("associations", n));
+		unsigned n =
+			child_kill_all(g, g->stop_deadline_ms == 0 ? "cut: the gateway was told twice to stop"
+								   : "cut: the time for stopping is over");
+		gate_say(g, &(struct message){.type = MSG_CUT, .fd = -1, .number = n});
 	}
 }
 
@@ -274,6 +279,7 @@ static int prepare(struct gate *g)
 	(void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
 	g->control.fd = g->lookup.fd = g->store.fd = -1;
 	g->started_ms = clock_wall_ms();
+	g->supervisor_pid = getppid();
 	g->epoll = epoll_create1(EPOLL_CLOEXEC);
 	g->hosts = hosts_new();
 	g->counts = counts_new();

@@ -84,7 +84,8 @@ void child_kill(struct gate *g, struct child *c, const char *why)
 	char from[46];
 	netaddr_text(&c->ip, from);
 	log_event(LOG_LEVEL_ERROR, "association.killed", why, LOG_NUMBER("association", (int64_t)c->id),
-		LOG_TEXT("from", from), LOG_NUMBER("port", c->port));
+		LOG_TEXT("from", from), LOG_NUMBER("port", c->port), LOG_TEXT("calling", c->who.calling),
+		LOG_TEXT("called", c->who.called));
 	gate_unwatch(g, &c->channel);
 	connect_cancel(g, c);
 	if (kill(c->pid, SIGKILL) == 0) {
@@ -92,12 +93,12 @@ void child_kill(struct gate *g, struct child *c, const char *why)
 	}
 }
 
-unsigned child_kill_all(struct gate *g)
+unsigned child_kill_all(struct gate *g, const char *why)
 {
 	unsigned n = 0;
 	for (struct child *c = g->children; c; c = c->next) {
 		n += !c->reject_only;
-		child_kill(g, c, "cut: the time for stopping is over");
+		child_kill(g, c, why);
 	}
 	return n;
 }

@@ -251,8 +251,8 @@ static void say_new(struct ledger *l, const struct refusal *r)
 {
 	struct log_field fields[REFUSAL_LOG_FIELDS];
 	unsigned n = refusal_log_fields(r, fields);
-	log_line(r->observed || r->alarm ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, "decision", r->sentence,
-		fields, n);
+	log_line(r->observed || r->alarm || r->minor ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, "decision",
+		r->sentence, fields, n);
 	put_refusal(l, r);
 }
 

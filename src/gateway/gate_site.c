@@ -149,6 +149,7 @@ void site_go(struct gate *g)
 	g->pending->older = g->sites;
 	g->sites = g->pending;
 	g->pending = NULL;
+	g->kept_ms = 0;
 	free_listeners(g, &g->listeners);
 	g->listeners = g->pending_listeners;
 	g->pending_listeners = NULL;

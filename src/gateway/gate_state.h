@@ -79,6 +79,9 @@ struct gate {
 	struct source supervisor, signals, control, lookup, store;
 	bool serving, stopping, cut;
 	int64_t started_ms, stop_deadline_ms;
+	pid_t supervisor_pid;
+	int64_t kept_ms; /* when a reload was last refused, wall; 0: none since the site in use was taken */
+	char kept[256];  /* why */
 	uint64_t next_id;
 
 	struct gate_site *sites; /* newest first; NULL before the first MSG_GO */
@@ -138,7 +141,7 @@ void child_send(struct gate *g, struct child *c, const struct message *m);
 void child_tell_all(struct gate *g, const struct message *m);
 void child_kill(struct gate *g, struct child *c, const char *why);
 void child_give_up(struct gate *g, struct child *c); /* its fork failed */
-unsigned child_kill_all(struct gate *g);
+unsigned child_kill_all(struct gate *g, const char *why);
 void child_free_ended(struct gate *g);
 
 /* gate_connect.c: answers with MSG_CONNECTED sooner or later, unless the child ends first. */

@@ -164,6 +164,33 @@ static json_t *associations(const struct gate *g)
 	return list;
 }
 
+static bool of_context(const struct refusal *r)
+{
+	return (r->rule == RULE_SOP_CLASS || r->rule == RULE_TRANSFER_SYNTAX) && !r->service[0];
+}
+
+static bool has_text(const json_t *o, const char *key, const char *text)
+{
+	const char *has = json_string_value(json_object_get(o, key));
+	return has && strcmp(has, text) == 0;
+}
+
+/* Contexts refused to the same caller: many devices propose a hundred and use one. They are told together. */
+static json_t *find_like(const json_t *recent, const struct refusal *r)
+{
+	size_t i;
+	json_t *one;
+	json_array_foreach(recent, i, one)
+	{
+		if (has_text(one, "rule", rule_name((enum rule)r->rule)) &&
+			has_text(one, "address", r->address) && has_text(one, "calling", r->calling) &&
+			has_text(one, "called", r->called)) {
+			return one;
+		}
+	}
+	return NULL;
+}
+
 static json_t *refusals(const struct gate *g)
 {
 	json_t *o = json_object(), *rules = json_object(), *recent = json_array();
@@ -173,9 +200,19 @@ static json_t *refusals(const struct gate *g)
 		}
 	}
 	const struct refusal *r;
-	for (unsigned i = 0; i < RECENT_REFUSALS && (r = ledger_recent(g->ledger, i)); i++) {
+	for (unsigned i = 0; (r = ledger_recent(g->ledger, i)); i++) {
+		json_t *like = of_context(r) ? find_like(recent, r) : NULL;
+		if (like) {
+			set_number(like, "alike",
+				(uint64_t)json_integer_value(json_object_get(like, "alike")) + 1);
+			continue;
+		}
+		if (json_array_size(recent) == RECENT_REFUSALS) {
+			continue;
+		}
 		json_t *one = json_object();
 		set_number(one, "number", r->number);
+		set_number(one, "alike", 0);
 		set_number(one, "count", r->count);
 		set_time(one, "last", r->last_ms);
 		set_text(one, "rule", rule_name((enum rule)r->rule));
@@ -261,9 +298,12 @@ static json_t *document(const struct gate *g)
 	set_time(o, "since", g->started_ms);
 	set_time(o, "configured", g->sites->since_ms);
 	set_number(o, "generation", g->sites->generation);
+	set_number(o, "pid", (uint64_t)g->supervisor_pid);
 	set(o, "stopping", json_boolean(g->stopping));
+	set_time(o, "reload_refused", g->kept_ms);
+	set_text(o, "reload_refused_why", g->kept_ms ? g->kept : "");
 	set_number(o, "live", g->n_children);
-	set_number(o, "accepted", g->accepted);
+	set_number(o, "connections", g->accepted);
 	set_number(o, "closed_at_once", g->closed_at_once);
 	set_number(o, "crashed", g->crashed);
 	set(o, "listeners", listeners(s));

@@ -2,7 +2,6 @@
 #include "gateway/state.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "dicom/implementation.h"
 #include "net/proxy.h"
 #include "priv/message.h"
 
@@ -131,7 +130,7 @@ static int take_certificate(struct association *as)
 	return 0;
 }
 
-/* Failures here have no DICOM answer: TLS has said what it can (an alert), and the log says the rest. */
+/* Failures here have no DICOM answer. A connection that says nothing (a port scan, a health check) gets no number. */
 static int below_failed(struct association *as, const char *what, int e)
 {
 	const char *why = e == ERR_TIMEOUT ? "it took too long" : as->a.t.why[0] ? as->a.t.why : err_str(e);
@@ -140,6 +139,23 @@ static int below_failed(struct association *as, const char *what, int e)
 	log_event(LOG_LEVEL_NOTICE, "association.failed", as->ended, LOG_TEXT("from", as->caller_text),
 		LOG_NUMBER("port", as->caller.port),
 		LOG_TEXT("listener", as->start->site->listeners[as->start->listener].name));
+	return e;
+}
+
+static int tls_failed(struct association *as, int e)
+{
+	struct verdict v;
+	if (e == ERR_CLOSED || BIO_number_read(SSL_get_rbio(as->a.t.ssl)) == 0) {
+		return below_failed(as, "the TLS handshake", e);
+	}
+	verdict_of(as->site, NULL, -1, RULE_TLS,
+		e == ERR_TIMEOUT ? "it took too long"
+		: as->a.t.why[0] ? as->a.t.why
+				 : err_str(e),
+		&v);
+	/* TLS has told the caller what it can: an alert. */
+	uint64_t number = report_refusal(as, &v, &(struct subject){.answered = "TLS alert"});
+	report_ended(as, "%s, number %llu", v.sentence, (unsigned long long)number);
 	return e;
 }
 
@@ -165,10 +181,25 @@ static int below(struct association *as, int64_t deadline)
 	if (e == 0) {
 		e = take_certificate(as);
 	}
-	return e == 0 ? 0 : below_failed(as, "the TLS handshake", e);
+	return e == 0 ? 0 : tls_failed(as, e);
 }
 
 /* ---- A-ASSOCIATE-RQ ---- */
+
+/* What a caller speaks that does not speak DICOM. */
+static const char *foreign_bytes(struct span s)
+{
+	static const char *const http[] = {"GET ", "HEAD", "POST", "OPTI", "CONN"};
+	if (s.len >= 3 && s.ptr[0] == 22 && s.ptr[1] == 3) { /* RFC 8446 5.1: handshake, legacy version 3.x */
+		return "the bytes are TLS, and this listener speaks plain DICOM: does the device call the wrong port?";
+	}
+	for (unsigned i = 0; i < ARRAY_LEN(http); i++) {
+		if (s.len >= 4 && memcmp(s.ptr, http[i], 4) == 0) {
+			return "the bytes are an HTTP request: this port is for DICOM";
+		}
+	}
+	return "the first PDU's type is none of DICOM's";
+}
 
 /* Sta2, something other than a good request (PS3.8 Table 9-10, AA-1 and AA-2). */
 static int not_a_request(struct association *as, int e, const struct pdu_head *head)
@@ -183,7 +214,7 @@ static int not_a_request(struct association *as, int e, const struct pdu_head *h
 	/* There is no request that a reject could answer: A-ABORT it is. */
 	struct verdict v;
 	verdict_of(as->site, NULL, -1, RULE_MALFORMED,
-		e == ERR_TYPE    ? "the first PDU's type is none of DICOM's"
+		e == ERR_TYPE    ? foreign_bytes(side_unread(&as->a))
 		: e == ERR_LIMIT ? "the first PDU declares an impossible length"
 				 : "the first PDU is no A-ASSOCIATE-RQ",
 		&v);
@@ -318,150 +349,6 @@ static int decide_caller(struct association *as)
 	return count_association(as);
 }
 
-/* ---- What the target is asked ---- */
-
-static bool is_proposed(const struct associate *p, struct span abstract)
-{
-	for (unsigned i = 0; i < p->n_contexts; i++) {
-		if (span_eq(p->contexts[i].abstract, abstract)) {
-			return true;
-		}
-	}
-	return false;
-}
-
-static void refuse_context(struct association *as, const struct context *c, const struct verdict *v)
-{
-	char answered[32];
-	snprintf(answered, sizeof(answered), "context result %u", rule_context_result(v->rule));
-	(void)report_refusal(as, v,
-		&(struct subject){.sop_class = c->abstract,
-			.transfer_syntax = c->n_transfer ? c->transfer[0] : (struct span){0},
-			.answered = answered});
-}
-
-/* The contexts that policy lets through, each with the transfer syntaxes that it lets through. */
-static void narrow_contexts(struct association *as, uint8_t results[256])
-{
-	struct associate *p = as->proposal;
-	for (unsigned i = 0; i < as->rq->n_contexts; i++) {
-		const struct context *c = &as->rq->contexts[i];
-		bool allowed[LIMIT_TRANSFER_SYNTAXES] = {false};
-		struct verdict v;
-		int e = decide_context(as->site, &as->route, c, allowed, &v);
-		/* Where no flow joins the two, that was said once; what is proposed says little, what is used is recorded then. */
-		if (v.refuse || ((v.observed || v.alarm) && as->route.n_flows > 0)) {
-			refuse_context(as, c, &v);
-		}
-		if (e != 0) {
-			results[c->id] = rule_context_result(v.rule);
-			continue;
-		}
-		struct context *to = &p->contexts[p->n_contexts++];
-		to->id = c->id;
-		to->result = 0;
-		to->abstract = c->abstract;
-		to->n_transfer = 0;
-		for (unsigned k = 0; k < c->n_transfer; k++) {
-			if (allowed[k]) {
-				to->transfer[to->n_transfer++] = c->transfer[k];
-			}
-		}
-	}
-}
-
-/* Roles and extended negotiation go on for the classes that are proposed, and for no other. */
-static void narrow_user_items(struct association *as)
-{
-	const struct associate *rq = as->rq;
-	struct associate *p = as->proposal;
-	for (unsigned i = 0; i < rq->n_roles; i++) {
-		if (is_proposed(p, rq->roles[i].sop)) {
-			p->roles[p->n_roles++] = rq->roles[i];
-		}
-	}
-	for (unsigned i = 0; i < rq->n_extended; i++) {
-		if (is_proposed(p, rq->extended[i].sop)) {
-			p->extended[p->n_extended++] = rq->extended[i];
-		}
-	}
-	for (unsigned i = 0; i < rq->n_common_extended; i++) {
-		if (is_proposed(p, rq->common_extended[i].sop)) {
-			p->common_extended[p->n_common_extended++] = rq->common_extended[i];
-		}
-	}
-	p->async = rq->async;
-	p->identity = rq->identity;
-}
-
-static void set_title(char to[17], const char *title)
-{
-	snprintf(to, 17, "%s", title);
-}
-
-static bool has_title(const struct node *n, const char *title)
-{
-	for (unsigned i = 0; i < n->ae.n; i++) {
-		if (strcmp(n->ae.at[i], title) == 0) {
-			return true;
-		}
-	}
-	return false;
-}
-
-/* The titles that the target sees: the flow's, else the caller's own; an alias of the target becomes its title. */
-static void name_titles(struct association *as, const struct flow *f)
-{
-	const struct node *to = &as->site->nodes[as->route.to];
-	set_title(as->proposal->calling, f && f->title_calling[0] ? f->title_calling : as->rq->calling);
-	const char *called = as->rq->called;
-	if (f && f->title_called[0]) {
-		called = f->title_called;
-	} else if (!has_title(to, called) && to->ae.n > 0) {
-		called = to->ae.at[0];
-	}
-	set_title(as->proposal->called, called);
-}
-
-static void own_implementation(const struct association *as, struct associate *to)
-{
-	const struct site *s = as->site;
-	to->implementation_class =
-		span_str(s->implementation_class[0] ? s->implementation_class : GANTRY_IMPLEMENTATION_CLASS);
-	snprintf(to->implementation_version, sizeof(to->implementation_version), "%s",
-		s->implementation_version[0] ? s->implementation_version : GANTRY_IMPLEMENTATION_VERSION);
-}
-
-static void show_implementation(const struct association *as, const struct flow *f,
-	const struct associate *peer, struct associate *to)
-{
-	if (!peer || (f && f->implementation_is_gateway) || peer->implementation_class.len == 0) {
-		own_implementation(as, to);
-		return;
-	}
-	to->implementation_class = peer->implementation_class;
-	memcpy(to->implementation_version, peer->implementation_version, sizeof(to->implementation_version));
-}
-
-static const struct flow *leading_flow(const struct association *as)
-{
-	return as->route.n_flows ? &as->site->flows[as->route.flows[0]] : NULL;
-}
-
-static void build_proposal(struct association *as, uint8_t results[256])
-{
-	struct associate *p = as->proposal;
-	const struct flow *f = leading_flow(as);
-	p->protocol_version = 1;
-	p->application_context = as->rq->application_context;
-	p->has_max_pdu = true;
-	p->max_pdu = as->site->nodes[as->route.to].max_pdu;
-	name_titles(as, f);
-	show_implementation(as, f, as->rq, p);
-	narrow_contexts(as, results);
-	narrow_user_items(as);
-}
-
 /* ---- What the caller is answered ---- */
 
 static void answer_contexts(const struct association *as, const uint8_t results[256], struct associate *to)
@@ -524,11 +411,11 @@ static int send_answer(struct association *as, const uint8_t results[256], int64
 	}
 	to->protocol_version = 1;
 	to->application_context = as->rq->application_context;
-	set_title(to->calling, as->rq->calling);
-	set_title(to->called, as->rq->called);
+	snprintf(to->calling, sizeof(to->calling), "%s", as->rq->calling);
+	snprintf(to->called, sizeof(to->called), "%s", as->rq->called);
 	to->has_max_pdu = true;
 	to->max_pdu = as->start->site->listeners[as->start->listener].max_pdu;
-	show_implementation(as, leading_flow(as), as->no_target ? NULL : as->ac, to);
+	proposal_implementation(as, as->no_target ? NULL : as->ac, to);
 	answer_contexts(as, results, to);
 	if (!as->no_target) {
 		answer_user_items(as, to);
@@ -582,7 +469,7 @@ int negotiate(struct association *as)
 		e = decide_caller(as);
 	}
 	if (e == 0) {
-		build_proposal(as, results);
+		proposal_build(as, results);
 		e = ask_target(as, results);
 	}
 	if (e != 0) {

@@ -68,6 +68,7 @@ uint64_t report_refusal(struct association *as, const struct verdict *v, const s
 	r->rule = (uint8_t)v->rule;
 	r->observed = v->observed;
 	r->alarm = v->alarm;
+	r->minor = what->minor;
 	r->line = v->line;
 	r->count = 1;
 	r->first_ms = r->last_ms = clock_wall_ms();
@@ -111,7 +112,8 @@ void report_accepted(struct association *as)
 		n += as->context[i].accepted;
 	}
 	bool tls = as->a.t.ssl != NULL;
-	log_event(LOG_LEVEL_INFO, "association.accepted", "",
+	log_event(n > 0 ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "association.accepted",
+		n > 0 ? "" : "none of its presentation contexts was accepted: nothing can be done in it",
 		LOG_NUMBER("association", (int64_t)as->start->id), LOG_TEXT("from", as->caller_text),
 		LOG_NUMBER("port", as->caller.port), LOG_TEXT("calling", as->caller.calling),
 		LOG_TEXT("called", as->caller.called), LOG_TEXT("node", node_name(as, as->route.from)),

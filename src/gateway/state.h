@@ -96,6 +96,7 @@ struct subject { /* what a decision was about; any may be empty */
 	struct span sop_class, transfer_syntax;
 	const char *destination;
 	const char *answered;
+	bool minor; /* see struct refusal */
 };
 uint64_t report_refusal(struct association *as, const struct verdict *v, const struct subject *what);
 void report_allowed(struct association *as, int flow, const struct subject *what);
@@ -105,6 +106,12 @@ void report_ended(struct association *as, const char *fmt, ...) PRINTF(2, 3);
 
 /* negotiate.c: from the first byte to the caller's answer. 0: go on to the relay; otherwise all has been said. */
 MUST_USE int negotiate(struct association *as);
+
+/* proposal.c: what the target is asked, into as->proposal; results has the answers to contexts that policy refused. */
+void proposal_build(struct association *as, uint8_t results[256]);
+/* The implementation that the flow shows: the peer's, or where it has none or the flow says so the gateway's. */
+void proposal_implementation(
+	const struct association *as, const struct associate *peer, struct associate *to);
 
 /* An address as text, IPv4 in its own form. */
 void netaddr_text(const struct in6_addr *ip, char ret_text[46]);

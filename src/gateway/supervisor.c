@@ -67,6 +67,11 @@ static void tell_fixed(const struct site *old, const struct site *fresh, const s
 	}
 }
 
+static bool logs_elsewhere(const struct site *old, const struct site *fresh)
+{
+	return strcmp(old->log_file, fresh->log_file) != 0;
+}
+
 static int take_new(struct supervisor *v, struct site *fresh)
 {
 	struct bound bound[SUPERVISOR_LISTENERS];
@@ -89,6 +94,10 @@ static int take_new(struct supervisor *v, struct site *fresh)
 		return e;
 	}
 	tell_fixed(v->site, fresh, v);
+	if (logs_elsewhere(v->site, fresh)) {
+		log_say(LOG_LEVEL_NOTICE, "log.moved", "the log goes on in %s",
+			fresh->log_file[0] ? fresh->log_file : "standard error");
+	}
 	supervisor_unbind(v->bound, n_old, bound, fresh->n_listeners);
 	memcpy(v->bound, bound, sizeof(bound[0]) * fresh->n_listeners);
 	close(v->site_fd);
@@ -101,27 +110,37 @@ static int take_new(struct supervisor *v, struct site *fresh)
 	return 0;
 }
 
+static void keep_old(struct supervisor *v, const char *why)
+{
+	v->kept_ms = clock_wall_ms();
+	snprintf(v->kept, sizeof(v->kept), "%s", why[0] ? why : "see the log");
+	roles_give_kept(v);
+	log_event(LOG_LEVEL_ERROR, "site.kept",
+		"the new configuration is not used; the old one keeps running", LOG_TEXT("file", v->file));
+	notify_say("READY=1\nSTATUS=The last configuration had mistakes; the one before it keeps running.");
+}
+
 static void reload(struct supervisor *v)
 {
 	struct site *fresh = NULL;
-	char state[64];
+	char state[64], why[256] = "";
 	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_mono_ms() * 1000);
 	notify_say(state);
-	int e = supervisor_load(v->file, true, &fresh);
+	int e = supervisor_load(v->file, true, why, &fresh);
 	if (e == 0) {
 		e = take_new(v, fresh);
 		if (e != 0) {
 			site_free(fresh);
+			snprintf(why, sizeof(why),
+				"it has no mistake, but could not be put to use: see the log");
 		}
 	}
 	if (e != 0) {
-		log_event(LOG_LEVEL_ERROR, "site.kept",
-			"the new configuration is not used; the old one keeps running",
-			LOG_TEXT("file", v->file));
-		notify_say(
-			"READY=1\nSTATUS=The last configuration had mistakes; the one before it keeps running.");
+		keep_old(v, why);
 		return;
 	}
+	v->kept_ms = 0;
+	v->reloading = true;
 	roles_give_log(v);
 	roles_start_due(v, clock_mono_ms());
 	roles_give_site(v);
@@ -132,7 +151,9 @@ static void reload(struct supervisor *v)
 static void stop(struct supervisor *v)
 {
 	if (v->stopping) {
-		v->stop_deadline_ms = 0; /* asked twice: now */
+		/* Asked twice: now. The gate cuts and says whom; what has not ended soon after is killed. */
+		v->stop_deadline_ms = clock_mono_ms() + STOP_SPARE_MS;
+		roles_stop(v);
 		return;
 	}
 	v->stopping = true;
@@ -194,10 +215,14 @@ static void take_ready(struct supervisor *v, int64_t number)
 		}
 		return;
 	}
+	bool again = v->reloading;
 	v->ready_once = true;
-	log_event(LOG_LEVEL_NOTICE, "gateway.serving", "ready", LOG_TEXT("site", v->site->name),
-		LOG_TEXT("version", GANTRY_VERSION), LOG_NUMBER("listeners", v->site->n_listeners),
-		LOG_NUMBER("nodes", v->site->n_nodes), LOG_NUMBER("flows", v->site->n_flows),
+	v->reloading = false;
+	log_event(LOG_LEVEL_NOTICE, again ? "gateway.reloaded" : "gateway.serving",
+		again ? "the new configuration is in use" : "ready", LOG_TEXT("site", v->site->name),
+		LOG_TEXT("version", GANTRY_VERSION), LOG_NUMBER("pid", getpid()),
+		LOG_NUMBER("listeners", v->site->n_listeners), LOG_NUMBER("nodes", v->site->n_nodes),
+		LOG_NUMBER("flows", v->site->n_flows),
 		LOG_TEXT("mode", v->site->mode == MODE_OBSERVE ? "observe" : "enforce"),
 		LOG_NUMBER("landlock", sandbox_landlock()));
 	notify_say("READY=1\nSTATUS=Serving.");
@@ -224,6 +249,8 @@ static void take_gate(struct supervisor *v)
 	while ((e = message_recv(channel, FROM_GATE_UP, &m)) == 0) {
 		if (m.type == MSG_READY) {
 			take_ready(v, m.number);
+		} else if (m.type == MSG_CUT) {
+			v->n_cut += m.number;
 		} else if (m.type == MSG_LEDGER_FULL) {
 			rotate(v);
 		}
@@ -259,7 +286,7 @@ static void check_clocks(struct supervisor *v)
 	}
 	if (v->stopping && !v->killed && now >= v->stop_deadline_ms) {
 		log_say(LOG_LEVEL_WARNING, "gateway.cut",
-			"the time for stopping is over: what is left is ended now");
+			"the gate did not end in time: what is left of the gateway is killed");
 		roles_kill(v);
 	}
 }
@@ -328,7 +355,8 @@ static int prepare_user(struct supervisor *v)
 
 static int prepare(struct supervisor *v)
 {
-	int e = supervisor_load(v->file, false, &v->site);
+	char first[256];
+	int e = supervisor_load(v->file, false, first, &v->site);
 	if (e == 0) {
 		e = prepare_process(v);
 	}

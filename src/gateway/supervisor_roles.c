@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -136,6 +137,18 @@ void roles_give_site(struct supervisor *v)
 	say(v, ROLE_GATE, &(struct message){.type = MSG_GO, .fd = -1});
 }
 
+void roles_give_kept(struct supervisor *v)
+{
+	static struct message m;
+	if (v->kept_ms == 0) {
+		return;
+	}
+	m = (struct message){.type = MSG_KEPT, .fd = -1};
+	m.number = v->kept_ms;
+	snprintf(m.text, sizeof(m.text), "%s", v->kept);
+	roles_say_gate(v, &m);
+}
+
 static void give_gate(struct supervisor *v)
 {
 	say(v, ROLE_GATE, &(struct message){.type = MSG_LEDGER, .fd = v->ledger});
@@ -143,6 +156,7 @@ static void give_gate(struct supervisor *v)
 	join(v, ROLE_LOOKUP);
 	join(v, ROLE_STORE);
 	roles_give_site(v);
+	roles_give_kept(v);
 }
 
 static void start(struct supervisor *v, enum role_id r)

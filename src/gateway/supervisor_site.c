@@ -21,15 +21,30 @@
 
 static void say_mistake(const char *file, const struct mistake *m, bool error, bool reload)
 {
+	char at[32] = "";
+	if (m->line > 0) {
+		snprintf(at, sizeof(at), "%u:%u:", m->line, m->column);
+	}
 	if (reload) {
 		log_event(error ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "site.mistake", m->text,
 			LOG_TEXT("file", file), LOG_NUMBER("line", m->line), LOG_NUMBER("column", m->column));
 		return;
 	}
-	fprintf(stderr, "%s:%u:%u: %s%s\n", file, m->line, m->column, error ? "" : "warning: ", m->text);
+	fprintf(stderr, "%s:%s %s%s\n", file, at, error ? "" : "warning: ", m->text);
 }
 
-static int check_tls(const struct site *s, bool reload)
+static void keep_first(char first[256], const struct mistake *m)
+{
+	if (!first[0]) {
+		char at[32] = "";
+		if (m->line > 0) {
+			snprintf(at, sizeof(at), "line %u: ", m->line);
+		}
+		snprintf(first, 256, "%s%.220s", at, m->text);
+	}
+}
+
+static int check_tls(const struct site *s, bool reload, char first[256])
 {
 	SSL_CTX *server = NULL, *client = NULL;
 	char why[256];
@@ -40,31 +55,38 @@ static int check_tls(const struct site *s, bool reload)
 		char text[300];
 		snprintf(text, sizeof(text), "tls: %s", why);
 		unsigned line = s->n_identities > 0 ? s->identities[0].certificate.line : 0;
-		say_mistake(
-			s->file, &(struct mistake){.line = line, .column = 1, .text = text}, true, reload);
+		struct mistake m = {.line = line, .column = 1, .text = text};
+		say_mistake(s->file, &m, true, reload);
+		keep_first(first, &m);
 	}
 	return e;
 }
 
-int supervisor_load(const char *file, bool reload, struct site **ret_site)
+int supervisor_load(const char *file, bool reload, char ret_first[256], struct site **ret_site)
 {
 	struct mistakes mistakes = {0};
 	struct site *s = NULL;
+	ret_first[0] = 0;
 	int e = site_load(file, &s, &mistakes);
 	for (unsigned i = 0; i < mistakes.n; i++) {
 		say_mistake(file, &mistakes.at[i], i < mistakes.n_errors, reload);
 	}
-	if (e != 0 && mistakes.n_errors == 0) {
-		say_mistake(file, &(struct mistake){.text = e == ERR_SYSTEM ? strerror(errno) : err_str(e)},
-			true, reload);
-	}
-	mistakes_done(&mistakes);
-	if (e == 0 && s->n_listeners > SUPERVISOR_LISTENERS) {
-		say_mistake(file, &(struct mistake){.text = "too many listeners: 64 at most"}, true, reload);
+	struct mistake whole = {.text = NULL};
+	if (mistakes.n_errors > 0) {
+		keep_first(ret_first, &mistakes.at[0]);
+	} else if (e != 0) {
+		whole.text = e == ERR_SYSTEM ? strerror(errno) : err_str(e);
+	} else if (s->n_listeners > SUPERVISOR_LISTENERS) {
+		whole.text = "too many listeners: 64 at most";
 		e = ERR_LIMIT;
 	}
+	if (whole.text) {
+		say_mistake(file, &whole, true, reload);
+		keep_first(ret_first, &whole);
+	}
+	mistakes_done(&mistakes);
 	if (e == 0) {
-		e = check_tls(s, reload);
+		e = check_tls(s, reload, ret_first);
 	}
 	if (e != 0) {
 		site_free(s);

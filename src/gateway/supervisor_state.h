@@ -42,14 +42,16 @@ struct supervisor {
 	pid_t old_gates
 		[SUPERVISOR_OLD_GATES]; /* process groups in which associations of dead gates may live on */
 	unsigned n_old_gates;
-	bool ready_once, stopping, killed;
+	bool ready_once, reloading, stopping, killed;
 	int exit_status;
-	unsigned n_cut; /* processes that roles_kill ended: associations of earlier gates among them */
+	int64_t n_cut; /* associations, told by the gate, and those of earlier gates that roles_kill ended */
+	int64_t kept_ms; /* when a reload was last refused, wall; 0: none since the site in use was taken */
+	char kept[256];  /* why */
 	int64_t stop_deadline_ms, watchdog_ms, next_watchdog_ms;
 };
 
 /* supervisor_site.c: from a file to what the roles get. All of them say in the log or on stderr what failed. */
-MUST_USE int supervisor_load(const char *file, bool reload, struct site **ret_site);
+MUST_USE int supervisor_load(const char *file, bool reload, char ret_first[256], struct site **ret_site);
 MUST_USE int supervisor_bind(
 	const struct site *s, const struct bound *old, unsigned n_old, struct bound *ret_bound);
 void supervisor_unbind(struct bound *b, unsigned n, const struct bound *kept, unsigned n_kept);
@@ -63,6 +65,7 @@ bool supervisor_needs_net_admin(const struct site *s);
 void roles_start_due(struct supervisor *v, int64_t now_ms); /* those that are wanted and may be started */
 void roles_give_site(struct supervisor *v);                 /* the site, its listeners, go */
 void roles_give_log(struct supervisor *v);
+void roles_give_kept(struct supervisor *v); /* that a reload was refused, if the last one was */
 void roles_ended(struct supervisor *v, pid_t pid, int status);
 void roles_say_gate(struct supervisor *v, const struct message *m);
 void roles_stop(struct supervisor *v);

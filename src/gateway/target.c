@@ -115,9 +115,13 @@ static int secure_target(
 		e = wait_handshake(as, b, deadline);
 	}
 	if (e != 0) {
-		return failed(as, v, RULE_UPSTREAM_TLS, "%s: %s", c->text,
+		/* Plain DICOM that is sent a ClientHello closes, resets or waits for more. */
+		bool silent = b->t.ssl && BIO_number_read(SSL_get_rbio(b->t.ssl)) == 0;
+		return failed(as, v, RULE_UPSTREAM_TLS, "%s: %s%s", c->text,
 			e == ERR_TIMEOUT ? "the TLS handshake timed out"
-					 : (b->t.why[0] ? b->t.why : err_str(e)));
+					 : (b->t.why[0] ? b->t.why : err_str(e)),
+			silent ? "; it said nothing of TLS: if it speaks plain DICOM, its node needs `transport: plain`"
+			       : "");
 	}
 	static struct tls_peer peer;
 	if (tls_peer_of(b->t.ssl, &peer) != 0 || !certificate_fits(node, &peer)) {

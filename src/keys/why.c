@@ -112,7 +112,8 @@ static const struct row faults[] = {
 	{X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, NO_AUTHORITY},
 	{X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, NO_AUTHORITY},
 	{X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT,
-		"is self-signed and not trusted: add it to tls: trust, or issue the peer another"},
+		"is self-signed and not trusted: issue the peer one by an authority that is, or, if the certificate is "
+		"known to be the peer's own, add it to tls: trust"},
 	{X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN,
 		"ends a chain that we do not trust: add it to tls: trust if you do"},
 	{X509_V_ERR_CERT_SIGNATURE_FAILURE,

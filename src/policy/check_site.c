@@ -88,27 +88,40 @@ static void check_caller(struct parse *p, unsigned i)
 	}
 }
 
+/* Written as a list of nothing. One whose items were all mistakes is empty too, and they are the mistakes to mend. */
+static bool is_empty_list(const struct tree *at, const char *key)
+{
+	const struct tree *list = at ? tree_get(at, key) : NULL;
+	return list && list->kind == TREE_LIST && list->n == 0;
+}
+
+static const char *empty_list(const struct tree *at)
+{
+	static const char *const lists[] = {"from", "ae"};
+	const struct tree *pins = tree_get(at, "certificate");
+	for (unsigned i = 0; i < ARRAY_LEN(lists); i++) {
+		if (is_empty_list(at, lists[i])) {
+			return lists[i];
+		}
+	}
+	return pins && pins->kind == TREE_MAP && (is_empty_list(pins, "san") || is_empty_list(pins, "spki"))
+	               ? "certificate"
+	               : NULL;
+}
+
 static void check_node(struct parse *p, unsigned i, const struct use *use)
 {
 	const struct node *n = &p->site->nodes[i];
 	const struct tree *at = p->node_at[i];
-	bool empty_from = n->has_from && n->n_from == 0 && tree_get(at, "from");
-	bool empty_ae = n->has_ae && n->ae.n == 0;
-	bool empty_pins = (n->has_san && n->san.n == 0) || (n->has_spki && n->n_spki == 0);
+	const char *empty = empty_list(at);
 	if (use->calls) {
 		check_caller(p, i);
 	}
 	/* A node that is only called may say so by an empty list. */
-	if ((empty_from || empty_ae || empty_pins) && (use->calls || !use->used)) {
-		mistake_warning(p->mistakes,
-			place(at, empty_from ? "from"
-				  : empty_ae ? "ae"
-					     : "certificate")
-				->line,
-			1, "node %s has an empty list in `%s`: it admits no one", n->name,
-			empty_from ? "from"
-			: empty_ae ? "ae"
-				   : "certificate");
+	if (empty && (use->calls || !use->used)) {
+		const struct tree *list = place(at, empty);
+		mistake_warning(p->mistakes, list->line, list->column,
+			"node %s has an empty list in `%s`: it admits no one", n->name, empty);
 	}
 	if (p->site->n_flows > 0 && !use->used) {
 		mistake_warning(p->mistakes, n->line, n->column,
@@ -132,11 +145,12 @@ static void check_target(struct parse *p, unsigned i)
 		mistake_error(p->mistakes, at->line, at->column,
 			"flow %s goes to node %s, which has no `address` (line %u), so it cannot be called",
 			f->name, to->name, to->line);
-	} else if (to->n_address == 0) {
+	} else if (is_empty_list(p->node_at[f->to], "address")) {
 		mistake_warning(p->mistakes, at->line, at->column,
 			"flow %s goes to node %s, whose `address` list is empty", f->name, to->name);
 	}
-	if (to->ae.n == 0 && f->called.n == 0) {
+	bool no_title = !tree_get(p->node_at[f->to], "ae") || is_empty_list(p->node_at[f->to], "ae");
+	if (no_title && f->called.n == 0) {
 		mistake_error(p->mistakes, at->line, at->column,
 			"flow %s can never be meant: node %s has no AE title, and the flow has no `called`",
 			f->name, to->name);

@@ -16,6 +16,7 @@
 /* The rules that can refuse. One table (policy/rules.c) has for each its name, A-ASSOCIATE-RJ triple, context result and a sentence's frame. */
 enum rule {
 	RULE_NONE,               /* allowed */
+	RULE_TLS,                /* the caller's TLS handshake failed: nothing of DICOM was said yet */
 	RULE_CALLER_UNKNOWN,     /* no node has this calling AE title */
 	RULE_CALLER_ADDRESS,     /* a node has the title, not the address */
 	RULE_CALLER_CERTIFICATE, /* … not the certificate */

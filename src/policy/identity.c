@@ -168,7 +168,7 @@ static void say_transport(const struct node *n, struct verdict *v)
 	snprintf(v->sentence, sizeof(v->sentence),
 		"this looks like node %s, but it called by %s; its entry says `transport: %s`. %s", n->name,
 		tls ? "plain DICOM" : "TLS", tls ? "tls" : "plain",
-		tls ? "Set the device to TLS and a TLS listener's port, or its entry to `transport: plain`"
+		tls ? "Set the device to TLS and to a TLS listener's port"
 		    : "Set its entry to `transport: tls`, or the device to the plain port");
 }
 

@@ -55,7 +55,7 @@ const struct key keys[] = {
 	{IN_TOP, "mode", read_word, FIELD(struct site, mode), .choice = mode_words, .fallback = "enforce",
 		.help = "enforce, or observe: nothing is refused by policy, what would have been is recorded."},
 	{IN_TOP, "state", read_path, FIELD(struct site, state), .fallback = "/var/lib/gantry",
-		.help = "Folder of the refusal ledger and the counters."},
+		.help = "Folder of the refusal ledger."},
 	{IN_TOP, "run", read_path, FIELD(struct site, run), .fallback = "/run/gantry",
 		.help = "Folder of the control socket."},
 	{IN_TOP, "user", read_text, FIELD(struct site, user), .fallback = "gantry",

@@ -55,7 +55,8 @@ bool refusal_same(const struct refusal *a, const struct refusal *b)
 		same = !texts[i].same ||
 		       strncmp(text_of(a, &texts[i]), text_of(b, &texts[i]), texts[i].size) == 0;
 	}
-	return same;
+	/* A policy's sentence may hold counts. A fault's sentence is the fault: another one is not hidden under its number. */
+	return same && (rule_is_policy((enum rule)a->rule) || strcmp(a->sentence, b->sentence) == 0);
 }
 
 /* JSON must be UTF-8, and a certificate's subject may be anything: what is none loses its high bytes. */

@@ -20,6 +20,7 @@ struct refusal {
 	int64_t first_ms, last_ms; /* wall */
 	uint8_t rule;              /* enum rule */
 	bool observed, alarm;
+	bool minor; /* a context refused in an association that has others: it may never be missed */
 	bool tls;
 	char address[46]; /* of the caller, as text */
 	uint16_t port;
@@ -37,7 +38,10 @@ struct refusal {
 	char sentence[VERDICT_SENTENCE];
 };
 
-/* The same who, what and rule: counted, not logged again. */
+/*
+ * The same who, what and rule, and for what is no policy (malformed, upstream) the same sentence: counted, not logged
+ * again.
+ */
 bool refusal_same(const struct refusal *a, const struct refusal *b);
 
 /* One line of refusals.jsonl, newline included. *ret_text is malloc'ed; the caller frees. */

@@ -24,6 +24,7 @@ struct rule_row {
 
 static const struct rule_row rows[RULE_COUNT] = {
 	[RULE_NONE] = {"none", false, {PERMANENT, BY_USER, 1}, 0, ""},
+	[RULE_TLS] = {"tls", false, {PERMANENT, BY_USER, 1}, 1, "the TLS handshake failed"},
 	[RULE_CALLER_UNKNOWN] = {"caller-unknown", true, {PERMANENT, BY_USER, 3}, 1,
 		"the caller is not known"},
 	[RULE_CALLER_ADDRESS] = {"caller-address", true, {PERMANENT, BY_USER, 3}, 1,

@@ -44,6 +44,9 @@ static int read_site(
 	if (text->read_files) {
 		site_read_files(s, m);
 	}
+	if (text->look) {
+		text->look(text->look_arg, s, m);
+	}
 	if (region_failed(r) || region_failed(m->region)) {
 		return ERR_NO_MEMORY;
 	}

@@ -127,35 +127,44 @@ static int no_file(const char *path, int err, struct mistakes *ret_mistakes)
 	return end < 0 ? end : ERR_VALUE;
 }
 
-static int load(const char *path, bool read_files, struct site **ret_site, struct mistakes *ret_mistakes)
+static int load(
+	const char *path, struct site_text *text, struct site **ret_site, struct mistakes *ret_mistakes)
 {
 	char absolute[PATH_MAX];
-	struct span yaml;
 	unsigned mode;
 	*ret_mistakes = (struct mistakes){0};
 	struct region *r = region_new();
 	if (!r) {
 		return ERR_NO_MEMORY;
 	}
-	int err = realpath(path, absolute) ? file_read(r, absolute, &yaml, &mode) : ERR_SYSTEM;
+	int err = realpath(path, absolute) ? file_read(r, absolute, &text->yaml, &mode) : ERR_SYSTEM;
 	if (err < 0) {
 		err = err == ERR_NO_MEMORY ? err : no_file(path, err, ret_mistakes);
 	} else {
-		struct site_text text = {.yaml = yaml, .file = absolute, .read_files = read_files};
-		err = site_parse_text(&text, ret_site, ret_mistakes);
+		text->file = absolute;
+		err = site_parse_text(text, ret_site, ret_mistakes);
 	}
+	text->yaml = span_of(NULL, 0);
+	text->file = NULL;
 	region_free(r);
 	return err;
 }
 
 int site_load(const char *path, struct site **ret_site, struct mistakes *ret_mistakes)
 {
-	return load(path, true, ret_site, ret_mistakes);
+	return load(path, &(struct site_text){.read_files = true}, ret_site, ret_mistakes);
+}
+
+int site_load_look(
+	const char *path, struct site_text *text, struct site **ret_site, struct mistakes *ret_mistakes)
+{
+	text->read_files = true;
+	return load(path, text, ret_site, ret_mistakes);
 }
 
 int site_load_settings(const char *path, struct site **ret_site, struct mistakes *ret_mistakes)
 {
-	return load(path, false, ret_site, ret_mistakes);
+	return load(path, &(struct site_text){.read_files = false}, ret_site, ret_mistakes);
 }
 
 const char *site_default_path(void)

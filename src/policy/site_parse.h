@@ -13,6 +13,9 @@ struct site_text {
 		overlay; /* empty, or YAML laid over it (policy/tree.h): what a suggestion would make of the site */
 	const char *file; /* absolute path */
 	bool read_files;  /* also read what it names: certificates, keys, trust */
+	/* May be NULL. Called with what was read, also where there are mistakes, to find more: one pass reports all. */
+	void (*look)(void *arg, const struct site *s, struct mistake_list *m);
+	void *look_arg;
 };
 
 MUST_USE int site_parse_text(
@@ -20,6 +23,10 @@ MUST_USE int site_parse_text(
 
 /* The same into a list that more mistakes will join. Untouched *ret_site on failure. */
 MUST_USE int site_parse_list(const struct site_text *text, struct mistake_list *m, struct site **ret_site);
+
+/* As site_load(), with text->look and look_arg; the rest of *text is filled here. */
+MUST_USE int site_load_look(
+	const char *path, struct site_text *text, struct site **ret_site, struct mistakes *ret_mistakes);
 
 /* Read the files that the site names into its blobs. What cannot be read is a mistake. */
 void site_read_files(struct site *s, struct mistake_list *m);

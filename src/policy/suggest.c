@@ -169,14 +169,64 @@ static void tolerate_nul(FILE *f, const struct site *s, const struct refusal *r)
 	}
 }
 
+/* The one whose title it is but for the case of letters. */
+static const struct node *node_in_other_case(const struct site *s, const char *calling)
+{
+	for (unsigned i = 0; i < s->n_nodes; i++) {
+		if (names_have(&s->nodes[i].ae, calling, true) &&
+			!names_have(&s->nodes[i].ae, calling, false)) {
+			return &s->nodes[i];
+		}
+	}
+	return NULL;
+}
+
+static bool tolerate_case(FILE *f, const struct site *s, const struct refusal *r)
+{
+	const struct node *n = strstr(r->sentence, "ae-case") ? node_in_other_case(s, r->calling) : NULL;
+	if (!n) {
+		return false;
+	}
+	fprintf(f,
+		"nodes:\n  %s:    # in line %u: this line in place of its own\n    tolerate: [ ae-case%s%s ]\n",
+		n->name, n->line, n->tolerate & TOLERATE_NUL_PADDING ? ", nul-padding" : "",
+		n->tolerate & TOLERATE_PDU_OVERRUN ? ", pdu-overrun" : "");
+	return true;
+}
+
+/* It called by TLS and its entry says plain: the entry is behind the times. */
+static bool expect_tls(FILE *f, const struct site *s, const struct refusal *r)
+{
+	const struct node *n = NULL;
+	for (unsigned i = 0; r->tls && i < s->n_nodes && !n; i++) {
+		bool plain = s->nodes[i].transport == TRANSPORT_PLAIN;
+		n = plain && names_have(&s->nodes[i].ae, r->calling, false) ? &s->nodes[i] : NULL;
+	}
+	if (!n) {
+		return false;
+	}
+	fprintf(f, "nodes:\n  %s:    # in line %u: these lines in place of its own\n    transport: tls\n",
+		n->name, n->line);
+	if (r->san[0][0]) {
+		fputs("    certificate: { san: [ ", f);
+		yaml_word(f, r->san[0]);
+		fputs(" ] }\n", f);
+	} else if (r->spki[0]) {
+		fprintf(f, "    certificate: { spki: [ sha256:%s ] }\n", r->spki);
+	}
+	return true;
+}
+
 static int write_lines(FILE *f, const struct site *s, const struct refusal *r)
 {
 	const struct flow *flow = flow_named(s, r->flow);
 	switch ((enum rule)r->rule) {
 	case RULE_CALLER_UNKNOWN:
+		return tolerate_case(f, s, r) ? 0 : from_learning(f, s, r);
+	case RULE_CALLER_TRANSPORT:
+		return expect_tls(f, s, r) ? 0 : from_learning(f, s, r);
 	case RULE_CALLER_ADDRESS:
 	case RULE_CALLER_CERTIFICATE:
-	case RULE_CALLER_TRANSPORT:
 	case RULE_NO_FLOW:
 	case RULE_SOP_CLASS:
 	case RULE_TRANSFER_SYNTAX:
@@ -216,15 +266,18 @@ static int write_lines(FILE *f, const struct site *s, const struct refusal *r)
 	}
 }
 
-static const char *note_of(enum rule rule)
+static const char *note_of(enum rule rule, bool tls)
 {
 	switch (rule) {
+	case RULE_TLS:
+		return "This failed before any rule was asked: no line of gantry.yaml but those under `tls:` has a part in it.";
 	case RULE_CALLER_UNKNOWN:
 	case RULE_CALLER_ADDRESS:
 	case RULE_CALLER_CERTIFICATE:
 		return "Write them only if you know that this device belongs here: a title is easily borrowed.";
 	case RULE_CALLER_TRANSPORT:
-		return "Plain DICOM is readable by anyone on its way: rather set the device to TLS where it can.";
+		return tls ? "Whoever holds that certificate is then taken for the device: see that it is the device's."
+		           : "Plain DICOM is readable by anyone on its way: rather set the device to TLS where it can.";
 	case RULE_CALLED_UNKNOWN:
 		return "If the called title is a slip of the device, correct it there instead.";
 	case RULE_OBJECT_SIZE:
@@ -273,7 +326,7 @@ int suggest(const struct site *s, const struct refusal *r, struct suggestion *re
 		free(text);
 		return ERR_NO_MEMORY;
 	}
-	*ret_suggestion = (struct suggestion){.yaml = text, .note = note_of(r->rule)};
+	*ret_suggestion = (struct suggestion){.yaml = text, .note = note_of(r->rule, r->tls)};
 	return 0;
 }
 

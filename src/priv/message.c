@@ -253,6 +253,7 @@ static void write_refusal(struct writer *w, const struct message *m)
 	writer_u8(w, f->rule);
 	writer_u8(w, f->observed);
 	writer_u8(w, f->alarm);
+	writer_u8(w, f->minor);
 	writer_u8(w, f->tls);
 	PUT_TEXT(w, f->address);
 	writer_u16be(w, f->port);
@@ -288,6 +289,7 @@ static int read_refusal_head(struct reader *r, struct refusal *f)
 	}
 	e = GET(e, get_bool, r, &f->observed);
 	e = GET(e, get_bool, r, &f->alarm);
+	e = GET(e, get_bool, r, &f->minor);
 	return GET(e, get_bool, r, &f->tls);
 }
 
@@ -388,7 +390,9 @@ static const struct row rows[] = {
 	[MSG_LOG] = {"log", SUPERVISOR | DOWN, FD_YES, write_number, read_number},
 	[MSG_GO] = {"go", SUPERVISOR, FD_NO, write_nothing, read_nothing},
 	[MSG_STOP] = {"stop", SUPERVISOR | DOWN, FD_NO, write_nothing, read_nothing},
+	[MSG_KEPT] = {"kept", SUPERVISOR, FD_NO, write_text_number, read_text_number},
 	[MSG_READY] = {"ready", FROM_GATE_UP, FD_NO, write_number, read_number},
+	[MSG_CUT] = {"cut", FROM_GATE_UP, FD_NO, write_number, read_number},
 	[MSG_LEDGER_FULL] = {"ledger-full", FROM_GATE_UP, FD_NO, write_nothing, read_nothing},
 	[MSG_ADMIT] = {"admit", ASSOCIATION, FD_NO, write_admit, read_admit},
 	[MSG_ASSOCIATED] = {"associated", ASSOCIATION, FD_NO, write_associated, read_associated},

@@ -46,9 +46,11 @@ enum message_type {
 	MSG_CONTROL,  /* fd: listening AF_UNIX socket of `gantry status` */
 	MSG_LOG, /* fd: where log lines go from now on; number: how, see MSG_LOG_HOW. Also gate -> association */
 	MSG_GO, /* all of the above has been sent: serve with it. After a reload it replaces what was there */
-	MSG_STOP, /* finish; also gate -> association: after the current message */
+	MSG_STOP, /* finish; said again: now. Also gate -> association: after the current message */
+	MSG_KEPT, /* a reload was refused. text: the first reason; number: when, wall ms */
 	/* gate -> supervisor */
 	MSG_READY, /* number 0: serving the site of the last MSG_GO; 1: that site could not be served, text in the log */
+	MSG_CUT,         /* number: associations that were cut, because the time for stopping was over */
 	MSG_LEDGER_FULL, /* rotate refusals.jsonl and send MSG_LEDGER */
 	/* association -> gate, each answered by the message named */
 	MSG_ADMIT,      /* struct msg_admit: the real address from a PROXY header -> MSG_VERDICT */

@@ -94,7 +94,7 @@ def proxy_protocol_with_tls(bench):
     g.config["listeners"][1]["proxy-from"] = ["127.0.0.5"]
     g.write()
     mark = g.reload()
-    g.wait_log(mark, event="gateway.serving")
+    g.wait_log(mark, event="gateway.reloaded")
     scu = bench.scu(g.tls, tls=bench.keys.client("scanner"), source="127.0.0.5", first=proxy_header("10.9.8.7"))
     scu.associate(calling="CT_TLS")
     equal(scu.echo(), 0, "status")
@@ -142,7 +142,7 @@ def ipv6_and_host_names(bench):
     g.config["listeners"] = [{"name": "both", "address": "*", "port": port, "transport": "plain"}]
     g.write()
     mark = g.reload()
-    g.wait_log(mark, event="gateway.serving")
+    g.wait_log(mark, event="gateway.reloaded")
     for host, address in (("::1", "::1"), ("127.0.0.1", "127.0.0.1")):
         mark = g.mark()
 

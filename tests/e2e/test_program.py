@@ -11,9 +11,9 @@ import socket
 
 from lib import dicom
 from lib.netns import Network
-from lib.site import ROOT, check, equal, listening, role_user, test, until
+from lib.site import ROOT, check, equal, listening, role_user, test, to_yaml, until
 
-VERBS = ("init", "check", "run", "status", "learn", "explain")
+VERBS = ("init", "check", "run", "reload", "status", "learn", "explain")
 
 
 @test
@@ -205,7 +205,7 @@ def log_file_is_opened_anew(bench):
     g = bench.gateway()
     os.rename(g.log_path, g.log_path + ".1")
     g.reload()
-    g.wait_log(event="gateway.serving")
+    g.wait_log(event="gateway.reloaded")
     scu = g.scu()
     scu.associate()
     equal(scu.store()["status"], 0, "status")
@@ -263,9 +263,59 @@ def new_certificate_after_a_reload(bench):
     g.config["tls"]["identities"] = [{"certificate": bench.keys.path("archive.pem"), "key": bench.keys.path("archive.key")}]
     g.write()
     mark = g.reload()
-    g.wait_log(mark, event="gateway.serving")
+    g.wait_log(mark, event="gateway.reloaded")
     new = g.scu(tls=True)
     new.associate(calling="CT_TLS")
     equal([dict(x[0] for x in s.sock.getpeercert()["subject"])["commonName"] for s in (old, new)], ["gateway", "archive"],
           "certificates")
     equal((old.echo(), new.echo()), (0, 0), "statuses")
+
+
+@test
+def reload_says_what_came_of_it(bench):
+    """`gantry reload` waits for the answer; a refused one stays in the status until a good one."""
+    g = bench.gateway()
+    good = g.config
+    text = g.cli("reload")
+    check("3 nodes, 1 flow" in text, "reload:", text)
+    g.write(to_yaml(good).replace("services:", "servcies:"))
+    ran = bench.run(bench.program, "reload", "-c", g.yaml)
+    equal(ran.code, 1, "exit code of a refused reload")
+    check("`services` is missing" in ran.text, "the mistake:", ran.text)
+    g.wait_log(event="site.kept")
+    status = json.loads(g.cli("status", "--json"))
+    check(status["reload_refused"] and "services" in status["reload_refused_why"], "status:", status)
+    equal(status["pid"], g.process.pid, "pid")
+    check("was refused" in g.cli("status"), "status", g.cli("status"))
+    g.write()
+    g.cli("reload")
+    equal(json.loads(g.cli("status", "--json"))["reload_refused"], None, "status after a good reload")
+
+
+@test
+def check_finds_a_wrong_key_beside_a_missing_file(bench):
+    g = bench.gateway(start=False)
+    identities = g.config["tls"]["identities"]
+    identities[0]["key"] = bench.keys.path("archive.key")
+    g.config["tls"]["trust"] = [bench.path("nowhere.pem")]
+    g.config["nodes"]["ct1"]["ae"] = ["THIS_TITLE_IS_FAR_TOO_LONG"]
+    g.write()
+    ran = bench.run(bench.program, "check", g.yaml)
+    for word in ("nowhere.pem", "does not belong to the certificate", "THIS_TITLE_IS_FAR_TOO_LONG"):
+        check(word in ran.text, f"`{word}` is not named:", ran.text)
+    check("empty list" not in ran.text, "a list whose items are wrong is not empty:", ran.text)
+
+
+@test
+def without_a_site(bench):
+    """Each verb says which files it looked for, and how to name another."""
+    nowhere = bench.path("nowhere")
+    os.makedirs(nowhere)
+    if os.path.exists("/etc/gantry/gantry.yaml"):
+        return
+    for verb in (("run",), ("check",), ("status",), ("reload",), ("explain", "1")):
+        ran = bench.run(bench.program, *verb, cwd=nowhere)
+        equal(ran.code, 1, f"exit code of {verb}")
+        check(nowhere in ran.text and "-c FILE" in ran.text and ":0" not in ran.text, f"{verb}:", ran.text)
+    ran = bench.run(bench.program, "chekc")
+    check("`check`" in ran.text, "the likely verb:", ran.text)

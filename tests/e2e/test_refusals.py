@@ -52,7 +52,7 @@ def explained(g, line, passes):
     g.write(to_yaml(config))
     check_config(g)
     mark = g.reload()
-    g.wait_log(mark, event="gateway.serving")
+    g.wait_log(mark, event="gateway.reloaded")
     passes()
 
 
@@ -127,7 +127,11 @@ def refuse_foreign_certificate(bench):
             pass
         else:
             raise AssertionError(f"a handshake with certificate {name} went through")
-        g.wait_log(mark, event="association.failed")
+        line = g.decision("tls", mark)
+        check("certificate" in line["message"], "the sentence:", line)
+        check(line["message"][:40] in g.cli("explain", str(line["number"])), "explain")
+    recent = json.loads(g.cli("status", "--json"))["refusals"]["recent"]
+    equal([r["rule"] for r in recent], ["tls", "tls"], "recent refusals")
     accepted(g, tls=bench.keys.client("scanner"), calling="CT_TLS")
 
 
@@ -239,7 +243,7 @@ def refuse_service_after_a_reload(bench):
         g.config = {**before, "flows": [{**before["flows"][0], "services": services}]}
         g.write()
         mark = g.reload()
-        g.wait_log(mark, event="gateway.serving")
+        g.wait_log(mark, event="gateway.reloaded")
 
         def ask(refused=refused):
             if refused == "store":
@@ -544,7 +548,7 @@ def observe_and_learn(bench):
     g.write(to_yaml(config))
     check_config(g)
     mark = g.reload()
-    g.wait_log(mark, event="gateway.serving", mode="enforce")
+    g.wait_log(mark, event="gateway.reloaded", mode="enforce")
     scu = g.scu()
     scu.associate(calling="CT9", contexts=[(CT, [ILE])])
     equal(scu.store(1, "1.2.99")["status"], 0, f"status with what learn wrote:\n{text}")
@@ -584,7 +588,7 @@ def plain_text_to_the_tls_port(bench):
             sock.sendall(data)
             while sock.recv(4096):
                 pass
-        g.wait_log(mark, event="association.failed")
+        g.decision("tls", mark)
     accepted(g, tls=bench.keys.client("scanner"), calling="CT_TLS")
 
 
@@ -632,3 +636,89 @@ def learn_reads_either_format(bench):
         g.stop()
         wrote.append(yaml.load(g.cli("learn", f"{g.folder}/seen.log")))
     check(wrote[0] and wrote[0] == wrote[1], "what was learnt:", wrote)
+
+
+@test
+def tls_to_the_plain_port(bench):
+    """The device calls the wrong port: said in those words. Towards an archive that speaks plain, too."""
+    g = bench.gateway()
+    try:
+        accepted(g, port=g.plain, tls=bench.keys.client("scanner"), calling="CT_TLS")
+    except (ssl.SSLError, dicom.Closed, ConnectionError, OSError):
+        pass
+    else:
+        raise AssertionError("a handshake on the plain port went through")
+    check("the bytes are TLS" in g.decision("malformed")["message"], "the sentence", g.lines())
+    g.stop()
+    scp = bench.scp()
+    g = bench.gateway(archive={"address": [f"127.0.0.1:{scp.port}"], "transport": "tls"}, timeouts={"negotiate": 2})
+    rejected(g, (2, 3, 1))
+    line = g.decision("upstream-tls")
+    check("transport: plain" in line["message"], "the sentence:", line)
+
+
+@test
+def another_cause_has_another_number(bench):
+    """What was refused for the archive's sake is not hidden under the number of an earlier fault."""
+    g = bench.gateway(archive={"address": ["127.0.0.1:1"]})
+    rejected(g, (2, 3, 1))
+    first = g.decision("upstream-down")
+    rejected(g, (2, 3, 1))
+    g.config["nodes"]["archive"]["address"] = ["127.0.0.2:1"]
+    g.write()
+    g.wait_log(g.reload(), event="gateway.reloaded")
+    mark = g.mark()
+    rejected(g, (2, 3, 1))
+    second = g.decision("upstream-down", mark)
+    check(second["number"] != first["number"], "the same number:", first, second)
+    check("127.0.0.2" in second["message"], "the sentence:", second)
+    check("127.0.0.1:1" in g.cli("explain", str(first["number"])), "explain of the first")
+
+
+@test
+def many_contexts_are_one_matter(bench):
+    """A device proposes a class once for each transfer syntax, and many classes: one record a class, told together."""
+    g = bench.gateway(flow={"sop-classes": ["Verification", "CTImageStorage"]})
+    classes = [f"1.2.840.10008.5.1.4.1.1.{n}" for n in (1, 1.1, 4, 6.1, 7, 12.1, 20)]
+    mark = g.mark()
+    accepted(g, contexts=[(CT, [ILE])] + [(c, [s]) for c in classes for s in (ILE, ELE)])
+    g.wait_log(mark, event="association.ended")
+    lines = g.find(mark, event="decision", rule="sop-class")
+    equal(sorted(x["sop_class"] for x in lines), sorted(classes), "SOP classes recorded")
+    equal({x["level"] for x in lines}, {"notice"}, "levels: one context was accepted")
+    recent = json.loads(g.cli("status", "--json"))["refusals"]["recent"]
+    equal([(r["rule"], r["alike"]) for r in recent], [("sop-class", len(classes) - 1)], "recent refusals")
+    check(f"and {len(classes) - 1} like it" in g.cli("status"), "status", g.cli("status"))
+    mark = g.mark()
+    accepted(g, contexts=[("1.2.840.10008.5.1.4.1.1.128", [ILE])])
+    equal(g.wait_log(mark, event="association.accepted")["level"], "warning", "level where no context is left")
+    equal(g.find(mark, event="decision", rule="sop-class")[0]["level"], "warning", "level where no context is left")
+
+
+@test
+def explain_agrees_with_its_sentence(bench):
+    """Wrong case: tolerate. TLS where the entry says plain: the entry is changed. The lines do what the sentence says."""
+    g = bench.gateway()
+    rejected(g, (1, 1, 3), calling="ct1")
+    line = g.decision("caller-unknown")
+    check("tolerate: [ ae-case ]" in g.cli("explain", str(line["number"])), "explain", g.cli("explain", str(line["number"])))
+    explained(g, line, lambda: accepted(g, calling="ct1"))
+    g.stop()
+    g = bench.gateway()
+    rejected(g, (1, 1, 3), tls=bench.keys.client("scanner"), calling="CT1")
+    line = g.decision("caller-transport")
+    text = g.cli("explain", str(line["number"]))
+    check("transport: tls" in text and "rather set the device to TLS" not in text, "explain", text)
+    explained(g, line, lambda: accepted(g, tls=bench.keys.client("scanner"), calling="CT1"))
+
+
+@test
+def explain_while_the_file_has_a_mistake(bench):
+    """That is when it is asked for: the refusal is shown, the lines are left out."""
+    g = bench.gateway()
+    rejected(g, (1, 1, 3), calling="CT9")
+    number = str(g.decision("caller-unknown")["number"])
+    g.write(to_yaml(g.config).replace("transport:", "transprot:"))
+    text = g.cli("explain", number)
+    check("CT9" in text and "no mistakes" in text, "explain:", text)
+    equal(json.loads(g.cli("explain", "--json", number))["calling"], "CT9", "explain --json")

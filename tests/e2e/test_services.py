@@ -71,7 +71,7 @@ def move_from_dcmqrscp(bench):
     g.config["listeners"].append({"name": "from-archive", "address": "127.0.0.1", "port": back, "transport": "plain"})
     g.write()
     mark = g.reload()
-    g.wait_log(mark, event="gateway.serving")
+    g.wait_log(mark, event="gateway.reloaded")
     where = ["-aet", "CT1", "-aec", "ARCHIVE", "127.0.0.1", str(g.plain)]
     keys = ["-k", "QueryRetrieveLevel=STUDY", "-k", f"StudyInstanceUID={study_of_ct()}"]
     bench.run("movescu", "-S", "-aem", "WS1", *keys, *where, wants=0)

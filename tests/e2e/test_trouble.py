@@ -267,7 +267,7 @@ def reload_good_and_bad(bench):
     g.config = {**good, "flows": [{**good["flows"][0], "services": ["echo"]}]}
     g.write()
     mark = g.reload()
-    g.wait_log(mark, event="gateway.serving")
+    g.wait_log(mark, event="gateway.reloaded")
     answer = until(lambda: next((a for a in [scu.store(instance="1.2.3")] if a["status"]), None), "a refusal")
     check(str(g.decision("service", mark)["number"]) in answer["comment"], "comment", answer)
     equal(scu.echo(), 0, "status of an echo")
@@ -276,7 +276,7 @@ def reload_good_and_bad(bench):
     g.config = {**good, "listeners": [{"name": "new", "address": "127.0.0.1", "port": port, "transport": "plain"}]}
     g.write()
     mark = g.reload()
-    g.wait_log(mark, event="gateway.serving")
+    g.wait_log(mark, event="gateway.reloaded")
     until(lambda: listening(port) and not listening(g.plain), "the new listener instead of the old ones")
     again = bench.scu(port)
     again.associate()
@@ -296,7 +296,7 @@ def many_reloads(bench):
 
     def reload():
         mark = g.reload()
-        g.wait_log(mark, event="gateway.serving")
+        g.wait_log(mark, event="gateway.reloaded")
         equal(scu.echo(), 0, "status")
 
     for _ in range(3):
@@ -359,6 +359,25 @@ def stop_cuts_at_the_end(bench):
     except (Closed, Aborted):
         pass
     equal(g.stored(), {}, "objects")
+
+
+@test
+def stop_told_twice(bench):
+    """A second SIGTERM does not wait, and the log names who was cut."""
+    g = bench.gateway(timeouts={"stop": 60})
+    scu = g.scu()
+    scu.associate()
+    scu.send_pdvs(3, dicom.command_bytes(field=dicom.C_STORE, id=1, priority=0, affected_class=CT, data=1,
+                                         affected_instance="1.2.9"), True)
+    scu.send_pdvs(3, bytes(1000), False, last=False)
+    g.process.signal(signal.SIGTERM)
+    g.wait_log(event="gate.stopping")
+    began = time.monotonic()
+    equal(g.stop(), 0, "exit status")
+    check(time.monotonic() - began < 15, "it took", time.monotonic() - began)
+    line = g.wait_log(event="association.killed")
+    check("twice" in line["message"] and line["calling"] == "CT1", "who was cut, and why:", line)
+    equal(g.wait_log(event="gateway.stopped")["cut"], 1, "associations that were cut")
 
 
 def association_pids(g):

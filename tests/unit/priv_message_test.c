@@ -27,7 +27,9 @@ static const struct {
 	{MSG_LOG, FROM_SUPERVISOR | FROM_GATE_DOWN, true},
 	{MSG_GO, FROM_SUPERVISOR, false},
 	{MSG_STOP, FROM_SUPERVISOR | FROM_GATE_DOWN, false},
+	{MSG_KEPT, FROM_SUPERVISOR, false},
 	{MSG_READY, FROM_GATE_UP, false},
+	{MSG_CUT, FROM_GATE_UP, false},
 	{MSG_LEDGER_FULL, FROM_GATE_UP, false},
 	{MSG_ADMIT, FROM_ASSOCIATION, false},
 	{MSG_ASSOCIATED, FROM_ASSOCIATION, false},
@@ -56,6 +58,7 @@ static void fill_refusal(struct refusal *r)
 		.last_ms = INT64_MAX,
 		.rule = RULE_COUNT - 1,
 		.observed = true,
+		.minor = true,
 		.tls = true,
 		.port = 65535,
 		.line = UINT32_MAX};
@@ -124,6 +127,7 @@ static struct message *made(unsigned row)
 		memset(m.addresses.ip, 0x5a, sizeof(m.addresses.ip));
 		break;
 	case MSG_FOLDER:
+	case MSG_KEPT:
 		m.number = INT64_MIN;
 		FULL(m.text);
 		break;
@@ -134,6 +138,7 @@ static struct message *made(unsigned row)
 	case MSG_CHANNEL:
 	case MSG_LOG:
 	case MSG_READY:
+	case MSG_CUT:
 	case MSG_VERDICT:
 	case MSG_NUMBER:
 		m.number = INT64_MIN + 1;

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CLI_PLACE_H
+#define CLI_PLACE_H
+
+#include <jansson.h>
+#include <signal.h>
+
+/* Where things are: for verbs that look at a site or at the gateway that runs on it. */
+
+/* The configuration: given, or ./gantry.yaml, or /etc/gantry/gantry.yaml. NULL after saying that there is none. */
+const char *place_file(const char *verb, const char *given);
+
+/*
+ * A folder that the configuration names with a key of its top level; fallback where it names none. Also of a file that
+ * has mistakes: it is asked for most of all when a change has gone wrong. malloc'ed; NULL: no memory.
+ */
+char *place_folder(const char *file, const char *key, const char *fallback);
+
+/* The gateway's control socket; malloc'ed. */
+char *control_path(const char *file);
+
+/* The gateway's report. NULL after it has said why there is none. */
+json_t *control_ask(const char *verb, const char *path);
+extern volatile sig_atomic_t
+	control_interrupted; /* set by the verb's signal handler: give up, and say nothing */
+
+#endif
