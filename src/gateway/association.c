@@ -80,7 +80,7 @@ static int64_t response_deadline(
 {
 	int64_t at = INT64_MAX;
 	(void)as;
-	for (unsigned i = 0; asker->n_operations > 0 && i < LIMIT_OUTSTANDING; i++) {
+	for (unsigned i = 0; asker->n_operations > 0 && i < asker->operations_end; i++) {
 		const struct operation *o = &asker->operations[i];
 		if (o->state == OPERATION_FORWARDED || o->state == OPERATION_CUT) {
 			at = sooner(at, o->since_ms + (int64_t)t->response * 1000);
@@ -301,7 +301,17 @@ static void relay_loop(struct association *as)
 
 /* ---- From the gate's fork to the end ---- */
 
-static int prepare(struct association *as, const struct association_start *start)
+/*
+ * All the memory of an association but what its messages need. Untouched pages of it are the gate's zero page: large,
+ * mostly empty structs cost what is used of them.
+ */
+static struct {
+	struct association association;
+	struct associate rq, proposal, ac;
+	struct side_memory a, b;
+} one;
+
+static void prepare(struct association *as, const struct association_start *start)
 {
 	as->start = start;
 	as->site = start->site;
@@ -314,14 +324,11 @@ static int prepare(struct association *as, const struct association_start *start
 	as->caller.port = start->peer_port;
 	as->caller.transport = TRANSPORT_PLAIN;
 	netaddr_text(&as->caller.ip, as->caller_text);
-	as->rq = calloc(1, sizeof(*as->rq));
-	as->proposal = calloc(1, sizeof(*as->proposal));
-	as->ac = calloc(1, sizeof(*as->ac));
-	if (!as->rq || !as->proposal || !as->ac || side_init(&as->a, "caller") != 0 ||
-		side_init(&as->b, "target") != 0) {
-		return ERR_NO_MEMORY;
-	}
-	return 0;
+	as->rq = &one.rq;
+	as->proposal = &one.proposal;
+	as->ac = &one.ac;
+	side_init(&as->a, "caller", &one.a);
+	side_init(&as->b, "target", &one.b);
 }
 
 /* The last counts, so that an hour's limit has every byte. */
@@ -342,13 +349,9 @@ static void report_rest(struct association *as)
 void association_main(const struct association_start *start)
 {
 	/* Its process has one association and then ends: nothing is freed. */
-	static struct association one;
-	struct association *as = &one;
+	struct association *as = &one.association;
 	log_role("association");
-	if (prepare(as, start) != 0) {
-		log_say(LOG_LEVEL_ERROR, "association.failed", "out of memory");
-		return;
-	}
+	prepare(as, start);
 	/* Before the first byte of the network is read. */
 	if (sandbox_load(start->sandbox) != 0) {
 		log_say(LOG_LEVEL_ERROR, "association.failed", "the sandbox could not be entered: %s",

@@ -67,7 +67,7 @@ static uint16_t status_for(const struct association *as, const struct verdict *v
 
 static bool get_outstanding(const struct association *as)
 {
-	for (unsigned i = 0; as->a.n_operations > 0 && i < LIMIT_OUTSTANDING; i++) {
+	for (unsigned i = 0; as->a.n_operations > 0 && i < as->a.operations_end; i++) {
 		const struct operation *o = &as->a.operations[i];
 		if (o->state == OPERATION_FORWARDED && o->field == C_GET_RQ) {
 			return true;
@@ -522,7 +522,7 @@ static bool send_cancel(struct side *to, const struct operation *o)
 static void owed_to(struct association *as, struct side *asker)
 {
 	struct side *o = other_side(as, asker);
-	for (unsigned i = 0; i < LIMIT_OUTSTANDING && asker->n_operations > 0; i++) {
+	for (unsigned i = 0; i < asker->operations_end && asker->n_operations > 0; i++) {
 		struct operation *op = &asker->operations[i];
 		bool due = op->state == OPERATION_ANSWER || (op->state == OPERATION_CUT && op->answer_cut);
 		if (due && at_boundary(o)) {
@@ -555,7 +555,7 @@ void exchange_owed(struct association *as)
 void exchange_fail_all(struct association *as, const char *why)
 {
 	struct side *a = &as->a;
-	for (unsigned i = 0; i < LIMIT_OUTSTANDING && a->n_operations > 0; i++) {
+	for (unsigned i = 0; i < a->operations_end && a->n_operations > 0; i++) {
 		struct operation *o = &a->operations[i];
 		if (o->state == OPERATION_CUT && !o->answer_cut) {
 			side_operation_free(a, o);

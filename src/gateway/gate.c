@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/gate.h"
+#include "gateway/gate_slab.h"
 #include "gateway/gate_state.h"
 #include "priv/spawn.h"
 
@@ -284,7 +285,9 @@ static int prepare(struct gate *g)
 	g->hosts = hosts_new();
 	g->counts = counts_new();
 	g->ledger = ledger_new();
-	if (!g->hosts || !g->counts || !g->ledger) {
+	g->said = slab_alloc(sizeof(*g->said));
+	message_keep();
+	if (!g->hosts || !g->counts || !g->ledger || !g->said) {
 		return ERR_NO_MEMORY;
 	}
 	g->supervisor = (struct source){.fd = ROLE_CHANNEL, .ready = supervisor_ready};

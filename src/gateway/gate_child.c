@@ -274,15 +274,15 @@ static bool take_progress(
 
 static bool take_refusal(struct gate *g, struct child *c, const struct message *m, const struct gate_site *gs)
 {
-	static struct refusal r;
-	r = m->refusal;
+	struct refusal *r = &g->said->refusal;
+	*r = m->refusal;
 	/* What the gate knows itself it does not take on trust: nobody writes records in another's name. */
-	netaddr_text(&c->ip, r.address);
-	r.port = c->port;
-	snprintf(r.listener, sizeof(r.listener), "%s", c->listener);
-	g->counts->refusals[r.rule]++;
-	for (unsigned i = 0; r.node[0] && i < gs->site->n_nodes; i++) {
-		if (strncmp(gs->site->nodes[i].name, r.node, sizeof(r.node) - 1) == 0) {
+	netaddr_text(&c->ip, r->address);
+	r->port = c->port;
+	snprintf(r->listener, sizeof(r->listener), "%s", c->listener);
+	g->counts->refusals[r->rule]++;
+	for (unsigned i = 0; r->node[0] && i < gs->site->n_nodes; i++) {
+		if (strncmp(gs->site->nodes[i].name, r->node, sizeof(r->node) - 1) == 0) {
 			struct node_count *n = node_of(g, gs->site, (int32_t)i);
 			if (n) {
 				n->refusals++;
@@ -291,7 +291,7 @@ static bool take_refusal(struct gate *g, struct child *c, const struct message *
 		}
 	}
 	struct message reply = {.type = MSG_NUMBER, .fd = -1};
-	reply.number = (int64_t)ledger_add(g->ledger, &r, clock_wall_ms());
+	reply.number = (int64_t)ledger_add(g->ledger, r, clock_wall_ms());
 	child_send(g, c, &reply);
 	return true;
 }
@@ -339,11 +339,10 @@ static void take(struct gate *g, struct child *c, struct message *m)
 /* True: there may be more. */
 static bool read_batch(struct gate *g, struct child *c)
 {
-	static struct message m;
 	for (unsigned i = 0; i < CHILD_BATCH && c->channel.fd >= 0; i++) {
-		int e = message_recv(c->channel.fd, FROM_ASSOCIATION, &m);
+		int e = message_recv(c->channel.fd, FROM_ASSOCIATION, &g->said->message);
 		if (e == 0) {
-			take(g, c, &m);
+			take(g, c, &g->said->message);
 		} else if (e == ERR_AGAIN) {
 			return false;
 		} else if (e == ERR_CLOSED) {

@@ -95,6 +95,11 @@ struct gate {
 	int64_t next_lookup_ms;
 	int64_t ready_by_ms; /* serve then, whatever the lookup has said; 0: serving already */
 
+	/* Of gate_slab.h, as all that tells of peers: associations do not inherit what others have said. */
+	struct said {
+		struct message message; /* of an association, while it is taken */
+		struct refusal refusal;
+	} * said;
 	struct sandbox *sandbox; /* of an association */
 	struct child *children;
 	unsigned n_children, n_reject_only, n_reports;

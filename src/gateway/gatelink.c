@@ -31,9 +31,11 @@ static void reroute(struct association *as)
 /* Indices into the old site mean nothing in the new one. */
 static void forget_flows(struct association *as)
 {
-	for (unsigned i = 0; i < LIMIT_OUTSTANDING; i++) {
-		as->a.operations[i].flow = -1;
-		as->b.operations[i].flow = -1;
+	struct side *sides[] = {&as->a, &as->b};
+	for (unsigned k = 0; k < ARRAY_LEN(sides); k++) {
+		for (unsigned i = 0; i < sides[k]->operations_end; i++) {
+			sides[k]->operations[i].flow = -1;
+		}
 	}
 	as->n_seen = 0;
 	as->unreported_bytes = 0;

@@ -267,9 +267,6 @@ static int read_request(struct association *as, int64_t deadline)
 	side_consume(a, 6 + head.len);
 	e = associate_read(span_of(as->rq_body, body.len), PDU_ASSOCIATE_RQ,
 		TOLERATE_NUL_PADDING | TOLERATE_AE_CASE, as->rq, &fail);
-	if (e == ERR_NO_MEMORY) {
-		return e;
-	}
 	struct pdu_reject triple;
 	bool no_title = e != 0 && associate_bad_title(&fail, &triple);
 	(void)ul_step(&a->ul, e == 0 || no_title ? UL_EV_ASSOCIATE_RQ_PDU : UL_EV_INVALID_PDU);
@@ -405,10 +402,8 @@ static void answer_user_items(const struct association *as, struct associate *to
 
 static int send_answer(struct association *as, const uint8_t results[256], int64_t deadline)
 {
-	struct associate *to = calloc(1, sizeof(*to));
-	if (!to) {
-		return ERR_NO_MEMORY;
-	}
+	static struct associate answer; /* one association a process */
+	struct associate *to = &answer;
 	to->protocol_version = 1;
 	to->application_context = as->rq->application_context;
 	snprintf(to->calling, sizeof(to->calling), "%s", as->rq->calling);
@@ -422,7 +417,6 @@ static int send_answer(struct association *as, const uint8_t results[256], int64
 	}
 	struct writer w = writer_of(as->a.out.control, OUT_CONTROL);
 	int e = associate_write(PDU_ASSOCIATE_AC, to, &w);
-	free(to);
 	if (e == 0) {
 		e = writer_end(&w);
 	}

@@ -4,29 +4,15 @@
 #include "base/writer.h"
 
 #include <poll.h>
-#include <stdlib.h>
 
-/* What a side needs, in one block: as large as it is it comes as fresh pages, which cost nothing until touched. */
-struct side_memory {
-	uint8_t in[SIDE_BUFFER];
-	uint8_t command[LIMIT_COMMAND_SET];
-	uint8_t control[OUT_CONTROL];
-	struct operation operations[LIMIT_OUTSTANDING];
-};
-
-int side_init(struct side *s, const char *name)
+void side_init(struct side *s, const char *name, struct side_memory *m)
 {
-	struct side_memory *m = calloc(1, sizeof(*m));
-	*s = (struct side){.name = name, .t.fd = -1};
-	if (!m) {
-		return ERR_NO_MEMORY;
-	}
-	s->memory = m;
-	s->in = m->in;
-	s->msg.command_bytes = m->command;
-	s->operations = m->operations;
-	s->out.control = m->control;
-	return 0;
+	*s = (struct side){.name = name,
+		.t.fd = -1,
+		.in = m->in,
+		.msg.command_bytes = m->command,
+		.operations = m->operations,
+		.out.control = m->control};
 }
 
 int side_fill(struct side *s)
@@ -152,14 +138,17 @@ void side_close(struct side *s)
 
 struct operation *side_operation_new(struct side *s)
 {
-	for (unsigned i = 0; i < LIMIT_OUTSTANDING; i++) {
-		if (s->operations[i].state == OPERATION_FREE) {
-			s->operations[i] = (struct operation){.state = OPERATION_RECEIVING, .flow = -1};
-			s->n_operations++;
-			return &s->operations[i];
-		}
+	unsigned i = 0;
+	while (i < s->operations_end && s->operations[i].state != OPERATION_FREE) {
+		i++;
 	}
-	return NULL;
+	if (i == LIMIT_OUTSTANDING) {
+		return NULL;
+	}
+	s->operations_end = i < s->operations_end ? s->operations_end : i + 1;
+	s->operations[i] = (struct operation){.state = OPERATION_RECEIVING, .flow = -1};
+	s->n_operations++;
+	return &s->operations[i];
 }
 
 struct operation *side_operation_find(struct side *s, uint16_t id)
@@ -167,7 +156,7 @@ struct operation *side_operation_find(struct side *s, uint16_t id)
 	if (s->n_operations == 0) {
 		return NULL;
 	}
-	for (unsigned i = 0; i < LIMIT_OUTSTANDING; i++) {
+	for (unsigned i = 0; i < s->operations_end; i++) {
 		if (s->operations[i].state != OPERATION_FREE && s->operations[i].id == id) {
 			return &s->operations[i];
 		}

@@ -68,9 +68,8 @@ struct side {
 	const char *name; /* "caller" or "target" */
 	struct stream t;
 	struct ul ul;
-	bool up;      /* the transport is open */
-	void *memory; /* owns in, operations, msg.command_bytes and out.control */
-	uint8_t *in;  /* SIDE_BUFFER */
+	bool up;     /* the transport is open */
+	uint8_t *in; /* SIDE_BUFFER */
 	size_t in_pos, in_len;
 	/* the PDU and the PDV that are coming in */
 	uint32_t pdu_left;
@@ -82,6 +81,7 @@ struct side {
 	bool blocked;        /* bytes wait in the buffer for room in a queue */
 	struct incoming msg;
 	struct operation *operations; /* LIMIT_OUTSTANDING */
+	unsigned operations_end;      /* those from here on were never used: nobody need look there */
 	unsigned n_operations;
 	struct out out;
 	uint32_t max_in, max_out; /* P-DATA-TF sizes after the head; 0 unlimited */
@@ -92,7 +92,16 @@ struct side {
 /* Big enough for a whole A-ASSOCIATE PDU; data is read RELAY_BUFFER at a time, so that the rest stays untouched. */
 #define SIDE_BUFFER (LIMIT_ASSOCIATE_PDU + 6)
 
-MUST_USE int side_init(struct side *s, const char *name);
+/* What a side works in. Zeroed; as large as it is, only what is used is touched, and costs pages. */
+struct side_memory {
+	uint8_t in[SIDE_BUFFER];
+	uint8_t command[LIMIT_COMMAND_SET];
+	uint8_t control[OUT_CONTROL];
+	struct operation operations[LIMIT_OUTSTANDING];
+};
+
+/* The memory is borrowed, for as long as the side lives. */
+void side_init(struct side *s, const char *name, struct side_memory *m);
 
 /* Bytes that were read and not yet consumed. */
 static inline struct span side_unread(const struct side *s)

@@ -334,7 +334,7 @@ void target_end(struct association *as, bool abort, const char *why)
 	/* What the caller has begun to receive cannot be finished: its own association must end too. */
 	bool cut = b->msg.phase == IN_DATA && b->msg.disposition == PASS;
 	side_close(b);
-	for (unsigned i = 0; i < LIMIT_OUTSTANDING; i++) {
+	for (unsigned i = 0; i < b->operations_end; i++) {
 		side_operation_free(b, &b->operations[i]);
 	}
 	as->target_lost = true;

@@ -81,7 +81,6 @@ struct associate {
  * context identifiers are odd and differ (ERR_DUPLICATE, ERR_VALUE), what must stand does (ERR_MISSING), UIDs follow
  * PS3.5 9.1. A role or extended negotiation that repeats one is dropped, one that contradicts it ERR_DUPLICATE.
  * Unknown items and sub-items are ignored (PS3.8 9.3.1, D.2), reserved bytes not tested. ERR_LIMIT: ours.
- * ERR_NO_MEMORY.
  */
 MUST_USE int associate_read(struct span body, enum pdu_type type, unsigned tolerate,
 	struct associate *ret_associate, struct parse_fail *fail);

@@ -132,6 +132,8 @@ static int context_read(struct associate_parse *p, struct reader *r)
 {
 	struct context *c = &p->a->contexts[p->a->n_contexts]; /* at most 128 odd identifiers that differ */
 	struct reader start = *r;
+	c->abstract = (struct span){0};
+	c->n_transfer = 0;
 	int err = context_head(p, r, c);
 	if (err) {
 		return err;
@@ -258,18 +260,15 @@ int associate_read(struct span body, enum pdu_type type, unsigned tolerate, stru
 	if (body.len > LIMIT_ASSOCIATE_PDU) {
 		return parse_fail(fail, ERR_LIMIT, 0, "longer than we hold");
 	}
-	/* Of fixed size, whatever the peer declares. Zero pages, and given back: large allocations are mapped. */
-	struct associate *a = calloc(1, sizeof(*a));
-	if (!a) {
-		return parse_fail(fail, ERR_NO_MEMORY, 0, "");
-	}
+	/* Of fixed size, whatever the peer declares. Roles have one thread each. Entries are cleared when they are begun. */
+	static struct associate scratch;
+	memset(&scratch, 0, offsetof(struct associate, contexts));
 	struct associate_parse p = {
-		.a = a, .type = type, .tolerate = tolerate, .fail = fail, .base = body.ptr};
+		.a = &scratch, .type = type, .tolerate = tolerate, .fail = fail, .base = body.ptr};
 	int err = read_body(&p, body);
 	if (err == 0) {
-		copy_used(a, ret);
+		copy_used(&scratch, ret);
 	}
-	free(a);
 	return err;
 }
 

@@ -146,6 +146,7 @@ static int read_common_extended(struct associate_parse *p, struct associate_one 
 		return associate_stop(p, &r, ERR_LIMIT, "more common extended negotiations than we take");
 	}
 	struct common_extended *c = &a->common_extended[a->n_common_extended];
+	memset(c, 0, sizeof(*c));
 	int err = associate_counted_uid(p, &r, &c->sop, spec);
 	err = err ? err : associate_counted_uid(p, &r, &c->service_class, spec);
 	err = err ? err : read_related(p, &r, c);

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -476,22 +477,31 @@ static int read_into(struct span bytes, unsigned permitted, bool has_fd, struct 
 	return e;
 }
 
-/* Roles have one thread each. */
-static struct message scratch;
-static uint8_t sending[LIMIT_ROLE_MESSAGE], receiving[LIMIT_ROLE_MESSAGE];
+/* Roles have one thread each. In pages of their own, so that they can be kept from a fork. */
+#define PAGE 4096
+static struct {
+	struct message scratch;
+	uint8_t sending[LIMIT_ROLE_MESSAGE], receiving[LIMIT_ROLE_MESSAGE];
+} own __attribute__((aligned(PAGE)));
+static bool wiped_on_fork;
+
+void message_keep(void)
+{
+	wiped_on_fork = madvise(&own, sizeof(own), MADV_WIPEONFORK) == 0;
+}
 
 void message_forget(void)
 {
-	explicit_bzero(&scratch, sizeof(scratch));
-	explicit_bzero(sending, sizeof(sending));
-	explicit_bzero(receiving, sizeof(receiving));
+	if (!wiped_on_fork) {
+		explicit_bzero(&own, sizeof(own));
+	}
 }
 
 int message_read(struct span bytes, unsigned permitted, bool has_fd, struct message *ret_message)
 {
-	int e = read_into(bytes, permitted, has_fd, &scratch);
+	int e = read_into(bytes, permitted, has_fd, &own.scratch);
 	if (e == 0) {
-		*ret_message = scratch;
+		*ret_message = own.scratch;
 	}
 	return e;
 }
@@ -504,11 +514,11 @@ int message_read(struct span bytes, unsigned permitted, bool has_fd, struct mess
 int message_send(int channel, const struct message *m)
 {
 	size_t len;
-	int e = message_write(m, sending, sizeof(sending), &len);
+	int e = message_write(m, own.sending, sizeof(own.sending), &len);
 	if (e != 0) {
 		return e;
 	}
-	struct iovec iov = {.iov_base = sending, .iov_len = len};
+	struct iovec iov = {.iov_base = own.sending, .iov_len = len};
 	union {
 		struct cmsghdr head;
 		char room[CMSG_SPACE(sizeof(int))];
@@ -560,7 +570,7 @@ static unsigned take_fds(struct msghdr *h, int *ret_fd)
 
 int message_recv(int channel, unsigned permitted, struct message *ret_message)
 {
-	struct iovec iov = {.iov_base = receiving, .iov_len = sizeof(receiving)};
+	struct iovec iov = {.iov_base = own.receiving, .iov_len = sizeof(own.receiving)};
 	union {
 		struct cmsghdr head;
 		char room[CMSG_SPACE(FDS_SEEN * sizeof(int))];
@@ -584,7 +594,7 @@ int message_recv(int channel, unsigned permitted, struct message *ret_message)
 	}
 	int e = ERR_PEER;
 	if ((h.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 && n_fds <= 1) {
-		e = message_read(span_of(receiving, (size_t)n), permitted, n_fds == 1, ret_message);
+		e = message_read(span_of(own.receiving, (size_t)n), permitted, n_fds == 1, ret_message);
 	}
 	if (e != 0) {
 		if (fd >= 0) {

@@ -171,7 +171,11 @@ MUST_USE int message_recv(int channel, unsigned permitted, struct message *ret_m
 MUST_USE int message_write(const struct message *m, uint8_t *buf, size_t cap, size_t *ret_len);
 MUST_USE int message_read(struct span bytes, unsigned permitted, bool has_fd, struct message *ret_message);
 
-/* Wipe what the last messages left in this process's memory: for a process forked to serve another peer. */
+/*
+ * For a process that forks others to serve other peers: what messages leave in memory is not inherited (message_keep()
+ * in the one that forks, message_forget() in the forked one).
+ */
+void message_keep(void);
 void message_forget(void);
 
 const char *message_name(enum message_type t);

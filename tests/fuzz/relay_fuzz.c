@@ -60,7 +60,9 @@ static void open_side(struct side *s, const char *name, struct far *far, bool re
 {
 	int pair[2];
 	must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) == 0);
-	must(side_init(s, name) == 0);
+	struct side_memory *m = calloc(1, sizeof(*m));
+	must(m != NULL);
+	side_init(s, name, m);
 	stream_open(&s->t, pair[0]);
 	far->fd = pair[1];
 	far->len = 0;
@@ -138,7 +140,7 @@ static void end(struct association *as, struct far far[2])
 	for (unsigned i = 0; i < 2; i++) {
 		side_close(sides[i]);
 		free(sides[i]->msg.held);
-		free(sides[i]->memory);
+		free((void *)(sides[i]->in - offsetof(struct side_memory, in)));
 		close(far[i].fd);
 	}
 }

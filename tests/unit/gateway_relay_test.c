@@ -51,7 +51,9 @@ static void pair(int ret_fd[2])
 
 static void open_side(struct side *s, const char *name, int fd, uint32_t max_out)
 {
-	assert_int_equal(side_init(s, name), 0);
+	struct side_memory *m = calloc(1, sizeof(*m));
+	assert_non_null(m);
+	side_init(s, name, m);
 	stream_open(&s->t, fd);
 	s->up = true;
 	s->ul.state = UL_STA6;
@@ -96,7 +98,7 @@ static void side_release(struct side *s)
 {
 	side_close(s);
 	free(s->msg.held);
-	free(s->memory);
+	free((void *)(s->in - offsetof(struct side_memory, in)));
 }
 
 static void done(struct fixture *f)
