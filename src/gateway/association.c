@@ -279,6 +279,8 @@ static void relay_loop(struct association *as)
 			[FD_B] = side_poll(as, &as->b),
 			[FD_GATE] = {.fd = as->gate_lost ? -1 : as->start->channel, .events = POLLIN},
 		};
+		stream_ack(&as->a.t);
+		stream_ack(&as->b.t);
 		if (poll(p, FD_COUNT, wait) < 0 && errno != EINTR) {
 			report_ended(as, "poll: %s", strerror(errno));
 			association_abort(as, NULL, NULL);

@@ -180,12 +180,18 @@ int stream_read(struct stream *t, uint8_t *buf, size_t cap, size_t *ret_n)
 	if (e != 0) {
 		return e;
 	}
-	if (n < cap) {
-		set_option(t->fd, IPPROTO_TCP, TCP_QUICKACK, 1);
-	}
+	t->ack_due |= n < cap;
 	t->bytes_in += n;
 	*ret_n = n;
 	return 0;
+}
+
+void stream_ack(struct stream *t)
+{
+	if (t->ack_due) {
+		t->ack_due = false;
+		set_option(t->fd, IPPROTO_TCP, TCP_QUICKACK, 1);
+	}
 }
 
 static int write_tls(struct stream *t, const struct iovec *iov, unsigned n, size_t *ret_n)

@@ -26,9 +26,16 @@ struct stream {
 	bool want_write;    /* TLS: a read waits for the socket to take bytes */
 	bool more; /* TLS: a read stopped because the buffer was full: poll would not show the rest */
 	bool eof;
+	bool ack_due;                 /* see stream_ack() */
 	uint64_t bytes_in, bytes_out; /* of the application */
 	char why[256];                /* a sentence after ERR_TLS or ERR_SYSTEM */
 };
+
+/*
+ * Before waiting: acknowledge what was read, at once. A sender with Nagle's algorithm on keeps the rest of its message
+ * until then. After what was read has been passed on, so that it is not what the message waits for.
+ */
+void stream_ack(struct stream *t);
 
 /* Take over a connected socket. Sets TCP_NODELAY and keep-alive where it is TCP. */
 void stream_open(struct stream *t, int fd);

@@ -23,6 +23,7 @@ static int wait_events(struct association *as, struct side *s, short events, int
 		{.fd = s == &as->b && o->up ? o->t.fd : -1, .events = POLLRDHUP},
 		{.fd = as->gate_lost ? -1 : as->start->channel, .events = POLLIN},
 	};
+	stream_ack(&s->t);
 	int n = poll(p, ARRAY_LEN(p), (int)left);
 	if (n < 0 && errno != EINTR) {
 		return ERR_SYSTEM;
