@@ -169,6 +169,8 @@ MUST_USE int message_recv(int channel, unsigned permitted, struct message *ret_m
  * ERR_VALUE; *ret_message is untouched then. ret_message->fd is always -1: the caller has the descriptor.
  */
 MUST_USE int message_write(const struct message *m, uint8_t *buf, size_t cap, size_t *ret_len);
+/* The same into scratch: *m is touched on failure too. */
+MUST_USE int message_read_into(struct span bytes, unsigned permitted, bool has_fd, struct message *m);
 MUST_USE int message_read(struct span bytes, unsigned permitted, bool has_fd, struct message *ret_message);
 
 /*

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
+#include "gateway/gate_slab.h"
 #include "gateway/gate_state.h"
 
 #include <arpa/inet.h>
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -56,8 +58,9 @@ static struct puppet puppet(bool by_proxy)
 	assert_non_null(c);
 	pid_t pid = fork();
 	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* also when the test fails */
 		for (;;) {
-			pause(); /* *c is not in this process: slab memory does not cross a fork */
+			(void)pause(); /* *c is not in this process: slab memory does not cross a fork */
 		}
 	}
 	assert_true(pid > 0);
@@ -379,6 +382,8 @@ static int set_up(void **state)
 	gate.epoll = epoll_create1(EPOLL_CLOEXEC);
 	gate.control.fd = gate.lookup.fd = gate.store.fd = gate.supervisor.fd = -1;
 	gate.hosts = hosts_new();
+	gate.said = slab_alloc(sizeof(*gate.said));
+	assert_non_null(gate.said);
 	gate.counts = counts_new();
 	gate.ledger = ledger_new();
 	log_to(open("/dev/null", O_WRONLY | O_CLOEXEC), LOG_FORMAT_TEXT);
