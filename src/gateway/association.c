@@ -325,6 +325,8 @@ static void prepare(struct association *as, const struct association_start *star
 	as->caller.ip = start->peer_ip;
 	as->caller.port = start->peer_port;
 	as->caller.transport = TRANSPORT_PLAIN;
+	as->caller.listener = &start->site->listeners[start->listener];
+	as->caller.wall_s = clock_wall_ms() / 1000;
 	netaddr_text(&as->caller.ip, as->caller_text);
 	as->rq = &one.rq;
 	as->proposal = &one.proposal;

@@ -6,9 +6,9 @@
 #include "policy/hosts.h"
 #include "policy/site.h"
 
-#include <openssl/types.h>
 #include <sys/socket.h>
 
+struct gate_tls;
 struct sandbox; /* priv/sandbox.h: made ready by the gate, loaded by the association */
 
 /* What the gate has ready when it forks. All of it is inherited memory; nothing here is freed by the association. */
@@ -16,8 +16,7 @@ struct association_start {
 	uint64_t id; /* unique in this run of the gate: the log's `association` */
 	const struct site *site;
 	const struct hosts *hosts;
-	SSL_CTX *server_ctx; /* NULL when the listener is plain */
-	SSL_CTX *client_ctx; /* for targets that speak TLS; may be NULL when the site has no identity */
+	const struct gate_tls *tls;
 	const struct sandbox *sandbox;
 	int socket;              /* accepted, non-blocking */
 	int channel;             /* to the gate, non-blocking SOCK_SEQPACKET */

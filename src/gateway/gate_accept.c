@@ -170,8 +170,7 @@ static void begin(struct gate *g, const struct gate_listener *l, int fd, const s
 	struct association_start start = {
 		.site = gs->site,
 		.hosts = g->hosts,
-		.server_ctx = gs->site->listeners[l->index].transport == TRANSPORT_TLS ? gs->server : NULL,
-		.client_ctx = gs->client,
+		.tls = &gs->tls,
 		.sandbox = g->sandbox,
 		.socket = fd,
 		.listener = l->index,

@@ -19,8 +19,7 @@ static void free_site(struct gate_site *gs)
 	if (!gs) {
 		return;
 	}
-	SSL_CTX_free(gs->server);
-	SSL_CTX_free(gs->client);
+	gate_tls_done(&gs->tls);
 	if (gs->packed >= 0) {
 		close(gs->packed);
 	}
@@ -84,7 +83,7 @@ static int make(int fd, struct gate_site *gs)
 			err_str(e));
 		return e;
 	}
-	e = gate_tls_contexts(gs->site, &gs->server, &gs->client, why, sizeof(why));
+	e = gate_tls_make(gs->site, &gs->tls, why, sizeof(why));
 	if (e != 0) {
 		log_say(LOG_LEVEL_ERROR, "gate.site", "TLS cannot be set up: %s", why);
 		return e;

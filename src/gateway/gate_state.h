@@ -4,6 +4,7 @@
 
 #include "gateway/gate_count.h"
 #include "gateway/gate_ledger.h"
+#include "gateway/gate_tls.h"
 #include "policy/hosts.h"
 #include "policy/site.h"
 #include "priv/message.h"
@@ -31,9 +32,9 @@ struct source {
 struct gate_site {
 	uint32_t generation;
 	struct site *site;
-	SSL_CTX *server, *client; /* NULL when the site has no identity */
-	int packed;               /* memfd without keys, for associations */
-	int64_t since_ms;         /* wall */
+	struct gate_tls tls;
+	int packed;       /* memfd without keys, for associations */
+	int64_t since_ms; /* wall */
 	struct gate_site *older;
 };
 

@@ -10,8 +10,10 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 /*
@@ -64,6 +66,7 @@ static json_t *listeners(const struct site *s)
 		set_text(o, "address", l->address);
 		set_number(o, "port", l->port);
 		set_text(o, "transport", text_of(l->transport == TRANSPORT_TLS, "tls", "plain"));
+		set_text(o, "profile", l->transport == TRANSPORT_TLS ? tls_profile_words[l->profile] : "");
 		set(o, "transparent", json_boolean(l->transparent));
 		(void)json_array_append_new(list, o);
 	}
@@ -94,6 +97,7 @@ static json_t *nodes(const struct gate *g, const struct site *s)
 		json_t *o = json_object();
 		set_text(o, "name", node->name);
 		set_text(o, "transport", text_of(node->transport == TRANSPORT_TLS, "tls", "plain"));
+		set_text(o, "profile", tls_profile_words[node->profile]);
 		set_text(o, "mode", text_of(node->mode == MODE_OBSERVE, "observe", "enforce"));
 		set_number(o, "live", now);
 		set_number(o, "associations", n->associations);
@@ -254,10 +258,49 @@ static json_t *certificates(const struct site *s)
 	return list;
 }
 
+/* "; until 2027-06-30", with what has become of it. */
+static void ending_text(const struct ending *e, char *buf, size_t cap)
+{
+	time_t last = (time_t)(e->until_s - 1);
+	struct tm day;
+	buf[0] = 0;
+	if (e->until_s == 0 || !localtime_r(&last, &day)) {
+		return;
+	}
+	bool over = clock_wall_ms() / 1000 >= e->until_s;
+	snprintf(buf, cap, "%s%04d-%02d-%02d%s", over ? ": its end date, " : ", until ", day.tm_year + 1900,
+		day.tm_mon + 1, day.tm_mday,
+		!over                    ? ""
+		: e->over == OVER_REFUSE ? ", has passed: refused"
+					 : ", has passed");
+}
+
+static void add_transport_debt(json_t *list, const char *what, const char *name, enum transport t,
+	enum tls_profile p, const struct ending *e)
+{
+	char end[80];
+	ending_text(e, end, sizeof(end));
+	if (t == TRANSPORT_PLAIN) {
+		(void)json_array_append_new(
+			list, json_sprintf("%s %s speaks plain DICOM, without TLS%s", what, name, end));
+	} else if (p == PROFILE_LEGACY_NON_DOWNGRADING) {
+		(void)json_array_append_new(list, json_sprintf("%s %s has a retired TLS profile, %s%s", what,
+							  name, tls_profile_words[p], end));
+	}
+}
+
 /* What is configured less strictly than it could be: it is shown until it is paid off. */
 static json_t *debts(const struct site *s)
 {
 	json_t *list = json_array();
+	for (unsigned i = 0; i < s->n_listeners; i++) {
+		const struct listener *l = &s->listeners[i];
+		/* A plain listener is there for plain nodes, and they are the debt; unless it has an end of its own. */
+		if (l->transport == TRANSPORT_TLS || l->transport_until.until_s > 0) {
+			add_transport_debt(
+				list, "listener", l->name, l->transport, l->profile, &l->transport_until);
+		}
+	}
 	if (s->mode == MODE_OBSERVE) {
 		(void)json_array_append_new(
 			list, json_string("the site only observes: nothing is refused by policy"));
@@ -268,9 +311,9 @@ static json_t *debts(const struct site *s)
 			(void)json_array_append_new(list, json_sprintf("node %s is only observed", n->name));
 		}
 		bool folder = n->n_address > 0 && n->address[0].folder && n->address[0].folder[0];
-		if (n->transport == TRANSPORT_PLAIN && !folder) {
-			(void)json_array_append_new(
-				list, json_sprintf("node %s speaks plain DICOM, without TLS", n->name));
+		if (!folder) {
+			add_transport_debt(
+				list, "node", n->name, n->transport, n->profile, &n->transport_until);
 		}
 		if (n->tolerate) {
 			(void)json_array_append_new(

@@ -5,14 +5,53 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-int gate_tls_contexts(const struct site *s, SSL_CTX **ret_server, SSL_CTX **ret_client, char *why, size_t cap)
+static void find_used(const struct site *s, bool server[PROFILE_COUNT], bool client[PROFILE_COUNT])
 {
-	why[0] = 0;
-	*ret_server = *ret_client = NULL;
-	if (s->n_identities == 0) {
-		return 0;
+	for (unsigned i = 0; i < s->n_listeners; i++) {
+		server[s->listeners[i].profile] |= s->listeners[i].transport == TRANSPORT_TLS;
 	}
-	struct tls_identity *identities = calloc(s->n_identities, sizeof(*identities));
+	for (unsigned i = 0; i < s->n_nodes; i++) {
+		const struct node *n = &s->nodes[i];
+		enum tls_profile p = n->profile == PROFILE_LIVE ? PROFILE_BCP195 : n->profile;
+		client[p] |= n->transport == TRANSPORT_TLS && n->n_address > 0;
+	}
+}
+
+static int make_all(
+	const struct site *s, struct tls_config *config, struct gate_tls *t, char *why, size_t cap)
+{
+	bool server[PROFILE_COUNT] = {false}, client[PROFILE_COUNT] = {false};
+	int e = 0;
+	find_used(s, server, client);
+	for (unsigned p = 0; e == 0 && p < PROFILE_COUNT; p++) {
+		config->profile = (enum tls_profile)p;
+		if (server[p]) {
+			e = tls_server_context(config, &t->server[p], why, cap);
+		}
+		if (e == 0 && client[p]) {
+			e = tls_client_context(config, &t->client[p], why, cap);
+		}
+	}
+	/* One is enough: what OpenSSL looks up it keeps for all contexts. */
+	for (unsigned p = 0; e == 0 && p < PROFILE_COUNT; p++) {
+		if (t->server[p]) {
+			config->profile = (enum tls_profile)p;
+			SSL_CTX *peer = NULL;
+			if (tls_client_context(config, &peer, why, cap) == 0) {
+				tls_warm_up(t->server[p], peer);
+				SSL_CTX_free(peer);
+			}
+			break;
+		}
+	}
+	return e;
+}
+
+int gate_tls_make(const struct site *s, struct gate_tls *ret_tls, char *why, size_t cap)
+{
+	struct gate_tls t = {0};
+	why[0] = 0;
+	struct tls_identity *identities = calloc(s->n_identities + 1, sizeof(*identities));
 	struct span *trust = calloc(s->n_trust + 1, sizeof(*trust));
 	int e = identities && trust ? 0 : ERR_NO_MEMORY;
 	for (unsigned i = 0; e == 0 && i < s->n_identities; i++) {
@@ -27,23 +66,27 @@ int gate_tls_contexts(const struct site *s, SSL_CTX **ret_server, SSL_CTX **ret_
 		.trust_pem = trust,
 		.n_trust = s->n_trust,
 		.resumption = s->resumption};
-	if (e == 0) {
-		e = tls_server_context(&config, ret_server, why, cap);
-	}
-	if (e == 0) {
-		e = tls_client_context(&config, ret_client, why, cap);
-		if (e != 0) {
-			SSL_CTX_free(*ret_server);
-			*ret_server = NULL;
-		}
-	}
-	if (e == 0) {
-		tls_warm_up(*ret_server, *ret_client);
-	}
-	if (e != 0 && !why[0]) {
-		snprintf(why, cap, "%s", err_str(e));
+	if (e == 0 && s->n_identities > 0) {
+		e = make_all(s, &config, &t, why, cap);
 	}
 	free(identities);
 	free(trust);
-	return e;
+	if (e != 0) {
+		gate_tls_done(&t);
+		if (!why[0]) {
+			snprintf(why, cap, "%s", err_str(e));
+		}
+		return e;
+	}
+	*ret_tls = t;
+	return 0;
+}
+
+void gate_tls_done(struct gate_tls *t)
+{
+	for (unsigned p = 0; p < PROFILE_COUNT; p++) {
+		SSL_CTX_free(t->server[p]);
+		SSL_CTX_free(t->client[p]);
+	}
+	*t = (struct gate_tls){0};
 }

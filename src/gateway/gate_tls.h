@@ -8,11 +8,23 @@
 
 #include <openssl/types.h>
 
+/* A context for each profile that a listener offers, and for each that a node is called with. */
+struct gate_tls {
+	SSL_CTX *server[PROFILE_COUNT],
+		*client[PROFILE_COUNT]; /* NULL: not used, or the site has no identity */
+};
+
 /*
- * The site's two TLS contexts, from its blobs. Both NULL where it has no identity. On failure (as of
- * tls_server_context) why says what, and may not be NULL.
+ * The site's TLS contexts, from its blobs. On failure (as of tls_server_context) why says what, and may not be NULL;
+ * nothing is left to free.
  */
-MUST_USE int gate_tls_contexts(
-	const struct site *s, SSL_CTX **ret_server, SSL_CTX **ret_client, char *why, size_t cap);
+MUST_USE int gate_tls_make(const struct site *s, struct gate_tls *ret_tls, char *why, size_t cap);
+void gate_tls_done(struct gate_tls *t);
+
+/* What a node is called with. */
+static inline SSL_CTX *gate_tls_client(const struct gate_tls *t, const struct node *n)
+{
+	return t->client[n->profile == PROFILE_LIVE ? PROFILE_BCP195 : n->profile];
+}
 
 #endif

@@ -17,6 +17,7 @@
 static void reroute(struct association *as)
 {
 	struct route r = {.from = -1, .to = -1};
+	as->caller.wall_s = clock_wall_ms() / 1000;
 	int e = decide_route(as->site, as->start->hosts, &as->caller, &r, &as->route_verdict);
 	if (e == 0 && strcmp(as->site->nodes[r.to].name, as->target_name) != 0) {
 		verdict_of(as->site, &r, -1, RULE_NO_FLOW,

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/gate_tls.h"
 #include "gateway/state.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -123,6 +124,9 @@ static int take_certificate(struct association *as)
 		as->san[i] = as->peer.san[i];
 	}
 	as->caller.has_certificate = true;
+	snprintf(as->suite, sizeof(as->suite), "%s %s", as->peer.version, as->peer.suite);
+	as->caller.suite = as->suite;
+	as->caller.outside = as->peer.outside;
 	as->caller.subject = as->peer.subject;
 	as->caller.san = as->san;
 	as->caller.n_san = (unsigned)as->peer.n_san;
@@ -174,7 +178,7 @@ static int below(struct association *as, int64_t deadline)
 		return 0;
 	}
 	as->caller.transport = TRANSPORT_TLS;
-	int e = stream_tls(&a->t, as->start->server_ctx, true, "");
+	int e = stream_tls(&a->t, as->start->tls->server[l->profile], true, "");
 	if (e == 0) {
 		e = wait_handshake(as, a, deadline);
 	}

@@ -49,6 +49,7 @@ struct association {
 	struct tls_peer peer; /* of the caller; san borrowed by caller.san */
 	const char *san[TLS_SAN_MAX];
 	struct caller caller;
+	char suite[80]; /* version and suite, for caller.suite */
 	char caller_text[46];
 	struct timeouts timeouts_a, timeouts_b;
 

@@ -38,7 +38,8 @@ int stream_tls(struct stream *t, SSL_CTX *ctx, bool server, const char *name)
 {
 	SSL *ssl = ctx ? SSL_new(ctx) : NULL;
 	if (!ssl) {
-		snprintf(t->why, sizeof(t->why), "no TLS context: has the site an identity?");
+		snprintf(t->why, sizeof(t->why),
+			"no TLS is ready for it: has the site an identity, or was it reloaded since? A new association has it");
 		return ERR_TLS;
 	}
 	BIO *out = BIO_new(BIO_f_buffer());

@@ -46,11 +46,10 @@ static void keep_first(char first[256], const struct mistake *m)
 
 static int check_tls(const struct site *s, bool reload, char first[256])
 {
-	SSL_CTX *server = NULL, *client = NULL;
+	struct gate_tls tls = {0};
 	char why[256];
-	int e = gate_tls_contexts(s, &server, &client, why, sizeof(why));
-	SSL_CTX_free(server);
-	SSL_CTX_free(client);
+	int e = gate_tls_make(s, &tls, why, sizeof(why));
+	gate_tls_done(&tls);
 	if (e != 0) {
 		char text[300];
 		snprintf(text, sizeof(text), "tls: %s", why);

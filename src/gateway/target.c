@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/gate_tls.h"
 #include "gateway/state.h"
 #include "base/clock.h"
 #include "gateway/exchange.h"
@@ -110,7 +111,7 @@ static int secure_target(
 	if (node->transport != TRANSPORT_TLS) {
 		return 0;
 	}
-	int e = stream_tls(&b->t, as->start->client_ctx, false, server_name(as, c));
+	int e = stream_tls(&b->t, gate_tls_client(as->start->tls, node), false, server_name(as, c));
 	if (e == 0) {
 		e = wait_handshake(as, b, deadline);
 	}

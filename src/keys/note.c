@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "keys/note.h"
 #include "base/err.h"
+#include "keys/profile.h"
 #include "keys/x509.h"
 
 #include <stdlib.h>
@@ -33,6 +34,14 @@ static void day_text(const ASN1_TIME *time, char *buf, size_t cap)
 int note_verify(int ok, X509_STORE_CTX *store)
 {
 	SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+	X509 *current = X509_STORE_CTX_get_current_cert(store);
+	int fault = ok && current
+	                    ? profile_certificate_fault(current, X509_STORE_CTX_get_error_depth(store) == 0)
+	                    : X509_V_OK;
+	if (fault != X509_V_OK) {
+		X509_STORE_CTX_set_error(store, fault);
+		ok = 0;
+	}
 	if (ok || !ssl || SSL_get_ex_data(ssl, note_index)) {
 		return ok;
 	}

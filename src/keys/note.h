@@ -18,7 +18,7 @@ struct note {
 /* Once before the first context, in the process that makes it. 0 or ERR_NO_MEMORY. */
 MUST_USE int note_prepare(void);
 
-/* For SSL_CTX_set_verify. Never turns a failure into a success. */
+/* For SSL_CTX_set_verify. Never turns a failure into a success; fails certificates that no profile takes. */
 int note_verify(int ok, X509_STORE_CTX *store);
 
 /* The first failure of this connection, or NULL. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "keys/tls.h"
+#include "keys/profile.h"
 #include "keys/x509.h"
 
 #include <arpa/inet.h>
@@ -118,6 +119,7 @@ int tls_peer_of(SSL *ssl, struct tls_peer *ret_peer)
 	}
 	snprintf(peer.version, sizeof(peer.version), "%s", SSL_get_version(ssl));
 	snprintf(peer.suite, sizeof(peer.suite), "%s", SSL_CIPHER_get_name(SSL_get_current_cipher(ssl)));
+	peer.outside = profile_outside(ssl);
 	*ret_peer = peer;
 	return 0;
 }

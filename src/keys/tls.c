@@ -1,23 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "keys/tls.h"
-#include "keys/x509.h"
 #include "keys/note.h"
+#include "keys/profile.h"
+#include "keys/x509.h"
 
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <stdarg.h>
 #include <stdio.h>
-
-/* RFC 9325 4.2: what it recommends for TLS 1.2, the order ours. TLS 1.3 has OpenSSL's own list of AEADs. */
-#define SUITES_TLS12                                                                                         \
-	"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"                                         \
-	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256"
-
-/*
- * X25519 first, as in OpenSSL's own list: a handshake costs 0.08 ms less a side than with P-256, which devices without
- * X25519 have; P-384 costs 1.5 ms more.
- */
-#define GROUPS "X25519:P-256:P-384"
 
 /* One recv(2) fetches several records of 16 KiB. See tune(). */
 #define READ_BUFFER (64u * 1024)
@@ -112,6 +102,11 @@ static int use_identity(
 		return fail(ERR_VALUE, why, cap,
 			"identity %zu: the private key is not that of the certificate", number);
 	}
+	int fault = profile_certificate_fault(leaf, true);
+	if (fault != X509_V_OK) {
+		return fail(ERR_VALUE, why, cap, "identity %zu: the certificate is too weak: %s", number,
+			X509_verify_cert_error_string(fault));
+	}
 	if (SSL_CTX_use_cert_and_key(context, leaf, key, chain, 1) != 1) {
 		return fail(
 			ERR_VALUE, why, cap, "identity %zu: the certificate cannot be used for TLS", number);
@@ -177,7 +172,7 @@ static void set_resumption(SSL_CTX *context, bool server, bool on)
 	SSL_CTX_set_timeout(context, TICKET_LIFE_S);
 }
 
-static int set_rules(SSL_CTX *context, bool server, bool resumption)
+static int set_rules(SSL_CTX *context, bool server, const struct tls_config *config)
 {
 	static const unsigned char session_context[] = "gantry";
 
@@ -193,22 +188,29 @@ static int set_rules(SSL_CTX *context, bool server, bool resumption)
 		context, SSL_VERIFY_PEER | (server ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), note_verify);
 	SSL_CTX_set_verify_depth(context, CHAIN_DEPTH);
 	SSL_CTX_set_max_cert_list(context, PEER_CHAIN_BYTES);
-	SSL_CTX_set_security_level(context, 2); /* 112 bits: RSA and DH from 2048, no SHA-1 signatures */
-	set_resumption(context, server, resumption);
+	set_resumption(context, server, config->resumption);
 	tune(context);
 	/* Chains are sent as given: looking for issuers among the trust anchors would cost time in each handshake. */
 	SSL_CTX_set_mode(context, SSL_MODE_NO_AUTO_CHAIN);
 	/* A site may trust an intermediate or one self-signed device without trusting all of a root. */
 	X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context), X509_V_FLAG_PARTIAL_CHAIN);
-	if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
-		SSL_CTX_set_max_proto_version(context, TLS1_3_VERSION) != 1 ||
-		SSL_CTX_set_cipher_list(context, SUITES_TLS12) != 1 ||
-		SSL_CTX_set_ciphersuites(context, TLS_DEFAULT_CIPHERSUITES) != 1 ||
-		SSL_CTX_set1_groups_list(context, GROUPS) != 1 ||
+	if (profile_apply(config->profile, context) < 0 ||
 		SSL_CTX_set_session_id_context(context, session_context, sizeof(session_context) - 1) != 1) {
 		return ERR_TLS;
 	}
 	return 0;
+}
+
+static bool has_both_keys(SSL_CTX *context)
+{
+	bool ecdsa = false, rsa = false;
+	for (long ok = SSL_CTX_set_current_cert(context, SSL_CERT_SET_FIRST); ok == 1;
+		ok = SSL_CTX_set_current_cert(context, SSL_CERT_SET_NEXT)) {
+		const EVP_PKEY *key = SSL_CTX_get0_privatekey(context);
+		ecdsa |= key && EVP_PKEY_base_id(key) == EVP_PKEY_EC;
+		rsa |= key && EVP_PKEY_base_id(key) == EVP_PKEY_RSA;
+	}
+	return ecdsa && rsa;
 }
 
 static int make_context(
@@ -229,7 +231,7 @@ static int make_context(
 	}
 	int r = note_prepare();
 	if (r == 0) {
-		r = set_rules(context, server, config->resumption);
+		r = set_rules(context, server, config);
 	}
 	if (r < 0) {
 		return fail(r, why, cap, "OpenSSL refuses the rules for TLS");
@@ -239,6 +241,11 @@ static int make_context(
 		if (r < 0) {
 			return r;
 		}
+	}
+	if (server && profile_needs_both_keys(config->profile) && !has_both_keys(context)) {
+		return fail(ERR_MISSING, why, cap,
+			"profile %s needs two identities, one with an ECDSA and one with an RSA key (PS3.15 B.13)",
+			tls_profile_words[config->profile]);
 	}
 	for (size_t i = 0; i < config->n_trust; i++) {
 		r = trust(context, config->trust_pem[i], server, i + 1, why, cap);

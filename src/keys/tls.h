@@ -5,6 +5,7 @@
 #include "base/attr.h"
 #include "base/err.h"
 #include "base/span.h"
+#include "policy/site.h"
 
 #include <openssl/ssl.h>
 #include <stdbool.h>
@@ -12,8 +13,8 @@
 #include <stdint.h>
 
 /*
- * TLS for DICOM associations (PS3.15 B.12): TLS 1.2 and 1.3, both ends show a certificate. Nothing here opens a
- * file: the supervisor reads certificates and keys, processes that meet the network get bytes.
+ * TLS for DICOM associations by a profile of PS3.15 Annex B (keys/profile.h): both ends show a certificate. Nothing
+ * here opens a file: the supervisor reads certificates and keys, processes that meet the network get bytes.
  */
 
 /* One identity: the leaf first, then its intermediates (PEM), and the leaf's private key (PEM, not encrypted). */
@@ -28,12 +29,14 @@ struct tls_config {
 	size_t n_identities;
 	const struct span *trust_pem; /* each one or more certificates that peers' chains must end in */
 	size_t n_trust;
+	enum tls_profile profile;
 	bool resumption; /* session tickets and cache; off: every association is a full handshake */
 };
 
 /*
  * A context for the side that accepts (server) or calls (client). All spans are copied. *ret_context is the caller's
- * (SSL_CTX_free). Errors: ERR_MISSING (no identity or no trust anchor), ERR_VALUE (PEM that does not parse, a key
+ * (SSL_CTX_free). Errors: ERR_MISSING (no identity or no trust anchor, or one of the two
+ * kinds of identity that the profile asks for), ERR_VALUE (PEM that does not parse, a key
  * that is not the certificate's), ERR_NO_MEMORY, ERR_TLS; `why` (may be NULL) then holds a sentence for people.
  * A peer is verified against the trust anchors, for the purpose clientAuth or serverAuth. For names, see below.
  *
@@ -74,6 +77,7 @@ struct tls_peer {
 	int64_t not_after_s;     /* seconds since 1970 */
 	char version[16];        /* "TLSv1.3" */
 	char suite[64];          /* "TLS_AES_256_GCM_SHA384" */
+	unsigned outside; /* profiles that the connection does not keep to, 1u << enum tls_profile each */
 };
 
 /* After the handshake. ERR_MISSING if the peer showed no certificate, ERR_VALUE if it cannot be read, ERR_DENIED if it was not verified. */

@@ -88,6 +88,28 @@ static void check_caller(struct parse *p, unsigned i)
 	}
 }
 
+static bool old_transport(enum transport t, enum tls_profile p)
+{
+	return t == TRANSPORT_PLAIN || p == PROFILE_LEGACY_NON_DOWNGRADING;
+}
+
+/* What listeners and nodes have in common. */
+static void check_profile(struct parse *p, const struct tree *at, const char *what, const char *name,
+	enum transport transport, enum tls_profile profile, const struct ending *end)
+{
+	const struct tree *here = place(at, "profile");
+	if (transport == TRANSPORT_PLAIN && tree_get(at, "profile")) {
+		mistake_error(p->mistakes, here->line, here->column,
+			"%s %s is `transport: plain`: it has no TLS profile", what, name);
+	}
+	if (end->until_s > 0 && !old_transport(transport, profile)) {
+		here = place(at, "transport-until");
+		mistake_error(p->mistakes, here->line, here->column,
+			"`transport-until` of %s %s has nothing to end: only plain transport and a legacy profile do",
+			what, name);
+	}
+}
+
 /* Written as a list of nothing. One whose items were all mistakes is empty too, and they are the mistakes to mend. */
 static bool is_empty_list(const struct tree *at, const char *key)
 {
@@ -123,6 +145,7 @@ static void check_node(struct parse *p, unsigned i, const struct use *use)
 		mistake_warning(p->mistakes, list->line, list->column,
 			"node %s has an empty list in `%s`: it admits no one", n->name, empty);
 	}
+	check_profile(p, at, "node", n->name, n->transport, n->profile, &n->transport_until);
 	if (p->site->n_flows > 0 && !use->used) {
 		mistake_warning(p->mistakes, n->line, n->column,
 			"node %s is in no flow: it can neither call nor be called", n->name);
@@ -249,6 +272,7 @@ static void check_listener(struct parse *p, unsigned i)
 	const struct site *s = p->site;
 	const struct listener *l = &s->listeners[i];
 	const struct tree *at = p->listener_at[i];
+	check_profile(p, at, "listener", l->name, l->transport, l->profile, &l->transport_until);
 	if (l->transport == TRANSPORT_PLAIN && !is_loopback(l->address)) {
 		mistake_warning(p->mistakes, at->line, at->column,
 			"listener %s takes plain DICOM from the network: images and names cross it readable by anyone on the "

@@ -20,9 +20,10 @@ enum rule {
 	RULE_CALLER_UNKNOWN,     /* no node has this calling AE title */
 	RULE_CALLER_ADDRESS,     /* a node has the title, not the address */
 	RULE_CALLER_CERTIFICATE, /* … not the certificate */
-	RULE_CALLER_TRANSPORT,   /* … came in plain and must use TLS, or the reverse */
-	RULE_CALLED_UNKNOWN,     /* no node has the called AE title */
-	RULE_NO_FLOW,            /* both known; no flow joins them */
+	RULE_CALLER_TRANSPORT, /* … came in plain and must use TLS, or the reverse, or outside its profile */
+	RULE_TRANSPORT_UNTIL,  /* plain transport or a retired profile, after its end date */
+	RULE_CALLED_UNKNOWN,   /* no node has the called AE title */
+	RULE_NO_FLOW,          /* both known; no flow joins them */
 	RULE_APPLICATION_CONTEXT,
 	RULE_PROTOCOL_VERSION,
 	RULE_ASSOCIATIONS, /* at once: site, address or flow */
@@ -78,6 +79,11 @@ struct caller {
 	const char *const *san;
 	unsigned n_san;
 	uint8_t spki_sha256[32];
+	unsigned
+		outside; /* TLS: profiles that the connection does not keep to, 1u << enum tls_profile each */
+	const char *suite;               /* TLS: "TLSv1.2 ECDHE-RSA-…", for sentences; NULL: none */
+	const struct listener *listener; /* that it called; NULL: not judged */
+	int64_t wall_s;                  /* now, for end dates; 0: not judged */
 	unsigned
 		tolerated; /* AE_TOLERATE_… met while parsing: refused later where the node does not tolerate it */
 };

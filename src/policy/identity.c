@@ -107,6 +107,9 @@ unsigned identity_misses(const struct node *n, const struct hosts *h, const stru
 	if (n->transport != c->transport) {
 		misses |= MISS_TRANSPORT;
 	}
+	if (n->transport == TRANSPORT_TLS && c->outside & 1u << n->profile) {
+		misses |= MISS_TRANSPORT;
+	}
 	if (n->has_from && !from_has(n, h, &c->ip)) {
 		misses |= MISS_ADDRESS;
 	}
@@ -161,10 +164,19 @@ static void list_from(char *buf, size_t cap, const struct node *n)
 	}
 }
 
-static void say_transport(const struct node *n, struct verdict *v)
+static void say_transport(const struct node *n, const struct caller *c, struct verdict *v)
 {
 	bool tls = n->transport == TRANSPORT_TLS;
 	v->rule = RULE_CALLER_TRANSPORT;
+	if (n->transport == c->transport) {
+		const char *profile = tls_profile_words[n->profile];
+		snprintf(v->sentence, sizeof(v->sentence),
+			"this looks like node %s, but its connection, %s, is outside %s%s. Set the device to what the "
+			"profile has, or let it call a listener of its own profile",
+			n->name, c->suite ? c->suite : "TLS",
+			profile[0] ? "profile " : "every profile that is not retired", profile);
+		return;
+	}
 	snprintf(v->sentence, sizeof(v->sentence),
 		"this looks like node %s, but it called by %s; its entry says `transport: %s`. %s", n->name,
 		tls ? "plain DICOM" : "TLS", tls ? "tls" : "plain",
@@ -223,7 +235,7 @@ static void say_near(const struct node *n, const struct caller *c, unsigned miss
 {
 	v->line = n->line;
 	if (misses & MISS_TRANSPORT) {
-		say_transport(n, v);
+		say_transport(n, c, v);
 	} else if (misses & (MISS_ADDRESS | MISS_NAMES_NONE)) {
 		say_address(n, c, misses, v);
 	} else {

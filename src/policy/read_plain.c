@@ -326,6 +326,48 @@ void read_until(struct parse *p, const struct key *k, const struct tree *v, void
 	store(k, base, (uint64_t)at);
 }
 
+/* { date: 2027-06-30, over: refuse }, or the date alone. */
+void read_ending(struct parse *p, const struct key *k, const struct tree *v, void *base)
+{
+	struct ending *e = field_of(k, base);
+	if (v->kind != TREE_TEXT) {
+		key_defaults(p, k->inner, e);
+		read_table(p, k, v, base);
+		return;
+	}
+	const struct key date = {.in = k->inner,
+		.name = k->name,
+		.offset = offsetof(struct ending, until_s),
+		.size = sizeof(e->until_s)};
+	read_until(p, &date, v, e);
+}
+
+/* What PS3.15 has retired. Named here so that whoever asks for it is told why it is not given. */
+static const struct {
+	const char *word, *why;
+} retired[] = {
+	{"basic-tls", "B.1, retired 2018: it asks for TLS 1.0 with 3DES and NULL ciphers"},
+	{"iscl", "B.2, retired 2018: ISCL is no protocol that anybody should speak today"},
+	{"aes-tls", "B.3, retired 2018: it asks for TLS 1.0 with CBC ciphers and RSA key exchange"},
+	{"bcp195", "B.9, retired 2022: it lets a peer negotiate down to TLS 1.0 and static RSA"},
+	{"extended-bcp195", "B.11, retired 2022; `bcp195-rfc9325-modified` has taken its place"},
+	{"non-downgrading-bcp195",
+		"B.10, retired 2022: for a device that can do nothing better write `legacy-bcp195-non-downgrading`"},
+};
+
+void read_profile(struct parse *p, const struct key *k, const struct tree *v, void *base)
+{
+	for (size_t i = 0; v->kind == TREE_TEXT && i < ARRAY_LEN(retired); i++) {
+		if (strcmp(v->text, retired[i].word) == 0) {
+			mistake_error(p->mistakes, v->line, v->column,
+				"`%s: %s`%s is not offered (PS3.15 %s)", k->name, v->text, p->in,
+				retired[i].why);
+			return;
+		}
+	}
+	read_word(p, k, v, base);
+}
+
 void read_table(struct parse *p, const struct key *k, const struct tree *v, void *base)
 {
 	char outer[sizeof(p->in)];

@@ -215,6 +215,40 @@ static int route_known(const struct site *s, const struct caller *c, struct rout
 	return verdict_end(s, r, v);
 }
 
+static bool over_end(const struct ending *e, int64_t wall_s)
+{
+	return e->until_s > 0 && wall_s >= e->until_s;
+}
+
+/* Old transports that were to be gone: the listener's, the caller's, the target's. */
+static int check_endings(
+	const struct site *s, const struct caller *c, const struct route *r, struct verdict *v)
+{
+	const struct node *nodes[] = {r->from >= 0 ? &s->nodes[r->from] : NULL, &s->nodes[r->to]};
+	const char *what = c->listener ? c->listener->name : "", *kind = "listener";
+	const struct ending *e = c->listener ? &c->listener->transport_until : NULL;
+	unsigned line = c->listener ? c->listener->line : 0;
+	bool plain = c->listener && c->listener->transport == TRANSPORT_PLAIN;
+	for (unsigned i = 0; (!e || !over_end(e, c->wall_s)) && i < ARRAY_LEN(nodes); i++) {
+		if (nodes[i]) {
+			e = &nodes[i]->transport_until;
+			what = nodes[i]->name;
+			kind = "node";
+			line = nodes[i]->line;
+			plain = nodes[i]->transport == TRANSPORT_PLAIN;
+		}
+	}
+	if (c->wall_s == 0 || !e || !over_end(e, c->wall_s)) {
+		return 0;
+	}
+	*v = (struct verdict){.rule = RULE_TRANSPORT_UNTIL, .flow = -1, .line = line};
+	snprintf(v->sentence, sizeof(v->sentence),
+		"%s of %s %s was to end by now (`transport-until`, line %u): set it to TLS with a profile that is not retired, "
+		"or give it another date",
+		plain ? "plain DICOM" : "the retired TLS profile", kind, what, line);
+	return verdict_over(s, r, e->over, v);
+}
+
 int decide_route(const struct site *s, const struct hosts *h, const struct caller *c, struct route *ret_route,
 	struct verdict *ret_verdict)
 {
@@ -223,6 +257,9 @@ int decide_route(const struct site *s, const struct hosts *h, const struct calle
 	int near = -1;
 	int err = identity_of(s, h, c, &r.from, &near, &v);
 	err = err < 0 ? route_unknown(s, c, near, &r, &v) : route_known(s, c, &r, &v);
+	if (err == 0 && v.rule == RULE_NONE) {
+		err = check_endings(s, c, &r, &v);
+	}
 	*ret_route = r;
 	*ret_verdict = v;
 	return err;

@@ -20,6 +20,27 @@ enum site_mode { MODE_INHERIT, MODE_ENFORCE, MODE_OBSERVE };
 enum transport { TRANSPORT_TLS, TRANSPORT_PLAIN };
 enum over { OVER_ALARM, OVER_REFUSE };
 
+/*
+ * The secure transport connection profiles of PS3.15 Annex B that may be named. Which suites, groups and signatures
+ * they are is in keys/profile.h.
+ */
+enum tls_profile {
+	PROFILE_LIVE,                   /* none named: any that is not retired; where one is offered, B.12 */
+	PROFILE_BCP195,                 /* B.12 */
+	PROFILE_BCP195_MODIFIED,        /* B.13 */
+	PROFILE_LEGACY_NON_DOWNGRADING, /* B.10, retired: for old devices, by name only */
+	PROFILE_COUNT,
+};
+
+/* "bcp195-rfc9325"; NULL-ended, by enum tls_profile, "" for PROFILE_LIVE. */
+extern const char *const tls_profile_words[PROFILE_COUNT + 1];
+
+/* An end date of something that is to be replaced. */
+struct ending {
+	int64_t until_s; /* wall seconds of the first moment after it, local time; 0: none */
+	enum over over;
+};
+
 /* `tolerate:`, a bit each. The first two have the values of AE_TOLERATE_… and are given to the parsers as they are. */
 #define TOLERATE_NUL_PADDING 0x1u
 #define TOLERATE_AE_CASE     0x2u
@@ -75,6 +96,8 @@ struct node {
 	struct spki_pin *spki;
 	unsigned n_spki;
 	enum transport transport;
+	enum tls_profile profile;
+	struct ending transport_until; /* of plain transport, or of a retired profile */
 	struct endpoint *address;
 	unsigned n_address;
 	const char *server_name;
@@ -144,6 +167,8 @@ struct listener {
 	const char *address; /* IP or "*" */
 	uint16_t port;
 	enum transport transport;
+	enum tls_profile profile; /* never PROFILE_LIVE */
+	struct ending transport_until;
 	bool transparent;
 	struct network *proxy_from;
 	unsigned n_proxy_from;

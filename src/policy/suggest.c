@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static const struct flow *flow_named(const struct site *s, const char *name)
 {
@@ -217,6 +218,22 @@ static bool expect_tls(FILE *f, const struct site *s, const struct refusal *r)
 	return true;
 }
 
+/* The end date as it is, and only alarmed of. */
+static void relax_ending(FILE *f, const struct site *s, const struct refusal *r)
+{
+	for (unsigned i = 0; i < s->n_nodes; i++) {
+		const struct node *n = &s->nodes[i];
+		time_t last = (time_t)(n->transport_until.until_s - 1);
+		struct tm day;
+		if (n->line == r->line && n->transport_until.until_s > 0 && localtime_r(&last, &day)) {
+			fprintf(f,
+				"nodes:\n  %s:    # in line %u: this line in place of its own\n    transport-until: { date: "
+				"%04d-%02d-%02d, over: alarm }\n",
+				n->name, n->line, day.tm_year + 1900, day.tm_mon + 1, day.tm_mday);
+		}
+	}
+}
+
 static int write_lines(FILE *f, const struct site *s, const struct refusal *r)
 {
 	const struct flow *flow = flow_named(s, r->flow);
@@ -258,6 +275,9 @@ static int write_lines(FILE *f, const struct site *s, const struct refusal *r)
 			relax_query(f, flow, r->rule);
 		}
 		return 0;
+	case RULE_TRANSPORT_UNTIL:
+		relax_ending(f, s, r);
+		return 0;
 	case RULE_MALFORMED:
 		tolerate_nul(f, s, r);
 		return 0;
@@ -278,6 +298,8 @@ static const char *note_of(enum rule rule, bool tls)
 	case RULE_CALLER_TRANSPORT:
 		return tls ? "Whoever holds that certificate is then taken for the device: see that it is the device's."
 		           : "Plain DICOM is readable by anyone on its way: rather set the device to TLS where it can.";
+	case RULE_TRANSPORT_UNTIL:
+		return "Move the device to TLS (docs: from plain to TLS with end dates), or give `transport-until` another date.";
 	case RULE_CALLED_UNKNOWN:
 		return "If the called title is a slip of the device, correct it there instead.";
 	case RULE_OBJECT_SIZE:

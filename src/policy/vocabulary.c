@@ -9,6 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *const tls_profile_words[PROFILE_COUNT + 1] = {
+	[PROFILE_LIVE] = "",
+	[PROFILE_BCP195] = "bcp195-rfc9325",
+	[PROFILE_BCP195_MODIFIED] = "bcp195-rfc9325-modified",
+	[PROFILE_LEGACY_NON_DOWNGRADING] = "legacy-bcp195-non-downgrading",
+};
+
 bool word_is_uid(const char *s)
 {
 	return uid_valid(span_str(s));

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TLS profiles of PS3.15 Annex B, on the wire and in the configuration."""
+import datetime
+import json
+import re
+import shutil
+import ssl
+
+from lib.dicom import CT, Rejected
+from lib.site import check, equal, test
+from test_refusals import accepted, explained, rejected
+
+# PS3.15 2026c B.13, "Servers shall support all of the following cipher suites".
+B13_TLS13 = """TLS_AES_256_GCM_SHA384 TLS_CHACHA20_POLY1305_SHA256 TLS_AES_128_GCM_SHA256 TLS_AES_128_CCM_SHA256
+    TLS_AES_128_CCM_8_SHA256""".split()
+B13_TLS12 = """TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384 TLS_ECDHE_ECDSA_WITH_AES_256_CCM
+    TLS_ECDHE_ECDSA_WITH_AES_256_CCM_8 TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256 TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256
+    TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 TLS_ECDHE_ECDSA_WITH_AES_128_CCM
+    TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8""".split()
+# RFC 9325 4.2; TLS 1.3 as OpenSSL has it.
+B12_TLS13 = B13_TLS13[:3]
+B12_TLS12 = """TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384
+    TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256""".split()
+# RFC 7525 4.2, which B.10 stood on, and the same with ECDSA.
+B10_TLS12 = B12_TLS12 + ["TLS_DHE_RSA_WITH_AES_256_GCM_SHA384", "TLS_DHE_RSA_WITH_AES_128_GCM_SHA256"]
+PROFILES = {
+    "bcp195-rfc9325": (B12_TLS12, B12_TLS13),
+    "bcp195-rfc9325-modified": (B13_TLS12, B13_TLS13),
+    "legacy-bcp195-non-downgrading": (B10_TLS12, B12_TLS13),
+}
+
+
+def all_suites(bench):
+    """(the standard's name, OpenSSL's name, is TLS 1.3) of every suite that OpenSSL can offer at all."""
+    text = bench.run("openssl", "ciphers", "-stdname", "-s", "-v", "ALL:COMPLEMENTOFALL:@SECLEVEL=0", wants=0).text
+    text += bench.run("openssl", "ciphers", "-stdname", "-v", "ALL:COMPLEMENTOFALL:@SECLEVEL=0", wants=0).text
+    found = {}
+    for line in text.splitlines():
+        match = re.match(r"(\S+)\s+- (\S+)\s+(\S+)", line)
+        if match and match.group(2) not in found:
+            found[match.group(2)] = (match.group(1), match.group(2), match.group(3) == "TLSv1.3")
+    # Some stand in no list of OpenSSL's, though it has them.
+    for name in ("TLS_AES_128_CCM_SHA256", "TLS_AES_128_CCM_8_SHA256"):
+        found.setdefault(name, (name, name, True))
+    return list(found.values())
+
+
+def shakes_hands(g, suite, name="scanner", more=()):
+    standard, openssl, tls13 = suite
+    pick = ["-tls1_3", "-ciphersuites", openssl] if tls13 else ["-tls1_2", "-cipher", openssl + ":@SECLEVEL=0"]
+    ran = g.bench.run("openssl", "s_client", "-connect", f"127.0.0.1:{g.tls}", *pick, "-cert", g.keys.path(f"{name}.pem"),
+                      "-key", g.keys.path(f"{name}.key"), "-CAfile", g.keys.path("ca.pem"), *more)
+    match = re.search(r"Cipher is (\S+)", ran.text)
+    return bool(match) and match.group(1) == openssl
+
+
+def with_profile(bench, profile, **options):
+    g = bench.gateway(start=False, **options)
+    g.config["listeners"][1]["profile"] = profile
+    g.config["nodes"]["ct-tls"]["profile"] = profile
+    g.write()
+    g.start()
+    return g
+
+
+@test
+def tls_profiles_suite_by_suite(bench):
+    """Each suite that OpenSSL has is offered alone: exactly the profile's are taken."""
+    suites = all_suites(bench)
+    check(len(suites) > 40, "too few suites to try:", suites)
+    for profile, (tls12, tls13) in PROFILES.items():
+        g = with_profile(bench, profile)
+        wanted = set(tls12 + tls13)
+        missing = wanted - {s[0] for s in suites}
+        equal(missing, set(), "suites that this OpenSSL cannot try")
+        taken = {s[0] for s in suites if shakes_hands(g, s)}
+        equal(sorted(taken), sorted(wanted), f"suites of {profile}")
+        g.stop()
+
+
+@test
+def tls_profiles_by_sslscan(bench):
+    """What another program finds: versions, no renegotiation, no compression, groups."""
+    for profile, groups in (("bcp195-rfc9325", {"x25519", "secp256r1 (NIST P-256)", "secp384r1 (NIST P-384)"}),
+                            ("bcp195-rfc9325-modified", {"secp256r1 (NIST P-256)", "secp384r1 (NIST P-384)",
+                                                         "secp521r1 (NIST P-521)"})):
+        g = with_profile(bench, profile)
+        text = bench.run("sslscan", "--no-colour", "--show-certificate", f"127.0.0.1:{g.tls}").text
+        for version in ("SSLv2", "SSLv3", "TLSv1.0", "TLSv1.1"):
+            check(re.search(rf"{re.escape(version)}\s+disabled", text), f"{version} is not disabled:", text)
+        for version in ("TLSv1.2", "TLSv1.3"):
+            check(re.search(rf"{re.escape(version)}\s+enabled", text), f"{version} is not enabled:", text)
+        check("Compression enabled" not in text, "compression:", text)
+        check("renegotiation not supported" in text, "renegotiation:", text)
+        check("Insecure" not in text, "insecure:", text)
+        found = set(re.findall(r"^TLSv1\.3\s+\d+ bits\s+(\S+(?: \(NIST \S+\))?)", text, re.M))
+        if found:
+            equal(found, groups, f"groups of {profile}")
+        g.stop()
+
+
+@test
+def modified_profile_needs_both_keys(bench):
+    """B.13's suites are of two kinds of certificate."""
+    g = bench.gateway(start=False)
+    g.config["listeners"][1]["profile"] = "bcp195-rfc9325-modified"
+    del g.config["tls"]["identities"][1]
+    g.write()
+    for verb in ("check", "run"):
+        ran = bench.run(bench.program, verb, "-c", g.yaml)
+        equal(ran.code, 1, f"exit code of {verb}")
+        check("B.13" in ran.text and "RSA" in ran.text, f"{verb}:", ran.text)
+
+
+@test
+def retired_profiles_are_refused_with_the_reason(bench):
+    g = bench.gateway(start=False)
+    for name, word in (("basic-tls", "B.1,"), ("iscl", "B.2,"), ("aes-tls", "B.3,"), ("bcp195", "B.9,"),
+                       ("extended-bcp195", "B.11,"), ("non-downgrading-bcp195", "legacy-bcp195-non-downgrading"),
+                       ("bcp195-rfc9352", "did you mean")):
+        g.config["listeners"][1]["profile"] = name
+        g.write()
+        ran = bench.run(bench.program, "check", g.yaml)
+        equal(ran.code, 1, f"exit code with {name}")
+        check(word in ran.text, f"profile {name}:", ran.text)
+
+
+@test
+def a_node_is_held_to_its_profile(bench):
+    """A listener for old devices is no way down for the others."""
+    g = bench.gateway(start=False)
+    g.config["listeners"][1]["profile"] = "legacy-bcp195-non-downgrading"
+    g.write()
+    g.start()
+    old = bench.keys.client("scanner-rsa", ssl.TLSVersion.TLSv1_2)
+    old.set_ciphers("DHE-RSA-AES256-GCM-SHA384")
+    rejected(g, (1, 1, 3), tls=old, calling="CT_TLS")
+    line = g.decision("caller-transport")
+    check("DHE-RSA-AES256-GCM-SHA384" in line["message"], "the sentence:", line)
+    accepted(g, tls=bench.keys.client("scanner"), calling="CT_TLS")
+    g.config["nodes"]["ct-tls"]["profile"] = "legacy-bcp195-non-downgrading"
+    g.write()
+    g.wait_log(g.reload(), event="gateway.reloaded")
+    accepted(g, tls=old, calling="CT_TLS")
+    debts = json.loads(g.cli("status", "--json"))["debts"]
+    check(any("ct-tls" in d and "legacy" in d for d in debts), "debts:", debts)
+
+
+@test
+def old_transports_end(bench):
+    """Plain DICOM with an end date: it alarms after it, and refuses where told to; the status counts it as a debt."""
+    yesterday = (datetime.date.today() - datetime.timedelta(days=1)).isoformat()
+    later = (datetime.date.today() + datetime.timedelta(days=30)).isoformat()
+    g = bench.gateway(node={"transport-until": later})
+    accepted(g)
+    check(any(later in d for d in json.loads(g.cli("status", "--json"))["debts"]), "debts", g.cli("status"))
+    g.config["nodes"]["ct1"]["transport-until"] = yesterday
+    g.write()
+    g.wait_log(g.reload(), event="gateway.reloaded")
+    accepted(g)
+    g.decision("transport-until", decision="alarm")
+    g.config["nodes"]["ct1"]["transport-until"] = {"date": yesterday, "over": "refuse"}
+    g.write()
+    g.wait_log(g.reload(), event="gateway.reloaded")
+    rejected(g, (1, 1, 1))
+    line = g.decision("transport-until", decision="refuse")
+    check(any("has passed" in d for d in json.loads(g.cli("status", "--json"))["debts"]), "debts", g.cli("status"))
+    explained(g, line, lambda: accepted(g))
+    g.config["nodes"]["ct1"].pop("transport-until")
+    g.config["nodes"]["ct-tls"]["transport-until"] = later
+    g.write()
+    check("nothing to end" in bench.run(bench.program, "check", g.yaml).text, "an end of a live profile")
+
+
+@test
+def weak_certificates_are_refused(bench):
+    """SHA-224 is below PS3.15 B.13's strength; the sentence says so."""
+    g = bench.gateway()
+    keys = bench.keys
+    keys.openssl("x509", "-req", "-in", keys.path("scanner.csr"), "-CA", keys.path("ca.pem"), "-CAkey", keys.path("ca.key"),
+                 "-CAcreateserial", "-days", "5", "-sha224", "-out", keys.path("sha224.pem"))
+    shutil.copy(keys.path("scanner.key"), keys.path("sha224.key"))
+    check(shakes_hands(g, ("", "ECDHE-ECDSA-AES256-GCM-SHA384", False)), "a good certificate")
+    mark = g.mark()
+    shakes_hands(g, ("", "ECDHE-ECDSA-AES256-GCM-SHA384", False), "sha224")
+    check("weaker than SHA-256" in g.decision("tls", mark)["message"], "the sentence", g.lines())
+
+
+@test
+def dcmtk_profiles(bench):
+    """DCMTK's own idea of the profiles: Non-Downgrading and plain BCP 195 with the legacy one, Extended with B.13."""
+    legacy = with_profile(bench, "legacy-bcp195-non-downgrading")
+    modified = with_profile(bench, "bcp195-rfc9325-modified")
+    for g, flag, works in ((legacy, "+py", True), (legacy, "+px", True), (modified, "+pz", True), (modified, "+py", True),
+                           (legacy, "+pn", False), (modified, "+pa", False)):
+        ran = bench.run("echoscu", *bench.keys.dcmtk(), flag, "-aet", "CT_TLS", "-aec", "ARCHIVE", "127.0.0.1", str(g.tls))
+        equal(ran.code == 0, works, f"echoscu {flag} ({ran.text[-500:]})")
