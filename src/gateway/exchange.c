@@ -424,7 +424,7 @@ static int end_guarded(struct association *as, struct side *s)
 	struct operation *o = m->operation;
 	struct verdict v = {0};
 	decide_query(as->site, &as->route, o->flow, span_of(m->held, m->held_len),
-		as->context[m->context].transfer, &v);
+		as->context[m->context].abstract, as->context[m->context].transfer, &v);
 	if (stands(as, s, &v)) {
 		refuse(as, s, o, &v, status_for(as, &v, o->field));
 		return 0;

@@ -145,7 +145,7 @@ MUST_USE int decide_associations(const struct site *s, const struct route *r, un
 
 /* The identifier of a C-FIND against the flow's query guard. encoding by transfer syntax (deflated: refused with a reason). */
 int decide_query(const struct site *s, const struct route *r, int flow, struct span identifier,
-	struct span transfer_syntax, struct verdict *ret_verdict);
+	struct span sop_class, struct span transfer_syntax, struct verdict *ret_verdict);
 
 /* Verdict for matches over the flow's limit, for refusals that the relay itself finds, for the upstream's faults. */
 void verdict_of(const struct site *s, const struct route *r /* may be NULL */, int flow, enum rule rule,

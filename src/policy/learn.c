@@ -381,8 +381,9 @@ static bool sound(const struct refusal *seen)
 	       name_ok(seen->node) && name_ok(seen->target) &&
 	       (!seen->spki[0] || value_spki(pin, hash) == 0) &&
 	       (!seen->destination[0] || value_is_ae(seen->destination)) &&
-	       (!seen->sop_class[0] || word_is_uid(seen->sop_class)) &&
-	       (!seen->transfer_syntax[0] || word_is_uid(seen->transfer_syntax));
+	       (!seen->sop_class[0] || (word_is_uid(seen->sop_class) && word_sop_class(seen->sop_class))) &&
+	       (!seen->transfer_syntax[0] ||
+		       (word_is_uid(seen->transfer_syntax) && word_transfer_syntax(seen->transfer_syntax)));
 }
 
 int learn_add(struct learn *l, const struct refusal *seen)

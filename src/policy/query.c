@@ -8,35 +8,77 @@
 #include <stdio.h>
 #include <string.h>
 
-#define NOT_FOUND 0
-#define BARE      1 /* only wildcards */
-#define VALUE     2
+#define MODALITY_WORKLIST "1.2.840.10008.5.1.4.31" /* PS3.4 K.7 */
+
+#define NOT_FOUND         0
+#define BARE              1 /* only wildcards */
+#define VALUE             2
+
+/* PS3.5 6.1.2.5.3: an escape sequence switches the character set and is no character. Its length, 0: none. */
+static size_t escape_len(struct span v, size_t at)
+{
+	size_t i = at + 1;
+	if (v.ptr[at] != 0x1b) {
+		return 0;
+	}
+	while (i < v.len && v.ptr[i] >= 0x20 && v.ptr[i] <= 0x2f) {
+		i++;
+	}
+	return (i < v.len ? i + 1 : v.len) - at;
+}
 
 /* Does a key restrict anything? Universal matching (an empty value) does not: PS3.4 C.2.2.2.3. */
 static int judge_value(struct span v)
 {
 	bool any = false, real = false;
 	for (size_t i = 0; i < v.len; i++) {
+		size_t escape = escape_len(v, i);
+		if (escape > 0) {
+			i += escape - 1;
+			continue;
+		}
 		uint8_t c = v.ptr[i];
-		bool padding = c == ' ' || c == '\0';
-		/* ^ and = part the components of a name, \ parts values: they restrict nothing by themselves. */
-		bool wild = c == '*' || c == '?' || c == '^' || c == '=' || c == '\\';
+		bool padding = c <= ' ' || c == 0x7f;
+		/* ^ and = part the components of a name, \ parts values, - is a range without ends: nothing by themselves. */
+		bool wild = c == '*' || c == '?' || c == '^' || c == '=' || c == '\\' || c == '-';
 		any |= !padding;
 		real |= !padding && !wild;
 	}
 	return real ? VALUE : any ? BARE : NOT_FOUND;
 }
 
-/* The strictest walk: each required tag's best value anywhere in the identifier. */
+#define STEP_SEQUENCE 0x00400100u /* Scheduled Procedure Step Sequence */
+#define MODALITY      0x00080060u
+
+/* Each required tag's value, where an archive matches on it. */
 struct found {
 	const uint32_t *tags;
 	unsigned n;
+	bool worklist;
 	uint8_t *best;
 };
 
+/* Keys of a scheduled procedure step: PS3.4 K.6.1.2.2. */
+static bool is_step_key(uint32_t tag)
+{
+	return tag == MODALITY || (tag >= 0x00400001u && tag <= 0x00400020u);
+}
+
+/*
+ * A key restricts where it stands in the information model, and nowhere else: an archive ignores a patient ID inside a
+ * private sequence, and so a guard must.
+ */
+static bool in_its_place(const struct found *f, const struct element *e)
+{
+	if (f->worklist && is_step_key(e->tag)) {
+		return e->depth == 1 && e->path[0] == STEP_SEQUENCE;
+	}
+	return e->depth == 0;
+}
+
 static void note(const struct found *f, const struct element *e)
 {
-	for (unsigned i = 0; i < f->n; i++) {
+	for (unsigned i = 0; in_its_place(f, e) && i < f->n; i++) {
 		int v = f->tags[i] == e->tag ? judge_value(e->value) : NOT_FOUND;
 		f->best[i] = v > f->best[i] ? (uint8_t)v : f->best[i];
 	}
@@ -48,10 +90,11 @@ struct guard {
 	uint8_t any[MOST_TAGS], all[MOST_TAGS];
 };
 
-static int walk(const struct flow *f, struct span identifier, enum encoding encoding, struct guard *g)
+static int walk(
+	const struct flow *f, struct span identifier, enum encoding encoding, bool worklist, struct guard *g)
 {
-	struct found any = {f->require_any, f->n_require_any, g->any},
-		     all = {f->require_all, f->n_require_all, g->all};
+	struct found any = {f->require_any, f->n_require_any, worklist, g->any},
+		     all = {f->require_all, f->n_require_all, worklist, g->all};
 	struct identifier_walk w;
 	struct element e;
 	int more;
@@ -105,7 +148,7 @@ static bool missing(const struct flow *f, const struct guard *g, char *text, siz
 }
 
 int decide_query(const struct site *s, const struct route *r, int flow, struct span identifier,
-	struct span transfer_syntax, struct verdict *ret_verdict)
+	struct span sop_class, struct span transfer_syntax, struct verdict *ret_verdict)
 {
 	struct verdict v = {.flow = flow};
 	struct guard g = {0};
@@ -122,7 +165,8 @@ int decide_query(const struct site *s, const struct route *r, int flow, struct s
 	if (err < 0) {
 		snprintf(why, sizeof(why), "its keys cannot be read in this transfer syntax (%s)",
 			err == ERR_UNSUPPORTED ? "deflated" : "not the standard's");
-	} else if ((err = walk(f, identifier, encoding, &g)) < 0) {
+	} else if ((err = walk(f, identifier, encoding, span_eq(sop_class, span_str(MODALITY_WORKLIST)),
+			    &g)) < 0) {
 		snprintf(why, sizeof(why), "its keys cannot be read: the identifier is malformed (%s)",
 			err_str(err));
 	} else if (!missing(f, &g, why, sizeof(why))) {

@@ -318,14 +318,20 @@ static void association_counts(void **state)
 	assert_true(verdict.alarm);
 }
 
-static int ask_query(const void *keys, size_t n, const char *ts)
+static int ask_query_of(const char *sop_class, const void *keys, size_t n, const char *ts)
 {
 	/* Copied to its exact size, so that a read past the end is seen. */
 	uint8_t *copy = malloc(n ? n : 1);
 	memcpy(copy, keys, n);
-	int err = decide_query(site, &route, 0, span_of(copy, n), span_str(ts), &verdict);
+	int err =
+		decide_query(site, &route, 0, span_of(copy, n), span_str(sop_class), span_str(ts), &verdict);
 	free(copy);
 	return err;
+}
+
+static int ask_query(const void *keys, size_t n, const char *ts)
+{
+	return ask_query_of(STUDY_FIND, keys, n, ts);
 }
 
 #define NAME_BOB                                                                                             \
@@ -371,6 +377,55 @@ static void queries(void **state)
 	assert_int_equal(ask_query("garbage", 7, IMPLICIT), 0);
 }
 
+#define ASK(sop_class, keys) ask_query_of((sop_class), (keys), sizeof(keys) - 1, IMPLICIT)
+#define WORKLIST             "1.2.840.10008.5.1.4.31"
+#define STEP_DATE                                                                                            \
+	"\x40\x00\x02\x00\x08\x00\x00\x00"                                                                   \
+	"20261123"
+#define STEP(keys, len)                                                                                      \
+	"\x40\x00\x00\x01" len "\x00\x00\x00\xfe\xff\x00\xe0\xff\xff\xff\xff" keys                           \
+	"\xfe\xff\x0d\xe0\x00\x00\x00\x00"
+#define PRIVATE_SEQUENCE                                                                                     \
+	"\x09\x00\x10\x10\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff" ID_7                              \
+	"\xfe\xff\x0d\xe0\x00\x00\x00\x00\xfe\xff\xdd\xe0\x00\x00\x00\x00"
+
+/* A key counts where an archive matches on it, and nowhere else. */
+static void query_keys_in_their_place(void **state)
+{
+	use(SITE(
+		"services: [ find, worklist ], query: { require-any: [ PatientID, ScheduledProcedureStepStartDate ] }"));
+	assert_int_equal(ASK(WORKLIST, STEP(STEP_DATE, "\x20")), 0);
+	assert_int_equal(ASK(WORKLIST, ID_7), 0);
+	refused(ASK(WORKLIST, STEP_DATE), RULE_QUERY_KEYS, "at least one of");
+	refused(ASK(WORKLIST, PRIVATE_SEQUENCE), RULE_QUERY_KEYS, "at least one of");
+	refused(ASK(STUDY_FIND, PRIVATE_SEQUENCE), RULE_QUERY_KEYS, "at least one of");
+	refused(ASK(STUDY_FIND, STEP(STEP_DATE, "\x20")), RULE_QUERY_KEYS, "at least one of");
+}
+
+/* What looks like text and is none: a switch of character sets, controls, a range without ends. */
+static void queries_that_say_nothing(void **state)
+{
+	use(SITE("services: [ find ], query: { require-any: [ PatientName ] }"));
+	refused(ASK(STUDY_FIND, "\x10\x00\x10\x00\x04\x00\x00\x00"
+				"\x1b(B*"),
+		RULE_QUERY_KEYS, "bare wildcard");
+	refused(ASK(STUDY_FIND, "\x10\x00\x10\x00\x04\x00\x00\x00"
+				"\x1b$)C"),
+		RULE_QUERY_KEYS, "at least one of");
+	refused(ASK(STUDY_FIND, "\x10\x00\x10\x00\x02\x00\x00\x00"
+				"\x1b("),
+		RULE_QUERY_KEYS, "at least one of");
+	refused(ASK(STUDY_FIND, "\x10\x00\x10\x00\x02\x00\x00\x00"
+				"\n*"),
+		RULE_QUERY_KEYS, "bare wildcard");
+	refused(ASK(STUDY_FIND, "\x10\x00\x10\x00\x02\x00\x00\x00"
+				"- "),
+		RULE_QUERY_KEYS, "bare wildcard");
+	assert_int_equal(ASK(STUDY_FIND, "\x10\x00\x10\x00\x06\x00\x00\x00"
+					 "\x1b(BB*\x20"),
+		0);
+}
+
 static void statuses_and_sentences(void **state)
 {
 	use(SITE("services: [ store ], refusal-status: 0xA700"));
@@ -409,6 +464,8 @@ int main(void)
 		cmocka_unit_test(volumes),
 		cmocka_unit_test(association_counts),
 		cmocka_unit_test(queries),
+		cmocka_unit_test(query_keys_in_their_place),
+		cmocka_unit_test(queries_that_say_nothing),
 		cmocka_unit_test(statuses_and_sentences),
 	};
 	return cmocka_run_group_tests(tests, NULL, tear_down);
