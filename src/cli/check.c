@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DAYS_SOON 30 /* a certificate that ends sooner is warned of */
+#define DAYS_SOON 60 /* a certificate that ends sooner is warned of */
 
 static const char usage[] =
 	"usage: gantry check [FILE] [-c FILE] [--json]\n"

@@ -23,7 +23,8 @@ static const char usage[] =
 	"  -c, --config FILE  whose `run:` folder to look in; default: ./gantry.yaml, then /etc/gantry/gantry.yaml\n"
 	"  -h, --help         print this\n";
 
-#define DAYS_SOON 30
+#define DAYS_SOON 60
+#define DAYS_LAST 7
 
 static void on_interrupt(int sig)
 {
@@ -206,7 +207,7 @@ static void put_certificates(const json_t *o)
 			continue;
 		}
 		printf("  %s%5lld days%s  %-8s %s  %s\n",
-			left < 0           ? RED
+			left <= DAYS_LAST  ? RED
 			: left < DAYS_SOON ? AMBER
 					   : "",
 			left, left < DAYS_SOON ? PLAIN : "", text(c, "use"),

@@ -183,6 +183,7 @@ static void check_clocks(struct gate *g)
 	hosts_check(g, now);
 	connect_check(g, now);
 	accept_resume(g, now);
+	expiry_check(g, now, false);
 	ledger_check(g->ledger, clock_wall_ms(), false);
 	if (ledger_full(g->ledger)) {
 		gate_say(g, &(struct message){.type = MSG_LEDGER_FULL, .fd = -1});

@@ -174,6 +174,7 @@ void site_serve(struct gate *g)
 		}
 	}
 	g->serving = true;
+	expiry_check(g, clock_mono_ms(), true);
 	gate_say(g, &ready);
 }
 

@@ -88,6 +88,7 @@ struct gate {
 	struct gate_site *sites; /* newest first; NULL before the first MSG_GO */
 	struct gate_site *pending;
 	struct gate_listener *listeners, *pending_listeners;
+	int64_t next_expiry_ms;
 	int64_t paused_until_ms; /* no descriptors left: do not accept before */
 
 	struct hosts *hosts;
@@ -163,6 +164,9 @@ MUST_USE int hosts_want(struct gate *g);
 void hosts_channel(struct gate *g, int fd);
 void hosts_check(struct gate *g, int64_t now_ms);
 bool hosts_all_answered(const struct gate *g);
+
+/* gate_expiry.c: fresh: a configuration was just taken. */
+void expiry_check(struct gate *g, int64_t now_ms, bool fresh);
 
 /* gate_status.c */
 void gate_status_ready(struct gate *g, struct source *s, uint32_t events);
