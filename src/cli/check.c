@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "gateway/gate_tls.h"
 #include "keys/cert.h"
+#include "keys/crl.h"
 #include "policy/show.h"
 #include "policy/site_parse.h"
 
@@ -81,6 +82,25 @@ static void check_key(struct check *c, const struct identity_files *f)
 	}
 }
 
+static void check_crl(struct check *c, const struct blob *b)
+{
+	char issuer[256] = "";
+	int days;
+	if (b->bytes.len == 0) {
+		return;
+	}
+	if (crl_days_left(b->bytes, clock_wall_ms() / 1000, &days, issuer) < 0) {
+		mistake_error(c->list, b->line, b->column,
+			"%s holds no revocation list (PEM or DER) that says when the next one comes",
+			b->path);
+	} else if (days < 0) {
+		mistake_warning(c->list, b->line, b->column,
+			"the revocation list in %s (%s) was to be renewed %d days ago: nobody of its authority is known to "
+			"be unrevoked",
+			b->path, issuer, -days);
+	}
+}
+
 /* Also beside other mistakes: a missing file does not hide a key that fits no certificate. */
 static void check_files(void *arg, const struct site *s, struct mistake_list *m)
 {
@@ -92,6 +112,9 @@ static void check_files(void *arg, const struct site *s, struct mistake_list *m)
 	}
 	for (unsigned i = 0; i < s->n_trust; i++) {
 		check_certificate(c, &s->trust[i]);
+	}
+	for (unsigned i = 0; i < s->n_crl; i++) {
+		check_crl(c, &s->crl[i]);
 	}
 	c->list = NULL;
 	/* What `gantry run` would still find: the same function, so that the two never differ. */

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 static const char usage[] =
-	"usage: gantry learn [-c FILE] [--whole] [--transfer-syntaxes] LOG...\n"
+	"usage: gantry learn [-c FILE | --whole] [--transfer-syntaxes] LOG...\n"
 	"\n"
 	"Reads logs (text or JSON; - is standard input) and writes the least YAML that allows what passed in them, best\n"
 	"in observe mode. What FILE allows already is left out. Default FILE: ./gantry.yaml, then\n"
@@ -148,7 +148,11 @@ int verb_learn(int argc, char **argv)
 			return 2;
 		}
 	}
-	if (optind == argc || (whole && path)) {
+	if (whole && path) {
+		fputs("gantry learn: --whole learns without a configuration: leave out -c\n", stderr);
+		return 2;
+	}
+	if (optind == argc) {
 		fputs(usage, stderr);
 		return 2;
 	}

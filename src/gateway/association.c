@@ -148,6 +148,16 @@ static void late_side(struct association *as, struct side *s, const char *what)
 	association_abort(as, NULL, NULL);
 }
 
+/*
+ * The gate has died. A new one knows nothing of us: no reload would reach us, no limit would count us, no refusal would
+ * have a number. What is in hand is finished and answered, then the caller is told to call again.
+ */
+static bool is_orphan(const struct association *as)
+{
+	return as->gate_lost && as->a.ul.state == UL_STA6 && idle_deadline(as) != INT64_MAX &&
+	       out_empty(&as->a.out) && !as->a.t.flush_pending;
+}
+
 /* Act on what is overdue; return how long poll may wait. */
 static int check_clocks(struct association *as)
 {
@@ -161,6 +171,9 @@ static int check_clocks(struct association *as)
 		late_side(as, &as->b, what_b);
 	} else if (a <= now) {
 		late_side(as, &as->a, what_a);
+	} else if (is_orphan(as)) {
+		report_ended(as, "the gate ended: a new association is needed");
+		association_abort(as, NULL, NULL);
 	} else if (idle <= now) {
 		if (as->stop_ms != 0) {
 			report_ended(as, "the gateway stops");

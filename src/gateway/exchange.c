@@ -114,9 +114,16 @@ static bool denied_by_policy(struct association *as, struct side *s, struct oper
 			"the command's SOP class is not that of its presentation context", v);
 		return true;
 	}
-	decide_request(as->site, &as->route, &f, v);
-	o->flow = v->flow;
-	return stands(as, s, v);
+	/* What passes with a remark may hide what would be remarked next, and refused once the remark is heeded. */
+	do {
+		f.passed |= RULE_BIT(v->rule);
+		decide_request(as->site, &as->route, &f, v);
+		o->flow = v->flow;
+		if (stands(as, s, v)) {
+			return true;
+		}
+	} while (v->rule == RULE_UNTIL || v->rule == RULE_HOURS);
+	return false;
 }
 
 static bool has_hourly_limit(const struct flow *f)
@@ -143,8 +150,14 @@ static bool denied_by_volume(struct association *as, struct side *s, struct oper
 	}
 	struct volume vol = {
 		.objects_hour = reply->counts.objects_hour, .bytes_hour = reply->counts.bytes_hour};
-	decide_volume(as->site, &as->route, o->flow, &vol, v);
-	return stands(as, s, v);
+	do {
+		decide_volume(as->site, &as->route, o->flow, &vol, v);
+		vol.passed |= RULE_BIT(v->rule);
+		if (stands(as, s, v)) {
+			return true;
+		}
+	} while (v->rule != RULE_NONE);
+	return false;
 }
 
 static bool needs_guard(const struct association *as, const struct side *s, const struct operation *o)

@@ -42,7 +42,7 @@ static void look_at(const struct blob *b, const char *use, int64_t now_s)
 void expiry_check(struct gate *g, int64_t now_ms, bool fresh)
 {
 	const struct site *s = gate_newest(g);
-	if (!s || (!fresh && now_ms < g->next_expiry_ms)) {
+	if (!s || (!fresh && (g->next_expiry_ms == 0 || now_ms < g->next_expiry_ms))) {
 		return;
 	}
 	g->next_expiry_ms = now_ms + DAY_MS;

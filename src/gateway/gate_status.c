@@ -5,6 +5,7 @@
 #include "gateway/gate_state.h"
 #include "gateway/state.h"
 #include "keys/cert.h"
+#include "keys/crl.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -246,9 +247,25 @@ static void add_certificate(json_t *list, const struct blob *b, const char *use)
 	(void)json_array_append_new(list, o);
 }
 
+static void add_crl(json_t *list, const struct blob *b)
+{
+	char issuer[256] = "";
+	int days = 0;
+	int e = crl_days_left(b->bytes, clock_wall_ms() / 1000, &days, issuer);
+	json_t *o = json_object();
+	set_text(o, "file", b->path);
+	set_text(o, "use", "crl");
+	set_text(o, "subject", issuer);
+	set(o, "days_left", e == 0 ? json_integer(days) : json_null());
+	(void)json_array_append_new(list, o);
+}
+
 static json_t *certificates(const struct site *s)
 {
 	json_t *list = json_array();
+	for (unsigned i = 0; i < s->n_crl; i++) {
+		add_crl(list, &s->crl[i]);
+	}
 	for (unsigned i = 0; i < s->n_identities; i++) {
 		add_certificate(list, &s->identities[i].certificate, "identity");
 	}

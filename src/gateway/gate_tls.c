@@ -53,7 +53,8 @@ int gate_tls_make(const struct site *s, struct gate_tls *ret_tls, char *why, siz
 	why[0] = 0;
 	struct tls_identity *identities = calloc(s->n_identities + 1, sizeof(*identities));
 	struct span *trust = calloc(s->n_trust + 1, sizeof(*trust));
-	int e = identities && trust ? 0 : ERR_NO_MEMORY;
+	struct span *crl = calloc(s->n_crl + 1, sizeof(*crl));
+	int e = identities && trust && crl ? 0 : ERR_NO_MEMORY;
 	for (unsigned i = 0; e == 0 && i < s->n_identities; i++) {
 		identities[i].certificate_pem = s->identities[i].certificate.bytes;
 		identities[i].key_pem = s->identities[i].key.bytes;
@@ -61,16 +62,22 @@ int gate_tls_make(const struct site *s, struct gate_tls *ret_tls, char *why, siz
 	for (unsigned i = 0; e == 0 && i < s->n_trust; i++) {
 		trust[i] = s->trust[i].bytes;
 	}
+	for (unsigned i = 0; e == 0 && i < s->n_crl; i++) {
+		crl[i] = s->crl[i].bytes;
+	}
 	struct tls_config config = {.identities = identities,
 		.n_identities = s->n_identities,
 		.trust_pem = trust,
 		.n_trust = s->n_trust,
+		.crl = crl,
+		.n_crl = s->n_crl,
 		.resumption = s->resumption};
 	if (e == 0 && s->n_identities > 0) {
 		e = make_all(s, &config, &t, why, cap);
 	}
 	free(identities);
 	free(trust);
+	free(crl);
 	if (e != 0) {
 		gate_tls_done(&t);
 		if (!why[0]) {

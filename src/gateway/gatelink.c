@@ -2,9 +2,11 @@
 #include "gateway/state.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "keys/crl.h"
 #include "priv/memfd.h"
 #include "priv/message.h"
 
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +45,38 @@ static void forget_flows(struct association *as)
 	as->unreported_flow = -1;
 }
 
+/* Lists that came with the new configuration reach an association that was open before they did. */
+static void ask_lists_again(struct association *as)
+{
+	const struct site *s = as->site;
+	X509 *cert = as->a.t.ssl ? SSL_get0_peer_certificate(as->a.t.ssl) : NULL;
+	struct span *crl = calloc(s->n_crl + 1, sizeof(*crl)),
+		    *trust = calloc(s->n_trust + 1, sizeof(*trust));
+	struct crl_list *lists = NULL;
+	char why[256] = "out of memory";
+	as->caller.revoked = as->caller.unrevoked = NULL;
+	for (unsigned i = 0; crl && i < s->n_crl; i++) {
+		crl[i] = s->crl[i].bytes;
+	}
+	for (unsigned i = 0; trust && i < s->n_trust; i++) {
+		trust[i] = s->trust[i].bytes;
+	}
+	if (cert && crl && trust &&
+		crl_list_new(crl, s->n_crl, trust, s->n_trust, &lists, why, sizeof(why)) == 0) {
+		enum crl_answer answer =
+			crl_ask(lists, cert, clock_wall_ms() / 1000, as->revocation, sizeof(as->revocation));
+		as->caller.revoked = answer == CRL_REVOKED ? as->revocation : NULL;
+		as->caller.unrevoked = answer == CRL_UNKNOWN ? as->revocation : NULL;
+		crl_list_free(lists);
+	} else if (cert) {
+		/* The supervisor has read the same bytes without a mistake. */
+		log_say(LOG_LEVEL_ERROR, "association.reload", "the revocation lists could not be read: %s",
+			why);
+	}
+	free(crl);
+	free(trust);
+}
+
 static void take_site(struct association *as, int fd, uint32_t generation)
 {
 	struct memfd_map map;
@@ -64,6 +98,7 @@ static void take_site(struct association *as, int fd, uint32_t generation)
 	as->generation = generation;
 	struct site *old = as->reloaded;
 	as->site = as->reloaded = fresh;
+	ask_lists_again(as);
 	reroute(as);
 	site_free(old);
 }

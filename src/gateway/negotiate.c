@@ -127,6 +127,8 @@ static int take_certificate(struct association *as)
 	snprintf(as->suite, sizeof(as->suite), "%s %s", as->peer.version, as->peer.suite);
 	as->caller.suite = as->suite;
 	as->caller.outside = as->peer.outside;
+	as->caller.revoked = as->peer.revoked[0] ? as->peer.revoked : NULL;
+	as->caller.unrevoked = as->peer.unrevoked[0] ? as->peer.unrevoked : NULL;
 	as->caller.subject = as->peer.subject;
 	as->caller.san = as->san;
 	as->caller.n_san = (unsigned)as->peer.n_san;

@@ -3,6 +3,7 @@
 #include "dicom/implementation.h"
 
 #include <stdio.h>
+#include <strings.h>
 
 /* What the target is asked: the caller's request, narrowed by policy and written in the flow's names. */
 
@@ -128,11 +129,24 @@ static bool has_title(const struct node *n, const char *title)
 	return false;
 }
 
+/* A title that was tolerated in the wrong case goes on as its node writes it: archives compare with case. */
+static const char *own_spelling(const struct node *n, const char *title)
+{
+	for (unsigned i = 0; n && !has_title(n, title) && i < n->ae.n; i++) {
+		if (strcasecmp(n->ae.at[i], title) == 0) {
+			return n->ae.at[i];
+		}
+	}
+	return title;
+}
+
 /* The titles that the target sees: the flow's, else the caller's own; an alias of the target becomes its title. */
 static void name_titles(struct association *as, const struct flow *f)
 {
 	const struct node *to = &as->site->nodes[as->route.to];
-	set_title(as->proposal->calling, f && f->title_calling[0] ? f->title_calling : as->rq->calling);
+	const struct node *from = as->route.from >= 0 ? &as->site->nodes[as->route.from] : NULL;
+	set_title(as->proposal->calling,
+		f && f->title_calling[0] ? f->title_calling : own_spelling(from, as->rq->calling));
 	const char *called = as->rq->called;
 	if (f && f->title_called[0]) {
 		called = f->title_called;

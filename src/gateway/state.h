@@ -49,7 +49,8 @@ struct association {
 	struct tls_peer peer; /* of the caller; san borrowed by caller.san */
 	const char *san[TLS_SAN_MAX];
 	struct caller caller;
-	char suite[80]; /* version and suite, for caller.suite */
+	char suite[80];       /* version and suite, for caller.suite */
+	char revocation[128]; /* what a list that came with a reload says of the caller */
 	char caller_text[46];
 	struct timeouts timeouts_a, timeouts_b;
 

@@ -219,8 +219,9 @@ static void say_ended(enum role_id r, int status, int64_t wait_ms)
 {
 	bool by_signal = WIFSIGNALED(status);
 	log_event(LOG_LEVEL_ERROR, "role.ended",
-		r == ROLE_GATE ? "the gate ended; associations that live go on without it"
-			       : "a role ended; it is started again",
+		r == ROLE_GATE
+			? "the gate ended; associations finish the message in hand, and their callers must call again"
+			: "a role ended; it is started again",
 		LOG_TEXT("role", role_name(r)),
 		LOG_NUMBER(
 			by_signal ? "signal" : "status", by_signal ? WTERMSIG(status) : WEXITSTATUS(status)),

@@ -2,6 +2,7 @@
 #include "gateway/gate_tls.h"
 #include "gateway/state.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "gateway/exchange.h"
 #include "gateway/release.h"
 #include "net/proxy.h"
@@ -125,7 +126,17 @@ static int secure_target(
 			       : "");
 	}
 	static struct tls_peer peer;
-	if (tls_peer_of(b->t.ssl, &peer) != 0 || !certificate_fits(node, &peer)) {
+	int known = tls_peer_of(b->t.ssl, &peer);
+	if (known == 0 && peer.unrevoked[0] && node->revocation == REVOCATION_CLOSED) {
+		return failed(as, v, RULE_UPSTREAM_TLS,
+			"%s showed a certificate that %s, and node %s is `revocation: closed`", c->text,
+			peer.unrevoked, node->name);
+	}
+	if (known == 0 && peer.unrevoked[0]) {
+		log_event(LOG_LEVEL_WARNING, "upstream.unrevoked", peer.unrevoked,
+			LOG_TEXT("target", node->name), LOG_TEXT("subject", peer.subject));
+	}
+	if (known != 0 || !certificate_fits(node, &peer)) {
 		return failed(as, v, RULE_UPSTREAM_TLS,
 			"%s showed the certificate `%.120s`, which is not the one that node %s names",
 			c->text, peer.subject, node->name);

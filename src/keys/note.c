@@ -1,17 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "keys/note.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "keys/profile.h"
 #include "keys/x509.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
-static int note_index = -1;
+static int note_index = -1, lists_index = -1;
 
 static void note_free(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index, long argl, void *argp)
 {
 	free(ptr);
+}
+
+static void lists_free(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index, long argl, void *argp)
+{
+	crl_list_free(ptr);
 }
 
 int note_prepare(void)
@@ -19,7 +26,24 @@ int note_prepare(void)
 	if (note_index < 0) {
 		note_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, note_free);
 	}
-	return note_index < 0 ? ERR_NO_MEMORY : 0;
+	if (lists_index < 0) {
+		lists_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, lists_free);
+	}
+	return note_index < 0 || lists_index < 0 ? ERR_NO_MEMORY : 0;
+}
+
+int note_lists(SSL_CTX *context, struct crl_list *lists)
+{
+	if (SSL_CTX_set_ex_data(context, lists_index, lists) != 1) {
+		crl_list_free(lists);
+		return ERR_NO_MEMORY;
+	}
+	return 0;
+}
+
+const struct crl_list *note_lists_of(const SSL *ssl)
+{
+	return lists_index < 0 ? NULL : SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), lists_index);
 }
 
 static void day_text(const ASN1_TIME *time, char *buf, size_t cap)
@@ -31,13 +55,27 @@ static void day_text(const ASN1_TIME *time, char *buf, size_t cap)
 	}
 }
 
+/* Is it, in a chain that is otherwise good, revoked? The anchor is trusted because it is listed, and not looked up. */
+static bool is_revoked(const SSL *ssl, X509_STORE_CTX *store, char *why, size_t cap)
+{
+	const struct crl_list *lists = ssl ? note_lists_of(ssl) : NULL;
+	X509 *cert = X509_STORE_CTX_get_current_cert(store);
+	int last = sk_X509_num(X509_STORE_CTX_get0_chain(store)) - 1;
+	return lists && cert && X509_STORE_CTX_get_error_depth(store) < last &&
+	       crl_ask(lists, cert, clock_wall_ms() / 1000, why, cap) == CRL_REVOKED;
+}
+
 int note_verify(int ok, X509_STORE_CTX *store)
 {
+	char revoked[128] = "";
 	SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
 	X509 *current = X509_STORE_CTX_get_current_cert(store);
 	int fault = ok && current
 	                    ? profile_certificate_fault(current, X509_STORE_CTX_get_error_depth(store) == 0)
 	                    : X509_V_OK;
+	if (ok && fault == X509_V_OK && is_revoked(ssl, store, revoked, sizeof(revoked))) {
+		fault = X509_V_ERR_CERT_REVOKED;
+	}
 	if (fault != X509_V_OK) {
 		X509_STORE_CTX_set_error(store, fault);
 		ok = 0;
@@ -51,6 +89,7 @@ int note_verify(int ok, X509_STORE_CTX *store)
 	}
 	note->error = X509_STORE_CTX_get_error(store);
 	note->depth = X509_STORE_CTX_get_error_depth(store);
+	memcpy(note->revoked, revoked, sizeof(revoked));
 	const X509 *cert = X509_STORE_CTX_get_current_cert(store);
 	if (cert) {
 		x509_name_text(X509_get_subject_name(cert), note->subject, sizeof(note->subject));

@@ -4,6 +4,8 @@
 
 #include "base/attr.h"
 
+#include "keys/crl.h"
+
 #include <openssl/ssl.h>
 
 /* Which certificate failed verification, kept on the connection: OpenSSL itself keeps only the error. */
@@ -13,7 +15,12 @@ struct note {
 	char subject[256];
 	char from[16]; /* "2026-01-02" */
 	char until[16];
+	char revoked[128]; /* X509_V_ERR_CERT_REVOKED: "was revoked on 2026-11-20 (key compromise)" */
 };
+
+/* Attach revocation lists to a context, which owns them from then on; and find them. ERR_NO_MEMORY: they are freed. */
+MUST_USE int note_lists(SSL_CTX *context, struct crl_list *lists);
+const struct crl_list *note_lists_of(const SSL *ssl);
 
 /* Once before the first context, in the process that makes it. 0 or ERR_NO_MEMORY. */
 MUST_USE int note_prepare(void);

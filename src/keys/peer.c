@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "keys/tls.h"
+#include "base/clock.h"
+#include "keys/note.h"
 #include "keys/profile.h"
 #include "keys/x509.h"
 
@@ -8,6 +10,7 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
+#include <string.h>
 
 static bool printable(const unsigned char *text, size_t len)
 {
@@ -92,6 +95,24 @@ static void read_serial(const X509 *cert, char *buf, size_t cap)
 	}
 }
 
+/*
+ * The handshake has asked for the whole chain. A session that is resumed has had no such handshake, and of it only the
+ * peer's own certificate is left.
+ */
+static void ask_lists(SSL *ssl, struct tls_peer *peer)
+{
+	const struct crl_list *lists = note_lists_of(ssl);
+	char why[128];
+	enum crl_answer answer = lists ? crl_ask(lists, SSL_get0_peer_certificate(ssl),
+						 clock_wall_ms() / 1000, why, sizeof(why))
+	                               : CRL_NOT_ASKED;
+	if (answer == CRL_REVOKED) {
+		memcpy(peer->revoked, why, sizeof(why));
+	} else if (answer == CRL_UNKNOWN) {
+		memcpy(peer->unrevoked, why, sizeof(why));
+	}
+}
+
 int tls_peer_of(SSL *ssl, struct tls_peer *ret_peer)
 {
 	const X509 *cert = SSL_get0_peer_certificate(ssl);
@@ -119,6 +140,7 @@ int tls_peer_of(SSL *ssl, struct tls_peer *ret_peer)
 	}
 	snprintf(peer.version, sizeof(peer.version), "%s", SSL_get_version(ssl));
 	snprintf(peer.suite, sizeof(peer.suite), "%s", SSL_CIPHER_get_name(SSL_get_current_cipher(ssl)));
+	ask_lists(ssl, &peer);
 	peer.outside = profile_outside(ssl);
 	*ret_peer = peer;
 	return 0;

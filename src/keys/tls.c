@@ -253,6 +253,14 @@ static int make_context(
 			return r;
 		}
 	}
+	struct crl_list *lists;
+	r = crl_list_new(config->crl, config->n_crl, config->trust_pem, config->n_trust, &lists, why, cap);
+	if (r == 0) {
+		r = note_lists(context, lists);
+	}
+	if (r < 0) {
+		return r;
+	}
 	ERR_clear_error();
 	*ret_context = context;
 	context = NULL;

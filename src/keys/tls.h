@@ -29,6 +29,8 @@ struct tls_config {
 	size_t n_identities;
 	const struct span *trust_pem; /* each one or more certificates that peers' chains must end in */
 	size_t n_trust;
+	const struct span *crl; /* revocation lists, see crl.h */
+	size_t n_crl;
 	enum tls_profile profile;
 	bool resumption; /* session tickets and cache; off: every association is a full handshake */
 };
@@ -77,6 +79,8 @@ struct tls_peer {
 	int64_t not_after_s;     /* seconds since 1970 */
 	char version[16];        /* "TLSv1.3" */
 	char suite[64];          /* "TLS_AES_256_GCM_SHA384" */
+	char revoked[128];       /* why, if it is revoked: after a session was resumed; "" otherwise */
+	char unrevoked[128];     /* why it is not known whether it is; "" if it is known or nobody asks */
 	unsigned outside; /* profiles that the connection does not keep to, 1u << enum tls_profile each */
 };
 

@@ -154,6 +154,8 @@ static void why_certificate(const SSL *ssl, char *buf, size_t cap)
 		snprintf(buf, cap, "%s is not for %s: its extended key usage lacks %s", whose,
 			SSL_is_server(ssl) ? "clients" : "servers",
 			SSL_is_server(ssl) ? "clientAuth" : "serverAuth");
+	} else if (error == X509_V_ERR_CERT_REVOKED) {
+		snprintf(buf, cap, "%s %s", whose, note->revoked[0] ? note->revoked : "was revoked");
 	} else if (fault) {
 		snprintf(buf, cap, "%s %s", whose, fault);
 	} else {

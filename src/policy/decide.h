@@ -21,9 +21,10 @@ enum rule {
 	RULE_CALLER_ADDRESS,     /* a node has the title, not the address */
 	RULE_CALLER_CERTIFICATE, /* … not the certificate */
 	RULE_CALLER_TRANSPORT, /* … came in plain and must use TLS, or the reverse, or outside its profile */
-	RULE_TRANSPORT_UNTIL,  /* plain transport or a retired profile, after its end date */
-	RULE_CALLED_UNKNOWN,   /* no node has the called AE title */
-	RULE_NO_FLOW,          /* both known; no flow joins them */
+	RULE_REVOKED, /* the caller's certificate is revoked, or may be and its node is closed to that */
+	RULE_TRANSPORT_UNTIL, /* plain transport or a retired profile, after its end date */
+	RULE_CALLED_UNKNOWN,  /* no node has the called AE title */
+	RULE_NO_FLOW,         /* both known; no flow joins them */
 	RULE_APPLICATION_CONTEXT,
 	RULE_PROTOCOL_VERSION,
 	RULE_ASSOCIATIONS, /* at once: site, address or flow */
@@ -49,6 +50,9 @@ enum rule {
 	RULE_MALFORMED,
 	RULE_COUNT,
 };
+
+#define RULE_BIT(rule) ((uint64_t)1 << (rule))
+static_assert(RULE_COUNT <= 64, "a bit each");
 
 const char *rule_name(enum rule r);       /* "caller-unknown"; static */
 enum rule rule_by_name(const char *name); /* RULE_COUNT when there is none */
@@ -81,7 +85,9 @@ struct caller {
 	uint8_t spki_sha256[32];
 	unsigned
 		outside; /* TLS: profiles that the connection does not keep to, 1u << enum tls_profile each */
-	const char *suite;               /* TLS: "TLSv1.2 ECDHE-RSA-…", for sentences; NULL: none */
+	const char *suite;     /* TLS: "TLSv1.2 ECDHE-RSA-…", for sentences; NULL: none */
+	const char *revoked;   /* "was revoked on …"; NULL: it was not, as far as is known */
+	const char *unrevoked; /* why it is not known whether it was; NULL: it is known, or nobody asks */
 	const struct listener *listener; /* that it called; NULL: not judged */
 	int64_t wall_s;                  /* now, for end dates; 0: not judged */
 	unsigned
@@ -121,6 +127,8 @@ struct request_facts {
 	const struct command *command;
 	struct span abstract_syntax, transfer_syntax; /* of its context */
 	bool reverse;
+	uint64_t
+		passed; /* RULE_BIT of those found broken before, recorded and let pass: ask for the next one */
 	bool get_outstanding; /* a C-GET from the other side waits for its end */
 	int64_t wall_s;       /* now */
 };
@@ -135,6 +143,7 @@ enum service request_service(const struct request_facts *f);
 /* Volume limits of the flow, given the gate's counts with this request included (object_bytes: so far). */
 struct volume {
 	uint64_t objects_hour, bytes_hour, object_bytes;
+	uint64_t passed; /* as in struct request_facts */
 };
 int decide_volume(const struct site *s, const struct route *r, int flow, const struct volume *v,
 	struct verdict *ret_verdict);

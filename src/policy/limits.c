@@ -92,19 +92,19 @@ int decide_volume(const struct site *s, const struct route *r, int flow, const s
 	}
 	struct judged j = {.s = s, .r = r, .f = f, .flow = flow, .worst = {.flow = flow}};
 	struct verdict v = blank(&j);
-	if (over(&f->object_size, vol->object_bytes)) {
+	if (!(vol->passed & RULE_BIT(RULE_OBJECT_SIZE)) && over(&f->object_size, vol->object_bytes)) {
 		say_bytes(f, RULE_OBJECT_SIZE, "of one object", vol->object_bytes, f->object_size.most,
 			"object-size", &v);
 		judge(&j, &v, f->object_size.over);
 	}
 	v = blank(&j);
-	if (over(&f->objects_per_hour, vol->objects_hour)) {
+	if (!(vol->passed & RULE_BIT(RULE_OBJECT_RATE)) && over(&f->objects_per_hour, vol->objects_hour)) {
 		say_count(f, RULE_OBJECT_RATE, "objects within an hour", vol->objects_hour,
 			f->objects_per_hour.most, "objects-per-hour", &v);
 		judge(&j, &v, f->objects_per_hour.over);
 	}
 	v = blank(&j);
-	if (over(&f->bytes_per_hour, vol->bytes_hour)) {
+	if (!(vol->passed & RULE_BIT(RULE_BYTE_RATE)) && over(&f->bytes_per_hour, vol->bytes_hour)) {
 		say_bytes(f, RULE_BYTE_RATE, "within an hour", vol->bytes_hour, f->bytes_per_hour.most,
 			"bytes-per-hour", &v);
 		judge(&j, &v, f->bytes_per_hour.over);

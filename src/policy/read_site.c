@@ -164,23 +164,35 @@ void read_identities(struct parse *p, const struct key *k, const struct tree *v,
 	}
 }
 
-void read_trust(struct parse *p, const struct key *k, const struct tree *v, void *base)
+static struct blob *read_blobs(struct parse *p, const struct key *k, const struct tree *v, unsigned *ret_n)
 {
-	struct site *s = base;
 	struct tree *const *at;
 	unsigned n;
 	if (parse_items(p, k, v, &at, &n) < 0) {
-		return;
+		return NULL;
 	}
 	if (n > MOST_ENTRIES) {
 		mistake_error(p->mistakes, v->line, v->column, "`%s`%s has more than %u entries", k->name,
 			p->in, MOST_ENTRIES);
-		return;
+		return NULL;
 	}
-	s->trust = region_array(p->region, n, sizeof(*s->trust));
-	for (unsigned i = 0; s->trust && i < n; i++) {
-		s->trust[i] = (struct blob){
+	struct blob *blobs = region_array(p->region, n, sizeof(*blobs));
+	for (unsigned i = 0; blobs && i < n; i++) {
+		blobs[i] = (struct blob){
 			.path = parse_path(p, at[i]->text), .line = at[i]->line, .column = at[i]->column};
-		s->n_trust = i + 1;
 	}
+	*ret_n = blobs ? n : 0;
+	return blobs;
+}
+
+void read_trust(struct parse *p, const struct key *k, const struct tree *v, void *base)
+{
+	struct site *s = base;
+	s->trust = read_blobs(p, k, v, &s->n_trust);
+}
+
+void read_crl(struct parse *p, const struct key *k, const struct tree *v, void *base)
+{
+	struct site *s = base;
+	s->crl = read_blobs(p, k, v, &s->n_crl);
 }

@@ -216,7 +216,8 @@ static bool sop_class_ok(const struct flow *f, const struct asked *a)
 
 static enum stage stage_of(const struct site *s, const struct flow *f, const struct asked *a)
 {
-	bool ended = f->until_s && a->f->wall_s >= f->until_s, closed = !flow_is_open(f, a->f->wall_s);
+	bool ended = !(a->f->passed & RULE_BIT(RULE_UNTIL)) && f->until_s && a->f->wall_s >= f->until_s;
+	bool closed = !(a->f->passed & RULE_BIT(RULE_HOURS)) && !flow_is_open(f, a->f->wall_s);
 	if (a->service == SERVICE_COUNT || !(f->services & SERVICE_BIT(a->service)) || !direction_ok(a)) {
 		return STAGE_SERVICE;
 	}
@@ -335,7 +336,9 @@ static void say_stage(const struct site *s, const struct flow *f, const struct a
 		say_time(f, a, stage == STAGE_UNTIL, v);
 		break;
 	case STAGE_ALARM:
-		say_time(f, a, f->until_s && a->f->wall_s >= f->until_s, v);
+		say_time(f, a,
+			!(a->f->passed & RULE_BIT(RULE_UNTIL)) && f->until_s && a->f->wall_s >= f->until_s,
+			v);
 		break;
 	case STAGE_ALLOWED:
 		break;

@@ -215,6 +215,32 @@ static int route_known(const struct site *s, const struct caller *c, struct rout
 	return verdict_end(s, r, v);
 }
 
+/*
+ * Revocation, where TLS has not ended it already: a list that came since, a session that was resumed, a list that is not
+ * there. Observe mode does not soften it: the key may be in anybody's hands.
+ */
+static int check_revocation(
+	const struct site *s, const struct caller *c, const struct route *r, struct verdict *v)
+{
+	const struct node *n = r->from >= 0 ? &s->nodes[r->from] : NULL;
+	bool closed = n && n->revocation == REVOCATION_CLOSED;
+	if (!c->revoked && !c->unrevoked) {
+		return 0;
+	}
+	*v = (struct verdict){.rule = RULE_REVOKED, .flow = -1, .line = n ? n->line : 0};
+	snprintf(v->sentence, sizeof(v->sentence), "the certificate of %s %.100s %s%s",
+		n ? "node" : "the caller", n ? n->name : c->calling, c->revoked ? c->revoked : c->unrevoked,
+		c->revoked ? ""
+		: closed   ? "; the node's entry says `revocation: closed`"
+			   : "; put a current list in `tls: crl`");
+	if (c->revoked || closed) {
+		v->refuse = true;
+		return ERR_DENIED;
+	}
+	v->alarm = true;
+	return 0;
+}
+
 static bool over_end(const struct ending *e, int64_t wall_s)
 {
 	return e->until_s > 0 && wall_s >= e->until_s;
@@ -257,6 +283,9 @@ int decide_route(const struct site *s, const struct hosts *h, const struct calle
 	int near = -1;
 	int err = identity_of(s, h, c, &r.from, &near, &v);
 	err = err < 0 ? route_unknown(s, c, near, &r, &v) : route_known(s, c, &r, &v);
+	if (err == 0 && (v.rule == RULE_NONE || c->revoked)) {
+		err = check_revocation(s, c, &r, &v);
+	}
 	if (err == 0 && v.rule == RULE_NONE) {
 		err = check_endings(s, c, &r, &v);
 	}

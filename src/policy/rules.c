@@ -33,6 +33,8 @@ static const struct rule_row rows[RULE_COUNT] = {
 		"the caller's certificate is not the one that its node names"},
 	[RULE_CALLER_TRANSPORT] = {"caller-transport", true, {PERMANENT, BY_USER, 3}, 1,
 		"the caller did not use its node's transport"},
+	[RULE_REVOKED] = {"revoked", false, {PERMANENT, BY_USER, 3}, 1,
+		"the caller's certificate is revoked"},
 	[RULE_TRANSPORT_UNTIL] = {"transport-until", true, {PERMANENT, BY_USER, 1}, 1,
 		"the end date of an old transport has passed"},
 	[RULE_CALLED_UNKNOWN] = {"called-unknown", false, {PERMANENT, BY_USER, 7}, 1,

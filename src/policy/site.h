@@ -46,6 +46,9 @@ struct ending {
 #define TOLERATE_AE_CASE     0x2u
 #define TOLERATE_PDU_OVERRUN 0x4u
 
+/* What becomes of a node whose certificate's revocation cannot be told. */
+enum revocation { REVOCATION_OPEN, REVOCATION_CLOSED };
+
 /* A list of a fixed number of strings. */
 struct names {
 	const char **at;
@@ -98,6 +101,7 @@ struct node {
 	enum transport transport;
 	enum tls_profile profile;
 	struct ending transport_until; /* of plain transport, or of a retired profile */
+	enum revocation revocation;
 	struct endpoint *address;
 	unsigned n_address;
 	const char *server_name;
@@ -199,6 +203,8 @@ struct site {
 	unsigned n_identities;
 	struct blob *trust;
 	unsigned n_trust;
+	struct blob *crl;
+	unsigned n_crl;
 	bool resumption;
 	struct timeouts timeouts;
 	uint32_t associations_at_once, associations_per_address;

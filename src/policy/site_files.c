@@ -112,6 +112,9 @@ void site_read_files(struct site *s, struct mistake_list *m)
 	for (unsigned i = 0; i < s->n_trust; i++) {
 		read_blob(s, &s->trust[i], false, m);
 	}
+	for (unsigned i = 0; i < s->n_crl; i++) {
+		read_blob(s, &s->crl[i], false, m);
+	}
 }
 
 /* A text that belongs to the caller's file and cannot even be read. */
@@ -174,7 +177,7 @@ const char *site_default_path(void)
 
 /*
  * A packed site: "GANTRYS1", then path, YAML and blobs, each a length of 4 bytes and its bytes. The blobs stand in the
- * YAML's order, certificate and key of each identity and then the trust files, so that they need no names.
+ * YAML's order, certificate and key of each identity, then the trust files and the revocation lists, so that they need no names.
  */
 static const char pack_magic[8] = {'G', 'A', 'N', 'T', 'R', 'Y', 'S', '1'};
 
@@ -197,6 +200,9 @@ static void pack(const struct site *s, bool keys, struct writer *w)
 	for (unsigned i = 0; i < s->n_trust; i++) {
 		put(w, s->trust[i].bytes);
 	}
+	for (unsigned i = 0; i < s->n_crl; i++) {
+		put(w, s->crl[i].bytes);
+	}
 }
 
 int site_pack(const struct site *s, bool keys, uint8_t **ret_bytes, size_t *ret_len)
@@ -207,6 +213,9 @@ int site_pack(const struct site *s, bool keys, uint8_t **ret_bytes, size_t *ret_
 	}
 	for (unsigned i = 0; i < s->n_trust; i++) {
 		n += 4 + s->trust[i].bytes.len;
+	}
+	for (unsigned i = 0; i < s->n_crl; i++) {
+		n += 4 + s->crl[i].bytes.len;
 	}
 	uint8_t *bytes = malloc(n);
 	if (!bytes) {
@@ -259,6 +268,9 @@ static int take_blobs(struct site *s, struct reader *r)
 	}
 	for (unsigned i = 0; err == 0 && i < s->n_trust; i++) {
 		err = take_blob(s, r, &s->trust[i]);
+	}
+	for (unsigned i = 0; err == 0 && i < s->n_crl; i++) {
+		err = take_blob(s, r, &s->crl[i]);
 	}
 	return err < 0 ? err : reader_end(r);
 }

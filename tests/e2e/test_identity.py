@@ -2,11 +2,13 @@
 """TLS profiles of PS3.15 Annex B, on the wire and in the configuration."""
 import datetime
 import json
+import os
 import re
 import shutil
 import ssl
+import subprocess
 
-from lib.dicom import CT, Rejected
+from lib import dicom
 from lib.site import check, equal, test
 from test_refusals import accepted, explained, rejected
 
@@ -195,3 +197,133 @@ def dcmtk_profiles(bench):
                            (legacy, "+pn", False), (modified, "+pa", False)):
         ran = bench.run("echoscu", *bench.keys.dcmtk(), flag, "-aet", "CT_TLS", "-aec", "ARCHIVE", "127.0.0.1", str(g.tls))
         equal(ran.code == 0, works, f"echoscu {flag} ({ran.text[-500:]})")
+
+
+# ---- Revocation lists ----
+
+
+def authority(keys, name, entries, days=5):
+    """A revocation list by the test's CA, signed with openssl ca."""
+    folder = keys.path(f"crl-{name}")
+    os.makedirs(folder)
+    with open(os.path.join(folder, "index.txt"), "w", encoding="ascii") as file:
+        for leaf in entries:
+            serial = subprocess.run(["openssl", "x509", "-in", keys.path(leaf + ".pem"), "-noout", "-serial"], check=True,
+                                    stdout=subprocess.PIPE, text=True).stdout.strip().split("=")[1]
+            file.write(f"R\t361231000000Z\t261120000000Z,keyCompromise\t{serial}\tunknown\t/CN={leaf}\n")
+    with open(os.path.join(folder, "ca.cnf"), "w", encoding="ascii") as file:
+        file.write(f"[ca]\ndefault_ca=c\n[c]\ndatabase={folder}/index.txt\ncrlnumber={folder}/number\ndefault_md=sha256\n")
+    with open(os.path.join(folder, "number"), "w", encoding="ascii") as file:
+        file.write("01\n")
+    path = keys.path(f"{name}.crl")
+    times = ["-crldays", str(days)] if days > 0 else ["-crl_lastupdate", "20260101000000Z", "-crl_nextupdate", "20260102000000Z"]
+    keys.openssl("ca", "-config", os.path.join(folder, "ca.cnf"), "-gencrl", *times, "-cert", keys.path("ca.pem"), "-keyfile",
+                 keys.path("ca.key"), "-out", path)
+    return path
+
+
+def refused_by_tls(g, word, name="scanner", **options):
+    mark = g.mark()
+    try:
+        accepted(g, tls=g.keys.client(name), calling="CT_TLS", **options)
+    except (ssl.SSLError, dicom.Closed, ConnectionError, OSError) as error:
+        alert = str(error)
+    else:
+        raise AssertionError("the handshake went through")
+    line = g.decision("tls", mark)
+    check(word in line["message"], f"the sentence lacks `{word}`:", line)
+    return alert
+
+
+@test
+def revoked_certificate(bench):
+    """Refused in the handshake, with the alert that TLS has for it; others pass."""
+    keys = bench.keys
+    keys.leaf("revoked", "scanner", "DNS:scanner")
+    g = bench.gateway(start=False)
+    g.config["tls"]["crl"] = [authority(keys, "one", ["revoked"])]
+    g.write()
+    g.start()
+    accepted(g, tls=keys.client("scanner"), calling="CT_TLS")
+    refused_by_tls(g, "was revoked on 2026-11-20 (key compromise)", "revoked")
+    pick = ["-connect", f"127.0.0.1:{g.tls}", "-cert", keys.path("revoked.pem"), "-key", keys.path("revoked.key"), "-tls1_2"]
+    check("certificate revoked" in bench.run("openssl", "s_client", *pick).text, "the alert")
+    crl = [c for c in json.loads(g.cli("status", "--json"))["certificates"] if c["use"] == "crl"]
+    check(crl and crl[0]["days_left"] in (4, 5), "the list in the status:", crl)
+
+
+@test
+def revocation_reaches_what_is_open(bench):
+    """A list that comes with a reload ends an association at its next message, and a session that could be resumed."""
+    keys = bench.keys
+    keys.leaf("revoked-later", "scanner", "DNS:scanner")
+    g = bench.gateway(start=False)
+    g.config["tls"]["resumption"] = True
+    g.write()
+    g.start()
+    scu = bench.scu(g.tls, tls=keys.client("revoked-later"))
+    scu.associate(calling="CT_TLS")
+    equal(scu.store(instance="1.2.1")["status"], 0, "status before")
+    session = keys.path("session.pem")
+    pick = ["-connect", f"127.0.0.1:{g.tls}", "-cert", keys.path("revoked-later.pem"), "-key", keys.path("revoked-later.key"),
+            "-tls1_2"]
+    bench.run("openssl", "s_client", *pick, "-sess_out", session)
+    check("Reused" in bench.run("openssl", "s_client", *pick, "-sess_in", session).text, "sessions are not resumed")
+    g.config["tls"]["crl"] = [authority(keys, "later", ["revoked-later"])]
+    g.write()
+    g.wait_log(g.reload(), event="gateway.reloaded")
+    answer = scu.store(instance="1.2.2")
+    check(answer["status"] != 0, "an object by a revoked certificate was stored")
+    line = g.decision("revoked")
+    check("was revoked on" in line["message"], "the sentence:", line)
+    equal(list(g.stored()), ["1.2.1"], "objects")
+    text = bench.run("openssl", "s_client", *pick, "-sess_in", session).text
+    check("Reused" not in text and "certificate revoked" in text, "the session was resumed:", text[-1500:])
+
+
+@test
+def revocation_that_is_not_known(bench):
+    """An overdue list: `open` alarms, `closed` refuses."""
+    keys = bench.keys
+    g = bench.gateway(start=False)
+    g.config["tls"]["crl"] = [authority(keys, "overdue", [], days=0)]
+    g.write()
+    check("to be renewed" in bench.run(bench.program, "check", g.yaml).text, "gantry check of an overdue list")
+    g.start()
+    accepted(g, tls=keys.client("scanner"), calling="CT_TLS")
+    g.decision("revoked", decision="alarm")
+    g.config["nodes"]["ct-tls"]["revocation"] = "closed"
+    g.write()
+    g.wait_log(g.reload(), event="gateway.reloaded")
+    rejected(g, (1, 1, 3), tls=keys.client("scanner"), calling="CT_TLS")
+    check("revocation: closed" in g.decision("revoked", decision="refuse")["message"], "the sentence", g.lines())
+
+
+@test
+def foreign_revocation_list(bench):
+    """One that nobody trusted has signed is a mistake, as is one that cannot be read."""
+    g = bench.gateway(start=False)
+    g.config["tls"]["crl"] = [authority(bench.keys, "foreign", [])]
+    g.config["tls"]["trust"] = [bench.keys.path("other-ca.pem")]
+    g.write()
+    ran = bench.run(bench.program, "check", g.yaml)
+    check(ran.code == 1 and "signed by no authority" in ran.text, "a foreign list:", ran.text)
+    g.config["tls"]["crl"] = [bench.keys.path("ca.pem")]
+    g.write()
+    ran = bench.run(bench.program, "check", g.yaml)
+    check(ran.code == 1 and "no revocation list" in ran.text, "a certificate in place of a list:", ran.text)
+
+
+@test
+def revoked_archive(bench):
+    """No object goes to an archive whose certificate is revoked."""
+    keys = bench.keys
+    keys.leaf("bad-archive", "archive", "DNS:archive,IP:127.0.0.1")
+    scp = bench.scp(tls=keys.server("bad-archive"))
+    g = bench.gateway(start=False, archive={"address": [f"127.0.0.1:{scp.port}"], "transport": "tls"})
+    g.config["tls"]["crl"] = [authority(keys, "archive", ["bad-archive"])]
+    g.write()
+    g.start()
+    rejected(g, (2, 3, 1))
+    check("was revoked on" in g.decision("upstream-tls")["message"], "the sentence", g.lines())
+    equal(scp.requests, [], "associations at the archive")

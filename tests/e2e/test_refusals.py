@@ -722,3 +722,38 @@ def explain_while_the_file_has_a_mistake(bench):
     text = g.cli("explain", number)
     check("CT9" in text and "no mistakes" in text, "explain:", text)
     equal(json.loads(g.cli("explain", "--json", number))["calling"], "CT9", "explain --json")
+
+
+@test
+def observe_records_every_limit(bench):
+    """A limit that is broken does not hide the next one: whoever mends one would meet the other when it is enforced."""
+    refuse = {"over": "refuse"}
+    g = bench.gateway(mode="observe", flow={"until": "2020-01-01", "hours": ["daily 03:00-03:01", "daily 04:00-04:01"], "limits": {
+        "until": refuse, "hours": refuse, "object-size": {"most": 100, **refuse}, "objects-per-hour": {"most": 1, **refuse},
+        "bytes-per-hour": {"most": 100, **refuse}}})
+    scu = g.scu()
+    scu.associate()
+    for n in range(3):
+        equal(scu.store(instance=f"1.2.{n}", data=dicom.simple_object(instance=f"1.2.{n}", size=5000))["status"], 0, "status")
+    scu.release()
+    g.wait_log(event="association.ended")
+    rules = {line["rule"] for line in g.find(event="decision", decision="observe")}
+    missing = {"until", "hours", "object-size", "object-rate", "byte-rate"} - rules
+    equal(missing, set(), f"limits that were not recorded (there is {rules})")
+
+
+@test
+def learn_options(bench):
+    """--whole takes no configuration, and says so; --transfer-syntaxes writes them."""
+    g = bench.gateway(mode="observe")
+    accepted(g, calling="MR9", contexts=[(MR, [ELE])])
+    scu = g.scu()
+    scu.associate(calling="MR9", contexts=[(MR, [ELE])])
+    equal(scu.store(1, "1.2.3", MR)["status"], 0, "status")
+    scu.release()
+    g.wait_log(event="decision", decision="observe", service="store")
+    text = bench.run(bench.program, "learn", "--whole", "--transfer-syntaxes", g.log_path, wants=0).text
+    check("ExplicitVRLittleEndian" in text and "MR9" in text and "archive" in text, "learn:", text)
+    ran = bench.run(bench.program, "learn", "--whole", "-c", g.yaml, g.log_path)
+    equal(ran.code, 2, "exit code of --whole with -c")
+    check("leave out -c" in ran.text, "learn:", ran.text)

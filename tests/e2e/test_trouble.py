@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Peers and processes that fail: never a false success, and nobody else suffers."""
 import glob
+import json
 import os
 import signal
 import socket
@@ -489,12 +490,33 @@ def kill_the_store_role(bench):
 
 @test
 def kill_the_gate(bench):
-    """The supervisor starts a new one, which accepts."""
+    """What is in hand is finished and answered; then the caller must call again, and meets the rules as they are."""
     g = bench.gateway()
+    quiet, busy = g.scu(), g.scu()
+    quiet.associate()
+    busy.associate()
+    busy.send_pdvs(3, dicom.command_bytes(field=dicom.C_STORE, id=1, priority=0, affected_class=CT, data=1,
+                                          affected_instance="1.2.9"), True)
+    data = dicom.simple_object(instance="1.2.9")
+    busy.send_pdvs(3, data[:100], False, last=False)
+    until(lambda: any(a["messages"] or a["bytes_in"] for a in json.loads(g.cli("status", "--json"))["associations"]),
+          "the message to be under way")
     gate = role_pid(g, "gate")
     mark = g.mark()
     os.kill(gate, signal.SIGKILL)
     g.wait_log(mark, event="gateway.serving")
+    busy.send_pdvs(3, data[100:], False)
+    equal(busy.recv_message()[1]["status"], 0, "status of the object in hand")
+    for scu in (quiet, busy):
+        try:
+            scu.echo()
+            raise AssertionError("an association without a gate goes on")
+        except (Aborted, Closed):
+            pass
+    equal(list(g.stored()), ["1.2.9"], "objects")
+    g.config["flows"][0]["services"] = ["echo"]
+    g.write()
+    g.wait_log(g.reload(), event="gateway.reloaded")
     scu = g.scu()
     scu.associate()
     equal(scu.echo(), 0, "status")
@@ -840,6 +862,18 @@ def tolerate_what_is_named(bench):
         scu.release()
         check(g.wait_log(event="association.ended")["tolerated"] > 0, "it is not counted")
         g.stop()
+
+
+@test
+def tolerated_titles_are_put_right(bench):
+    """The archive compares with case too: it sees both titles as their nodes write them."""
+    scp = bench.scp()
+    g = bench.gateway(node={"tolerate": ["ae-case"]},
+                      archive={"address": [f"127.0.0.1:{scp.port}"], "transport": "plain", "tolerate": ["ae-case"]})
+    scu = g.scu()
+    scu.associate(calling="ct1", called="archive")
+    scu.release()
+    equal([(r.calling, r.called) for r in scp.requests], [("CT1", "ARCHIVE")], "titles at the archive")
 
 
 @test

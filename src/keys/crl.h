@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KEYS_CRL_H
+#define KEYS_CRL_H
+
+#include "base/attr.h"
+#include "base/err.h"
+#include "base/span.h"
+
+#include <openssl/types.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Certificate revocation lists (RFC 5280 5), read from files. Each must be signed by a trust anchor when it is read, so
+ * that looking a certificate up later is a comparison and nothing else: for handshakes, for sessions that are resumed,
+ * and for associations that are open when a new list comes.
+ */
+struct crl_list;
+
+/*
+ * crl: PEM or DER, each file one list or more in PEM. trust: PEM. ERR_VALUE: not readable, signed by nobody that is
+ * trusted, or a kind that is not understood (a delta, one of only some reasons); why then says which and what to do.
+ * n 0 makes an empty list. ERR_NO_MEMORY.
+ */
+MUST_USE int crl_list_new(const struct span *crl, size_t n, const struct span *trust, size_t n_trust,
+	struct crl_list **ret_list, char *why, size_t cap);
+void crl_list_free(struct crl_list *l);
+
+enum crl_answer {
+	CRL_NOT_ASKED, /* the list is empty: nobody wants revocation to be looked at */
+	CRL_GOOD,
+	CRL_REVOKED,
+	CRL_UNKNOWN, /* no list of its issuer, or one whose next update is past */
+};
+
+/* why: a sentence's end for CRL_REVOKED and CRL_UNKNOWN: "was revoked on 2026-11-20 (key compromise)". */
+enum crl_answer crl_ask(const struct crl_list *l, X509 *cert, int64_t now_s, char *why, size_t cap);
+
+/* The list in PEM or DER: days until its next update, and its issuer; for status. ERR_VALUE. */
+MUST_USE int crl_days_left(struct span crl, int64_t now_s, int *ret_days, char ret_issuer[256]);
+
+#endif
