@@ -166,25 +166,6 @@ static void stop(struct supervisor *v)
 	roles_stop(v);
 }
 
-/* False: no child is left. */
-static bool reap(struct supervisor *v)
-{
-	int status;
-	pid_t pid;
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		bool gate = pid == v->role[ROLE_GATE].pid;
-		roles_ended(v, pid, status);
-		if (gate && v->stopping) {
-			roles_stop(v);
-		} else if (gate && !v->ready_once) {
-			log_say(LOG_LEVEL_ERROR, "gateway.failed", "the gate could not start");
-			v->exit_status = 1;
-			stop(v);
-		}
-	}
-	return pid == 0 || errno != ECHILD;
-}
-
 static void take_signals(struct supervisor *v)
 {
 	struct signalfd_siginfo info;
@@ -259,6 +240,28 @@ static void take_gate(struct supervisor *v)
 		log_say(LOG_LEVEL_ERROR, "role.failed", "the gate broke the protocol and is ended");
 		(void)kill(v->role[ROLE_GATE].pid, SIGKILL);
 	}
+}
+
+/* False: no child is left. */
+static bool reap(struct supervisor *v)
+{
+	int status;
+	pid_t pid;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		bool gate = pid == v->role[ROLE_GATE].pid;
+		if (gate) {
+			take_gate(v); /* its last words */
+		}
+		roles_ended(v, pid, status);
+		if (gate && v->stopping) {
+			roles_stop(v);
+		} else if (gate && !v->ready_once) {
+			log_say(LOG_LEVEL_ERROR, "gateway.failed", "the gate could not start");
+			v->exit_status = 1;
+			stop(v);
+		}
+	}
+	return pid == 0 || errno != ECHILD;
 }
 
 static int next_wait(const struct supervisor *v)
