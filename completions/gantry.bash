@@ -5,7 +5,7 @@ _gantry() {
 	COMPREPLY=()
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
 		case $word in
-		init | check | run | reload | status | learn | explain)
+		init | check | run | reload | status | learn | explain | ca)
 			verb=$word
 			break
 			;;
@@ -17,7 +17,8 @@ _gantry() {
 	fi
 	local words=
 	case $verb in
-	'') words="init check run reload status learn explain --help --version" ;;
+	'') words="init check run reload status learn explain ca --help --version" ;;
+	ca) words="make sign list renew revoke crl --by --use --days --reason --name --yes --json --help" ;;
 	init) words="--try --help" ;;
 	check) words="-c --defaults --json --help" ;;
 	status) words="-c --json --watch --help" ;;
@@ -28,7 +29,7 @@ _gantry() {
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 	case $verb in
 	init) mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -d -- "$cur") ;;
-	check | learn) mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$cur") ;;
+	check | learn | ca) mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$cur") ;;
 	esac
 }
 complete -o filenames -F _gantry gantry

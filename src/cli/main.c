@@ -21,6 +21,7 @@ static const struct {
 	{"reload", verb_reload, "have the running gateway read its configuration again"},
 	{"status", verb_status, "show what the running gateway does"},
 	{"learn", verb_learn, "write the least configuration that allows what the logs saw"},
+	{"ca", verb_ca, "a certificate authority of the site's own"},
 	{"explain", verb_explain, "say what a refusal was about, and which lines would allow it"},
 };
 

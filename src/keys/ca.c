@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "keys/ca.h"
+#include "keys/ca_parts.h"
 #include "keys/x509.h"
 
 #include <openssl/err.h>
@@ -37,13 +37,13 @@ static int set_times(X509 *cert, int64_t from_s, int64_t until_s)
 	return 0;
 }
 
-static int set_subject(X509 *cert, const char *common_name)
+static int set_subject(X509_NAME *subject, const char *common_name)
 {
 	if (!common_name || !common_name[0]) {
 		return ERR_VALUE;
 	}
 	/* OpenSSL refuses more than 64 characters (ub-common-name) and broken UTF-8. */
-	return X509_NAME_add_entry_by_NID(X509_get_subject_name(cert), NID_commonName, MBSTRING_UTF8,
+	return X509_NAME_add_entry_by_NID(subject, NID_commonName, MBSTRING_UTF8,
 		       (const unsigned char *)common_name, -1, -1, 0) == 1
 	               ? 0
 	               : ERR_VALUE;
@@ -84,21 +84,19 @@ static int add_san(GENERAL_NAMES *names, const char *text)
 	return 0;
 }
 
-static int add_sans(X509 *cert, const struct ca_request *request)
+static int make_names(const struct ca_request *request, GENERAL_NAMES **ret_names)
 {
-	if (request->n_san == 0) {
-		return 0;
-	}
-	GENERAL_NAMES *names = sk_GENERAL_NAME_new_null();
-	int r = names ? 0 : ERR_NO_MEMORY;
+	GENERAL_NAMES *names = request->n_san > 0 ? sk_GENERAL_NAME_new_null() : NULL;
+	int r = request->n_san == 0 || names ? 0 : ERR_NO_MEMORY;
 	for (size_t i = 0; r == 0 && i < request->n_san; i++) {
 		r = add_san(names, request->san[i]);
 	}
-	if (r == 0 && X509_add1_ext_i2d(cert, NID_subject_alt_name, names, 0, X509V3_ADD_DEFAULT) != 1) {
-		r = ERR_NO_MEMORY;
+	if (r < 0) {
+		GENERAL_NAMES_free(names);
+		return r;
 	}
-	GENERAL_NAMES_free(names);
-	return r;
+	*ret_names = names;
+	return 0;
 }
 
 static int add_authority_extensions(X509 *cert)
@@ -113,25 +111,26 @@ static int add_authority_extensions(X509 *cert)
 	return r;
 }
 
-static int add_leaf_extensions(X509 *cert, X509 *issuer, const struct ca_request *request)
+static int add_leaf_extensions(X509 *cert, X509 *issuer, const struct ca_leaf *leaf)
 {
 	static const char *const uses[] = {
 		[CA_USE_SERVER] = "serverAuth",
 		[CA_USE_CLIENT] = "clientAuth",
 		[CA_USE_SERVER | CA_USE_CLIENT] = "serverAuth,clientAuth",
 	};
-	if (request->use == 0 || request->use >= ARRAY_LEN(uses)) {
+	if (leaf->use == 0 || leaf->use >= ARRAY_LEN(uses)) {
 		return ERR_VALUE;
 	}
 	/* Some TLS 1.2 devices check RSA certificates for keyEncipherment although ECDHE does not use it. */
-	const char *usage = request->key == CA_KEY_P256 ? "critical,digitalSignature"
-	                                                : "critical,digitalSignature,keyEncipherment";
+	const char *usage = EVP_PKEY_base_id(leaf->key) != EVP_PKEY_RSA
+	                            ? "critical,digitalSignature"
+	                            : "critical,digitalSignature,keyEncipherment";
 	int r = add_extension(cert, issuer, NID_basic_constraints, "critical,CA:FALSE");
 	if (r == 0) {
 		r = add_extension(cert, issuer, NID_key_usage, usage);
 	}
 	if (r == 0) {
-		r = add_extension(cert, issuer, NID_ext_key_usage, uses[request->use]);
+		r = add_extension(cert, issuer, NID_ext_key_usage, uses[leaf->use]);
 	}
 	if (r == 0) {
 		r = add_extension(cert, issuer, NID_subject_key_identifier, "hash");
@@ -139,11 +138,15 @@ static int add_leaf_extensions(X509 *cert, X509 *issuer, const struct ca_request
 	if (r == 0) {
 		r = add_extension(cert, issuer, NID_authority_key_identifier, "keyid:always");
 	}
-	return r == 0 ? add_sans(cert, request) : r;
+	if (r == 0 && leaf->names &&
+		X509_add1_ext_i2d(cert, NID_subject_alt_name, leaf->names, 0, X509V3_ADD_DEFAULT) != 1) {
+		r = ERR_NO_MEMORY;
+	}
+	return r;
 }
 
 /* Move what a memory BIO holds into a malloc'd text. The BIO's own buffer is wiped when it is freed. */
-static int take_text(BIO *bio, char **ret_text, size_t *ret_len)
+int ca_take_text(BIO *bio, char **ret_text, size_t *ret_len)
 {
 	char *data = NULL;
 	long len = BIO_get_mem_data(bio, &data);
@@ -167,9 +170,9 @@ static int to_pem(X509 *cert, EVP_PKEY *key, struct ca_pair *ret_pair)
 		PEM_write_bio_PKCS8PrivateKey(key_bio, key, NULL, NULL, 0, NULL, NULL) != 1) {
 		return ERR_NO_MEMORY;
 	}
-	int r = take_text(cert_bio, &pair.certificate_pem, &pair.certificate_len);
+	int r = ca_take_text(cert_bio, &pair.certificate_pem, &pair.certificate_len);
 	if (r == 0) {
-		r = take_text(key_bio, &pair.key_pem, &pair.key_len);
+		r = ca_take_text(key_bio, &pair.key_pem, &pair.key_len);
 	}
 	if (r < 0) {
 		ca_pair_done(&pair);
@@ -179,58 +182,117 @@ static int to_pem(X509 *cert, EVP_PKEY *key, struct ca_pair *ret_pair)
 	return 0;
 }
 
-/* issuer and issuer_key NULL: an authority that signs itself. */
-static int issue(
-	X509 *issuer, EVP_PKEY *issuer_key, const struct ca_request *request, struct ca_pair *ret_pair)
+static int begin(EVP_PKEY *key, const X509_NAME *subject, const X509_NAME *issuer, int64_t from_s,
+	int64_t until_s, X509 **ret_cert)
 {
-	EVP_PKEY *key CLEANUP(x509_pkey_freep) = make_key(request->key);
-	X509 *cert CLEANUP(x509_freep) = X509_new();
-	if (!key || !cert || X509_set_version(cert, X509_VERSION_3) != 1 || X509_set_pubkey(cert, key) != 1) {
-		return ERR_NO_MEMORY;
-	}
-	int r = set_serial(cert);
+	X509 *cert = X509_new();
+	int r = cert && X509_set_version(cert, X509_VERSION_3) == 1 && X509_set_pubkey(cert, key) == 1 &&
+	                        X509_set_subject_name(cert, subject) == 1 &&
+	                        X509_set_issuer_name(cert, issuer) == 1
+	                ? set_serial(cert)
+	                : ERR_NO_MEMORY;
 	if (r == 0) {
-		r = set_times(cert, request->not_before_s, request->not_after_s);
+		r = set_times(cert, from_s, until_s);
 	}
+	if (r < 0) {
+		X509_free(cert);
+		return r;
+	}
+	*ret_cert = cert;
+	return 0;
+}
+
+int ca_certify(X509 *issuer, EVP_PKEY *issuer_key, const struct ca_leaf *leaf, X509 **ret_cert)
+{
+	X509 *cert CLEANUP(x509_freep) = NULL;
+	int r = begin(leaf->key, leaf->subject, X509_get_subject_name(issuer), leaf->not_before_s,
+		leaf->not_after_s, &cert);
 	if (r == 0) {
-		r = set_subject(cert, request->common_name);
+		r = add_leaf_extensions(cert, issuer, leaf);
 	}
-	if (r == 0 && X509_set_issuer_name(cert, X509_get_subject_name(issuer ? issuer : cert)) != 1) {
+	if (r == 0 && X509_sign(cert, issuer_key, EVP_sha256()) <= 0) {
 		r = ERR_NO_MEMORY;
 	}
 	if (r == 0) {
-		r = issuer ? add_leaf_extensions(cert, issuer, request) : add_authority_extensions(cert);
+		*ret_cert = cert;
+		cert = NULL;
 	}
-	if (r == 0 && X509_sign(cert, issuer_key ? issuer_key : key, EVP_sha256()) <= 0) {
-		r = ERR_NO_MEMORY;
-	}
-	return r == 0 ? to_pem(cert, key, ret_pair) : r;
+	return r;
 }
 
 int ca_make(const struct ca_request *request, struct ca_pair *ret_ca)
 {
-	int r = issue(NULL, NULL, request, ret_ca);
+	EVP_PKEY *key CLEANUP(x509_pkey_freep) = make_key(request->key);
+	X509 *cert CLEANUP(x509_freep) = NULL;
+	X509_NAME *name = X509_NAME_new();
+	int r = key && name ? set_subject(name, request->common_name) : ERR_NO_MEMORY;
+	if (r == 0) {
+		r = begin(key, name, name, request->not_before_s, request->not_after_s, &cert);
+	}
+	if (r == 0) {
+		r = add_authority_extensions(cert);
+	}
+	if (r == 0 && X509_sign(cert, key, EVP_sha256()) <= 0) {
+		r = ERR_NO_MEMORY;
+	}
+	r = r == 0 ? to_pem(cert, key, ret_ca) : r;
+	X509_NAME_free(name);
 	ERR_clear_error();
 	return r;
 }
 
-int ca_issue(const struct ca_pair *ca, const struct ca_request *request, struct ca_pair *ret_issued)
+int ca_open(const struct ca_pair *ca, X509 **ret_cert, EVP_PKEY **ret_key)
 {
 	BIO *bio CLEANUP(x509_bio_freep) = x509_bio(ca_certificate(ca));
-	X509 *issuer CLEANUP(x509_freep) = NULL;
-	EVP_PKEY *key CLEANUP(x509_pkey_freep) = NULL;
-	int r = bio ? x509_next(bio, &issuer) : ERR_NO_MEMORY;
+	X509 *cert = NULL;
+	EVP_PKEY *key = NULL;
+	int r = bio ? x509_next(bio, &cert) : ERR_NO_MEMORY;
 	if (r == 0) {
 		r = x509_private_key(ca_private_key(ca), &key);
 	}
-	if (r == 0 && X509_check_private_key(issuer, key) != 1) {
+	if (r == 0 && X509_check_private_key(cert, key) != 1) {
 		r = ERR_VALUE;
 	}
-	if (r == 0) {
-		r = issue(issuer, key, request, ret_issued);
-	}
 	ERR_clear_error();
-	return r == ERR_NOT_FOUND ? ERR_VALUE : r;
+	if (r < 0) {
+		X509_free(cert);
+		EVP_PKEY_free(key);
+		return r == ERR_NOT_FOUND ? ERR_VALUE : r;
+	}
+	*ret_cert = cert;
+	*ret_key = key;
+	return 0;
+}
+
+int ca_issue(const struct ca_pair *ca, const struct ca_request *request, struct ca_pair *ret_issued)
+{
+	X509 *issuer CLEANUP(x509_freep) = NULL;
+	EVP_PKEY *issuer_key CLEANUP(x509_pkey_freep) = NULL;
+	int r = ca_open(ca, &issuer, &issuer_key);
+	if (r < 0) {
+		return r;
+	}
+	X509 *cert CLEANUP(x509_freep) = NULL;
+	EVP_PKEY *key CLEANUP(x509_pkey_freep) = make_key(request->key);
+	struct ca_leaf leaf = {.subject = X509_NAME_new(),
+		.key = key,
+		.use = request->use,
+		.not_before_s = request->not_before_s,
+		.not_after_s = request->not_after_s};
+	r = key && leaf.subject ? set_subject(leaf.subject, request->common_name) : ERR_NO_MEMORY;
+	if (r == 0) {
+		r = make_names(request, &leaf.names);
+	}
+	if (r == 0) {
+		r = ca_certify(issuer, issuer_key, &leaf, &cert);
+	}
+	if (r == 0) {
+		r = to_pem(cert, key, ret_issued);
+	}
+	X509_NAME_free(leaf.subject);
+	GENERAL_NAMES_free(leaf.names);
+	ERR_clear_error();
+	return r;
 }
 
 void ca_pair_done(struct ca_pair *pair)

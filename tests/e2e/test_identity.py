@@ -327,3 +327,76 @@ def revoked_archive(bench):
     rejected(g, (2, 3, 1))
     check("was revoked on" in g.decision("upstream-tls")["message"], "the sentence", g.lines())
     equal(scp.requests, [], "associations at the archive")
+
+
+# ---- gantry ca ----
+
+
+@test
+def authority_of_the_site(bench):
+    """From a device's request to its revocation, with openssl as the device, and a gateway that trusts it."""
+    folder, gantry = bench.path("ca"), bench.program
+
+    def ca(*arguments, wants=0, **options):
+        return bench.run(gantry, "ca", *arguments, wants=wants, **options).text
+
+    def device(name, kind="ec", option="ec_paramgen_curve:P-256",
+               extension="subjectAltName=DNS:ct7.hospital.example,IP:127.0.0.1"):
+        bench.run("openssl", "req", "-newkey", kind, "-pkeyopt", option, "-nodes", "-subj", f"/CN={name}",
+                  "-addext", extension, "-keyout", bench.path(name + ".key"), "-out", bench.path(name + ".csr"), wants=0)
+        return bench.path(name + ".csr")
+
+    ca("make", folder, "--name", "Test hospital")
+    check("already" in ca("make", folder, wants=1), "a second authority in the same folder")
+    equal(os.stat(os.path.join(folder, "ca.key")).st_mode & 0o777, 0o600, "mode of the key")
+    request = device("ct7")
+    ca("sign", folder, request, "--yes", wants=2)
+    check("not approved" in ca("sign", folder, request, "--by", "Ann Smith", wants=1), "signed without an approval")
+    equal(json.loads(ca("list", folder, "--json")), [], "issued before an approval")
+    text = ca("sign", folder, request, "--by", "Ann Smith", "--yes")
+    check("ct7.hospital.example" in text and "127.0.0.1" in text, "what was signed:", text)
+    path = re.search(r"(\S+\.pem), valid", text).group(1)
+    verify = bench.run("openssl", "verify", "-x509_strict", "-purpose", "sslclient", "-CAfile", os.path.join(folder, "ca.pem"), path)
+    check(verify.text.strip().endswith("OK"), "openssl verify:", verify.text)
+    # Requests that must not be signed.
+    broken = bench.path("broken.csr")
+    with open(request, encoding="ascii") as file:
+        lines = file.read().splitlines()
+    middle = lines[3]
+    lines[3] = middle[:-8] + ("A" if middle[-8] != "A" else "B") + middle[-7:]
+    with open(broken, "w", encoding="ascii") as file:
+        file.write("\n".join(lines) + "\n")
+    for bad, word in ((broken, ""), (bench.path("ct7.key"), "request"), (device("odd", extension="subjectAltName=email:a@b.c"), "name 1"),
+                      (device("weak", "rsa", "rsa_keygen_bits:1024"), "2048")):
+        check(word in ca("sign", folder, bad, "--by", "Ann Smith", "--yes", wants=1), f"{bad} was signed")
+    equal(len(json.loads(ca("list", folder, "--json"))), 1, "certificates issued")
+    # A gateway that trusts it.
+    keys = bench.keys
+    shutil.copy(path, keys.path("ct7.pem"))
+    shutil.copy(bench.path("ct7.key"), keys.path("ct7.key"))
+    g = bench.gateway(start=False, tls_node={"certificate": {"san": ["ct7.hospital.example"]}})
+    g.config["tls"]["trust"].append(os.path.join(folder, "ca.pem"))
+    g.config["tls"]["crl"] = [os.path.join(folder, "crl.pem"), authority(keys, "beside", [])]
+    g.write()
+    g.start()
+    accepted(g, tls=keys.client("ct7"), calling="CT_TLS")
+    # Renewed for the same key; the older one is revoked; the newer one still serves.
+    renewed = re.search(r"(\S+\.pem), valid", ca("renew", folder, path, "--by", "Bob Jones", "--yes")).group(1)
+    ca("revoke", folder, path, "--by", "Bob Jones", "--reason", "nonsense", "--yes", wants=2)
+    text = ca("revoke", folder, path, "--by", "Bob Jones", "--reason", "superseded", "--yes")
+    check("1 revoked" in text, "revoke:", text)
+    check("before" in ca("revoke", folder, path, "--by", "Bob Jones", "--yes", wants=1), "revoked twice")
+    check("new key" in ca("renew", folder, path, "--by", "Bob Jones", "--yes", wants=1), "a revoked one was renewed")
+    g.wait_log(g.reload(), event="gateway.reloaded")
+    refused_by_tls(g, "(superseded)", "ct7")
+    shutil.copy(renewed, keys.path("ct7.pem"))
+    accepted(g, tls=keys.client("ct7"), calling="CT_TLS")
+    rows = json.loads(ca("list", folder, "--json"))
+    equal([(r["revoked"], r["by"], r["revoked_by"], r["reason"]) for r in rows],
+          [(True, "Ann Smith", "Bob Jones", "superseded"), (False, "Bob Jones", "", "")], "the list")
+    check("Test hospital" in bench.run("openssl", "crl", "-in", os.path.join(folder, "crl.pem"), "-noout", "-text", "-CAfile",
+                                       os.path.join(folder, "ca.pem")).text, "openssl crl")
+    # An index that was cut off is not taken for whole.
+    with open(os.path.join(folder, "index.jsonl"), "a", encoding="ascii") as file:
+        file.write('{"event":"iss')
+    check("cut off" in ca("list", folder, wants=1), "a cut index")
