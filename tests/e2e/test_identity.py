@@ -400,3 +400,28 @@ def authority_of_the_site(bench):
     with open(os.path.join(folder, "index.jsonl"), "a", encoding="ascii") as file:
         file.write('{"event":"iss')
     check("cut off" in ca("list", folder, wants=1), "a cut index")
+
+
+@test
+def gateway_at_each_end(bench):
+    """docs/tls-for-a-scanner.md: a scanner without TLS, two gateways, and nothing to read between them."""
+    keys = bench.keys
+    keys.leaf("edge", "edge-ct7", "DNS:edge-ct7.hospital.example")
+    scp = bench.scp()
+    core = bench.gateway(nodes={"ct7": {"ae": ["CT7"], "certificate": {"san": ["edge-ct7.hospital.example"]}, "transport": "tls"}},
+                         archive={"ae": ["PACS"], "address": [f"127.0.0.1:{scp.port}"], "transport": "plain"},
+                         flow={"from": ["ct7"]})
+    edge = bench.gateway(start=False, node={"ae": ["CT7"]},
+                         archive={"ae": ["PACS"], "address": [f"localhost:{core.tls}"], "transport": "tls"})
+    edge.config["tls"]["identities"] = [{"certificate": keys.path("edge.pem"), "key": keys.path("edge.key")}]
+    edge.write()
+    edge.start()
+    scu = edge.scu()
+    scu.associate(calling="CT7", called="PACS")
+    equal(scu.store()["status"], 0, "status")
+    live = json.loads(core.cli("status", "--json"))["associations"]
+    equal([(a["calling"], a["tls_version"], a["from"]) for a in live], [("CT7", "TLSv1.3", "ct7")], "what the core sees")
+    scu.release()
+    equal([(r.calling, r.called) for r in scp.requests], [("CT7", "PACS")], "titles at the archive")
+    # The title alone, by another certificate, is nobody.
+    rejected(core, (1, 1, 3), tls=keys.client("workstation"), calling="CT7", called="PACS")
