@@ -41,6 +41,15 @@ struct child *child_new(struct gate *g, int channel)
 	return c;
 }
 
+/* Released is released, though the process still waits for its peer to close. */
+static void release_flows(struct child *c)
+{
+	for (unsigned i = 0; !c->released && i < c->n_flows; i++) {
+		c->flows[i]->at_once--;
+	}
+	c->released = true;
+}
+
 static void end(struct gate *g, struct child *c)
 {
 	struct child **at = &g->children;
@@ -51,9 +60,7 @@ static void end(struct gate *g, struct child *c)
 	g->n_children--;
 	connect_cancel(g, c);
 	gate_unwatch(g, &c->channel);
-	if (c->flow && !c->released) {
-		c->flow->at_once--;
-	}
+	release_flows(c);
 	g->n_reject_only -= c->reject_only;
 	if (c->address) {
 		c->address->at_once -= !c->reject_only;
@@ -187,33 +194,58 @@ static struct node_count *node_of(struct gate *g, const struct site *s, int32_t 
 	return n;
 }
 
+/* One more flow that joins its nodes. NULL: there is none, or no memory. */
+static struct flow_count *join_flow(struct gate *g, struct child *c, const struct site *s, int32_t index)
+{
+	int64_t now = clock_mono_ms();
+	struct flow_count *f = index < 0 ? NULL : counts_flow(g->counts, s->flows[index].name, now);
+	if (f) {
+		c->flows[c->n_flows++] = f;
+		f->at_once++;
+		f->associations++;
+		window_add(&f->minute, 1, now);
+	}
+	return f;
+}
+
+static bool has_flow(const struct child *c, const char *name)
+{
+	for (unsigned i = 0; i < c->n_flows; i++) {
+		if (strcmp(c->flows[i]->name, name) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Sent once for each flow of its route; who it is is told by the first. */
 static bool take_associated(
 	struct gate *g, struct child *c, const struct message *m, const struct gate_site *gs)
 {
 	const struct msg_associated *d = &m->associated;
 	const struct site *s = gs->site;
-	if (c->associated || !in_range(d->from, s->n_nodes) || !in_range(d->to, s->n_nodes) ||
+	if (!in_range(d->from, s->n_nodes) || !in_range(d->to, s->n_nodes) ||
 		!in_range(d->flow, s->n_flows)) {
 		return false;
 	}
-	int64_t now = clock_mono_ms();
-	c->associated = true;
-	c->who = *d;
-	c->from = node_of(g, s, d->from);
-	c->to = node_of(g, s, d->to);
-	c->flow = d->flow < 0 ? NULL : counts_flow(g->counts, s->flows[d->flow].name, now);
-	if (c->from) {
+	bool more = c->associated;
+	if (more && (d->flow < 0 || c->released || c->n_flows == 0 || c->n_flows == ROUTE_FLOWS ||
+			    has_flow(c, s->flows[d->flow].name))) {
+		return false;
+	}
+	if (!more) {
+		c->associated = true;
+		c->who = *d;
+		c->from = node_of(g, s, d->from);
+		c->to = node_of(g, s, d->to);
+	}
+	if (!more && c->from) {
 		c->from->associations++;
 	}
-	if (c->to) {
+	if (!more && c->to) {
 		c->to->called++;
 	}
-	if (c->flow) {
-		c->flow->at_once++;
-		c->flow->associations++;
-		window_add(&c->flow->minute, 1, now);
-	}
-	reply_counts(g, c, c->flow);
+	reply_counts(g, c, join_flow(g, c, s, d->flow));
 	return true;
 }
 
@@ -243,7 +275,7 @@ static bool take_progress(
 	struct gate *g, struct child *c, const struct message *m, const struct gate_site *gs)
 {
 	const struct msg_progress *p = &m->progress, *old = &c->progress;
-	struct flow_count *f = c->flow;
+	struct flow_count *f = c->n_flows > 0 ? c->flows[0] : NULL;
 	if (f) {
 		int64_t now = clock_mono_ms();
 		uint64_t objects = more(p->objects, old->objects);
@@ -263,10 +295,8 @@ static bool take_progress(
 	if (c->to) {
 		c->to->last_seen_ms = clock_wall_ms();
 	}
-	/* Released is released, though the process still waits for its peer to close. */
-	if (p->state == PROGRESS_CLOSING && c->flow && !c->released) {
-		c->released = true;
-		c->flow->at_once--;
+	if (p->state == PROGRESS_CLOSING) {
+		release_flows(c);
 	}
 	c->progress = *p;
 	return true;

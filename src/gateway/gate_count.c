@@ -134,13 +134,25 @@ static struct address_count *find(const struct counts *c, const struct in6_addr 
 	return a;
 }
 
-const struct address_count *counts_look(const struct counts *c, const struct in6_addr *ip)
+/* A host has a whole /64 of IPv6 to call from (RFC 4291 2.5.4): its addresses count as one. */
+static struct in6_addr network_of(const struct in6_addr *ip)
 {
-	return find(c, ip);
+	struct in6_addr n = *ip;
+	if (!IN6_IS_ADDR_V4MAPPED(ip)) {
+		memset(&n.s6_addr[8], 0, 8);
+	}
+	return n;
 }
 
-struct address_count *counts_address(struct counts *c, const struct in6_addr *ip)
+const struct address_count *counts_look(const struct counts *c, const struct in6_addr *ip)
 {
+	struct in6_addr network = network_of(ip);
+	return find(c, &network);
+}
+
+struct address_count *counts_address(struct counts *c, const struct in6_addr *address)
+{
+	struct in6_addr network = network_of(address), *ip = &network;
 	struct address_count *a = find(c, ip);
 	if (a) {
 		return a;

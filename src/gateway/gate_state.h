@@ -6,6 +6,7 @@
 #include "gateway/gate_ledger.h"
 #include "gateway/gate_tls.h"
 #include "policy/hosts.h"
+#include "policy/match.h"
 #include "policy/site.h"
 #include "priv/message.h"
 #include "priv/sandbox.h"
@@ -60,7 +61,8 @@ struct child {
 	int64_t since_ms; /* wall */
 	bool associated;
 	struct msg_associated who;
-	struct flow_count *flow;      /* NULL: none */
+	struct flow_count *flows[ROUTE_FLOWS]; /* that join its nodes; it counts in each */
+	unsigned n_flows;
 	struct node_count *from, *to; /* NULL: unknown */
 	struct msg_progress progress;
 	struct connecting *connecting; /* at most one at a time */

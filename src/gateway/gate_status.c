@@ -149,7 +149,7 @@ static json_t *associations(const struct gate *g)
 		set_text(o, "listener", c->listener);
 		set_text(o, "from", c->from ? c->from->name : "");
 		set_text(o, "to", c->to ? c->to->name : "");
-		set_text(o, "flow", c->flow ? c->flow->name : "");
+		set_text(o, "flow", c->n_flows > 0 ? c->flows[0]->name : "");
 		set_text(o, "calling", c->who.calling);
 		set_text(o, "called", c->who.called);
 		set(o, "tls", json_boolean(c->who.tls));

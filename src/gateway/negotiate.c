@@ -287,33 +287,46 @@ static int read_request(struct association *as, int64_t deadline)
 
 /* ---- Decisions about the association as a whole ---- */
 
-static int count_association(struct association *as)
+static int count_in_flow(struct association *as, int flow, struct msg_counts *ret_counts)
 {
 	struct message *m = &as->ask, *reply = &as->reply;
 	*m = (struct message){.type = MSG_ASSOCIATED, .fd = -1};
 	struct msg_associated *d = &m->associated;
-	*d = (struct msg_associated){.from = as->route.from,
-		.to = as->route.to,
-		.flow = as->route.n_flows ? (int32_t)as->route.flows[0] : -1,
-		.tls = as->a.t.ssl != NULL};
+	*d = (struct msg_associated){
+		.from = as->route.from, .to = as->route.to, .flow = flow, .tls = as->a.t.ssl != NULL};
 	snprintf(d->calling, sizeof(d->calling), "%s", as->caller.calling);
 	snprintf(d->called, sizeof(d->called), "%s", as->caller.called);
 	snprintf(d->tls_version, sizeof(d->tls_version), "%s", as->peer.version);
 	snprintf(d->suite, sizeof(d->suite), "%s", as->peer.suite);
 	snprintf(d->subject, sizeof(d->subject), "%s", as->peer.subject);
 	int e = gate_ask(as, m, MSG_COUNTS, reply, 5000);
-	if (e != 0) {
-		report_ended(as, "the gate did not answer: %s", err_str(e));
-		return say_reject(as, rule_reject(RULE_ASSOCIATIONS));
+	if (e == 0) {
+		*ret_counts = reply->counts;
 	}
-	struct verdict v;
-	e = decide_associations(as->site, &as->route, reply->counts.at_once, reply->counts.last_minute, &v);
-	if (e != 0) {
-		return refuse(as, &v, rule_reject(v.rule));
-	}
-	if (v.observed || v.alarm) {
-		(void)report_refusal(as, &v, &(struct subject){0});
-	}
+	return e;
+}
+
+/* It may use every flow that joins the two nodes, so it counts in each, and each one's limits are its own. */
+static int count_association(struct association *as)
+{
+	unsigned i = 0;
+	do {
+		struct msg_counts counts;
+		struct verdict v;
+		int flow = as->route.n_flows ? (int)as->route.flows[i] : -1;
+		int e = count_in_flow(as, flow, &counts);
+		if (e != 0) {
+			report_ended(as, "the gate did not answer: %s", err_str(e));
+			return say_reject(as, rule_reject(RULE_ASSOCIATIONS));
+		}
+		e = decide_associations(as->site, &as->route, flow, counts.at_once, counts.last_minute, &v);
+		if (e != 0) {
+			return refuse(as, &v, rule_reject(v.rule));
+		}
+		if (v.observed || v.alarm) {
+			(void)report_refusal(as, &v, &(struct subject){0});
+		}
+	} while (++i < as->route.n_flows);
 	return 0;
 }
 

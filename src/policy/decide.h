@@ -148,8 +148,8 @@ struct volume {
 int decide_volume(const struct site *s, const struct route *r, int flow, const struct volume *v,
 	struct verdict *ret_verdict);
 
-/* Association counts of the flow with this one included. */
-MUST_USE int decide_associations(const struct site *s, const struct route *r, unsigned at_once,
+/* Association counts of one flow of the route (-1: none) with this one included. */
+MUST_USE int decide_associations(const struct site *s, const struct route *r, int flow, unsigned at_once,
 	unsigned last_minute, struct verdict *ret_verdict);
 
 /* The identifier of a C-FIND against the flow's query guard. encoding by transfer syntax (deflated: refused with a reason). */

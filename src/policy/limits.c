@@ -113,16 +113,15 @@ int decide_volume(const struct site *s, const struct route *r, int flow, const s
 	return j.err;
 }
 
-int decide_associations(const struct site *s, const struct route *r, unsigned at_once, unsigned last_minute,
-	struct verdict *ret_verdict)
+int decide_associations(const struct site *s, const struct route *r, int flow, unsigned at_once,
+	unsigned last_minute, struct verdict *ret_verdict)
 {
-	const struct flow *f = r->n_flows ? flow_at(s, (int)r->flows[0]) : NULL;
+	const struct flow *f = flow_at(s, flow);
 	if (!f) {
 		*ret_verdict = (struct verdict){.flow = -1};
 		return 0;
 	}
-	struct judged j = {
-		.s = s, .r = r, .f = f, .flow = (int)r->flows[0], .worst = {.flow = (int)r->flows[0]}};
+	struct judged j = {.s = s, .r = r, .f = f, .flow = flow, .worst = {.flow = flow}};
 	struct verdict v = blank(&j);
 	if (over(&f->associations_at_once, at_once)) {
 		say_count(f, RULE_ASSOCIATIONS, "associations at once", at_once, f->associations_at_once.most,

@@ -54,7 +54,7 @@ enum message_type {
 	MSG_LEDGER_FULL, /* rotate refusals.jsonl and send MSG_LEDGER */
 	/* association -> gate, each answered by the message named */
 	MSG_ADMIT,      /* struct msg_admit: the real address from a PROXY header -> MSG_VERDICT */
-	MSG_ASSOCIATED, /* struct msg_associated -> MSG_COUNTS */
+	MSG_ASSOCIATED, /* struct msg_associated, once for each flow of the route -> MSG_COUNTS of that flow */
 	MSG_CONNECT,    /* struct msg_connect -> MSG_CONNECTED */
 	MSG_REFUSAL,  /* struct refusal -> MSG_NUMBER: its number, new or that of the identical one before */
 	MSG_OBJECT,   /* struct msg_object: an object begins -> MSG_COUNTS */

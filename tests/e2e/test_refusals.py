@@ -757,3 +757,18 @@ def learn_options(bench):
     ran = bench.run(bench.program, "learn", "--whole", "-c", g.yaml, g.log_path)
     equal(ran.code, 2, "exit code of --whole with -c")
     check("leave out -c" in ran.text, "learn:", ran.text)
+
+
+@test
+def limits_of_every_flow(bench):
+    """Two flows join the same nodes: an association counts in both, and the second one's limit holds too."""
+    g = bench.gateway(flows=[{"name": "queries", "from": ["ct1"], "to": "archive", "services": ["echo"],
+                              "limits": {"associations": {"at-once": 1, "over": "refuse"}}}])
+    scu = g.scu()
+    scu.associate()
+    rejected(g, (2, 3, 2))
+    equal(g.decision("associations")["flow"], "queries", "the flow")
+    flows = {f["name"]: f["at_once"] for f in json.loads(g.cli("status", "--json"))["flows"]}
+    equal(flows, {"images": 1, "queries": 1}, "associations at once")
+    scu.release()
+    accepted(g)

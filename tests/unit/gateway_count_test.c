@@ -3,6 +3,7 @@
 #include "gateway/gate_count.h"
 #include "gateway/gate_slab.h"
 
+#include <arpa/inet.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -108,6 +109,24 @@ static void test_addresses(void **state)
 	counts_free(c);
 }
 
+/* A host may call from any address of its /64: one after the other would else be a thousand peers. */
+static void test_networks(void **state)
+{
+	struct counts *c = counts_new();
+	struct in6_addr a, b, other, v4, v4_next;
+	assert_int_equal(inet_pton(AF_INET6, "2001:db8::1", &a), 1);
+	assert_int_equal(inet_pton(AF_INET6, "2001:db8::ffff:0:1", &b), 1);
+	assert_int_equal(inet_pton(AF_INET6, "2001:db8:0:1::1", &other), 1);
+	assert_int_equal(inet_pton(AF_INET6, "::ffff:10.0.0.1", &v4), 1);
+	assert_int_equal(inet_pton(AF_INET6, "::ffff:10.0.0.2", &v4_next), 1);
+	struct address_count *one = counts_address(c, &a);
+	assert_ptr_equal(counts_address(c, &b), one);
+	assert_ptr_equal(counts_look(c, &b), one);
+	assert_ptr_not_equal(counts_address(c, &other), one);
+	assert_ptr_not_equal(counts_address(c, &v4), counts_address(c, &v4_next));
+	counts_free(c);
+}
+
 static void test_crashes(void **state)
 {
 	struct counts *c = counts_new();
@@ -176,6 +195,7 @@ int main(void)
 		cmocka_unit_test(test_hour),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_networks),
 		cmocka_unit_test(test_crashes),
 		cmocka_unit_test(test_slab_does_not_fork),
 	};

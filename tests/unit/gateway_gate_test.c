@@ -163,7 +163,7 @@ static void test_counts(void **state)
 	assert_int_equal(m->counts.objects_hour, 2);
 	assert_int_equal(m->counts.bytes_hour, 1500);
 	leaves(&a);
-	assert_int_equal(b.child->flow->at_once, 1);
+	assert_int_equal(b.child->flows[0]->at_once, 1);
 	assert_int_equal(b.child->address->at_once, 1);
 	leaves(&b);
 	assert_null(

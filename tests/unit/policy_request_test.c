@@ -309,12 +309,13 @@ static void volumes(void **state)
 static void association_counts(void **state)
 {
 	use(SITE("services: [ echo ], limits: { associations: { at-once: 2, per-minute: 5 } }"));
-	assert_int_equal(decide_associations(site, &route, 2, 5, &verdict), 0);
-	refused(decide_associations(site, &route, 3, 1, &verdict), RULE_ASSOCIATIONS,
+	assert_int_equal(decide_associations(site, &route, 0, 2, 5, &verdict), 0);
+	refused(decide_associations(site, &route, 0, 3, 1, &verdict), RULE_ASSOCIATIONS,
 		"3 associations at once, its limit is 2");
-	refused(decide_associations(site, &route, 1, 6, &verdict), RULE_ASSOCIATION_RATE, "within a minute");
+	refused(decide_associations(site, &route, 0, 1, 6, &verdict), RULE_ASSOCIATION_RATE,
+		"within a minute");
 	use(SITE("services: [ echo ], limits: { associations: { at-once: 2, over: alarm } }"));
-	assert_int_equal(decide_associations(site, &route, 3, 1, &verdict), 0);
+	assert_int_equal(decide_associations(site, &route, 0, 3, 1, &verdict), 0);
 	assert_true(verdict.alarm);
 }
 
