@@ -119,7 +119,9 @@ static void answer(struct associate *a)
 	snprintf(a->implementation_version, sizeof(a->implementation_version), "%s",
 		GANTRY_IMPLEMENTATION_VERSION);
 	a->async = (struct async_window){.has = false};
-	a->identity.has = false;
+	/* PS3.15 B.4: a user name need not be verified, and is answered where an answer was asked for. */
+	bool answer = a->identity.has && a->identity.response_requested && a->identity.type <= 2;
+	a->identity = (struct identity){.has = answer};
 	a->n_roles = a->n_extended = a->n_common_extended = 0;
 }
 

@@ -356,6 +356,13 @@ static int decide_caller(struct association *as)
 	if (v.observed || v.alarm) {
 		(void)report_refusal(as, &v, &(struct subject){0});
 	}
+	e = decide_user(as->site, &as->route, as->rq->identity.has, &v);
+	if (e != 0) {
+		return refuse(as, &v, rule_reject(v.rule));
+	}
+	if (v.observed || v.alarm) {
+		(void)report_refusal(as, &v, &(struct subject){0});
+	}
 	const struct node *from = as->route.from >= 0 ? &as->site->nodes[as->route.from] : NULL;
 	as->timeouts_a = site_timeouts(as->site, from);
 	as->timeouts_b = site_timeouts(as->site, &as->site->nodes[as->route.to]);
@@ -416,6 +423,10 @@ static void answer_user_items(const struct association *as, struct associate *to
 	}
 	if (as->rq->identity.has && as->rq->identity.response_requested) {
 		to->identity = ac->identity;
+		/* What the target was not told we answer ourselves: of a user name, empty (PS3.7 D.3.3.7.2). */
+		if (!as->proposal->identity.has && as->rq->identity.type <= 2) {
+			to->identity = (struct identity){.has = true};
+		}
 	}
 }
 

@@ -90,6 +90,11 @@ static void narrow_contexts(struct association *as, uint8_t results[256])
 	}
 }
 
+static const struct flow *leading_flow(const struct association *as)
+{
+	return as->route.n_flows ? &as->site->flows[as->route.flows[0]] : NULL;
+}
+
 /* Roles and extended negotiation go on for the classes that are proposed, and for no other. */
 static void narrow_user_items(struct association *as)
 {
@@ -111,7 +116,10 @@ static void narrow_user_items(struct association *as)
 		}
 	}
 	p->async = rq->async;
-	p->identity = rq->identity;
+	const struct flow *f = leading_flow(as);
+	if (!f || !f->user_stripped) {
+		p->identity = rq->identity;
+	}
 }
 
 static void set_title(char to[17], const char *title)
@@ -154,11 +162,6 @@ static void name_titles(struct association *as, const struct flow *f)
 		called = to->ae.at[0];
 	}
 	set_title(as->proposal->called, called);
-}
-
-static const struct flow *leading_flow(const struct association *as)
-{
-	return as->route.n_flows ? &as->site->flows[as->route.flows[0]] : NULL;
 }
 
 static void own_implementation(const struct association *as, struct associate *to)

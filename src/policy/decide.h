@@ -21,6 +21,7 @@ enum rule {
 	RULE_CALLER_ADDRESS,     /* a node has the title, not the address */
 	RULE_CALLER_CERTIFICATE, /* … not the certificate */
 	RULE_CALLER_TRANSPORT, /* … came in plain and must use TLS, or the reverse, or outside its profile */
+	RULE_USER_IDENTITY,    /* the caller sent no user identity, and the flow requires one */
 	RULE_REVOKED, /* the caller's certificate is revoked, or may be and its node is closed to that */
 	RULE_TRANSPORT_UNTIL, /* plain transport or a retired profile, after its end date */
 	RULE_CALLED_UNKNOWN,  /* no node has the called AE title */
@@ -147,6 +148,9 @@ struct volume {
 };
 int decide_volume(const struct site *s, const struct route *r, int flow, const struct volume *v,
 	struct verdict *ret_verdict);
+
+/* The caller's user identity, by the flow that leads the route. has: it sent one. */
+MUST_USE int decide_user(const struct site *s, const struct route *r, bool has, struct verdict *ret_verdict);
 
 /* Association counts of one flow of the route (-1: none) with this one included. */
 MUST_USE int decide_associations(const struct site *s, const struct route *r, int flow, unsigned at_once,

@@ -17,6 +17,8 @@ static const char *const format_words[] = {"text", "json", NULL};
 static const char *const level_words[] = {"debug", "info", "notice", "warning", "error", NULL};
 static const char *const over_words[] = {"alarm", "refuse", NULL};
 static const char *const revocation_words[] = {"open", "closed", NULL};
+static const char *const user_caller_words[] = {"ignore", "require", NULL};
+static const char *const user_called_words[] = {"forward", "strip", NULL};
 static const char *const source_words[] = {"gateway", "caller", NULL};
 static const char *const implementation_words[] = {"caller", "gateway", NULL};
 static const char *const proxy_words[] = {"none", "v2", NULL};
@@ -34,6 +36,7 @@ const char *const place_path[PLACE_COUNT] = {
 	[IN_ENDING] = "{listeners[],nodes.NAME}.transport-until.",
 	[IN_CERTIFICATE] = "nodes.NAME.certificate.",
 	[IN_FLOW] = "flows[].",
+	[IN_USER_IDENTITY] = "flows[].user-identity.",
 	[IN_TITLES] = "flows[].titles.",
 	[IN_LIMITS] = "flows[].limits.",
 	[IN_LIMIT_ASSOCIATIONS] = "flows[].limits.associations.",
@@ -216,6 +219,14 @@ const struct key keys[] = {
 	{IN_FLOW, "implementation", read_word, FIELD(struct flow, implementation_is_gateway),
 		.choice = implementation_words, .fallback = "caller",
 		.help = "caller or gateway: whose implementation class and version the called node sees."},
+	{IN_FLOW, "user-identity", read_table, .inner = IN_USER_IDENTITY, .absent = "ignored and forwarded",
+		.help = "User identities that callers send (PS3.7 D.3.3.7); not verified."},
+	{IN_USER_IDENTITY, "caller", read_word, FIELD(struct flow, user_required),
+		.choice = user_caller_words, .fallback = "ignore",
+		.help = "ignore, or require: reject who sends none."},
+	{IN_USER_IDENTITY, "called", read_word, FIELD(struct flow, user_stripped),
+		.choice = user_called_words, .fallback = "forward",
+		.help = "forward, or strip: the called node does not see it."},
 	{IN_FLOW, "refusal-status", read_status, FIELD(struct flow, refusal_status),
 		.absent = "0124H, or the service's own",
 		.help = "DIMSE status of refusals on this flow, such as 0xA700."},

@@ -149,6 +149,8 @@ struct flow {
 	struct title_map *move_titles;
 	unsigned n_move_titles;
 	bool implementation_is_gateway;
+	bool user_required;      /* the caller must send a user identity (PS3.7 D.3.3.7) */
+	bool user_stripped;      /* the target is not told it */
 	uint16_t refusal_status; /* 0: the service's own */
 	enum site_mode mode;
 	struct hours *hours; /* n 0: always */

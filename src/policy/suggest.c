@@ -275,6 +275,14 @@ static int write_lines(FILE *f, const struct site *s, const struct refusal *r)
 			relax_query(f, flow, r->rule);
 		}
 		return 0;
+	case RULE_USER_IDENTITY:
+		if (flow) {
+			fprintf(f,
+				"flows:\n  - name: %s    # in line %u: this line in place of its own\n    user-identity: { "
+				"caller: ignore, called: %s }\n",
+				flow->name, flow->line, flow->user_stripped ? "strip" : "forward");
+		}
+		return 0;
 	case RULE_TRANSPORT_UNTIL:
 		relax_ending(f, s, r);
 		return 0;
@@ -298,6 +306,8 @@ static const char *note_of(enum rule rule, bool tls)
 	case RULE_CALLER_TRANSPORT:
 		return tls ? "Whoever holds that certificate is then taken for the device: see that it is the device's."
 		           : "Plain DICOM is readable by anyone on its way: rather set the device to TLS where it can.";
+	case RULE_USER_IDENTITY:
+		return "Better set the device to send who uses it.";
 	case RULE_TRANSPORT_UNTIL:
 		return "Move the device to TLS (docs: from plain to TLS with end dates), or give `transport-until` another date.";
 	case RULE_CALLED_UNKNOWN:

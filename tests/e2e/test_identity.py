@@ -6,10 +6,11 @@ import os
 import re
 import shutil
 import ssl
+import struct
 import subprocess
 
 from lib import dicom
-from lib.site import check, equal, test
+from lib.site import DATA, check, equal, test
 from test_refusals import accepted, explained, rejected
 
 # PS3.15 2026c B.13, "Servers shall support all of the following cipher suites".
@@ -425,3 +426,46 @@ def gateway_at_each_end(bench):
     equal([(r.calling, r.called) for r in scp.requests], [("CT7", "PACS")], "titles at the archive")
     # The title alone, by another certificate, is nobody.
     rejected(core, (1, 1, 3), tls=keys.client("workstation"), calling="CT7", called="PACS")
+
+
+# ---- User identity negotiation, PS3.7 D.3.3.7 ----
+
+
+def user_item(kind=1, name=b"ann", passcode=b"", response=True):
+    body = struct.pack(">BBH", kind, response, len(name)) + name + struct.pack(">H", len(passcode)) + passcode
+    return dicom.item(0x58, body)
+
+
+@test
+def user_identity_is_required(bench):
+    """Rejected as PS3.7 D.3.3.7.3 says; explained; any of the five types will do, as none is verified."""
+    g = bench.gateway(flow={"user-identity": {"caller": "require"}})
+    rejected(g, (1, 2, 1))
+    line = g.decision("user-identity")
+    for kind in (1, 2, 3, 4, 5):
+        accepted(g, more=user_item(kind, passcode=b"secret" if kind == 2 else b""))
+    ran = bench.run("storescu", "--user", "ann", "--pos-response", "-aet", "CT1", "-aec", "ARCHIVE", "127.0.0.1", str(g.plain),
+                    os.path.join(DATA, "CT_small.dcm"))
+    equal(ran.code, 0, f"storescu with a user name ({ran.text[-800:]})")
+    check("secret" not in g.log_text(), "a passcode is in the log")
+    explained(g, line, lambda: accepted(g))
+
+
+@test
+def user_identity_is_forwarded_or_stripped(bench):
+    """The archive sees it, or does not; a response that was asked for comes in both cases."""
+    for called in ("forward", "strip"):
+        scp = bench.scp()
+        g = bench.gateway(archive={"address": [f"127.0.0.1:{scp.port}"], "transport": "plain"},
+                          flow={"user-identity": {"called": called}})
+        scu = g.scu()
+        scu.associate(more=user_item(2, b"ann", b"passcode"))
+        equal(0x58 in scp.requests[0].user, called == "forward", f"the item at the archive ({called})")
+        if called == "strip":
+            equal(scu.ac.user.get(0x59), b"\0\0", "the response")
+        scu.release()
+        scu = g.scu()
+        scu.associate(more=user_item(1, response=False))
+        check(0x59 not in scu.ac.user, "a response that nobody asked for")
+        scu.release()
+        g.stop()
