@@ -119,6 +119,37 @@ def get_denied_without_its_store(bench):
 
 
 @test
+def get_over_its_size(bench):
+    """An object of a C-GET that is over the limit does not come whole: what has begun cannot be taken back but by an abort."""
+    def sends(scp, wire, context, fields, data):
+        if fields["field"] != dicom.C_GET:
+            return False
+        for n, size in ((1, 1000), (2, 300000)):
+            wire.send_message(3, dicom.simple_object(instance=f"1.2.{n}", size=size), field=dicom.C_STORE, id=n, priority=0,
+                              affected_class=CT, affected_instance=f"1.2.{n}")
+            if n == 1:
+                scp.back = wire.recv_message()[1]["status"]
+        return True
+
+    scp = bench.scp(answer=sends, roles=True)
+    g = bench.gateway(archive=plain_archive(scp.port),
+                      flow={"services": ["get"], "limits": {"object-size": {"most": 100000, "over": "refuse"}}})
+    scu = g.scu()
+    scu.associate(contexts=[(STUDY_GET, [ILE]), (CT, [ILE])], roles=[(CT, 0, 1)])
+    scu.request(1, dicom.identifier((0x00080052, "STUDY")), field=dicom.C_GET, priority=0, affected_class=STUDY_GET)
+    context, fields, _ = scu.recv_message()
+    scu.send_message(context, field=dicom.C_STORE | dicom.RSP, answers=fields["id"], status=0, affected_class=CT,
+                     affected_instance="1.2.1")
+    try:
+        scu.recv_message()
+        raise AssertionError("an object over its size came whole")
+    except (dicom.Aborted, dicom.Closed):
+        pass
+    equal(scp.back, 0, "status of the one within the limit")
+    g.decision("object-size", decision="refuse")
+
+
+@test
 def role_selection(bench):
     """The requestor asks to be SCP of storage: the archive's answer comes back, and it may send then."""
     def sends(scp, wire, context, fields, data):
