@@ -56,8 +56,8 @@ static int wait_for_answer(const char *path, const struct seen *before)
 			return 1;
 		}
 		if (now.generation != before->generation) {
-			printf("The new configuration is in use: %lld nodes, %lld flows.\n", now.nodes,
-				now.flows);
+			printf("The new configuration is in use: %lld node%s, %lld flow%s.\n", now.nodes,
+				now.nodes == 1 ? "" : "s", now.flows, now.flows == 1 ? "" : "s");
 			return 0;
 		}
 		if (now.refused[0] && strcmp(now.refused, before->refused) != 0) {
