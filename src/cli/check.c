@@ -5,6 +5,8 @@
 #include "gateway/gate_tls.h"
 #include "keys/cert.h"
 #include "keys/crl.h"
+#include "keys/private.h"
+#include "keys/token.h"
 #include "policy/show.h"
 #include "policy/site_parse.h"
 
@@ -67,19 +69,18 @@ static void check_certificate(struct check *c, const struct blob *b)
 	say_days(c, b, subject, days);
 }
 
+/* As the key holder would. */
 static void check_key(struct check *c, const struct identity_files *f)
 {
-	if (f->certificate.bytes.len == 0 || f->key.bytes.len == 0) {
+	struct private_key *key = NULL;
+	char why[512];
+	if (f->certificate.bytes.len == 0 || !f->key.path[0]) {
 		return;
 	}
-	int err = cert_key_matches(f->certificate.bytes, f->key.bytes);
-	if (err == ERR_DENIED) {
-		mistake_error(c->list, f->key.line, f->key.column,
-			"the key %s does not belong to the certificate %s", f->key.path, f->certificate.path);
-	} else if (err < 0) {
-		mistake_error(c->list, f->key.line, f->key.column,
-			"%s holds no private key that can be read (PEM)", f->key.path);
+	if (private_key_open(f->key.path, f->certificate.bytes, &key, why, sizeof(why)) < 0) {
+		mistake_error(c->list, f->key.line, f->key.column, "%s", why);
 	}
+	private_key_free(key);
 }
 
 static void check_crl(struct check *c, const struct blob *b)
@@ -106,6 +107,9 @@ static void check_files(void *arg, const struct site *s, struct mistake_list *m)
 {
 	struct check *c = arg;
 	c->list = m;
+	if (token_environment(s->token_environment.at, s->token_environment.n) < 0) {
+		mistake_error(m, 0, 0, "%s", err_str(ERR_NO_MEMORY));
+	}
 	for (unsigned i = 0; i < s->n_identities; i++) {
 		check_certificate(c, &s->identities[i].certificate);
 		check_key(c, &s->identities[i]);

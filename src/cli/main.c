@@ -3,6 +3,7 @@
 #include "base/attr.h"
 #include "cli/verbs.h"
 #include "gateway/gate.h"
+#include "gateway/key_holder.h"
 #include "gateway/lookup.h"
 #include "policy/nearest.h"
 #include "priv/spawn.h"
@@ -50,6 +51,8 @@ static int run_role(const char *name)
 		return role_gate_main();
 	case ROLE_LOOKUP:
 		return role_lookup_main();
+	case ROLE_KEYS:
+		return role_keys_main();
 	case ROLE_STORE:
 		return archive_role_main(ROLE_CHANNEL);
 	default:

@@ -5,6 +5,7 @@
 #include "gateway/exchange.h"
 #include "gateway/relay.h"
 #include "gateway/release.h"
+#include "keys/link.h"
 #include "priv/sandbox.h"
 
 #include <errno.h>
@@ -19,6 +20,9 @@
 
 /* A caller that says nothing for so long while the gateway stops has nothing in hand. */
 #define STOP_IDLE_MS 2000
+
+/* Longer than a slow token needs for one signature. */
+#define KEYS_WAIT_MS 10000
 
 enum { FD_A, FD_B, FD_GATE, FD_COUNT };
 
@@ -375,6 +379,7 @@ void association_main(const struct association_start *start)
 			strerror(errno));
 		return;
 	}
+	link_use(start->keys, KEYS_WAIT_MS);
 	stream_open(&as->a.t, start->socket);
 	as->a.up = true;
 	if (negotiate(as) == 0) {

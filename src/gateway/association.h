@@ -20,6 +20,7 @@ struct association_start {
 	const struct sandbox *sandbox;
 	int socket;              /* accepted, non-blocking */
 	int channel;             /* to the gate, non-blocking SOCK_SEQPACKET */
+	int keys;                /* to the key holder (keys/link.h); -1: there is nothing to sign */
 	unsigned listener;       /* index in site->listeners */
 	struct in6_addr peer_ip; /* of the socket; IPv4 mapped */
 	uint16_t peer_port;

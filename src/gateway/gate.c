@@ -20,8 +20,8 @@
 #include <unistd.h>
 
 /*
- * The gate: accepts, counts, forks one association a connection, connects to targets on request. It has no secrets but
- * the TLS contexts, opens no file, and reads no byte of a peer.
+ * The gate: accepts, counts, forks one association a connection, connects to targets on request. It has no secrets, opens
+ * no file, and reads no byte of a peer.
  */
 
 #define EVENTS_A_TURN 64
@@ -113,6 +113,9 @@ static void take(struct gate *g, struct message *m)
 	switch (m->type) {
 	case MSG_SITE:
 		site_pending(g, m->fd);
+		break;
+	case MSG_KEYS:
+		keys_take(g, m->number, m->fd);
 		break;
 	case MSG_LISTENER:
 		site_listener(g, m->number >= 0 && m->number < UINT32_MAX ? (unsigned)m->number : UINT32_MAX,
@@ -279,7 +282,7 @@ static int enter_sandbox(struct gate *g)
 static int prepare(struct gate *g)
 {
 	(void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
-	g->control.fd = g->lookup.fd = g->store.fd = -1;
+	g->control.fd = g->lookup.fd = g->store.fd = g->pending_keys = -1;
 	g->started_ms = clock_wall_ms();
 	g->supervisor_pid = getppid();
 	g->epoll = epoll_create1(EPOLL_CLOEXEC);

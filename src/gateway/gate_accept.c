@@ -88,20 +88,18 @@ static bool from_load_balancer(const struct gate *g, const struct listener *l, c
 
 /* ---- The fork ---- */
 
-static void close_all_but(int a, int b, int c)
+/* keep: -1 for what is not there. */
+static void close_all_but(int *keep, unsigned n)
 {
-	int keep[] = {a, b, c};
-	for (unsigned i = 0; i < 2; i++) {
-		for (unsigned k = 0; k < 2; k++) {
-			if (keep[k] > keep[k + 1]) {
-				int t = keep[k];
-				keep[k] = keep[k + 1];
-				keep[k + 1] = t;
-			}
+	unsigned from = 3;
+	for (unsigned i = 1; i < n; i++) {
+		for (unsigned k = i; k > 0 && keep[k - 1] > keep[k]; k--) {
+			int t = keep[k];
+			keep[k] = keep[k - 1];
+			keep[k - 1] = t;
 		}
 	}
-	unsigned from = 3;
-	for (unsigned i = 0; i < ARRAY_LEN(keep); i++) {
+	for (unsigned i = 0; i < n; i++) {
 		if (keep[i] < (int)from) {
 			continue;
 		}
@@ -120,7 +118,8 @@ static void run_association(const struct association_start *start)
 	sigemptyset(&none);
 	/* SIGTERM, SIGPIPE and the like stay ignored, as in the gate: only the gate ends an association. */
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	close_all_but(start->socket, start->channel, sandbox_fd(start->sandbox));
+	int keep[] = {start->socket, start->channel, start->keys, sandbox_fd(start->sandbox)};
+	close_all_but(keep, ARRAY_LEN(keep));
 	message_forget();
 	if (drop_capabilities() != 0) {
 		_exit(1);
@@ -159,6 +158,24 @@ static int fork_association(struct gate *g, struct association_start *start, str
 	return 0;
 }
 
+/* Whoever has a part in TLS, on either side, needs signatures. */
+static void make_keys_channel(const struct gate_site *gs, const struct gate_listener *l,
+	struct association_start *start, int *ret_other)
+{
+	start->keys = *ret_other = -1;
+	if ((gs->site->listeners[l->index].transport == TRANSPORT_TLS || gate_tls_calls(&gs->tls)) &&
+		keys_channel(gs, &start->keys, ret_other) != 0) {
+		start->keys = *ret_other = -1; /* it will say that the key holder is away */
+	}
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0) {
+		close(*fd);
+	}
+}
+
 static void begin(struct gate *g, const struct gate_listener *l, int fd, const struct peer *p, bool proxy,
 	struct address_count *a, enum rule rule)
 {
@@ -182,7 +199,11 @@ static void begin(struct gate *g, const struct gate_listener *l, int fd, const s
 		.refuse_rule = rule,
 	};
 	struct child *c = NULL;
-	if (fork_association(g, &start, &c) != 0) {
+	int keys CLEANUP(close_fd) = -1;
+	make_keys_channel(gs, l, &start, &keys);
+	int failed = fork_association(g, &start, &c);
+	close_fd(&start.keys);
+	if (failed) {
 		log_say(LOG_LEVEL_ERROR, "gate.fork", "a connection was closed: no process for it (%s)",
 			strerror(errno));
 		g->closed_at_once++;
@@ -192,6 +213,12 @@ static void begin(struct gate *g, const struct gate_listener *l, int fd, const s
 	c->ip = p->ip;
 	c->port = p->port;
 	c->by_proxy = proxy;
+	if (proxy) {
+		c->keys = keys; /* given when the real caller is known */
+		keys = -1;
+	} else {
+		keys_give(gs, &keys, &p->ip);
+	}
 	c->reject_only = rule != RULE_NONE;
 	snprintf(c->listener, sizeof(c->listener), "%s", gs->site->listeners[l->index].name);
 	c->address = a;

@@ -29,6 +29,7 @@ struct child *child_new(struct gate *g, int channel)
 		return NULL;
 	}
 	c->channel = (struct source){.fd = channel, .ready = child_ready};
+	c->keys = -1;
 	c->id = ++g->next_id;
 	c->since_ms = clock_wall_ms();
 	if (gate_watch(g, &c->channel, EPOLLIN) != 0) {
@@ -60,6 +61,9 @@ static void end(struct gate *g, struct child *c)
 	g->n_children--;
 	connect_cancel(g, c);
 	gate_unwatch(g, &c->channel);
+	if (c->keys >= 0) {
+		close(c->keys);
+	}
 	release_flows(c);
 	g->n_reject_only -= c->reject_only;
 	if (c->address) {
@@ -161,6 +165,9 @@ static bool take_admit(struct gate *g, struct child *c, const struct message *m,
 		c->address = a;
 		a->at_once += !c->reject_only;
 		a->reject_only += c->reject_only;
+	}
+	if (rule == RULE_NONE) {
+		keys_give(gs, &c->keys, &c->ip);
 	}
 	child_send(g, c, &reply);
 	return true;

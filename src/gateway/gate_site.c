@@ -6,7 +6,6 @@
 #include "priv/memfd.h"
 
 #include <malloc.h>
-#include <openssl/crypto.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -20,6 +19,9 @@ static void free_site(struct gate_site *gs)
 		return;
 	}
 	gate_tls_done(&gs->tls);
+	if (gs->keys >= 0) {
+		close(gs->keys);
+	}
 	if (gs->packed >= 0) {
 		close(gs->packed);
 	}
@@ -37,23 +39,11 @@ static void free_listeners(struct gate *g, struct gate_listener **list)
 	}
 }
 
-/* The keys are in the contexts now. PEM text that every association would inherit serves nobody. */
-static void wipe_keys(struct site *s)
-{
-	for (unsigned i = 0; i < s->n_identities; i++) {
-		struct span key = s->identities[i].key.bytes;
-		if (key.len > 0) {
-			OPENSSL_cleanse((void *)key.ptr, key.len);
-		}
-		s->identities[i].key.bytes = (struct span){0};
-	}
-}
-
 static int pack_for_associations(const struct site *s, int *ret_fd)
 {
 	uint8_t *bytes = NULL;
 	size_t len = 0;
-	int e = site_pack(s, false, &bytes, &len);
+	int e = site_pack(s, &bytes, &len);
 	if (e == 0) {
 		e = memfd_of("site", span_of(bytes, len), ret_fd);
 	}
@@ -94,7 +84,7 @@ static int make(int fd, struct gate_site *gs)
 			err_str(e));
 		return e;
 	}
-	wipe_keys(gs->site);
+	keys_warm_up(gs);
 	return 0;
 }
 
@@ -106,6 +96,8 @@ void site_pending(struct gate *g, int fd)
 	struct gate_site *gs = calloc(1, sizeof(*gs));
 	if (gs) {
 		gs->packed = -1;
+		gs->keys = g->pending_keys;
+		g->pending_keys = -1;
 		gs->generation = g->sites ? g->sites->generation + 1 : 1;
 		gs->since_ms = clock_wall_ms();
 		if (make(fd, gs) == 0) {
@@ -159,6 +151,7 @@ void site_go(struct gate *g)
 	}
 	if (reload) {
 		tell_associations(g);
+		keys_leave(g);
 		site_drop_old(g);
 		site_serve(g);
 	}

@@ -34,7 +34,8 @@ struct gate_site {
 	uint32_t generation;
 	struct site *site;
 	struct gate_tls tls;
-	int packed;       /* memfd without keys, for associations */
+	int keys;         /* channel to the key holder with the site's keys; -1: none */
+	int packed;       /* memfd, for associations */
 	int64_t since_ms; /* wall */
 	struct gate_site *older;
 };
@@ -53,6 +54,7 @@ struct child {
 	bool released; /* its flow no longer counts it */
 	bool reject_only, killed;
 	uint32_t generation; /* of the site it last spoke of: it may speak of this one or a newer one */
+	int keys;            /* its channel's other end, until the real caller is known; -1 */
 	struct in6_addr ip;  /* the real caller's, after MSG_ADMIT */
 	uint16_t port;
 	struct address_count *address; /* NULL: behind a load balancer, not told yet */
@@ -89,6 +91,7 @@ struct gate {
 
 	struct gate_site *sites; /* newest first; NULL before the first MSG_GO */
 	struct gate_site *pending;
+	int pending_keys; /* for the site that comes next; -1 */
 	struct gate_listener *listeners, *pending_listeners;
 	int64_t next_expiry_ms;
 	int64_t paused_until_ms; /* no descriptors left: do not accept before */
@@ -132,6 +135,16 @@ void site_serve(struct gate *g); /* begin to accept, and say MSG_READY */
 const struct gate_site *site_of_generation(const struct gate *g, uint32_t generation);
 void site_drop_old(struct gate *g);
 void site_stop_listening(struct gate *g);
+
+/* gate_keys.c */
+void keys_take(struct gate *g, int64_t number, int fd); /* of MSG_KEYS */
+/* A channel to the key holder for one process: *ret_other is to be given away with keys_give(). ERR_CLOSED, ERR_SYSTEM. */
+MUST_USE int keys_channel(const struct gate_site *gs, int *ret_own, int *ret_other);
+void keys_give(
+	const struct gate_site *gs, int *fd, const struct in6_addr *ip); /* and close; nothing if it is -1 */
+void keys_leave(struct gate
+		*g); /* the key holders of older sites, so that they end with the associations they serve */
+void keys_warm_up(const struct gate_site *gs);
 
 /* gate_accept.c */
 /* Why this address may not have one more association: RULE_NONE, RULE_ASSOCIATIONS, RULE_HELD_OFF. a may be NULL. */

@@ -32,52 +32,60 @@ static int make_all(
 			e = tls_client_context(config, &t->client[p], why, cap);
 		}
 	}
-	/* One is enough: what OpenSSL looks up it keeps for all contexts. */
-	for (unsigned p = 0; e == 0 && p < PROFILE_COUNT; p++) {
-		if (t->server[p]) {
-			config->profile = (enum tls_profile)p;
-			SSL_CTX *peer = NULL;
-			if (tls_client_context(config, &peer, why, cap) == 0) {
-				tls_warm_up(t->server[p], peer);
-				SSL_CTX_free(peer);
-			}
-			break;
-		}
-	}
 	return e;
+}
+
+/* The site's blobs as keys/tls.h takes them. */
+struct material {
+	struct tls_identity *identities;
+	struct span *trust, *crl;
+};
+
+static void material_done(struct material *m)
+{
+	free(m->identities);
+	free(m->trust);
+	free(m->crl);
+}
+
+static int material_of(const struct site *s, struct material *m, struct tls_config *ret_config)
+{
+	m->identities = calloc(s->n_identities + 1, sizeof(*m->identities));
+	m->trust = calloc(s->n_trust + 1, sizeof(*m->trust));
+	m->crl = calloc(s->n_crl + 1, sizeof(*m->crl));
+	if (!m->identities || !m->trust || !m->crl) {
+		return ERR_NO_MEMORY;
+	}
+	for (unsigned i = 0; i < s->n_identities; i++) {
+		m->identities[i] = (struct tls_identity){s->identities[i].certificate.bytes, i};
+	}
+	for (unsigned i = 0; i < s->n_trust; i++) {
+		m->trust[i] = s->trust[i].bytes;
+	}
+	for (unsigned i = 0; i < s->n_crl; i++) {
+		m->crl[i] = s->crl[i].bytes;
+	}
+	*ret_config = (struct tls_config){.identities = m->identities,
+		.n_identities = s->n_identities,
+		.trust_pem = m->trust,
+		.n_trust = s->n_trust,
+		.crl = m->crl,
+		.n_crl = s->n_crl,
+		.resumption = s->resumption};
+	return 0;
 }
 
 int gate_tls_make(const struct site *s, struct gate_tls *ret_tls, char *why, size_t cap)
 {
 	struct gate_tls t = {0};
+	struct material m = {0};
+	struct tls_config config;
 	why[0] = 0;
-	struct tls_identity *identities = calloc(s->n_identities + 1, sizeof(*identities));
-	struct span *trust = calloc(s->n_trust + 1, sizeof(*trust));
-	struct span *crl = calloc(s->n_crl + 1, sizeof(*crl));
-	int e = identities && trust && crl ? 0 : ERR_NO_MEMORY;
-	for (unsigned i = 0; e == 0 && i < s->n_identities; i++) {
-		identities[i].certificate_pem = s->identities[i].certificate.bytes;
-		identities[i].key_pem = s->identities[i].key.bytes;
-	}
-	for (unsigned i = 0; e == 0 && i < s->n_trust; i++) {
-		trust[i] = s->trust[i].bytes;
-	}
-	for (unsigned i = 0; e == 0 && i < s->n_crl; i++) {
-		crl[i] = s->crl[i].bytes;
-	}
-	struct tls_config config = {.identities = identities,
-		.n_identities = s->n_identities,
-		.trust_pem = trust,
-		.n_trust = s->n_trust,
-		.crl = crl,
-		.n_crl = s->n_crl,
-		.resumption = s->resumption};
+	int e = material_of(s, &m, &config);
 	if (e == 0 && s->n_identities > 0) {
 		e = make_all(s, &config, &t, why, cap);
 	}
-	free(identities);
-	free(trust);
-	free(crl);
+	material_done(&m);
 	if (e != 0) {
 		gate_tls_done(&t);
 		if (!why[0]) {
@@ -87,6 +95,31 @@ int gate_tls_make(const struct site *s, struct gate_tls *ret_tls, char *why, siz
 	}
 	*ret_tls = t;
 	return 0;
+}
+
+/* One is enough: what OpenSSL looks up it keeps for all contexts. */
+static void warm_up_one(struct tls_config *config, const struct gate_tls *t)
+{
+	char why[256];
+	for (unsigned p = 0; p < PROFILE_COUNT; p++) {
+		SSL_CTX *peer = NULL;
+		config->profile = (enum tls_profile)p;
+		if (t->server[p] && tls_client_context(config, &peer, why, sizeof(why)) == 0) {
+			tls_warm_up(t->server[p], peer);
+			SSL_CTX_free(peer);
+			return;
+		}
+	}
+}
+
+void gate_tls_warm_up(const struct site *s, const struct gate_tls *t)
+{
+	struct material m = {0};
+	struct tls_config config;
+	if (material_of(s, &m, &config) == 0) {
+		warm_up_one(&config, t);
+	}
+	material_done(&m);
 }
 
 void gate_tls_done(struct gate_tls *t)

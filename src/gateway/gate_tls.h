@@ -21,6 +21,20 @@ struct gate_tls {
 MUST_USE int gate_tls_make(const struct site *s, struct gate_tls *ret_tls, char *why, size_t cap);
 void gate_tls_done(struct gate_tls *t);
 
+/* tls_warm_up() with them. Signs through keys/link.h. */
+void gate_tls_warm_up(const struct site *s, const struct gate_tls *t);
+
+/* Are nodes called with TLS? */
+static inline bool gate_tls_calls(const struct gate_tls *t)
+{
+	for (unsigned p = 0; p < PROFILE_COUNT; p++) {
+		if (t->client[p]) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* What a node is called with. */
 static inline SSL_CTX *gate_tls_client(const struct gate_tls *t, const struct node *n)
 {

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/crypto.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,10 +25,9 @@ static int pack(const struct site *s, int *ret_fd)
 {
 	uint8_t *bytes = NULL;
 	size_t len = 0;
-	int e = site_pack(s, true, &bytes, &len);
+	int e = site_pack(s, &bytes, &len);
 	if (e == 0) {
 		e = memfd_of("site", span_of(bytes, len), ret_fd);
-		OPENSSL_cleanse(bytes, len);
 	}
 	free(bytes);
 	if (e != 0) {
@@ -72,24 +70,19 @@ static bool logs_elsewhere(const struct site *old, const struct site *fresh)
 	return strcmp(old->log_file, fresh->log_file) != 0;
 }
 
-static int take_new(struct supervisor *v, struct site *fresh)
+/* keys: has the keys of the new site, whose packed form is site_fd. Both are taken on success. */
+static int take_new(struct supervisor *v, struct site *fresh, int site_fd, const struct role_process *keys)
 {
 	struct bound bound[SUPERVISOR_LISTENERS];
 	unsigned n_old = v->site->n_listeners;
-	int log = -1, site_fd = -1;
+	int log = -1;
 	int e = supervisor_log(fresh, &log);
-	if (e == 0) {
-		e = pack(fresh, &site_fd);
-	}
 	if (e == 0) {
 		e = supervisor_bind(fresh, v->bound, n_old, bound);
 	}
 	if (e != 0) {
 		if (log >= 0) {
 			close(log);
-		}
-		if (site_fd >= 0) {
-			close(site_fd);
 		}
 		return e;
 	}
@@ -106,6 +99,10 @@ static int take_new(struct supervisor *v, struct site *fresh)
 	v->site = fresh;
 	v->site_fd = site_fd;
 	v->log = log;
+	if (v->role[ROLE_KEYS].pid > 0) {
+		keys_retire(v, &v->role[ROLE_KEYS]);
+	}
+	v->role[ROLE_KEYS] = *keys;
 	use_log(v);
 	return 0;
 }
@@ -120,6 +117,30 @@ static void keep_old(struct supervisor *v, const char *why)
 	notify_say("READY=1\nSTATUS=The last configuration had mistakes; the one before it keeps running.");
 }
 
+/* The new site in the old one's place, or the old one as it was. */
+static int use(struct supervisor *v, struct site *fresh, char why[256])
+{
+	struct role_process keys = {.channel = -1};
+	int site_fd = -1;
+	int e = pack(fresh, &site_fd);
+	e = e == 0 ? keys_open(v, fresh, site_fd, true, why, &keys) : e;
+	e = e == 0 ? take_new(v, fresh, site_fd, &keys) : e;
+	if (e == 0) {
+		return 0;
+	}
+	if (keys.pid > 0) {
+		keys_end(v, &keys);
+	}
+	if (site_fd >= 0) {
+		close(site_fd);
+	}
+	site_free(fresh);
+	if (!why[0]) {
+		snprintf(why, 256, "it has no mistake, but could not be put to use: see the log");
+	}
+	return e;
+}
+
 static void reload(struct supervisor *v)
 {
 	struct site *fresh = NULL;
@@ -128,12 +149,7 @@ static void reload(struct supervisor *v)
 	notify_say(state);
 	int e = supervisor_load(v->file, true, why, &fresh);
 	if (e == 0) {
-		e = take_new(v, fresh);
-		if (e != 0) {
-			site_free(fresh);
-			snprintf(why, sizeof(why),
-				"it has no mistake, but could not be put to use: see the log");
-		}
+		e = use(v, fresh, why);
 	}
 	if (e != 0) {
 		keep_old(v, why);
@@ -334,8 +350,8 @@ static int watch_signals(struct supervisor *v)
 
 static int prepare_process(struct supervisor *v)
 {
-	/* Private keys pass through this memory; and the associations of a gate that died become our children. */
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	/* The associations of a gate that died become our children. */
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	v->null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (v->null < 0 || spawn_open_self(&v->exe) != 0 || watch_signals(v) != 0) {
@@ -379,7 +395,10 @@ static int prepare(struct supervisor *v)
 	if (e == 0) {
 		e = supervisor_state(v->site, &v->state_dir, &v->ledger);
 	}
-	return e == 0 ? pack(v->site, &v->site_fd) : e;
+	if (e == 0) {
+		e = pack(v->site, &v->site_fd);
+	}
+	return e == 0 ? keys_open(v, v->site, v->site_fd, false, first, &v->role[ROLE_KEYS]) : e;
 }
 
 int supervisor_main(const char *file)

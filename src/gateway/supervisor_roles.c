@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/key_holder.h"
 #include "gateway/supervisor_state.h"
 
 #include <arpa/inet.h>
@@ -72,6 +73,8 @@ static bool wanted(const struct supervisor *v, enum role_id r)
 		return has_folder(v->site);
 	case ROLE_LOOKUP:
 		return has_host(v->site);
+	case ROLE_KEYS:
+		return v->site->n_identities > 0;
 	default:
 		return true;
 	}
@@ -130,6 +133,7 @@ static void join(struct supervisor *v, enum role_id r)
 
 void roles_give_site(struct supervisor *v)
 {
+	keys_join(v, true);
 	say(v, ROLE_GATE, &(struct message){.type = MSG_SITE, .fd = v->site_fd});
 	for (unsigned i = 0; i < v->site->n_listeners; i++) {
 		say(v, ROLE_GATE, &(struct message){.type = MSG_LISTENER, .fd = v->bound[i].fd, .number = i});
@@ -159,9 +163,8 @@ static void give_gate(struct supervisor *v)
 	roles_give_kept(v);
 }
 
-static void start(struct supervisor *v, enum role_id r)
+static int spawn(struct supervisor *v, enum role_id r, struct role_process *p)
 {
-	struct role_process *p = &v->role[r];
 	struct spawn what = {.role = r,
 		.exe = v->exe,
 		.null = v->null,
@@ -173,12 +176,20 @@ static void start(struct supervisor *v, enum role_id r)
 		plain.net_admin = false;
 		what.drop = &plain;
 	}
-	int e = spawn_role(&what, &p->pid, &p->channel);
 	p->started_ms = clock_mono_ms();
+	return spawn_role(&what, &p->pid, &p->channel);
+}
+
+static void start(struct supervisor *v, enum role_id r)
+{
+	struct role_process *p = &v->role[r];
+	unsigned failures = p->failures;
+	int e = r == ROLE_KEYS ? keys_begin(v, v->site, v->site_fd, p) : spawn(v, r, p);
+	p->failures = failures;
 	if (e != 0) {
 		p->pid = 0;
 		p->channel = -1;
-		p->restart_ms = p->started_ms + RESTART_MOST_MS;
+		p->restart_ms = clock_mono_ms() + RESTART_MOST_MS;
 		log_say(LOG_LEVEL_ERROR, "role.failed", "the %s cannot be started: %s", role_name(r),
 			strerror(errno));
 		return;
@@ -186,6 +197,8 @@ static void start(struct supervisor *v, enum role_id r)
 	give_log(v, r);
 	if (r == ROLE_GATE) {
 		give_gate(v);
+	} else if (r == ROLE_KEYS) {
+		keys_join(v, false);
 	} else {
 		join(v, r);
 	}
@@ -194,7 +207,7 @@ static void start(struct supervisor *v, enum role_id r)
 void roles_start_due(struct supervisor *v, int64_t now_ms)
 {
 	/* The gate last, so that the others' channels are ready for it. */
-	static const enum role_id order[] = {ROLE_LOOKUP, ROLE_STORE, ROLE_GATE};
+	static const enum role_id order[] = {ROLE_KEYS, ROLE_LOOKUP, ROLE_STORE, ROLE_GATE};
 	for (unsigned i = 0; i < ARRAY_LEN(order) && !v->stopping; i++) {
 		struct role_process *p = &v->role[order[i]];
 		if (p->pid == 0 && p->restart_ms <= now_ms && wanted(v, order[i])) {
@@ -233,7 +246,7 @@ static void ended(struct supervisor *v, enum role_id r, int status)
 	struct role_process *p = &v->role[r];
 	int64_t now = clock_mono_ms(), wait = RESTART_MS;
 	if (r == ROLE_GATE) {
-		v->old_gates[v->n_old_gates++ % SUPERVISOR_OLD_GATES] = p->pid;
+		v->old_gates[v->n_old_gates++ % SUPERVISOR_OLD] = p->pid;
 	}
 	close(p->channel);
 	p->channel = -1;
@@ -247,6 +260,14 @@ static void ended(struct supervisor *v, enum role_id r, int status)
 	}
 	wait = wait < RESTART_MOST_MS ? wait : RESTART_MOST_MS;
 	p->restart_ms = now + wait;
+	if (r == ROLE_KEYS && WIFEXITED(status) && WEXITSTATUS(status) == KEYS_EXIT_DENIED) {
+		/* A wrong PIN, tried again and again, locks the token. */
+		p->restart_ms = INT64_MAX;
+		log_say(LOG_LEVEL_ERROR, "keys.denied",
+			"the key holder got no keys and is not started again by itself: no TLS handshake succeeds "
+			"until the cause is mended and the gateway reloaded");
+		return;
+	}
 	say_ended(r, status, wait);
 }
 
@@ -257,6 +278,9 @@ void roles_ended(struct supervisor *v, pid_t pid, int status)
 			ended(v, (enum role_id)r, status);
 			return;
 		}
+	}
+	if (keys_is_old(v, pid)) {
+		return;
 	}
 	/* An association whose gate had died. */
 	v->n_cut += v->killed;
@@ -285,8 +309,13 @@ void roles_kill(struct supervisor *v)
 			(void)kill(-v->role[r].pid, SIGKILL);
 		}
 	}
-	unsigned n = v->n_old_gates < SUPERVISOR_OLD_GATES ? v->n_old_gates : SUPERVISOR_OLD_GATES;
+	unsigned n = v->n_old_gates < SUPERVISOR_OLD ? v->n_old_gates : SUPERVISOR_OLD;
 	for (unsigned i = 0; i < n; i++) {
 		(void)kill(-v->old_gates[i], SIGKILL);
+	}
+	for (unsigned i = 0; i < SUPERVISOR_OLD; i++) {
+		if (v->old_keys[i] > 0) {
+			(void)kill(-v->old_keys[i], SIGKILL);
+		}
 	}
 }

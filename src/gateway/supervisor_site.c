@@ -44,6 +44,15 @@ static void keep_first(char first[256], const struct mistake *m)
 	}
 }
 
+void supervisor_key_mistake(
+	const struct site *s, unsigned identity, const char *text, bool reload, char first[256])
+{
+	const struct blob *key = identity < s->n_identities ? &s->identities[identity].key : NULL;
+	struct mistake m = {.line = key ? key->line : 0, .column = key ? key->column : 0, .text = text};
+	say_mistake(s->file, &m, true, reload);
+	keep_first(first, &m);
+}
+
 static int check_tls(const struct site *s, bool reload, char first[256])
 {
 	struct gate_tls tls = {0};

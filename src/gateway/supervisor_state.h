@@ -13,7 +13,7 @@
 /* What the supervisor knows; shared by the supervisor files. */
 
 #define SUPERVISOR_LISTENERS 64
-#define SUPERVISOR_OLD_GATES 16
+#define SUPERVISOR_OLD       16 /* of each kind that may live on after another took its place */
 
 struct bound {
 	char address[64];
@@ -33,15 +33,15 @@ struct role_process {
 struct supervisor {
 	const char *file;
 	struct site *site;
-	int site_fd;                              /* memfd of the site, keys included */
+	int site_fd;                              /* memfd of the site */
 	struct bound bound[SUPERVISOR_LISTENERS]; /* as site->listeners */
 	int exe, null, log, signals, ledger, control, state_dir;
 	char control_path[108];
 	struct drop drop;
 	struct role_process role[ROLE_COUNT];
-	pid_t old_gates
-		[SUPERVISOR_OLD_GATES]; /* process groups in which associations of dead gates may live on */
-	unsigned n_old_gates;
+	pid_t old_gates[SUPERVISOR_OLD]; /* process groups in which associations of dead gates may live on */
+	pid_t old_keys[SUPERVISOR_OLD]; /* key holders of earlier sites, which live until nobody needs them */
+	unsigned n_old_gates, n_old_keys;
 	bool ready_once, reloading, stopping, killed;
 	int exit_status;
 	int64_t n_cut; /* associations, told by the gate, and those of earlier gates that roles_kill ended */
@@ -60,6 +60,9 @@ MUST_USE int supervisor_state(const struct site *s, int *ret_dir, int *ret_ledge
 MUST_USE int supervisor_rotate(int state_dir, int *ret_ledger);
 MUST_USE int supervisor_control(const struct site *s, gid_t gid, char ret_path[108], int *ret_fd);
 bool supervisor_needs_net_admin(const struct site *s);
+/* What is wrong with a key, told with its place in gantry.yaml; identity: an index, or their number for none. */
+void supervisor_key_mistake(
+	const struct site *s, unsigned identity, const char *text, bool reload, char first[256]);
 
 /* supervisor_roles.c: the processes. */
 void roles_start_due(struct supervisor *v, int64_t now_ms); /* those that are wanted and may be started */
@@ -71,6 +74,18 @@ void roles_say_gate(struct supervisor *v, const struct message *m);
 void roles_stop(struct supervisor *v);
 void roles_kill(struct supervisor *v);
 int64_t roles_next_ms(const struct supervisor *v); /* INT64_MAX: nothing is due */
+
+/*
+ * supervisor_keys.c: the key holder. keys_open() starts one for a site and waits until it has its keys; one that has
+ * not is a mistake of the configuration, which is said. *ret is not running where the site has no identity.
+ */
+MUST_USE int keys_open(struct supervisor *v, const struct site *s, int site_fd, bool reload, char first[256],
+	struct role_process *ret);
+MUST_USE int keys_begin(struct supervisor *v, const struct site *s, int site_fd, struct role_process *ret);
+void keys_join(struct supervisor *v, bool next);
+void keys_retire(struct supervisor *v, struct role_process *p); /* it ends by itself when nobody needs it */
+void keys_end(struct supervisor *v, struct role_process *p);    /* at once */
+bool keys_is_old(struct supervisor *v, pid_t pid);              /* and forget it: it has ended */
 
 /* supervisor_notify.c: sd_notify(3), without its library. Nothing happens where nobody asked to be told. */
 void notify_say(const char *state);

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "keys/tls.h"
+#include "base/clock.h"
+#include "keys/held.h"
+#include "keys/link.h"
 #include "keys/note.h"
 #include "keys/profile.h"
+#include "keys/sessions.h"
 #include "keys/x509.h"
 
 #include <openssl/err.h>
@@ -17,9 +21,6 @@
 
 /* Bytes of certificates that a peer may send; OpenSSL's default is 100 KiB. */
 #define PEER_CHAIN_BYTES (64 * 1024)
-
-/* A ticket is good this long; a reload makes new contexts and with them ends all tickets. */
-#define TICKET_LIFE_S 3600
 
 static void context_freep(SSL_CTX **context)
 {
@@ -83,8 +84,8 @@ static int read_chain(struct span pem, X509 **ret_leaf, struct stack_st_X509 **r
 	return 0;
 }
 
-static int use_identity(
-	SSL_CTX *context, const struct tls_identity *identity, size_t number, char *why, size_t cap)
+static int use_identity(SSL_CTX *context, const struct tls_identity *identity, bool server, size_t number,
+	char *why, size_t cap)
 {
 	X509 *leaf CLEANUP(x509_freep) = NULL;
 	struct stack_st_X509 *chain CLEANUP(chain_freep) = NULL;
@@ -93,14 +94,10 @@ static int use_identity(
 	if (r < 0) {
 		return fail(r, why, cap, "identity %zu: the certificate is not readable PEM", number);
 	}
-	r = x509_private_key(identity->key_pem, &key);
+	r = held_key(leaf, identity->key, server, &key);
 	if (r < 0) {
-		return fail(r, why, cap, "identity %zu: the private key is not readable PEM, or is encrypted",
-			number);
-	}
-	if (X509_check_private_key(leaf, key) != 1) {
-		return fail(ERR_VALUE, why, cap,
-			"identity %zu: the private key is not that of the certificate", number);
+		return fail(r, why, cap,
+			"identity %zu: the certificate's key is of a kind that is not supported", number);
 	}
 	int fault = profile_certificate_fault(leaf, true);
 	if (fault != X509_V_OK) {
@@ -157,19 +154,65 @@ static void tune(SSL_CTX *context)
 	SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 }
 
+/* ---- Resumption: sessions lie with the key holder, by their identifiers (RFC 5246 F.1.4, RFC 8446 4.6.1). ---- */
+
+static int session_made(SSL *ssl, SSL_SESSION *session)
+{
+	uint8_t der[SESSION_MOST], *at = der;
+	unsigned id_len = 0;
+	const unsigned char *id = SSL_SESSION_get_id(session, &id_len);
+	int len = i2d_SSL_SESSION(session, NULL);
+	if (len > 0 && (size_t)len <= sizeof(der) && i2d_SSL_SESSION(session, &at) == len) {
+		/* RFC 8446 C.4: who resumes twice with one session can be told to be the same. TLS 1.2 has but one. */
+		link_session_put(
+			span_of(id, id_len), span_of(der, (size_t)len), SSL_version(ssl) == TLS1_3_VERSION);
+		OPENSSL_cleanse(der, (size_t)len);
+	}
+	return 0; /* not kept here */
+}
+
+/*
+ * The certificate has not expired meanwhile, and no list names it. Otherwise there is a full handshake, which says what
+ * is wrong. (Of its issuers: a reload, which alone brings new lists, begins with no sessions.)
+ */
+static bool still_good(const SSL *ssl, SSL_SESSION *session)
+{
+	X509 *peer = SSL_SESSION_get0_peer(session);
+	const struct crl_list *lists = note_lists_of(ssl);
+	char why[128];
+	return peer && X509_cmp_current_time(X509_get0_notAfter(peer)) > 0 &&
+	       (!lists || crl_ask(lists, peer, clock_wall_ms() / 1000, why, sizeof(why)) != CRL_REVOKED);
+}
+
+static SSL_SESSION *session_wanted(SSL *ssl, const unsigned char *id, int id_len, int *copy)
+{
+	uint8_t der[SESSION_MOST];
+	const unsigned char *at = der;
+	size_t len = 0;
+	*copy = 0;
+	if (id_len <= 0 || id_len > SESSION_ID_MOST ||
+		link_session_get(span_of(id, (size_t)id_len), der, sizeof(der), &len) < 0) {
+		return NULL;
+	}
+	SSL_SESSION *session = d2i_SSL_SESSION(NULL, &at, (long)len);
+	OPENSSL_cleanse(der, len);
+	if (session && !still_good(ssl, session)) {
+		SSL_SESSION_free(session);
+		return NULL;
+	}
+	return session;
+}
+
 static void set_resumption(SSL_CTX *context, bool server, bool on)
 {
-	/*
-	 * An association has a process of its own, so a server's cache would die with its only entry: tickets carry
-	 * the session instead. A client's sessions reach its caller by SSL_CTX_sess_set_new_cb.
-	 */
+	/* No tickets that carry sessions: a key for them would be one that a process of the network holds. */
+	SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
 	SSL_CTX_set_session_cache_mode(context,
-		on && !server ? SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL : SSL_SESS_CACHE_OFF);
-	if (!on) {
-		SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
-	}
+		on && server ? SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_INTERNAL : SSL_SESS_CACHE_OFF);
+	SSL_CTX_sess_set_new_cb(context, session_made);
+	SSL_CTX_sess_set_get_cb(context, session_wanted);
 	SSL_CTX_set_num_tickets(context, on ? 1 : 0);
-	SSL_CTX_set_timeout(context, TICKET_LIFE_S);
+	SSL_CTX_set_timeout(context, SESSION_LIFE_MS / 1000);
 }
 
 static int set_rules(SSL_CTX *context, bool server, const struct tls_config *config)
@@ -207,8 +250,8 @@ static bool has_both_keys(SSL_CTX *context)
 	for (long ok = SSL_CTX_set_current_cert(context, SSL_CERT_SET_FIRST); ok == 1;
 		ok = SSL_CTX_set_current_cert(context, SSL_CERT_SET_NEXT)) {
 		const EVP_PKEY *key = SSL_CTX_get0_privatekey(context);
-		ecdsa |= key && EVP_PKEY_base_id(key) == EVP_PKEY_EC;
-		rsa |= key && EVP_PKEY_base_id(key) == EVP_PKEY_RSA;
+		ecdsa |= key && EVP_PKEY_is_a(key, "EC");
+		rsa |= key && EVP_PKEY_is_a(key, "RSA");
 	}
 	return ecdsa && rsa;
 }
@@ -224,6 +267,9 @@ static int make_context(
 		return fail(
 			ERR_MISSING, why, cap, "no trust anchor: no peer's certificate could be verified");
 	}
+	if (held_prepare() < 0) {
+		return fail(ERR_TLS, why, cap, "OpenSSL takes no provider for keys that are held elsewhere");
+	}
 	SSL_CTX *context CLEANUP(context_freep) =
 		SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
 	if (!context) {
@@ -237,7 +283,7 @@ static int make_context(
 		return fail(r, why, cap, "OpenSSL refuses the rules for TLS");
 	}
 	for (size_t i = 0; i < config->n_identities; i++) {
-		r = use_identity(context, &config->identities[i], i + 1, why, cap);
+		r = use_identity(context, &config->identities[i], server, i + 1, why, cap);
 		if (r < 0) {
 			return r;
 		}

@@ -14,13 +14,13 @@
 
 /*
  * TLS for DICOM associations by a profile of PS3.15 Annex B (keys/profile.h): both ends show a certificate. Nothing
- * here opens a file: the supervisor reads certificates and keys, processes that meet the network get bytes.
+ * here opens a file, and no private key is here: handshakes are signed through keys/link.h.
  */
 
-/* One identity: the leaf first, then its intermediates (PEM), and the leaf's private key (PEM, not encrypted). */
+/* One identity: the leaf first, then its intermediates (PEM). The leaf's private key is the key holder's number `key`. */
 struct tls_identity {
 	struct span certificate_pem;
-	struct span key_pem;
+	unsigned key;
 };
 
 struct tls_config {
@@ -32,14 +32,13 @@ struct tls_config {
 	const struct span *crl; /* revocation lists, see crl.h */
 	size_t n_crl;
 	enum tls_profile profile;
-	bool resumption; /* session tickets and cache; off: every association is a full handshake */
+	bool resumption; /* sessions are kept by the key holder (sessions.h); off: every association is a full handshake */
 };
 
 /*
  * A context for the side that accepts (server) or calls (client). All spans are copied. *ret_context is the caller's
  * (SSL_CTX_free). Errors: ERR_MISSING (no identity or no trust anchor, or one of the two
- * kinds of identity that the profile asks for), ERR_VALUE (PEM that does not parse, a key
- * that is not the certificate's), ERR_NO_MEMORY, ERR_TLS; `why` (may be NULL) then holds a sentence for people.
+ * kinds of identity that the profile asks for), ERR_VALUE (PEM that does not parse), ERR_NO_MEMORY, ERR_TLS; `why` (may be NULL) then holds a sentence for people.
  * A peer is verified against the trust anchors, for the purpose clientAuth or serverAuth. For names, see below.
  *
  * Read-ahead is on: OpenSSL may hold whole records that poll(2) knows nothing of, so read until SSL_ERROR_WANT_READ

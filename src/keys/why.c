@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "keys/link.h"
 #include "keys/note.h"
 #include "keys/tls.h"
 
@@ -168,6 +169,10 @@ static void why_ssl(const SSL *ssl, char *buf, size_t cap)
 	unsigned long first = ERR_peek_error();
 	int reason = ERR_GET_REASON(first);
 	const char *text = NULL;
+	if (!SSL_is_init_finished(ssl) && link_why()[0]) {
+		snprintf(buf, cap, "%s", link_why());
+		return;
+	}
 	if (ERR_GET_LIB(first) == ERR_LIB_SSL) {
 		if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
 			why_certificate(ssl, buf, cap);

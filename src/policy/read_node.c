@@ -58,6 +58,11 @@ void read_ae_titles(struct parse *p, const struct key *k, const struct tree *v, 
 	read_words(p, k, v, base, value_is_ae, "AE title: 1 to 16 characters, no backslash");
 }
 
+void read_environment(struct parse *p, const struct key *k, const struct tree *v, void *base)
+{
+	read_words(p, k, v, base, value_is_environment, "variable with a value: NAME=value");
+}
+
 void read_san(struct parse *p, const struct key *k, const struct tree *v, void *base)
 {
 	read_words(p, k, v, base, value_is_san,

@@ -149,6 +149,16 @@ void read_file(struct parse *p, const struct key *k, const struct tree *v, void 
 	}
 }
 
+/* A file, or a token's URI, which is looked at where it is used. */
+void read_key(struct parse *p, const struct key *k, const struct tree *v, void *base)
+{
+	struct blob *b = (struct blob *)((uint8_t *)base + k->offset);
+	read_file(p, k, v, base);
+	if (b->path && v->kind == TREE_TEXT && strncmp(v->text, "pkcs11:", 7) == 0) {
+		b->path = v->text;
+	}
+}
+
 void read_identities(struct parse *p, const struct key *k, const struct tree *v, void *base)
 {
 	struct site *s = base;
@@ -183,6 +193,12 @@ static struct blob *read_blobs(struct parse *p, const struct key *k, const struc
 	}
 	*ret_n = blobs ? n : 0;
 	return blobs;
+}
+
+void read_token_folders(struct parse *p, const struct key *k, const struct tree *v, void *base)
+{
+	struct site *s = base;
+	s->token_folders = read_blobs(p, k, v, &s->n_token_folders);
 }
 
 void read_trust(struct parse *p, const struct key *k, const struct tree *v, void *base)

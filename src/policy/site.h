@@ -189,7 +189,9 @@ struct blob {
 };
 
 struct identity_files {
-	struct blob certificate, key;
+	struct blob certificate;
+	struct blob
+		key; /* no bytes: the key holder alone opens it. path: absolute, or a `pkcs11:` URI (keys/token.h) */
 };
 
 struct site {
@@ -197,8 +199,9 @@ struct site {
 	const char *file; /* gantry.yaml's absolute path */
 	struct span yaml; /* its text */
 	enum site_mode mode;
-	const char *state, *run, *user;
-	const char *log_file; /* "" : standard error */
+	const char *state, *run;
+	const char *user, *key_user; /* what the roles become, and the key holder, when started as root */
+	const char *log_file;        /* "" : standard error */
 	bool log_json;
 	int log_level; /* enum log_level */
 	struct identity_files *identities;
@@ -207,6 +210,10 @@ struct site {
 	unsigned n_trust;
 	struct blob *crl;
 	unsigned n_crl;
+	struct blob *
+		token_folders; /* no bytes: what a token's module may use when the key holder is in its sandbox */
+	unsigned n_token_folders;
+	struct names token_environment; /* NAME=value, for the modules of tokens */
 	bool resumption;
 	struct timeouts timeouts;
 	uint32_t associations_at_once, associations_per_address;
@@ -244,12 +251,12 @@ MUST_USE int site_parse(
 	struct span yaml, const char *file, struct site **ret_site, struct mistakes *ret_mistakes);
 
 /*
- * site_parse of a file, then read the certificate, key and trust files it names. For the supervisor and the tools;
- * the only functions here that open files. Missing files, and keys that others can read, are mistakes.
+ * site_parse of a file, then read the certificates, trust files and revocation lists it names. For the supervisor and
+ * the tools; the only functions here that open files. Missing files are mistakes. Private keys are not opened.
  */
 MUST_USE int site_load(const char *path, struct site **ret_site, struct mistakes *ret_mistakes);
 
-/* The same without the files that it names: for tools that need no keys, and may not be able to read them. */
+/* The same without the files that it names: for tools that need none of them, and may not be able to read them. */
 MUST_USE int site_load_settings(const char *path, struct site **ret_site, struct mistakes *ret_mistakes);
 
 /* Where gantry.yaml is when nobody says: "gantry.yaml" if the working folder has one, else "/etc/gantry/gantry.yaml". Static. */
@@ -257,9 +264,9 @@ const char *site_default_path(void);
 
 /*
  * The site as one block of bytes for the other roles, who may open no file: the YAML text, its path and the blobs.
- * keys: include private keys (only for the gate). *ret_bytes is malloc'ed, the caller frees (after wiping).
+ * *ret_bytes is malloc'ed, the caller frees.
  */
-MUST_USE int site_pack(const struct site *s, bool keys, uint8_t **ret_bytes, size_t *ret_len);
+MUST_USE int site_pack(const struct site *s, uint8_t **ret_bytes, size_t *ret_len);
 MUST_USE int site_unpack(struct span packed, struct site **ret_site, struct mistakes *ret_mistakes);
 
 void site_free(struct site *s);

@@ -82,7 +82,7 @@ static const char *why_unread(int err)
 	}
 }
 
-static void read_blob(struct site *s, struct blob *b, bool key, struct mistake_list *m)
+static void read_blob(struct site *s, struct blob *b, struct mistake_list *m)
 {
 	unsigned mode = 0;
 	if (!b->path[0]) {
@@ -96,24 +96,18 @@ static void read_blob(struct site *s, struct blob *b, bool key, struct mistake_l
 	if (b->bytes.len == 0) {
 		mistake_error(m, b->line, b->column, "%s is empty", b->path);
 	}
-	if (key && mode & (S_IRWXO)) {
-		mistake_error(m, b->line, b->column,
-			"the private key %s can be read by every user of this machine: `chmod o= %s`",
-			b->path, b->path);
-	}
 }
 
 void site_read_files(struct site *s, struct mistake_list *m)
 {
 	for (unsigned i = 0; i < s->n_identities; i++) {
-		read_blob(s, &s->identities[i].certificate, false, m);
-		read_blob(s, &s->identities[i].key, true, m);
+		read_blob(s, &s->identities[i].certificate, m);
 	}
 	for (unsigned i = 0; i < s->n_trust; i++) {
-		read_blob(s, &s->trust[i], false, m);
+		read_blob(s, &s->trust[i], m);
 	}
 	for (unsigned i = 0; i < s->n_crl; i++) {
-		read_blob(s, &s->crl[i], false, m);
+		read_blob(s, &s->crl[i], m);
 	}
 }
 
@@ -176,10 +170,10 @@ const char *site_default_path(void)
 }
 
 /*
- * A packed site: "GANTRYS1", then path, YAML and blobs, each a length of 4 bytes and its bytes. The blobs stand in the
- * YAML's order, certificate and key of each identity, then the trust files and the revocation lists, so that they need no names.
+ * A packed site: "GANTRYS2", then path, YAML and blobs, each a length of 4 bytes and its bytes. The blobs stand in the
+ * YAML's order, certificates, then the trust files and the revocation lists, so that they need no names.
  */
-static const char pack_magic[8] = {'G', 'A', 'N', 'T', 'R', 'Y', 'S', '1'};
+static const char pack_magic[8] = {'G', 'A', 'N', 'T', 'R', 'Y', 'S', '2'};
 
 static void put(struct writer *w, struct span s)
 {
@@ -187,15 +181,13 @@ static void put(struct writer *w, struct span s)
 	writer_span(w, s);
 }
 
-static void pack(const struct site *s, bool keys, struct writer *w)
+static void pack(const struct site *s, struct writer *w)
 {
 	writer_bytes(w, pack_magic, sizeof(pack_magic));
 	put(w, span_str(s->file));
 	put(w, s->yaml);
-	writer_u8(w, keys);
 	for (unsigned i = 0; i < s->n_identities; i++) {
 		put(w, s->identities[i].certificate.bytes);
-		put(w, keys ? s->identities[i].key.bytes : span_of(NULL, 0));
 	}
 	for (unsigned i = 0; i < s->n_trust; i++) {
 		put(w, s->trust[i].bytes);
@@ -205,11 +197,11 @@ static void pack(const struct site *s, bool keys, struct writer *w)
 	}
 }
 
-int site_pack(const struct site *s, bool keys, uint8_t **ret_bytes, size_t *ret_len)
+int site_pack(const struct site *s, uint8_t **ret_bytes, size_t *ret_len)
 {
-	size_t n = sizeof(pack_magic) + 1 + 8 + strlen(s->file) + s->yaml.len;
+	size_t n = sizeof(pack_magic) + 8 + strlen(s->file) + s->yaml.len;
 	for (unsigned i = 0; i < s->n_identities; i++) {
-		n += 8 + s->identities[i].certificate.bytes.len + s->identities[i].key.bytes.len;
+		n += 4 + s->identities[i].certificate.bytes.len;
 	}
 	for (unsigned i = 0; i < s->n_trust; i++) {
 		n += 4 + s->trust[i].bytes.len;
@@ -222,10 +214,9 @@ int site_pack(const struct site *s, bool keys, uint8_t **ret_bytes, size_t *ret_
 		return ERR_NO_MEMORY;
 	}
 	struct writer w = writer_of(bytes, n);
-	pack(s, keys, &w);
+	pack(s, &w);
 	int err = writer_end(&w);
 	if (err < 0) {
-		explicit_bzero(bytes, n);
 		free(bytes);
 		return err;
 	}
@@ -264,7 +255,6 @@ static int take_blobs(struct site *s, struct reader *r)
 	int err = 0;
 	for (unsigned i = 0; err == 0 && i < s->n_identities; i++) {
 		err = take_blob(s, r, &s->identities[i].certificate);
-		err = err < 0 ? err : take_blob(s, r, &s->identities[i].key);
 	}
 	for (unsigned i = 0; err == 0 && i < s->n_trust; i++) {
 		err = take_blob(s, r, &s->trust[i]);
@@ -278,9 +268,7 @@ static int take_blobs(struct site *s, struct reader *r)
 static int take_text(struct reader *r, struct region *scratch, struct site_text *ret_text)
 {
 	struct span magic, file, yaml;
-	uint8_t keys;
-	if (reader_bytes(r, sizeof(pack_magic), &magic) < 0 || take(r, &file) < 0 || take(r, &yaml) < 0 ||
-		reader_u8(r, &keys) < 0) {
+	if (reader_bytes(r, sizeof(pack_magic), &magic) < 0 || take(r, &file) < 0 || take(r, &yaml) < 0) {
 		return ERR_TRUNCATED;
 	}
 	if (memcmp(magic.ptr, pack_magic, sizeof(pack_magic)) != 0 || file.len == 0 || file.len >= PATH_MAX ||

@@ -12,7 +12,7 @@ struct site_text {
 	struct span
 		overlay; /* empty, or YAML laid over it (policy/tree.h): what a suggestion would make of the site */
 	const char *file; /* absolute path */
-	bool read_files;  /* also read what it names: certificates, keys, trust */
+	bool read_files;  /* also read what it names: certificates, trust, revocation lists */
 	/* May be NULL. Called with what was read, also where there are mistakes, to find more: one pass reports all. */
 	void (*look)(void *arg, const struct site *s, struct mistake_list *m);
 	void *look_arg;

@@ -369,6 +369,12 @@ bool value_is_san(const char *s)
 	return value_is_host(s) || value_ip(s, &ip) == 0 || strchr(s, ':') || strchr(s, '@');
 }
 
+bool value_is_environment(const char *s)
+{
+	size_t n = strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_");
+	return n > 0 && (s[0] < '0' || s[0] > '9') && s[n] == '=' && strlen(s) < 4096;
+}
+
 bool value_is_ae(const char *s)
 {
 	size_t n = strlen(s);

@@ -26,7 +26,9 @@
 #define G        IN(SANDBOX_GATE)
 #define L        IN(SANDBOX_LOOKUP)
 #define S        IN(SANDBOX_STORE)
-#define ALL      (A | G | L | S)
+#define K        IN(SANDBOX_KEYS)
+#define T        IN(SANDBOX_TOKEN)
+#define ALL      (A | G | L | S | K | T)
 
 /* System calls that are allowed whatever their arguments, and to whom. */
 static const struct {
@@ -72,49 +74,49 @@ static const struct {
 	{SCMP_SYS(exit), ALL},
 	{SCMP_SYS(exit_group), ALL},
 	/* any role that is a program of its own */
-	{SCMP_SYS(fstat), G | L | S},
-	{SCMP_SYS(newfstatat), G | L | S},
-	{SCMP_SYS(statx), L | S},
-	{SCMP_SYS(fcntl), G | L | S},
-	{SCMP_SYS(getuid), G | L | S},
-	{SCMP_SYS(geteuid), G | L | S},
-	{SCMP_SYS(getgid), G | L | S},
-	{SCMP_SYS(getegid), G | L | S},
-	{SCMP_SYS(uname), G | L | S},
-	{SCMP_SYS(dup), G | L | S},
-	{SCMP_SYS(dup2), G | L | S},
-	{SCMP_SYS(dup3), G | L | S},
-	{SCMP_SYS(getsockopt), G | L | S},
-	{SCMP_SYS(getsockname), G | L},
-	{SCMP_SYS(getpeername), G | L | S},
-	{SCMP_SYS(epoll_create1), G | S},
-	{SCMP_SYS(epoll_ctl), G | S},
-	{SCMP_SYS(epoll_wait), G | S},
-	{SCMP_SYS(epoll_pwait), G | S},
-	{SCMP_SYS(eventfd2), S},
+	{SCMP_SYS(fstat), G | L | S | T},
+	{SCMP_SYS(newfstatat), G | L | S | T},
+	{SCMP_SYS(statx), L | S | T},
+	{SCMP_SYS(fcntl), G | L | S | K | T},
+	{SCMP_SYS(getuid), G | L | S | T},
+	{SCMP_SYS(geteuid), G | L | S | T},
+	{SCMP_SYS(getgid), G | L | S | T},
+	{SCMP_SYS(getegid), G | L | S | T},
+	{SCMP_SYS(uname), G | L | S | T},
+	{SCMP_SYS(dup), G | L | S | T},
+	{SCMP_SYS(dup2), G | L | S | K | T},
+	{SCMP_SYS(dup3), G | L | S | T},
+	{SCMP_SYS(getsockopt), G | L | S | T},
+	{SCMP_SYS(getsockname), G | L | T},
+	{SCMP_SYS(getpeername), G | L | S | T},
+	{SCMP_SYS(epoll_create1), G | S | T},
+	{SCMP_SYS(epoll_ctl), G | S | K | T},
+	{SCMP_SYS(epoll_wait), G | S | K | T},
+	{SCMP_SYS(epoll_pwait), G | S | K | T},
+	{SCMP_SYS(eventfd2), S | T},
 	{SCMP_SYS(timerfd_create), G | S},
 	{SCMP_SYS(timerfd_settime), G | S},
 	{SCMP_SYS(signalfd4), G | S},
-	{SCMP_SYS(set_robust_list), G | S},
-	{SCMP_SYS(rseq), G | S},
-	{SCMP_SYS(sigaltstack), G | S},
-	{SCMP_SYS(prlimit64), G | S},
+	{SCMP_SYS(set_robust_list), G | S | T},
+	{SCMP_SYS(rseq), G | S | T},
+	{SCMP_SYS(sigaltstack), G | S | T},
+	{SCMP_SYS(prlimit64), G | S | T},
 	{SCMP_SYS(prctl), G | S},
 	/* the gate: connections, associations, their sandbox */
 	{SCMP_SYS(accept4), G},
-	{SCMP_SYS(connect), G | L},
+	{SCMP_SYS(connect), G | L | T},
 	{SCMP_SYS(bind), G | L},
-	{SCMP_SYS(setsockopt), G | L | S},
+	{SCMP_SYS(setsockopt), G | L | S | T},
 	{SCMP_SYS(wait4), G},
 	{SCMP_SYS(kill), G},
 	{SCMP_SYS(tgkill), G | S},
 	{SCMP_SYS(alarm), G},
 	{SCMP_SYS(memfd_create), G | S},
-	{SCMP_SYS(ftruncate), G | S},
-	{SCMP_SYS(pread64), G | L | S},
-	{SCMP_SYS(pwrite64), G | S},
-	{SCMP_SYS(fdatasync), G | S},
-	{SCMP_SYS(fsync), G | S},
+	{SCMP_SYS(ftruncate), G | S | T},
+	{SCMP_SYS(pread64), G | L | S | T},
+	{SCMP_SYS(pwrite64), G | S | T},
+	{SCMP_SYS(fdatasync), G | S | T},
+	{SCMP_SYS(fsync), G | S | T},
 	{SCMP_SYS(close_range), G | S},
 	{SCMP_SYS(set_tid_address), G | S},
 	{SCMP_SYS(seccomp), G},
@@ -122,38 +124,38 @@ static const struct {
 	{SCMP_SYS(landlock_create_ruleset), G},
 	{SCMP_SYS(landlock_restrict_self), G},
 	/* the lookup: what a resolver does */
-	{SCMP_SYS(access), L | S},
-	{SCMP_SYS(faccessat), L | S},
-	{SCMP_SYS(faccessat2), L | S},
-	{SCMP_SYS(readlink), L | S},
-	{SCMP_SYS(readlinkat), L | S},
-	{SCMP_SYS(stat), L | S},
-	{SCMP_SYS(lstat), L | S},
-	{SCMP_SYS(statfs), L | S},
-	{SCMP_SYS(fstatfs), L | S},
-	{SCMP_SYS(getdents64), L | S},
+	{SCMP_SYS(access), L | S | T},
+	{SCMP_SYS(faccessat), L | S | T},
+	{SCMP_SYS(faccessat2), L | S | T},
+	{SCMP_SYS(readlink), L | S | T},
+	{SCMP_SYS(readlinkat), L | S | T},
+	{SCMP_SYS(stat), L | S | T},
+	{SCMP_SYS(lstat), L | S | T},
+	{SCMP_SYS(statfs), L | S | T},
+	{SCMP_SYS(fstatfs), L | S | T},
+	{SCMP_SYS(getdents64), L | S | T},
 	{SCMP_SYS(sendmmsg), L},
 	{SCMP_SYS(recvmmsg), L},
-	{SCMP_SYS(select), L},
-	{SCMP_SYS(pselect6), L},
-	{SCMP_SYS(ioctl), L}, /* FIONREAD, of the resolver */
+	{SCMP_SYS(select), L | T},
+	{SCMP_SYS(pselect6), L | T},
+	{SCMP_SYS(ioctl), L | T}, /* FIONREAD, of the resolver */
 	/* the store: its folders, as far as Landlock and the file modes let it */
-	{SCMP_SYS(open), S},
-	{SCMP_SYS(openat), S},
-	{SCMP_SYS(openat2), S},
-	{SCMP_SYS(mkdir), S},
-	{SCMP_SYS(mkdirat), S},
-	{SCMP_SYS(rmdir), S},
-	{SCMP_SYS(rename), S},
-	{SCMP_SYS(renameat), S},
-	{SCMP_SYS(renameat2), S},
+	{SCMP_SYS(open), S | T},
+	{SCMP_SYS(openat), S | T},
+	{SCMP_SYS(openat2), S | T},
+	{SCMP_SYS(mkdir), S | T},
+	{SCMP_SYS(mkdirat), S | T},
+	{SCMP_SYS(rmdir), S | T},
+	{SCMP_SYS(rename), S | T},
+	{SCMP_SYS(renameat), S | T},
+	{SCMP_SYS(renameat2), S | T},
 	{SCMP_SYS(link), S},
 	{SCMP_SYS(linkat), S},
-	{SCMP_SYS(unlink), S},
-	{SCMP_SYS(unlinkat), S},
-	{SCMP_SYS(fchmod), S},
-	{SCMP_SYS(umask), S},
-	{SCMP_SYS(flock), S},
+	{SCMP_SYS(unlink), S | T},
+	{SCMP_SYS(unlinkat), S | T},
+	{SCMP_SYS(fchmod), S | T},
+	{SCMP_SYS(umask), S | T},
+	{SCMP_SYS(flock), S | T},
 	{SCMP_SYS(fallocate), S},
 	{SCMP_SYS(copy_file_range), S},
 	{SCMP_SYS(sync_file_range), S},
@@ -177,8 +179,8 @@ static const struct {
 	{                                                                                                    \
 		(i), SCMP_CMP_MASKED_EQ, (m), (v)                                                            \
 	}
-	{SCMP_SYS(mmap), A | G | S, {BITS(2, PROT_EXEC, 0)}, 1},
-	{SCMP_SYS(mprotect), A | G | S, {BITS(2, PROT_EXEC, 0)}, 1},
+	{SCMP_SYS(mmap), A | G | S | K | T, {BITS(2, PROT_EXEC, 0)}, 1},
+	{SCMP_SYS(mprotect), A | G | S | K | T, {BITS(2, PROT_EXEC, 0)}, 1},
 	/* A name service module may still have to be loaded. */
 	{SCMP_SYS(mmap), L, {{0}}, 0},
 	{SCMP_SYS(mprotect), L, {{0}}, 0},
@@ -203,9 +205,11 @@ static const struct {
 				CLONE_NEWUTS | CLONE_NEWCGROUP,
 			0)},
 		1},
+	/* A thread of the module's. */
+	{SCMP_SYS(clone), T, {BITS(0, CLONE_THREAD, CLONE_THREAD)}, 1},
 	{SCMP_SYS(socket), G | L, {EQ(0, AF_INET)}, 1},
 	{SCMP_SYS(socket), G | L, {EQ(0, AF_INET6)}, 1},
-	{SCMP_SYS(socket), L, {EQ(0, AF_UNIX)}, 1},
+	{SCMP_SYS(socket), L | T, {EQ(0, AF_UNIX)}, 1},
 	{SCMP_SYS(socket), L, {EQ(0, AF_NETLINK)}, 1},
 	{SCMP_SYS(socketpair), G, {EQ(0, AF_UNIX)}, 1},
 	{SCMP_SYS(accept4), S, {{0}}, 0},
@@ -248,6 +252,12 @@ static int allow(scmp_filter_ctx ctx, enum sandbox_kind kind)
 	return r;
 }
 
+/* Code that is not ours may try what it can do without: it is told no. */
+static bool runs_others(enum sandbox_kind kind)
+{
+	return kind == SANDBOX_LOOKUP || kind == SANDBOX_TOKEN;
+}
+
 static int deny(scmp_filter_ctx ctx, enum sandbox_kind kind)
 {
 	static const int deadly[] = {SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(ptrace), SCMP_SYS(fork),
@@ -257,11 +267,14 @@ static int deny(scmp_filter_ctx ctx, enum sandbox_kind kind)
 		SCMP_SYS(userfaultfd)};
 	int r = 0;
 	/* The C library falls back to clone, whose flags can be looked at. */
-	if (kind == SANDBOX_GATE || kind == SANDBOX_LOOKUP) {
+	if (kind == SANDBOX_GATE || runs_others(kind)) {
 		r = add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), NULL, 0);
 	}
-	for (unsigned i = 0; r == 0 && kind == SANDBOX_LOOKUP && i < ARRAY_LEN(deadly); i++) {
-		r = add(ctx, SCMP_ACT_KILL_PROCESS, deadly[i], NULL, 0);
+	for (unsigned i = 0; r == 0 && runs_others(kind) && i < ARRAY_LEN(deadly); i++) {
+		/* A call that has a rule for some arguments keeps it; for the others it is EPERM. */
+		r = kind == SANDBOX_TOKEN && deadly[i] == SCMP_SYS(clone)
+		            ? 0
+		            : add(ctx, SCMP_ACT_KILL_PROCESS, deadly[i], NULL, 0);
 	}
 	return r;
 }
@@ -273,7 +286,7 @@ static int for_asan(scmp_filter_ctx ctx, enum sandbox_kind kind)
 	for (unsigned i = 0; r == 0 && i < ARRAY_LEN(asan_allowed); i++) {
 		r = add(ctx, SCMP_ACT_ALLOW, asan_allowed[i], NULL, 0);
 	}
-	for (unsigned i = 0; kind != SANDBOX_LOOKUP && i < ARRAY_LEN(asan_refused); i++) {
+	for (unsigned i = 0; !runs_others(kind) && i < ARRAY_LEN(asan_refused); i++) {
 		/* Where the kind allows the call the rule there stands already: no harm. */
 		(void)seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), asan_refused[i], 0);
 	}
@@ -317,8 +330,7 @@ static int export(scmp_filter_ctx ctx, struct sock_fprog *ret_program)
 
 int filter_build(enum sandbox_kind kind, struct sock_fprog *ret_program)
 {
-	scmp_filter_ctx ctx =
-		seccomp_init(kind == SANDBOX_LOOKUP ? SCMP_ACT_ERRNO(EPERM) : SCMP_ACT_KILL_PROCESS);
+	scmp_filter_ctx ctx = seccomp_init(runs_others(kind) ? SCMP_ACT_ERRNO(EPERM) : SCMP_ACT_KILL_PROCESS);
 	if (!ctx) {
 		return ERR_NO_MEMORY;
 	}

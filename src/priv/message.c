@@ -124,6 +124,16 @@ static int read_admit(struct reader *r, struct message *m)
 	return GET(e, reader_u16be, r, &m->admit.port);
 }
 
+static void write_client(struct writer *w, const struct message *m)
+{
+	put_ip(w, &m->client.ip);
+}
+
+static int read_client(struct reader *r, struct message *m)
+{
+	return get_ip(r, &m->client.ip);
+}
+
 static void write_associated(struct writer *w, const struct message *m)
 {
 	const struct msg_associated *a = &m->associated;
@@ -339,6 +349,13 @@ static int read_text_number(struct reader *r, struct message *m)
 	return GET(e, get_i64, r, &m->number);
 }
 
+/* The one text that may be empty: all is well. */
+static int read_ready(struct reader *r, struct message *m)
+{
+	int e = get_text(r, m->text, sizeof(m->text));
+	return GET(e, get_i64, r, &m->number);
+}
+
 static void write_addresses(struct writer *w, const struct message *m)
 {
 	unsigned n = m->addresses.n < MSG_ADDRESSES_MOST ? m->addresses.n : MSG_ADDRESSES_MOST;
@@ -388,7 +405,8 @@ static const struct row rows[] = {
 	[MSG_GO] = {"go", SUPERVISOR, FD_NO, write_nothing, read_nothing},
 	[MSG_STOP] = {"stop", SUPERVISOR | DOWN, FD_NO, write_nothing, read_nothing},
 	[MSG_KEPT] = {"kept", SUPERVISOR, FD_NO, write_text_number, read_text_number},
-	[MSG_READY] = {"ready", FROM_GATE_UP, FD_NO, write_number, read_number},
+	[MSG_KEYS] = {"keys", SUPERVISOR, FD_YES, write_number, read_number},
+	[MSG_READY] = {"ready", FROM_GATE_UP | FROM_KEYS, FD_NO, write_text_number, read_ready},
 	[MSG_CUT] = {"cut", FROM_GATE_UP, FD_NO, write_number, read_number},
 	[MSG_LEDGER_FULL] = {"ledger-full", FROM_GATE_UP, FD_NO, write_nothing, read_nothing},
 	[MSG_ADMIT] = {"admit", ASSOCIATION, FD_NO, write_admit, read_admit},
@@ -404,6 +422,7 @@ static const struct row rows[] = {
 	[MSG_RESOLVE] = {"resolve", FROM_GATE_LOOKUP, FD_NO, write_text, read_text},
 	[MSG_ADDRESSES] = {"addresses", FROM_LOOKUP, FD_NO, write_addresses, read_addresses},
 	[MSG_FOLDER] = {"folder", FROM_GATE_STORE, FD_YES, write_text_number, read_text_number},
+	[MSG_CLIENT] = {"client", FROM_GATE_KEYS, FD_YES, write_client, read_client},
 };
 static_assert(ARRAY_LEN(rows) == MSG_TYPE_COUNT, "one row a message type");
 

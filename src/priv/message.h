@@ -26,7 +26,7 @@
 
 /* Who may send a type on which channel: the table in message.c has one row a type. */
 enum message_from {
-	FROM_SUPERVISOR = 0x01, /* to the gate, the lookup, the store */
+	FROM_SUPERVISOR = 0x01, /* to the gate, the lookup, the store, the key holder */
 	FROM_GATE_UP = 0x02,    /* gate to supervisor */
 	FROM_GATE_DOWN = 0x04,  /* gate to association */
 	FROM_ASSOCIATION = 0x08,
@@ -34,12 +34,13 @@ enum message_from {
 	FROM_LOOKUP = 0x20,
 	FROM_GATE_STORE = 0x40,
 	FROM_STORE = 0x80,
+	FROM_KEYS = 0x100,
+	FROM_GATE_KEYS = 0x200,
 };
 
 enum message_type {
 	/* supervisor -> roles */
-	MSG_SITE =
-		1, /* fd: sealed memfd with site_pack(); also gate -> association after a reload (without keys) */
+	MSG_SITE = 1, /* fd: sealed memfd with site_pack(); also gate -> association after a reload */
 	MSG_LISTENER, /* fd: listening socket; number: listener index in the site sent before */
 	MSG_CHANNEL,  /* fd: channel to another role; number: enum role_id */
 	MSG_LEDGER,   /* fd: refusals.jsonl, O_APPEND | O_RDWR */
@@ -48,8 +49,13 @@ enum message_type {
 	MSG_GO, /* all of the above has been sent: serve with it. After a reload it replaces what was there */
 	MSG_STOP, /* finish; said again: now. Also gate -> association: after the current message */
 	MSG_KEPT, /* a reload was refused. text: the first reason; number: when, wall ms */
+	MSG_KEYS, /* fd: channel to the key holder. number 0: of the site in use; 1: of the MSG_SITE that comes next */
 	/* gate -> supervisor */
-	MSG_READY, /* number 0: serving the site of the last MSG_GO; 1: that site could not be served, text in the log */
+	/*
+	 * Also key holder -> supervisor. number 0: serving the site of the last MSG_GO; else it cannot be served: the gate
+	 * says 1, the key holder 1 + the index of the identity at fault (or their number: of none), and text why.
+	 */
+	MSG_READY,
 	MSG_CUT,         /* number: associations that were cut, because the time for stopping was over */
 	MSG_LEDGER_FULL, /* rotate refusals.jsonl and send MSG_LEDGER */
 	/* association -> gate, each answered by the message named */
@@ -69,6 +75,8 @@ enum message_type {
 	MSG_ADDRESSES, /* struct msg_addresses */
 	/* gate -> store */
 	MSG_FOLDER, /* text: absolute folder; number: enum folder flags 0; fd: stream socket on which the archive answers */
+	/* gate -> key holder */
+	MSG_CLIENT, /* struct msg_client, fd: its channel (keys/holder.h) */
 	MSG_TYPE_COUNT,
 };
 
@@ -80,6 +88,11 @@ enum message_type {
 struct msg_admit {
 	struct in6_addr ip;
 	uint16_t port;
+};
+
+/* Whose sessions it may keep and find. */
+struct msg_client {
+	struct in6_addr ip; /* of its caller; all zero: the gate itself */
 };
 
 struct msg_associated {
@@ -138,6 +151,7 @@ struct message {
 	union {
 		int64_t number;
 		struct msg_admit admit;
+		struct msg_client client;
 		struct msg_associated associated;
 		struct msg_connect connect;
 		struct msg_connected connected;
@@ -147,7 +161,7 @@ struct message {
 		struct msg_addresses addresses;
 		struct refusal refusal;
 	};
-	char text[4096]; /* MSG_RESOLVE, MSG_FOLDER; "" otherwise */
+	char text[4096]; /* MSG_RESOLVE, MSG_FOLDER, MSG_KEPT, MSG_READY; "" otherwise */
 };
 
 /*

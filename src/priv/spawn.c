@@ -16,6 +16,7 @@ static const char *const names[ROLE_COUNT] = {
 	[ROLE_GATE] = "gate",
 	[ROLE_LOOKUP] = "lookup",
 	[ROLE_STORE] = "store",
+	[ROLE_KEYS] = "keys",
 };
 
 const char *role_name(enum role_id r)
@@ -132,7 +133,7 @@ static void become(const struct spawn *what, int channel)
 	raise_files(what->files);
 	const struct rlimit none = {0};
 	if (place_descriptors(what, channel) == 0 && setrlimit(RLIMIT_CORE, &none) == 0 &&
-		drop_now(what->drop) == 0) {
+		(!what->drop || drop_now(what->drop) == 0)) {
 		execveat(4, "", argv, env, AT_EMPTY_PATH);
 	}
 	dprintf(2, "gantry: the role %s cannot be started: %s\n", role_name(what->role), strerror(errno));

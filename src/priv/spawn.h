@@ -9,7 +9,7 @@
 #include <sys/types.h>
 
 /* The roles that are programs of their own. An association is not: the gate forks it. */
-enum role_id { ROLE_GATE = 1, ROLE_LOOKUP, ROLE_STORE, ROLE_COUNT };
+enum role_id { ROLE_GATE = 1, ROLE_LOOKUP, ROLE_STORE, ROLE_KEYS, ROLE_COUNT };
 
 /* "gate"; static storage. 0 when there is no such role. */
 const char *role_name(enum role_id r);
@@ -20,10 +20,11 @@ enum role_id role_by_name(const char *name);
 
 struct spawn {
 	enum role_id role;
-	int exe;                 /* this program, opened by spawn_open_self */
-	int null;                /* /dev/null */
-	int log;                 /* becomes descriptors 1 and 2 */
-	const struct drop *drop; /* what it becomes */
+	int exe;  /* this program, opened by spawn_open_self */
+	int null; /* /dev/null */
+	int log;  /* becomes descriptors 1 and 2 */
+	const struct drop *
+		drop; /* what it becomes; NULL: it drops its privileges itself, when it has opened what it needs */
 	const char *const *args; /* after `--role NAME`; may be NULL */
 	unsigned n_args;
 	unsigned

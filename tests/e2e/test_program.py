@@ -301,7 +301,7 @@ def check_finds_a_wrong_key_beside_a_missing_file(bench):
     g.config["nodes"]["ct1"]["ae"] = ["THIS_TITLE_IS_FAR_TOO_LONG"]
     g.write()
     ran = bench.run(bench.program, "check", g.yaml)
-    for word in ("nowhere.pem", "does not belong to the certificate", "THIS_TITLE_IS_FAR_TOO_LONG"):
+    for word in ("nowhere.pem", "does not belong to its certificate", "THIS_TITLE_IS_FAR_TOO_LONG"):
         check(word in ran.text, f"`{word}` is not named:", ran.text)
     check("empty list" not in ran.text, "a list whose items are wrong is not empty:", ran.text)
 

@@ -276,7 +276,7 @@ def nothing_leaks(bench):
 
     def held():
         """Descriptors and processes, once all associations are over."""
-        roles = until(lambda: (lambda r: r if len(r) == 2 else None)(g.roles()), lambda: f"their end: {g.roles()}")
+        roles = until(lambda: (lambda r: r if len(r) == 3 else None)(g.roles()), lambda: f"their end: {g.roles()}")
         return {pid: len(os.listdir(f"/proc/{pid}/fd")) for pid in [*roles, g.process.pid]}
 
     round_of(30)

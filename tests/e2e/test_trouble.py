@@ -293,7 +293,7 @@ def many_reloads(bench):
     scu.associate()
 
     def held():
-        return {pid: len(os.listdir(f"/proc/{pid}/fd")) for pid in [*g.roles(), g.process.pid]}
+        return sorted((argv[2], len(os.listdir(f"/proc/{pid}/fd"))) for pid, argv in g.roles().items())
 
     def reload():
         mark = g.reload()

@@ -28,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int err = site_unpack(span_of(copy, size), &s, &m);
 	must((err == 0) == (s != NULL));
 	if (s) {
-		must(site_pack(s, true, &bytes, &len) == 0);
+		must(site_pack(s, &bytes, &len) == 0);
 		must(len == size);
 		free(bytes);
 	}

@@ -76,7 +76,7 @@ static void pack(const struct site *s)
 	size_t len;
 	struct site *t = NULL;
 	struct mistakes m;
-	must(site_pack(s, true, &bytes, &len) == 0);
+	must(site_pack(s, &bytes, &len) == 0);
 	must(site_unpack(span_of(bytes, len), &t, &m) == 0);
 	must(t->n_nodes == s->n_nodes && t->n_flows == s->n_flows && t->n_listeners == s->n_listeners);
 	mistakes_done(&m);

@@ -4,6 +4,7 @@
 
 #include "keys/ca.h"
 #include "keys/tls.h"
+#include "keys_thread.h"
 
 #include <openssl/err.h>
 #include <setjmp.h>
@@ -54,6 +55,7 @@ static inline void issue(struct ca_pair *ca, const char *name, enum ca_key key, 
 static inline int set_up(void **state)
 {
 	site.now = time(NULL);
+	held_start();
 	struct ca_request request = {
 		.common_name = "Site CA",
 		.key = CA_KEY_P256,
@@ -84,15 +86,16 @@ static inline int tear_down(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
 		ca_pair_done(all[i]);
 	}
+	held_stop();
 	return 0;
 }
 
 static inline SSL_CTX *context(
 	bool server, const struct ca_pair *a, const struct ca_pair *b, const struct ca_pair *trust)
 {
-	struct tls_identity identities[2] = {{ca_certificate(a), ca_private_key(a)}};
+	struct tls_identity identities[2] = {{ca_certificate(a), held_number(a)}};
 	if (b) {
-		identities[1] = (struct tls_identity){ca_certificate(b), ca_private_key(b)};
+		identities[1] = (struct tls_identity){ca_certificate(b), held_number(b)};
 	}
 	struct span anchors[] = {ca_certificate(trust)};
 	struct tls_config config = {

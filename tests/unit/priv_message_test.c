@@ -28,7 +28,8 @@ static const struct {
 	{MSG_GO, FROM_SUPERVISOR, false},
 	{MSG_STOP, FROM_SUPERVISOR | FROM_GATE_DOWN, false},
 	{MSG_KEPT, FROM_SUPERVISOR, false},
-	{MSG_READY, FROM_GATE_UP, false},
+	{MSG_KEYS, FROM_SUPERVISOR, true},
+	{MSG_READY, FROM_GATE_UP | FROM_KEYS, false},
 	{MSG_CUT, FROM_GATE_UP, false},
 	{MSG_LEDGER_FULL, FROM_GATE_UP, false},
 	{MSG_ADMIT, FROM_ASSOCIATION, false},
@@ -44,10 +45,11 @@ static const struct {
 	{MSG_RESOLVE, FROM_GATE_LOOKUP, false},
 	{MSG_ADDRESSES, FROM_LOOKUP, false},
 	{MSG_FOLDER, FROM_GATE_STORE, true},
+	{MSG_CLIENT, FROM_GATE_KEYS, true},
 };
 static_assert(ARRAY_LEN(contract) == MSG_TYPE_COUNT - 1, "one row a type");
 
-#define EVERYBODY   0xffu
+#define EVERYBODY   0x3ffu
 #define FULL(field) memset((field), 'x', sizeof(field) - 1)
 
 static void fill_refusal(struct refusal *r)
@@ -89,6 +91,9 @@ static struct message *made(unsigned row)
 	m = (struct message){
 		.type = contract[row].type, .fd = contract[row].fd ? 0 : -1, .generation = 0xfedcba98};
 	switch (m.type) {
+	case MSG_CLIENT:
+		memset(&m.client.ip, 0xcd, sizeof(m.client.ip));
+		break;
 	case MSG_ADMIT:
 		memset(&m.admit.ip, 0xab, sizeof(m.admit.ip));
 		m.admit.port = 65535;
@@ -128,6 +133,7 @@ static struct message *made(unsigned row)
 		break;
 	case MSG_FOLDER:
 	case MSG_KEPT:
+	case MSG_READY:
 		m.number = INT64_MIN;
 		FULL(m.text);
 		break;
@@ -135,9 +141,9 @@ static struct message *made(unsigned row)
 		FULL(m.text);
 		break;
 	case MSG_LISTENER:
+	case MSG_KEYS:
 	case MSG_CHANNEL:
 	case MSG_LOG:
-	case MSG_READY:
 	case MSG_CUT:
 	case MSG_VERDICT:
 	case MSG_NUMBER:

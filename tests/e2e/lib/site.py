@@ -314,9 +314,9 @@ class Bench:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def role_user():
-    """Whose the gateway's roles become when it is started as root."""
-    for name in ("gantry", "nobody"):
+def role_user(*names):
+    """What the gateway's roles become when it is started as root."""
+    for name in names or ("gantry", "nobody"):
         with contextlib.suppress(KeyError):
             entry = pwd.getpwnam(name)
             return name, entry.pw_uid, entry.pw_gid
@@ -357,6 +357,7 @@ class Gateway:
         path = self.keys.path
         config = {
             "site": "Test", "state": "state", "run": "run", "user": self.user,
+            "key-user": role_user("gantry-keys", "nobody")[0],
             "log": {"file": self.log_path, "format": "json", "level": level},
             "tls": {"identities": [{"certificate": path("gateway.pem"), "key": path("gateway.key")},
                                    {"certificate": path("gateway-rsa.pem"), "key": path("gateway-rsa.key")}],

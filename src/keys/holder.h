@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KEYS_HOLDER_H
+#define KEYS_HOLDER_H
+
+#include "base/attr.h"
+#include "base/err.h"
+#include "base/span.h"
+#include "keys/private.h"
+
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * What the key holder does, without its descriptors: a request's bytes in, an answer's bytes out. Each association has
+ * a channel of its own to it; keys/link.h is the other end.
+ *
+ * A request is one datagram: u8 version, u8 what (enum holder_ask), and then
+ *   ASK_SIGN          u8 purpose, u16 key, u16 SignatureScheme, the structure     -> the signature
+ *   ASK_SESSION_PUT   u8 once, u8 length and bytes of the session's id, its DER   -> no answer
+ *   ASK_SESSION_GET   u8 length and bytes of the session's id                     -> its DER
+ * An answer is u8 version, u8 status (0, or -enum err), bytes.
+ */
+#define HOLDER_VERSION 1
+#define HOLDER_REQUEST_MOST                                                                                  \
+	(160u * 1024) /* a TLS 1.2 handshake with the longest chains that are taken, and to spare */
+#define HOLDER_ANSWER_MOST (8u * 1024 + 16)
+#define HOLDER_HEAD        8 /* before the structure of ASK_SIGN, at most */
+
+enum holder_ask { ASK_SIGN = 1, ASK_SESSION_PUT, ASK_SESSION_GET };
+
+struct holder;
+
+/* One channel: an association, or the gate itself. Plain data. */
+struct holder_client {
+	struct in6_addr from;   /* its caller, as the gate says */
+	int64_t signs_since_ms; /* the bucket of signatures that it may still have; zeroed at first */
+	unsigned signs_used;
+	uint64_t refused;
+};
+
+/* NULL: no memory. */
+struct holder *holder_new(void);
+/* Key number n is the n-th added, from 0. Owned from then on, also on failure. ERR_NO_MEMORY. */
+MUST_USE int holder_add(struct holder *h, struct private_key *key);
+void holder_free(struct holder *h);
+
+/*
+ * Answer one request into answer[HOLDER_ANSWER_MOST]; *ret_len 0: none is due. 0, also when what was asked is refused,
+ * which the answer says; ERR_PEER: no request of this protocol, and the channel is to be closed. ERR_SYSTEM: a token
+ * is gone; the answer is there, and the process should start anew.
+ */
+MUST_USE int holder_answer(struct holder *h, struct holder_client *c, struct span request, int64_t now_ms,
+	uint8_t *answer, size_t *ret_len);
+
+#endif

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "keys/link.h"
+#include "base/clock.h"
+#include "keys/holder.h"
+#include "base/reader.h"
+#include "base/writer.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+static int channel = -1, patience_ms;
+static const char *why = "";
+
+void link_use(int fd, int wait_ms)
+{
+	channel = fd;
+	patience_ms = wait_ms;
+	why = "";
+}
+
+const char *link_why(void)
+{
+	return why;
+}
+
+static int wait_for(short events, int64_t deadline_ms)
+{
+	struct pollfd p = {.fd = channel, .events = events};
+	int64_t left = deadline_ms - clock_mono_ms();
+	if (left <= 0) {
+		return ERR_TIMEOUT;
+	}
+	(void)poll(&p, 1, (int)left);
+	return 0;
+}
+
+static int put(struct span head, struct span body, int64_t deadline_ms)
+{
+	struct iovec part[2] = {
+		{(void *)(uintptr_t)head.ptr, head.len}, {(void *)(uintptr_t)body.ptr, body.len}};
+	struct msghdr m = {.msg_iov = part, .msg_iovlen = 2};
+	while (channel >= 0) {
+		ssize_t n = sendmsg(channel, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n >= 0) {
+			return 0;
+		}
+		if (errno != EAGAIN && errno != EINTR) {
+			return errno == EPIPE || errno == ECONNRESET ? ERR_CLOSED : ERR_SYSTEM;
+		}
+		int e = wait_for(POLLOUT, deadline_ms);
+		if (e < 0) {
+			return e;
+		}
+	}
+	return ERR_CLOSED;
+}
+
+static int get(uint8_t *buf, size_t cap, int64_t deadline_ms, struct span *ret_answer)
+{
+	for (;;) {
+		ssize_t n = recv(channel, buf, cap, MSG_DONTWAIT);
+		if (n > 0) {
+			*ret_answer = span_of(buf, (size_t)n);
+			return 0;
+		}
+		if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+			return n == 0 || errno == ECONNRESET ? ERR_CLOSED : ERR_SYSTEM;
+		}
+		int e = wait_for(POLLIN, deadline_ms);
+		if (e < 0) {
+			return e;
+		}
+	}
+}
+
+/* A channel whose answers are out of step is of no more use. */
+static int ask(struct span head, struct span body, uint8_t *buf, size_t cap, struct span *ret_bytes)
+{
+	int64_t deadline = clock_mono_ms() + patience_ms;
+	struct span answer;
+	uint8_t version, status;
+	int e = put(head, body, deadline);
+	e = e < 0 ? e : get(buf, cap, deadline, &answer);
+	if (e < 0) {
+		channel = e == ERR_TIMEOUT || e == ERR_CLOSED ? -1 : channel;
+		return e;
+	}
+	struct reader r = reader_of(answer);
+	if (reader_u8(&r, &version) < 0 || version != HOLDER_VERSION || reader_u8(&r, &status) < 0 ||
+		reader_bytes(&r, reader_left(&r), ret_bytes) < 0) {
+		return ERR_PEER;
+	}
+	return -(int)status;
+}
+
+static const char *explain(int e)
+{
+	switch (e) {
+	case 0:
+		return "";
+	case ERR_CLOSED:
+		return "the key holder is away, and nothing can be signed: see its own lines in the log";
+	case ERR_TIMEOUT:
+		return "the key holder does not answer, and nothing can be signed: is a token slow or gone?";
+	case ERR_LIMIT:
+		return "the key holder signs no more for this association: it asked too often";
+	case ERR_SYSTEM:
+		return "the token with the private key does not answer: see the log";
+	default:
+		return "the key holder refuses to sign this handshake: what was asked is none that it knows";
+	}
+}
+
+int link_sign(enum sign_purpose purpose, unsigned key, const struct sign_scheme *scheme,
+	struct span structure, uint8_t *sig, size_t cap, size_t *ret_len)
+{
+	uint8_t head[HOLDER_HEAD], buf[PRIVATE_KEY_SIGNATURE_MOST + 2];
+	struct writer w = writer_of(head, sizeof(head));
+	struct span bytes;
+	writer_u8(&w, HOLDER_VERSION);
+	writer_u8(&w, ASK_SIGN);
+	writer_u8(&w, (uint8_t)purpose);
+	writer_u16be(&w, (uint16_t)key);
+	writer_u16be(&w, scheme->code);
+	int e = ask(writer_span_of(&w), structure, buf, sizeof(buf), &bytes);
+	if (e == 0 && (bytes.len == 0 || bytes.len > cap)) {
+		e = ERR_SPACE;
+	}
+	why = explain(e);
+	if (e < 0) {
+		return e;
+	}
+	memcpy(sig, bytes.ptr, bytes.len);
+	*ret_len = bytes.len;
+	return 0;
+}
+
+static struct span session_head(uint8_t *buf, size_t cap, uint8_t what, const bool *once, struct span id)
+{
+	struct writer w = writer_of(buf, cap);
+	writer_u8(&w, HOLDER_VERSION);
+	writer_u8(&w, what);
+	if (once) {
+		writer_u8(&w, *once);
+	}
+	writer_u8(&w, (uint8_t)id.len);
+	writer_span(&w, id);
+	return writer_span_of(&w);
+}
+
+void link_session_put(struct span id, struct span der, bool once)
+{
+	uint8_t head[64];
+	/* A full channel: the session is not kept. */
+	(void)put(session_head(head, sizeof(head), ASK_SESSION_PUT, &once, id), der, 0);
+}
+
+int link_session_get(struct span id, uint8_t *der, size_t cap, size_t *ret_len)
+{
+	uint8_t head[64], buf[HOLDER_ANSWER_MOST];
+	struct span bytes;
+	int e = ask(session_head(head, sizeof(head), ASK_SESSION_GET, NULL, id), span_of(NULL, 0), buf,
+		sizeof(buf), &bytes);
+	if (e < 0) {
+		return e;
+	}
+	if (bytes.len > cap) {
+		return ERR_SPACE;
+	}
+	memcpy(der, bytes.ptr, bytes.len);
+	*ret_len = bytes.len;
+	return 0;
+}

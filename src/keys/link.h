@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KEYS_LINK_H
+#define KEYS_LINK_H
+
+#include "base/attr.h"
+#include "base/err.h"
+#include "base/span.h"
+#include "keys/sign.h"
+
+#include <stddef.h>
+
+/*
+ * This process's channel to the key holder. One a process, as the TLS of an association has no way to hand it through
+ * OpenSSL; nothing else is global here.
+ */
+
+/* A SOCK_SEQPACKET socket; stays the caller's. -1: none, and every request fails. wait_ms: how long for an answer. */
+void link_use(int fd, int wait_ms);
+
+/* Ask for a signature of key number `key`. ERR_CLOSED, ERR_TIMEOUT, ERR_SYSTEM, or what the key holder says. */
+MUST_USE int link_sign(enum sign_purpose purpose, unsigned key, const struct sign_scheme *scheme,
+	struct span structure, uint8_t *sig, size_t cap, size_t *ret_len);
+
+/* Keep a session, find one. What does not work is a session that is not resumed: no error but for want of an answer. */
+void link_session_put(struct span id, struct span der, bool once);
+MUST_USE int link_session_get(struct span id, uint8_t *der, size_t cap, size_t *ret_len);
+
+/* Why the last link_sign failed, for people: "" when it did not. Static. */
+const char *link_why(void);
+
+#endif

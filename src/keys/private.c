@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "keys/private.h"
+#include "base/limits.h"
+#include "keys/token.h"
+#include "keys/x509.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/err.h>
+#include <openssl/rsa.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct private_key {
+	enum sign_kind kind;
+	EVP_PKEY *pkey;          /* of a file */
+	struct token_key *token; /* or on a token */
+};
+
+static int kind_of(const EVP_PKEY *key, enum sign_kind *ret_kind)
+{
+	if (EVP_PKEY_is_a(key, "RSA")) {
+		*ret_kind = SIGN_RSA;
+	} else if (EVP_PKEY_is_a(key, "EC")) {
+		*ret_kind = SIGN_EC;
+	} else if (EVP_PKEY_is_a(key, "ED25519")) {
+		*ret_kind = SIGN_ED25519;
+	} else {
+		return ERR_UNSUPPORTED;
+	}
+	return 0;
+}
+
+/* ---- A file ---- */
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0) {
+		close(*fd);
+	}
+}
+
+static int read_file(int fd, uint8_t *buf, size_t cap, size_t *ret_len)
+{
+	size_t len = 0;
+	ssize_t n;
+	while (len < cap && (n = read(fd, buf + len, cap - len)) != 0) {
+		if (n < 0 && errno != EINTR) {
+			return ERR_SYSTEM;
+		}
+		len += n > 0 ? (size_t)n : 0;
+	}
+	*ret_len = len;
+	return 0;
+}
+
+static int parse_file(int fd, size_t size, EVP_PKEY **ret_key)
+{
+	size_t len = 0;
+	/* Locked in memory, and wiped when it is freed. */
+	uint8_t *bytes = OPENSSL_secure_malloc(size + 1);
+	if (!bytes) {
+		return ERR_NO_MEMORY;
+	}
+	int e = read_file(fd, bytes, size, &len);
+	e = e < 0 ? e : x509_private_key(span_of(bytes, len), ret_key);
+	OPENSSL_secure_clear_free(bytes, size + 1);
+	return e;
+}
+
+/* Larger than any key. */
+#define KEY_FILE_MOST (32 * 1024)
+
+static int open_file(const char *path, EVP_PKEY **ret_key, char *why, size_t cap)
+{
+	struct stat st;
+	/* Not blocking: a pipe in a file's place is told apart instead of waited for. */
+	CLEANUP(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		snprintf(why, cap, "cannot read %s: %s", path, strerror(errno));
+		return ERR_SYSTEM;
+	}
+	if (!S_ISREG(st.st_mode) || st.st_size > KEY_FILE_MOST) {
+		snprintf(why, cap, "%s is no private key: %s", path,
+			S_ISREG(st.st_mode) ? "it is too large" : "it is no regular file");
+		return ERR_VALUE;
+	}
+	if (st.st_mode & S_IRWXO) {
+		snprintf(why, cap,
+			"the private key %s can be read by every user of this machine: `chmod o= %s`", path,
+			path);
+		return ERR_DENIED;
+	}
+	int e = parse_file(fd, (size_t)st.st_size, ret_key);
+	ERR_clear_error();
+	if (e < 0) {
+		snprintf(why, cap, "%s holds no private key that can be read (PEM, without a passphrase)",
+			path);
+	}
+	return e;
+}
+
+static int sign_with_file(EVP_PKEY *key, const struct sign_scheme *scheme, struct span content, uint8_t *sig,
+	size_t cap, size_t *ret_len)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	EVP_PKEY_CTX *pctx = NULL;
+	size_t len = cap;
+	bool ok = ctx && EVP_DigestSignInit_ex(ctx, &pctx, scheme->digest, NULL, NULL, key, NULL) == 1;
+	if (ok && scheme->pss) {
+		ok = EVP_PKEY_CTX_set_rsa_padding(pctx, RSA_PKCS1_PSS_PADDING) == 1 &&
+		     EVP_PKEY_CTX_set_rsa_pss_saltlen(pctx, RSA_PSS_SALTLEN_DIGEST) == 1;
+	}
+	ok = ok && EVP_DigestSign(ctx, sig, &len, content.ptr, content.len) == 1;
+	EVP_MD_CTX_free(ctx);
+	ERR_clear_error();
+	if (!ok) {
+		return ERR_TLS;
+	}
+	*ret_len = len;
+	return 0;
+}
+
+/* ---- Either ---- */
+
+bool private_key_is_token(const char *where)
+{
+	return strncmp(where, "pkcs11:", 7) == 0;
+}
+
+static int verify(EVP_PKEY *public, const struct sign_scheme *scheme, struct span content, struct span sig)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	EVP_PKEY_CTX *pctx = NULL;
+	bool ok = ctx && EVP_DigestVerifyInit_ex(ctx, &pctx, scheme->digest, NULL, NULL, public, NULL) == 1;
+	if (ok && scheme->pss) {
+		ok = EVP_PKEY_CTX_set_rsa_padding(pctx, RSA_PKCS1_PSS_PADDING) == 1 &&
+		     EVP_PKEY_CTX_set_rsa_pss_saltlen(pctx, RSA_PSS_SALTLEN_DIGEST) == 1;
+	}
+	ok = ok && EVP_DigestVerify(ctx, sig.ptr, sig.len, content.ptr, content.len) == 1;
+	EVP_MD_CTX_free(ctx);
+	ERR_clear_error();
+	return ok ? 0 : ERR_DENIED;
+}
+
+/* By a signature over a text that is no structure of TLS: it holds for keys that show nothing else of themselves. */
+static int prove(const struct private_key *key, EVP_PKEY *public, const char *where, char *why, size_t cap)
+{
+	static const uint16_t codes[] = {[SIGN_RSA] = 0x0804, [SIGN_EC] = 0x0403, [SIGN_ED25519] = 0x0807};
+	static const char text[] = "Gantry's key holder proves a key to itself";
+	const struct sign_scheme *scheme = sign_scheme_of(codes[key->kind]);
+	uint8_t sig[PRIVATE_KEY_SIGNATURE_MOST];
+	size_t len;
+	int e = private_key_sign(key, scheme, span_str(text), sig, sizeof(sig), &len);
+	if (e < 0) {
+		snprintf(why, cap, "the key %s cannot sign with %s", where,
+			scheme->pss      ? "RSA-PSS"
+			: scheme->digest ? "ECDSA"
+					 : "Ed25519");
+		return e;
+	}
+	e = verify(public, scheme, span_str(text), span_of(sig, len));
+	if (e < 0) {
+		snprintf(why, cap, "the key %s does not belong to its certificate", where);
+	}
+	return e;
+}
+
+static int leaf_key(struct span pem, EVP_PKEY **ret_public)
+{
+	BIO *bio CLEANUP(x509_bio_freep) = x509_bio(pem);
+	X509 *leaf CLEANUP(x509_freep) = NULL;
+	if (!bio) {
+		return ERR_NO_MEMORY;
+	}
+	int e = x509_next(bio, &leaf);
+	EVP_PKEY *public = e == 0 ? X509_get_pubkey(leaf) : NULL;
+	ERR_clear_error();
+	if (!public) {
+		return ERR_VALUE;
+	}
+	*ret_public = public;
+	return 0;
+}
+
+static int open_either(const char *where, EVP_PKEY *public, struct private_key *key, char *why, size_t cap)
+{
+	int e = kind_of(public, &key->kind);
+	if (e < 0) {
+		snprintf(why, cap,
+			"the certificate of %s has a key of a kind that is not supported: RSA, ECDSA and "
+			"Ed25519 are",
+			where);
+		return e;
+	}
+	if (private_key_is_token(where)) {
+		return token_key_open(where, key->kind, &key->token, why, cap);
+	}
+	enum sign_kind kind;
+	e = open_file(where, &key->pkey, why, cap);
+	if (e == 0 && (kind_of(key->pkey, &kind) < 0 || kind != key->kind)) {
+		snprintf(why, cap, "the key %s does not belong to its certificate", where);
+		e = ERR_DENIED;
+	}
+	return e;
+}
+
+int private_key_open(
+	const char *where, struct span certificate_pem, struct private_key **ret_key, char *why, size_t cap)
+{
+	EVP_PKEY *public CLEANUP(x509_pkey_freep) = NULL;
+	struct private_key *key = calloc(1, sizeof(*key));
+	why[0] = 0;
+	int e = key ? leaf_key(certificate_pem, &public) : ERR_NO_MEMORY;
+	if (e == ERR_VALUE) {
+		snprintf(why, cap, "the certificate of %s cannot be read", where);
+	}
+	e = e < 0 ? e : open_either(where, public, key, why, cap);
+	e = e < 0 ? e : prove(key, public, where, why, cap);
+	if (e < 0) {
+		private_key_free(key);
+		if (!why[0]) {
+			snprintf(why, cap, "%s", err_str(e));
+		}
+		return e;
+	}
+	*ret_key = key;
+	return 0;
+}
+
+void private_key_free(struct private_key *key)
+{
+	if (key) {
+		EVP_PKEY_free(key->pkey);
+		token_key_free(key->token);
+		free(key);
+	}
+}
+
+enum sign_kind private_key_kind(const struct private_key *key)
+{
+	return key->kind;
+}
+
+int private_key_sign(const struct private_key *key, const struct sign_scheme *scheme, struct span content,
+	uint8_t *sig, size_t cap, size_t *ret_len)
+{
+	if (scheme->kind != key->kind) {
+		return ERR_TYPE;
+	}
+	return key->token ? token_key_sign(key->token, scheme, content, sig, cap, ret_len)
+	                  : sign_with_file(key->pkey, scheme, content, sig, cap, ret_len);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KEYS_PRIVATE_H
+#define KEYS_PRIVATE_H
+
+#include "base/attr.h"
+#include "base/err.h"
+#include "base/span.h"
+#include "keys/sign.h"
+
+#include <openssl/types.h>
+#include <stddef.h>
+
+/*
+ * A private key, of a file or on a token. For the key holder, and for `gantry check`, which looks whether the key
+ * holder would find what it needs. No other process opens one.
+ */
+struct private_key;
+
+/*
+ * where: a file's absolute path (PEM, not encrypted), or a `pkcs11:` URI (token.h). It must be the key of the leaf in
+ * certificate_pem, which is proved by a signature. why (never NULL): a sentence for people on failure. ERR_SYSTEM,
+ * ERR_VALUE, ERR_DENIED (others may read the file, or it belongs to another certificate), ERR_NOT_FOUND,
+ * ERR_UNSUPPORTED (a kind of key that we do not sign with), ERR_NO_MEMORY.
+ */
+MUST_USE int private_key_open(
+	const char *where, struct span certificate_pem, struct private_key **ret_key, char *why, size_t cap);
+void private_key_free(struct private_key *key);
+
+enum sign_kind private_key_kind(const struct private_key *key);
+
+/* Is it on a token? Then its module needs files and threads, and the key holder's sandbox is a wider one. */
+bool private_key_is_token(const char *where);
+
+/*
+ * The signature as TLS carries it, over all of content: *ret_len bytes of sig. ERR_TYPE: a scheme for another kind of
+ * key. ERR_SPACE, ERR_TLS (OpenSSL or the token refuses).
+ */
+#define PRIVATE_KEY_SIGNATURE_MOST 1024
+MUST_USE int private_key_sign(const struct private_key *key, const struct sign_scheme *scheme,
+	struct span content, uint8_t *sig, size_t cap, size_t *ret_len);
+
+#endif

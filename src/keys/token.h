@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KEYS_TOKEN_H
+#define KEYS_TOKEN_H
+
+#include "base/attr.h"
+#include "base/err.h"
+#include "base/span.h"
+#include "keys/sign.h"
+
+#include <stddef.h>
+
+/*
+ * Keys on a PKCS#11 token (a smart card, a hardware security module), named by a URI of RFC 7512:
+ *
+ *   pkcs11:token=gantry;object=tls?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=/etc/gantry/pin
+ *
+ * Path attributes: token, serial, manufacturer, model, slot-id, object, id, type (only `private`). Query attributes:
+ * module-path (required: an absolute path), pin-source (a file's absolute path, or file: and it; its first line is the
+ * PIN). pin-value is refused: a secret does not belong into a configuration.
+ */
+
+#define TOKEN_TEXT 128
+
+struct token_uri {
+	char token[TOKEN_TEXT], serial[TOKEN_TEXT], manufacturer[TOKEN_TEXT], model[TOKEN_TEXT],
+		object[TOKEN_TEXT]; /* "": any */
+	uint8_t id[TOKEN_TEXT];
+	size_t id_len; /* 0: any */
+	bool has_slot;
+	unsigned long slot;
+	char module[4096], pin_file[4096]; /* absolute; pin_file "": no login */
+};
+
+/* why (never NULL): what is wrong with it. ERR_VALUE. */
+MUST_USE int token_uri_parse(const char *text, struct token_uri *ret_uri, char *why, size_t cap);
+
+/* NAME=value each, for the modules that are loaded afterwards, which know no other way. ERR_NO_MEMORY. */
+MUST_USE int token_environment(const char *const *variables, unsigned n);
+
+struct token_key;
+
+/*
+ * Loads the module into this process, which must be the key holder or a tool. The token must have exactly one such
+ * private key. Errors and why as private_key_open().
+ */
+MUST_USE int token_key_open(
+	const char *uri, enum sign_kind kind, struct token_key **ret_key, char *why, size_t cap);
+void token_key_free(struct token_key *key);
+
+MUST_USE int token_key_sign(struct token_key *key, const struct sign_scheme *scheme, struct span content,
+	uint8_t *sig, size_t cap, size_t *ret_len);
+
+#endif
