@@ -380,6 +380,7 @@ void association_main(const struct association_start *start)
 		return;
 	}
 	link_use(start->keys, KEYS_WAIT_MS);
+	standing_prepare(as);
 	stream_open(&as->a.t, start->socket);
 	as->a.up = true;
 	if (negotiate(as) == 0) {

@@ -353,6 +353,7 @@ static const struct {
 	[MSG_CONNECT] = {take_connect},
 	[MSG_REFUSAL] = {take_refusal},
 	[MSG_OBJECT] = {take_object},
+	[MSG_CHAIN] = {standing_ask},
 	[MSG_PROGRESS] = {take_progress},
 };
 

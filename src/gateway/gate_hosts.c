@@ -125,6 +125,7 @@ static void take(struct gate *g, const struct msg_addresses *a)
 static void lost(struct gate *g)
 {
 	gate_unwatch(g, &g->lookup);
+	standing_lost(g);
 	g->n_waiting = 0;
 	for (unsigned i = 0; i < g->n_wanted; i++) {
 		g->wanted[i].asked = g->wanted[i].answered;
@@ -140,8 +141,12 @@ static void lookup_ready(struct gate *g, struct source *s, uint32_t events)
 			lost(g);
 			return;
 		}
-		g->n_waiting -= g->n_waiting > 0;
-		take(g, &m.addresses);
+		if (m.type == MSG_ADDRESSES) {
+			g->n_waiting -= g->n_waiting > 0;
+			take(g, &m.addresses);
+		} else {
+			standing_take(g, &m);
+		}
 	}
 }
 

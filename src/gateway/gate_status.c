@@ -264,6 +264,9 @@ static json_t *certificates(const struct site *s)
 {
 	json_t *list = json_array();
 	for (unsigned i = 0; i < s->n_crl; i++) {
+		if (blob_is_url(&s->crl[i])) {
+			continue; /* the lookup's affair, and in the log when it is not to be had */
+		}
 		add_crl(list, &s->crl[i]);
 	}
 	for (unsigned i = 0; i < s->n_identities; i++) {

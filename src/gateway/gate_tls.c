@@ -39,6 +39,7 @@ static int make_all(
 struct material {
 	struct tls_identity *identities;
 	struct span *trust, *crl;
+	unsigned n_crl; /* those that are files */
 };
 
 static void material_done(struct material *m)
@@ -63,14 +64,16 @@ static int material_of(const struct site *s, struct material *m, struct tls_conf
 		m->trust[i] = s->trust[i].bytes;
 	}
 	for (unsigned i = 0; i < s->n_crl; i++) {
-		m->crl[i] = s->crl[i].bytes;
+		if (!blob_is_url(&s->crl[i])) {
+			m->crl[m->n_crl++] = s->crl[i].bytes;
+		}
 	}
 	*ret_config = (struct tls_config){.identities = m->identities,
 		.n_identities = s->n_identities,
 		.trust_pem = m->trust,
 		.n_trust = s->n_trust,
 		.crl = m->crl,
-		.n_crl = s->n_crl,
+		.n_crl = m->n_crl,
 		.resumption = s->resumption};
 	return 0;
 }

@@ -16,7 +16,7 @@
  * The route of this association under the new site, by the same facts as at its beginning. Where it would now lead to
  * another node it leads nowhere: the association that is open to the old one must not be taken for one to the new.
  */
-static void reroute(struct association *as)
+void route_again(struct association *as)
 {
 	struct route r = {.from = -1, .to = -1};
 	as->caller.wall_s = clock_wall_ms() / 1000;
@@ -55,14 +55,17 @@ static void ask_lists_again(struct association *as)
 	struct crl_list *lists = NULL;
 	char why[256] = "out of memory";
 	as->caller.revoked = as->caller.unrevoked = NULL;
+	unsigned n_crl = 0;
 	for (unsigned i = 0; crl && i < s->n_crl; i++) {
-		crl[i] = s->crl[i].bytes;
+		if (!blob_is_url(&s->crl[i])) {
+			crl[n_crl++] = s->crl[i].bytes;
+		}
 	}
 	for (unsigned i = 0; trust && i < s->n_trust; i++) {
 		trust[i] = s->trust[i].bytes;
 	}
 	if (cert && crl && trust &&
-		crl_list_new(crl, s->n_crl, trust, s->n_trust, &lists, why, sizeof(why)) == 0) {
+		crl_list_new(crl, n_crl, trust, s->n_trust, &lists, why, sizeof(why)) == 0) {
 		enum crl_answer answer =
 			crl_ask(lists, cert, clock_wall_ms() / 1000, as->revocation, sizeof(as->revocation));
 		as->caller.revoked = answer == CRL_REVOKED ? as->revocation : NULL;
@@ -99,7 +102,10 @@ static void take_site(struct association *as, int fd, uint32_t generation)
 	struct site *old = as->reloaded;
 	as->site = as->reloaded = fresh;
 	ask_lists_again(as);
-	reroute(as);
+	as->asks = site_asks(fresh);
+	as->standing[0].again_ms = 0;
+	standing_apply(as);
+	route_again(as);
 	site_free(old);
 }
 
@@ -110,6 +116,7 @@ void gate_apply(struct association *as)
 		close(as->pending_site);
 		as->pending_site = 0;
 	}
+	standing_again(as);
 }
 
 static void take(struct association *as, struct message *m)

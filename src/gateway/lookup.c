@@ -1,24 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/lookup.h"
+#include "base/clock.h"
 #include "base/log.h"
-#include "priv/message.h"
+#include "gateway/lookup_state.h"
+#include "priv/memfd.h"
 #include "priv/sandbox.h"
 #include "priv/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <netdb.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /*
- * Host names for the gate. The C library's resolver reads what name servers send, so it does it here: it may read
- * files (the resolver's own, and modules that nsswitch.conf names), ask name servers, and nothing else: no program, no
- * other process, no file written, no private key or peer's data in its memory.
+ * What the gate wants to know of the world: host names, and what authorities say of certificates. Each question is a job
+ * of its own: resolvers and responders may be slow, and what they send is read where nothing else is. Jobs may read files
+ * (the resolver's own, and modules that nsswitch.conf names), ask servers, and nothing else.
  */
 
 static const struct sandbox_path readable[] = {
@@ -27,62 +32,171 @@ static const struct sandbox_path readable[] = {
 	{"/proc/net", false}, /* is there IPv6 */
 };
 
-static int enter_sandbox(void)
+/* The resolver's own patience is less; see the environment that roles get. */
+#define RESOLVE_MS 20000
+
+static int enter_sandbox(struct lookup *l)
 {
-	struct sandbox *s = NULL;
+	struct sandbox *own = NULL;
 	struct addrinfo *found = NULL;
-	/* What the resolver loads for any name it loads before the sandbox. */
+	/* What the resolver and OpenSSL load they load before the sandbox, and before the first job. */
 	if (getaddrinfo("localhost", NULL, NULL, &found) == 0) {
 		freeaddrinfo(found);
 	}
-	int e = sandbox_new(SANDBOX_LOOKUP, readable, ARRAY_LEN(readable), &s);
-	return e == 0 ? sandbox_load(s) : e;
+	(void)OPENSSL_init_ssl(0, NULL);
+	int e = sandbox_new(SANDBOX_JOB, readable, ARRAY_LEN(readable), &l->sandbox);
+	e = e == 0 ? sandbox_new(SANDBOX_LOOKUP, readable, ARRAY_LEN(readable), &own) : e;
+	return e == 0 ? sandbox_load(own) : e;
 }
 
-static void add(struct msg_addresses *a, const struct sockaddr *sa)
+/* ---- Jobs ---- */
+
+unsigned jobs_of(const struct lookup *l, enum job_kind kind)
 {
-	struct in6_addr ip = {0};
-	if (sa->sa_family == AF_INET) {
-		ip.s6_addr[10] = ip.s6_addr[11] = 0xff;
-		memcpy(&ip.s6_addr[12], &((const struct sockaddr_in *)sa)->sin_addr, 4);
-	} else if (sa->sa_family == AF_INET6) {
-		ip = ((const struct sockaddr_in6 *)sa)->sin6_addr;
+	unsigned n = 0;
+	for (unsigned i = 0; i < JOBS_MOST; i++) {
+		n += l->jobs[i].kind == kind;
+	}
+	return n;
+}
+
+static void begin_child(const struct lookup *l)
+{
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	(void)prctl(PR_SET_NAME, "gantry: job");
+	/* No channel of the parent's; lists that were fetched stay, and so does the log. */
+	close(ROLE_CHANNEL);
+	if (l->gate >= 0) {
+		close(l->gate);
+	}
+	for (unsigned i = 0; i < JOBS_MOST; i++) {
+		if (l->jobs[i].kind != JOB_FREE) {
+			close(l->jobs[i].fd);
+		}
+	}
+	if (sandbox_load(l->sandbox) != 0) {
+		_exit(1);
+	}
+}
+
+int job_fork(struct lookup *l, enum job_kind kind, int64_t wait_ms, struct job **ret_job, bool *ret_child)
+{
+	int pair[2];
+	struct job *j = NULL;
+	for (unsigned i = 0; i < JOBS_MOST && !j; i++) {
+		j = l->jobs[i].kind == JOB_FREE ? &l->jobs[i] : NULL;
+	}
+	if (!j) {
+		return ERR_LIMIT;
+	}
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
+		return ERR_SYSTEM;
+	}
+	pid_t pid = fork();
+	if (pid == 0) {
+		close(pair[0]);
+		begin_child(l);
 	} else {
-		return;
+		close(pair[1]);
 	}
-	if (a->n < MSG_ADDRESSES_MOST) {
-		a->ip[a->n++] = ip;
+	if (pid < 0) {
+		close(pair[0]);
+		return ERR_SYSTEM;
+	}
+	*j = (struct job){.kind = kind,
+		.pid = pid,
+		.fd = pair[pid == 0],
+		.site = l->number,
+		.deadline_ms = clock_mono_ms() + wait_ms};
+	*ret_job = j;
+	*ret_child = pid == 0;
+	return 0;
+}
+
+static void end_job(struct job *j)
+{
+	(void)kill(j->pid, SIGKILL);
+	(void)waitpid(j->pid, NULL, 0);
+	close(j->fd);
+	*j = (struct job){.kind = JOB_FREE, .fd = -1};
+}
+
+void lookup_tell_gate(struct lookup *l, const struct message *m)
+{
+	int e = l->gate >= 0 ? message_send(l->gate, m) : 0;
+	if (e != 0 && e != ERR_CLOSED) {
+		log_say(LOG_LEVEL_WARNING, "lookup.deaf", "the gate was not told `%s`: %s",
+			message_name(m->type), err_str(e));
 	}
 }
 
-static void resolve(const char *host, struct msg_addresses *ret)
+static void resolved(struct lookup *l, const struct job *j, const struct message *m)
 {
-	const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-	struct addrinfo *found = NULL;
+	static struct message reply;
+	reply = (struct message){.type = MSG_ADDRESSES, .fd = -1};
+	if (m) {
+		reply.addresses = m->addresses;
+	}
+	memcpy(reply.addresses.host, j->host, sizeof(reply.addresses.host));
+	lookup_tell_gate(l, &reply);
+}
+
+static void finish(struct lookup *l, struct job *j, const struct message *m)
+{
+	struct job ended = *j;
+	end_job(j);
+	if (m && m->fd >= 0 && ended.kind != JOB_LIST) {
+		close(m->fd);
+	}
+	if (ended.kind == JOB_RESOLVE) {
+		resolved(l, &ended, m && m->type == MSG_ADDRESSES ? m : NULL);
+	} else {
+		standing_answered(l, &ended, m);
+	}
+}
+
+static void take_job(struct lookup *l, struct job *j)
+{
+	static struct message m;
+	int e = message_recv(j->fd, FROM_JOB, &m);
+	finish(l, j, e == 0 ? &m : NULL);
+}
+
+static void ask_host(struct lookup *l, const char *host)
+{
+	static struct message reply;
+	struct job *j;
+	bool child;
 	size_t n = strlen(host);
-	*ret = (struct msg_addresses){0};
-	memcpy(ret->host, host, n < sizeof(ret->host) ? n : sizeof(ret->host) - 1);
-	if (n >= sizeof(ret->host) || getaddrinfo(host, NULL, &hints, &found) != 0) {
+	struct job failed = {0};
+	memcpy(failed.host, host, n < sizeof(failed.host) ? n : sizeof(failed.host) - 1);
+	if (n >= sizeof(failed.host) || job_fork(l, JOB_RESOLVE, RESOLVE_MS, &j, &child) != 0) {
+		resolved(l, &failed, NULL);
 		return;
 	}
-	for (const struct addrinfo *ai = found; ai; ai = ai->ai_next) {
-		add(ret, ai->ai_addr);
+	memcpy(j->host, failed.host, sizeof(j->host));
+	if (child) {
+		job_resolve(host, &reply);
+		(void)!message_send(j->fd, &reply);
+		_exit(0);
 	}
-	freeaddrinfo(found);
 }
+
+/* ---- Messages ---- */
 
 /* True while the gate's channel is good. */
-static bool serve(int gate)
+static bool serve(struct lookup *l)
 {
-	static struct message m, reply;
-	int e = message_recv(gate, FROM_GATE_LOOKUP, &m);
-	if (e != 0) {
-		return e == ERR_AGAIN;
+	static struct message m;
+	int e;
+	while ((e = message_recv(l->gate, FROM_GATE_LOOKUP, &m)) == 0) {
+		if (m.type == MSG_RESOLVE) {
+			ask_host(l, m.text);
+		} else {
+			standing_asked(l, &m);
+		}
 	}
-	reply = (struct message){.type = MSG_ADDRESSES, .fd = -1};
-	resolve(m.text, &reply.addresses);
-	e = message_send(gate, &reply);
-	return e == 0 || e == ERR_AGAIN;
+	return e == ERR_AGAIN;
 }
 
 static void use_log(const struct message *m)
@@ -93,8 +207,27 @@ static void use_log(const struct message *m)
 	}
 }
 
+static void use_site(struct lookup *l, int fd)
+{
+	struct memfd_map map;
+	struct mistakes mistakes = {0};
+	struct site *fresh = NULL;
+	int e = memfd_map(fd, &map);
+	if (e == 0) {
+		e = site_unpack(map.bytes, &fresh, &mistakes);
+		memfd_unmap(&map);
+		mistakes_done(&mistakes);
+	}
+	if (e != 0) {
+		log_say(LOG_LEVEL_ERROR, "lookup.failed", "the configuration could not be unpacked: %s",
+			err_str(e));
+		return;
+	}
+	standing_site(l, fresh);
+}
+
 /* False: nobody is there any more, or it is time to end. */
-static bool take(int *gate)
+static bool take(struct lookup *l)
 {
 	static struct message m;
 	int e = message_recv(ROLE_CHANNEL, FROM_SUPERVISOR, &m);
@@ -102,14 +235,18 @@ static bool take(int *gate)
 		return e == ERR_AGAIN;
 	}
 	if (m.type == MSG_CHANNEL) {
-		if (*gate >= 0) {
-			close(*gate);
+		if (l->gate >= 0) {
+			close(l->gate);
 		}
-		*gate = m.fd;
+		l->gate = m.fd;
+		(void)fcntl(l->gate, F_SETFL, O_NONBLOCK);
+		standing_forget_gate(l);
 		return true;
 	}
 	if (m.type == MSG_LOG) {
 		use_log(&m);
+	} else if (m.type == MSG_SITE) {
+		use_site(l, m.fd);
 	}
 	if (m.fd >= 0) {
 		close(m.fd);
@@ -117,32 +254,75 @@ static bool take(int *gate)
 	return true;
 }
 
+/* ---- The loop ---- */
+
+static int next_wait(struct lookup *l)
+{
+	int64_t now = clock_mono_ms(), next = standing_start_due(l, now);
+	for (unsigned i = 0; i < JOBS_MOST; i++) {
+		const struct job *j = &l->jobs[i];
+		next = j->kind != JOB_FREE && j->deadline_ms < next ? j->deadline_ms : next;
+	}
+	if (next == INT64_MAX) {
+		return -1;
+	}
+	return next <= now ? 0 : (int)(next - now < 60000 ? next - now : 60000);
+}
+
+static void check_deadlines(struct lookup *l)
+{
+	int64_t now = clock_mono_ms();
+	for (unsigned i = 0; i < JOBS_MOST; i++) {
+		if (l->jobs[i].kind != JOB_FREE && now >= l->jobs[i].deadline_ms) {
+			finish(l, &l->jobs[i], NULL);
+		}
+	}
+}
+
+static void loop(struct lookup *l)
+{
+	for (;;) {
+		int wait = next_wait(l);
+		struct pollfd p[2 + JOBS_MOST] = {
+			{.fd = ROLE_CHANNEL, .events = POLLIN}, {.fd = l->gate, .events = POLLIN}};
+		for (unsigned i = 0; i < JOBS_MOST; i++) {
+			bool busy = l->jobs[i].kind != JOB_FREE;
+			p[2 + i] = (struct pollfd){.fd = busy ? l->jobs[i].fd : -1, .events = POLLIN};
+		}
+		if (poll(p, ARRAY_LEN(p), wait) < 0) {
+			continue;
+		}
+		for (unsigned i = 0; i < JOBS_MOST; i++) {
+			if (p[2 + i].revents) {
+				take_job(l, &l->jobs[i]);
+			}
+		}
+		check_deadlines(l);
+		if (p[0].revents) {
+			if (!take(l)) {
+				return;
+			}
+			continue; /* the gate's channel may be another now */
+		}
+		if (p[1].revents && !serve(l)) {
+			close(l->gate);
+			l->gate = -1; /* a new gate will be named */
+		}
+	}
+}
+
 int role_lookup_main(void)
 {
-	int gate = -1;
+	static struct lookup lookup = {.gate = -1};
 	log_role("lookup");
 	(void)prctl(PR_SET_NAME, "gantry: lookup");
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)signal(SIGTERM, SIG_IGN); /* the supervisor's end ends us */
-	if (enter_sandbox() != 0) {
+	if (enter_sandbox(&lookup) != 0) {
 		log_say(LOG_LEVEL_ERROR, "lookup.failed", "the sandbox could not be entered: %s",
 			strerror(errno));
 		return 1;
 	}
-	for (;;) {
-		struct pollfd p[2] = {{.fd = ROLE_CHANNEL, .events = POLLIN}, {.fd = gate, .events = POLLIN}};
-		if (poll(p, 2, -1) < 0) {
-			continue;
-		}
-		if (p[0].revents) {
-			if (!take(&gate)) {
-				return 0;
-			}
-			continue; /* the gate's channel may be another now */
-		}
-		if (p[1].revents && !serve(gate)) {
-			close(gate);
-			gate = -1; /* a new gate will be named */
-		}
-	}
+	loop(&lookup);
+	_exit(0);
 }

@@ -4,6 +4,7 @@
 
 #include "gateway/association.h"
 #include "gateway/side.h"
+#include "keys/ocsp.h"
 #include "keys/tls.h"
 #include "net/associate.h"
 #include "policy/decide.h"
@@ -32,6 +33,14 @@ struct seen {
 	int flow;
 };
 
+/* What the authority of a side's certificate says of it. */
+struct standing_note {
+	bool asked;
+	enum standing_state state;
+	int64_t again_ms; /* ask again from then on */
+	char why[192];    /* "was revoked on …", "may have been revoked: …" */
+};
+
 struct association {
 	const struct association_start *start;
 	const struct site *site;
@@ -49,8 +58,10 @@ struct association {
 	struct tls_peer peer; /* of the caller; san borrowed by caller.san */
 	const char *san[TLS_SAN_MAX];
 	struct caller caller;
-	char suite[80];       /* version and suite, for caller.suite */
-	char revocation[128]; /* what a list that came with a reload says of the caller */
+	char suite[80];                   /* version and suite, for caller.suite */
+	char revocation[128];             /* what a list that came with a reload says of the caller */
+	bool asks;                        /* the site wants the authorities to be asked */
+	struct standing_note standing[2]; /* of the caller, of the target */
 	char caller_text[46];
 	struct timeouts timeouts_a, timeouts_b;
 
@@ -88,9 +99,20 @@ static inline struct side *other_side(struct association *as, const struct side 
 /* gatelink.c: requests to the gate. Reloads and stops that arrive meanwhile are taken. */
 MUST_USE int gate_ask(struct association *as, struct message *request, enum message_type want,
 	struct message *ret_reply, int64_t wait_ms);
-void gate_take(struct association *as);  /* read what the gate has sent unasked */
-void gate_apply(struct association *as); /* work with the site of the last reload from now on */
+void gate_take(struct association *as); /* read what the gate has sent unasked */
+void gate_apply(struct association
+		*as); /* work with the site of the last reload, and with what authorities now say */
 void gate_progress(struct association *as, uint8_t state);
+
+/* The route by the same facts under the site and the standing of now; where it changes, route_denied. */
+void route_again(struct association *as);
+
+/* standing.c: what authorities say of certificates. */
+void standing_prepare(struct association *as); /* before the first handshake */
+/* After a handshake; asks where it has not asked. NULL: nobody wants to know. */
+const struct standing_note *standing_after(struct association *as, SSL *ssl);
+void standing_apply(struct association *as); /* to the facts of the caller */
+void standing_again(struct association *as); /* when the answer is old, ask again */
 
 /* report.c: decisions, to the log and to the gate. */
 struct subject { /* what a decision was about; any may be empty */

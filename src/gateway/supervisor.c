@@ -158,7 +158,9 @@ static void reload(struct supervisor *v)
 	v->kept_ms = 0;
 	v->reloading = true;
 	roles_give_log(v);
+	/* One that is started now is given the site then, and once more: the second changes nothing. */
 	roles_start_due(v, clock_mono_ms());
+	roles_tell_lookup(v);
 	roles_give_site(v);
 }
 

@@ -72,7 +72,7 @@ static bool wanted(const struct supervisor *v, enum role_id r)
 	case ROLE_STORE:
 		return has_folder(v->site);
 	case ROLE_LOOKUP:
-		return has_host(v->site);
+		return has_host(v->site) || site_asks(v->site) || v->site->ocsp_staple;
 	case ROLE_KEYS:
 		return v->site->n_identities > 0;
 	default:
@@ -141,6 +141,11 @@ void roles_give_site(struct supervisor *v)
 	say(v, ROLE_GATE, &(struct message){.type = MSG_GO, .fd = -1});
 }
 
+void roles_tell_lookup(struct supervisor *v)
+{
+	say(v, ROLE_LOOKUP, &(struct message){.type = MSG_SITE, .fd = v->site_fd});
+}
+
 void roles_give_kept(struct supervisor *v)
 {
 	static struct message m;
@@ -200,6 +205,9 @@ static void start(struct supervisor *v, enum role_id r)
 	} else if (r == ROLE_KEYS) {
 		keys_join(v, false);
 	} else {
+		if (r == ROLE_LOOKUP) {
+			roles_tell_lookup(v);
+		}
 		join(v, r);
 	}
 }

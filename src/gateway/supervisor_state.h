@@ -67,6 +67,7 @@ void supervisor_key_mistake(
 /* supervisor_roles.c: the processes. */
 void roles_start_due(struct supervisor *v, int64_t now_ms); /* those that are wanted and may be started */
 void roles_give_site(struct supervisor *v);                 /* the site, its listeners, go */
+void roles_tell_lookup(struct supervisor *v);               /* the site */
 void roles_give_log(struct supervisor *v);
 void roles_give_kept(struct supervisor *v); /* that a reload was refused, if the last one was */
 void roles_ended(struct supervisor *v, pid_t pid, int status);

@@ -127,6 +127,11 @@ static int secure_target(
 	}
 	static struct tls_peer peer;
 	int known = tls_peer_of(b->t.ssl, &peer);
+	const struct standing_note *standing = standing_after(as, b->t.ssl);
+	if (standing) {
+		snprintf(peer.unrevoked, sizeof(peer.unrevoked), "%.*s", (int)sizeof(peer.unrevoked) - 1,
+			standing->why);
+	}
 	if (known == 0 && peer.unrevoked[0] && node->revocation == REVOCATION_CLOSED) {
 		return failed(as, v, RULE_UPSTREAM_TLS,
 			"%s showed a certificate that %s, and node %s is `revocation: closed`", c->text,

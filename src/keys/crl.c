@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define CRL_MOST 64 /* lists of one site */
 
@@ -23,15 +22,6 @@ void crl_list_free(struct crl_list *l)
 		X509_CRL_free(l->at[i]);
 	}
 	free(l);
-}
-
-static void day_text(const ASN1_TIME *time, char buf[16])
-{
-	struct tm tm;
-	buf[0] = 0;
-	if (ASN1_TIME_to_tm(time, &tm) != 1 || strftime(buf, 16, "%Y-%m-%d", &tm) == 0) {
-		snprintf(buf, 16, "an unknown day");
-	}
 }
 
 /* The next list of a file. DER is told by its first byte. ERR_NOT_FOUND at the end. */
@@ -152,19 +142,23 @@ int crl_list_new(const struct span *crl, size_t n, const struct span *trust, siz
 	return 0;
 }
 
+const char *crl_reason(long reason)
+{
+	static const char *const reasons[] = {"", " (key compromise)", " (authority's key compromise)",
+		" (affiliation changed)", " (superseded)", " (out of use)", " (on hold)", "", "",
+		" (privilege withdrawn)", " (attribute authority's compromise)"};
+	return reason > 0 && reason < (long)ARRAY_LEN(reasons) ? reasons[reason] : "";
+}
+
 static void say_revoked(X509_REVOKED *entry, char *why, size_t cap)
 {
 	char day[16];
 	int critical;
 	ASN1_ENUMERATED *code = X509_REVOKED_get_ext_d2i(entry, NID_crl_reason, &critical, NULL);
-	static const char *const reasons[] = {"", " (key compromise)", " (authority's key compromise)",
-		" (affiliation changed)", " (superseded)", " (out of use)", " (on hold)", "", "",
-		" (privilege withdrawn)", " (attribute authority's compromise)"};
 	long reason = code ? ASN1_ENUMERATED_get(code) : 0;
 	ASN1_ENUMERATED_free(code);
-	day_text(X509_REVOKED_get0_revocationDate(entry), day);
-	snprintf(why, cap, "was revoked on %s%s", day,
-		reason > 0 && reason < (long)ARRAY_LEN(reasons) ? reasons[reason] : "");
+	x509_day(X509_REVOKED_get0_revocationDate(entry), day);
+	snprintf(why, cap, "was revoked on %s%s", day, crl_reason(reason));
 }
 
 /* Of several lists of one issuer the youngest. */
@@ -203,7 +197,7 @@ enum crl_answer crl_ask(const struct crl_list *l, X509 *cert, int64_t now_s, cha
 	time_t now = (time_t)now_s;
 	if (X509_cmp_time(X509_CRL_get0_nextUpdate(crl), &now) < 0) {
 		char day[16];
-		day_text(X509_CRL_get0_nextUpdate(crl), day);
+		x509_day(X509_CRL_get0_nextUpdate(crl), day);
 		snprintf(why, cap, "may have been revoked: the list of its authority was to be renewed on %s",
 			day);
 		return CRL_UNKNOWN;

@@ -39,4 +39,7 @@ enum crl_answer crl_ask(const struct crl_list *l, X509 *cert, int64_t now_s, cha
 /* The list in PEM or DER: days until its next update, and its issuer; for status. ERR_VALUE. */
 MUST_USE int crl_days_left(struct span crl, int64_t now_s, int *ret_days, char ret_issuer[256]);
 
+/* " (key compromise)" of RFC 5280 5.3.1's reason codes; "" where there is nothing to say. */
+const char *crl_reason(long reason);
+
 #endif

@@ -65,15 +65,33 @@ static bool is_revoked(const SSL *ssl, X509_STORE_CTX *store, char *why, size_t 
 	       crl_ask(lists, cert, clock_wall_ms() / 1000, why, cap) == CRL_REVOKED;
 }
 
+static note_asker *asker;
+static void *asker_arg;
+
+void note_ask_with(note_asker *with, void *arg)
+{
+	asker = with;
+	asker_arg = arg;
+}
+
+/* The peer's own certificate is the last to be looked at: now the chain is whole. */
+static bool authority_revokes(const SSL *ssl, X509_STORE_CTX *store, char *why, size_t cap)
+{
+	return asker && ssl && X509_STORE_CTX_get_error_depth(store) == 0 &&
+	       asker(asker_arg, ssl, X509_STORE_CTX_get0_chain(store), why, cap) == STANDING_REVOKED;
+}
+
 int note_verify(int ok, X509_STORE_CTX *store)
 {
-	char revoked[128] = "";
+	char revoked[192] = "";
 	SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
 	X509 *current = X509_STORE_CTX_get_current_cert(store);
 	int fault = ok && current
 	                    ? profile_certificate_fault(current, X509_STORE_CTX_get_error_depth(store) == 0)
 	                    : X509_V_OK;
-	if (ok && fault == X509_V_OK && is_revoked(ssl, store, revoked, sizeof(revoked))) {
+	if (ok && fault == X509_V_OK &&
+		(is_revoked(ssl, store, revoked, sizeof(revoked)) ||
+			authority_revokes(ssl, store, revoked, sizeof(revoked)))) {
 		fault = X509_V_ERR_CERT_REVOKED;
 	}
 	if (fault != X509_V_OK) {

@@ -5,6 +5,7 @@
 #include "base/attr.h"
 
 #include "keys/crl.h"
+#include "keys/ocsp.h"
 
 #include <openssl/ssl.h>
 
@@ -15,7 +16,7 @@ struct note {
 	char subject[256];
 	char from[16]; /* "2026-01-02" */
 	char until[16];
-	char revoked[128]; /* X509_V_ERR_CERT_REVOKED: "was revoked on 2026-11-20 (key compromise)" */
+	char revoked[192]; /* X509_V_ERR_CERT_REVOKED: "was revoked on 2026-11-20 (key compromise)" */
 };
 
 /* Attach revocation lists to a context, which owns them from then on; and find them. ERR_NO_MEMORY: they are freed. */
@@ -24,6 +25,14 @@ const struct crl_list *note_lists_of(const SSL *ssl);
 
 /* Once before the first context, in the process that makes it. 0 or ERR_NO_MEMORY. */
 MUST_USE int note_prepare(void);
+
+/*
+ * Who asks a peer's authority about its chain, in the midst of the handshake, when all else about it is good. One a
+ * process; NULL: nobody. why: as of struct standing.
+ */
+typedef enum standing_state note_asker(
+	void *arg, const SSL *ssl, struct stack_st_X509 *chain, char *why, size_t cap);
+void note_ask_with(note_asker *asker, void *arg);
 
 /* For SSL_CTX_set_verify. Never turns a failure into a success; fails certificates that no profile takes. */
 int note_verify(int ok, X509_STORE_CTX *store);

@@ -6,6 +6,7 @@
 #include "keys/note.h"
 #include "keys/profile.h"
 #include "keys/sessions.h"
+#include "keys/staple.h"
 #include "keys/x509.h"
 
 #include <openssl/err.h>
@@ -107,6 +108,9 @@ static int use_identity(SSL_CTX *context, const struct tls_identity *identity, b
 	if (SSL_CTX_use_cert_and_key(context, leaf, key, chain, 1) != 1) {
 		return fail(
 			ERR_VALUE, why, cap, "identity %zu: the certificate cannot be used for TLS", number);
+	}
+	if (server) {
+		staple_add_leaf(context, leaf);
 	}
 	return 0;
 }
@@ -276,6 +280,9 @@ static int make_context(
 		return fail(ERR_NO_MEMORY, why, cap, "OpenSSL gives no context");
 	}
 	int r = note_prepare();
+	if (r == 0 && server) {
+		r = staple_prepare(context);
+	}
 	if (r == 0) {
 		r = set_rules(context, server, config);
 	}

@@ -57,6 +57,12 @@ MUST_USE int tls_client_context(
 void tls_warm_up(SSL_CTX *server, SSL_CTX *client);
 
 /*
+ * What the authority says of our certificate number `number` of the configuration (an OCSP response, DER; empty: nothing
+ * any more), to be shown to who asks for it in the handshake (RFC 6066 8, RFC 8446 4.4.2.1). Copied.
+ */
+void tls_staple(SSL_CTX *server, unsigned number, struct span response);
+
+/*
  * Before a client's handshake: the server's certificate must have this name among its subject alternative names, as
  * DNS name or, if it reads as an IP address, as IP address (RFC 9525; the common name does not count, a wildcard may
  * be a whole leftmost label only). A DNS name is also sent as server name indication. ERR_VALUE for what is neither.

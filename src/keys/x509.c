@@ -79,6 +79,14 @@ int x509_time_s(const ASN1_TIME *time, int64_t *ret_s)
 	return 0;
 }
 
+void x509_day(const ASN1_TIME *time, char ret_text[16])
+{
+	struct tm tm;
+	if (ASN1_TIME_to_tm(time, &tm) != 1 || strftime(ret_text, 16, "%Y-%m-%d", &tm) == 0) {
+		snprintf(ret_text, 16, "an unknown day");
+	}
+}
+
 int x509_spki_sha256(const X509 *cert, uint8_t ret_hash[32])
 {
 	unsigned char *der = NULL;

@@ -30,6 +30,9 @@ void x509_name_text(const X509_NAME *name, char *buf, size_t cap);
 /* Seconds since 1970. */
 MUST_USE int x509_time_s(const ASN1_TIME *time, int64_t *ret_s);
 
+/* "2026-11-20", or "an unknown day". */
+void x509_day(const ASN1_TIME *time, char ret_text[16]);
+
 MUST_USE int x509_spki_sha256(const X509 *cert, uint8_t ret_hash[32]);
 
 /*

@@ -201,6 +201,26 @@ void read_token_folders(struct parse *p, const struct key *k, const struct tree 
 	s->token_folders = read_blobs(p, k, v, &s->n_token_folders);
 }
 
+/* What is fetched is signed: https would add nothing but another authority to trust. */
+static bool url_ok(struct parse *p, const struct key *k, const struct tree *v)
+{
+	const char *host = strncmp(v->text, "http://", 7) == 0 ? v->text + 7 : "";
+	if (!host[0] || host[0] == '/' || strchr(host, ' ') || strlen(v->text) > 500) {
+		mistake_error(p->mistakes, v->line, v->column,
+			"`%s: %.80s`%s is no address of the form http://host/path", k->name, v->text, p->in);
+		return false;
+	}
+	return true;
+}
+
+void read_url(struct parse *p, const struct key *k, const struct tree *v, void *base)
+{
+	const char *s = parse_word(p, k, v);
+	if (s && (!s[0] || url_ok(p, k, v))) {
+		memcpy((uint8_t *)base + k->offset, &s, sizeof(s));
+	}
+}
+
 void read_trust(struct parse *p, const struct key *k, const struct tree *v, void *base)
 {
 	struct site *s = base;
@@ -210,5 +230,15 @@ void read_trust(struct parse *p, const struct key *k, const struct tree *v, void
 void read_crl(struct parse *p, const struct key *k, const struct tree *v, void *base)
 {
 	struct site *s = base;
+	struct tree *const *at;
+	unsigned n;
 	s->crl = read_blobs(p, k, v, &s->n_crl);
+	if (parse_items(p, k, v, &at, &n) < 0) {
+		return; /* said already */
+	}
+	for (unsigned i = 0; i < s->n_crl; i++) {
+		if (strstr(at[i]->text, "://") && url_ok(p, k, at[i])) {
+			s->crl[i].path = at[i]->text;
+		}
+	}
 }

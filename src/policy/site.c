@@ -101,6 +101,15 @@ int site_parse(struct span yaml, const char *file, struct site **ret_site, struc
 	return site_parse_text(&text, ret_site, ret_mistakes);
 }
 
+bool site_asks(const struct site *s)
+{
+	bool asks = s->ocsp_ask;
+	for (unsigned i = 0; i < s->n_crl; i++) {
+		asks = asks || blob_is_url(&s->crl[i]);
+	}
+	return asks;
+}
+
 void site_free(struct site *s)
 {
 	if (s) {

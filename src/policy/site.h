@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 /*
  * gantry.yaml as immutable structs. One allocation region a site: everything a struct site points to lives until
@@ -215,6 +216,9 @@ struct site {
 	unsigned n_token_folders;
 	struct names token_environment; /* NAME=value, for the modules of tokens */
 	bool resumption;
+	bool ocsp_ask, ocsp_staple;
+	const char *ocsp_responder; /* "": the one that a certificate names */
+	uint32_t revocation_again;  /* seconds until the network is asked again of one certificate */
 	struct timeouts timeouts;
 	uint32_t associations_at_once, associations_per_address;
 	const char *implementation_class, *implementation_version;
@@ -226,6 +230,15 @@ struct site {
 	unsigned n_flows;
 	struct region *region; /* owns all of it */
 };
+
+/* A revocation list that is fetched, and not read. */
+static inline bool blob_is_url(const struct blob *b)
+{
+	return strncmp(b->path, "http://", 7) == 0;
+}
+
+/* Is the network asked about peers' certificates? */
+bool site_asks(const struct site *s);
 
 /* One mistake, for people: "gantry.yaml:12:5: unknown key `adress` in node ct1; did you mean `address`?" */
 struct mistake {

@@ -107,6 +107,9 @@ void site_read_files(struct site *s, struct mistake_list *m)
 		read_blob(s, &s->trust[i], m);
 	}
 	for (unsigned i = 0; i < s->n_crl; i++) {
+		if (blob_is_url(&s->crl[i])) {
+			continue;
+		}
 		read_blob(s, &s->crl[i], m);
 	}
 }

@@ -24,7 +24,9 @@
 #define IN(kind) (1u << (kind))
 #define A        IN(SANDBOX_ASSOCIATION)
 #define G        IN(SANDBOX_GATE)
-#define L        IN(SANDBOX_LOOKUP)
+#define L        (IN(SANDBOX_LOOKUP) | IN(SANDBOX_JOB))
+#define LP       IN(SANDBOX_LOOKUP)
+#define J        IN(SANDBOX_JOB)
 #define S        IN(SANDBOX_STORE)
 #define K        IN(SANDBOX_KEYS)
 #define T        IN(SANDBOX_TOKEN)
@@ -97,32 +99,32 @@ static const struct {
 	{SCMP_SYS(timerfd_create), G | S},
 	{SCMP_SYS(timerfd_settime), G | S},
 	{SCMP_SYS(signalfd4), G | S},
-	{SCMP_SYS(set_robust_list), G | S | T},
-	{SCMP_SYS(rseq), G | S | T},
+	{SCMP_SYS(set_robust_list), G | S | T | LP},
+	{SCMP_SYS(rseq), G | S | T | LP},
 	{SCMP_SYS(sigaltstack), G | S | T},
-	{SCMP_SYS(prlimit64), G | S | T},
-	{SCMP_SYS(prctl), G | S},
+	{SCMP_SYS(prlimit64), G | S | T | LP},
+	{SCMP_SYS(prctl), G | S | LP},
 	/* the gate: connections, associations, their sandbox */
 	{SCMP_SYS(accept4), G},
 	{SCMP_SYS(connect), G | L | T},
 	{SCMP_SYS(bind), G | L},
 	{SCMP_SYS(setsockopt), G | L | S | T},
-	{SCMP_SYS(wait4), G},
-	{SCMP_SYS(kill), G},
+	{SCMP_SYS(wait4), G | LP},
+	{SCMP_SYS(kill), G | LP},
 	{SCMP_SYS(tgkill), G | S},
-	{SCMP_SYS(alarm), G},
-	{SCMP_SYS(memfd_create), G | S},
-	{SCMP_SYS(ftruncate), G | S | T},
+	{SCMP_SYS(alarm), G | LP},
+	{SCMP_SYS(memfd_create), G | S | L},
+	{SCMP_SYS(ftruncate), G | S | T | LP},
 	{SCMP_SYS(pread64), G | L | S | T},
-	{SCMP_SYS(pwrite64), G | S | T},
+	{SCMP_SYS(pwrite64), G | S | T | LP},
 	{SCMP_SYS(fdatasync), G | S | T},
 	{SCMP_SYS(fsync), G | S | T},
-	{SCMP_SYS(close_range), G | S},
+	{SCMP_SYS(close_range), G | S | LP},
 	{SCMP_SYS(set_tid_address), G | S},
-	{SCMP_SYS(seccomp), G},
+	{SCMP_SYS(seccomp), G | LP},
 	{SCMP_SYS(capset), G},
-	{SCMP_SYS(landlock_create_ruleset), G},
-	{SCMP_SYS(landlock_restrict_self), G},
+	{SCMP_SYS(landlock_create_ruleset), G | LP},
+	{SCMP_SYS(landlock_restrict_self), G | LP},
 	/* the lookup: what a resolver does */
 	{SCMP_SYS(access), L | S | T},
 	{SCMP_SYS(faccessat), L | S | T},
@@ -199,7 +201,7 @@ static const struct {
 	{SCMP_SYS(setsockopt), A, {EQ(1, SOL_SOCKET), EQ(2, SO_KEEPALIVE)}, 2},
 	{SCMP_SYS(setsockopt), A, {EQ(1, SOL_SOCKET), EQ(2, SO_RCVLOWAT)}, 2},
 	/* A process of the same kind, not one in other namespaces. clone3 hides its flags in memory: see deny(). */
-	{SCMP_SYS(clone), G,
+	{SCMP_SYS(clone), G | LP,
 		{BITS(0,
 			CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC |
 				CLONE_NEWUTS | CLONE_NEWCGROUP,
@@ -211,7 +213,7 @@ static const struct {
 	{SCMP_SYS(socket), G | L, {EQ(0, AF_INET6)}, 1},
 	{SCMP_SYS(socket), L | T, {EQ(0, AF_UNIX)}, 1},
 	{SCMP_SYS(socket), L, {EQ(0, AF_NETLINK)}, 1},
-	{SCMP_SYS(socketpair), G, {EQ(0, AF_UNIX)}, 1},
+	{SCMP_SYS(socketpair), G | LP, {EQ(0, AF_UNIX)}, 1},
 	{SCMP_SYS(accept4), S, {{0}}, 0},
 	{SCMP_SYS(openat), L, {BITS(2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY)}, 1},
 	{SCMP_SYS(open), L, {BITS(1, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY)}, 1},
@@ -255,7 +257,19 @@ static int allow(scmp_filter_ctx ctx, enum sandbox_kind kind)
 /* Code that is not ours may try what it can do without: it is told no. */
 static bool runs_others(enum sandbox_kind kind)
 {
-	return kind == SANDBOX_LOOKUP || kind == SANDBOX_TOKEN;
+	return kind == SANDBOX_LOOKUP || kind == SANDBOX_JOB || kind == SANDBOX_TOKEN;
+}
+
+static bool has_rule(enum sandbox_kind kind, int call)
+{
+	bool found = false;
+	for (unsigned i = 0; !found && i < ARRAY_LEN(plain); i++) {
+		found = plain[i].call == call && (plain[i].kinds & IN(kind));
+	}
+	for (unsigned i = 0; !found && i < ARRAY_LEN(guarded); i++) {
+		found = guarded[i].call == call && (guarded[i].kinds & IN(kind));
+	}
+	return found;
 }
 
 static int deny(scmp_filter_ctx ctx, enum sandbox_kind kind)
@@ -270,11 +284,9 @@ static int deny(scmp_filter_ctx ctx, enum sandbox_kind kind)
 	if (kind == SANDBOX_GATE || runs_others(kind)) {
 		r = add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), NULL, 0);
 	}
+	/* A call that has a rule for this kind keeps it; other arguments of it are EPERM. */
 	for (unsigned i = 0; r == 0 && runs_others(kind) && i < ARRAY_LEN(deadly); i++) {
-		/* A call that has a rule for some arguments keeps it; for the others it is EPERM. */
-		r = kind == SANDBOX_TOKEN && deadly[i] == SCMP_SYS(clone)
-		            ? 0
-		            : add(ctx, SCMP_ACT_KILL_PROCESS, deadly[i], NULL, 0);
+		r = has_rule(kind, deadly[i]) ? 0 : add(ctx, SCMP_ACT_KILL_PROCESS, deadly[i], NULL, 0);
 	}
 	return r;
 }

@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "base/reader.h"
 #include "base/writer.h"
+#include "keys/ocsp.h"
 
 #include <string.h>
 
@@ -356,6 +357,38 @@ static int read_ready(struct reader *r, struct message *m)
 	return GET(e, get_i64, r, &m->number);
 }
 
+static void write_bytes_number(struct writer *w, const struct message *m)
+{
+	write_number(w, m);
+	writer_u16be(w, (uint16_t)m->bytes.len);
+	writer_span(w, m->bytes);
+}
+
+static int read_bytes_number(struct reader *r, struct message *m)
+{
+	uint16_t n;
+	int e = read_number(r, m);
+	e = GET(e, reader_u16be, r, &n);
+	e = e == 0 ? reader_bytes(r, n, &m->bytes) : e;
+	return e == 0 && n == 0 ? ERR_LENGTH : e;
+}
+
+static void write_standing(struct writer *w, const struct message *m)
+{
+	write_text(w, m);
+	write_number(w, m);
+	writer_u8(w, m->standing.state);
+	writer_u32be(w, m->standing.again_s);
+}
+
+static int read_standing(struct reader *r, struct message *m)
+{
+	int e = read_ready(r, m);
+	e = GET(e, reader_u8, r, &m->standing.state);
+	e = GET(e, reader_u32be, r, &m->standing.again_s);
+	return e == 0 && m->standing.state > STANDING_UNKNOWN ? ERR_VALUE : e;
+}
+
 static void write_addresses(struct writer *w, const struct message *m)
 {
 	unsigned n = m->addresses.n < MSG_ADDRESSES_MOST ? m->addresses.n : MSG_ADDRESSES_MOST;
@@ -414,14 +447,18 @@ static const struct row rows[] = {
 	[MSG_CONNECT] = {"connect", ASSOCIATION, FD_NO, write_connect, read_connect},
 	[MSG_REFUSAL] = {"refusal", ASSOCIATION, FD_NO, write_refusal, read_refusal},
 	[MSG_OBJECT] = {"object", ASSOCIATION, FD_NO, write_object, read_object},
+	[MSG_CHAIN] = {"chain", ASSOCIATION | FROM_GATE_LOOKUP, FD_NO, write_bytes_number, read_bytes_number},
 	[MSG_PROGRESS] = {"progress", ASSOCIATION, FD_NO, write_progress, read_progress},
 	[MSG_VERDICT] = {"verdict", DOWN, FD_NO, write_number, read_number},
 	[MSG_COUNTS] = {"counts", DOWN, FD_NO, write_counts, read_counts},
 	[MSG_CONNECTED] = {"connected", DOWN, FD_IF_CONNECTED, write_connected, read_connected},
 	[MSG_NUMBER] = {"number", DOWN, FD_NO, write_number, read_number},
+	[MSG_STANDING] = {"standing", FROM_LOOKUP | DOWN | FROM_JOB, FD_NO, write_standing, read_standing},
 	[MSG_RESOLVE] = {"resolve", FROM_GATE_LOOKUP, FD_NO, write_text, read_text},
-	[MSG_ADDRESSES] = {"addresses", FROM_LOOKUP, FD_NO, write_addresses, read_addresses},
+	[MSG_ADDRESSES] = {"addresses", FROM_LOOKUP | FROM_JOB, FD_NO, write_addresses, read_addresses},
 	[MSG_FOLDER] = {"folder", FROM_GATE_STORE, FD_YES, write_text_number, read_text_number},
+	[MSG_STAPLE] = {"staple", FROM_LOOKUP | FROM_JOB, FD_NO, write_bytes_number, read_bytes_number},
+	[MSG_LIST] = {"list", FROM_JOB, FD_YES, write_number, read_number},
 	[MSG_CLIENT] = {"client", FROM_GATE_KEYS, FD_YES, write_client, read_client},
 };
 static_assert(ARRAY_LEN(rows) == MSG_TYPE_COUNT, "one row a message type");

@@ -36,6 +36,7 @@ enum message_from {
 	FROM_STORE = 0x80,
 	FROM_KEYS = 0x100,
 	FROM_GATE_KEYS = 0x200,
+	FROM_JOB = 0x400, /* a child of the lookup */
 };
 
 enum message_type {
@@ -62,19 +63,27 @@ enum message_type {
 	MSG_ADMIT,      /* struct msg_admit: the real address from a PROXY header -> MSG_VERDICT */
 	MSG_ASSOCIATED, /* struct msg_associated, once for each flow of the route -> MSG_COUNTS of that flow */
 	MSG_CONNECT,    /* struct msg_connect -> MSG_CONNECTED */
-	MSG_REFUSAL,  /* struct refusal -> MSG_NUMBER: its number, new or that of the identical one before */
-	MSG_OBJECT,   /* struct msg_object: an object begins -> MSG_COUNTS */
+	MSG_REFUSAL, /* struct refusal -> MSG_NUMBER: its number, new or that of the identical one before */
+	MSG_OBJECT,  /* struct msg_object: an object begins -> MSG_COUNTS */
+	MSG_CHAIN, /* bytes: a peer's certificates (keys/ocsp.h); also gate -> lookup, number: who asks -> MSG_STANDING */
 	MSG_PROGRESS, /* struct msg_progress; no answer; at most one a second and one at the end */
 	/* gate -> association */
 	MSG_VERDICT,   /* number: enum rule, RULE_NONE to go on */
 	MSG_COUNTS,    /* struct msg_counts */
 	MSG_CONNECTED, /* struct msg_connected, fd when number is 0 */
 	MSG_NUMBER,    /* number */
+	/*
+	 * What its authority says of a certificate. Lookup -> gate, number: who asked; gate -> association; a job -> lookup,
+	 * number: until when it holds, s. text: why not good.
+	 */
+	MSG_STANDING,
 	/* gate <-> lookup */
 	MSG_RESOLVE,   /* text: host name */
 	MSG_ADDRESSES, /* struct msg_addresses */
 	/* gate -> store */
 	MSG_FOLDER, /* text: absolute folder; number: enum folder flags 0; fd: stream socket on which the archive answers */
+	MSG_STAPLE, /* also lookup -> gate. bytes: SHA-256 of our certificate's file, OCSP response; number: its end, s */
+	MSG_LIST, /* a job -> lookup. fd: memfd of a revocation list that was fetched; number: its next update, s */
 	/* gate -> key holder */
 	MSG_CLIENT, /* struct msg_client, fd: its channel (keys/holder.h) */
 	MSG_TYPE_COUNT,
@@ -131,6 +140,11 @@ struct msg_counts {
 
 enum progress_state { PROGRESS_NEGOTIATING, PROGRESS_IDLE, PROGRESS_IN_MESSAGE, PROGRESS_CLOSING };
 
+struct msg_standing {
+	uint8_t state;    /* enum standing_state */
+	uint32_t again_s; /* ask again after this */
+};
+
 struct msg_progress {
 	uint64_t messages, objects, bytes_in, bytes_out; /* since the start of the association */
 	uint32_t refusals, tolerated;
@@ -148,8 +162,9 @@ struct message {
 	enum message_type type;
 	int fd;              /* -1: none. Owned by the receiver. */
 	uint32_t generation; /* of the site that indices refer to; see above */
+	int64_t number;
+	struct span bytes; /* MSG_CHAIN, MSG_STAPLE. Received: borrowed until the next message_recv() */
 	union {
-		int64_t number;
 		struct msg_admit admit;
 		struct msg_client client;
 		struct msg_associated associated;
@@ -158,10 +173,11 @@ struct message {
 		struct msg_object object;
 		struct msg_counts counts;
 		struct msg_progress progress;
+		struct msg_standing standing;
 		struct msg_addresses addresses;
 		struct refusal refusal;
 	};
-	char text[4096]; /* MSG_RESOLVE, MSG_FOLDER, MSG_KEPT, MSG_READY; "" otherwise */
+	char text[4096]; /* MSG_RESOLVE, MSG_FOLDER, MSG_KEPT, MSG_READY, MSG_STANDING; "" otherwise */
 };
 
 /*

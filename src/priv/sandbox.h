@@ -10,13 +10,14 @@
 /*
  * What a process may do once it is what it is. seccomp is the floor, on every kernel; Landlock (no file at all, or only
  * the ones named) where the kernel has it. A process that calls what its list does not have is killed and its death
- * is seen as SIGSYS; the lookup role and a key holder with a token, which run code of others, get EPERM instead, but
+ * is seen as SIGSYS; the lookup, its jobs and a key holder with a token, which run code of others, get EPERM instead, but
  * for starting programs and touching other processes they are killed too.
  *
  * SANDBOX_ASSOCIATION  reads and writes what it has, takes descriptors from the gate, memory without PROT_EXEC, clocks,
  *                      random numbers, a few TCP options. No open, socket, connect, fork, exec, kill.
  * SANDBOX_GATE         also sockets, accept, connect, fork, wait, kill, epoll. No file can be opened, nothing exec'ed.
- * SANDBOX_LOOKUP       opens files for reading, datagram and stream sockets, no listening, no fork, no exec.
+ * SANDBOX_LOOKUP       forks jobs, takes what they send, ends them; and all that they may do, as they inherit it.
+ * SANDBOX_JOB          opens files for reading, datagram and stream sockets, memory to send; no listening, no fork, no exec.
  * SANDBOX_KEYS         reads and writes the channels that it has and is passed. Nothing else: it has its keys already.
  * SANDBOX_TOKEN        the same for a key holder whose keys are on a token: its module may also read, write and lock files
  *                      (Landlock says which), speak to a UNIX socket, and start threads.
@@ -26,6 +27,7 @@ enum sandbox_kind {
 	SANDBOX_ASSOCIATION,
 	SANDBOX_GATE,
 	SANDBOX_LOOKUP,
+	SANDBOX_JOB,
 	SANDBOX_STORE,
 	SANDBOX_KEYS,
 	SANDBOX_TOKEN,

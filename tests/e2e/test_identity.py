@@ -10,7 +10,7 @@ import struct
 import subprocess
 
 from lib import dicom
-from lib.site import DATA, check, equal, test
+from lib.site import DATA, check, equal, free_port, test, until
 from test_refusals import accepted, explained, rejected
 
 # PS3.15 2026c B.13, "Servers shall support all of the following cipher suites".
@@ -469,3 +469,205 @@ def user_identity_is_forwarded_or_stripped(bench):
         check(0x59 not in scu.ac.user, "a response that nobody asked for")
         scu.release()
         g.stop()
+
+
+# ---- Asking the authorities ----
+
+
+class Responder:
+    """`openssl ocsp` for the test's CA; what it says of a certificate is changed by writing its index anew."""
+
+    def __init__(self, bench, signer="ca", nmin=None):
+        self.bench, self.keys, self.port, self.signer = bench, bench.keys, free_port(), signer
+        self.index = bench.path(f"index-{self.port}.txt")
+        self.nmin = nmin
+        self.process = None
+        self.says({})
+
+    def says(self, standing):
+        """name -> "V", "R"."""
+        rows = []
+        for name, letter in standing.items():
+            serial = subprocess.run(["openssl", "x509", "-in", self.keys.path(name + ".pem"), "-noout", "-serial"], check=True,
+                                    stdout=subprocess.PIPE, text=True).stdout.strip().split("=")[1]
+            gone = "261120000000Z,keyCompromise" if letter == "R" else ""
+            rows.append(f"{letter}\t361231000000Z\t{gone}\t{serial}\tunknown\t/CN={name}\n")
+        with open(self.index, "w", encoding="ascii") as file:
+            file.write("".join(rows))
+        self.stop()
+        times = ["-nmin", str(self.nmin)] if self.nmin else []
+        self.process = self.bench.serve(self.port, "openssl", "ocsp", "-index", self.index, "-port", str(self.port), "-rsigner",
+                                        self.keys.path(self.signer + ".pem"), "-rkey", self.keys.path(self.signer + ".key"),
+                                        "-CA", self.keys.path("ca.pem"), "-ignore_err", *times)
+
+    def stop(self):
+        if self.process:
+            self.process.end()
+            self.process = None
+
+    url = property(lambda self: f"http://127.0.0.1:{self.port}/")
+
+
+def asking(bench, responder, start=True, **tls):
+    g = bench.gateway(start=False)
+    g.config["tls"].update({"ocsp": {"ask": True, "responder": responder.url}, "revocation-again": 1, **tls})
+    g.write()
+    bench.run(bench.program, "check", g.yaml, wants=0)
+    if start:
+        g.start()
+    return g
+
+
+@test
+def ocsp_is_asked(bench):
+    """Good passes, revoked is refused by TLS's own alert, unknown and silent are the node's choice."""
+    keys = bench.keys
+    keys.leaf("asked-of", "scanner", "DNS:scanner")
+    responder = Responder(bench, nmin=5)
+    responder.says({"scanner": "V", "asked-of": "R"})
+    g = asking(bench, responder)
+    accepted(g, tls=keys.client("scanner"), calling="CT_TLS")
+    equal(g.find(event="decision", rule="revoked"), [], "alarms")
+    refused_by_tls(g, "was revoked on 2026-11-20 (key compromise)", "asked-of")
+    pick = ["-connect", f"127.0.0.1:{g.tls}", "-cert", keys.path("asked-of.pem"), "-key", keys.path("asked-of.key"), "-tls1_2"]
+    check("certificate revoked" in bench.run("openssl", "s_client", *pick).text, "the alert")
+    # Nobody answers: what was said holds until its end, and of others nothing is known.
+    responder.stop()
+    accepted(g, tls=keys.client("scanner"), calling="CT_TLS")
+    equal(g.find(event="decision", rule="revoked", decision="alarm"), [], "alarms")
+    keys.leaf("asked-late", "scanner", "DNS:scanner")
+    mark = g.mark()
+    accepted(g, tls=keys.client("asked-late"), calling="CT_TLS")
+    check("no answer from the OCSP responder http://127.0.0.1" in g.decision("revoked", mark, decision="alarm")["message"],
+          "the sentence", g.lines(mark))
+    g.config["nodes"]["ct-tls"]["revocation"] = "closed"
+    g.write()
+    g.wait_log(g.reload(), event="gateway.reloaded")
+    mark = g.mark()
+    rejected(g, (1, 1, 3), tls=keys.client("asked-late"), calling="CT_TLS")
+    check("revocation: closed" in g.decision("revoked", mark, decision="refuse")["message"], "the sentence", g.lines(mark))
+    # It is back, and knows the one but not the other.
+    responder.says({"asked-late": "V"})
+    until(lambda: not refused(g, keys.client("asked-late")), "the answer to be asked for again")
+    mark = g.mark()
+    rejected(g, (1, 1, 3), tls=keys.client("scanner"), calling="CT_TLS")
+    check("does not know it" in g.decision("revoked", mark)["message"], "the sentence", g.lines(mark))
+
+
+def refused(g, tls):
+    try:
+        accepted(g, tls=tls, calling="CT_TLS")
+        return False
+    except (dicom.Rejected, ssl.SSLError, dicom.Closed, OSError):
+        return True
+
+
+@test
+def ocsp_answers_must_be_the_authoritys(bench):
+    """Signed by another, about another, or by a certificate that is no responder's: none of it counts."""
+    keys = bench.keys
+    responder = Responder(bench, signer="other-ca")
+    responder.says({"scanner": "V"})
+    g = asking(bench, responder)
+    accepted(g, tls=keys.client("scanner"), calling="CT_TLS")
+    check("not signed by its authority" in g.decision("revoked", decision="alarm")["message"], "the sentence", g.lines())
+    other = Responder(bench, signer="archive")
+    other.says({"scanner": "V"})
+    g = asking(bench, other)
+    accepted(g, tls=keys.client("scanner"), calling="CT_TLS")
+    check("not signed by its authority" in g.decision("revoked", decision="alarm")["message"], "the sentence", g.lines())
+
+
+@test
+def ocsp_reaches_what_is_open(bench):
+    """A certificate that is revoked while its association is open ends it at its next message, and no session is resumed."""
+    keys = bench.keys
+    keys.leaf("asked-again", "scanner", "DNS:scanner")
+    responder = Responder(bench)
+    responder.says({"asked-again": "V"})
+    g = asking(bench, responder, resumption=True)
+    session = keys.path("ocsp-session.pem")
+    pick = ["-connect", f"127.0.0.1:{g.tls}", "-cert", keys.path("asked-again.pem"), "-key", keys.path("asked-again.key"),
+            "-tls1_2"]
+    bench.run("openssl", "s_client", *pick, "-sess_out", session)
+    check("Reused" in bench.run("openssl", "s_client", *pick, "-sess_in", session).text, "sessions are not resumed")
+    scu = bench.scu(g.tls, tls=keys.client("asked-again"))
+    scu.associate(calling="CT_TLS")
+    equal(scu.store(instance="1.2.1")["status"], 0, "status before")
+    responder.says({"asked-again": "R"})
+    number = iter(range(2, 200))
+    until(lambda: scu.store(instance=f"1.2.{next(number)}")["status"] != 0, "a refusal of what is open")
+    check("was revoked on" in g.decision("revoked")["message"], "the sentence:", g.lines())
+    # Resumed by TLS, and refused by what the authority says now.
+    resumed = bench.scu(g.tls, tls=keys.client("asked-again")) if not refused(g, keys.client("asked-again")) else None
+    check(resumed is None, "a revoked certificate came in")
+
+
+@test
+def revocation_lists_are_fetched(bench):
+    """From a URL, by the lookup; anew when they change; said when they cannot be had."""
+    keys = bench.keys
+    keys.leaf("listed", "scanner", "DNS:scanner")
+    folder = bench.new_folder("www")
+    port = free_port()
+    shutil.copy(authority(keys, "fetched", []), os.path.join(folder, "site.crl"))
+    bench.serve(port, "python3", "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", folder)
+    g = bench.gateway(start=False)
+    g.config["tls"].update({"crl": [f"http://127.0.0.1:{port}/site.crl", f"http://127.0.0.1:{port}/none.crl"],
+                            "revocation-again": 1})
+    g.config["nodes"]["ct-tls"]["revocation"] = "closed"
+    g.write()
+    bench.run(bench.program, "check", g.yaml, wants=0)
+    g.start()
+    accepted(g, tls=keys.client("listed"), calling="CT_TLS")
+    g.wait_log(event="revocation.silent", name=f"http://127.0.0.1:{port}/none.crl")
+    scu = bench.scu(g.tls, tls=keys.client("listed"))
+    scu.associate(calling="CT_TLS")
+    equal(scu.store(instance="1.2.1")["status"], 0, "status before")
+    shutil.copy(authority(keys, "fetched-later", ["listed"]), os.path.join(folder, "site.crl"))
+    number = iter(range(2, 200))
+    until(lambda: scu.store(instance=f"1.2.{next(number)}")["status"] != 0, "a refusal of what is open")
+    refused_by_tls(g, "was revoked on 2026-11-20 (key compromise)", "listed")
+    accepted(g, tls=keys.client("scanner"), calling="CT_TLS")
+
+
+@test
+def own_answers_are_stapled(bench):
+    """Who asks for it in the handshake is shown what the authority says of the gateway's certificate."""
+    keys = bench.keys
+    responder = Responder(bench, nmin=5)
+    responder.says({"gateway": "V", "gateway-rsa": "V", "scanner": "V"})
+    g = asking(bench, responder, start=False)
+    g.config["tls"]["ocsp"]["staple"] = True
+    g.write()
+    g.start()
+    for pick in (["-tls1_2", "-sigalgs", "ECDSA+SHA256"], ["-tls1_3", "-sigalgs", "ECDSA+SHA256"],
+                 ["-tls1_2", "-sigalgs", "RSA-PSS+SHA256"]):
+        def stapled():
+            return bench.run("openssl", "s_client", "-connect", f"127.0.0.1:{g.tls}", *pick, "-status", "-cert",
+                             keys.path("scanner.pem"), "-key", keys.path("scanner.key"), "-CAfile", keys.path("ca.pem")).text
+
+        text = until(lambda: (lambda t: t if "OCSP Response Status: successful" in t else None)(stapled()), "a staple")
+        check("Cert Status: good" in text, "the staple:", text[-3000:])
+    text = bench.run("openssl", "s_client", "-connect", f"127.0.0.1:{g.tls}", "-cert", keys.path("scanner.pem"), "-key",
+                     keys.path("scanner.key")).text
+    check("OCSP Response" not in text, "a staple that nobody asked for", text)
+
+
+@test
+def lookup_is_killed(bench):
+    """Who asks meanwhile is told; the new one answers again."""
+    keys = bench.keys
+    responder = Responder(bench, nmin=5)
+    responder.says({"scanner": "V"})
+    g = asking(bench, responder)
+    accepted(g, tls=keys.client("scanner"), calling="CT_TLS")
+    for _ in range(2):
+        mark = g.mark()
+        os.kill(next(pid for pid, argv in g.roles().items() if argv[2:3] == ["lookup"]), 9)
+        accepted(g, tls=keys.client("scanner"), calling="CT_TLS")
+        g.wait_log(mark, event="role.ended", role="lookup")
+        until(lambda: [a for a in g.roles().values() if a[2:3] == ["lookup"]], "a new lookup")
+    mark = g.mark()
+    accepted(g, tls=keys.client("scanner"), calling="CT_TLS")
+    equal(g.find(mark, event="decision", rule="revoked"), [], "alarms")

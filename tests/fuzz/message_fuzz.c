@@ -37,7 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	}
 	memcpy(copy, data + 2, len);
-	if (message_read(span_of(copy, len), data[0], has_fd, &m) == 0) {
+	if (message_read(span_of(copy, len), data[0] | (unsigned)(data[1] >> 1) << 8, has_fd, &m) == 0) {
 		check_again(&m, has_fd, copy, len);
 		(void)message_name(m.type);
 	}

@@ -366,10 +366,35 @@ static void test_lookup(void **state)
 	assert_int_equal(run_in(SANDBOX_LOOKUP, etc, 1, act_read_outside), 0);
 	assert_int_equal(run_in(SANDBOX_LOOKUP, etc, 1, act_write_outside), EPERM);
 	assert_int_equal(run_in(SANDBOX_LOOKUP, etc, 1, act_socket), 0);
+	assert_int_equal(run_in(SANDBOX_LOOKUP, etc, 1, act_gate_fork), 0);
 	assert_int_equal(run_in(SANDBOX_LOOKUP, etc, 1, act_execve), KILLED);
-	assert_int_equal(run_in(SANDBOX_LOOKUP, etc, 1, act_fork), KILLED);
-	assert_int_equal(run_in(SANDBOX_LOOKUP, etc, 1, act_kill), KILLED);
 	assert_int_equal(run_in(SANDBOX_LOOKUP, etc, 1, act_listen), KILLED);
+	assert_int_equal(run_in(SANDBOX_JOB, etc, 1, act_read_outside), 0);
+	assert_int_equal(run_in(SANDBOX_JOB, etc, 1, act_write_outside), EPERM);
+	assert_int_equal(run_in(SANDBOX_JOB, etc, 1, act_socket), 0);
+	assert_int_equal(run_in(SANDBOX_JOB, etc, 1, act_execve), KILLED);
+	assert_int_equal(run_in(SANDBOX_JOB, etc, 1, act_fork), KILLED);
+	assert_int_equal(run_in(SANDBOX_JOB, etc, 1, act_kill), KILLED);
+	assert_int_equal(run_in(SANDBOX_JOB, etc, 1, act_listen), KILLED);
+}
+
+/* A key holder: nothing at all; one with a token: its module's files and sockets, and no network. */
+static void test_keys(void **state)
+{
+	const struct sandbox_path etc[] = {{"/etc", false}};
+	assert_int_equal(run_in(SANDBOX_KEYS, NULL, 0, act_socket), KILLED);
+	assert_int_equal(run_in(SANDBOX_KEYS, NULL, 0, act_fork), KILLED);
+	assert_int_equal(run_in(SANDBOX_KEYS, NULL, 0, act_execve), KILLED);
+	assert_int_equal(run_in(SANDBOX_KEYS, NULL, 0, act_map_code), KILLED);
+#ifndef __SANITIZE_ADDRESS__
+	assert_int_equal(run_in(SANDBOX_KEYS, NULL, 0, act_openat), KILLED);
+#endif
+	assert_int_equal(run_in(SANDBOX_TOKEN, etc, 1, act_read_outside), 0);
+	assert_int_equal(run_in(SANDBOX_TOKEN, etc, 1, act_socket) == 0, 0);
+	assert_int_equal(run_in(SANDBOX_TOKEN, etc, 1, act_execve), KILLED);
+	assert_int_equal(run_in(SANDBOX_TOKEN, etc, 1, act_fork) == 0, 0);
+	assert_int_equal(run_in(SANDBOX_TOKEN, etc, 1, act_kill), KILLED);
+	assert_int_equal(run_in(SANDBOX_TOKEN, etc, 1, act_listen), KILLED);
 }
 
 static void test_store(void **state)
@@ -434,6 +459,7 @@ int main(void)
 		cmocka_unit_test(test_association_allowed),
 		cmocka_unit_test(test_gate),
 		cmocka_unit_test(test_lookup),
+		cmocka_unit_test(test_keys),
 		cmocka_unit_test(test_store),
 		cmocka_unit_test(test_memfd),
 	};

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef GATEWAY_LOOKUP_STATE_H
+#define GATEWAY_LOOKUP_STATE_H
+
+#include "base/attr.h"
+#include "keys/ocsp.h"
+#include "policy/site.h"
+#include "priv/message.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * The lookup: a parent that reads no byte of the network, and a job for each question, which does: a forked child in a
+ * sandbox, with a deadline, that sends one message and ends. Shared by the lookup_ files.
+ */
+
+#define JOBS_MOST          24
+#define JOBS_MOST_STANDING 12 /* so that host names have room beside them */
+
+enum job_kind { JOB_FREE, JOB_RESOLVE, JOB_STANDING, JOB_STAPLE, JOB_LIST };
+
+struct job {
+	enum job_kind kind;
+	pid_t pid;
+	int fd;
+	int64_t deadline_ms;
+	unsigned index; /* of the entry, list or identity; */
+	uint32_t site;  /* the site's number when it began: an answer for an older one is dropped */
+	char host[256]; /* JOB_RESOLVE */
+};
+
+/* A certificate that was asked about. */
+#define ENTRIES_MOST 1024
+struct entry {
+	uint8_t key[32]; /* SHA-256 of the peer's own certificate, DER */
+	uint8_t *chain;
+	size_t len;
+	struct standing said; /* of the last job that had an answer */
+	int64_t again_ms;     /* ask again then; 0: nothing is known yet */
+	bool due, asking;
+	int64_t *waiting; /* who is owed an answer */
+	unsigned n_waiting, cap_waiting;
+	uint64_t used;
+};
+
+/* A revocation list of a URL. */
+struct fetched {
+	const char *url; /* the site's */
+	int fd;          /* memfd; -1: none yet */
+	int64_t next_ms; /* fetch again then */
+	bool asking, failing;
+};
+
+/* One of our certificates, whose standing is shown to callers. */
+struct own {
+	int64_t next_ms;
+	int64_t until_s; /* of what the gate has; 0: nothing */
+	bool asking, failing;
+};
+
+struct lookup {
+	int gate;                /* -1 */
+	struct sandbox *sandbox; /* of a job */
+	struct site *site;       /* NULL: none, or none that asks */
+	uint32_t number;         /* of the site */
+	struct job jobs[JOBS_MOST];
+	struct entry *entries[ENTRIES_MOST];
+	unsigned n_entries;
+	uint64_t tick;
+	struct fetched *lists;
+	unsigned n_lists;
+	struct own *own;
+	struct span *trust; /* of the site, for crl_list_new() */
+};
+
+/* lookup.c. A free job's slot, forked: 0 in the child, which ends with job_done(). ERR_LIMIT, ERR_SYSTEM. */
+MUST_USE int job_fork(
+	struct lookup *l, enum job_kind kind, int64_t wait_ms, struct job **ret_job, bool *ret_child);
+unsigned jobs_of(const struct lookup *l, enum job_kind kind);
+void lookup_tell_gate(struct lookup *l, const struct message *m);
+
+/* lookup_jobs.c: in the child. What is found goes into *reply. */
+void job_resolve(const char *host, struct message *reply);
+void job_standing(const struct lookup *l, struct span chain, struct message *reply);
+void job_staple(const struct lookup *l, unsigned identity, struct message *reply);
+void job_list(const struct lookup *l, const char *url, struct message *reply);
+
+/* lookup_standing.c: in the parent. */
+void standing_site(struct lookup *l, struct site *fresh); /* takes it */
+void standing_asked(struct lookup *l, const struct message *m);
+void standing_answered(
+	struct lookup *l, const struct job *j, const struct message *m); /* m NULL: it failed */
+int64_t standing_start_due(
+	struct lookup *l, int64_t now_ms);   /* when to be called again, INT64_MAX: no need */
+void standing_forget_gate(struct lookup *l); /* a new gate has other numbers */
+
+#endif
