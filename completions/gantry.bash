@@ -5,7 +5,7 @@ _gantry() {
 	COMPREPLY=()
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
 		case $word in
-		init | check | run | reload | status | learn | explain | ca)
+		init | check | run | reload | status | learn | explain | ca | user)
 			verb=$word
 			break
 			;;
@@ -17,7 +17,7 @@ _gantry() {
 	fi
 	local words=
 	case $verb in
-	'') words="init check run reload status learn explain ca --help --version" ;;
+	'') words="init check run reload status learn explain ca user --help --version" ;;
 	ca) words="make sign list renew revoke crl --by --use --days --reason --name --yes --json --help" ;;
 	init) words="--try --help" ;;
 	check) words="-c --defaults --json --help" ;;
@@ -25,11 +25,12 @@ _gantry() {
 	learn) words="-c --whole --transfer-syntaxes --help" ;;
 	explain) words="-c --json --help" ;;
 	run | reload) words="-c --help" ;;
+	user) words="set remove list --groups --help" ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 	case $verb in
 	init) mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -d -- "$cur") ;;
-	check | learn | ca) mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$cur") ;;
+	check | learn | ca | user) mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$cur") ;;
 	esac
 }
 complete -o filenames -F _gantry gantry

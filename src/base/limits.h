@@ -66,7 +66,7 @@
 #define DEFAULT_LOOKUP_S    60   /* host names are looked up again */
 
 /* A message between roles, in bytes, descriptors apart. */
-#define LIMIT_ROLE_MESSAGE (16u * 1024)
+#define LIMIT_ROLE_MESSAGE (72u * 1024) /* a SAML assertion of 64 KiB must fit */
 
 /* gantry.yaml and each file it names. */
 #define LIMIT_CONFIG_FILE (1024u * 1024)

@@ -9,6 +9,7 @@
 #include "keys/token.h"
 #include "policy/show.h"
 #include "policy/site_parse.h"
+#include "users/users.h"
 
 #include <getopt.h>
 #include <jansson.h>
@@ -102,6 +103,19 @@ static void check_crl(struct check *c, const struct blob *b)
 	}
 }
 
+static void check_users(struct check *c, const struct site *s)
+{
+	char why[256];
+	const struct blob *passwords = site_user_file(s, FILE_PASSWORDS),
+			  *keys = site_user_file(s, FILE_JWT_KEYS);
+	if (passwords->bytes.len > 0 && users_check_passwords(passwords->bytes, why, sizeof(why)) < 0) {
+		mistake_error(c->list, passwords->line, passwords->column, "%s: %s", passwords->path, why);
+	}
+	if (keys->bytes.len > 0 && users_check_jwks(keys->bytes, why, sizeof(why)) < 0) {
+		mistake_error(c->list, keys->line, keys->column, "%s %s", keys->path, why);
+	}
+}
+
 /* Also beside other mistakes: a missing file does not hide a key that fits no certificate. */
 static void check_files(void *arg, const struct site *s, struct mistake_list *m)
 {
@@ -120,6 +134,7 @@ static void check_files(void *arg, const struct site *s, struct mistake_list *m)
 	for (unsigned i = 0; i < s->n_crl; i++) {
 		check_crl(c, &s->crl[i]);
 	}
+	check_users(c, s);
 	c->list = NULL;
 	/* What `gantry run` would still find: the same function, so that the two never differ. */
 	struct gate_tls tls;

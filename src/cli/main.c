@@ -23,6 +23,7 @@ static const struct {
 	{"status", verb_status, "show what the running gateway does"},
 	{"learn", verb_learn, "write the least configuration that allows what the logs saw"},
 	{"ca", verb_ca, "a certificate authority of the site's own"},
+	{"user", verb_user, "the file of users with passcodes"},
 	{"explain", verb_explain, "say what a refusal was about, and which lines would allow it"},
 };
 

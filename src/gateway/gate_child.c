@@ -354,6 +354,7 @@ static const struct {
 	[MSG_REFUSAL] = {take_refusal},
 	[MSG_OBJECT] = {take_object},
 	[MSG_CHAIN] = {standing_ask},
+	[MSG_WHO] = {standing_ask},
 	[MSG_PROGRESS] = {take_progress},
 };
 

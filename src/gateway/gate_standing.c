@@ -7,29 +7,36 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The gate passes certificates on and answers back, and reads neither. Staples it keeps for who comes next. */
+/* The gate passes certificates and user identities on and answers back, and reads none. Staples it keeps for who comes next. */
 
 static void answer_none(struct gate *g, struct child *c)
 {
 	static struct message m;
-	m = (struct message){.type = MSG_STANDING, .fd = -1};
-	m.standing = (struct msg_standing){.state = STANDING_UNKNOWN, .again_s = 1};
-	snprintf(m.text, sizeof(m.text), "may have been revoked: the lookup, which asks, is away");
-	c->asking = false;
+	m = (struct message){.type = c->asking == MSG_WHO ? MSG_USER : MSG_STANDING, .fd = -1};
+	if (c->asking == MSG_WHO) {
+		snprintf(m.text, sizeof(m.text), "the lookup, which proves users, is away");
+	} else {
+		m.standing = (struct msg_standing){.state = STANDING_UNKNOWN, .again_s = 1};
+		snprintf(m.text, sizeof(m.text), "may have been revoked: the lookup, which asks, is away");
+	}
+	c->asking = 0;
 	child_send(g, c, &m);
 }
 
 bool standing_ask(struct gate *g, struct child *c, const struct message *m, const struct gate_site *gs)
 {
-	struct message ask = {.type = MSG_CHAIN, .fd = -1};
+	struct message ask = {.type = m->type, .fd = -1};
 	if (c->asking) {
 		return false;
 	}
 	ask.number = (int64_t)c->id;
 	ask.bytes = m->bytes;
-	c->asking = true;
+	c->asking = m->type;
 	if (g->lookup.fd < 0 || message_send(g->lookup.fd, &ask) != 0) {
 		answer_none(g, c);
+	}
+	if (m->type == MSG_WHO) {
+		message_wipe();
 	}
 	return true;
 }
@@ -64,8 +71,8 @@ void standing_take(struct gate *g, const struct message *m)
 	while (c && (int64_t)c->id != m->number) {
 		c = c->next;
 	}
-	if (c && c->asking) {
-		c->asking = false;
+	if (c && c->asking == (m->type == MSG_USER ? MSG_WHO : MSG_CHAIN)) {
+		c->asking = 0;
 		child_send(g, c, m);
 	}
 }

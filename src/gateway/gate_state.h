@@ -53,10 +53,10 @@ struct child {
 	uint64_t id;
 	bool released; /* its flow no longer counts it */
 	bool reject_only, killed;
-	bool asking;         /* about a certificate: one question at a time */
-	uint32_t generation; /* of the site it last spoke of: it may speak of this one or a newer one */
-	int keys;            /* its channel's other end, until the real caller is known; -1 */
-	struct in6_addr ip;  /* the real caller's, after MSG_ADMIT */
+	enum message_type asking; /* of the lookup: one question at a time; 0: none */
+	uint32_t generation;      /* of the site it last spoke of: it may speak of this one or a newer one */
+	int keys;                 /* its channel's other end, until the real caller is known; -1 */
+	struct in6_addr ip;       /* the real caller's, after MSG_ADMIT */
 	uint16_t port;
 	struct address_count *address; /* NULL: behind a load balancer, not told yet */
 	bool by_proxy;
@@ -181,7 +181,7 @@ void hosts_channel(struct gate *g, int fd);
 void hosts_check(struct gate *g, int64_t now_ms);
 bool hosts_all_answered(const struct gate *g);
 
-/* gate_standing.c: what is asked of the lookup about certificates. */
+/* gate_standing.c: what is asked of the lookup about certificates and users. */
 bool standing_ask(struct gate *g, struct child *c, const struct message *m, const struct gate_site *gs);
 void standing_take(struct gate *g, const struct message *m);
 void standing_lost(struct gate *g); /* the lookup: who waits is told */

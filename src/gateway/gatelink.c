@@ -27,6 +27,9 @@ void route_again(struct association *as)
 			&as->route_verdict);
 		e = ERR_DENIED;
 	}
+	if (e == 0) {
+		e = decide_user(as->site, &r, &as->user, &as->route_verdict);
+	}
 	as->route_denied = e != 0;
 	as->route = e == 0 ? r : (struct route){.from = -1, .to = -1};
 }

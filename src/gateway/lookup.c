@@ -150,6 +150,8 @@ static void finish(struct lookup *l, struct job *j, const struct message *m)
 	}
 	if (ended.kind == JOB_RESOLVE) {
 		resolved(l, &ended, m && m->type == MSG_ADDRESSES ? m : NULL);
+	} else if (ended.kind == JOB_USER) {
+		user_answered(l, &ended, m);
 	} else {
 		standing_answered(l, &ended, m);
 	}
@@ -192,6 +194,9 @@ static bool serve(struct lookup *l)
 	while ((e = message_recv(l->gate, FROM_GATE_LOOKUP, &m)) == 0) {
 		if (m.type == MSG_RESOLVE) {
 			ask_host(l, m.text);
+		} else if (m.type == MSG_WHO) {
+			user_asked(l, &m);
+			message_wipe();
 		} else {
 			standing_asked(l, &m);
 		}
@@ -241,6 +246,10 @@ static bool take(struct lookup *l)
 		l->gate = m.fd;
 		(void)fcntl(l->gate, F_SETFL, O_NONBLOCK);
 		standing_forget_gate(l);
+		return true;
+	}
+	if (m.type == MSG_FILE) {
+		user_file(l, m.number, m.fd);
 		return true;
 	}
 	if (m.type == MSG_LOG) {

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <time.h>
 
 /* What a job does, in a process of its own: nothing is freed that the process's end frees. */
 
@@ -60,8 +61,11 @@ static struct span drain(BIO *bio, size_t most)
 {
 	uint8_t *bytes = NULL;
 	size_t len = 0, cap = 0;
+	time_t deadline = time(NULL) + 3 * HTTP_WAIT_S;
 	int n = 1;
-	while (bio && n > 0) {
+	/* What OpenSSL gives is the answer in memory, or the connection itself, which does not block. */
+	bool live = bio && BIO_method_type(bio) != BIO_TYPE_MEM;
+	while (bio && (n > 0 || (live && BIO_should_retry(bio) && BIO_wait(bio, deadline, 50) == 1))) {
 		if (cap - len < 16384) {
 			cap = cap * 2 + 32768;
 			uint8_t *grown = cap > 2 * most ? NULL : OPENSSL_realloc(bytes, cap);
@@ -287,7 +291,9 @@ void job_list(const struct lookup *l, const char *url, struct message *reply)
 	int days = 0;
 	*reply = (struct message){.type = MSG_STANDING, .fd = -1};
 	if (bytes.len == 0) {
-		snprintf(reply->text, sizeof(reply->text), "the server does not answer with it");
+		const char *reason = ERR_reason_error_string(ERR_peek_error());
+		snprintf(reply->text, sizeof(reply->text), "the server does not answer with it (%s)",
+			reason ? reason : "no reason is known");
 	} else if (crl_list_new(&bytes, 1, l->trust, l->site->n_trust, &list, why, sizeof(why)) != 0) {
 		snprintf(reply->text, sizeof(reply->text), "%s", why);
 	} else if (crl_days_left(bytes, clock_wall_ms() / 1000, &days, issuer) != 0 || days < 0) {

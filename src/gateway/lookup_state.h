@@ -19,13 +19,14 @@
 #define JOBS_MOST          24
 #define JOBS_MOST_STANDING 12 /* so that host names have room beside them */
 
-enum job_kind { JOB_FREE, JOB_RESOLVE, JOB_STANDING, JOB_STAPLE, JOB_LIST };
+enum job_kind { JOB_FREE, JOB_RESOLVE, JOB_STANDING, JOB_STAPLE, JOB_LIST, JOB_USER };
 
 struct job {
 	enum job_kind kind;
 	pid_t pid;
 	int fd;
 	int64_t deadline_ms;
+	int64_t id;     /* JOB_USER: who asked */
 	unsigned index; /* of the entry, list or identity; */
 	uint32_t site;  /* the site's number when it began: an answer for an older one is dropped */
 	char host[256]; /* JOB_RESOLVE */
@@ -72,7 +73,8 @@ struct lookup {
 	struct fetched *lists;
 	unsigned n_lists;
 	struct own *own;
-	struct span *trust; /* of the site, for crl_list_new() */
+	int files[USER_FILES]; /* memfds; 0: none */
+	struct span *trust;    /* of the site, for crl_list_new() */
 };
 
 /* lookup.c. A free job's slot, forked: 0 in the child, which ends with job_done(). ERR_LIMIT, ERR_SYSTEM. */
@@ -86,6 +88,11 @@ void job_resolve(const char *host, struct message *reply);
 void job_standing(const struct lookup *l, struct span chain, struct message *reply);
 void job_staple(const struct lookup *l, unsigned identity, struct message *reply);
 void job_list(const struct lookup *l, const char *url, struct message *reply);
+
+/* lookup_user.c: in the parent. */
+void user_asked(struct lookup *l, const struct message *m);
+void user_answered(struct lookup *l, const struct job *j, const struct message *m); /* m NULL: it failed */
+void user_file(struct lookup *l, int64_t which, int fd);                            /* takes it */
 
 /* lookup_standing.c: in the parent. */
 void standing_site(struct lookup *l, struct site *fresh); /* takes it */

@@ -358,7 +358,8 @@ static int decide_caller(struct association *as)
 	if (v.observed || v.alarm) {
 		(void)report_refusal(as, &v, &(struct subject){0});
 	}
-	e = decide_user(as->site, &as->route, as->rq->identity.has, &v);
+	user_find(as);
+	e = decide_user(as->site, &as->route, &as->user, &v);
 	if (e != 0) {
 		return refuse(as, &v, rule_reject(v.rule));
 	}
@@ -423,13 +424,7 @@ static void answer_user_items(const struct association *as, struct associate *to
 	if (as->rq->async.has) {
 		to->async = ac->async;
 	}
-	if (as->rq->identity.has && as->rq->identity.response_requested) {
-		to->identity = ac->identity;
-		/* What the target was not told we answer ourselves: of a user name, empty (PS3.7 D.3.3.7.2). */
-		if (!as->proposal->identity.has && as->rq->identity.type <= 2) {
-			to->identity = (struct identity){.has = true};
-		}
-	}
+	user_answer(as, &to->identity);
 }
 
 static int send_answer(struct association *as, const uint8_t results[256], int64_t deadline)

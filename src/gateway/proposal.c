@@ -116,10 +116,7 @@ static void narrow_user_items(struct association *as)
 		}
 	}
 	p->async = rq->async;
-	const struct flow *f = leading_flow(as);
-	if (!f || !f->user_stripped) {
-		p->identity = rq->identity;
-	}
+	user_told(as, leading_flow(as), &p->identity);
 }
 
 static void set_title(char to[17], const char *title)

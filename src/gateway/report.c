@@ -118,7 +118,8 @@ void report_accepted(struct association *as)
 		LOG_NUMBER("port", as->caller.port), LOG_TEXT("calling", as->caller.calling),
 		LOG_TEXT("called", as->caller.called), LOG_TEXT("node", node_name(as, as->route.from)),
 		LOG_TEXT("target", node_name(as, as->route.to)), LOG_TEXT("tls", tls ? as->peer.version : ""),
-		LOG_TEXT("suite", tls ? as->peer.suite : ""), LOG_NUMBER("contexts", n),
+		LOG_TEXT("suite", tls ? as->peer.suite : ""),
+		LOG_TEXT("user", as->user.verified ? as->user.name : ""), LOG_NUMBER("contexts", n),
 		LOG_NUMBER("proposed", as->rq->n_contexts));
 }
 

@@ -75,6 +75,9 @@ struct association {
 	bool no_target;   /* every context was refused by policy: nobody to relay to */
 	bool target_lost; /* the target's association ended under us; opened again at the next request */
 
+	struct user_facts user;
+	char user_name[256], user_groups[1024], user_why[256];
+
 	struct route route;
 	char target_name[65]; /* of the node that the target's association is open to */
 	bool route_denied;    /* after a reload: every further request is refused with route_verdict */
@@ -106,6 +109,11 @@ void gate_progress(struct association *as, uint8_t state);
 
 /* The route by the same facts under the site and the standing of now; where it changes, route_denied. */
 void route_again(struct association *as);
+
+/* user.c: whose identity the caller has, what the target is told of it, what the caller is answered. */
+void user_find(struct association *as);
+void user_told(const struct association *as, const struct flow *f /* may be NULL */, struct identity *ret);
+void user_answer(const struct association *as, struct identity *ret);
 
 /* standing.c: what authorities say of certificates. */
 void standing_prepare(struct association *as); /* before the first handshake */

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "gateway/key_holder.h"
 #include "gateway/supervisor_state.h"
+#include "priv/memfd.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -72,7 +73,8 @@ static bool wanted(const struct supervisor *v, enum role_id r)
 	case ROLE_STORE:
 		return has_folder(v->site);
 	case ROLE_LOOKUP:
-		return has_host(v->site) || site_asks(v->site) || v->site->ocsp_staple;
+		return has_host(v->site) || site_asks(v->site) || v->site->ocsp_staple ||
+		       site_verifies(v->site);
 	case ROLE_KEYS:
 		return v->site->n_identities > 0;
 	default:
@@ -143,6 +145,14 @@ void roles_give_site(struct supervisor *v)
 
 void roles_tell_lookup(struct supervisor *v)
 {
+	for (unsigned f = 0; f < USER_FILES; f++) {
+		struct span bytes = site_user_file(v->site, (enum user_file)f)->bytes;
+		int fd;
+		if (bytes.len > 0 && memfd_of("users", bytes, &fd) == 0) {
+			say(v, ROLE_LOOKUP, &(struct message){.type = MSG_FILE, .fd = fd, .number = f});
+			close(fd);
+		}
+	}
 	say(v, ROLE_LOOKUP, &(struct message){.type = MSG_SITE, .fd = v->site_fd});
 }
 

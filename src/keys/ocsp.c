@@ -26,7 +26,7 @@ int ocsp_url(X509 *cert, char *url, size_t cap)
 	for (int i = 0; e != 0 && i < sk_OPENSSL_STRING_num(urls); i++) {
 		const char *s = sk_OPENSSL_STRING_value(urls, i);
 		if (strncasecmp(s, "http://", 7) == 0 && strlen(s) < cap) {
-			strcpy(url, s); /* NOLINT: its length is known */
+			memcpy(url, s, strlen(s) + 1);
 			e = 0;
 		}
 	}

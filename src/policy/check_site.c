@@ -223,11 +223,43 @@ static void check_destinations(struct parse *p, unsigned i)
 	}
 }
 
+static bool can_prove(const struct users *u)
+{
+	const struct blob *files[] = {&u->passwords, &u->jwt_keys};
+	for (unsigned i = 0; i < ARRAY_LEN(files); i++) {
+		if (files[i]->path && files[i]->path[0]) {
+			return true;
+		}
+	}
+	return u->certificate != USER_OF_NO_CERTIFICATE;
+}
+
+static void check_user(struct parse *p, const struct flow *f, const struct tree *entry)
+{
+	const struct tree *at = tree_get(entry, "user-identity");
+	if (!at) {
+		return;
+	}
+	if (f->user_caller == USER_VERIFY && !can_prove(&p->site->users)) {
+		mistake_error(p->mistakes, at->line, at->column,
+			"flow %s verifies users, and `users` names no way to do that", f->name);
+	}
+	if (f->has_users && f->user_caller != USER_VERIFY) {
+		mistake_error(p->mistakes, at->line, at->column,
+			"flow %s lists `users`, who are known only with `caller: verify`", f->name);
+	}
+	if (f->user_called == USER_REPLACE && !f->user_as[0]) {
+		mistake_error(p->mistakes, at->line, at->column,
+			"flow %s replaces the user identity, and `as` does not say by whose", f->name);
+	}
+}
+
 static void check_flow(struct parse *p, unsigned i)
 {
 	const struct flow *f = &p->site->flows[i];
 	const struct tree *entry = p->flow_at[i], *limits = tree_get(entry, "limits");
 	const struct tree *from = tree_get(entry, "from"), *services = tree_get(entry, "services");
+	check_user(p, f, entry);
 	if (from && from->kind == TREE_LIST && from->n == 0) {
 		mistake_warning(p->mistakes, from->line, from->column,
 			"flow %s has an empty `from`: it admits no one", f->name);

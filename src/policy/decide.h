@@ -21,7 +21,7 @@ enum rule {
 	RULE_CALLER_ADDRESS,     /* a node has the title, not the address */
 	RULE_CALLER_CERTIFICATE, /* … not the certificate */
 	RULE_CALLER_TRANSPORT, /* … came in plain and must use TLS, or the reverse, or outside its profile */
-	RULE_USER_IDENTITY,    /* the caller sent no user identity, and the flow requires one */
+	RULE_USER_IDENTITY, /* a user identity is wanted and was not sent, was not proved, or is not among the flow's */
 	RULE_REVOKED, /* the caller's certificate is revoked, or may be and its node is closed to that */
 	RULE_TRANSPORT_UNTIL, /* plain transport or a retired profile, after its end date */
 	RULE_CALLED_UNKNOWN,  /* no node has the called AE title */
@@ -149,8 +149,24 @@ struct volume {
 int decide_volume(const struct site *s, const struct route *r, int flow, const struct volume *v,
 	struct verdict *ret_verdict);
 
-/* The caller's user identity, by the flow that leads the route. has: it sent one. */
-MUST_USE int decide_user(const struct site *s, const struct route *r, bool has, struct verdict *ret_verdict);
+/* What is known of the caller's user. */
+struct user_facts {
+	bool sent;          /* it sent an identity (PS3.7 D.3.3.7), or its certificate has one */
+	bool verified;      /* and it was proved */
+	const char *name;   /* then: whose it is */
+	const char *groups; /* then: separated by commas; beside those of the site */
+	const char *why;    /* sent, and not proved: a sentence's end */
+};
+
+/* Must the user be proved on this route? */
+bool route_verifies(const struct site *s, const struct route *r);
+
+/*
+ * Flows that the caller's user may not use are taken from the route. ERR_DENIED when none is left, and when an
+ * identity that was to be proved was not: a wrong passcode is no way to fewer rights.
+ */
+MUST_USE int decide_user(
+	const struct site *s, struct route *r, const struct user_facts *u, struct verdict *ret_verdict);
 
 /* Association counts of one flow of the route (-1: none) with this one included. */
 MUST_USE int decide_associations(const struct site *s, const struct route *r, int flow, unsigned at_once,

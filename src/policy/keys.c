@@ -17,8 +17,9 @@ static const char *const format_words[] = {"text", "json", NULL};
 static const char *const level_words[] = {"debug", "info", "notice", "warning", "error", NULL};
 static const char *const over_words[] = {"alarm", "refuse", NULL};
 static const char *const revocation_words[] = {"open", "closed", NULL};
-static const char *const user_caller_words[] = {"ignore", "require", NULL};
-static const char *const user_called_words[] = {"forward", "strip", NULL};
+static const char *const user_caller_words[] = {"ignore", "require", "verify", NULL};
+static const char *const user_called_words[] = {"forward", "strip", "replace", NULL};
+static const char *const user_certificate_words[] = {"no", "common-name", "email", NULL};
 static const char *const source_words[] = {"gateway", "caller", NULL};
 static const char *const implementation_words[] = {"caller", "gateway", NULL};
 static const char *const proxy_words[] = {"none", "v2", NULL};
@@ -29,6 +30,8 @@ const char *const place_path[PLACE_COUNT] = {
 	[IN_TLS] = "tls.",
 	[IN_IDENTITY] = "tls.identities[].",
 	[IN_OCSP] = "tls.ocsp.",
+	[IN_USERS] = "users.",
+	[IN_JWT] = "users.jwt.",
 	[IN_TIMEOUTS] = "timeouts.",
 	[IN_ASSOCIATIONS] = "associations.",
 	[IN_IMPLEMENTATION] = "implementation.",
@@ -104,6 +107,26 @@ const struct key keys[] = {
 		.help = "Files and folders that the modules of `pkcs11:` keys read and write while they sign."},
 	{IN_TLS, "token-environment", read_environment, FIELD(struct site, token_environment),
 		.absent = "none", .help = "NAME=value: environment of these modules."},
+	{IN_TOP, "users", read_table, .inner = IN_USERS, .help = "How the identities of users are proved."},
+	{IN_USERS, "passwords", read_file, FIELD(struct site, users.passwords), .absent = "none",
+		.help = "File of user names with Argon2id hashes, see `gantry user`: user name and passcode."},
+	{IN_USERS, "certificate", read_word, FIELD(struct site, users.certificate),
+		.choice = user_certificate_words, .fallback = "no",
+		.help = "no, common-name or email: the name of a caller's certificate that is a user's (smart cards)."},
+	{IN_USERS, "jwt", read_table, .inner = IN_JWT,
+		.help = "JSON Web Tokens (RFC 7519): RS256, ES256, EdDSA."},
+	{IN_JWT, "keys", read_file, FIELD(struct site, users.jwt_keys), .required = true,
+		.help = "File with the issuer's public keys (JWKS, RFC 7517)."},
+	{IN_JWT, "issuer", read_text, FIELD(struct site, users.jwt_issuer), .required = true,
+		.help = "The `iss` that a token must have."},
+	{IN_JWT, "audience", read_text, FIELD(struct site, users.jwt_audience), .required = true,
+		.help = "The `aud` that a token must have, or have among others."},
+	{IN_JWT, "user", read_text, FIELD(struct site, users.jwt_name), .fallback = "sub",
+		.help = "The claim that is the user's name."},
+	{IN_JWT, "groups", read_text, FIELD(struct site, users.jwt_groups), .fallback = "groups",
+		.help = "The claim that lists the user's groups."},
+	{IN_USERS, "groups", read_user_groups, FIELD(struct site, users.groups), .absent = "none",
+		.help = "Groups of users, beside what files and tokens tell: a map of lists of user names."},
 	{IN_TOP, "timeouts", read_table, FIELD(struct site, timeouts), .inner = IN_TIMEOUTS,
 		.help = "Seconds, or with a unit: 90s, 10m, 1h, 2d."},
 	TIMEOUT("artim", artim, DEFAULT_ARTIM_S,
@@ -238,13 +261,20 @@ const struct key keys[] = {
 		.choice = implementation_words, .fallback = "caller",
 		.help = "caller or gateway: whose implementation class and version the called node sees."},
 	{IN_FLOW, "user-identity", read_table, .inner = IN_USER_IDENTITY, .absent = "ignored and forwarded",
-		.help = "User identities that callers send (PS3.7 D.3.3.7); not verified."},
-	{IN_USER_IDENTITY, "caller", read_word, FIELD(struct flow, user_required),
-		.choice = user_caller_words, .fallback = "ignore",
-		.help = "ignore, or require: reject who sends none."},
-	{IN_USER_IDENTITY, "called", read_word, FIELD(struct flow, user_stripped),
-		.choice = user_called_words, .fallback = "forward",
-		.help = "forward, or strip: the called node does not see it."},
+		.help = "User identities that callers send (PS3.7 D.3.3.7)."},
+	{IN_USER_IDENTITY, "caller", read_word, FIELD(struct flow, user_caller), .choice = user_caller_words,
+		.fallback = "ignore",
+		.help = "ignore; require: reject who sends none; verify: reject whose identity cannot be proved by `users`."},
+	{IN_USER_IDENTITY, "users", read_users, FIELD(struct flow, users),
+		.has = offsetof(struct flow, has_users), .absent = "every user that is verified",
+		.help = "With verify: user names, and @groups, that may use the flow."},
+	{IN_USER_IDENTITY, "called", read_word, FIELD(struct flow, user_called), .choice = user_called_words,
+		.fallback = "forward",
+		.help = "forward; strip: the called node does not see it; replace: it is told `as`."},
+	{IN_USER_IDENTITY, "as", read_text, FIELD(struct flow, user_as), .fallback = "", .absent = "none",
+		.help = "With replace: the user name that the called node is told."},
+	{IN_USER_IDENTITY, "as-passcode", read_file, FIELD(struct flow, user_passcode), .absent = "none",
+		.help = "With replace: a file whose first line is the passcode."},
 	{IN_FLOW, "refusal-status", read_status, FIELD(struct flow, refusal_status),
 		.absent = "0124H, or the service's own",
 		.help = "DIMSE status of refusals on this flow, such as 0xA700."},

@@ -63,6 +63,11 @@ void read_environment(struct parse *p, const struct key *k, const struct tree *v
 	read_words(p, k, v, base, value_is_environment, "variable with a value: NAME=value");
 }
 
+void read_users(struct parse *p, const struct key *k, const struct tree *v, void *base)
+{
+	read_words(p, k, v, base, value_is_user, "user name (or @group): 1 to 255 characters, no comma");
+}
+
 void read_san(struct parse *p, const struct key *k, const struct tree *v, void *base)
 {
 	read_words(p, k, v, base, value_is_san,

@@ -221,6 +221,25 @@ void read_url(struct parse *p, const struct key *k, const struct tree *v, void *
 	}
 }
 
+void read_user_groups(struct parse *p, const struct key *k, const struct tree *v, void *base)
+{
+	struct site *s = base;
+	const struct key members = {.name = k->name, .offset = offsetof(struct user_group, members)};
+	if (!entries_ok(p, k, v, TREE_MAP, MOST_ENTRIES)) {
+		return;
+	}
+	s->users.groups = region_array(p->region, v->n, sizeof(*s->users.groups));
+	for (unsigned i = 0; s->users.groups && i < v->n; i++) {
+		const struct tree *name = v->at[2 * i];
+		if (!parse_name_ok(p, name, "group") || parse_is_duplicate(p, v, i)) {
+			continue;
+		}
+		struct user_group *g = &s->users.groups[s->users.n_groups++];
+		g->name = name->text;
+		read_users(p, &members, v->at[2 * i + 1], g);
+	}
+}
+
 void read_trust(struct parse *p, const struct key *k, const struct tree *v, void *base)
 {
 	struct site *s = base;

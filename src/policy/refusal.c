@@ -55,8 +55,12 @@ bool refusal_same(const struct refusal *a, const struct refusal *b)
 		same = !texts[i].same ||
 		       strncmp(text_of(a, &texts[i]), text_of(b, &texts[i]), texts[i].size) == 0;
 	}
-	/* A policy's sentence may hold counts. A fault's sentence is the fault: another one is not hidden under its number. */
-	return same && (rule_is_policy((enum rule)a->rule) || strcmp(a->sentence, b->sentence) == 0);
+	/*
+	 * A policy's sentence may hold counts. A fault's sentence is the fault, and a user's why it was not proved: another
+	 * one is not hidden under its number.
+	 */
+	bool counts = rule_is_policy((enum rule)a->rule) && a->rule != RULE_USER_IDENTITY;
+	return same && (counts || strcmp(a->sentence, b->sentence) == 0);
 }
 
 /* JSON must be UTF-8, and a certificate's subject may be anything: what is none loses its high bytes. */

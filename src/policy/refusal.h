@@ -39,7 +39,7 @@ struct refusal {
 };
 
 /*
- * The same who, what and rule, and for what is no policy (malformed, upstream) the same sentence: counted, not logged
+ * The same who, what and rule, and for what is no policy (malformed, upstream) and for users the same sentence: counted, not logged
  * again.
  */
 bool refusal_same(const struct refusal *a, const struct refusal *b);

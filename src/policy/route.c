@@ -275,22 +275,6 @@ static int check_endings(
 	return verdict_over(s, r, e->over, v);
 }
 
-int decide_user(const struct site *s, const struct route *r, bool has, struct verdict *ret_verdict)
-{
-	const struct flow *f = r->n_flows ? &s->flows[r->flows[0]] : NULL;
-	*ret_verdict = (struct verdict){.flow = -1};
-	if (!f || !f->user_required || has) {
-		return 0;
-	}
-	*ret_verdict =
-		(struct verdict){.rule = RULE_USER_IDENTITY, .flow = (int)r->flows[0], .line = f->line};
-	snprintf(ret_verdict->sentence, sizeof(ret_verdict->sentence),
-		"flow %s (line %u) requires a user identity, and the device sent none. Set it to send a user name, or set "
-		"`user-identity: { caller: ignore }`",
-		f->name, f->line);
-	return verdict_end(s, r, ret_verdict);
-}
-
 int decide_route(const struct site *s, const struct hosts *h, const struct caller *c, struct route *ret_route,
 	struct verdict *ret_verdict)
 {

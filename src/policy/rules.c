@@ -35,7 +35,7 @@ static const struct rule_row rows[RULE_COUNT] = {
 		"the caller did not use its node's transport"},
 	/* PS3.7 D.3.3.7.3: rejected-permanent by the ACSE provider, no reason given. */
 	[RULE_USER_IDENTITY] = {"user-identity", true, {PERMANENT, BY_ACSE, 1}, 1,
-		"the caller sent no user identity"},
+		"the caller's user is unknown, or may not"},
 	[RULE_REVOKED] = {"revoked", false, {PERMANENT, BY_USER, 3}, 1,
 		"the caller's certificate is revoked"},
 	[RULE_TRANSPORT_UNTIL] = {"transport-until", true, {PERMANENT, BY_USER, 1}, 1,

@@ -101,6 +101,22 @@ int site_parse(struct span yaml, const char *file, struct site **ret_site, struc
 	return site_parse_text(&text, ret_site, ret_mistakes);
 }
 
+const struct blob *site_user_file(const struct site *s, enum user_file which)
+{
+	const struct blob *files[] = {
+		[FILE_PASSWORDS] = &s->users.passwords, [FILE_JWT_KEYS] = &s->users.jwt_keys};
+	return files[which];
+}
+
+bool site_verifies(const struct site *s)
+{
+	bool verifies = false;
+	for (unsigned i = 0; i < s->n_flows; i++) {
+		verifies = verifies || s->flows[i].user_caller == USER_VERIFY;
+	}
+	return verifies;
+}
+
 bool site_asks(const struct site *s)
 {
 	bool asks = s->ocsp_ask;

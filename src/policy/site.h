@@ -56,6 +56,35 @@ struct names {
 	unsigned n;
 };
 
+/* A file that gantry.yaml names, with its content once site_load() or site_unpack() has it. */
+struct blob {
+	const char *path; /* absolute */
+	struct span bytes;
+	unsigned line, column; /* where gantry.yaml names it */
+};
+
+/* What a flow wants of a caller's user identity (PS3.7 D.3.3.7), and what the target is told of it. */
+enum user_caller { USER_IGNORE, USER_REQUIRE, USER_VERIFY };
+enum user_called { USER_FORWARD, USER_STRIP, USER_REPLACE };
+
+/* Which name of a caller's certificate is a user's. */
+enum user_certificate { USER_OF_NO_CERTIFICATE, USER_OF_COMMON_NAME, USER_OF_EMAIL };
+
+struct user_group {
+	const char *name;
+	struct names members;
+};
+
+/* How users are verified. Files have no bytes but in the supervisor and the tools: their content is the lookup's alone. */
+struct users {
+	struct blob passwords; /* Argon2id; path "": none, as of the others */
+	struct blob jwt_keys;  /* a JWKS */
+	const char *jwt_issuer, *jwt_audience, *jwt_name, *jwt_groups; /* the last two: claims */
+	enum user_certificate certificate;
+	struct user_group *groups;
+	unsigned n_groups;
+};
+
 /* An address of either family; IPv4 is kept as IPv4-mapped IPv6, so that one comparison serves. */
 struct netaddr {
 	struct in6_addr ip;
@@ -150,9 +179,13 @@ struct flow {
 	struct title_map *move_titles;
 	unsigned n_move_titles;
 	bool implementation_is_gateway;
-	bool user_required;      /* the caller must send a user identity (PS3.7 D.3.3.7) */
-	bool user_stripped;      /* the target is not told it */
-	uint16_t refusal_status; /* 0: the service's own */
+	enum user_caller user_caller;
+	enum user_called user_called;
+	bool has_users;
+	struct names users;        /* who may use the flow: names, and groups as "@name" */
+	const char *user_as;       /* USER_REPLACE: the user name that the target is told */
+	struct blob user_passcode; /* and the passcode, a file's first line; path "": none */
+	uint16_t refusal_status;   /* 0: the service's own */
 	enum site_mode mode;
 	struct hours *hours; /* n 0: always */
 	unsigned n_hours;
@@ -180,13 +213,6 @@ struct listener {
 	struct network *proxy_from;
 	unsigned n_proxy_from;
 	uint32_t max_pdu;
-};
-
-/* A file that gantry.yaml names, with its content once site_load() or site_unpack() has it. */
-struct blob {
-	const char *path; /* absolute */
-	struct span bytes;
-	unsigned line, column; /* where gantry.yaml names it */
 };
 
 struct identity_files {
@@ -219,6 +245,7 @@ struct site {
 	bool ocsp_ask, ocsp_staple;
 	const char *ocsp_responder; /* "": the one that a certificate names */
 	uint32_t revocation_again;  /* seconds until the network is asked again of one certificate */
+	struct users users;
 	struct timeouts timeouts;
 	uint32_t associations_at_once, associations_per_address;
 	const char *implementation_class, *implementation_version;
@@ -236,6 +263,13 @@ static inline bool blob_is_url(const struct blob *b)
 {
 	return strncmp(b->path, "http://", 7) == 0;
 }
+
+/* The files of users, in the order of enum user_file. */
+enum user_file { FILE_PASSWORDS, FILE_JWT_KEYS, USER_FILES };
+const struct blob *site_user_file(const struct site *s, enum user_file which);
+
+/* Does any flow verify users? */
+bool site_verifies(const struct site *s);
 
 /* Is the network asked about peers' certificates? */
 bool site_asks(const struct site *s);

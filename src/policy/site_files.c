@@ -82,10 +82,10 @@ static const char *why_unread(int err)
 	}
 }
 
-static void read_blob(struct site *s, struct blob *b, struct mistake_list *m)
+static void read_blob(struct site *s, struct blob *b, bool secret, struct mistake_list *m)
 {
 	unsigned mode = 0;
-	if (!b->path[0]) {
+	if (!b->path || !b->path[0]) {
 		return; /* missing: said already */
 	}
 	int err = file_read(s->region, b->path, &b->bytes, &mode);
@@ -96,21 +96,33 @@ static void read_blob(struct site *s, struct blob *b, struct mistake_list *m)
 	if (b->bytes.len == 0) {
 		mistake_error(m, b->line, b->column, "%s is empty", b->path);
 	}
+	if (secret && mode & S_IRWXO) {
+		mistake_error(m, b->line, b->column,
+			"%s holds secrets and can be read by every user of this machine: `chmod o= %s`",
+			b->path, b->path);
+	}
 }
 
 void site_read_files(struct site *s, struct mistake_list *m)
 {
 	for (unsigned i = 0; i < s->n_identities; i++) {
-		read_blob(s, &s->identities[i].certificate, m);
+		read_blob(s, &s->identities[i].certificate, false, m);
 	}
 	for (unsigned i = 0; i < s->n_trust; i++) {
-		read_blob(s, &s->trust[i], m);
+		read_blob(s, &s->trust[i], false, m);
 	}
 	for (unsigned i = 0; i < s->n_crl; i++) {
 		if (blob_is_url(&s->crl[i])) {
 			continue;
 		}
-		read_blob(s, &s->crl[i], m);
+		read_blob(s, &s->crl[i], false, m);
+	}
+	for (unsigned i = 0; i < s->n_flows; i++) {
+		read_blob(s, &s->flows[i].user_passcode, true, m);
+	}
+	for (unsigned f = 0; f < USER_FILES; f++) {
+		struct blob *b = (struct blob *)(uintptr_t)site_user_file(s, (enum user_file)f);
+		read_blob(s, b, f == FILE_PASSWORDS, m);
 	}
 }
 
@@ -173,10 +185,10 @@ const char *site_default_path(void)
 }
 
 /*
- * A packed site: "GANTRYS2", then path, YAML and blobs, each a length of 4 bytes and its bytes. The blobs stand in the
- * YAML's order, certificates, then the trust files and the revocation lists, so that they need no names.
+ * A packed site: "GANTRYS3", then path, YAML and blobs, each a length of 4 bytes and its bytes. The blobs stand in the
+ * YAML's order, certificates, then the trust files, the revocation lists and the flows' passcodes, so that they need no names.
  */
-static const char pack_magic[8] = {'G', 'A', 'N', 'T', 'R', 'Y', 'S', '2'};
+static const char pack_magic[8] = {'G', 'A', 'N', 'T', 'R', 'Y', 'S', '3'};
 
 static void put(struct writer *w, struct span s)
 {
@@ -198,6 +210,9 @@ static void pack(const struct site *s, struct writer *w)
 	for (unsigned i = 0; i < s->n_crl; i++) {
 		put(w, s->crl[i].bytes);
 	}
+	for (unsigned i = 0; i < s->n_flows; i++) {
+		put(w, s->flows[i].user_passcode.bytes);
+	}
 }
 
 int site_pack(const struct site *s, uint8_t **ret_bytes, size_t *ret_len)
@@ -211,6 +226,9 @@ int site_pack(const struct site *s, uint8_t **ret_bytes, size_t *ret_len)
 	}
 	for (unsigned i = 0; i < s->n_crl; i++) {
 		n += 4 + s->crl[i].bytes.len;
+	}
+	for (unsigned i = 0; i < s->n_flows; i++) {
+		n += 4 + s->flows[i].user_passcode.bytes.len;
 	}
 	uint8_t *bytes = malloc(n);
 	if (!bytes) {
@@ -264,6 +282,9 @@ static int take_blobs(struct site *s, struct reader *r)
 	}
 	for (unsigned i = 0; err == 0 && i < s->n_crl; i++) {
 		err = take_blob(s, r, &s->crl[i]);
+	}
+	for (unsigned i = 0; err == 0 && i < s->n_flows; i++) {
+		err = take_blob(s, r, &s->flows[i].user_passcode);
 	}
 	return err < 0 ? err : reader_end(r);
 }

@@ -280,7 +280,8 @@ static int write_lines(FILE *f, const struct site *s, const struct refusal *r)
 			fprintf(f,
 				"flows:\n  - name: %s    # in line %u: this line in place of its own\n    user-identity: { "
 				"caller: ignore, called: %s }\n",
-				flow->name, flow->line, flow->user_stripped ? "strip" : "forward");
+				flow->name, flow->line,
+				flow->user_called == USER_STRIP ? "strip" : "forward");
 		}
 		return 0;
 	case RULE_TRANSPORT_UNTIL:

@@ -369,6 +369,12 @@ bool value_is_san(const char *s)
 	return value_is_host(s) || value_ip(s, &ip) == 0 || strchr(s, ':') || strchr(s, '@');
 }
 
+bool value_is_user(const char *s)
+{
+	size_t n = strlen(s);
+	return n >= 1 && n <= 255 && !strchr(s, ',') && strcmp(s, "@") != 0;
+}
+
 bool value_is_environment(const char *s)
 {
 	size_t n = strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_");

@@ -54,6 +54,9 @@ bool value_is_san(const char *s);
 /* 1..16 characters of the default repertoire without backslash and control characters, not only spaces: PS3.5 6.2. */
 bool value_is_ae(const char *s);
 
+/* A user's name, or a group's after an '@'. */
+bool value_is_user(const char *s);
+
 /* An environment variable with its value: NAME=value. */
 bool value_is_environment(const char *s);
 

@@ -23,6 +23,12 @@ void message_keep(void)
 	wiped_on_fork = madvise(&own, sizeof(own), MADV_WIPEONFORK) == 0;
 }
 
+void message_wipe(void)
+{
+	explicit_bzero(own.sending, sizeof(own.sending));
+	explicit_bzero(own.receiving, sizeof(own.receiving));
+}
+
 void message_forget(void)
 {
 	if (!wiped_on_fork) {

@@ -389,6 +389,26 @@ static int read_standing(struct reader *r, struct message *m)
 	return e == 0 && m->standing.state > STANDING_UNKNOWN ? ERR_VALUE : e;
 }
 
+static void write_user(struct writer *w, const struct message *m)
+{
+	const struct msg_user *u = &m->user;
+	write_text(w, m);
+	write_number(w, m);
+	writer_u8(w, u->proved);
+	PUT_TEXT(w, u->name);
+	PUT_TEXT(w, u->groups);
+}
+
+static int read_user(struct reader *r, struct message *m)
+{
+	struct msg_user *u = &m->user;
+	int e = read_ready(r, m);
+	e = GET(e, get_bool, r, &u->proved);
+	e = GET_TEXT(e, r, u->name);
+	e = GET_TEXT(e, r, u->groups);
+	return e == 0 && u->proved != (u->name[0] != 0) ? ERR_VALUE : e;
+}
+
 static void write_addresses(struct writer *w, const struct message *m)
 {
 	unsigned n = m->addresses.n < MSG_ADDRESSES_MOST ? m->addresses.n : MSG_ADDRESSES_MOST;
@@ -439,6 +459,7 @@ static const struct row rows[] = {
 	[MSG_STOP] = {"stop", SUPERVISOR | DOWN, FD_NO, write_nothing, read_nothing},
 	[MSG_KEPT] = {"kept", SUPERVISOR, FD_NO, write_text_number, read_text_number},
 	[MSG_KEYS] = {"keys", SUPERVISOR, FD_YES, write_number, read_number},
+	[MSG_FILE] = {"file", SUPERVISOR, FD_YES, write_number, read_number},
 	[MSG_READY] = {"ready", FROM_GATE_UP | FROM_KEYS, FD_NO, write_text_number, read_ready},
 	[MSG_CUT] = {"cut", FROM_GATE_UP, FD_NO, write_number, read_number},
 	[MSG_LEDGER_FULL] = {"ledger-full", FROM_GATE_UP, FD_NO, write_nothing, read_nothing},
@@ -448,6 +469,7 @@ static const struct row rows[] = {
 	[MSG_REFUSAL] = {"refusal", ASSOCIATION, FD_NO, write_refusal, read_refusal},
 	[MSG_OBJECT] = {"object", ASSOCIATION, FD_NO, write_object, read_object},
 	[MSG_CHAIN] = {"chain", ASSOCIATION | FROM_GATE_LOOKUP, FD_NO, write_bytes_number, read_bytes_number},
+	[MSG_WHO] = {"who", ASSOCIATION | FROM_GATE_LOOKUP, FD_NO, write_bytes_number, read_bytes_number},
 	[MSG_PROGRESS] = {"progress", ASSOCIATION, FD_NO, write_progress, read_progress},
 	[MSG_VERDICT] = {"verdict", DOWN, FD_NO, write_number, read_number},
 	[MSG_COUNTS] = {"counts", DOWN, FD_NO, write_counts, read_counts},
@@ -457,6 +479,7 @@ static const struct row rows[] = {
 	[MSG_RESOLVE] = {"resolve", FROM_GATE_LOOKUP, FD_NO, write_text, read_text},
 	[MSG_ADDRESSES] = {"addresses", FROM_LOOKUP | FROM_JOB, FD_NO, write_addresses, read_addresses},
 	[MSG_FOLDER] = {"folder", FROM_GATE_STORE, FD_YES, write_text_number, read_text_number},
+	[MSG_USER] = {"user", FROM_LOOKUP | DOWN | FROM_JOB, FD_NO, write_user, read_user},
 	[MSG_STAPLE] = {"staple", FROM_LOOKUP | FROM_JOB, FD_NO, write_bytes_number, read_bytes_number},
 	[MSG_LIST] = {"list", FROM_JOB, FD_YES, write_number, read_number},
 	[MSG_CLIENT] = {"client", FROM_GATE_KEYS, FD_YES, write_client, read_client},

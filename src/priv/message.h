@@ -51,6 +51,7 @@ enum message_type {
 	MSG_STOP, /* finish; said again: now. Also gate -> association: after the current message */
 	MSG_KEPT, /* a reload was refused. text: the first reason; number: when, wall ms */
 	MSG_KEYS, /* fd: channel to the key holder. number 0: of the site in use; 1: of the MSG_SITE that comes next */
+	MSG_FILE, /* to the lookup, before MSG_SITE. fd: memfd; number: enum user_file */
 	/* gate -> supervisor */
 	/*
 	 * Also key holder -> supervisor. number 0: serving the site of the last MSG_GO; else it cannot be served: the gate
@@ -66,6 +67,11 @@ enum message_type {
 	MSG_REFUSAL, /* struct refusal -> MSG_NUMBER: its number, new or that of the identical one before */
 	MSG_OBJECT,  /* struct msg_object: an object begins -> MSG_COUNTS */
 	MSG_CHAIN, /* bytes: a peer's certificates (keys/ocsp.h); also gate -> lookup, number: who asks -> MSG_STANDING */
+	/*
+	 * bytes: u8 type, u16 length and primary field, u16 length and secondary field of a user identity (PS3.7 D.3.3.7);
+	 * also gate -> lookup, number: who asks -> MSG_USER. A secret: message_wipe() when it has been sent or read.
+	 */
+	MSG_WHO,
 	MSG_PROGRESS, /* struct msg_progress; no answer; at most one a second and one at the end */
 	/* gate -> association */
 	MSG_VERDICT,   /* number: enum rule, RULE_NONE to go on */
@@ -82,6 +88,8 @@ enum message_type {
 	MSG_ADDRESSES, /* struct msg_addresses */
 	/* gate -> store */
 	MSG_FOLDER, /* text: absolute folder; number: enum folder flags 0; fd: stream socket on which the archive answers */
+	/* Who that is. Lookup -> gate, number: who asked; gate -> association; a job -> lookup. text: why it is not proved. */
+	MSG_USER,
 	MSG_STAPLE, /* also lookup -> gate. bytes: SHA-256 of our certificate's file, OCSP response; number: its end, s */
 	MSG_LIST, /* a job -> lookup. fd: memfd of a revocation list that was fetched; number: its next update, s */
 	/* gate -> key holder */
@@ -145,6 +153,12 @@ struct msg_standing {
 	uint32_t again_s; /* ask again after this */
 };
 
+struct msg_user {
+	bool proved;
+	char name[256];
+	char groups[1024]; /* separated by commas */
+};
+
 struct msg_progress {
 	uint64_t messages, objects, bytes_in, bytes_out; /* since the start of the association */
 	uint32_t refusals, tolerated;
@@ -163,7 +177,8 @@ struct message {
 	int fd;              /* -1: none. Owned by the receiver. */
 	uint32_t generation; /* of the site that indices refer to; see above */
 	int64_t number;
-	struct span bytes; /* MSG_CHAIN, MSG_STAPLE. Received: borrowed until the next message_recv() */
+	struct span
+		bytes; /* MSG_CHAIN, MSG_STAPLE, MSG_WHO. Received: borrowed until the next message_recv() */
 	union {
 		struct msg_admit admit;
 		struct msg_client client;
@@ -174,10 +189,12 @@ struct message {
 		struct msg_counts counts;
 		struct msg_progress progress;
 		struct msg_standing standing;
+		struct msg_user user;
 		struct msg_addresses addresses;
 		struct refusal refusal;
 	};
-	char text[4096]; /* MSG_RESOLVE, MSG_FOLDER, MSG_KEPT, MSG_READY, MSG_STANDING; "" otherwise */
+	char text
+		[4096]; /* MSG_RESOLVE, MSG_FOLDER, MSG_KEPT, MSG_READY, MSG_STANDING, MSG_USER; "" otherwise */
 };
 
 /*
@@ -208,6 +225,10 @@ MUST_USE int message_read(struct span bytes, unsigned permitted, bool has_fd, st
  * in the one that forks, message_forget() in the forked one).
  */
 void message_keep(void);
+
+/* What the last message sent or received has left in this process: for those that carry secrets. */
+void message_wipe(void);
+
 void message_forget(void);
 
 const char *message_name(enum message_type t);

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """TLS profiles of PS3.15 Annex B, on the wire and in the configuration."""
+import base64
+import contextlib
 import datetime
+import hashlib
+import hmac
 import json
 import os
 import re
@@ -8,9 +12,11 @@ import shutil
 import ssl
 import struct
 import subprocess
+import time
 
 from lib import dicom
 from lib.site import DATA, check, equal, free_port, test, until
+from test_keys import seen, token
 from test_refusals import accepted, explained, rejected
 
 # PS3.15 2026c B.13, "Servers shall support all of the following cipher suites".
@@ -469,6 +475,281 @@ def user_identity_is_forwarded_or_stripped(bench):
         check(0x59 not in scu.ac.user, "a response that nobody asked for")
         scu.release()
         g.stop()
+
+
+# ---- Users that are proved ----
+
+
+def proving(bench, users, identity, **more):
+    """A gateway whose flow `images` proves users so."""
+    g = bench.gateway(start=False, flow={"user-identity": {"caller": "verify", **identity}}, **more)
+    g.config["users"] = users
+    g.write()
+    bench.run(bench.program, "check", g.yaml, wants=0)
+    g.start()
+    return g
+
+
+def denied(g, word, **options):
+    """Identical refusals are logged once: what is looked for may stand there already."""
+    rejected(g, (1, 2, 1), **options)
+    until(lambda: any(word in row["message"] for row in g.find(event="decision", rule="user-identity")),
+          lambda: f"a sentence with `{word}`: {[row['message'] for row in g.find(event='decision', rule='user-identity')]}")
+
+
+def password_file(bench, **users):
+    path = bench.path("users.txt")
+    for name, (passcode, groups) in users.items():
+        ran = subprocess.run([bench.program, "user", "set", path, name, *(["--groups", groups] if groups else [])], check=True,
+                             input=passcode + "\n", text=True, stdout=subprocess.PIPE)
+        check("Reload" in ran.stdout, "what is said", ran.stdout)
+    return path
+
+
+@test
+def passcodes_are_proved(bench):
+    """By Argon2id, with storescu too; a wrong one is refused each time, also right after a right one; nothing is in the log."""
+    path = password_file(bench, ann=("correct horse", "readers,staff"), bob=("battery staple", ""))
+    equal(os.stat(path).st_mode & 0o777, 0o600, "the file's mode")
+    check("$argon2id$v=19$m=65536,t=3,p=1$" in open(path, encoding="utf-8").read(), "the hashes")
+    g = proving(bench, {"passwords": path}, {})
+    for _ in range(2):
+        scu = g.scu()
+        scu.associate(more=user_item(2, b"ann", b"correct horse"))
+        equal(scu.ac.user.get(0x59), b"\0\0", "the positive response")
+        equal(scu.store(instance="1.2.1")["status"], 0, "status")
+        scu.release()
+        denied(g, "not right", more=user_item(2, b"ann", b"correct horsE"))
+        denied(g, "not right", more=user_item(2, b"ann", b""))
+        denied(g, "not right", more=user_item(2, b"ann", b"battery staple"))
+    denied(g, "not right", more=user_item(2, b"eve", b"correct horse"))
+    denied(g, "not right", more=user_item(2, b"", b""))
+    denied(g, "a user name alone proves nothing", more=user_item(1, b"ann"))
+    denied(g, "nothing is configured", more=user_item(4, b"<Assertion/>"))
+    denied(g, "sent none")
+    for password, works in (("battery staple", True), ("Battery staple", False)):
+        ran = bench.run("storescu", "--user", "bob", "--password", password, "--pos-response", "-aet", "CT1", "-aec", "ARCHIVE",
+                        "127.0.0.1", str(g.plain), os.path.join(DATA, "CT_small.dcm"))
+        equal(ran.code == 0, works, f"storescu with `{password}` ({ran.text[-600:]})")
+    check(any(row.get("user") == "bob" for row in g.find(event="association.accepted")), "the user in the log")
+    for secret in ("correct horse", "battery staple", "argon2id"):
+        check(secret not in g.log_text(), "a secret is in the log")
+        for pid in [*g.roles(), g.process.pid] if os.getuid() == 0 else []:
+            role = g.roles().get(pid, ["", "", "run"])[2:3]
+            if role != ["lookup"] and secret != "argon2id":
+                with contextlib.suppress(OSError):
+                    equal(seen(pid, {"it": secret.encode()}), set(), f"a passcode in the memory of {role}")
+    # A new passcode counts from the next reload on.
+    password_file(bench, ann=("another", ""))
+    g.wait_log(g.reload(), event="gateway.reloaded")
+    denied(g, "not right", more=user_item(2, b"ann", b"correct horse"))
+    accepted(g, more=user_item(2, b"ann", b"another"))
+    bench.run(bench.program, "user", "remove", path, "ann", wants=0)
+    equal(bench.run(bench.program, "user", "list", path, wants=0).text, "bob\n", "who is left")
+    g.wait_log(g.reload(), event="gateway.reloaded")
+    denied(g, "not right", more=user_item(2, b"ann", b"another"))
+
+
+@test
+def users_and_groups_in_flows(bench):
+    """Who may what is a flow's affair: a name, a group of the file, a group of the site; the rest of the flows is left."""
+    path = password_file(bench, ann=("a", "readers"), bob=("b", ""), eve=("e", ""))
+    g = bench.gateway(start=False, flow={"services": ["echo", "store"],
+                                         "user-identity": {"caller": "verify", "users": ["@readers", "@night"]}},
+                      flows=[{"name": "echoes", "from": ["ct1"], "to": "archive", "services": ["echo"],
+                              "user-identity": {"caller": "verify", "users": ["eve"]}}])
+    g.config["users"] = {"passwords": path, "groups": {"night": ["bob"]}}
+    g.write()
+    bench.run(bench.program, "check", g.yaml, wants=0)
+    g.start()
+    for name, passcode in ((b"ann", b"a"), (b"bob", b"b")):
+        scu = g.scu()
+        scu.associate(more=user_item(2, name, passcode))
+        equal(scu.store(instance="1.2.3")["status"], 0, f"status of {name}")
+        scu.release()
+    scu = g.scu()
+    scu.associate(more=user_item(2, b"eve", b"e"))
+    equal(scu.echo(), 0, "an echo of eve's")
+    check(scu.ac.results()[3] != 0, "eve may store")
+    # A reload that takes a group away reaches who is there.
+    open_one = g.scu()
+    open_one.associate(more=user_item(2, b"bob", b"b"))
+    equal(open_one.store(instance="1.2.4")["status"], 0, "status of bob")
+    g.config["users"]["groups"]["night"] = ["nobody"]
+    g.write()
+    g.wait_log(g.reload(), event="gateway.reloaded")
+    check(open_one.store(instance="1.2.5")["status"] != 0, "bob still stores")
+    denied(g, "bob is not among the `users`", more=user_item(2, b"bob", b"b"))
+
+
+@test
+def user_identity_is_replaced(bench):
+    """The archive is told the gateway's own user, and the caller is answered by the gateway."""
+    secret = bench.write("passcode", "gateway's own\n")
+    os.chmod(secret, 0o600)
+    for passcode in (None, secret):
+        scp = bench.scp()
+        identity = {"called": "replace", "as": "gantry", **({"as-passcode": passcode} if passcode else {})}
+        g = bench.gateway(archive={"address": [f"127.0.0.1:{scp.port}"], "transport": "plain"}, flow={"user-identity": identity})
+        scu = g.scu()
+        scu.associate(more=user_item(2, b"ann", b"hers"))
+        kind = b"\2" if passcode else b"\1"
+        want = kind + b"\0" + b"\0\6gantry" + (b"\0\x0dgateway's own" if passcode else b"\0\0")
+        equal(scp.requests[0].user[0x58], want, "the item at the archive")
+        equal(scu.ac.user.get(0x59), b"\0\0", "the response")
+        scu.release()
+        g.stop()
+
+
+def b64(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+class Issuer:
+    """Keys and tokens, by openssl."""
+
+    def __init__(self, bench):
+        self.bench = bench
+        for kind, options in {"RS256": ["RSA", "-pkeyopt", "rsa_keygen_bits:2048"], "ES256": ["EC", "-pkeyopt",
+                              "ec_paramgen_curve:P-256"], "EdDSA": ["ED25519"], "other": ["ED25519"]}.items():
+            bench.run("openssl", "genpkey", "-algorithm", *options, "-out", self.key(kind), wants=0)
+
+    def key(self, kind):
+        return self.bench.path(f"jwt-{kind}.key")
+
+    def public(self, kind):
+        return subprocess.run(["openssl", "pkey", "-in", self.key(kind), "-pubout", "-outform", "DER"], check=True,
+                              stdout=subprocess.PIPE).stdout
+
+    def jwk(self, kind, kid):
+        der = self.public(kind)
+        if kind == "RS256":
+            modulus = subprocess.run(["openssl", "rsa", "-in", self.key(kind), "-noout", "-modulus"], check=True,
+                                     stdout=subprocess.PIPE, text=True).stdout.strip().split("=")[1]
+            return {"kty": "RSA", "kid": kid, "use": "sig", "alg": kind, "n": b64(bytes.fromhex(modulus)), "e": "AQAB"}
+        if kind == "ES256":
+            return {"kty": "EC", "kid": kid, "crv": "P-256", "x": b64(der[-64:-32]), "y": b64(der[-32:])}
+        return {"kty": "OKP", "kid": kid, "crv": "Ed25519", "x": b64(der[-32:])}
+
+    def sign(self, kind, content):
+        path = self.bench.write("to-sign", content.decode())
+        raw = ["-rawin"] if kind in ("EdDSA", "other") else ["-rawin", "-digest", "sha256"]
+        sig = subprocess.run(["openssl", "pkeyutl", "-sign", "-inkey", self.key(kind), "-in", path, *raw], check=True,
+                             stdout=subprocess.PIPE).stdout
+        if kind != "ES256":
+            return sig
+        parts, at = [], 2
+        for _ in range(2):
+            parts.append(int.from_bytes(sig[at + 2: at + 2 + sig[at + 1]], "big").to_bytes(32, "big"))
+            at += 2 + sig[at + 1]
+        return b"".join(parts)
+
+    def token(self, kind, head=None, signature=None, **claims):
+        now = int(time.time())
+        body = {"iss": "https://id.hospital.example", "aud": ["pacs", "gantry"], "sub": "ann", "exp": now + 300,
+                "groups": ["readers"], **claims}
+        head = {"alg": kind if kind != "other" else "EdDSA", "typ": "JWT", **(head or {})}
+        content = b".".join(b64(json.dumps({k: v for k, v in part.items() if v is not None}).encode()).encode()
+                            for part in (head, body))
+        return content + b"." + b64(self.sign(kind, content) if signature is None else signature).encode()
+
+
+@test
+def tokens_are_proved(bench):
+    """RS256, ES256 and EdDSA; keys that rotate; every way of being wrong has its sentence; storescu has one too."""
+    issuer = Issuer(bench)
+    jwks = bench.write("keys.json", json.dumps({"keys": [issuer.jwk("RS256", "1"), issuer.jwk("ES256", "2")]}))
+    g = proving(bench, {"jwt": {"keys": jwks, "issuer": "https://id.hospital.example", "audience": "gantry"}},
+                {"users": ["@readers"]})
+    good = issuer.token("RS256", {"kid": "1"})
+    accepted(g, more=user_item(5, good))
+    accepted(g, more=user_item(5, issuer.token("ES256", {"kid": "2"})))
+    accepted(g, more=user_item(5, issuer.token("ES256", aud="gantry")))
+    denied(g, "not signed by a key", more=user_item(5, issuer.token("EdDSA")))
+    g.wait_log(event="association.accepted", user="ann")
+    # The issuer's keys have changed.
+    with open(jwks, "w", encoding="ascii") as file:
+        json.dump({"keys": [issuer.jwk("EdDSA", "3"), {"kty": "oct", "k": "AAAA"}, issuer.jwk("ES256", "2")]}, file)
+    g.wait_log(g.reload(), event="gateway.reloaded")
+    accepted(g, more=user_item(5, issuer.token("EdDSA")))
+    denied(g, "not signed by a key", more=user_item(5, good))
+    now = int(time.time())
+    es = issuer.token("ES256")
+    public = b"-----BEGIN PUBLIC KEY-----\n" + base64.encodebytes(issuer.public("ES256")) + b"-----END PUBLIC KEY-----\n"
+    hs_content = b".".join((b64(b'{"alg":"HS256"}').encode(), es.split(b".")[1]))
+    hmac_signed = hs_content + b"." + b64(hmac.new(public, hs_content, hashlib.sha256).digest()).encode()
+    for word, token in (
+            ("not signed by a key", issuer.token("ES256", {"alg": "none"}, b"")),
+            ("not signed by a key", issuer.token("ES256", {"alg": "none"})),
+            ("not signed by a key", hmac_signed),
+            ("not signed by a key", issuer.token("ES256", {"alg": "EdDSA"})),
+            ("not signed by a key", issuer.token("other", {"kid": "3"})),
+            ("not signed by a key", issuer.token("other", {"jwk": issuer.jwk("other", "9")})),
+            ("not signed by a key", issuer.token("ES256", {"kid": "3"})),
+            ("not signed by a key", es.split(b".")[0] + b"." + issuer.token("ES256", sub="bob").split(b".")[1] + b"." +
+             es.split(b".")[2]),
+            ("cannot be read", issuer.token("ES256", {"crit": ["x"]})),
+            ("another issuer", issuer.token("ES256", iss="https://evil.example")),
+            ("another audience", issuer.token("ES256", aud=["pacs"])),
+            ("another audience", issuer.token("ES256", aud=None)),
+            ("has expired", issuer.token("ES256", exp=now - 120)),
+            ("says no end", issuer.token("ES256", exp=None)),
+            ("says no end", issuer.token("ES256", exp="never")),
+            ("not valid yet", issuer.token("ES256", nbf=now + 600)),
+            ("names no user", issuer.token("ES256", sub=None)),
+            ("empty, too long", issuer.token("ES256", sub="a,b")),
+            ("is not among the `users`", issuer.token("ES256", groups=["others"])),
+            ("no JSON Web Token", b"abc"), ("cannot be read", b"a.b.c"), ("no JSON Web Token", es + b".x"),
+            ("no JSON Web Token", b"")):
+        denied(g, word, more=user_item(5, token))
+    for number, works in ((0, True), (1, False)):
+        path = bench.write("token.jwt", (es if works else es[:-4] + b"AAAA").decode())
+        ran = bench.run("storescu", "--jwt", path, "-aet", "CT1", "-aec", "ARCHIVE", "127.0.0.1", str(g.plain),
+                        os.path.join(DATA, "CT_small.dcm"))
+        equal(ran.code == 0, works, f"storescu with token {number} ({ran.text[-600:]})")
+    check(es.split(b".")[2].decode() not in g.log_text(), "a token is in the log")
+
+
+@test
+def cards_are_users(bench):
+    """A workstation whose key is on a card (SoftHSM2) reaches the archive as its certificate's user, and as no other."""
+    keys = bench.keys
+    for name in ("ann", "eve"):
+        keys.leaf("card-" + name, name, f"DNS:ws1,email:{name}@hospital.example")
+    uri, words, _, _ = token(bench, ["card-ann", "card-eve"])
+    core = proving(bench, {"certificate": "common-name"}, {"users": ["ann"]}, tls_node={"certificate": {"san": ["ws1"]}})
+
+    def workstation(name):
+        """A gateway at the desk that speaks TLS for a plain viewer, with the card's key."""
+        edge = bench.gateway(start=False, archive={"address": [f"127.0.0.1:{core.tls}"], "transport": "tls", "server-name": "localhost"})
+        edge.config["tls"].update({"identities": [{"certificate": keys.path(f"card-{name}.pem"), "key": uri.format("card-" + name)}],
+                                   **words})
+        edge.config["flows"][0]["titles"] = {"calling": "CT_TLS"}
+        edge.write()
+        edge.start()
+        return edge
+
+    edge = workstation("ann")
+    scu = edge.scu()
+    scu.associate()
+    equal(scu.store(instance="1.2.9")["status"], 0, "status")
+    scu.release()
+    core.wait_log(event="association.accepted", user="ann")
+    accepted(edge, more=user_item(1, b"ann"))
+    mark = core.mark()
+    rejected(edge, (1, 2, 1), more=user_item(1, b"eve"))
+    check("another's than its certificate's" in core.decision("user-identity", mark)["message"], "the sentence", core.lines(mark))
+    edge.stop()
+    edge = workstation("eve")
+    mark = core.mark()
+    rejected(edge, (1, 2, 1))
+    check("eve is not among" in core.decision("user-identity", mark)["message"], "the sentence", core.lines(mark))
+    # By the mail address.
+    core.config["users"]["certificate"] = "email"
+    core.config["flows"][0]["user-identity"]["users"] = ["eve@hospital.example"]
+    core.write()
+    core.wait_log(core.reload(), event="gateway.reloaded")
+    accepted(edge)
 
 
 # ---- Asking the authorities ----

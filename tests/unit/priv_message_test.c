@@ -30,6 +30,7 @@ static const struct {
 	{MSG_STOP, FROM_SUPERVISOR | FROM_GATE_DOWN, false},
 	{MSG_KEPT, FROM_SUPERVISOR, false},
 	{MSG_KEYS, FROM_SUPERVISOR, true},
+	{MSG_FILE, FROM_SUPERVISOR, true},
 	{MSG_READY, FROM_GATE_UP | FROM_KEYS, false},
 	{MSG_CUT, FROM_GATE_UP, false},
 	{MSG_LEDGER_FULL, FROM_GATE_UP, false},
@@ -39,6 +40,7 @@ static const struct {
 	{MSG_REFUSAL, FROM_ASSOCIATION, false},
 	{MSG_OBJECT, FROM_ASSOCIATION, false},
 	{MSG_CHAIN, FROM_ASSOCIATION | FROM_GATE_LOOKUP, false},
+	{MSG_WHO, FROM_ASSOCIATION | FROM_GATE_LOOKUP, false},
 	{MSG_PROGRESS, FROM_ASSOCIATION, false},
 	{MSG_VERDICT, FROM_GATE_DOWN, false},
 	{MSG_COUNTS, FROM_GATE_DOWN, false},
@@ -48,6 +50,7 @@ static const struct {
 	{MSG_RESOLVE, FROM_GATE_LOOKUP, false},
 	{MSG_ADDRESSES, FROM_LOOKUP | FROM_JOB, false},
 	{MSG_FOLDER, FROM_GATE_STORE, true},
+	{MSG_USER, FROM_LOOKUP | FROM_GATE_DOWN | FROM_JOB, false},
 	{MSG_STAPLE, FROM_LOOKUP | FROM_JOB, false},
 	{MSG_LIST, FROM_JOB, true},
 	{MSG_CLIENT, FROM_GATE_KEYS, true},
@@ -89,29 +92,47 @@ static void fill_refusal(struct refusal *r)
 	FULL(r->sentence);
 }
 
+/* What goes by way of the lookup, and to the key holder. */
+static void fill_asked(struct message *m)
+{
+	switch (m->type) {
+	case MSG_USER:
+		m->user.proved = true;
+		FULL(m->user.name);
+		FULL(m->user.groups);
+		FULL(m->text);
+		break;
+	case MSG_WHO:
+	case MSG_CHAIN:
+	case MSG_STAPLE:
+		m->number = 99;
+		m->bytes = span_str("certificates");
+		break;
+	case MSG_STANDING:
+		m->number = 77;
+		m->standing = (struct msg_standing){.state = STANDING_UNKNOWN, .again_s = 600};
+		FULL(m->text);
+		break;
+	case MSG_FILE:
+	case MSG_LIST:
+		m->number = 1;
+		break;
+	case MSG_CLIENT:
+		memset(&m->client.ip, 0xcd, sizeof(m->client.ip));
+		break;
+	default:
+		break;
+	}
+}
+
 /* A message with every field at its largest or oddest. */
 static struct message *made(unsigned row)
 {
 	static struct message m;
 	m = (struct message){
 		.type = contract[row].type, .fd = contract[row].fd ? 0 : -1, .generation = 0xfedcba98};
+	fill_asked(&m);
 	switch (m.type) {
-	case MSG_CHAIN:
-	case MSG_STAPLE:
-		m.number = 99;
-		m.bytes = span_str("certificates");
-		break;
-	case MSG_STANDING:
-		m.number = 77;
-		m.standing = (struct msg_standing){.state = STANDING_UNKNOWN, .again_s = 600};
-		FULL(m.text);
-		break;
-	case MSG_LIST:
-		m.number = 1;
-		break;
-	case MSG_CLIENT:
-		memset(&m.client.ip, 0xcd, sizeof(m.client.ip));
-		break;
 	case MSG_ADMIT:
 		memset(&m.admit.ip, 0xab, sizeof(m.admit.ip));
 		m.admit.port = 65535;

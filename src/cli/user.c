@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/err.h"
+#include "cli/verbs.h"
+#include "policy/values.h"
+
+#include <argon2.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+static const char usage[] =
+	"usage: gantry user set FILE NAME [--groups GROUP,…]\n"
+	"       gantry user remove FILE NAME\n"
+	"       gantry user list FILE\n"
+	"\n"
+	"Keeps the file of `users: passwords`: names, Argon2id hashes of passcodes, groups. `set` asks for the passcode, or\n"
+	"reads a line from standard input where that is no terminal. The gateway takes the file at its next reload.\n"
+	"\n"
+	"  -g, --groups LIST  groups of the user, separated by commas\n"
+	"  -h, --help         print this\n"
+	"\n"
+	"Exits with 0, 1 for a failure, 2 for a wrong command line.\n";
+
+/* RFC 9106 4, the second recommended option. */
+#define ROUNDS    3
+#define MEMORY    65536 /* KiB */
+#define LANES     1
+#define SALT      16
+#define HASH      32
+#define LINE_MOST 4096
+
+struct job {
+	const char *path, *name, *groups;
+	bool set;
+	char line[LINE_MOST]; /* of `set`: what the user's line will be */
+	unsigned found;
+};
+
+static int fail(const char *path, const char *what)
+{
+	fprintf(stderr, "gantry user: %s %s: %s\n", what, path, strerror(errno));
+	return 1;
+}
+
+/* ---- The passcode ---- */
+
+static bool read_line(char *buf, size_t cap)
+{
+	bool ok = fgets(buf, (int)cap, stdin) != NULL;
+	buf[ok ? strcspn(buf, "\r\n") : 0] = 0;
+	return ok && buf[0];
+}
+
+static bool ask(const char *prompt, char *buf, size_t cap)
+{
+	struct termios before, quiet;
+	bool terminal = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &before) == 0;
+	if (terminal) {
+		quiet = before;
+		quiet.c_lflag &= ~(tcflag_t)ECHO;
+		(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+		fputs(prompt, stderr);
+	}
+	bool ok = read_line(buf, cap);
+	if (terminal) {
+		(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+		fputc('\n', stderr);
+	}
+	return ok;
+}
+
+static int ask_twice(char passcode[256])
+{
+	char again[256] = "";
+	setvbuf(stdin, NULL, _IONBF, 0); /* no copy of it in a buffer of the C library */
+	bool ok = ask("Passcode: ", passcode, 256);
+	if (ok && isatty(STDIN_FILENO)) {
+		ok = ask("Again: ", again, sizeof(again)) && strcmp(passcode, again) == 0;
+	}
+	OPENSSL_cleanse(again, sizeof(again));
+	if (!ok) {
+		fputs("gantry user: the passcode is empty, or the two are not the same\n", stderr);
+		return 1;
+	}
+	return 0;
+}
+
+static int make_line(struct job *j)
+{
+	char passcode[256] = "", hash[256];
+	uint8_t salt[SALT];
+	int e = ask_twice(passcode);
+	if (e == 0 && (RAND_bytes(salt, sizeof(salt)) != 1 ||
+			      argon2id_hash_encoded(ROUNDS, MEMORY, LANES, passcode, strlen(passcode), salt,
+				      sizeof(salt), HASH, hash, sizeof(hash)) != ARGON2_OK)) {
+		fputs("gantry user: the passcode could not be hashed: is there too little memory?\n", stderr);
+		e = 1;
+	}
+	OPENSSL_cleanse(passcode, sizeof(passcode));
+	if (e == 0) {
+		snprintf(j->line, sizeof(j->line), "%s:%s%s%s\n", j->name, hash, j->groups[0] ? ":" : "",
+			j->groups);
+	}
+	return e;
+}
+
+/* ---- The file ---- */
+
+static bool is_of(const char *line, const char *name)
+{
+	size_t n = strlen(name);
+	return strncmp(line, name, n) == 0 && line[n] == ':';
+}
+
+static int copy(FILE *from, FILE *to, struct job *j)
+{
+	char line[LINE_MOST];
+	while (from && fgets(line, sizeof(line), from)) {
+		bool mine = is_of(line, j->name);
+		j->found += mine;
+		if (!mine) {
+			fputs(line, to);
+		} else if (j->set && j->found == 1) {
+			fputs(j->line, to);
+		}
+	}
+	if (j->set && j->found == 0) {
+		fputs(j->line, to);
+	}
+	return (from && ferror(from)) || fflush(to) != 0 || fsync(fileno(to)) != 0;
+}
+
+/* The whole file anew beside the old one, then in its place: whoever reads it has the one or the other. */
+static int rewrite(struct job *j)
+{
+	char path[4200];
+	struct stat st = {.st_mode = 0600, .st_uid = geteuid(), .st_gid = getegid()};
+	snprintf(path, sizeof(path), "%s.new", j->path);
+	FILE *from = fopen(j->path, "re");
+	if (!from && (errno != ENOENT || !j->set)) {
+		return fail(j->path, "cannot read");
+	}
+	if (from) {
+		(void)fstat(fileno(from), &st);
+	}
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	FILE *to = fd < 0 ? NULL : fdopen(fd, "w");
+	int bad = !to || fchmod(fd, st.st_mode & 0660) != 0 ||
+	          (geteuid() == 0 && fchown(fd, st.st_uid, st.st_gid) != 0) || copy(from, to, j) != 0;
+	if (from) {
+		fclose(from);
+	}
+	bad = bad || rename(path, j->path) != 0;
+	int kept = errno;
+	if (to) {
+		fclose(to);
+	}
+	if (bad) {
+		if (fd >= 0) {
+			(void)unlink(path);
+		}
+		errno = kept;
+		return fail(path, "cannot write");
+	}
+	return 0;
+}
+
+static int list(const char *path)
+{
+	char line[LINE_MOST];
+	FILE *from = fopen(path, "re");
+	if (!from) {
+		return fail(path, "cannot read");
+	}
+	while (fgets(line, sizeof(line), from)) {
+		char *hash = strchr(line, ':'), *groups = hash ? strchr(hash + 1, ':') : NULL;
+		if (line[0] == '#' || !hash) {
+			continue;
+		}
+		*hash = 0;
+		line[strcspn(line, "\n")] = 0;
+		if (groups) {
+			groups[strcspn(groups, "\n")] = 0;
+		}
+		printf("%s%s%s\n", line, groups && groups[1] ? "  " : "", groups ? groups + 1 : "");
+	}
+	int bad = ferror(from);
+	fclose(from);
+	return bad ? fail(path, "cannot read") : 0;
+}
+
+static int run(struct job *j)
+{
+	if (!value_is_user(j->name) || j->name[0] == '@' || strpbrk(j->name, ":#\n")) {
+		fprintf(stderr,
+			"gantry user: `%s` is no name: 1 to 255 characters, no comma, colon, # or leading @\n",
+			j->name);
+		return 2;
+	}
+	int e = j->set ? make_line(j) : 0;
+	e = e == 0 ? rewrite(j) : e;
+	if (e == 0 && !j->set && j->found == 0) {
+		fprintf(stderr, "gantry user: there is no `%s` in %s\n", j->name, j->path);
+		return 1;
+	}
+	if (e == 0) {
+		printf("%s %s in %s. Reload the gateway to have it take effect.\n", j->name,
+			!j->set    ? "is no more"
+			: j->found ? "has a new passcode"
+				   : "is new",
+			j->path);
+	}
+	return e;
+}
+
+int verb_user(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"groups", required_argument, NULL, 'g'}, {"help", no_argument, NULL, 'h'}, {0}};
+	static struct job j = {.groups = ""};
+	int o;
+	while ((o = getopt_long(argc, argv, "g:h", options, NULL)) != -1) {
+		switch (o) {
+		case 'g':
+			j.groups = optarg;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		default:
+			fputs(usage, stderr);
+			return 2;
+		}
+	}
+	int n = argc - optind;
+	const char *what = n > 0 ? argv[optind] : "";
+	if (n == 2 && strcmp(what, "list") == 0) {
+		return list(argv[optind + 1]);
+	}
+	j.set = strcmp(what, "set") == 0;
+	if (n != 3 || (!j.set && strcmp(what, "remove") != 0) || strlen(argv[optind + 1]) > 4096 ||
+		strpbrk(j.groups, ":\n") || strlen(j.groups) > 1000) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	j.path = argv[optind + 1];
+	j.name = argv[optind + 2];
+	return run(&j);
+}
