@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <linux/close_range.h>
 #include <netdb.h>
 #include <openssl/ssl.h>
@@ -44,7 +45,9 @@ static int enter_sandbox(struct lookup *l)
 		freeaddrinfo(found);
 	}
 	(void)OPENSSL_init_ssl(0, NULL);
+	json_object_seed(0);
 	int e = sandbox_new(SANDBOX_JOB, readable, ARRAY_LEN(readable), &l->sandbox);
+	e = e == 0 ? sandbox_new(SANDBOX_KEYS, NULL, 0, &l->proof_sandbox) : e;
 	e = e == 0 ? sandbox_new(SANDBOX_LOOKUP, readable, ARRAY_LEN(readable), &own) : e;
 	return e == 0 ? sandbox_load(own) : e;
 }
@@ -60,7 +63,7 @@ unsigned jobs_of(const struct lookup *l, enum job_kind kind)
 	return n;
 }
 
-static void begin_child(const struct lookup *l)
+static void begin_child(const struct lookup *l, enum job_kind kind)
 {
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	(void)prctl(PR_SET_NAME, "gantry: job");
@@ -74,7 +77,13 @@ static void begin_child(const struct lookup *l)
 			close(l->jobs[i].fd);
 		}
 	}
-	if (sandbox_load(l->sandbox) != 0) {
+	/* Who asks the network has no business with hashes; who proves users, none with the network. */
+	for (unsigned f = 0; f < USER_FILES && kind != JOB_USER; f++) {
+		if (l->files[f] > 0) {
+			close(l->files[f]);
+		}
+	}
+	if (sandbox_load(kind == JOB_USER ? l->proof_sandbox : l->sandbox) != 0) {
 		_exit(1);
 	}
 }
@@ -95,7 +104,7 @@ int job_fork(struct lookup *l, enum job_kind kind, int64_t wait_ms, struct job *
 	pid_t pid = fork();
 	if (pid == 0) {
 		close(pair[0]);
-		begin_child(l);
+		begin_child(l, kind);
 	} else {
 		close(pair[1]);
 	}

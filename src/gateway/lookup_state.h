@@ -62,10 +62,10 @@ struct own {
 };
 
 struct lookup {
-	int gate;                /* -1 */
-	struct sandbox *sandbox; /* of a job */
-	struct site *site;       /* NULL: none, or none that asks */
-	uint32_t number;         /* of the site */
+	int gate;                                /* -1 */
+	struct sandbox *sandbox, *proof_sandbox; /* of a job; of one that proves a user */
+	struct site *site;                       /* NULL: none, or none that asks */
+	uint32_t number;                         /* of the site */
 	struct job jobs[JOBS_MOST];
 	struct entry *entries[ENTRIES_MOST];
 	unsigned n_entries;

@@ -8,10 +8,11 @@
 
 /*
  * A file of users: `name:hash` or `name:hash:group,group` a line, `#` begins a comment. The hash is Argon2id's own text
- * (RFC 9106), "$argon2id$v=19$m=65536,t=3,p=1$salt$hash".
+ * (RFC 9106), "$argon2id$v=19$m=65536,t=3,p=1$salt$hash", of one lane: more would want threads, which the job may not start.
  */
 
 #define PASSCODE_MOST 1024
+#define HASH_MOST     512
 
 /* Of nobody's passcode: who asks for a name that is not there waits as long. */
 static const char nobody[] =
@@ -62,6 +63,13 @@ static bool find(struct span file, struct span name, struct line *ret)
 	return false;
 }
 
+static bool is_hash(struct span s)
+{
+	static const char begins[] = "$argon2id$v=19$m=", lane[] = ",p=1$";
+	return s.len > sizeof(begins) && s.len < HASH_MOST &&
+	       memcmp(s.ptr, begins, sizeof(begins) - 1) == 0 && memmem(s.ptr, s.len, lane, sizeof(lane) - 1);
+}
+
 static bool matches(const char *hash, struct span passcode)
 {
 	return argon2id_verify(hash, passcode.ptr, passcode.len) == ARGON2_OK;
@@ -70,8 +78,8 @@ static bool matches(const char *hash, struct span passcode)
 void users_passwords(const struct proof_request *r, struct proof *ret)
 {
 	struct line line;
-	char hash[512] = "";
-	bool known = find(r->files[FILE_PASSWORDS], r->primary, &line) && line.hash.len < sizeof(hash);
+	char hash[HASH_MOST] = "";
+	bool known = find(r->files[FILE_PASSWORDS], r->primary, &line) && is_hash(line.hash);
 	if (known) {
 		memcpy(hash, line.hash.ptr, line.hash.len);
 		hash[line.hash.len] = 0;
@@ -98,14 +106,12 @@ void users_passwords(const struct proof_request *r, struct proof *ret)
 
 int users_check_passwords(struct span file, char *why, size_t cap)
 {
-	static const char begins[] = "$argon2id$v=19$";
 	struct line line;
 	for (unsigned n = 1; next_line(&file, &line); n++) {
-		bool hash = line.hash.len > sizeof(begins) &&
-		            memcmp(line.hash.ptr, begins, sizeof(begins) - 1) == 0;
-		if (line.name.len > 0 && !hash) {
+		if (line.name.len > 0 && !is_hash(line.hash)) {
 			snprintf(why, cap,
-				"line %u is none of `name:$argon2id$v=19$…:groups` (see `gantry user`)", n);
+				"line %u is none of `name:$argon2id$v=19$m=…,t=…,p=1$…:groups` (see `gantry user`)",
+				n);
 			return ERR_VALUE;
 		}
 	}

@@ -107,6 +107,11 @@ static void password_files(void **state)
 	assert_non_null(strstr(why, "line 5"));
 	assert_int_equal(users_check_passwords(span_str("ann:" HASH), why, sizeof(why)), 0);
 	assert_int_equal(users_check_passwords(span_str("ann:secret\n"), why, sizeof(why)), ERR_VALUE);
+	/* Two lanes would be two threads. */
+	assert_int_equal(
+		users_check_passwords(span_str("ann:$argon2id$v=19$m=256,t=2,p=2$c29tZXNhbHQ$nf65EOgL\n"),
+			why, sizeof(why)),
+		ERR_VALUE);
 }
 
 /* ---- Who may what ---- */
