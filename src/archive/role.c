@@ -4,6 +4,7 @@
 #include "archive/intake.h"
 #include "archive/session.h"
 #include "base/log.h"
+#include "priv/role.h"
 #include "base/span.h"
 #include "priv/message.h"
 #include "priv/sandbox.h"
@@ -136,15 +137,6 @@ static void close_channel(struct store *store, unsigned i)
 	store->channels[i] = store->channels[--store->n_channels];
 }
 
-/* Where lines go from now on, and how: number has the format in bit 0 and the least level above bit 7. */
-static void use_log(const struct message *m)
-{
-	if (dup2(m->fd, STDERR_FILENO) >= 0) {
-		log_to(STDERR_FILENO, (m->number & 1) != 0 ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT);
-		log_least((enum log_level)(m->number >> 8));
-	}
-}
-
 /* Take a message. false: the channel is done with. */
 static bool take_message(struct store *store, unsigned i)
 {
@@ -165,7 +157,7 @@ static bool take_message(struct store *store, unsigned i)
 	if (m.type == MSG_STOP) {
 		store->stopping = true;
 	} else if (m.type == MSG_LOG) {
-		use_log(&m);
+		role_use_log(&m);
 	} else if (m.type == MSG_FOLDER && !store->stopping) {
 		serve(store, &m);
 	} else if (m.type == MSG_CHANNEL && store->n_channels < CHANNELS) {

@@ -4,6 +4,7 @@
 #include "gateway/gate.h"
 #include "gateway/gate_slab.h"
 #include "gateway/gate_state.h"
+#include "priv/role.h"
 #include "priv/spawn.h"
 
 #include <errno.h>
@@ -85,11 +86,7 @@ static void take_control(struct gate *g, int fd)
 
 static void take_log(struct gate *g, struct message *m)
 {
-	if (dup2(m->fd, STDERR_FILENO) < 0) {
-		log_say(LOG_LEVEL_ERROR, "gate.log", "the new log cannot be used: %s", strerror(errno));
-	}
-	log_to(STDERR_FILENO, MSG_LOG_JSON(m->number) ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT);
-	log_least((enum log_level)MSG_LOG_LEVEL(m->number));
+	role_use_log(m);
 	child_tell_all(g, &(struct message){.type = MSG_LOG, .fd = m->fd, .number = m->number});
 	close(m->fd);
 }

@@ -4,6 +4,7 @@
 #include "gateway/gate_state.h"
 #include "gateway/gate_tls.h"
 #include "priv/memfd.h"
+#include "priv/role.h"
 
 #include <malloc.h>
 #include <openssl/ssl.h>
@@ -51,23 +52,10 @@ static int pack_for_associations(const struct site *s, int *ret_fd)
 	return e;
 }
 
-static int unpack(int fd, struct site **ret_site)
-{
-	struct memfd_map map;
-	struct mistakes mistakes = {0};
-	int e = memfd_map(fd, &map);
-	if (e == 0) {
-		e = site_unpack(map.bytes, ret_site, &mistakes);
-		memfd_unmap(&map);
-		mistakes_done(&mistakes);
-	}
-	return e;
-}
-
 static int make(int fd, struct gate_site *gs)
 {
 	char why[256];
-	int e = unpack(fd, &gs->site);
+	int e = role_site(fd, &gs->site);
 	if (e != 0) {
 		log_say(LOG_LEVEL_ERROR, "gate.site", "the configuration could not be unpacked: %s",
 			err_str(e));

@@ -3,8 +3,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "keys/crl.h"
-#include "priv/memfd.h"
 #include "priv/message.h"
+#include "priv/role.h"
 
 #include <openssl/ssl.h>
 #include <poll.h>
@@ -85,19 +85,11 @@ static void ask_lists_again(struct association *as)
 
 static void take_site(struct association *as, int fd, uint32_t generation)
 {
-	struct memfd_map map;
-	struct mistakes mistakes = {0};
 	struct site *fresh = NULL;
-	if (memfd_map(fd, &map) != 0) {
-		log_say(LOG_LEVEL_ERROR, "association.reload", "the new configuration could not be read");
-		return;
-	}
-	int e = site_unpack(map.bytes, &fresh, &mistakes);
-	memfd_unmap(&map);
-	mistakes_done(&mistakes);
+	int e = role_site(fd, &fresh);
 	if (e != 0) {
-		log_say(LOG_LEVEL_ERROR, "association.reload",
-			"the new configuration could not be parsed: %s", err_str(e));
+		log_say(LOG_LEVEL_ERROR, "association.reload", "the new configuration could not be read: %s",
+			err_str(e));
 		return;
 	}
 	forget_flows(as);

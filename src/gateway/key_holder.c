@@ -6,8 +6,8 @@
 #include "keys/token.h"
 #include "policy/site.h"
 #include "priv/drop.h"
-#include "priv/memfd.h"
 #include "priv/message.h"
+#include "priv/role.h"
 #include "priv/sandbox.h"
 #include "priv/spawn.h"
 
@@ -142,14 +142,6 @@ static bool serve(struct key_role *r, struct channel *c)
 
 /* ---- The supervisor ---- */
 
-static void use_log(const struct message *m)
-{
-	if (dup2(m->fd, STDERR_FILENO) >= 0) {
-		log_to(STDERR_FILENO, MSG_LOG_JSON(m->number) ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT);
-		log_least((enum log_level)MSG_LOG_LEVEL(m->number));
-	}
-}
-
 static void use_gate(struct key_role *r, int fd)
 {
 	take_clients(r); /* of the gate before, whose associations live on */
@@ -163,19 +155,6 @@ static void use_gate(struct key_role *r, int fd)
 	}
 }
 
-static int load_site(struct key_role *r, int fd)
-{
-	struct memfd_map map;
-	struct mistakes mistakes = {0};
-	int e = memfd_map(fd, &map);
-	if (e == 0) {
-		e = site_unpack(map.bytes, &r->site, &mistakes);
-		memfd_unmap(&map);
-		mistakes_done(&mistakes);
-	}
-	return e;
-}
-
 enum told { TOLD_MORE, TOLD_GO, TOLD_STOP, TOLD_NOTHING };
 
 static enum told take(struct key_role *r)
@@ -187,10 +166,10 @@ static enum told take(struct key_role *r)
 	}
 	switch (m.type) {
 	case MSG_LOG:
-		use_log(&m);
+		role_use_log(&m);
 		break;
 	case MSG_SITE:
-		if (!r->site && load_site(r, m.fd) != 0) {
+		if (!r->site && role_site(m.fd, &r->site) != 0) {
 			log_say(LOG_LEVEL_ERROR, "keys.failed", "the configuration could not be unpacked");
 		}
 		break;

@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/lookup_state.h"
-#include "priv/memfd.h"
+#include "priv/role.h"
 #include "priv/sandbox.h"
 #include "priv/spawn.h"
 
@@ -213,25 +213,10 @@ static bool serve(struct lookup *l)
 	return e == ERR_AGAIN;
 }
 
-static void use_log(const struct message *m)
-{
-	if (dup2(m->fd, STDERR_FILENO) >= 0) {
-		log_to(STDERR_FILENO, MSG_LOG_JSON(m->number) ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT);
-		log_least((enum log_level)MSG_LOG_LEVEL(m->number));
-	}
-}
-
 static void use_site(struct lookup *l, int fd)
 {
-	struct memfd_map map;
-	struct mistakes mistakes = {0};
 	struct site *fresh = NULL;
-	int e = memfd_map(fd, &map);
-	if (e == 0) {
-		e = site_unpack(map.bytes, &fresh, &mistakes);
-		memfd_unmap(&map);
-		mistakes_done(&mistakes);
-	}
+	int e = role_site(fd, &fresh);
 	if (e != 0) {
 		log_say(LOG_LEVEL_ERROR, "lookup.failed", "the configuration could not be unpacked: %s",
 			err_str(e));
@@ -262,7 +247,7 @@ static bool take(struct lookup *l)
 		return true;
 	}
 	if (m.type == MSG_LOG) {
-		use_log(&m);
+		role_use_log(&m);
 	} else if (m.type == MSG_SITE) {
 		use_site(l, m.fd);
 	}

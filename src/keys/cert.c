@@ -42,22 +42,6 @@ int cert_spki_sha256(struct span pem, uint8_t ret_hash[32])
 	return r < 0 ? r : x509_spki_sha256(cert, ret_hash);
 }
 
-int cert_key_matches(struct span cert_pem, struct span key_pem)
-{
-	X509 *cert CLEANUP(x509_freep) = NULL;
-	EVP_PKEY *key CLEANUP(x509_pkey_freep) = NULL;
-	int r = first_certificate(cert_pem, &cert);
-	if (r < 0) {
-		return r;
-	}
-	r = x509_private_key(key_pem, &key);
-	if (r == 0 && X509_check_private_key(cert, key) != 1) {
-		r = ERR_DENIED;
-	}
-	ERR_clear_error();
-	return r;
-}
-
 int cert_count(struct span pem, int *ret_count)
 {
 	BIO *bio CLEANUP(x509_bio_freep) = x509_bio(pem);

@@ -19,9 +19,6 @@ MUST_USE int cert_days_left(struct span pem, int64_t now_s, int *ret_days, char 
 /* SHA-256 of the subjectPublicKeyInfo's DER: what `spki: [ "sha256:…" ]` pins. */
 MUST_USE int cert_spki_sha256(struct span pem, uint8_t ret_hash[32]);
 
-/* 0 if the private key (PEM) is the certificate's, ERR_DENIED if it is another's. */
-MUST_USE int cert_key_matches(struct span cert_pem, struct span key_pem);
-
 /* How many certificates the PEM holds, at least 1 on success; ERR_VALUE if any cannot be read or there is none. */
 MUST_USE int cert_count(struct span pem, int *ret_count);
 
