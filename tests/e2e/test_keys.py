@@ -256,7 +256,7 @@ def token(bench, names):
 
 @test
 def keys_on_a_token(bench):
-    """Both kinds of key, both versions of TLS, as server and as client, through PKCS#11; and Ed25519 by the same way."""
+    """Both kinds of key, both versions of TLS, as server and as client, through PKCS#11."""
     keys = bench.keys
     uri, words, _, _ = token(bench, ["gateway", "gateway-rsa"])
     scp_port = bench.scp(tls=keys.server("archive")).port
