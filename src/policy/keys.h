@@ -20,6 +20,10 @@ enum place {
 	IN_OCSP,
 	IN_USERS,
 	IN_JWT,
+	IN_AUDIT,
+	IN_AUDIT_SOURCE,
+	IN_REPOSITORY,
+	IN_WITNESS,
 	IN_TIMEOUTS,
 	IN_ASSOCIATIONS,
 	IN_IMPLEMENTATION,
@@ -100,6 +104,16 @@ bool parse_name_ok(struct parse *p, const struct tree *t, const char *what);
 /* An absolute path for one that may be relative to gantry.yaml's folder. Never NULL. */
 const char *parse_path(struct parse *p, const char *text);
 
+/* Are these the entries of a list of maps, or a map of them, and not too many? Says so. */
+bool parse_entries_ok(
+	struct parse *p, const struct key *k, const struct tree *v, enum tree_kind kind, unsigned most);
+
+/* A list of files, NULL after saying what is wrong with it. */
+struct blob *parse_blobs(struct parse *p, const struct key *k, const struct tree *v, unsigned *ret_n);
+
+/* Is it an address of the form http://host/path? Says so. */
+bool parse_url_ok(struct parse *p, const struct key *k, const struct tree *v);
+
 /* The index of a node, -1 after saying that there is none (and which was meant). */
 int parse_node_index(struct parse *p, const struct tree *v);
 
@@ -116,8 +130,9 @@ key_reader read_listeners, read_nodes, read_groups, read_flows, read_identities,
 	read_networks, read_proxy_from, read_ae_titles, read_san, read_spki, read_addresses, read_tolerate,
 	read_node_timeouts, read_profile, read_ending, read_certificate, read_flow_from, read_flow_to,
 	read_services, read_sop_classes, read_transfer_syntaxes, read_destinations, read_ae, read_move_titles,
-	read_hours, read_limit, read_over_both, read_query, read_tags, read_class_uid, read_version_name,
-	read_listen_address;
+	read_audit, read_auditors, read_repositories, read_repository_addresses, read_repository_trust,
+	read_witnesses, read_hours, read_limit, read_over_both, read_query, read_tags, read_class_uid,
+	read_version_name, read_listen_address;
 
 /* What holds between keys: after everything is read. (check_site.c) */
 void parse_check(struct parse *p);

@@ -17,8 +17,7 @@ static const char *word_or(const char *s, const char *otherwise)
 	return s && s[0] ? s : otherwise;
 }
 
-/* Are these the entries of a list of maps, and not too many? */
-static bool entries_ok(
+bool parse_entries_ok(
 	struct parse *p, const struct key *k, const struct tree *v, enum tree_kind kind, unsigned most)
 {
 	if (v->kind != kind) {
@@ -38,7 +37,7 @@ static bool entries_ok(
 void read_listeners(struct parse *p, const struct key *k, const struct tree *v, void *base)
 {
 	struct site *s = base;
-	if (!entries_ok(p, k, v, TREE_LIST, MOST_ENTRIES)) {
+	if (!parse_entries_ok(p, k, v, TREE_LIST, MOST_ENTRIES)) {
 		return;
 	}
 	s->listeners = region_array(p->region, v->n, sizeof(*s->listeners));
@@ -64,7 +63,7 @@ void read_listeners(struct parse *p, const struct key *k, const struct tree *v, 
 void read_nodes(struct parse *p, const struct key *k, const struct tree *v, void *base)
 {
 	struct site *s = base;
-	if (!entries_ok(p, k, v, TREE_MAP, MOST_ENTRIES)) {
+	if (!parse_entries_ok(p, k, v, TREE_MAP, MOST_ENTRIES)) {
 		return;
 	}
 	s->nodes = region_array(p->region, v->n, sizeof(*s->nodes));
@@ -87,7 +86,7 @@ void read_nodes(struct parse *p, const struct key *k, const struct tree *v, void
 void read_groups(struct parse *p, const struct key *k, const struct tree *v, void *base)
 {
 	(void)base;
-	if (!entries_ok(p, k, v, TREE_MAP, MOST_ENTRIES)) {
+	if (!parse_entries_ok(p, k, v, TREE_MAP, MOST_ENTRIES)) {
 		return;
 	}
 	p->group_uids = region_array(p->region, v->n, sizeof(*p->group_uids));
@@ -109,7 +108,7 @@ void read_groups(struct parse *p, const struct key *k, const struct tree *v, voi
 void read_flows(struct parse *p, const struct key *k, const struct tree *v, void *base)
 {
 	struct site *s = base;
-	if (!entries_ok(p, k, v, TREE_LIST, MOST_ENTRIES)) {
+	if (!parse_entries_ok(p, k, v, TREE_LIST, MOST_ENTRIES)) {
 		return;
 	}
 	s->flows = region_array(p->region, v->n, sizeof(*s->flows));
@@ -162,7 +161,7 @@ void read_key(struct parse *p, const struct key *k, const struct tree *v, void *
 void read_identities(struct parse *p, const struct key *k, const struct tree *v, void *base)
 {
 	struct site *s = base;
-	if (!entries_ok(p, k, v, TREE_LIST, MOST_IDENTITIES)) {
+	if (!parse_entries_ok(p, k, v, TREE_LIST, MOST_IDENTITIES)) {
 		return;
 	}
 	s->identities = region_array(p->region, v->n, sizeof(*s->identities));
@@ -174,7 +173,7 @@ void read_identities(struct parse *p, const struct key *k, const struct tree *v,
 	}
 }
 
-static struct blob *read_blobs(struct parse *p, const struct key *k, const struct tree *v, unsigned *ret_n)
+struct blob *parse_blobs(struct parse *p, const struct key *k, const struct tree *v, unsigned *ret_n)
 {
 	struct tree *const *at;
 	unsigned n;
@@ -198,11 +197,11 @@ static struct blob *read_blobs(struct parse *p, const struct key *k, const struc
 void read_token_folders(struct parse *p, const struct key *k, const struct tree *v, void *base)
 {
 	struct site *s = base;
-	s->token_folders = read_blobs(p, k, v, &s->n_token_folders);
+	s->token_folders = parse_blobs(p, k, v, &s->n_token_folders);
 }
 
 /* What is fetched is signed: https would add nothing but another authority to trust. */
-static bool url_ok(struct parse *p, const struct key *k, const struct tree *v)
+bool parse_url_ok(struct parse *p, const struct key *k, const struct tree *v)
 {
 	const char *host = strncmp(v->text, "http://", 7) == 0 ? v->text + 7 : "";
 	if (!host[0] || host[0] == '/' || strchr(host, ' ') || strlen(v->text) > 500) {
@@ -216,7 +215,7 @@ static bool url_ok(struct parse *p, const struct key *k, const struct tree *v)
 void read_url(struct parse *p, const struct key *k, const struct tree *v, void *base)
 {
 	const char *s = parse_word(p, k, v);
-	if (s && (!s[0] || url_ok(p, k, v))) {
+	if (s && (!s[0] || parse_url_ok(p, k, v))) {
 		memcpy((uint8_t *)base + k->offset, &s, sizeof(s));
 	}
 }
@@ -225,7 +224,7 @@ void read_user_groups(struct parse *p, const struct key *k, const struct tree *v
 {
 	struct site *s = base;
 	const struct key members = {.name = k->name, .offset = offsetof(struct user_group, members)};
-	if (!entries_ok(p, k, v, TREE_MAP, MOST_ENTRIES)) {
+	if (!parse_entries_ok(p, k, v, TREE_MAP, MOST_ENTRIES)) {
 		return;
 	}
 	s->users.groups = region_array(p->region, v->n, sizeof(*s->users.groups));
@@ -243,7 +242,7 @@ void read_user_groups(struct parse *p, const struct key *k, const struct tree *v
 void read_trust(struct parse *p, const struct key *k, const struct tree *v, void *base)
 {
 	struct site *s = base;
-	s->trust = read_blobs(p, k, v, &s->n_trust);
+	s->trust = parse_blobs(p, k, v, &s->n_trust);
 }
 
 void read_crl(struct parse *p, const struct key *k, const struct tree *v, void *base)
@@ -251,12 +250,12 @@ void read_crl(struct parse *p, const struct key *k, const struct tree *v, void *
 	struct site *s = base;
 	struct tree *const *at;
 	unsigned n;
-	s->crl = read_blobs(p, k, v, &s->n_crl);
+	s->crl = parse_blobs(p, k, v, &s->n_crl);
 	if (parse_items(p, k, v, &at, &n) < 0) {
 		return; /* said already */
 	}
 	for (unsigned i = 0; i < s->n_crl; i++) {
-		if (strstr(at[i]->text, "://") && url_ok(p, k, at[i])) {
+		if (strstr(at[i]->text, "://") && parse_url_ok(p, k, at[i])) {
 			s->crl[i].path = at[i]->text;
 		}
 	}

@@ -85,6 +85,61 @@ struct users {
 	unsigned n_groups;
 };
 
+/* What an association does when what it is about to do cannot be recorded. */
+enum unrecorded {
+	UNRECORDED_HOLD,   /* wait, at most `hold-most`, then refuse */
+	UNRECORDED_REFUSE, /* refuse at once */
+	UNRECORDED_PASS,   /* go on, with an alarm */
+};
+
+/* Where audit messages are sent (RFC 5424): its addresses are tried in order, each of several repositories gets all. */
+struct repository_address {
+	bool tls; /* RFC 5425; else UDP, RFC 5426 */
+	const char *text, *host;
+	uint16_t port;
+};
+
+struct repository {
+	const char *name;
+	unsigned line, column;
+	struct repository_address *address;
+	unsigned n_address;
+	struct blob *trust; /* authorities of its certificate; none: the site's */
+	unsigned n_trust;
+	const char *server_name; /* "": the address's host */
+	const char *msgid, *app_name;
+};
+
+/* Who cosigns checkpoints (C2SP tlog-witness). */
+struct witness {
+	const char *url; /* http://host:port/path, to which /add-checkpoint is added */
+	const char *key; /* its verifier key, NAME+HASH+KEY */
+};
+
+/* `audit:` */
+struct audit_config {
+	bool has;
+	const char *journal; /* folder, absolute */
+	const char *origin;  /* of checkpoints, and the name of their key */
+	struct blob *auditors;
+	unsigned n_auditors; /* public keys or certificates of who may read records */
+	struct blob checkpoint_key,
+		index_key; /* no bytes: the key holder alone opens them. path: absolute, or `pkcs11:` */
+	uint32_t checkpoint_every;   /* seconds */
+	const char *checkpoint_file; /* "": no copy */
+	enum unrecorded unrecorded;
+	uint32_t hold_most; /* seconds */
+	uint32_t keep;      /* seconds; older segments are handed over */
+	const char *cold;   /* folder for them; "": they stay */
+	const char *enterprise_site, *source_id;
+	uint32_t source_type; /* PS3.15 A.5.1.2.1, 1 to 9 */
+	struct repository *repositories;
+	unsigned n_repositories;
+	struct witness *witnesses;
+	unsigned n_witnesses;
+	uint64_t spool_most; /* bytes that wait for repositories */
+};
+
 /* An address of either family; IPv4 is kept as IPv4-mapped IPv6, so that one comparison serves. */
 struct netaddr {
 	struct in6_addr ip;
@@ -246,6 +301,7 @@ struct site {
 	const char *ocsp_responder; /* "": the one that a certificate names */
 	uint32_t revocation_again;  /* seconds until the network is asked again of one certificate */
 	struct users users;
+	struct audit_config audit;
 	struct timeouts timeouts;
 	uint32_t associations_at_once, associations_per_address;
 	const char *implementation_class, *implementation_version;

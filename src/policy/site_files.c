@@ -82,6 +82,47 @@ static const char *why_unread(int err)
 	}
 }
 
+/* The blobs that are packed, in their order. NULL at the end. */
+static struct blob *packed_blob(const struct site *s, unsigned i)
+{
+	const struct audit_config *a = &s->audit;
+	const struct {
+		struct blob *at;
+		unsigned n;
+	} lists[] = {{s->trust, s->n_trust}, {s->crl, s->n_crl}, {a->auditors, a->n_auditors}};
+	if (i < s->n_identities) {
+		return &s->identities[i].certificate;
+	}
+	i -= s->n_identities;
+	for (unsigned k = 0; k < ARRAY_LEN(lists); k++) {
+		if (i < lists[k].n) {
+			return &lists[k].at[i];
+		}
+		i -= lists[k].n;
+	}
+	if (i < s->n_flows) {
+		return &s->flows[i].user_passcode;
+	}
+	i -= s->n_flows;
+	for (unsigned k = 0; k < a->n_repositories; k++) {
+		if (i < a->repositories[k].n_trust) {
+			return &a->repositories[k].trust[i];
+		}
+		i -= a->repositories[k].n_trust;
+	}
+	return NULL;
+}
+
+static bool is_passcode(const struct site *s, const struct blob *b)
+{
+	for (unsigned i = 0; i < s->n_flows; i++) {
+		if (b == &s->flows[i].user_passcode) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static void read_blob(struct site *s, struct blob *b, bool secret, struct mistake_list *m)
 {
 	unsigned mode = 0;
@@ -105,24 +146,15 @@ static void read_blob(struct site *s, struct blob *b, bool secret, struct mistak
 
 void site_read_files(struct site *s, struct mistake_list *m)
 {
-	for (unsigned i = 0; i < s->n_identities; i++) {
-		read_blob(s, &s->identities[i].certificate, false, m);
-	}
-	for (unsigned i = 0; i < s->n_trust; i++) {
-		read_blob(s, &s->trust[i], false, m);
-	}
-	for (unsigned i = 0; i < s->n_crl; i++) {
-		if (blob_is_url(&s->crl[i])) {
-			continue;
+	struct blob *b;
+	for (unsigned i = 0; (b = packed_blob(s, i)); i++) {
+		if (b->path && !blob_is_url(b)) {
+			read_blob(s, b, is_passcode(s, b), m);
 		}
-		read_blob(s, &s->crl[i], false, m);
-	}
-	for (unsigned i = 0; i < s->n_flows; i++) {
-		read_blob(s, &s->flows[i].user_passcode, true, m);
 	}
 	for (unsigned f = 0; f < USER_FILES; f++) {
-		struct blob *b = (struct blob *)(uintptr_t)site_user_file(s, (enum user_file)f);
-		read_blob(s, b, f == FILE_PASSWORDS, m);
+		read_blob(s, (struct blob *)(uintptr_t)site_user_file(s, (enum user_file)f),
+			f == FILE_PASSWORDS, m);
 	}
 }
 
@@ -186,7 +218,7 @@ const char *site_default_path(void)
 
 /*
  * A packed site: "GANTRYS3", then path, YAML and blobs, each a length of 4 bytes and its bytes. The blobs stand in the
- * YAML's order, certificates, then the trust files, the revocation lists and the flows' passcodes, so that they need no names.
+ * order of packed_blob(), so that they need no names.
  */
 static const char pack_magic[8] = {'G', 'A', 'N', 'T', 'R', 'Y', 'S', '3'};
 
@@ -201,34 +233,18 @@ static void pack(const struct site *s, struct writer *w)
 	writer_bytes(w, pack_magic, sizeof(pack_magic));
 	put(w, span_str(s->file));
 	put(w, s->yaml);
-	for (unsigned i = 0; i < s->n_identities; i++) {
-		put(w, s->identities[i].certificate.bytes);
-	}
-	for (unsigned i = 0; i < s->n_trust; i++) {
-		put(w, s->trust[i].bytes);
-	}
-	for (unsigned i = 0; i < s->n_crl; i++) {
-		put(w, s->crl[i].bytes);
-	}
-	for (unsigned i = 0; i < s->n_flows; i++) {
-		put(w, s->flows[i].user_passcode.bytes);
+	const struct blob *b;
+	for (unsigned i = 0; (b = packed_blob(s, i)); i++) {
+		put(w, b->bytes);
 	}
 }
 
 int site_pack(const struct site *s, uint8_t **ret_bytes, size_t *ret_len)
 {
 	size_t n = sizeof(pack_magic) + 8 + strlen(s->file) + s->yaml.len;
-	for (unsigned i = 0; i < s->n_identities; i++) {
-		n += 4 + s->identities[i].certificate.bytes.len;
-	}
-	for (unsigned i = 0; i < s->n_trust; i++) {
-		n += 4 + s->trust[i].bytes.len;
-	}
-	for (unsigned i = 0; i < s->n_crl; i++) {
-		n += 4 + s->crl[i].bytes.len;
-	}
-	for (unsigned i = 0; i < s->n_flows; i++) {
-		n += 4 + s->flows[i].user_passcode.bytes.len;
+	const struct blob *b;
+	for (unsigned i = 0; (b = packed_blob(s, i)); i++) {
+		n += 4 + b->bytes.len;
 	}
 	uint8_t *bytes = malloc(n);
 	if (!bytes) {
@@ -274,17 +290,9 @@ static int take_blob(struct site *s, struct reader *r, struct blob *b)
 static int take_blobs(struct site *s, struct reader *r)
 {
 	int err = 0;
-	for (unsigned i = 0; err == 0 && i < s->n_identities; i++) {
-		err = take_blob(s, r, &s->identities[i].certificate);
-	}
-	for (unsigned i = 0; err == 0 && i < s->n_trust; i++) {
-		err = take_blob(s, r, &s->trust[i]);
-	}
-	for (unsigned i = 0; err == 0 && i < s->n_crl; i++) {
-		err = take_blob(s, r, &s->crl[i]);
-	}
-	for (unsigned i = 0; err == 0 && i < s->n_flows; i++) {
-		err = take_blob(s, r, &s->flows[i].user_passcode);
+	struct blob *b;
+	for (unsigned i = 0; err == 0 && (b = packed_blob(s, i)); i++) {
+		err = take_blob(s, r, b);
 	}
 	return err < 0 ? err : reader_end(r);
 }
