@@ -68,7 +68,8 @@ def singles():
 
 def doubles():
     for name, codec, prefix in DOUBLES:
-        cells = [point(prefix + bytes([lead, trail]), codec) for lead in range(0xA1, 0xFF) for trail in range(0xA1, 0xFF)]
+        cells = [point(prefix + bytes([lead, trail]), codec)
+                 for lead in range(0xA1, 0xFF) for trail in range(0xA1, 0xFF)]
         yield from array("cells_" + name, cells)
 
 
@@ -80,7 +81,8 @@ def gb18030():
     yield "static const struct gb18030_run gb18030_runs[] = {"
     offset = None
     for linear in range(39420):
-        data = bytes([0x81 + linear // 12600, 0x30 + linear // 1260 % 10, 0x81 + linear // 10 % 126, 0x30 + linear % 10])
+        data = bytes([0x81 + linear // 12600, 0x30 + linear // 1260 % 10,
+                      0x81 + linear // 10 % 126, 0x30 + linear % 10])
         try:
             cell = ord(data.decode("gb18030"))
         except UnicodeDecodeError:

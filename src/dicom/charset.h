@@ -41,8 +41,8 @@ struct charset {
 };
 
 /*
- * The value of a Specific Character Set, backslashes and padding included (PS3.3 C.12.1.1.2). Spellings that differ from
- * a defined term in case, spaces, underscores, hyphens and the like are taken for it, and flagged: ISO-IR 100,
+ * The value of a Specific Character Set, backslashes and padding included (PS3.3 C.12.1.1.2). Spellings that differ
+ * from a defined term in case, spaces, underscores, hyphens and the like are taken for it, and flagged: ISO-IR 100,
  * ISO_2022_IR_87, iso_ir 192, UTF-8. A term with code extensions that stands alone allows them. An empty value is the
  * default repertoire, ISO-IR 6.
  */
@@ -67,7 +67,7 @@ struct charset_text {
 	unsigned
 		undeclared; /* escape sequences of the standard that the Specific Character Set does not name */
 	unsigned bidi;      /* characters that change the direction of text */
-	bool truncated;     /* the rest did not fit; cut between characters, and not counted above */
+	bool truncated;     /* the rest did not fit: cut between characters, not counted above */
 };
 
 /*
@@ -79,12 +79,17 @@ struct charset_text {
  * set, becomes one U+FFFD: a byte, a pair of bytes of a set of two bytes a character, the well-formed beginning of
  * what would be a character in UTF-8. A byte that would be a character of its own is never taken along.
  *
- * cs: that of the data set or of the innermost item around the value that has one; NULL if none has. vr: two letters. LO, PN, SH, UC, ST, LT and UT are in the character set cs, every other VR in the default repertoire
- * (PS3.5 6.1.2.3); a UN that holds text is up to the caller. The sets at the beginning are active again after a
- * backslash (but in ST, LT and UT, which have one value), after ^ and = in PN, and after a control character (PS3.5
- * 6.1.2.5.3). In ISO-IR 14, 5CH is a YEN SIGN, but a backslash where it delimits values. An escape sequence of the standard
- * that was not declared is counted and heeded if there are code extensions; others, and all where there are none, are
- * no escape sequences: the ESC is replaced.
+ * cs: that of the data set, or of the innermost item around the value that has one; NULL if none has. vr: two letters.
+ * LO, PN, SH, UC, ST, LT and UT are in the character set cs, every other VR in the default repertoire (PS3.5 6.1.2.3); a
+ * UN that holds text is up to the caller.
+ *
+ * The sets at the beginning are active again after a backslash (but in ST, LT and UT, which have one value), after ^ and
+ * = in PN, and after a control character (PS3.5 6.1.2.5.3). In ISO-IR 14, 5CH is a YEN SIGN, but a backslash where it
+ * delimits values. An escape sequence of the standard that was not declared is counted, and heeded if there are code
+ * extensions. Any other, and all where there are none, are no escape sequences: the ESC is replaced.
+ *
+ * GBK is read as what of GB 18030 has two bytes: some places that GBK leaves empty have a character there. Sets whose
+ * standard had later editions (ISO 8859-7 and -8, KS X 1001, GB 18030) have the later edition's characters too.
  */
 void charset_to_utf8(const struct charset *cs, const char *vr, unsigned options, struct span value, char *to,
 	size_t cap, struct charset_text *ret_text);
