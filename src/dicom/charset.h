@@ -80,13 +80,13 @@ struct charset_text {
  * what would be a character in UTF-8. A byte that would be a character of its own is never taken along.
  *
  * cs: that of the data set, or of the innermost item around the value that has one; NULL if none has. vr: two letters.
- * LO, PN, SH, UC, ST, LT and UT are in the character set cs, every other VR in the default repertoire (PS3.5 6.1.2.3); a
- * UN that holds text is up to the caller.
+ * LO, PN, SH, UC, ST, LT and UT are in the character set cs, every other VR in the default repertoire (PS3.5 6.1.2.3);
+ * a UN that holds text is up to the caller.
  *
- * The sets at the beginning are active again after a backslash (but in ST, LT and UT, which have one value), after ^ and
- * = in PN, and after a control character (PS3.5 6.1.2.5.3). In ISO-IR 14, 5CH is a YEN SIGN, but a backslash where it
- * delimits values. An escape sequence of the standard that was not declared is counted, and heeded if there are code
- * extensions. Any other, and all where there are none, are no escape sequences: the ESC is replaced.
+ * The sets at the beginning are active again after a backslash (but in ST, LT and UT, which have one value), after ^
+ * and = in PN, and after a control character (PS3.5 6.1.2.5.3). In ISO-IR 14, 5CH is a YEN SIGN, but a backslash where
+ * it delimits values. Where there are code extensions, an escape sequence of the standard that was not declared is
+ * heeded and counted. Any other, and all where there are none, are no escape sequences: the ESC is replaced.
  *
  * GBK is read as what of GB 18030 has two bytes: some places that GBK leaves empty have a character there. Sets whose
  * standard had later editions (ISO 8859-7 and -8, KS X 1001, GB 18030) have the later edition's characters too.

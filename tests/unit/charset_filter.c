@@ -7,9 +7,9 @@
 #include <stdlib.h>
 
 /*
- * Conversions for charset_compare.py. On standard input, one after another: options (a byte), the Specific Character Set
- * (a byte of length, and it), the VR, the value (four bytes of length, and it). On standard output for each: how much
- * was replaced (four bytes), and the text (four bytes of length, and it). Numbers are big-endian.
+ * Conversions for charset_compare.py. On standard input, one after another: options (a byte), the Specific Character
+ * Set (a byte of length, and it), the VR, the value (four bytes of length, and it). On standard output for each: how
+ * much was replaced (four bytes), and the text (four bytes of length, and it). Numbers are big-endian.
  */
 
 static struct span read_all(FILE *from)
