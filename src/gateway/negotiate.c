@@ -7,8 +7,13 @@
 #include "priv/message.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
+
+/* How long a caller whose handshake has failed may take to read the alert and to close. */
+#define LAST_ALERT_MS 2000
 
 /*
  * From the first byte to the caller's answer. The target is asked first, and the caller gets what the target chose,
@@ -150,6 +155,23 @@ static int below_failed(struct association *as, const char *what, int e)
 	return e;
 }
 
+/*
+ * The alert, too, is to be read. A TLS 1.3 caller has sent its request by now: a connection that is closed on unread bytes
+ * is reset, and what was on its way to the caller may be lost.
+ */
+static void last_alert(struct association *as)
+{
+	struct side *a = &as->a;
+	int64_t deadline = clock_mono_ms() + LAST_ALERT_MS;
+	uint8_t dropped[4096];
+	ssize_t n;
+	(void)shutdown(a->t.fd, SHUT_WR);
+	do {
+		n = read(a->t.fd, dropped, sizeof(dropped));
+	} while ((n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR))) &&
+		 wait_readable(as, a, deadline) == 0);
+}
+
 static int tls_failed(struct association *as, int e)
 {
 	struct verdict v;
@@ -164,6 +186,7 @@ static int tls_failed(struct association *as, int e)
 	/* TLS has told the caller what it can: an alert. */
 	uint64_t number = report_refusal(as, &v, &(struct subject){.answered = "TLS alert"});
 	report_ended(as, "%s, number %llu", v.sentence, (unsigned long long)number);
+	last_alert(as);
 	return e;
 }
 

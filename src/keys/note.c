@@ -5,6 +5,7 @@
 #include "keys/profile.h"
 #include "keys/x509.h"
 
+#include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -81,38 +82,75 @@ static bool authority_revokes(const SSL *ssl, X509_STORE_CTX *store, char *why, 
 	       asker(asker_arg, ssl, X509_STORE_CTX_get0_chain(store), why, cap) == STANDING_REVOKED;
 }
 
+/*
+ * What is wrong with a certificate that OpenSSL finds good: too weak, or an issuer that is none. RFC 5280 6.1.4 (k): OpenSSL
+ * also takes a self-signed certificate of version 1, or one that has a key usage alone, for an authority, and a device's own
+ * certificate among the trust anchors could then make others.
+ */
+static int own_fault(X509_STORE_CTX *store, char *revoked, size_t cap)
+{
+	SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+	X509 *current = X509_STORE_CTX_get_current_cert(store);
+	bool leaf = X509_STORE_CTX_get_error_depth(store) == 0;
+	if (!current) {
+		return X509_V_OK;
+	}
+	int fault = profile_certificate_fault(current, leaf);
+	if (fault == X509_V_OK && !leaf && X509_check_ca(current) != 1) {
+		fault = X509_V_ERR_INVALID_CA;
+	}
+	if (fault == X509_V_OK &&
+		(is_revoked(ssl, store, revoked, cap) || authority_revokes(ssl, store, revoked, cap))) {
+		fault = X509_V_ERR_CERT_REVOKED;
+	}
+	return fault;
+}
+
+/* RFC 8446 6.2: certificate_expired is also for one that is not valid yet, bad_certificate for a wrong signature on one. */
+static int error_for_alert(int error)
+{
+	switch (error) {
+	case X509_V_ERR_CERT_NOT_YET_VALID:
+		return X509_V_ERR_CERT_HAS_EXPIRED;
+	case X509_V_ERR_CERT_SIGNATURE_FAILURE:
+		return X509_V_ERR_CERT_REJECTED;
+	default:
+		return error;
+	}
+}
+
+static void fill(struct note *note, const SSL *ssl, X509 *cert)
+{
+	uint32_t wants = SSL_is_server(ssl) ? XKU_SSL_CLIENT : XKU_SSL_SERVER;
+	x509_name_text(X509_get_subject_name(cert), note->subject, sizeof(note->subject));
+	day_text(X509_get0_notBefore(cert), note->from, sizeof(note->from));
+	day_text(X509_get0_notAfter(cert), note->until, sizeof(note->until));
+	/* Without the extension every bit is set. */
+	note->extended = !(X509_get_extended_key_usage(cert) & wants);
+}
+
 int note_verify(int ok, X509_STORE_CTX *store)
 {
 	char revoked[192] = "";
 	SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
-	X509 *current = X509_STORE_CTX_get_current_cert(store);
-	int fault = ok && current
-	                    ? profile_certificate_fault(current, X509_STORE_CTX_get_error_depth(store) == 0)
-	                    : X509_V_OK;
-	if (ok && fault == X509_V_OK &&
-		(is_revoked(ssl, store, revoked, sizeof(revoked)) ||
-			authority_revokes(ssl, store, revoked, sizeof(revoked)))) {
-		fault = X509_V_ERR_CERT_REVOKED;
-	}
-	if (fault != X509_V_OK) {
-		X509_STORE_CTX_set_error(store, fault);
-		ok = 0;
-	}
-	if (ok || !ssl || SSL_get_ex_data(ssl, note_index)) {
+	X509 *cert = X509_STORE_CTX_get_current_cert(store);
+	int error = ok ? own_fault(store, revoked, sizeof(revoked)) : X509_STORE_CTX_get_error(store);
+	if (error == X509_V_OK) {
 		return ok;
+	}
+	X509_STORE_CTX_set_error(store, error_for_alert(error));
+	if (!ssl || SSL_get_ex_data(ssl, note_index)) {
+		return 0;
 	}
 	struct note *note = calloc(1, sizeof(*note));
 	if (!note) {
 		return 0;
 	}
-	note->error = X509_STORE_CTX_get_error(store);
+	note->error = error;
 	note->depth = X509_STORE_CTX_get_error_depth(store);
 	memcpy(note->revoked, revoked, sizeof(revoked));
-	const X509 *cert = X509_STORE_CTX_get_current_cert(store);
 	if (cert) {
-		x509_name_text(X509_get_subject_name(cert), note->subject, sizeof(note->subject));
-		day_text(X509_get0_notBefore(cert), note->from, sizeof(note->from));
-		day_text(X509_get0_notAfter(cert), note->until, sizeof(note->until));
+		fill(note, ssl, cert);
 	}
 	if (SSL_set_ex_data(ssl, note_index, note) != 1) {
 		free(note);

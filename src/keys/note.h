@@ -8,8 +8,12 @@
 #include "keys/ocsp.h"
 
 #include <openssl/ssl.h>
+#include <stdbool.h>
 
-/* Which certificate failed verification, kept on the connection: OpenSSL itself keeps only the error. */
+/*
+ * Which certificate failed verification, and why, kept on the connection. OpenSSL itself keeps only an error, which may
+ * be another: it is what the alert is chosen by.
+ */
 struct note {
 	int error; /* X509_V_ERR_* */
 	int depth; /* 0: the peer's own */
@@ -17,6 +21,7 @@ struct note {
 	char from[16]; /* "2026-01-02" */
 	char until[16];
 	char revoked[192]; /* X509_V_ERR_CERT_REVOKED: "was revoked on 2026-11-20 (key compromise)" */
+	bool extended; /* X509_V_ERR_INVALID_PURPOSE: the extended key usage is at fault, and not the key usage */
 };
 
 /* Attach revocation lists to a context, which owns them from then on; and find them. ERR_NO_MEMORY: they are freed. */

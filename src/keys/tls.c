@@ -221,7 +221,9 @@ static void set_resumption(SSL_CTX *context, bool server, bool on)
 
 static int set_rules(SSL_CTX *context, bool server, const struct tls_config *config)
 {
-	static const unsigned char session_context[] = "gantry";
+	/* One a profile: TLS 1.2 resumes with a session's own suite, which another profile may not have. */
+	const unsigned char session_context[] = {
+		'g', 'a', 'n', 't', 'r', 'y', (unsigned char)config->profile};
 
 	/*
 	 * An association's end is A-RELEASE or A-ABORT, and a PDU tells its length, so that a connection cut by a third
@@ -242,7 +244,7 @@ static int set_rules(SSL_CTX *context, bool server, const struct tls_config *con
 	/* A site may trust an intermediate or one self-signed device without trusting all of a root. */
 	X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context), X509_V_FLAG_PARTIAL_CHAIN);
 	if (profile_apply(config->profile, context) < 0 ||
-		SSL_CTX_set_session_id_context(context, session_context, sizeof(session_context) - 1) != 1) {
+		SSL_CTX_set_session_id_context(context, session_context, sizeof(session_context)) != 1) {
 		return ERR_TLS;
 	}
 	return 0;

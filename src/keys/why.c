@@ -26,8 +26,8 @@ static const struct row alerts[] = {
 	{SSL_AD_CERTIFICATE_REVOKED,
 		"the peer says that our certificate is revoked (alert certificate_revoked)"},
 	{SSL_AD_CERTIFICATE_EXPIRED,
-		"the peer says that our certificate has expired (alert certificate_expired): renew it, or set the "
-		"peer's clock"},
+		"the peer says that our certificate has expired or is not valid yet (alert certificate_expired): renew "
+		"it, or set the peer's clock"},
 	{SSL_AD_CERTIFICATE_UNKNOWN,
 		"the peer does not accept our certificate (alert certificate_unknown): see its own log"},
 	{SSL_AD_UNKNOWN_CA,
@@ -130,17 +130,35 @@ static const struct row faults[] = {
 	{X509_V_ERR_CA_KEY_TOO_SMALL, "has a key that is too short: RSA needs 2048 bits or more, ECC 256"},
 	{X509_V_ERR_CA_MD_TOO_WEAK, "is signed with a hash weaker than SHA-256"},
 	{X509_V_ERR_CERT_CHAIN_TOO_LONG, "is at the end of a chain that is too long"},
-	{X509_V_ERR_INVALID_CA, "has issued another without being an authority"},
+	{X509_V_ERR_INVALID_CA,
+		"has issued another without being an authority: its basic constraints do not say CA:TRUE"},
+	{X509_V_ERR_PATH_LENGTH_EXCEEDED,
+		"may not have so many authorities below it (path length constraint)"},
+	{X509_V_ERR_PERMITTED_VIOLATION, "holds a name that its authority may not give (name constraints)"},
+	{X509_V_ERR_EXCLUDED_VIOLATION, "holds a name that its authority may not give (name constraints)"},
+	{X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION, "has a critical extension that is not understood"},
 };
+
+static void why_purpose(const struct note *note, bool server, const char *whose, char *buf, size_t cap)
+{
+	const char *for_whom = server ? "clients" : "servers";
+	if (note->extended) {
+		snprintf(buf, cap, "%s is not for %s: its extended key usage lacks %s", whose, for_whom,
+			server ? "clientAuth" : "serverAuth");
+	} else if (note->depth > 0) {
+		snprintf(buf, cap, "%s is not for an authority of %s: see its key usage and Netscape type",
+			whose, for_whom);
+	} else {
+		snprintf(buf, cap, "%s is not for %s: its key usage lacks digitalSignature", whose, for_whom);
+	}
+}
 
 static void why_certificate(const SSL *ssl, char *buf, size_t cap)
 {
 	static const struct note none;
-	int error = (int)SSL_get_verify_result(ssl);
 	const struct note *note = note_of(ssl);
-	if (!note || note->error != error) {
-		note = &none;
-	}
+	int error = note ? note->error : (int)SSL_get_verify_result(ssl);
+	note = note ? note : &none;
 	char whose[320];
 	snprintf(whose, sizeof(whose), "%s%s%s%s",
 		note->depth == 0 ? "the peer's certificate"
@@ -152,9 +170,7 @@ static void why_certificate(const SSL *ssl, char *buf, size_t cap)
 	} else if (error == X509_V_ERR_CERT_NOT_YET_VALID) {
 		snprintf(buf, cap, "%s is valid only from %s: check the clocks", whose, note->from);
 	} else if (error == X509_V_ERR_INVALID_PURPOSE) {
-		snprintf(buf, cap, "%s is not for %s: its extended key usage lacks %s", whose,
-			SSL_is_server(ssl) ? "clients" : "servers",
-			SSL_is_server(ssl) ? "clientAuth" : "serverAuth");
+		why_purpose(note, SSL_is_server(ssl), whose, buf, cap);
 	} else if (error == X509_V_ERR_CERT_REVOKED) {
 		snprintf(buf, cap, "%s %s", whose, note->revoked[0] ? note->revoked : "was revoked");
 	} else if (fault) {
@@ -164,9 +180,21 @@ static void why_certificate(const SSL *ssl, char *buf, size_t cap)
 	}
 }
 
+/* The first error of TLS itself; below it may lie what a signature that does not verify left. */
+static unsigned long take_error(void)
+{
+	unsigned long first = ERR_peek_error(), e;
+	while ((e = ERR_get_error()) != 0) {
+		if (ERR_GET_LIB(e) == ERR_LIB_SSL) {
+			return e;
+		}
+	}
+	return first;
+}
+
 static void why_ssl(const SSL *ssl, char *buf, size_t cap)
 {
-	unsigned long first = ERR_peek_error();
+	unsigned long first = take_error();
 	int reason = ERR_GET_REASON(first);
 	const char *text = NULL;
 	if (!SSL_is_init_finished(ssl) && link_why()[0]) {

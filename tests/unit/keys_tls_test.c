@@ -146,7 +146,7 @@ static void wrong_dates(void **state)
 	strftime(day, sizeof(day), "%Y-%m-%d", gmtime(&t));
 	snprintf(text, sizeof(text), "\"CN=expired\" expired on %s", day);
 	refused_client(&site.expired, text, "certificate_expired");
-	refused_client(&site.early, "\"CN=early\" is valid only from", "bad_certificate");
+	refused_client(&site.early, "\"CN=early\" is valid only from", "certificate_expired");
 	refused_server(&site.expired, &site.ca, "scanner", text, "certificate_expired");
 }
 
