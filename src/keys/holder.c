@@ -7,9 +7,9 @@
 #include <stdlib.h>
 
 /*
- * Signatures of one association: one for its caller, one each time that it opens its target. A channel may have
- * SIGNS_AT_ONCE, and one more each SIGN_EACH_MS, so that a process that was taken over neither keeps the others waiting
- * nor collects signatures.
+ * Signatures of one association: one for its caller, and then one each time that it opens its target. Of these a channel
+ * may have SIGNS_AT_ONCE, and one more each SIGN_EACH_MS, so that a process that was taken over neither keeps the others
+ * waiting nor collects signatures.
  */
 #define SIGNS_AT_ONCE 8
 #define SIGN_EACH_MS  2000
@@ -70,6 +70,11 @@ static bool may_sign(struct holder_client *c, int64_t now_ms)
 	return true;
 }
 
+static bool is_server(unsigned purpose)
+{
+	return purpose == SIGN_TLS13_SERVER || purpose == SIGN_TLS12_SERVER;
+}
+
 struct sign {
 	uint8_t purpose;
 	uint16_t key, scheme;
@@ -92,10 +97,15 @@ static int sign(const struct holder *h, struct holder_client *c, struct reader *
 	if (s.key >= h->n) {
 		return ERR_TYPE;
 	}
-	if (!may_sign(c, now_ms)) {
+	if ((is_server(s.purpose) && c->served) || !may_sign(c, now_ms)) {
 		return ERR_LIMIT;
 	}
-	return private_key_sign(h->keys[s.key], scheme, structure, sig, cap, ret_len);
+	e = private_key_sign(h->keys[s.key], scheme, structure, sig, cap, ret_len);
+	if (e == 0 && is_server(s.purpose)) {
+		c->served = true;
+		c->session_until_ms = now_ms + SESSION_LIFE_MS;
+	}
+	return e;
 }
 
 static int take_id(struct reader *r, struct span *ret_id)
@@ -105,7 +115,7 @@ static int take_id(struct reader *r, struct span *ret_id)
 	return e < 0 ? e : reader_bytes(r, n, ret_id);
 }
 
-static int put_session(struct holder *h, const struct holder_client *c, struct reader *r, int64_t now_ms)
+static int put_session(struct holder *h, struct holder_client *c, struct reader *r, int64_t now_ms)
 {
 	uint8_t once;
 	struct span id, der;
@@ -113,17 +123,29 @@ static int put_session(struct holder *h, const struct holder_client *c, struct r
 		reader_bytes(r, reader_left(r), &der) < 0) {
 		return ERR_PEER;
 	}
-	return sessions_put(h->sessions, &c->from, id, der, once, now_ms);
+	int64_t until_ms = c->session_until_ms;
+	c->session_until_ms = 0;
+	return now_ms < until_ms ? sessions_put(h->sessions, &c->from, id, der, once, until_ms) : ERR_LIMIT;
 }
 
-static int get_session(struct holder *h, const struct holder_client *c, struct reader *r, int64_t now_ms,
-	struct span *ret_der)
+static int get_session(
+	struct holder *h, struct holder_client *c, struct reader *r, int64_t now_ms, struct span *ret_der)
 {
 	struct span id;
+	int64_t until_ms;
 	if (take_id(r, &id) < 0 || reader_end(r) < 0) {
 		return ERR_PEER;
 	}
-	return sessions_get(h->sessions, &c->from, id, now_ms, ret_der);
+	/* One handshake, which begins with it: it is not how a process gets at more than its caller's own. */
+	if (c->served || c->found) {
+		return ERR_LIMIT;
+	}
+	int e = sessions_get(h->sessions, &c->from, id, now_ms, ret_der, &until_ms);
+	if (e == 0) {
+		c->found = true;
+		c->session_until_ms = until_ms;
+	}
+	return e;
 }
 
 int holder_answer(struct holder *h, struct holder_client *c, struct span request, int64_t now_ms,

@@ -8,12 +8,18 @@
 #include "keys/private.h"
 
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /*
  * What the key holder does, without its descriptors: a request's bytes in, an answer's bytes out. Each association has
  * a channel of its own to it; keys/link.h is the other end.
+ *
+ * What a channel may do is what one association's handshake with its caller needs, so that a process that is taken over
+ * after it can neither be the gateway to others nor leave a session behind: one signature as a server, and one session,
+ * after that signature or after one that it has found. A session that follows from a resumed one ends when that one
+ * does (RFC 8446 4.6.1): an hour after the caller has last proved that it holds its key.
  *
  * A request is one datagram: u8 version, u8 what (enum holder_ask), and then
  *   ASK_SIGN          u8 purpose, u16 key, u16 SignatureScheme, the structure     -> the signature
@@ -36,6 +42,9 @@ struct holder_client {
 	struct in6_addr from;   /* its caller, as the gate says */
 	int64_t signs_since_ms; /* the bucket of signatures that it may still have; zeroed at first */
 	unsigned signs_used;
+	bool served;              /* it has had its signature as a server */
+	bool found;               /* it has had a session */
+	int64_t session_until_ms; /* a session of its may be kept, until then; 0: none */
 	uint64_t refused;
 };
 

@@ -5,6 +5,7 @@
 #include "keys/profile.h"
 #include "keys/x509.h"
 
+#include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
@@ -156,6 +157,31 @@ int note_verify(int ok, X509_STORE_CTX *store)
 		free(note);
 	}
 	return 0;
+}
+
+bool note_verifies(SSL *ssl, X509 *peer, struct stack_st_X509 *above)
+{
+	X509_STORE_CTX *store = X509_STORE_CTX_new();
+	bool good =
+		store &&
+		X509_STORE_CTX_init(store, SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl)), peer, above) == 1 &&
+		X509_STORE_CTX_set_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx(), ssl) == 1 &&
+		X509_STORE_CTX_set_default(store, "ssl_client") == 1;
+	(void)ERR_set_mark();
+	if (good) {
+		X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(store);
+		X509_VERIFY_PARAM_set_auth_level(param, SSL_get_security_level(ssl));
+		X509_STORE_CTX_set_verify_cb(store, note_verify);
+		good = X509_VERIFY_PARAM_set1(param, SSL_get0_param(ssl)) == 1 &&
+		       X509_verify_cert(store) == 1;
+	}
+	(void)ERR_pop_to_mark();
+	X509_STORE_CTX_free(store);
+	if (!good) {
+		free(SSL_get_ex_data(ssl, note_index));
+		(void)SSL_set_ex_data(ssl, note_index, NULL);
+	}
+	return good;
 }
 
 const struct note *note_of(const SSL *ssl)

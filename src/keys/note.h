@@ -42,6 +42,12 @@ void note_ask_with(note_asker *asker, void *arg);
 /* For SSL_CTX_set_verify. Never turns a failure into a success; fails certificates that no profile takes. */
 int note_verify(int ok, X509_STORE_CTX *store);
 
+/*
+ * Verify a caller's certificate as its full handshake would, with these above it: for a session that is to be resumed. Leaves no
+ * note and no error.
+ */
+bool note_verifies(SSL *ssl, X509 *peer, struct stack_st_X509 *above);
+
 /* The first failure of this connection, or NULL. */
 const struct note *note_of(const SSL *ssl);
 

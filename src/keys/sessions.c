@@ -116,7 +116,7 @@ static struct shelf *add_shelf(struct sessions *s, const struct in6_addr *from)
 }
 
 int sessions_put(struct sessions *s, const struct in6_addr *from, struct span id, struct span der, bool once,
-	int64_t now_ms)
+	int64_t until_ms)
 {
 	if (id.len == 0 || id.len > SESSION_ID_MOST || der.len == 0) {
 		return ERR_LENGTH;
@@ -139,7 +139,7 @@ int sessions_put(struct sessions *s, const struct in6_addr *from, struct span id
 	memcpy(k->id, id.ptr, id.len);
 	k->id_len = (uint8_t)id.len;
 	k->once = once;
-	k->until_ms = now_ms + SESSION_LIFE_MS;
+	k->until_ms = until_ms;
 	k->der = copy;
 	k->len = der.len;
 	s->bytes += der.len;
@@ -149,8 +149,8 @@ int sessions_put(struct sessions *s, const struct in6_addr *from, struct span id
 	return 0;
 }
 
-int sessions_get(
-	struct sessions *s, const struct in6_addr *from, struct span id, int64_t now_ms, struct span *ret_der)
+int sessions_get(struct sessions *s, const struct in6_addr *from, struct span id, int64_t now_ms,
+	struct span *ret_der, int64_t *ret_until_ms)
 {
 	struct shelf *f = id.len > 0 && id.len <= SESSION_ID_MOST ? find(s, from) : NULL;
 	for (unsigned i = 0; f && i < SESSIONS_A_SHELF; i++) {
@@ -159,14 +159,14 @@ int sessions_get(
 			continue;
 		}
 		bool late = now_ms >= k->until_ms;
-		size_t len = k->len;
 		if (!late) {
-			memcpy(s->lent, k->der, len);
+			memcpy(s->lent, k->der, k->len);
+			*ret_der = span_of(s->lent, k->len);
+			*ret_until_ms = k->until_ms;
 		}
 		if (late || k->once) {
 			drop(s, k);
 		}
-		*ret_der = span_of(s->lent, late ? 0 : len);
 		return late ? ERR_NOT_FOUND : 0;
 	}
 	return ERR_NOT_FOUND;

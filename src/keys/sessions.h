@@ -27,12 +27,14 @@ struct sessions;
 struct sessions *sessions_new(void);
 void sessions_free(struct sessions *s);
 
-/* Keep a copy. once: it serves one resumption (TLS 1.3, RFC 8446 C.4). ERR_LIMIT, ERR_LENGTH, ERR_NO_MEMORY. */
+/*
+ * Keep a copy, until then. once: it serves one resumption (TLS 1.3, RFC 8446 C.4). ERR_LIMIT, ERR_LENGTH, ERR_NO_MEMORY.
+ */
 MUST_USE int sessions_put(struct sessions *s, const struct in6_addr *from, struct span id, struct span der,
-	bool once, int64_t now_ms);
+	bool once, int64_t until_ms);
 
-/* Borrowed until the next call. ERR_NOT_FOUND. */
+/* The session, borrowed until the next call, and its end. ERR_NOT_FOUND. */
 MUST_USE int sessions_get(struct sessions *s, const struct in6_addr *from, struct span id, int64_t now_ms,
-	struct span *ret_der);
+	struct span *ret_der, int64_t *ret_until_ms);
 
 #endif

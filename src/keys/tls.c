@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "keys/tls.h"
-#include "base/clock.h"
 #include "keys/held.h"
-#include "keys/link.h"
 #include "keys/note.h"
 #include "keys/profile.h"
-#include "keys/sessions.h"
+#include "keys/resume.h"
 #include "keys/staple.h"
 #include "keys/x509.h"
 
@@ -158,67 +156,6 @@ static void tune(SSL_CTX *context)
 	SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 }
 
-/* ---- Resumption: sessions lie with the key holder, by their identifiers (RFC 5246 F.1.4, RFC 8446 4.6.1). ---- */
-
-static int session_made(SSL *ssl, SSL_SESSION *session)
-{
-	uint8_t der[SESSION_MOST], *at = der;
-	unsigned id_len = 0;
-	const unsigned char *id = SSL_SESSION_get_id(session, &id_len);
-	int len = i2d_SSL_SESSION(session, NULL);
-	if (len > 0 && (size_t)len <= sizeof(der) && i2d_SSL_SESSION(session, &at) == len) {
-		/* RFC 8446 C.4: who resumes twice with one session can be told to be the same. TLS 1.2 has but one. */
-		link_session_put(
-			span_of(id, id_len), span_of(der, (size_t)len), SSL_version(ssl) == TLS1_3_VERSION);
-		OPENSSL_cleanse(der, (size_t)len);
-	}
-	return 0; /* not kept here */
-}
-
-/*
- * The certificate has not expired meanwhile, and no list names it. Otherwise there is a full handshake, which says what
- * is wrong. (Of its issuers: a reload, which alone brings new lists, begins with no sessions.)
- */
-static bool still_good(const SSL *ssl, SSL_SESSION *session)
-{
-	X509 *peer = SSL_SESSION_get0_peer(session);
-	const struct crl_list *lists = note_lists_of(ssl);
-	char why[128];
-	return peer && X509_cmp_current_time(X509_get0_notAfter(peer)) > 0 &&
-	       (!lists || crl_ask(lists, peer, clock_wall_ms() / 1000, why, sizeof(why)) != CRL_REVOKED);
-}
-
-static SSL_SESSION *session_wanted(SSL *ssl, const unsigned char *id, int id_len, int *copy)
-{
-	uint8_t der[SESSION_MOST];
-	const unsigned char *at = der;
-	size_t len = 0;
-	*copy = 0;
-	if (id_len <= 0 || id_len > SESSION_ID_MOST ||
-		link_session_get(span_of(id, (size_t)id_len), der, sizeof(der), &len) < 0) {
-		return NULL;
-	}
-	SSL_SESSION *session = d2i_SSL_SESSION(NULL, &at, (long)len);
-	OPENSSL_cleanse(der, len);
-	if (session && !still_good(ssl, session)) {
-		SSL_SESSION_free(session);
-		return NULL;
-	}
-	return session;
-}
-
-static void set_resumption(SSL_CTX *context, bool server, bool on)
-{
-	/* No tickets that carry sessions: a key for them would be one that a process of the network holds. */
-	SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
-	SSL_CTX_set_session_cache_mode(context,
-		on && server ? SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_INTERNAL : SSL_SESS_CACHE_OFF);
-	SSL_CTX_sess_set_new_cb(context, session_made);
-	SSL_CTX_sess_set_get_cb(context, session_wanted);
-	SSL_CTX_set_num_tickets(context, on ? 1 : 0);
-	SSL_CTX_set_timeout(context, SESSION_LIFE_MS / 1000);
-}
-
 static int set_rules(SSL_CTX *context, bool server, const struct tls_config *config)
 {
 	/* One a profile: TLS 1.2 resumes with a session's own suite, which another profile may not have. */
@@ -237,7 +174,7 @@ static int set_rules(SSL_CTX *context, bool server, const struct tls_config *con
 		context, SSL_VERIFY_PEER | (server ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), note_verify);
 	SSL_CTX_set_verify_depth(context, CHAIN_DEPTH);
 	SSL_CTX_set_max_cert_list(context, PEER_CHAIN_BYTES);
-	set_resumption(context, server, config->resumption);
+	resume_set(context, server, config->resumption);
 	tune(context);
 	/* Chains are sent as given: looking for issuers among the trust anchors would cost time in each handshake. */
 	SSL_CTX_set_mode(context, SSL_MODE_NO_AUTO_CHAIN);

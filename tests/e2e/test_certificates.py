@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Certificates that are not good, one row each: the sentence, and the alert that goes out on the wire."""
+import datetime
 import os
 import re
 import socket
@@ -35,17 +36,19 @@ class Maker:
         self.authority("twin", "/CN=Test ca")
         self.authority("strange", "/CN=Strange ca")
         self.authority("vendor", "/CN=Vendor ca", "nameConstraints=critical,permitted;DNS:vendor.example,excluded;IP:0.0.0.0/0.0.0.0")
+        self.authority("middle", "/CN=Middle ca", by="ca")
         # Devices' own certificates that a site trusts, which only a lax reading takes for authorities.
-        self.authority("device", "/CN=Device", base=[])
+        self.authority("device", "/CN=Device", "subjectAltName=DNS:device.example", base=[])
 
     def path(self, name):
         return self.keys.path(self.prefix + name)
 
-    def authority(self, name, subject, *more, base=("basicConstraints=critical,CA:TRUE",)):
+    def authority(self, name, subject, *more, base=("basicConstraints=critical,CA:TRUE",), by=None):
         conf = self.bench.write("req.cnf", "[req]\ndistinguished_name=d\n[d]\n")
         self.keys.openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", self.path(name + ".key"))
         extensions = [x for e in [*base, "keyUsage=critical,keyCertSign,cRLSign,digitalSignature", *more] for x in ("-addext", e)]
-        self.keys.openssl("req", "-config", conf, "-x509", "-new", "-key", self.path(name + ".key"), "-subj", subject, "-days", "30",
+        signer = ["-CA", self.keys.path(by + ".pem"), "-CAkey", self.keys.path(by + ".key")] if by else []
+        self.keys.openssl("req", "-config", conf, "-x509", *signer, "-new", "-key", self.path(name + ".key"), "-subj", subject, "-days", "30",
                           *extensions, "-out", self.path(name + ".pem"))
 
     def issue(self, name, common, san, eku=BOTH, usage="digitalSignature", kind="ec", by=None, digest="sha256",
@@ -187,12 +190,15 @@ def bad_certificates_of_callers(bench):
     maker, lists = make_all(bench, CALLER, "DNS:scanner")
     maker.issue("good", "good", "DNS:scanner")
     maker.issue("of-vendor", "vendor's", "DNS:ct.vendor.example", by=maker.path("vendor"))
-    g = trusting(bench, maker, lists, nodes={"ct-vendor": {"ae": ["CT_V"], "certificate": {"san": ["ct.vendor.example"]},
-                                                         "transport": "tls"}}, flow={"from": ["ct1", "ct-tls", "ct-vendor"]})
+    g = trusting(bench, maker, lists, nodes={
+        "ct-vendor": {"ae": ["CT_V"], "certificate": {"san": ["ct.vendor.example"]}, "transport": "tls"},
+        "ct-device": {"ae": ["CT_D"], "certificate": {"san": ["device.example"]}, "transport": "tls"},
+    }, flow={"from": ["ct1", "ct-tls", "ct-vendor", "ct-device"]})
     sentences = {}
     for number, version in VERSIONS.items():
         accepted(g, tls=maker.context(ssl.PROTOCOL_TLS_CLIENT, "good", version), calling="CT_TLS")
         accepted(g, tls=maker.context(ssl.PROTOCOL_TLS_CLIENT, "of-vendor", version), calling="CT_V")
+        accepted(g, tls=maker.context(ssl.PROTOCOL_TLS_CLIENT, "device", version), calling="CT_D")
         for name, _, words, alert in TABLE:
             context = maker.context(ssl.PROTOCOL_TLS_CLIENT, name + number, version)
             equal(alert_to_caller(g, context), alert, f"alert for {name}, TLS 1.{number[1]}")
@@ -292,3 +298,30 @@ def pinned_keys_of_both_sides(bench):
     check("CN=archive2" in g.decision("upstream-tls")["message"], "the sentence", g.lines()[-3:])
     rejected(g, (1, 1, 3), tls=maker.context(ssl.PROTOCOL_TLS_CLIENT, "scanner2", VERSIONS["13"]), calling="CT_TLS")
     g.decision("caller-certificate")
+
+
+@test
+def sessions_are_verified_again(bench):
+    """With certificates between, too; a certificate that has expired since is refused as in a full handshake."""
+    maker = Maker(bench)
+    soon = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=8)).strftime("%Y%m%d%H%M%SZ")
+    maker.issue("below", "below", "DNS:scanner", by=maker.path("middle"))
+    maker.chain("below", maker.path("middle.pem"))
+    maker.issue("short", "short", "DNS:scanner", end=soon)
+    g = bench.gateway(start=False)
+    g.config["tls"]["resumption"] = True
+    g.write()
+    g.start()
+
+    def shake(name, version, *more):
+        return bench.run("openssl", "s_client", "-connect", f"127.0.0.1:{g.tls}", "-cert", maker.path(name + ".pem"), "-cert_chain",
+                         maker.path(name + ".pem"), "-key", maker.path(name + ".key"), version, *more).text
+
+    session = bench.path("session.pem")
+    for name in ("below", "short"):
+        shake(name, "-tls1_2", "-sess_out", session)
+        check("Reused, TLS" in shake(name, "-tls1_2", "-sess_in", session), f"{name} is not resumed")
+    # What is left is the session of "short".
+    text = until(lambda: (lambda t: None if "Reused, TLS" in t else t)(shake("short", "-tls1_2", "-sess_in", session)), "its end")
+    check("certificate expired" in text, "the alert:", text[-1500:])
+    said(g, "tls", ['"CN=short"', "expired on"])

@@ -193,13 +193,19 @@ static void signs_by_purpose(void **state)
 	struct holder *h = one_key();
 	struct holder_client c = {0};
 	struct span good = tls13(SERVER13, 32);
-	assert_int_equal(answer(h, &c, ask_sign(SIGN_TLS13_SERVER, 0, ECDSA, good, buf), 1000), 0);
 	assert_int_equal(answer(h, &c, ask_sign(SIGN_TLS13_CLIENT, 0, ECDSA, good, buf), 1000), ERR_VALUE);
 	assert_int_equal(answer(h, &c, ask_sign(SIGN_TLS13_SERVER, 1, ECDSA, good, buf), 1000), ERR_TYPE);
 	assert_int_equal(answer(h, &c, ask_sign(SIGN_TLS13_SERVER, 0, PSS, good, buf), 1000), ERR_TYPE);
 	assert_int_equal(answer(h, &c, ask_sign(SIGN_TLS13_SERVER, 0, 0x0203, good, buf), 1000), ERR_TYPE);
 	assert_int_equal(answer(h, &c, ask_sign(9, 0, ECDSA, good, buf), 1000), ERR_TYPE);
 	assert_int_equal(c.refused, 5);
+	assert_int_equal(answer(h, &c, ask_sign(SIGN_TLS13_SERVER, 0, ECDSA, good, buf), 1000), 0);
+	/* One handshake a channel. */
+	assert_int_equal(answer(h, &c, ask_sign(SIGN_TLS13_SERVER, 0, ECDSA, good, buf), 100000), ERR_LIMIT);
+	assert_int_equal(
+		answer(h, &c, ask_sign(SIGN_TLS12_SERVER, 0, ECDSA, ecdhe(23, 65), buf), 100000), ERR_LIMIT);
+	assert_int_equal(
+		answer(h, &c, ask_sign(SIGN_TLS13_CLIENT, 0, ECDSA, tls13(CLIENT13, 32), buf), 100000), 0);
 	holder_free(h);
 }
 
@@ -209,7 +215,7 @@ static void signs_so_often(void **state)
 	uint8_t buf[1024];
 	struct holder *h = one_key();
 	struct holder_client c = {0};
-	struct span request = ask_sign(SIGN_TLS13_SERVER, 0, ECDSA, tls13(SERVER13, 32), buf);
+	struct span request = ask_sign(SIGN_TLS13_CLIENT, 0, ECDSA, tls13(CLIENT13, 32), buf);
 	int signs = 0;
 	for (int64_t ms = 0; ms < 20000; ms += 10) {
 		signs += answer(h, &c, request, 1000000 + ms) == 0;
@@ -250,21 +256,23 @@ static void sessions_by_address(void **state)
 	struct sessions *s = sessions_new();
 	struct in6_addr ct = address(1), other = address(2);
 	struct span der, id = span_str("0123456789abcdef");
-	assert_int_equal(sessions_put(s, &ct, id, span_str("mine"), false, 0), 0);
-	assert_int_equal(sessions_get(s, &other, id, 1, &der), ERR_NOT_FOUND);
-	assert_int_equal(sessions_put(s, &other, id, span_str("forged"), false, 0), 0);
-	assert_int_equal(sessions_get(s, &ct, id, 1, &der), 0);
+	int64_t until = 0;
+	assert_int_equal(sessions_put(s, &ct, id, span_str("mine"), false, SESSION_LIFE_MS), 0);
+	assert_int_equal(sessions_get(s, &other, id, 1, &der, &until), ERR_NOT_FOUND);
+	assert_int_equal(sessions_put(s, &other, id, span_str("forged"), false, SESSION_LIFE_MS), 0);
+	assert_int_equal(sessions_get(s, &ct, id, 1, &der, &until), 0);
 	assert_true(span_eq(der, span_str("mine")));
-	assert_int_equal(sessions_get(s, &ct, span_str("0123456789abcdeX"), 1, &der), ERR_NOT_FOUND);
-	assert_int_equal(sessions_get(s, &ct, span_of("", 0), 1, &der), ERR_NOT_FOUND);
-	/* For an hour. */
-	assert_int_equal(sessions_get(s, &ct, id, SESSION_LIFE_MS - 1, &der), 0);
-	assert_int_equal(sessions_get(s, &ct, id, SESSION_LIFE_MS, &der), ERR_NOT_FOUND);
+	assert_int_equal(until, SESSION_LIFE_MS);
+	assert_int_equal(sessions_get(s, &ct, span_str("0123456789abcdeX"), 1, &der, &until), ERR_NOT_FOUND);
+	assert_int_equal(sessions_get(s, &ct, span_of("", 0), 1, &der, &until), ERR_NOT_FOUND);
+	/* Until its end. */
+	assert_int_equal(sessions_get(s, &ct, id, SESSION_LIFE_MS - 1, &der, &until), 0);
+	assert_int_equal(sessions_get(s, &ct, id, SESSION_LIFE_MS, &der, &until), ERR_NOT_FOUND);
 	/* Once, where it was said so. */
-	assert_int_equal(sessions_put(s, &ct, id, span_str("once"), true, 0), 0);
-	assert_int_equal(sessions_get(s, &ct, id, 1, &der), 0);
+	assert_int_equal(sessions_put(s, &ct, id, span_str("once"), true, SESSION_LIFE_MS), 0);
+	assert_int_equal(sessions_get(s, &ct, id, 1, &der, &until), 0);
 	assert_true(span_eq(der, span_str("once")));
-	assert_int_equal(sessions_get(s, &ct, id, 1, &der), ERR_NOT_FOUND);
+	assert_int_equal(sessions_get(s, &ct, id, 1, &der, &until), ERR_NOT_FOUND);
 	sessions_free(s);
 }
 
@@ -274,30 +282,112 @@ static void sessions_are_bounded(void **state)
 	struct sessions *s = sessions_new();
 	struct in6_addr ct = address(1);
 	struct span der;
+	int64_t until;
 	assert_int_equal(
-		sessions_put(s, &ct, span_str("x"), span_of(large, sizeof(large)), false, 0), ERR_LIMIT);
-	for (uint32_t i = 0; i <= SESSIONS_A_SHELF; i++) {
-		assert_int_equal(sessions_put(s, &ct, span_of(&i, sizeof(i)), span_str("s"), false, 0), 0);
-	}
+		sessions_put(s, &ct, span_str("x"), span_of(large, sizeof(large)), false, SESSION_LIFE_MS),
+		ERR_LIMIT);
 	for (uint32_t i = 0; i <= SESSIONS_A_SHELF; i++) {
 		assert_int_equal(
-			sessions_get(s, &ct, span_of(&i, sizeof(i)), 1, &der), i == 0 ? ERR_NOT_FOUND : 0);
+			sessions_put(s, &ct, span_of(&i, sizeof(i)), span_str("s"), false, SESSION_LIFE_MS),
+			0);
+	}
+	for (uint32_t i = 0; i <= SESSIONS_A_SHELF; i++) {
+		assert_int_equal(sessions_get(s, &ct, span_of(&i, sizeof(i)), 1, &der, &until),
+			i == 0 ? ERR_NOT_FOUND : 0);
 	}
 	/* Many addresses: the one that was unused longest makes room, and a rude one does not push out the rest. */
 	unsigned found = 0, many = 3 * SESSIONS_BYTES / SESSION_MOST;
 	for (uint32_t i = 2; i < many; i++) {
 		struct in6_addr from = address(i);
-		assert_int_equal(
-			sessions_put(s, &from, span_str("x"), span_of(large, SESSION_MOST), false, 0), 0);
+		assert_int_equal(sessions_put(s, &from, span_str("x"), span_of(large, SESSION_MOST), false,
+					 SESSION_LIFE_MS),
+			0);
 	}
 	for (uint32_t i = 2; i < many; i++) {
 		struct in6_addr from = address(i);
-		found += sessions_get(s, &from, span_str("x"), 1, &der) == 0;
+		found += sessions_get(s, &from, span_str("x"), 1, &der, &until) == 0;
 	}
 	assert_in_range(found, many / 5, many / 2);
 	struct in6_addr last = address(many - 1);
-	assert_int_equal(sessions_get(s, &last, span_str("x"), 1, &der), 0);
+	assert_int_equal(sessions_get(s, &last, span_str("x"), 1, &der, &until), 0);
 	sessions_free(s);
+}
+
+static struct span put(const char *id, const char *der, uint8_t *buf)
+{
+	struct writer w = writer_of(buf, 1024);
+	writer_u8(&w, HOLDER_VERSION);
+	writer_u8(&w, ASK_SESSION_PUT);
+	writer_u8(&w, 1);
+	writer_u8(&w, (uint8_t)strlen(id));
+	writer_span(&w, span_str(id));
+	writer_span(&w, span_str(der));
+	return writer_span_of(&w);
+}
+
+/* What is found, or the error. */
+static int look(struct holder *h, struct holder_client *c, const char *id, int64_t now)
+{
+	uint8_t buf[64];
+	struct writer w = writer_of(buf, sizeof(buf));
+	writer_u8(&w, HOLDER_VERSION);
+	writer_u8(&w, ASK_SESSION_GET);
+	writer_u8(&w, (uint8_t)strlen(id));
+	writer_span(&w, span_str(id));
+	uint8_t out[HOLDER_ANSWER_MOST];
+	size_t len = 0;
+	assert_int_equal(holder_answer(h, c, writer_span_of(&w), now, out, &len), 0);
+	return -(int)out[1];
+}
+
+static void keep(struct holder *h, struct holder_client *c, const char *id, int64_t now)
+{
+	uint8_t buf[1024], out[HOLDER_ANSWER_MOST];
+	size_t len = 1;
+	assert_int_equal(holder_answer(h, c, put(id, "session", buf), now, out, &len), 0);
+	assert_int_equal(len, 0);
+}
+
+static int serve_caller(struct holder *h, struct holder_client *c, int64_t now)
+{
+	uint8_t buf[1024];
+	return answer(h, c, ask_sign(SIGN_TLS13_SERVER, 0, ECDSA, tls13(SERVER13, 32), buf), now);
+}
+
+/* What a process that was taken over can leave behind for others at its caller's address: one session, or none. */
+static void sessions_follow_handshakes(void **state)
+{
+	struct holder *h = one_key();
+	const struct holder_client fresh = {.from = address(1)};
+	struct holder_client c = fresh;
+	/* Without a handshake there is nothing to resume. */
+	keep(h, &c, "planted", 1000);
+	assert_int_equal(look(h, &c, "planted", 1000), ERR_NOT_FOUND);
+	/* After one there is one, the first. */
+	assert_int_equal(serve_caller(h, &c, 1000), 0);
+	keep(h, &c, "own", 1000);
+	keep(h, &c, "planted", 1000);
+	assert_int_equal(serve_caller(h, &c, 100000), ERR_LIMIT);
+	keep(h, &c, "planted", 100000);
+	/* Who has shaken hands finds none any more, not even its own. */
+	assert_int_equal(look(h, &c, "own", 100000), ERR_LIMIT);
+	struct holder_client next = fresh;
+	assert_int_equal(look(h, &next, "planted", 100000), ERR_NOT_FOUND);
+	assert_int_equal(look(h, &next, "own", 100000), 0);
+	assert_int_equal(look(h, &next, "own", 100000), ERR_LIMIT);
+	/* What follows from a resumed one ends when that one would have, however often it is resumed. */
+	keep(h, &next, "second", 100000);
+	keep(h, &next, "planted", 100000);
+	struct holder_client third = fresh, late = fresh;
+	assert_int_equal(look(h, &third, "planted", 100000), ERR_NOT_FOUND);
+	assert_int_equal(look(h, &third, "second", 1000 + SESSION_LIFE_MS - 1), 0);
+	keep(h, &third, "third", 1000 + SESSION_LIFE_MS - 1);
+	assert_int_equal(look(h, &late, "third", 1000 + SESSION_LIFE_MS), ERR_NOT_FOUND);
+	/* A full handshake after one that was found and not used begins anew. */
+	assert_int_equal(serve_caller(h, &third, 2 * SESSION_LIFE_MS), 0);
+	keep(h, &third, "anew", 2 * SESSION_LIFE_MS);
+	assert_int_equal(look(h, &late, "anew", 3 * (int64_t)SESSION_LIFE_MS - 1), 0);
+	holder_free(h);
 }
 
 /* ---- Keys ---- */
@@ -422,6 +512,7 @@ int main(void)
 		cmocka_unit_test(no_requests),
 		cmocka_unit_test(sessions_by_address),
 		cmocka_unit_test(sessions_are_bounded),
+		cmocka_unit_test(sessions_follow_handshakes),
 		cmocka_unit_test(keys_of_files),
 		cmocka_unit_test(signatures_verify),
 		cmocka_unit_test(token_uris),

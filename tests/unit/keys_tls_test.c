@@ -294,6 +294,50 @@ static void resumption(void **state)
 	assert_true(resumes(true, TLS1_3_VERSION));
 }
 
+/* A server whose only authority is this. */
+static SSL_CTX *server_trusting(const struct ca_pair *authority)
+{
+	struct tls_identity gateway = {ca_certificate(&site.gateway_ec), held_number(&site.gateway_ec)};
+	struct span anchor = ca_certificate(authority);
+	struct tls_config config = {.identities = &gateway,
+		.n_identities = 1,
+		.trust_pem = &anchor,
+		.n_trust = 1,
+		.resumption = true};
+	SSL_CTX *server = NULL;
+	assert_int_equal(tls_server_context(&config, &server, NULL, 0), 0);
+	return server;
+}
+
+static bool offers_kept(SSL_CTX *server, const struct ca_pair *client, int version)
+{
+	SSL_CTX *c = context(false, client, NULL, &site.ca);
+	SSL_CTX_set_max_proto_version(c, version);
+	SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL_STORE);
+	SSL_CTX_sess_set_new_cb(c, keep);
+	struct ends e = join(server, c);
+	if (kept) {
+		SSL_set_session(e.client, kept);
+	}
+	assert_true(shake(&e));
+	bool resumed = SSL_session_reused(e.server) == 1;
+	SSL_shutdown(e.client);
+	leave(&e);
+	return resumed;
+}
+
+/* A session that lies there and says of a stranger that he has been verified: nobody takes its word for it. */
+static void planted_session(void **state)
+{
+	for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+		assert_false(offers_kept(server_trusting(&site.other_ca), &site.foreign, version));
+		assert_true(offers_kept(server_trusting(&site.other_ca), &site.foreign, version));
+		assert_false(offers_kept(server_trusting(&site.ca), &site.scanner, version));
+		SSL_SESSION_free(kept);
+		kept = NULL;
+	}
+}
+
 static void context_mistakes(void **state)
 {
 	struct tls_identity good = {ca_certificate(&site.gateway_ec), held_number(&site.gateway_ec)};
@@ -362,6 +406,7 @@ int main(void)
 		cmocka_unit_test(plain_bytes),
 		cmocka_unit_test(closed_without_alert),
 		cmocka_unit_test(resumption),
+		cmocka_unit_test(planted_session),
 		cmocka_unit_test(context_mistakes),
 		cmocka_unit_test(chain_is_sent),
 	};
