@@ -74,6 +74,7 @@ static int material_of(const struct site *s, struct material *m, struct tls_conf
 		.n_trust = s->n_trust,
 		.crl = m->crl,
 		.n_crl = m->n_crl,
+		.ask_staple = s->ocsp_ask,
 		.resumption = s->resumption};
 	return 0;
 }

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/gate_tls.h"
 #include "gateway/state.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "keys/crl.h"
+#include "keys/note.h"
 #include "priv/message.h"
 #include "priv/role.h"
 
 #include <openssl/ssl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -48,17 +51,14 @@ static void forget_flows(struct association *as)
 	as->unreported_flow = -1;
 }
 
-/* Lists that came with the new configuration reach an association that was open before they did. */
-static void ask_lists_again(struct association *as)
+/* The lists of the site, which are files. NULL, and why. */
+static struct crl_list *lists_of(const struct site *s, char *why, size_t cap)
 {
-	const struct site *s = as->site;
-	X509 *cert = as->a.t.ssl ? SSL_get0_peer_certificate(as->a.t.ssl) : NULL;
 	struct span *crl = calloc(s->n_crl + 1, sizeof(*crl)),
 		    *trust = calloc(s->n_trust + 1, sizeof(*trust));
 	struct crl_list *lists = NULL;
-	char why[256] = "out of memory";
-	as->caller.revoked = as->caller.unrevoked = NULL;
 	unsigned n_crl = 0;
+	snprintf(why, cap, "out of memory");
 	for (unsigned i = 0; crl && i < s->n_crl; i++) {
 		if (!blob_is_url(&s->crl[i])) {
 			crl[n_crl++] = s->crl[i].bytes;
@@ -67,20 +67,53 @@ static void ask_lists_again(struct association *as)
 	for (unsigned i = 0; trust && i < s->n_trust; i++) {
 		trust[i] = s->trust[i].bytes;
 	}
-	if (cert && crl && trust &&
-		crl_list_new(crl, n_crl, trust, s->n_trust, &lists, why, sizeof(why)) == 0) {
-		enum crl_answer answer =
-			crl_ask(lists, cert, clock_wall_ms() / 1000, as->revocation, sizeof(as->revocation));
-		as->caller.revoked = answer == CRL_REVOKED ? as->revocation : NULL;
-		as->caller.unrevoked = answer == CRL_UNKNOWN ? as->revocation : NULL;
-		crl_list_free(lists);
-	} else if (cert) {
+	if (crl && trust && crl_list_new(crl, n_crl, trust, s->n_trust, &lists, why, cap) != 0) {
+		lists = NULL;
+	}
+	free(crl);
+	free(trust);
+	return lists;
+}
+
+static void ask_list(const struct crl_list *lists, SSL *ssl, char why[128], const char **ret_revoked,
+	const char **ret_unrevoked)
+{
+	X509 *cert = ssl ? SSL_get0_peer_certificate(ssl) : NULL;
+	enum crl_answer answer =
+		cert && lists ? crl_ask(lists, cert, clock_wall_ms() / 1000, why, 128) : CRL_NOT_ASKED;
+	*ret_revoked = answer == CRL_REVOKED ? why : NULL;
+	*ret_unrevoked = answer == CRL_UNKNOWN ? why : NULL;
+}
+
+/*
+ * The contexts that we were forked with are our own copies; nodes are called with them to the end. The rest of them stays
+ * as it was: new identities and anchors are for new associations.
+ */
+static void use_lists(const struct gate_tls *tls, struct crl_list *lists)
+{
+	for (unsigned p = 0; p < PROFILE_COUNT; p++) {
+		if (tls->client[p] && note_lists(tls->client[p], crl_list_share(lists)) != 0) {
+			log_say(LOG_LEVEL_ERROR, "association.reload", "%s", err_str(ERR_NO_MEMORY));
+		}
+	}
+}
+
+/* Lists that came with the new configuration reach an association that was open before they did. */
+static void ask_lists_again(struct association *as)
+{
+	char why[256];
+	bool tls = as->a.t.ssl || gate_tls_calls(as->start->tls);
+	struct crl_list *lists = tls ? lists_of(as->site, why, sizeof(why)) : NULL;
+	if (lists) {
+		use_lists(as->start->tls, lists);
+	} else if (tls) {
 		/* The supervisor has read the same bytes without a mistake. */
 		log_say(LOG_LEVEL_ERROR, "association.reload", "the revocation lists could not be read: %s",
 			why);
 	}
-	free(crl);
-	free(trust);
+	ask_list(lists, as->a.t.ssl, as->revocation, &as->caller.revoked, &as->caller.unrevoked);
+	ask_list(lists, as->b.t.ssl, as->target_revocation, &as->target_revoked, &as->target_unrevoked);
+	crl_list_free(lists);
 }
 
 static void take_site(struct association *as, int fd, uint32_t generation)
@@ -98,9 +131,10 @@ static void take_site(struct association *as, int fd, uint32_t generation)
 	as->site = as->reloaded = fresh;
 	ask_lists_again(as);
 	as->asks = site_asks(fresh);
-	as->standing[0].again_ms = 0;
+	as->standing[0].again_ms = as->standing[1].again_ms = 0;
 	standing_apply(as);
 	route_again(as);
+	target_again(as);
 	site_free(old);
 }
 

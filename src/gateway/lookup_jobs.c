@@ -113,7 +113,7 @@ static void read_pem(struct span pem, struct anchors *a)
 static X509 *issuer_among(X509 *cert, X509 *const *at, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
-		if (X509_check_issued(at[i], cert) == X509_V_OK &&
+		if (X509_check_issued(at[i], cert) == X509_V_OK && X509_check_ca(at[i]) == 1 &&
 			X509_verify(cert, X509_get0_pubkey(at[i])) == 1) {
 			return at[i];
 		}
@@ -127,6 +127,21 @@ static bool is_among(X509 *cert, X509 *const *at, unsigned n)
 		if (X509_cmp(cert, at[i]) == 0) {
 			return true;
 		}
+	}
+	return false;
+}
+
+/*
+ * Who asks may have been taken over, and would like to have servers of its choice called: nobody is called on the word of a
+ * certificate that no authority of ours has issued.
+ */
+static bool leads_to_trust(X509 *cert, X509 *const *at, unsigned n, const struct anchors *trusted)
+{
+	for (unsigned i = 0; cert && i <= n; i++) {
+		if (is_among(cert, trusted->at, trusted->n) || issuer_among(cert, trusted->at, trusted->n)) {
+			return true;
+		}
+		cert = issuer_among(cert, at, n);
 	}
 	return false;
 }
@@ -177,9 +192,30 @@ static struct crl_list *fetched_lists(const struct lookup *l)
 	               : NULL;
 }
 
-/* The lists first: they are here. What two sources say of one certificate: revoked by one is revoked, good by one is known. */
+/*
+ * What the peer has stapled, if it is good for anything: as young as an answer that is asked for may grow before it is
+ * asked for again. exception: RFC 6066 8 would end the handshake for one that is not.
+ */
+static bool stapled(const struct lookup *l, X509 *cert, X509 *issuer, struct span staple, int64_t now_s,
+	struct standing *ret)
+{
+	struct standing s = {.state = STANDING_UNKNOWN};
+	if (staple.len > 0) {
+		ocsp_judge(staple, cert, issuer, now_s, &s);
+	}
+	if (s.state == STANDING_UNKNOWN || s.from_s + (int64_t)l->site->revocation_again < now_s) {
+		return false;
+	}
+	*ret = s;
+	return true;
+}
+
+/*
+ * The lists first: they are here. What two sources say of one certificate: revoked by one is revoked, good by one is known.
+ * staple: of the peer's own certificate (leaf).
+ */
 static void standing_of(const struct lookup *l, const struct crl_list *lists, X509 *cert, X509 *issuer,
-	bool leaf, struct standing *ret)
+	bool leaf, struct span staple, struct standing *ret)
 {
 	int64_t now_s = clock_wall_ms() / 1000;
 	struct span bytes;
@@ -193,6 +229,9 @@ static void standing_of(const struct lookup *l, const struct crl_list *lists, X5
 		return;
 	}
 	if (listed == CRL_GOOD) {
+		return;
+	}
+	if (l->site->ocsp_ask && issuer && leaf && stapled(l, cert, issuer, staple, now_s, ret)) {
 		return;
 	}
 	if (l->site->ocsp_ask && issuer && ask_responder(l->site, cert, issuer, ret, &bytes) == 0) {
@@ -217,7 +256,7 @@ static void fill(struct message *reply, const struct standing *s)
 	snprintf(reply->text, sizeof(reply->text), "%s", s->why);
 }
 
-void job_standing(const struct lookup *l, struct span chain, struct message *reply)
+void job_standing(const struct lookup *l, struct span chain, struct span staple, struct message *reply)
 {
 	static struct anchors trusted;
 	X509 *at[CHAIN_CERTIFICATES];
@@ -229,12 +268,15 @@ void job_standing(const struct lookup *l, struct span chain, struct message *rep
 	}
 	if (chain_read(chain, at, &n) != 0) {
 		say(&all, "its certificates could not be read", "");
+	} else if (!leads_to_trust(at[0], at, n, &trusted)) {
+		say(&all, "it is by no authority of `tls: trust`", "");
+		n = 0;
 	}
 	for (unsigned i = 0;
 		i < n && all.state != STANDING_REVOKED && !is_among(at[i], trusted.at, trusted.n); i++) {
 		X509 *issuer = issuer_among(at[i], at, n);
 		issuer = issuer ? issuer : issuer_among(at[i], trusted.at, trusted.n);
-		standing_of(l, lists, at[i], issuer, i == 0, &one);
+		standing_of(l, lists, at[i], issuer, i == 0, staple, &one);
 		if (one.state != STANDING_GOOD &&
 			(all.state == STANDING_GOOD || one.state == STANDING_REVOKED)) {
 			all = one;
@@ -281,10 +323,18 @@ void job_staple(const struct lookup *l, unsigned identity, struct message *reply
 	reply->bytes = span_of(bytes, SHA256_DIGEST_LENGTH + answer.len);
 }
 
-void job_list(const struct lookup *l, const char *url, struct message *reply)
+/* Somebody on the way may show the list from before a certificate was revoked, as long as it lasts. */
+static bool goes_back(const struct lookup *l, unsigned list, struct span fresh)
 {
-	BIO *body = OSSL_HTTP_get(
-		url, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, 0, LIST_MOST, 3 * HTTP_WAIT_S);
+	struct memfd_map map;
+	return l->lists[list].fd >= 0 && memfd_map(l->lists[list].fd, &map) == 0 &&
+	       crl_is_older(fresh, map.bytes);
+}
+
+void job_list(const struct lookup *l, unsigned which, struct message *reply)
+{
+	BIO *body = OSSL_HTTP_get(l->lists[which].url, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, 0,
+		LIST_MOST, 3 * HTTP_WAIT_S);
 	struct span bytes = drain(body, LIST_MOST);
 	struct crl_list *list = NULL;
 	char why[256] = "", issuer[256];
@@ -298,6 +348,9 @@ void job_list(const struct lookup *l, const char *url, struct message *reply)
 		snprintf(reply->text, sizeof(reply->text), "%s", why);
 	} else if (crl_days_left(bytes, clock_wall_ms() / 1000, &days, issuer) != 0 || days < 0) {
 		snprintf(reply->text, sizeof(reply->text), "it is overdue itself");
+	} else if (goes_back(l, which, bytes)) {
+		snprintf(reply->text, sizeof(reply->text),
+			"it is older than the one that is here, which is kept: does somebody on the way show an old one?");
 	} else if (memfd_of("list", bytes, &reply->fd) == 0) {
 		reply->type = MSG_LIST;
 		reply->number = clock_wall_ms() / 1000 + (int64_t)days * 86400;

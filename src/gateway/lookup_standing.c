@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/reader.h"
 #include "gateway/lookup_state.h"
 
 #include <limits.h>
@@ -153,6 +152,7 @@ static bool make_room(struct lookup *l)
 	/* It stays in its place, empty: jobs name entries by their places. */
 	struct entry *e = l->entries[oldest];
 	free(e->chain);
+	free(e->staple);
 	free(e->waiting);
 	*e = (struct entry){0};
 	return true;
@@ -188,21 +188,33 @@ static struct entry *add(struct lookup *l, const uint8_t key[32])
 	return e;
 }
 
-/* A resumed session knows the peer's own certificate alone: the longer chain is kept. */
-static int keep_chain(struct entry *e, struct span chain)
+static int copy_of(struct span s, uint8_t **ret_copy)
 {
-	if (e->chain && e->len >= chain.len) {
-		return 0;
-	}
-	uint8_t *copy = malloc(chain.len);
+	uint8_t *copy = malloc(s.len);
 	if (!copy) {
 		return ERR_NO_MEMORY;
 	}
-	memcpy(copy, chain.ptr, chain.len);
-	free(e->chain);
-	e->chain = copy;
-	e->len = chain.len;
+	memcpy(copy, s.ptr, s.len);
+	*ret_copy = copy;
 	return 0;
+}
+
+static int keep_chain(struct entry *e, struct span chain)
+{
+	int err = e->chain ? 0 : copy_of(chain, &e->chain);
+	e->len = e->chain ? chain.len : 0;
+	return err;
+}
+
+/* The last one counts; without memory for it the authority is asked. */
+static void keep_staple(struct entry *e, struct span staple)
+{
+	uint8_t *copy = NULL;
+	if (staple.len > 0 && copy_of(staple, &copy) == 0) {
+		free(e->staple);
+		e->staple = copy;
+		e->staple_len = staple.len;
+	}
 }
 
 static int add_waiting(struct entry *e, int64_t id)
@@ -222,18 +234,16 @@ static int add_waiting(struct entry *e, int64_t id)
 
 void standing_asked(struct lookup *l, const struct message *m)
 {
-	struct reader r = reader_of(m->bytes);
-	struct span own;
-	uint16_t len;
+	struct span chain, staple;
 	uint8_t key[SHA256_DIGEST_LENGTH];
-	if (!l->site || reader_u16be(&r, &len) < 0 || reader_bytes(&r, len, &own) < 0) {
+	if (!l->site || chain_split(m->bytes, &chain, &staple) != 0) {
 		answer_none(l, m->number, "its certificates could not be read");
 		return;
 	}
-	(void)SHA256(own.ptr, own.len, key);
+	(void)SHA256(chain.ptr, chain.len, key);
 	struct entry *e = find(l, key);
 	e = e ? e : add(l, key);
-	if (!e || keep_chain(e, m->bytes) != 0) {
+	if (!e || keep_chain(e, chain) != 0) {
 		answer_none(l, m->number, "too many certificates are asked about at once");
 		return;
 	}
@@ -246,6 +256,7 @@ void standing_asked(struct lookup *l, const struct message *m)
 		answer_none(l, m->number, err_str(ERR_NO_MEMORY));
 		return;
 	}
+	keep_staple(e, staple);
 	e->due = !e->asking;
 }
 
@@ -372,9 +383,10 @@ static void run_job(struct lookup *l, enum job_kind kind, unsigned index, int64_
 		return;
 	}
 	if (kind == JOB_STANDING) {
-		job_standing(l, span_of(l->entries[index]->chain, l->entries[index]->len), &reply);
+		const struct entry *e = l->entries[index];
+		job_standing(l, span_of(e->chain, e->len), span_of(e->staple, e->staple_len), &reply);
 	} else if (kind == JOB_LIST) {
-		job_list(l, l->lists[index].url, &reply);
+		job_list(l, index, &reply);
 	} else {
 		job_staple(l, index, &reply);
 	}

@@ -32,12 +32,17 @@ struct job {
 	char host[256]; /* JOB_RESOLVE */
 };
 
-/* A certificate that was asked about. */
+/*
+ * A chain that was asked about. What is said of it is said of these very certificates: whoever asks with others above the
+ * same one, as a process that was taken over may, changes nothing for the rest.
+ */
 #define ENTRIES_MOST 1024
 struct entry {
-	uint8_t key[32]; /* SHA-256 of the peer's own certificate, DER */
+	uint8_t key[32]; /* SHA-256 of the chain */
 	uint8_t *chain;
 	size_t len;
+	uint8_t *staple; /* what the peer itself has shown of it, for the next job; NULL */
+	size_t staple_len;
 	struct standing said; /* of the last job that had an answer */
 	int64_t again_ms;     /* ask again then; 0: nothing is known yet */
 	bool due, asking;
@@ -85,9 +90,9 @@ void lookup_tell_gate(struct lookup *l, const struct message *m);
 
 /* lookup_jobs.c: in the child. What is found goes into *reply. */
 void job_resolve(const char *host, struct message *reply);
-void job_standing(const struct lookup *l, struct span chain, struct message *reply);
+void job_standing(const struct lookup *l, struct span chain, struct span staple, struct message *reply);
 void job_staple(const struct lookup *l, unsigned identity, struct message *reply);
-void job_list(const struct lookup *l, const char *url, struct message *reply);
+void job_list(const struct lookup *l, unsigned list, struct message *reply);
 
 /* lookup_user.c: in the parent. */
 void user_asked(struct lookup *l, const struct message *m);

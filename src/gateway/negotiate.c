@@ -134,7 +134,6 @@ static int take_certificate(struct association *as)
 	as->caller.outside = as->peer.outside;
 	as->caller.revoked = as->peer.revoked[0] ? as->peer.revoked : NULL;
 	as->caller.unrevoked = as->peer.unrevoked[0] ? as->peer.unrevoked : NULL;
-	(void)standing_after(as, as->a.t.ssl);
 	standing_apply(as);
 	as->caller.subject = as->peer.subject;
 	as->caller.san = as->san;

@@ -1,31 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
+#include "base/log.h"
 #include "gateway/state.h"
 #include "keys/note.h"
 
 #include <openssl/ssl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /*
  * What their authorities say of the certificates of both sides, asked of the lookup by way of the gate: in the handshake, so
- * that a peer whose certificate is revoked is told by TLS's own alert; and again at the caller's next message when the
- * answer has grown old.
+ * that a peer whose certificate is revoked is told by TLS's own alert; and again at the next message when the answer has
+ * grown old.
  */
 
 /* The lookup gives up a little earlier, and says so. */
 #define WAIT_MS 9000
 
-static void ask(struct association *as, X509 *const *at, unsigned n, struct standing_note *note)
+/* Certificates above this, or a stapled answer above that, are not passed on. */
+#define CHAIN_BYTES  (12 * 1024)
+#define STAPLE_BYTES (8 * 1024)
+
+/* Ask about the chain that the note has, and show what the peer has stapled. */
+static void ask(struct association *as, struct standing_note *note, struct span staple)
 {
-	static uint8_t bytes[12 * 1024];
+	static uint8_t bytes[CHAIN_BYTES + 2 + STAPLE_BYTES];
 	struct message *m = &as->ask, *reply = &as->reply;
 	size_t len = 0;
 	const char *why = NULL;
 	*m = (struct message){.type = MSG_CHAIN, .fd = -1};
-	*note = (struct standing_note){.asked = true, .state = STANDING_UNKNOWN};
+	note->asked = true;
+	note->state = STANDING_UNKNOWN;
 	note->again_ms = clock_mono_ms() + 1000;
-	if (chain_write(at, n, bytes, sizeof(bytes), &len) != 0) {
+	if (!note->chain ||
+		chain_join(span_of(note->chain, note->len), staple, bytes, sizeof(bytes), &len) != 0) {
 		why = "its certificates are too many or too large to be asked about";
 	} else {
 		m->bytes = span_of(bytes, len);
@@ -42,19 +51,38 @@ static void ask(struct association *as, X509 *const *at, unsigned n, struct stan
 	snprintf(note->why, sizeof(note->why), "%.*s", (int)sizeof(note->why) - 1, reply->text);
 }
 
+static void forget_chain(struct standing_note *note)
+{
+	free(note->chain);
+	note->chain = NULL;
+	note->len = 0;
+}
+
+/* To be asked about now and again: a session that is resumed has no chain in OpenSSL's hands afterwards. */
+static void keep_chain(struct standing_note *note, X509 *const *at, unsigned n)
+{
+	static uint8_t bytes[CHAIN_BYTES];
+	size_t len = 0;
+	forget_chain(note);
+	uint8_t *copy = chain_write(at, n, bytes, sizeof(bytes), &len) == 0 ? malloc(len) : NULL;
+	if (copy) {
+		memcpy(copy, bytes, len);
+		note->chain = copy;
+		note->len = len;
+	}
+}
+
 static struct standing_note *note_of_side(struct association *as, const SSL *ssl)
 {
 	return &as->standing[ssl == as->b.t.ssl];
 }
 
-static void ask_stack(struct association *as, struct stack_st_X509 *chain, struct standing_note *note)
+/* TLS 1.3 has it with the certificate; that of TLS 1.2 comes only when the certificate has been judged, and is not looked at. */
+static struct span stapled(const SSL *ssl)
 {
-	X509 *at[CHAIN_CERTIFICATES];
-	unsigned n = 0;
-	for (int i = 0; i < sk_X509_num(chain) && n < ARRAY_LEN(at); i++) {
-		at[n++] = sk_X509_value(chain, i);
-	}
-	ask(as, at, n, note);
+	const unsigned char *bytes = NULL;
+	long len = SSL_is_server(ssl) ? 0 : SSL_get_tlsext_status_ocsp_resp((SSL *)(uintptr_t)ssl, &bytes);
+	return len > 0 && len <= STAPLE_BYTES ? span_of(bytes, (size_t)len) : span_of(NULL, 0);
 }
 
 static enum standing_state in_handshake(
@@ -62,10 +90,16 @@ static enum standing_state in_handshake(
 {
 	struct association *as = arg;
 	struct standing_note *note = note_of_side(as, ssl);
+	X509 *at[CHAIN_CERTIFICATES];
+	unsigned n = 0;
 	if (!as->asks) {
 		return STANDING_GOOD;
 	}
-	ask_stack(as, chain, note);
+	for (int i = 0; i < sk_X509_num(chain) && n < ARRAY_LEN(at); i++) {
+		at[n++] = sk_X509_value(chain, i);
+	}
+	keep_chain(note, at, n);
+	ask(as, note, stapled(ssl));
 	snprintf(why, cap, "%s", note->why);
 	return note->state;
 }
@@ -76,48 +110,84 @@ void standing_prepare(struct association *as)
 	note_ask_with(in_handshake, as);
 }
 
-const struct standing_note *standing_after(struct association *as, SSL *ssl)
+void standing_begin_target(struct association *as)
 {
-	struct standing_note *note = note_of_side(as, ssl);
-	X509 *cert = SSL_get0_peer_certificate(ssl);
-	/* A session was resumed: of the chain only this one is left, and the lookup may still have the rest. */
-	if (!note->asked && cert && as->asks) {
-		ask(as, &cert, 1, note);
+	forget_chain(&as->standing[1]);
+	as->standing[1] = (struct standing_note){0};
+	as->target_revoked = as->target_unrevoked = NULL;
+}
+
+/* Who has answered knows; what files do not tell is of no more weight. */
+static void apply(const struct standing_note *note, const char **revoked, const char **unrevoked)
+{
+	if (note->asked && note->state == STANDING_REVOKED) {
+		*revoked = note->why;
+	} else if (note->asked) {
+		*unrevoked = note->state == STANDING_UNKNOWN ? note->why : NULL;
 	}
-	return note->asked ? note : NULL;
 }
 
 void standing_apply(struct association *as)
 {
-	const struct standing_note *note = &as->standing[0];
-	if (!note->asked) {
+	apply(&as->standing[0], &as->caller.revoked, &as->caller.unrevoked);
+	apply(&as->standing[1], &as->target_revoked, &as->target_unrevoked);
+}
+
+static bool nothing_in_hand(const struct association *as)
+{
+	return as->a.n_operations == 0 && as->b.n_operations == 0 && as->a.msg.phase == BETWEEN_MESSAGES &&
+	       as->b.msg.phase == BETWEEN_MESSAGES;
+}
+
+/* The next request opens it again, and is answered by what the handshake says then. */
+static void judge_target(struct association *as)
+{
+	const struct node *node = as->route.to >= 0 ? &as->site->nodes[as->route.to] : NULL;
+	const char *why = as->target_revoked;
+	char text[256];
+	if (!why && node && node->revocation == REVOCATION_CLOSED && nothing_in_hand(as)) {
+		why = as->target_unrevoked;
+	}
+	if (!why || !as->b.up) {
 		return;
 	}
-	if (note->state == STANDING_REVOKED) {
-		as->caller.revoked = note->why;
-	} else {
-		/* Who has answered knows; what files do not tell is of no more weight. */
-		as->caller.unrevoked = note->state == STANDING_UNKNOWN ? note->why : NULL;
+	snprintf(text, sizeof(text), "the called node's certificate %s", why);
+	log_event(LOG_LEVEL_WARNING, "upstream.revoked", text, LOG_TEXT("target", as->target_name));
+	standing_begin_target(as);
+	target_end(as, true, text);
+}
+
+/* True if the answer is another. */
+static bool ask_again(struct association *as, const struct side *s, struct standing_note *note)
+{
+	if (!as->asks || !s->t.ssl || as->gate_lost || clock_mono_ms() < note->again_ms) {
+		return false;
 	}
+	enum standing_state before = note->state;
+	X509 *cert = SSL_get0_peer_certificate(s->t.ssl);
+	struct stack_st_X509 *chain = SSL_get0_verified_chain(s->t.ssl);
+	X509 *at[CHAIN_CERTIFICATES] = {cert};
+	unsigned n = cert ? 1 : 0;
+	/* There is none yet where a reload has begun to ask. */
+	for (int i = 1; !note->chain && i < sk_X509_num(chain) && n < ARRAY_LEN(at); i++) {
+		at[n++] = sk_X509_value(chain, i);
+	}
+	if (!note->chain) {
+		keep_chain(note, at, n);
+	}
+	ask(as, note, span_of(NULL, 0));
+	return note->state != before;
 }
 
 void standing_again(struct association *as)
 {
-	struct standing_note *note = &as->standing[0];
-	SSL *ssl = as->a.t.ssl;
-	if (!as->asks || !ssl || clock_mono_ms() < note->again_ms || as->gate_lost) {
-		return;
+	bool caller = ask_again(as, &as->a, &as->standing[0]);
+	bool target = ask_again(as, &as->b, &as->standing[1]);
+	if (caller || target) {
+		standing_apply(as);
 	}
-	enum standing_state before = note->state;
-	struct stack_st_X509 *chain = SSL_get0_verified_chain(ssl);
-	X509 *cert = SSL_get0_peer_certificate(ssl);
-	if (chain) {
-		ask_stack(as, chain, note);
-	} else if (cert) {
-		ask(as, &cert, 1, note);
-	}
-	standing_apply(as);
-	if (note->state != before) {
+	if (caller) {
 		route_again(as);
 	}
+	judge_target(as);
 }

@@ -38,7 +38,9 @@ struct standing_note {
 	bool asked;
 	enum standing_state state;
 	int64_t again_ms; /* ask again from then on */
-	char why[192];    /* "was revoked on …", "may have been revoked: …" */
+	uint8_t *chain;   /* what is asked about (keys/ocsp.h), owned; NULL: none */
+	size_t len;
+	char why[192]; /* "was revoked on …", "may have been revoked: …" */
 };
 
 struct association {
@@ -62,6 +64,8 @@ struct association {
 	char revocation[128];             /* what a list that came with a reload says of the caller */
 	bool asks;                        /* the site wants the authorities to be asked */
 	struct standing_note standing[2]; /* of the caller, of the target */
+	char target_revocation[128];      /* as revocation, of the target */
+	const char *target_revoked, *target_unrevoked; /* as those of the caller; NULL */
 	char caller_text[46];
 	struct timeouts timeouts_a, timeouts_b;
 
@@ -116,11 +120,11 @@ void user_told(const struct association *as, const struct flow *f /* may be NULL
 void user_answer(const struct association *as, struct identity *ret);
 
 /* standing.c: what authorities say of certificates. */
-void standing_prepare(struct association *as); /* before the first handshake */
-/* After a handshake; asks where it has not asked. NULL: nobody wants to know. */
-const struct standing_note *standing_after(struct association *as, SSL *ssl);
-void standing_apply(struct association *as); /* to the facts of the caller */
-void standing_again(struct association *as); /* when the answer is old, ask again */
+void standing_prepare(struct association *as);      /* before the first handshake */
+void standing_begin_target(struct association *as); /* before a handshake with it: nothing is known of it */
+void standing_apply(struct association *as);        /* to the facts of the caller and of the target */
+/* When an answer is old, ask again. A target that is revoked, or not known not to be where that is asked for, is ended. */
+void standing_again(struct association *as);
 
 /* report.c: decisions, to the log and to the gate. */
 struct subject { /* what a decision was about; any may be empty */
@@ -158,6 +162,8 @@ MUST_USE int wait_bytes(struct association *as, struct side *s, size_t n, int64_
 
 /* target.c: the association to the target, first or again. ERR_DENIED with the verdict; *ret_reject where it rejected. */
 MUST_USE int target_open(struct association *as, struct verdict *ret_verdict, struct pdu_reject *ret_reject);
+/* After a reload: end it if it is not what the configuration says now. */
+void target_again(struct association *as);
 /* It is gone (or is given up): outstanding requests become failures, a message under way to the caller ends it all. */
 void target_end(struct association *as, bool abort, const char *why);
 

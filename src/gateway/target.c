@@ -83,6 +83,18 @@ static bool certificate_fits(const struct node *node, const struct tls_peer *pee
 	return san && pin;
 }
 
+void target_again(struct association *as)
+{
+	static struct tls_peer peer;
+	if (!as->b.up || !as->b.t.ssl || as->route.to < 0) {
+		return;
+	}
+	const struct node *node = &as->site->nodes[as->route.to];
+	if (tls_peer_of(as->b.t.ssl, &peer) != 0 || !certificate_fits(node, &peer)) {
+		target_end(as, true, "the configuration names another certificate for the called node now");
+	}
+}
+
 static void send_proxy_header(struct association *as)
 {
 	uint8_t buf[64];
@@ -112,6 +124,7 @@ static int secure_target(
 	if (node->transport != TRANSPORT_TLS) {
 		return 0;
 	}
+	standing_begin_target(as);
 	int e = stream_tls(&b->t, gate_tls_client(as->start->tls, node), false, server_name(as, c));
 	if (e == 0) {
 		e = wait_handshake(as, b, deadline);
@@ -127,18 +140,15 @@ static int secure_target(
 	}
 	static struct tls_peer peer;
 	int known = tls_peer_of(b->t.ssl, &peer);
-	const struct standing_note *standing = standing_after(as, b->t.ssl);
-	if (standing) {
-		snprintf(peer.unrevoked, sizeof(peer.unrevoked), "%.*s", (int)sizeof(peer.unrevoked) - 1,
-			standing->why);
-	}
-	if (known == 0 && peer.unrevoked[0] && node->revocation == REVOCATION_CLOSED) {
+	as->target_unrevoked = known == 0 && peer.unrevoked[0] ? peer.unrevoked : NULL;
+	standing_apply(as);
+	if (as->target_unrevoked && node->revocation == REVOCATION_CLOSED) {
 		return failed(as, v, RULE_UPSTREAM_TLS,
 			"%s showed a certificate that %s, and node %s is `revocation: closed`", c->text,
-			peer.unrevoked, node->name);
+			as->target_unrevoked, node->name);
 	}
-	if (known == 0 && peer.unrevoked[0]) {
-		log_event(LOG_LEVEL_WARNING, "upstream.unrevoked", peer.unrevoked,
+	if (as->target_unrevoked) {
+		log_event(LOG_LEVEL_WARNING, "upstream.unrevoked", as->target_unrevoked,
 			LOG_TEXT("target", node->name), LOG_TEXT("subject", peer.subject));
 	}
 	if (known != 0 || !certificate_fits(node, &peer)) {

@@ -14,10 +14,21 @@
 struct crl_list {
 	X509_CRL *at[CRL_MOST];
 	size_t n;
+	unsigned others; /* who have it too */
 };
+
+struct crl_list *crl_list_share(struct crl_list *l)
+{
+	l->others++;
+	return l;
+}
 
 void crl_list_free(struct crl_list *l)
 {
+	if (l && l->others > 0) {
+		l->others--;
+		return;
+	}
 	for (size_t i = 0; l && i < l->n; i++) {
 		X509_CRL_free(l->at[i]);
 	}
@@ -223,4 +234,22 @@ int crl_days_left(struct span bytes, int64_t now_s, int *ret_days, char ret_issu
 	X509_CRL_free(crl);
 	ERR_clear_error();
 	return e;
+}
+
+static X509_CRL *first_of(struct span bytes)
+{
+	BIO *bio CLEANUP(x509_bio_freep) = x509_bio(bytes);
+	X509_CRL *crl = NULL;
+	return bio && next_crl(bytes, bio, true, &crl) == 0 ? crl : NULL;
+}
+
+bool crl_is_older(struct span bytes, struct span than)
+{
+	X509_CRL *a = first_of(bytes), *b = first_of(than);
+	bool older = a && b && X509_NAME_cmp(X509_CRL_get_issuer(a), X509_CRL_get_issuer(b)) == 0 &&
+	             ASN1_TIME_compare(X509_CRL_get0_lastUpdate(a), X509_CRL_get0_lastUpdate(b)) == -1;
+	X509_CRL_free(a);
+	X509_CRL_free(b);
+	ERR_clear_error();
+	return older;
 }

@@ -7,6 +7,7 @@
 #include "base/span.h"
 
 #include <openssl/types.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +26,8 @@ struct crl_list;
 MUST_USE int crl_list_new(const struct span *crl, size_t n, const struct span *trust, size_t n_trust,
 	struct crl_list **ret_list, char *why, size_t cap);
 void crl_list_free(struct crl_list *l);
+/* One more has it: it goes with the last crl_list_free(). */
+struct crl_list *crl_list_share(struct crl_list *l);
 
 enum crl_answer {
 	CRL_NOT_ASKED, /* the list is empty: nobody wants revocation to be looked at */
@@ -38,6 +41,9 @@ enum crl_answer crl_ask(const struct crl_list *l, X509 *cert, int64_t now_s, cha
 
 /* The list in PEM or DER: days until its next update, and its issuer; for status. ERR_VALUE. */
 MUST_USE int crl_days_left(struct span crl, int64_t now_s, int *ret_days, char ret_issuer[256]);
+
+/* Is the first list of these bytes of the same issuer as that of others, and was it made before it? */
+bool crl_is_older(struct span crl, struct span than);
 
 /* " (key compromise)" of RFC 5280 5.3.1's reason codes; "" where there is nothing to say. */
 const char *crl_reason(long reason);

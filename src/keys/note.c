@@ -36,11 +36,10 @@ int note_prepare(void)
 
 int note_lists(SSL_CTX *context, struct crl_list *lists)
 {
-	if (SSL_CTX_set_ex_data(context, lists_index, lists) != 1) {
-		crl_list_free(lists);
-		return ERR_NO_MEMORY;
-	}
-	return 0;
+	struct crl_list *before = SSL_CTX_get_ex_data(context, lists_index);
+	bool set = SSL_CTX_set_ex_data(context, lists_index, lists) == 1;
+	crl_list_free(set ? before : lists);
+	return set ? 0 : ERR_NO_MEMORY;
 }
 
 const struct crl_list *note_lists_of(const SSL *ssl)

@@ -24,7 +24,10 @@ struct note {
 	bool extended; /* X509_V_ERR_INVALID_PURPOSE: the extended key usage is at fault, and not the key usage */
 };
 
-/* Attach revocation lists to a context, which owns them from then on; and find them. ERR_NO_MEMORY: they are freed. */
+/*
+ * Attach revocation lists to a context, which owns them from then on, in place of those that it had; and find them.
+ * ERR_NO_MEMORY: they are freed.
+ */
 MUST_USE int note_lists(SSL_CTX *context, struct crl_list *lists);
 const struct crl_list *note_lists_of(const SSL *ssl);
 

@@ -16,7 +16,10 @@
 /* Clocks of responders and ours may differ by so much. */
 #define SKEW_S 300
 
-/* RFC 6960 2.4: without nextUpdate there is always newer information; it is asked again after this. */
+/*
+ * RFC 6960 2.4: without nextUpdate there is always newer information. It is asked again after this, and an answer that is older
+ * already has been kept by somebody to be shown again.
+ */
 #define NO_NEXT_S 600
 
 int ocsp_url(X509 *cert, char *url, size_t cap)
@@ -98,7 +101,8 @@ static void judge_single(const struct single *one, int64_t now_s, struct standin
 {
 	char day[16];
 	*ret = (struct standing){.state = STANDING_GOOD};
-	if (OCSP_check_validity(one->from, one->until, SKEW_S, -1) != 1) {
+	if (OCSP_check_validity(one->from, one->until, SKEW_S, one->until ? -1 : NO_NEXT_S) != 1 ||
+		x509_time_s(one->from, &ret->from_s) < 0) {
 		unknown(ret, "its authority's OCSP answer is not of now");
 		return;
 	}
@@ -199,4 +203,43 @@ int chain_write(X509 *const *at, unsigned n, uint8_t *buf, size_t cap, size_t *r
 	}
 	*ret_len = w.len;
 	return n > 0 ? writer_end(&w) : ERR_MISSING;
+}
+
+int chain_join(struct span chain, struct span staple, uint8_t *buf, size_t cap, size_t *ret_len)
+{
+	struct writer w = writer_of(buf, cap);
+	writer_span(&w, chain);
+	if (staple.len > 0) {
+		writer_u16be(&w, 0);
+		writer_span(&w, staple);
+	}
+	*ret_len = w.len;
+	return writer_end(&w);
+}
+
+int chain_split(struct span bytes, struct span *ret_chain, struct span *ret_staple)
+{
+	struct reader r = reader_of(bytes);
+	size_t end = bytes.len;
+	struct span rest = {0};
+	while (reader_left(&r) > 0) {
+		uint16_t len;
+		size_t at = r.pos;
+		int e = reader_u16be(&r, &len);
+		if (e == 0 && len == 0) {
+			end = at;
+			e = reader_bytes(&r, reader_left(&r), &rest);
+		} else if (e == 0) {
+			e = reader_skip(&r, len);
+		}
+		if (e < 0) {
+			return e;
+		}
+	}
+	if (end == 0) {
+		return ERR_TRUNCATED;
+	}
+	*ret_chain = span_of(bytes.ptr, end);
+	*ret_staple = rest;
+	return 0;
 }

@@ -19,7 +19,8 @@ enum standing_state { STANDING_GOOD, STANDING_REVOKED, STANDING_UNKNOWN };
 
 struct standing {
 	enum standing_state state;
-	int64_t until_s; /* seconds since 1970: what is said holds so long; 0 for STANDING_UNKNOWN */
+	int64_t from_s;  /* seconds since 1970: what is said was known then; 0 for STANDING_UNKNOWN */
+	int64_t until_s; /* what is said holds so long; 0 for STANDING_UNKNOWN */
 	char why[192];   /* a sentence's end, as crl_ask()'s; "" for STANDING_GOOD */
 };
 
@@ -41,6 +42,12 @@ void ocsp_judge(struct span response, X509 *cert, X509 *issuer, int64_t now_s, s
  */
 #define CHAIN_CERTIFICATES 10
 MUST_USE int chain_read(struct span bytes, X509 *ret_at[CHAIN_CERTIFICATES], unsigned *ret_n);
+/*
+ * A chain, and after it, if there is one, what the peer has stapled: two bytes of zero and the response. As it is passed
+ * on to who is to ask. ERR_SPACE; ERR_TRUNCATED.
+ */
+MUST_USE int chain_join(struct span chain, struct span staple, uint8_t *buf, size_t cap, size_t *ret_len);
+MUST_USE int chain_split(struct span bytes, struct span *ret_chain, struct span *ret_staple);
 /* ERR_SPACE, ERR_MISSING (none). */
 MUST_USE int chain_write(X509 *const *at, unsigned n, uint8_t *buf, size_t cap, size_t *ret_len);
 void chain_free(X509 **at, unsigned n);

@@ -225,6 +225,10 @@ static int make_context(
 	if (r == 0) {
 		r = set_rules(context, server, config);
 	}
+	if (r == 0 && !server && config->ask_staple &&
+		SSL_CTX_set_tlsext_status_type(context, TLSEXT_STATUSTYPE_ocsp) != 1) {
+		r = ERR_TLS;
+	}
 	if (r < 0) {
 		return fail(r, why, cap, "OpenSSL refuses the rules for TLS");
 	}

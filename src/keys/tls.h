@@ -32,6 +32,7 @@ struct tls_config {
 	const struct span *crl; /* revocation lists, see crl.h */
 	size_t n_crl;
 	enum tls_profile profile;
+	bool ask_staple; /* of those who are called: what their authority says of their certificate */
 	bool resumption; /* sessions are kept by the key holder (sessions.h); off: every association is a full handshake */
 };
 

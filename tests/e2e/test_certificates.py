@@ -6,10 +6,11 @@ import re
 import socket
 import ssl
 import threading
+import time
 
 from lib import dicom
-from lib.site import check, equal, test, until
-from test_identity import authority
+from lib.site import check, equal, free_port, test, until
+from test_identity import Responder, asking, authority
 from test_refusals import accepted, rejected
 
 VERSIONS = {"12": ssl.TLSVersion.TLSv1_2, "13": ssl.TLSVersion.TLSv1_3}
@@ -325,3 +326,132 @@ def sessions_are_verified_again(bench):
     text = until(lambda: (lambda t: None if "Reused, TLS" in t else t)(shake("short", "-tls1_2", "-sess_in", session)), "its end")
     check("certificate expired" in text, "the alert:", text[-1500:])
     said(g, "tls", ['"CN=short"', "expired on"])
+
+
+# ---- Revocation of called nodes ----
+
+
+def storing(number):
+    """Whether an object passes, on an association that is open."""
+    return lambda scu: scu.store(instance=f"1.2.{next(number)}")["status"] == 0
+
+
+def calling_archive(bench, responder, name, **tls):
+    """A gateway that calls an archive of our own with TLS, and one association through it that is open."""
+    scp = bench.scp(tls=bench.keys.server(name))
+    g = asking(bench, responder, start=False, **tls)
+    g.config["nodes"]["archive"] = {"ae": ["ARCHIVE"], "address": [f"127.0.0.1:{scp.port}"], "transport": "tls"}
+    g.write()
+    g.start()
+    scu = g.scu()
+    scu.associate()
+    equal(scu.store(instance="1.2.1")["status"], 0, "status before")
+    return g, scp, scu
+
+
+@test
+def revocation_reaches_open_nodes_by_ocsp(bench):
+    """What a called node's authority says is asked again while it is open: nothing more goes to it."""
+    keys = bench.keys
+    keys.leaf("open-archive", "archive", "DNS:archive,IP:127.0.0.1")
+    responder = Responder(bench)
+    responder.says({"open-archive": "V"})
+    g, scp, scu = calling_archive(bench, responder, "open-archive")
+    responder.says({"open-archive": "R"})
+    number = iter(range(2, 400))
+    passes = storing(number)
+    until(lambda: not passes(scu), "a refusal")
+    check("was revoked on" in g.wait_log(event="upstream.revoked", target="archive")["message"], "the sentence", g.lines()[-5:])
+    sent = len(scp.stored())
+    for _ in range(3):
+        check(not passes(scu), "an object was stored after the revocation")
+    check("was revoked on 2026-11-20 (key compromise)" in g.decision("upstream-tls")["message"], "the sentence", g.lines()[-5:])
+    equal(len(scp.stored()), sent, "objects at the archive")
+    # It is good again (another certificate would do as well): the same association goes on.
+    responder.says({"open-archive": "V"})
+    until(lambda: passes(scu), "the archive to be called again")
+    # Nobody knows any more: `closed` ends it where nothing is in hand, `open` goes on.
+    responder.stop()
+    for choice in ("open", "closed"):
+        g.config["nodes"]["archive"]["revocation"] = choice
+        g.write()
+        g.wait_log(g.reload(), event="gateway.reloaded")
+        if choice == "open":
+            check(passes(scu), "refused though it is `open`")
+        else:
+            until(lambda: not passes(scu), "a refusal")
+    check("revocation: closed" in until(lambda: [r for r in g.find(event="decision", rule="upstream-tls") if "closed" in r["message"]],
+                                        "the sentence")[0]["message"], "the sentence")
+
+
+@test
+def reloads_reach_open_nodes(bench):
+    """A list that comes with a reload, and another certificate that the configuration names."""
+    keys = bench.keys
+    keys.leaf("listed-archive", "archive", "DNS:archive,IP:127.0.0.1")
+    scp = bench.scp(tls=keys.server("listed-archive"))
+    g = bench.gateway(archive={"address": [f"127.0.0.1:{scp.port}"], "transport": "tls"})
+    scu = g.scu()
+    scu.associate()
+    passes = storing(iter(range(1, 400)))
+    check(passes(scu), "before")
+    g.config["nodes"]["archive"]["certificate"] = {"san": ["archive9"]}
+    g.write()
+    g.wait_log(g.reload(), event="gateway.reloaded")
+    check(not passes(scu), "stored at a node with another certificate")
+    check("which is not the one that node archive names" in g.decision("upstream-tls")["message"], "the sentence", g.lines()[-5:])
+    del g.config["nodes"]["archive"]["certificate"]
+    g.write()
+    g.wait_log(g.reload(), event="gateway.reloaded")
+    check(passes(scu), "the node is right again")
+    g.config["tls"]["crl"] = [authority(keys, f"{bench.name}-list", ["listed-archive"])]
+    g.write()
+    g.wait_log(g.reload(), event="gateway.reloaded")
+    sent = len(scp.stored())
+    check(not passes(scu), "stored at a node that was revoked")
+    check("was revoked on" in g.wait_log(event="upstream.revoked", target="archive")["message"], "the sentence", g.lines()[-5:])
+    equal(len(scp.stored()), sent, "objects at the archive")
+
+
+@test
+def stapled_answers_of_called_nodes(bench):
+    """Shown by openssl s_server in TLS 1.3; the authority's own, young ones count, and nobody need be asked then."""
+    keys = bench.keys
+    responder = Responder(bench)
+
+    def staple(name, letter, signer="ca"):
+        responder.says({"archive": letter})
+        responder.stop()
+        path = bench.path(name)
+        bench.run("openssl", "ocsp", "-index", responder.index, "-rsigner", keys.path(signer + ".pem"), "-rkey",
+                  keys.path(signer + ".key"), "-CA", keys.path("ca.pem"), "-issuer", keys.path("ca.pem"), "-cert",
+                  keys.path("archive.pem"), "-nmin", "60", "-respout", path, "-noverify", wants=0)
+        return path
+
+    def called(path, rule, word, version="-tls1_3", **tls):
+        port = free_port()
+        server = bench.serve(port, "openssl", "s_server", "-accept", str(port), version, "-cert", keys.path("archive.pem"), "-key",
+                             keys.path("archive.key"), "-status_file", path, "-naccept", "1", "-quiet")
+        g = asking(bench, responder, start=False, **tls)
+        g.config["nodes"]["archive"] = {"ae": ["ARCHIVE"], "address": [f"127.0.0.1:{port}"], "transport": "tls",
+                                        "revocation": "closed"}
+        g.write()
+        g.start()
+        rejected(g, (2, 3, 1))
+        check(word in g.decision(rule)["message"], f"`{word}` is not said:", g.lines()[-3:])
+        g.stop()
+        return server.text()
+
+    good = staple("good", "V")
+    # It lets us in, and knows no DICOM.
+    called(good, "upstream-down", "no answer to the association request", **{"revocation-again": 600})
+    text = called(staple("revoked", "R"), "upstream-tls", "was revoked on 2026-11-20 (key compromise)", **{"revocation-again": 600})
+    check("alert certificate revoked" in text, "the alert:", text)
+    # Another's word, an old one, and TLS 1.2's, which comes too late: the authority is asked, who is not there.
+    silent = "no answer from the OCSP responder"
+    called(staple("forged", "V", signer="other-ca"), "upstream-tls", silent, **{"revocation-again": 600})
+    called(good, "upstream-tls", silent, "-tls1_2", **{"revocation-again": 600})
+    old = time.time() + 2.1
+    path = staple("old", "V")
+    until(lambda: time.time() > old, "the staple to age")
+    called(path, "upstream-tls", silent)

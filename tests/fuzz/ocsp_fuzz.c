@@ -67,6 +67,22 @@ static void chain(struct span bytes)
 	chain_free(at, n);
 }
 
+/* What is split is what was joined. */
+static void split(struct span bytes)
+{
+	struct span at, staple;
+	size_t len = 0;
+	if (chain_split(bytes, &at, &staple) != 0) {
+		return;
+	}
+	must(at.len > 0 && at.len + staple.len + (staple.len > 0 ? 2 : 0) <= bytes.len);
+	uint8_t *again = malloc(bytes.len);
+	must(again && chain_join(at, staple, again, bytes.len, &len) == 0);
+	must(memcmp(again, bytes.ptr, len) == 0);
+	chain(at);
+	free(again);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static X509 *ca, *leaf;
@@ -82,6 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	must((s.state == STANDING_GOOD) == (s.why[0] == 0));
 	must(s.state == STANDING_UNKNOWN || s.until_s > 0);
 	chain(span_of(copy, size));
+	split(span_of(copy, size));
 	free(copy);
 	return 0;
 }

@@ -68,6 +68,25 @@ static void answers(void **state)
 	X509_free(foreign);
 }
 
+/* A list that is fetched must not go back to the time before a revocation. */
+static void older_lists(void **state)
+{
+	char *older, *younger, *other;
+	size_t n, m, k;
+	make(&site.ca, NULL, 0, site.now - 7200, site.now + 86400, &older, &n);
+	make(&site.ca, &site.scanner, 0, site.now - 60, site.now + 86400, &younger, &m);
+	make(&site.other_ca, NULL, 0, site.now - 7200, site.now + 86400, &other, &k);
+	assert_true(crl_is_older(span_of(older, n), span_of(younger, m)));
+	assert_false(crl_is_older(span_of(younger, m), span_of(older, n)));
+	assert_false(crl_is_older(span_of(younger, m), span_of(younger, m)));
+	assert_false(crl_is_older(span_of(other, k), span_of(younger, m)));
+	assert_false(crl_is_older(span_str("x"), span_of(younger, m)));
+	assert_false(crl_is_older(span_of(older, n), span_of("", 0)));
+	free(older);
+	free(younger);
+	free(other);
+}
+
 /* The younger of two lists counts, in whichever order they come, and in one file. */
 static void the_youngest_counts(void **state)
 {
@@ -208,6 +227,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers),
 		cmocka_unit_test(the_youngest_counts),
+		cmocka_unit_test(older_lists),
 		cmocka_unit_test(what_is_no_list_is_refused),
 		cmocka_unit_test(profiles),
 		cmocka_unit_test(requests),

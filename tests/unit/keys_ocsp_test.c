@@ -96,6 +96,8 @@ static void answers(void **state)
 		{{scanner, ca, ca, unknown, 0, -60, 3600, false}, STANDING_UNKNOWN, "does not know it"},
 		{{scanner, ca, ca, good, 0, -7200, -3600, false}, STANDING_UNKNOWN, "not of now"},
 		{{scanner, ca, ca, good, 0, 7200, 9000, false}, STANDING_UNKNOWN, "not of now"},
+		/* Without an end it is of the moment: an old one has been kept to be shown again. */
+		{{scanner, ca, ca, good, 0, -7200, 0, false}, STANDING_UNKNOWN, "not of now"},
 		{{&site.scanner_rsa, ca, ca, good, 0, -60, 3600, false}, STANDING_UNKNOWN,
 			"another certificate"},
 		{{scanner, ca, other, good, 0, -60, 3600, false}, STANDING_UNKNOWN,
@@ -115,6 +117,7 @@ static void answers(void **state)
 		}
 		assert_says(s.why, cases[i].says);
 		assert_true(s.state == STANDING_UNKNOWN || s.until_s >= site.now);
+		assert_true(s.state == STANDING_UNKNOWN || (s.from_s > 0 && s.from_s <= site.now));
 		OPENSSL_free(bytes);
 	}
 }
@@ -179,12 +182,39 @@ static void chains(void **state)
 	chain_free(at, ARRAY_LEN(at));
 }
 
+static void joined(void **state)
+{
+	static const uint8_t bytes[] = {0, 1, 'a', 0, 2, 'b', 'c', 0, 0, 's', 't'};
+	uint8_t buf[64];
+	struct span chain = span_of(bytes, 7), got, staple;
+	size_t len = 0;
+	assert_int_equal(chain_join(chain, span_str("st"), buf, sizeof(buf), &len), 0);
+	assert_int_equal(len, sizeof(bytes));
+	assert_memory_equal(buf, bytes, len);
+	assert_int_equal(chain_split(span_of(buf, len), &got, &staple), 0);
+	assert_true(span_eq(got, chain) && span_eq(staple, span_str("st")));
+	assert_int_equal(chain_join(chain, span_str(""), buf, sizeof(buf), &len), 0);
+	assert_int_equal(chain_split(span_of(buf, len), &got, &staple), 0);
+	assert_true(span_eq(got, chain) && staple.len == 0);
+	assert_int_equal(chain_join(chain, span_str("st"), buf, sizeof(bytes) - 1, &len), ERR_SPACE);
+	/* Cut anywhere else than between certificates, or in the staple, it is none. */
+	for (size_t n = 0; n < sizeof(bytes); n++) {
+		bool whole = n == 3 || n == 7 || n >= 9;
+		struct span before = got;
+		assert_int_equal(chain_split(span_of(bytes, n), &got, &staple), whole ? 0 : ERR_TRUNCATED);
+		assert_true(whole || got.ptr == before.ptr);
+	}
+	assert_int_equal(
+		chain_split(span_of(bytes + 7, 4), &got, &staple), ERR_TRUNCATED); /* a staple of nobody */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers),
 		cmocka_unit_test(no_answers),
 		cmocka_unit_test(chains),
+		cmocka_unit_test(joined),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

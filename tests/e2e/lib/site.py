@@ -127,7 +127,7 @@ class Keys:
             file.write(f"subjectAltName={san}\nbasicConstraints=CA:FALSE\nkeyUsage=digitalSignature\n"
                        "extendedKeyUsage=serverAuth,clientAuth\n")
         self.openssl("x509", "-req", "-in", name + ".csr", "-CA", authority + ".pem", "-CAkey", authority + ".key",
-                     "-CAcreateserial", "-days", "20", "-extfile", name + ".ext", "-out", name + ".pem")
+                     "-set_serial", str(random.getrandbits(120)), "-days", "20", "-extfile", name + ".ext", "-out", name + ".pem")
 
     def spki(self, name):
         public = subprocess.run(["openssl", "x509", "-in", self.path(name + ".pem"), "-pubkey", "-noout"], check=True,
