@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Make C tables from the tables in data/: tables.py uids|dictionary|services INPUT OUTPUT."""
+"""Make C tables from the tables in data/: tables.py uids|dictionary|services|audit INPUT OUTPUT."""
 import re
 import sys
 
@@ -92,8 +92,18 @@ def services(entries):
     yield "};"
 
 
+def audit(entries):
+    """A list for an enum and a table alike: AUDIT_CODES(X) is X(NAME, "code", "scheme", "meaning") for each."""
+    yield "#define AUDIT_CODES(X) \\"
+    for e in entries:
+        if not re.fullmatch(r"[A-Z][A-Z0-9_]*", e["name"]) or not e["code"] or not e["scheme"] or not e["meaning"]:
+            sys.exit(f"{e['code']}: no name or no meaning")
+        yield f'\tX({e["name"]}, {quoted(e["code"])}, {quoted(e["scheme"])}, {quoted(e["meaning"])}) \\'
+    yield ""
+
+
 def main():
-    maker = {"uids": uids, "dictionary": dictionary, "services": services}[sys.argv[1]]
+    maker = {"uids": uids, "dictionary": dictionary, "services": services, "audit": audit}[sys.argv[1]]
     with open(sys.argv[3], "w", encoding="utf-8") as out:
         out.write("/* Made by tools/tables.py. */\n")
         for line in maker(rows(sys.argv[2])):

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "audit/event.h"
+
+#include "base/limits.h"
+#include "base/reader.h"
+#include "base/writer.h"
+
+#include <stddef.h>
+#include <string.h>
+
+static const char *const kind_names[AUDIT_KIND_COUNT] = {
+	[AUDIT_START] = "start",
+	[AUDIT_STOP] = "stop",
+	[AUDIT_BEGIN] = "begin",
+	[AUDIT_TRANSFERRED] = "transferred",
+	[AUDIT_PROGRESS] = "progress",
+	[AUDIT_INTERRUPTED] = "interrupted",
+	[AUDIT_QUERY] = "query",
+	[AUDIT_PATIENT_SHOWN] = "patient-shown",
+	[AUDIT_ALERT] = "alert",
+	[AUDIT_ATTACHED] = "attached",
+	[AUDIT_DETACHED] = "detached",
+	[AUDIT_LOGIN] = "login",
+	[AUDIT_LOG_USED] = "log-used",
+	[AUDIT_IMPORT] = "import",
+	[AUDIT_EXPORT] = "export",
+};
+
+const char *audit_kind_name(enum audit_kind k)
+{
+	const char *name = (unsigned)k < AUDIT_KIND_COUNT ? kind_names[k] : NULL;
+	return name ? name : "unknown";
+}
+
+/* ---- Text ---- */
+
+/* The length of the character at the beginning, which is not empty; 0: none that may stand in a text. */
+static size_t character(struct span s)
+{
+	/* RFC 3629 4: lead bytes, how many follow, and which second bytes are not overlong, surrogates or too great. */
+	static const struct {
+		uint8_t first, last, more, low, high;
+	} leads[] = {{0xc2, 0xdf, 1, 0x80, 0xbf}, {0xe0, 0xe0, 2, 0xa0, 0xbf}, {0xe1, 0xec, 2, 0x80, 0xbf},
+		{0xed, 0xed, 2, 0x80, 0x9f}, {0xee, 0xef, 2, 0x80, 0xbf}, {0xf0, 0xf0, 3, 0x90, 0xbf},
+		{0xf1, 0xf3, 3, 0x80, 0xbf}, {0xf4, 0xf4, 3, 0x80, 0x8f}};
+	const uint8_t *p = s.ptr;
+	if (p[0] < 0x80) {
+		return p[0] >= 0x20 && p[0] != 0x7f;
+	}
+	for (unsigned i = 0; i < ARRAY_LEN(leads); i++) {
+		if (p[0] < leads[i].first || p[0] > leads[i].last) {
+			continue;
+		}
+		size_t n = leads[i].more + 1u;
+		if (s.len < n || p[1] < leads[i].low || p[1] > leads[i].high) {
+			return 0;
+		}
+		for (size_t k = 2; k < n; k++) {
+			if ((p[k] & 0xc0) != 0x80) {
+				return 0;
+			}
+		}
+		/* C1 controls; and U+FFFE and U+FFFF, which XML 1.0 has no way to write. */
+		bool banned = (p[0] == 0xc2 && p[1] < 0xa0) || (p[0] == 0xef && p[1] == 0xbf && p[2] >= 0xbe);
+		return banned ? 0 : n;
+	}
+	return 0;
+}
+
+static bool is_text(struct span s)
+{
+	while (s.len > 0) {
+		size_t n = character(s);
+		if (n == 0) {
+			return false;
+		}
+		s = span_of(s.ptr + n, s.len - n);
+	}
+	return true;
+}
+
+int audit_text_check(const char *text, size_t cap)
+{
+	size_t n = strnlen(text, cap);
+	return n < cap && is_text(span_of(text, n)) ? 0 : ERR_VALUE;
+}
+
+void audit_text_set(char *to, size_t cap, struct span bytes)
+{
+	static const char instead[] = "\xef\xbf\xbd"; /* U+FFFD */
+	size_t len = 0;
+	while (bytes.len > 0 && bytes.ptr[0] == ' ') {
+		bytes = span_of(bytes.ptr + 1, bytes.len - 1);
+	}
+	while (bytes.len > 0) {
+		size_t n = character(bytes);
+		struct span c = n > 0 ? span_of(bytes.ptr, n) : span_of(instead, sizeof(instead) - 1);
+		if (c.len >= cap - len) {
+			break;
+		}
+		memcpy(to + len, c.ptr, c.len);
+		len += c.len;
+		n = n > 0 ? n : 1;
+		bytes = span_of(bytes.ptr + n, bytes.len - n);
+	}
+	while (len > 0 && to[len - 1] == ' ') {
+		len--;
+	}
+	to[len] = '\0';
+}
+
+/* ---- The texts of an event ---- */
+
+struct place {
+	size_t at, cap;
+};
+
+#define PLACE(field)                                                                                         \
+	{                                                                                                    \
+		offsetof(struct audit_event, field), sizeof(((struct audit_event *)0)->field)                \
+	}
+#define PARTY(member) PLACE(member.node), PLACE(member.ae), PLACE(member.address), PLACE(member.subject)
+
+/* In the order of the wire form; the lists of accessions and classes come between the two. */
+static const struct place before_lists[] = {PARTY(from), PARTY(to), PLACE(user), PLACE(patient_id),
+	PLACE(patient_issuer), PLACE(patient_name), PLACE(study)};
+static const struct place after_lists[] = {
+	PLACE(query_class), PLACE(query_syntax), PLACE(text), PLACE(object)};
+
+static char *text_at(struct audit_event *ev, struct place p)
+{
+	return (char *)ev + p.at;
+}
+
+static const char *text_of(const struct audit_event *ev, struct place p)
+{
+	return (const char *)ev + p.at;
+}
+
+static int check_texts(const struct audit_event *ev, const struct place *places, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (audit_text_check(text_of(ev, places[i]), places[i].cap) != 0) {
+			return ERR_VALUE;
+		}
+	}
+	return 0;
+}
+
+/* ---- Values ---- */
+
+#define TIME_MOST INT64_C(253402300799999) /* 9999-12-31T23:59:59.999Z: xsd:dateTime of four digits */
+
+static bool is_outcome(uint32_t v)
+{
+	return v == AUDIT_SUCCESS || v == AUDIT_MINOR || v == AUDIT_SERIOUS || v == AUDIT_MAJOR;
+}
+
+static bool is_alert(uint32_t kind, uint32_t v)
+{
+	static const enum audit_alert alerts[] = {ALERT_NODE_AUTHENTICATION, ALERT_NETWORK_CONFIGURATION,
+		ALERT_SECURITY_CONFIGURATION, ALERT_SOFTWARE_CONFIGURATION, ALERT_RESTRICTED_FUNCTION,
+		ALERT_RECORDING_STOPPED, ALERT_RECORDING_STARTED};
+	for (unsigned i = 0; kind == AUDIT_ALERT && i < ARRAY_LEN(alerts); i++) {
+		if (v == alerts[i]) {
+			return true;
+		}
+	}
+	return kind != AUDIT_ALERT && v == 0;
+}
+
+static int check_values(const struct audit_event *ev)
+{
+	bool good = ev->kind >= AUDIT_START && ev->kind < AUDIT_KIND_COUNT && is_outcome(ev->outcome) &&
+	            is_alert(ev->kind, ev->alert) && ev->time_ms >= 0 && ev->time_ms <= TIME_MOST &&
+	            ev->n_accession <= AUDIT_ACCESSIONS && ev->n_sop <= AUDIT_CLASSES;
+	if (!good) {
+		return ERR_VALUE;
+	}
+	return ev->query.len > LIMIT_IDENTIFIER ? ERR_LENGTH : 0;
+}
+
+int audit_event_check(const struct audit_event *ev)
+{
+	int r = check_values(ev);
+	if (r == 0) {
+		r = check_texts(ev, before_lists, ARRAY_LEN(before_lists));
+	}
+	if (r == 0) {
+		r = check_texts(ev, after_lists, ARRAY_LEN(after_lists));
+	}
+	for (unsigned i = 0; r == 0 && i < ev->n_accession; i++) {
+		r = audit_text_check(ev->accession[i], sizeof(ev->accession[i]));
+	}
+	for (unsigned i = 0; r == 0 && i < ev->n_sop; i++) {
+		r = audit_text_check(ev->sop[i].uid, sizeof(ev->sop[i].uid));
+	}
+	return r;
+}
+
+bool audit_event_split(struct audit_event *ev, struct audit_event *ret_failed)
+{
+	uint64_t passed = 0;
+	for (unsigned i = 0; i < ev->n_sop; i++) {
+		passed += ev->sop[i].instances;
+	}
+	if (ev->kind != AUDIT_TRANSFERRED || ev->failed == 0 || passed == 0) {
+		return false;
+	}
+	*ret_failed = *ev;
+	memset(ret_failed->sop, 0, sizeof(ret_failed->sop));
+	ret_failed->n_sop = 0;
+	if (ev->outcome == AUDIT_SUCCESS) {
+		ret_failed->outcome = AUDIT_MINOR;
+	}
+	ev->failed = 0;
+	ev->outcome = AUDIT_SUCCESS;
+	ev->refusal = 0;
+	ev->text[0] = '\0';
+	return true;
+}
+
+/* ---- Wire form ---- */
+
+enum flag {
+	FLAG_TO_CALLER = 1,
+	FLAG_BY_TO = 2,
+	FLAG_USER_PROVED = 4,
+	FLAG_ALL = 7,
+};
+
+static void put_text(struct writer *w, const char *s)
+{
+	size_t n = strlen(s);
+	writer_u16be(w, (uint16_t)n);
+	writer_bytes(w, s, n);
+}
+
+static void put_texts(struct writer *w, const struct audit_event *ev, const struct place *places, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		put_text(w, text_of(ev, places[i]));
+	}
+}
+
+static void put_lists(struct writer *w, const struct audit_event *ev)
+{
+	writer_u8(w, (uint8_t)ev->n_accession);
+	for (unsigned i = 0; i < ev->n_accession; i++) {
+		put_text(w, ev->accession[i]);
+	}
+	writer_u8(w, (uint8_t)ev->n_sop);
+	for (unsigned i = 0; i < ev->n_sop; i++) {
+		put_text(w, ev->sop[i].uid);
+		writer_u32be(w, ev->sop[i].instances);
+	}
+}
+
+int audit_event_write(const struct audit_event *ev, uint8_t *buf, size_t cap, size_t *ret_len)
+{
+	int r = audit_event_check(ev);
+	if (r != 0) {
+		return r;
+	}
+	struct writer w = writer_of(buf, cap);
+	writer_u8(&w, (uint8_t)ev->kind);
+	writer_u8(&w, (uint8_t)ev->outcome);
+	writer_u8(&w, (uint8_t)((ev->to_caller ? FLAG_TO_CALLER : 0) | (ev->by_to ? FLAG_BY_TO : 0) |
+				(ev->user_proved ? FLAG_USER_PROVED : 0)));
+	writer_u32be(&w, ev->alert);
+	writer_u64be(&w, (uint64_t)ev->time_ms);
+	writer_u64be(&w, ev->association);
+	writer_u64be(&w, ev->refusal);
+	writer_u64be(&w, ev->times);
+	writer_u64be(&w, ev->failed);
+	put_texts(&w, ev, before_lists, ARRAY_LEN(before_lists));
+	put_lists(&w, ev);
+	put_texts(&w, ev, after_lists, ARRAY_LEN(after_lists));
+	writer_u32be(&w, (uint32_t)ev->query.len);
+	writer_span(&w, ev->query);
+	r = writer_end(&w);
+	if (r == 0) {
+		*ret_len = w.len;
+	}
+	return r;
+}
+
+static int get_text(struct reader *r, char *to, size_t cap)
+{
+	uint16_t n;
+	struct span s;
+	int e = reader_u16be(r, &n);
+	if (e == 0 && n >= cap) {
+		return ERR_LENGTH;
+	}
+	if (e == 0) {
+		e = reader_bytes(r, n, &s);
+	}
+	if (e == 0 && !is_text(s)) {
+		e = ERR_VALUE;
+	}
+	if (e == 0 && n > 0) {
+		memcpy(to, s.ptr, n);
+	}
+	return e;
+}
+
+static int get_texts(struct reader *r, struct audit_event *ev, const struct place *places, size_t n)
+{
+	int e = 0;
+	for (size_t i = 0; e == 0 && i < n; i++) {
+		e = get_text(r, text_at(ev, places[i]), places[i].cap);
+	}
+	return e;
+}
+
+static int get_count(struct reader *r, unsigned most, unsigned *ret_n)
+{
+	uint8_t n;
+	int e = reader_u8(r, &n);
+	if (e == 0 && n > most) {
+		return ERR_VALUE;
+	}
+	if (e == 0) {
+		*ret_n = n;
+	}
+	return e;
+}
+
+static int get_lists(struct reader *r, struct audit_event *ev)
+{
+	int e = get_count(r, AUDIT_ACCESSIONS, &ev->n_accession);
+	for (unsigned i = 0; e == 0 && i < ev->n_accession; i++) {
+		e = get_text(r, ev->accession[i], sizeof(ev->accession[i]));
+	}
+	if (e == 0) {
+		e = get_count(r, AUDIT_CLASSES, &ev->n_sop);
+	}
+	for (unsigned i = 0; e == 0 && i < ev->n_sop; i++) {
+		e = get_text(r, ev->sop[i].uid, sizeof(ev->sop[i].uid));
+		if (e == 0) {
+			e = reader_u32be(r, &ev->sop[i].instances);
+		}
+	}
+	return e;
+}
+
+/* The fixed fields at the beginning. Values are judged at the end, all at once. */
+static int get_head(struct reader *r, struct audit_event *ev)
+{
+	struct span fixed;
+	uint8_t kind = 0, outcome = 0, flags = 0;
+	uint32_t alert = 0;
+	uint64_t time = 0;
+	int e = reader_bytes(r, 3 + 4 + 5 * 8, &fixed);
+	if (e != 0) {
+		return e;
+	}
+	struct reader f = reader_of(fixed);
+	bool all = reader_u8(&f, &kind) == 0 && reader_u8(&f, &outcome) == 0 && reader_u8(&f, &flags) == 0 &&
+	           reader_u32be(&f, &alert) == 0 && reader_u64be(&f, &time) == 0 &&
+	           reader_u64be(&f, &ev->association) == 0 && reader_u64be(&f, &ev->refusal) == 0 &&
+	           reader_u64be(&f, &ev->times) == 0 && reader_u64be(&f, &ev->failed) == 0;
+	if (!all || flags > FLAG_ALL || time > TIME_MOST || !is_alert(kind, alert)) {
+		return ERR_VALUE;
+	}
+	ev->kind = (enum audit_kind)kind;
+	ev->outcome = (enum audit_outcome)outcome;
+	ev->alert = (enum audit_alert)alert;
+	ev->time_ms = (int64_t)time;
+	ev->to_caller = flags & FLAG_TO_CALLER;
+	ev->by_to = flags & FLAG_BY_TO;
+	ev->user_proved = flags & FLAG_USER_PROVED;
+	return 0;
+}
+
+static int get_query(struct reader *r, struct audit_event *ev)
+{
+	uint32_t n;
+	int e = reader_u32be(r, &n);
+	if (e == 0 && n > LIMIT_IDENTIFIER) {
+		return ERR_LENGTH;
+	}
+	return e == 0 ? reader_bytes(r, n, &ev->query) : e;
+}
+
+int audit_event_read(struct span bytes, struct audit_event *ret_event)
+{
+	struct audit_event ev = {0};
+	struct reader r = reader_of(bytes);
+	int e = get_head(&r, &ev);
+	if (e == 0) {
+		e = get_texts(&r, &ev, before_lists, ARRAY_LEN(before_lists));
+	}
+	if (e == 0) {
+		e = get_lists(&r, &ev);
+	}
+	if (e == 0) {
+		e = get_texts(&r, &ev, after_lists, ARRAY_LEN(after_lists));
+	}
+	if (e == 0) {
+		e = get_query(&r, &ev);
+	}
+	if (e == 0) {
+		e = reader_end(&r);
+	}
+	if (e == 0) {
+		e = check_values(&ev);
+	}
+	if (e == 0) {
+		*ret_event = ev;
+	}
+	return e;
+}
