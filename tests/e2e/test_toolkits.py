@@ -121,6 +121,64 @@ def orthanc_behind(bench):
     check("1CT1" in ran.text, "Orthanc's answer did not come:", ran.text[-800:])
 
 
+def post(http, path, body=b""):
+    """Orthanc's answer to a request of its REST interface."""
+    request = urllib.request.Request(f"http://127.0.0.1:{http}{path}", data=body, method="POST")
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+@test
+def orthanc_behind_with_tls(bench):
+    """Orthanc as the archive, with DICOM TLS and nothing else; it must know our authority, and we its."""
+    port, http = peers.orthanc(bench, tls="archive")
+    g = bench.gateway(archive={"address": [f"127.0.0.1:{port}"], "transport": "tls", "server-name": "archive"},
+                      flow={"services": ["echo", "store", "find"]})
+    bench.run("storescu", "-aet", "CT1", "-aec", "ARCHIVE", "127.0.0.1", str(g.plain), peers.CT_SMALL, wants=0)
+    bench.run("storescu", *bench.keys.dcmtk(), "-aet", "CT_TLS", "-aec", "ARCHIVE", "127.0.0.1", str(g.tls),
+              peers.MR_SMALL, wants=0)
+    with urllib.request.urlopen(f"http://127.0.0.1:{http}/instances", timeout=10) as answer:
+        equal(len(json.load(answer)), 2, "instances in Orthanc")
+    ran = bench.run("findscu", "-S", "-aet", "CT1", "-aec", "ARCHIVE", "-k", "QueryRetrieveLevel=STUDY", "-k",
+                    "PatientID=1CT1", "-k", "StudyInstanceUID", "127.0.0.1", str(g.plain), wants=0)
+    check("1CT1" in ran.text, "Orthanc's answer did not come:", ran.text[-800:])
+    # Another's certificate, and a name that is not its own.
+    g.config["nodes"]["archive"]["server-name"] = "pacs.hospital.example"
+    g.write()
+    g.wait_log(g.reload(), event="gateway.reloaded")
+    ran = bench.run("echoscu", "-aet", "CT1", "-aec", "ARCHIVE", "127.0.0.1", str(g.plain))
+    check(ran.code != 0, "an archive of another name was called")
+    check("does not hold the name that we called" in g.decision("upstream-tls")["message"], "the sentence", g.lines()[-3:])
+
+
+@test
+def orthanc_calls_with_tls(bench):
+    """Orthanc as a caller: echo and store over DICOM TLS, known by its certificate."""
+    g = bench.gateway(tls_node={"ae": ["ORTHANC"]})
+    where = {"AET": "ARCHIVE", "Host": "localhost", "Port": g.tls, "UseDicomTls": True}
+    _, http = peers.orthanc(bench, title="ORTHANC", tls="scanner", modalities={"gantry": where})
+    with open(peers.normal(bench, peers.CT_SMALL), "rb") as file:
+        instance = post(http, "/instances", file.read())["ID"]
+    post(http, "/modalities/gantry/echo", b"{}")
+    g.wait_log(event="decision", decision="allow", service="echo", transport="tls", node="ct-tls")
+    post(http, "/modalities/gantry/store", instance.encode())
+    (stored,) = g.stored().values()
+    peers.same_bytes(stored, peers.normal(bench, peers.CT_SMALL))
+    equal(stored.source, "ORTHANC", "Source Application Entity Title")
+
+
+@test
+def dcmjs_behind_with_tls(bench):
+    """dcmjs-dimse as the archive over TLS, and as the caller at the other end."""
+    port, process = peers.dcmjs_scp(bench, tls="archive")
+    g = bench.gateway(archive={"address": [f"127.0.0.1:{port}"], "transport": "tls", "server-name": "archive"})
+    rows = peers.dcmjs_run(bench, g.tls, [{"do": "echo"}, {"do": "store", "file": peers.CT_SMALL}], calling="CT_TLS",
+                           tls="scanner")
+    equal([(r.get("do"), r.get("status")) for r in rows], [("echo", 0), ("store", 0)], "answers over TLS")
+    did = [json.loads(line)["did"] for line in process.text().splitlines() if line.startswith("{")]
+    equal(did, ["echo", "store"], "what came at the archive")
+
+
 def proposals(source):
     """storescu's option that proposes the transfer syntax of a file."""
     return {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// node scp.js PORT: an archive that takes what dcmjs-dimse knows, and prints one JSON line a request.
+// node scp.js PORT ['{"key":…, "cert":…, "ca":…}']: an archive that takes what dcmjs-dimse knows, and prints one JSON line a
+// request. With key, certificate and authority it speaks TLS, and callers must show a certificate.
 'use strict';
+const fs = require('fs');
 const { Server, Scp, responses, constants, log } = require('dcmjs-dimse');
 log.setLevel('silent');
 const { PresentationContextResult, Status, TransferSyntax } = constants;
@@ -68,4 +70,9 @@ class Archive extends Scp {
 
 const server = new Server(Archive);
 server.on('networkError', () => {});
-server.listen(Number(process.argv[2]));
+const files = process.argv[3] && JSON.parse(process.argv[3]);
+const tls = files && {
+  key: fs.readFileSync(files.key), cert: fs.readFileSync(files.cert), ca: fs.readFileSync(files.ca),
+  requestCert: true, rejectUnauthorized: true,
+};
+server.listen(Number(process.argv[2]), tls ? { securityOptions: tls } : {});

@@ -53,16 +53,19 @@ AETable END
     return port, folder
 
 
-def orthanc(bench, title="ARCHIVE", modalities=None):
-    """Orthanc, its port and its HTTP port."""
+def orthanc(bench, title="ARCHIVE", modalities=None, tls=None):
+    """Orthanc, its port and its HTTP port. tls: a name of the test's keys; then it speaks no plain DICOM."""
     port, http = free_port(), free_port()
+    secure = {"DicomTlsEnabled": True, "DicomTlsCertificate": bench.keys.path(tls + ".pem"),
+              "DicomTlsPrivateKey": bench.keys.path(tls + ".key"), "DicomTlsTrustedCertificates": bench.keys.path("ca.pem"),
+              "DicomTlsRemoteCertificateRequired": True} if tls else {}
     config = bench.write("orthanc.json", json.dumps({
         "Name": "Test", "StorageDirectory": bench.new_folder("orthanc"), "IndexDirectory": bench.path("orthanc"),
         "HttpPort": http, "DicomPort": port, "DicomAet": title, "DicomCheckCalledAet": True, "Plugins": [],
         "RemoteAccessAllowed": False, "AuthenticationEnabled": False, "DicomAlwaysAllowEcho": True,
         "DicomAlwaysAllowStore": True, "DicomAlwaysAllowFind": True, "DicomAlwaysAllowGet": True,
         "DicomAlwaysAllowMove": True, "UnknownSopClassAccepted": True, "DicomModalities": modalities or {},
-        "StorageCompression": False, "OverwriteInstances": False, "ConcurrentJobs": 2}))
+        "StorageCompression": False, "OverwriteInstances": False, "ConcurrentJobs": 2, **secure}))
     bench.serve(port, "Orthanc", config)
     return port, http
 
@@ -155,12 +158,15 @@ def dcmjs():
         return DCMJS_BUILT
 
 
+def dcmjs_keys(bench, name):
+    return {"key": bench.keys.path(name + ".key"), "cert": bench.keys.path(name + ".pem"), "ca": bench.keys.path("ca.pem")}
+
+
 def dcmjs_run(bench, port, requests, calling="CT1", called="ARCHIVE", tls=None):
     """Its client. tls: a name of the test's keys. Returns what scu.js printed."""
     job = {"port": port, "calling": calling, "called": called, "requests": requests}
     if tls:
-        job["tls"] = {"key": bench.keys.path(tls + ".key"), "cert": bench.keys.path(tls + ".pem"),
-                      "ca": bench.keys.path("ca.pem")}
+        job["tls"] = dcmjs_keys(bench, tls)
     ran = bench.run("node", os.path.join(DCMJS, "scu.js"), json.dumps(job),
                     env={"NODE_PATH": os.path.join(dcmjs(), "node_modules")})
     rows = [json.loads(line) for line in ran.text.splitlines() if line.startswith("{")]
@@ -169,9 +175,10 @@ def dcmjs_run(bench, port, requests, calling="CT1", called="ARCHIVE", tls=None):
     return [row for row in rows if "do" in row] or rows
 
 
-def dcmjs_scp(bench):
-    """Its server. Returns its port and process."""
+def dcmjs_scp(bench, tls=None):
+    """Its server. tls: a name of the test's keys; then callers must show a certificate. Returns its port and process."""
     port = free_port()
-    process = bench.serve(port, "node", os.path.join(DCMJS, "scp.js"), str(port),
+    secure = [json.dumps(dcmjs_keys(bench, tls))] if tls else []
+    process = bench.serve(port, "node", os.path.join(DCMJS, "scp.js"), str(port), *secure,
                           env={"NODE_PATH": os.path.join(dcmjs(), "node_modules")})
     return port, process
