@@ -9,7 +9,7 @@ import ssl
 import subprocess
 
 from lib import dicom
-from lib.site import check, equal, test, until
+from lib.site import DATA, check, equal, test, until
 from test_refusals import accepted
 
 SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
@@ -286,6 +286,46 @@ def keys_on_a_token(bench):
     # A reload opens the token anew, while the old key holder still has it open.
     g.wait_log(g.reload(), event="gateway.reloaded")
     accepted(g, tls=keys.client("scanner"), calling="CT_TLS")
+
+
+@test
+def ed25519_keys(bench):
+    """From a file and from a token, as server and as client, in both versions; and a caller that has one."""
+    keys = bench.keys
+    for name, san in (("gateway-ed", "DNS:localhost,IP:127.0.0.1"), ("scanner-ed", "DNS:scanner")):
+        keys.leaf(name, name.split("-", maxsplit=1)[0], san, kind="ed25519")
+    uri, words, _, _ = token(bench, ["gateway-ed"])
+    for key in (keys.path("gateway-ed.key"), uri.format("gateway-ed")):
+        scp = bench.scp(tls=keys.server("archive"))
+        g = bench.gateway(start=False, archive={"address": [f"127.0.0.1:{scp.port}"], "transport": "tls"})
+        g.config["tls"]["identities"] = [{"certificate": keys.path("gateway-ed.pem"), "key": key}]
+        if key.startswith("pkcs11:"):
+            g.config["tls"].update(words)
+        g.write()
+        bench.run(bench.program, "check", g.yaml, wants=0)
+        g.start()
+        for version in ("-tls1_2", "-tls1_3"):
+            text = bench.run("openssl", "s_client", "-connect", f"127.0.0.1:{g.tls}", version, "-cert", keys.path("scanner-ed.pem"),
+                             "-key", keys.path("scanner-ed.key"), "-CAfile", keys.path("ca.pem")).text
+            check("Verify return code: 0 (ok)" in text and "peer signature type: ed25519" in text.lower(), f"{version}:", text[-1500:])
+        bench.run("storescu", *keys.dcmtk(), "-aet", "CT_TLS", "-aec", "ARCHIVE", "127.0.0.1", str(g.tls),
+                  os.path.join(DATA, "CT_small.dcm"), wants=0)
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            for name in ("scanner", "scanner-ed"):
+                accepted(g, tls=keys.client(name, version), calling="CT_TLS")
+        # As a client of a server that is held to each version.
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            context = keys.server("archive")
+            context.minimum_version = context.maximum_version = version
+            other = bench.scp(tls=context)
+            g.config["nodes"]["archive"]["address"] = [f"127.0.0.1:{other.port}"]
+            g.write()
+            g.wait_log(g.reload(), event="gateway.reloaded")
+            scu = g.scu()
+            scu.associate()
+            equal(scu.store(instance="1.2.3")["status"], 0, f"status, {version}")
+            scu.release()
+        g.stop()
 
 
 @test

@@ -111,9 +111,9 @@ class Keys:
                        cwd=self.folder)
 
     def key(self, name, kind):
-        options = ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"] if kind == "rsa" else \
-            ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]
-        self.openssl("genpkey", *options, "-out", name + ".key")
+        options = {"rsa": ["RSA", "-pkeyopt", "rsa_keygen_bits:2048"], "ec": ["EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
+                   "ed25519": ["ED25519"]}[kind]
+        self.openssl("genpkey", "-algorithm", *options, "-out", name + ".key")
 
     def authority(self, name):
         self.key(name, "ec")
