@@ -2,6 +2,7 @@
 #include "keys/sign.h"
 #include "base/reader.h"
 
+#include <openssl/bn.h>
 #include <string.h>
 #include <strings.h>
 
@@ -74,21 +75,24 @@ static int check_tls13(struct span structure, const char *context)
 
 /* ---- TLS 1.2, server: RFC 5246 7.4.3 ---- */
 
-#define RANDOM_LEN     32
-#define CURVE_NAMED    3
-#define DH_PRIME_LEAST 256 /* bytes: 2048 bits */
-#define DH_PRIME_MOST  1024
+#define RANDOM_LEN    32
+#define CURVE_NAMED   3
+#define POINT_WHOLE   4 /* SEC 1 2.3.3: both coordinates follow */
+#define DH_PRIME_MOST 1024
+
+#define GROUP_X25519  29
 
 /* RFC 8422 5.4. Points are not compressed; those of X25519 are 32 bytes. */
 static const struct {
 	uint16_t group;
 	uint8_t point_len;
-} curves[] = {{23, 65}, {24, 97}, {25, 133}, {29, 32}};
+} curves[] = {{23, 65}, {24, 97}, {25, 133}, {GROUP_X25519, 32}};
 
 static int check_ecdhe(struct reader *r)
 {
 	uint8_t type, point_len;
 	uint16_t group;
+	struct span point;
 	int e = reader_u8(r, &type);
 	e = e < 0 ? e : reader_u16be(r, &group);
 	e = e < 0 ? e : reader_u8(r, &point_len);
@@ -96,12 +100,35 @@ static int check_ecdhe(struct reader *r)
 		return e;
 	}
 	for (unsigned i = 0; i < ARRAY_LEN(curves); i++) {
-		if (curves[i].group == group) {
-			e = curves[i].point_len == point_len ? reader_skip(r, point_len) : ERR_LENGTH;
-			return e < 0 ? e : reader_end(r);
+		if (curves[i].group != group) {
+			continue;
 		}
+		e = curves[i].point_len == point_len ? reader_bytes(r, point_len, &point) : ERR_LENGTH;
+		if (e < 0) {
+			return e;
+		}
+		return group == GROUP_X25519 || point.ptr[0] == POINT_WHOLE ? reader_end(r) : ERR_VALUE;
 	}
 	return ERR_VALUE;
+}
+
+/*
+ * The groups of RFC 3526, of which OpenSSL takes one. Any others, with their thousands of bytes, would be room for a text
+ * of somebody's own.
+ */
+static bool known_prime(struct span prime)
+{
+	static BIGNUM *(*const primes[])(BIGNUM *) = {BN_get_rfc3526_prime_2048, BN_get_rfc3526_prime_3072,
+		BN_get_rfc3526_prime_4096, BN_get_rfc3526_prime_8192};
+	bool known = false;
+	for (unsigned i = 0; !known && i < ARRAY_LEN(primes); i++) {
+		uint8_t bytes[DH_PRIME_MOST];
+		BIGNUM *p = primes[i](NULL);
+		known = p && (size_t)BN_num_bytes(p) == prime.len && BN_bn2bin(p, bytes) == (int)prime.len &&
+		        memcmp(bytes, prime.ptr, prime.len) == 0;
+		BN_free(p);
+	}
+	return known;
 }
 
 static int check_dhe(struct reader *r)
@@ -118,10 +145,10 @@ static int check_dhe(struct reader *r)
 			return ERR_LENGTH;
 		}
 	}
-	if (part[0].len < DH_PRIME_LEAST || part[2].len > part[0].len) {
+	if (part[1].len != 1 || part[2].len > part[0].len) {
 		return ERR_LENGTH;
 	}
-	return reader_end(r);
+	return known_prime(part[0]) && part[1].ptr[0] == 2 ? reader_end(r) : ERR_VALUE;
 }
 
 static int check_tls12_server(const struct sign_scheme *scheme, struct span structure)
@@ -142,10 +169,8 @@ static int check_tls12_server(const struct sign_scheme *scheme, struct span stru
 	if (reader_left(&r) == 0) {
 		return ERR_TRUNCATED;
 	}
-	/* DHE begins with the length of a prime, 256 to 1024: its first byte is 1 to 4, and 3 (768 bytes) has a 0 after it. */
-	const uint8_t *at = r.ptr + r.pos;
-	bool named = at[0] == CURVE_NAMED && (reader_left(&r) < 256);
-	if (named) {
+	/* DHE begins with the length of a known prime: its first byte is 1, 2 or 4. */
+	if (r.ptr[r.pos] == CURVE_NAMED) {
 		return check_ecdhe(&r);
 	}
 	return scheme->kind == SIGN_RSA ? check_dhe(&r) : ERR_VALUE;

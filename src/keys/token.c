@@ -307,11 +307,18 @@ static int sign_with(
 	if (rv == CKR_OK) {
 		rv = k->call->C_Sign(k->session, (unsigned char *)(uintptr_t)what.ptr, what.len, sig, &len);
 	}
-	if (rv != CKR_OK) {
-		return rv == CKR_MECHANISM_INVALID || rv == CKR_KEY_TYPE_INCONSISTENT ? ERR_TLS : ERR_SYSTEM;
+	switch (rv) {
+	case CKR_OK:
+		*ret_len = len;
+		return 0;
+	case CKR_MECHANISM_INVALID:
+	case CKR_KEY_TYPE_INCONSISTENT:
+	case CKR_DATA_INVALID: /* it is not the token's fault what it is asked to sign */
+	case CKR_DATA_LEN_RANGE:
+		return ERR_TLS;
+	default:
+		return ERR_SYSTEM;
 	}
-	*ret_len = len;
-	return 0;
 }
 
 /* RFC 8017 9.2: DigestInfo for SHA-256, SHA-384, SHA-512 differs in two bytes. */

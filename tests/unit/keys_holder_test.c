@@ -6,6 +6,7 @@
 #include "keys_ends.h"
 
 #include <fcntl.h>
+#include <openssl/bn.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <sys/stat.h>
@@ -55,17 +56,26 @@ static struct span ecdhe(unsigned group, unsigned len)
 	return writer_span_of(&w);
 }
 
+/* A group of RFC 3526, by the bytes of its prime; of other sizes one that nobody knows. */
 static struct span dhe(unsigned prime, unsigned share)
 {
-	const unsigned len[] = {prime, 1, share};
+	uint8_t bytes[1024];
+	BIGNUM *p = prime == 256    ? BN_get_rfc3526_prime_2048(NULL)
+	            : prime == 384  ? BN_get_rfc3526_prime_3072(NULL)
+	            : prime == 1024 ? BN_get_rfc3526_prime_8192(NULL)
+	                            : NULL;
 	struct writer w;
+	memset(bytes, 2, sizeof(bytes));
+	assert_true(!p || BN_bn2bin(p, bytes) == (int)prime);
+	BN_free(p);
 	begin12(&w);
-	for (unsigned i = 0; i < 3; i++) {
-		writer_u16be(&w, (uint16_t)len[i]);
-		for (unsigned k = 0; k < len[i]; k++) {
-			writer_u8(&w, 2);
-		}
-	}
+	writer_u16be(&w, (uint16_t)prime);
+	writer_bytes(&w, bytes, prime);
+	writer_u16be(&w, 1);
+	writer_u8(&w, 2);
+	writer_u16be(&w, (uint16_t)share);
+	memset(bytes, 2, sizeof(bytes));
+	writer_bytes(&w, bytes, share);
 	return writer_span_of(&w);
 }
 
@@ -110,7 +120,7 @@ static void structures(void **state)
 	whole_only(SIGN_TLS12_SERVER, PSS, ecdhe(24, 97));
 	whole_only(SIGN_TLS12_SERVER, PKCS1, ecdhe(29, 32));
 	whole_only(SIGN_TLS12_SERVER, PKCS1, dhe(256, 256));
-	whole_only(SIGN_TLS12_SERVER, PSS, dhe(768, 768));
+	whole_only(SIGN_TLS12_SERVER, PSS, dhe(384, 384));
 	whole_only(SIGN_TLS12_SERVER, PSS, dhe(1024, 1000));
 	whole_only(SIGN_TLS12_CLIENT, PKCS1, client12("\1\2\13\14\15\16\13\20"));
 	whole_only(SIGN_TLS12_CLIENT, ECDSA, client12("\1\2\13\26\14\15\16\13\20"));
@@ -136,6 +146,14 @@ static void not_structures(void **state)
 	assert_true(sign_check(SIGN_TLS12_SERVER, ecdsa, dhe(256, 256)) < 0);
 	assert_true(sign_check(SIGN_TLS12_SERVER, pss, dhe(128, 128)) < 0);
 	assert_true(sign_check(SIGN_TLS12_SERVER, pss, dhe(256, 257)) < 0);
+	/* A group of somebody's own, another generator: room for a text. */
+	assert_int_equal(sign_check(SIGN_TLS12_SERVER, pss, dhe(512, 512)), ERR_VALUE);
+	struct span other = dhe(256, 256);
+	room[64 + 2 + 256 + 2] = 5;
+	assert_int_equal(sign_check(SIGN_TLS12_SERVER, pss, other), ERR_VALUE);
+	other = ecdhe(23, 65);
+	room[64 + 4] = 2;
+	assert_int_equal(sign_check(SIGN_TLS12_SERVER, ecdsa, other), ERR_VALUE);
 	/* Whoever could have had TLS 1.3 must be able to see that he did not. */
 	struct span s = ecdhe(23, 65);
 	room[63] = 0;
