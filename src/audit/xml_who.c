@@ -37,21 +37,21 @@ static struct participant of_party(const struct out *o, const struct audit_party
 	};
 }
 
-static void put_with_ae(struct out *o, struct participant *out, const struct audit_party *p)
+static void put_with_ae(struct out *o, struct participant out, const struct audit_party *p)
 {
 	char ae[sizeof(AE_PREFIX) + sizeof(p->ae)];
 	if (xml_is_known(p->ae)) {
 		snprintf(ae, sizeof(ae), "%s%s", AE_PREFIX, p->ae);
-		out->alternative = ae;
+		out.alternative = ae;
 	}
-	xml_participant(o, out);
+	xml_participant(o, &out);
 }
 
 static void party(struct out *o, const struct audit_party *p, enum audit_code role)
 {
 	struct participant out = of_party(o, p, role);
 	add_initiator(&out);
-	put_with_ae(o, &out, p);
+	put_with_ae(o, out, p);
 }
 
 static void known_party(struct out *o, const struct audit_party *p, enum audit_code role)
@@ -259,7 +259,7 @@ static void node_as_medium(struct out *o, const struct audit_party *p, enum audi
 		out.access = out.id;
 		out.access_type = ACCESS_MACHINE;
 	}
-	put_with_ae(o, &out, p);
+	put_with_ae(o, out, p);
 }
 
 static void medium_or_node(
