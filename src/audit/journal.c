@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 void journal_took(struct journal *j, const struct journal_record *record, const struct merkle_hash *leaf)
@@ -131,9 +130,8 @@ int journal_add_boundary(struct journal *j, uint64_t segment, uint64_t size, con
 
 static int store_boundary(struct journal *j, uint64_t segment, struct span note)
 {
-	char name[SEGMENT_NAME_LEN + 16];
-	segment_name(segment, name);
-	snprintf(name + SEGMENT_NAME_LEN - 1, sizeof(name) - SEGMENT_NAME_LEN + 1, ".checkpoint");
+	char name[CHECKPOINT_NAME_LEN];
+	segment_checkpoint_name(segment, name);
 	return io_replace(j->io, j->dir, name, note);
 }
 
@@ -200,7 +198,7 @@ static int read_back(struct journal *j)
 	struct frame f;
 	int r = segment_open(j->io, j->dir, j->first, &s);
 	if (r < 0) {
-		return r == ERR_SYSTEM || r == ERR_NO_MEMORY ? r : ERR_VALUE;
+		return r == ERR_SYSTEM || r == ERR_NO_MEMORY || r == ERR_SPACE ? r : ERR_VALUE;
 	}
 	struct merkle_range range = segment_head_of(s)->before;
 	while (r == 0 && segment_offset(s) < j->len) {

@@ -141,12 +141,11 @@ static int load_checkpoints(struct journal *j, struct journal_recovered *rec, co
 		r = 0;
 	}
 	for (size_t i = n; r == 0 && i > 0; i--) {
-		char name[SEGMENT_NAME_LEN + 16];
+		char name[CHECKPOINT_NAME_LEN];
 		struct checkpoint c;
 		uint8_t *note;
 		size_t len;
-		segment_name(first[i - 1], name);
-		snprintf(name + SEGMENT_NAME_LEN - 1, sizeof(name) - SEGMENT_NAME_LEN + 1, ".checkpoint");
+		segment_checkpoint_name(first[i - 1], name);
 		r = read_checkpoint(j, name, &c, &note, &len);
 		if (r == 0 && c.size > j->last.size) {
 			free(j->last_note);
@@ -165,13 +164,31 @@ static int load_checkpoints(struct journal *j, struct journal_recovered *rec, co
 	return r;
 }
 
-/* The stored checkpoint does not hold for what is there: it is evidence, and what is signed from now on is another tree's. */
-static int forget_checkpoint(struct journal *j, struct journal_recovered *rec)
+/*
+ * The stored checkpoint does not hold for what is there: it is evidence, and what is signed from now on is another tree's.
+ * So is that of the last segment, if the segment had been finished, unless it vouches for just what is there.
+ */
+static int forget_checkpoint(struct journal *j, struct journal_recovered *rec, uint64_t last_segment)
 {
+	char name[CHECKPOINT_NAME_LEN];
+	struct merkle_hash root;
 	int r = put_aside(j, rec, "checkpoint");
+	if (r < 0 && r != ERR_NOT_FOUND) {
+		return r;
+	}
 	free(j->last_note);
 	j->last_note = NULL;
 	j->last = (struct checkpoint){0};
+	segment_checkpoint_name(last_segment, name);
+	r = read_checkpoint(j, name, &j->last, &j->last_note, &j->last_note_len);
+	merkle_root(&j->range, &root);
+	if (r == ERR_VALUE ||
+		(r == 0 && (j->last.size != j->range.size || !merkle_same(&j->last.root, &root)))) {
+		free(j->last_note);
+		j->last_note = NULL;
+		j->last = (struct checkpoint){0};
+		r = put_aside(j, rec, name);
+	}
 	return r == ERR_NOT_FOUND ? 0 : r;
 }
 
@@ -304,7 +321,7 @@ static int mend(struct journal *j, struct journal_recovered *rec, const struct s
 		r = replace_by_good(j, rec, name, scan->offset);
 	}
 	if (r == 0 && (cut || scan->contradicts)) {
-		r = forget_checkpoint(j, rec);
+		r = forget_checkpoint(j, rec, scan->head.first);
 	}
 	if (r < 0) {
 		return r;
@@ -378,7 +395,7 @@ static int load_last(struct journal *j, struct journal_recovered *rec, const uin
 	}
 	if (j->last.size > 0) {
 		blame(rec, JOURNAL_CUT, "checkpoint", 0, 0);
-		return forget_checkpoint(j, rec);
+		return forget_checkpoint(j, rec, 0);
 	}
 	return 0;
 }

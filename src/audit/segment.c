@@ -24,6 +24,11 @@ void segment_name(uint64_t first, char ret_name[SEGMENT_NAME_LEN])
 	snprintf(ret_name, SEGMENT_NAME_LEN, "segment-%020" PRIu64, first);
 }
 
+void segment_checkpoint_name(uint64_t first, char ret_name[CHECKPOINT_NAME_LEN])
+{
+	snprintf(ret_name, CHECKPOINT_NAME_LEN, "segment-%020" PRIu64 ".checkpoint", first);
+}
+
 static bool ends(const char *name, const char *end)
 {
 	size_t n = strlen(name), m = strlen(end);

@@ -19,9 +19,11 @@
  * Frames follow (audit/frame.h) to the end of the file.
  */
 
-#define SEGMENT_NAME_LEN 29 /* with its NUL */
+#define SEGMENT_NAME_LEN    29 /* with its NUL */
+#define CHECKPOINT_NAME_LEN (SEGMENT_NAME_LEN + 11)
 
 void segment_name(uint64_t first, char ret_name[SEGMENT_NAME_LEN]);
+void segment_checkpoint_name(uint64_t first, char ret_name[CHECKPOINT_NAME_LEN]);
 
 /* What a name in the journal's folder is. */
 enum journal_file {

@@ -91,16 +91,17 @@ static void test_malformed_notes(void **state)
 		"te\txt\n\n" LINE,               /* a control character */
 		"te\xffxt\n\n" LINE,             /* not UTF-8 */
 		"te\xc0\xae"
-		"xt\n\n" LINE,                                /* overlong */
-		"te\xed\xa0\x80xt\n\n" LINE,                  /* a surrogate */
-		"text\n\n- a AAAAAAAA\n",                     /* another dash */
-		"text\n\n\xe2\x80\x94 a\n",                   /* no signature */
-		"text\n\n\xe2\x80\x94 a AAAA\n",              /* too short for one */
-		"text\n\n\xe2\x80\x94 a+b AAAAAAAA\n",        /* a plus in the name */
-		"text\n\n\xe2\x80\x94  AAAAAAAA\n",           /* no name */
-		"text\n\n\xe2\x80\x94 a\xc2\xa0b AAAAAAAA\n", /* a space of Unicode's in the name */
-		"text\n\n\xe2\x80\x94 a AAAAAAA\n",           /* not base64 */
-		"text\n\n\xe2\x80\x94 a AAAAAAB=\n",          /* not canonical */
+		"xt\n\n" LINE,                         /* overlong */
+		"te\xed\xa0\x80xt\n\n" LINE,           /* a surrogate */
+		"text\n\n- a AAAAAAAA\n",              /* another dash */
+		"text\n\n\xe2\x80\x94 a\n",            /* no signature */
+		"text\n\n\xe2\x80\x94 a AAAA\n",       /* too short for one */
+		"text\n\n\xe2\x80\x94 a+b AAAAAAAA\n", /* a plus in the name */
+		"text\n\n\xe2\x80\x94  AAAAAAAA\n",    /* no name */
+		"text\n\n\xe2\x80\x94 a\xc2\xa0"
+		"b AAAAAAAA\n",                      /* a space of Unicode's in the name */
+		"text\n\n\xe2\x80\x94 a AAAAAAA\n",  /* not base64 */
+		"text\n\n\xe2\x80\x94 a AAAAAAB=\n", /* not canonical */
 	};
 	struct signed_note note;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
