@@ -382,6 +382,9 @@ void journal_close(struct journal *j)
 	if (!j) {
 		return;
 	}
+	if (j->fd >= 0 && j->dirty) {
+		(void)!cut_back(j);
+	}
 	close_segment(j);
 	if (j->dir >= 0) {
 		(void)j->io->close(j->io->arg, j->dir);
