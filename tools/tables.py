@@ -65,6 +65,23 @@ def uids(entries):
     yield from by_keyword("uid_keywords", entries)
 
 
+def first_vr(entry):
+    vr = FIRST_VR.get(entry["vr"], entry["vr"])
+    if vr and not re.fullmatch(r"[A-Z]{2}", vr):
+        sys.exit(f"{entry['tag']}: unknown VR {entry['vr']}")
+    return vr
+
+
+def repeating(entries):
+    """The groups and elements that stand for many (PS3.6 chapter 6), those of the standard: a range of each."""
+    yield "static const struct tag_range tag_ranges[] = {"
+    for e in entries:
+        tag = re.fullmatch(r"\(([0-9A-F]{4})(?:-([0-9A-F]{4}))?,([0-9A-F]{4})(?:-([0-9A-F]{4}))?\)", e["tag"])
+        if tag and (tag[2] or tag[4]):
+            yield f'\t{{0x{tag[1]}, 0x{tag[2] or tag[1]}, 0x{tag[3]}, 0x{tag[4] or tag[3]}, "{first_vr(e)}"}},'
+    yield "};"
+
+
 def dictionary(entries):
     kept = {}
     for e in entries:
@@ -75,12 +92,10 @@ def dictionary(entries):
     yield "static const struct tag_entry tag_table[] = {"
     for tag in tags:
         e = kept[tag]
-        vr = FIRST_VR.get(e["vr"], e["vr"])
-        if vr and not re.fullmatch(r"[A-Z]{2}", vr):
-            sys.exit(f"{e['tag']}: unknown VR {e['vr']}")
-        yield f'\t{{0x{tag:08X}, {quoted(e["keyword"])}, {quoted(e["name"])}, "{vr}"}},'
+        yield f'\t{{0x{tag:08X}, {quoted(e["keyword"])}, {quoted(e["name"])}, "{first_vr(e)}"}},'
     yield "};"
     yield from by_keyword("tag_keywords", [kept[tag] for tag in tags])
+    yield from repeating(entries)
 
 
 def services(entries):

@@ -3,48 +3,20 @@
 
 #include "base/reader.h"
 #include "dicom/tag.h"
-#include "dicom/uid.h"
 
 #define ITEM               0xFFFEE000u
 #define ITEM_DELIMITER     0xFFFEE00Du
 #define SEQUENCE_DELIMITER 0xFFFEE0DDu
 #define UNDEFINED_LENGTH   0xFFFFFFFFu
 
-int encoding_of(struct span transfer_syntax, enum encoding *ret_encoding)
-{
-	static const struct {
-		const char *uid;
-		int encoding; /* or an error */
-	} odd[] = {
-		{"1.2.840.10008.1.2", ENCODING_IMPLICIT_LE},
-		{"1.2.840.10008.1.20", ENCODING_IMPLICIT_LE}, /* Papyrus 3, retired */
-		{"1.2.840.10008.1.2.2", ENCODING_EXPLICIT_BE},
-		{"1.2.840.10008.1.2.1.99", ERR_UNSUPPORTED},
-		{"1.2.840.10008.1.2.4.95", ERR_UNSUPPORTED},
-		{"1.2.840.10008.1.2.4.205", ERR_UNSUPPORTED},
-	};
-	for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
-		if (span_eq(transfer_syntax, span_str(odd[i].uid))) {
-			if (odd[i].encoding < 0) {
-				return odd[i].encoding;
-			}
-			*ret_encoding = (enum encoding)odd[i].encoding;
-			return 0;
-		}
-	}
-	const struct uid_entry *e = uid_find(transfer_syntax);
-	if (!e || e->kind != UID_TRANSFER_SYNTAX) {
-		return ERR_NOT_FOUND;
-	}
-	*ret_encoding = ENCODING_EXPLICIT_LE; /* PS3.5 A.4: all the others */
-	return 0;
-}
-
 void identifier_begin(struct identifier_walk *w, struct span bytes, enum encoding encoding)
 {
 	w->bytes = bytes;
 	w->pos = 0;
 	w->failed = bytes.len > LIMIT_IDENTIFIER ? ERR_LIMIT : 0;
+	if (encoding == ENCODING_DEFLATED_LE) {
+		w->failed = ERR_UNSUPPORTED;
+	}
 	w->depth = 0;
 	w->n_frames = 1;
 	w->frames[0] = (struct identifier_frame){.end = bytes.len, .encoding = encoding};

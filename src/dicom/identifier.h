@@ -6,23 +6,12 @@
 #include "base/err.h"
 #include "base/limits.h"
 #include "base/span.h"
+#include "dicom/encoding.h"
 
 /*
  * A bounded walk over a small data set that is in memory whole: the identifier of a query (PS3.4 C.4.1.1.3), at most
  * LIMIT_IDENTIFIER bytes. Nothing is copied; values borrow the data set.
  */
-enum encoding {
-	ENCODING_IMPLICIT_LE,
-	ENCODING_EXPLICIT_LE,
-	ENCODING_EXPLICIT_BE,
-};
-
-/*
- * How data sets of a standard transfer syntax are encoded (PS3.5 Annex A). ERR_UNSUPPORTED: deflated.
- * ERR_NOT_FOUND: not a transfer syntax of the standard.
- */
-MUST_USE int encoding_of(struct span transfer_syntax, enum encoding *ret_encoding);
-
 struct element {
 	uint32_t tag; /* group << 16 | element */
 	char vr[3];   /* as encoded; in implicit VR the dictionary's, "UN" where it has none */
@@ -56,7 +45,7 @@ void identifier_begin(struct identifier_walk *w, struct span bytes, enum encodin
  * ERR_TRUNCATED (the bytes, or a defined length around it, end too soon), ERR_ORDER (tags do not ascend, or an item
  * or delimiter stands where none belongs), ERR_DUPLICATE (a tag twice), ERR_VALUE (no VR), ERR_LENGTH (a delimiter
  * with one), ERR_LIMIT (nested deeper than LIMIT_SEQUENCE_DEPTH, or over LIMIT_IDENTIFIER), ERR_UNSUPPORTED
- * (encapsulated pixel data). A UN of defined length is a value, whatever the dictionary says.
+ * (encapsulated pixel data, deflated). A UN of defined length is a value, whatever the dictionary says.
  */
 MUST_USE int identifier_next(struct identifier_walk *w, struct element *ret_element);
 

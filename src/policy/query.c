@@ -162,6 +162,9 @@ int decide_query(const struct site *s, const struct route *r, int flow, struct s
 	v.line = f->line;
 	v.rule = RULE_QUERY_KEYS;
 	int err = encoding_of(transfer_syntax, &encoding);
+	if (err == 0 && encoding == ENCODING_DEFLATED_LE) {
+		err = ERR_UNSUPPORTED;
+	}
 	if (err < 0) {
 		snprintf(why, sizeof(why), "its keys cannot be read in this transfer syntax (%s)",
 			err == ERR_UNSUPPORTED ? "deflated" : "not the standard's");

@@ -260,10 +260,15 @@ static void encodings(void **state)
 	assert_int_equal(e, ENCODING_EXPLICIT_LE);
 	assert_int_equal(encoding_of(span_str("1.2.840.10008.1.2.2"), &e), 0);
 	assert_int_equal(e, ENCODING_EXPLICIT_BE);
-	assert_int_equal(encoding_of(span_str("1.2.840.10008.1.2.1.99"), &e), ERR_UNSUPPORTED);
+	assert_int_equal(encoding_of(span_str("1.2.840.10008.1.2.1.99"), &e), 0);
+	assert_int_equal(e, ENCODING_DEFLATED_LE);
 	assert_int_equal(encoding_of(span_str("1.2.840.10008.1.1"), &e), ERR_NOT_FOUND);
 	assert_int_equal(encoding_of(span_str("1.2.3"), &e), ERR_NOT_FOUND);
-	assert_int_equal(e, ENCODING_EXPLICIT_BE);
+	assert_int_equal(e, ENCODING_DEFLATED_LE);
+	struct identifier_walk w;
+	struct element el;
+	identifier_begin(&w, span_str(""), e);
+	assert_int_equal(identifier_next(&w, &el), ERR_UNSUPPORTED);
 }
 
 int main(void)
