@@ -89,10 +89,11 @@ static unsigned each_file(const char *folder, void (*test)(const char *path, str
 	assert_non_null(dir);
 	while ((entry = readdir(dir))) {
 		char path[4096];
-		if (entry->d_name[0] == '.' || strstr(entry->d_name, ".md")) {
+		struct stat st;
+		snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
+		if (strstr(entry->d_name, ".md") || stat(path, &st) != 0 || !S_ISREG(st.st_mode)) {
 			continue;
 		}
-		snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
 		struct span s = load(path);
 		p.is_file = true;
 		test(path, s);
