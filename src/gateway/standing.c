@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "gateway/state.h"
 #include "keys/note.h"
 
+#include <assert.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,8 +21,9 @@
 #define WAIT_MS 9000
 
 /* Certificates above this, or a stapled answer above that, are not passed on. */
-#define CHAIN_BYTES  (12 * 1024)
-#define STAPLE_BYTES (8 * 1024)
+#define CHAIN_BYTES  (32 * 1024)
+#define STAPLE_BYTES (16 * 1024)
+static_assert(CHAIN_BYTES + STAPLE_BYTES + 64 < LIMIT_ROLE_MESSAGE, "a question must fit into a message");
 
 /* Ask about the chain that the note has, and show what the peer has stapled. */
 static void ask(struct association *as, struct standing_note *note, struct span staple)
