@@ -175,6 +175,12 @@ static void take(struct association *as, struct message *m)
 		return; /* it stays open: it is the log */
 	default:
 		/* An answer that came after its question had timed out. */
+		if (as->owed && m->type == as->owed) {
+			as->owed = 0;
+			if (m->type == MSG_STANDING) {
+				standing_late(as, m);
+			}
+		}
 		break;
 	}
 	if (m->fd >= 0) {
@@ -217,30 +223,49 @@ static int send_waiting(struct association *as, struct message *request, int64_t
 	return e;
 }
 
-int gate_ask(struct association *as, struct message *request, enum message_type want,
-	struct message *ret_reply, int64_t wait_ms)
+static int receive_waiting(struct association *as, struct message *ret_m, int64_t deadline)
 {
-	int64_t deadline = clock_mono_ms() + wait_ms;
-	int e = as->gate_lost ? ERR_CLOSED : send_waiting(as, request, deadline);
-	while (e == 0) {
-		e = receive(as, ret_reply);
-		if (e == 0 && ret_reply->type == want) {
-			return 0;
-		}
-		if (e == 0) {
-			take(as, ret_reply);
-			continue;
-		}
-		if (e != ERR_AGAIN) {
-			return e;
-		}
+	int e;
+	while ((e = receive(as, ret_m)) == ERR_AGAIN) {
 		int64_t left = deadline - clock_mono_ms();
 		if (left <= 0) {
 			return ERR_TIMEOUT;
 		}
 		struct pollfd p = {.fd = as->start->channel, .events = POLLIN};
 		(void)poll(&p, 1, (int)left);
-		e = 0;
+	}
+	return e;
+}
+
+int gate_ask(struct association *as, struct message *request, enum message_type want,
+	struct message *ret_reply, int64_t wait_ms)
+{
+	bool lookup = want == MSG_STANDING || want == MSG_USER;
+	int64_t deadline = clock_mono_ms() + wait_ms;
+	int e = as->gate_lost ? ERR_CLOSED : 0;
+	/* Of the lookup one thing is asked at a time: the gate ends who does not keep to that. */
+	while (e == 0 && lookup && as->owed) {
+		e = receive_waiting(as, ret_reply, deadline);
+		if (e == 0) {
+			take(as, ret_reply);
+		}
+	}
+	if (e != 0) {
+		return e;
+	}
+	e = send_waiting(as, request, deadline);
+	while (e == 0) {
+		e = receive_waiting(as, ret_reply, deadline);
+		if (e == 0 && ret_reply->type == want) {
+			return 0;
+		}
+		if (e == 0) {
+			take(as, ret_reply);
+		}
+	}
+	if (e == ERR_TIMEOUT && lookup) {
+		as->owed = want;
+		as->owed_side = -1;
 	}
 	return e;
 }

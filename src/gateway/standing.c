@@ -17,41 +17,66 @@
  * grown old.
  */
 
-/* The lookup gives up a little earlier, and says so. */
+/* The lookup gives up a little earlier, and says so, if it has not too many to ask for. */
 #define WAIT_MS 9000
+
+/* An association that is open is not held up for longer: the answer counts when it comes. */
+#define AGAIN_WAIT_MS 1000
 
 /* Certificates above this, or a stapled answer above that, are not passed on. */
 #define CHAIN_BYTES  (32 * 1024)
 #define STAPLE_BYTES (16 * 1024)
 static_assert(CHAIN_BYTES + STAPLE_BYTES + 64 < LIMIT_ROLE_MESSAGE, "a question must fit into a message");
 
+static void unknown(struct standing_note *note, const char *why)
+{
+	note->state = STANDING_UNKNOWN;
+	note->again_ms = clock_mono_ms() + 1000;
+	snprintf(note->why, sizeof(note->why), "may have been revoked: %s", why);
+}
+
+static void take_answer(struct standing_note *note, const struct message *m)
+{
+	note->state = (enum standing_state)m->standing.state;
+	note->again_ms = clock_mono_ms() + (int64_t)m->standing.again_s * 1000;
+	snprintf(note->why, sizeof(note->why), "%.*s", (int)sizeof(note->why) - 1, m->text);
+}
+
 /* Ask about the chain that the note has, and show what the peer has stapled. */
-static void ask(struct association *as, struct standing_note *note, struct span staple)
+static void ask(struct association *as, struct standing_note *note, struct span staple, int64_t wait_ms)
 {
 	static uint8_t bytes[CHAIN_BYTES + 2 + STAPLE_BYTES];
 	struct message *m = &as->ask, *reply = &as->reply;
 	size_t len = 0;
-	const char *why = NULL;
-	*m = (struct message){.type = MSG_CHAIN, .fd = -1};
+	bool known = note->asked;
 	note->asked = true;
-	note->state = STANDING_UNKNOWN;
-	note->again_ms = clock_mono_ms() + 1000;
 	if (!note->chain ||
 		chain_join(span_of(note->chain, note->len), staple, bytes, sizeof(bytes), &len) != 0) {
-		why = "its certificates are too many or too large to be asked about";
-	} else {
-		m->bytes = span_of(bytes, len);
-		why = gate_ask(as, m, MSG_STANDING, reply, WAIT_MS) == 0
-		              ? NULL
-		              : "the gateway's lookup did not answer";
-	}
-	if (why) {
-		snprintf(note->why, sizeof(note->why), "may have been revoked: %s", why);
+		unknown(note, "its certificates are too many or too large to be asked about");
 		return;
 	}
-	note->state = (enum standing_state)reply->standing.state;
-	note->again_ms = clock_mono_ms() + (int64_t)reply->standing.again_s * 1000;
-	snprintf(note->why, sizeof(note->why), "%.*s", (int)sizeof(note->why) - 1, reply->text);
+	*m = (struct message){.type = MSG_CHAIN, .fd = -1, .bytes = span_of(bytes, len)};
+	int e = gate_ask(as, m, MSG_STANDING, reply, wait_ms);
+	if (e == 0) {
+		take_answer(note, reply);
+		return;
+	}
+	if (e == ERR_TIMEOUT && as->owed == MSG_STANDING) {
+		as->owed_side = (int)(note - as->standing);
+	}
+	/* What was said last holds until another answer comes, as the lookup itself has it. */
+	if (!known || e != ERR_TIMEOUT) {
+		unknown(note, "the gateway's lookup did not answer");
+	}
+}
+
+void standing_late(struct association *as, const struct message *m)
+{
+	if (as->owed_side >= 0) {
+		take_answer(&as->standing[as->owed_side], m);
+		as->late_caller |= as->owed_side == 0;
+	}
+	as->owed_side = -1;
 }
 
 static void forget_chain(struct standing_note *note)
@@ -102,7 +127,7 @@ static enum standing_state in_handshake(
 		at[n++] = sk_X509_value(chain, i);
 	}
 	keep_chain(note, at, n);
-	ask(as, note, stapled(ssl));
+	ask(as, note, stapled(ssl), WAIT_MS);
 	snprintf(why, cap, "%s", note->why);
 	return note->state;
 }
@@ -117,6 +142,7 @@ void standing_begin_target(struct association *as)
 {
 	forget_chain(&as->standing[1]);
 	as->standing[1] = (struct standing_note){0};
+	as->owed_side = as->owed_side == 1 ? -1 : as->owed_side;
 	as->target_revoked = as->target_unrevoked = NULL;
 }
 
@@ -163,7 +189,7 @@ static void judge_target(struct association *as)
 /* True if the answer is another. */
 static bool ask_again(struct association *as, const struct side *s, struct standing_note *note)
 {
-	if (!as->asks || !s->t.ssl || as->gate_lost || clock_mono_ms() < note->again_ms) {
+	if (!as->asks || !s->t.ssl || as->gate_lost || as->owed || clock_mono_ms() < note->again_ms) {
 		return false;
 	}
 	enum standing_state before = note->state;
@@ -178,17 +204,16 @@ static bool ask_again(struct association *as, const struct side *s, struct stand
 	if (!note->chain) {
 		keep_chain(note, at, n);
 	}
-	ask(as, note, span_of(NULL, 0));
+	ask(as, note, span_of(NULL, 0), note->asked ? AGAIN_WAIT_MS : WAIT_MS);
 	return note->state != before;
 }
 
 void standing_again(struct association *as)
 {
-	bool caller = ask_again(as, &as->a, &as->standing[0]);
-	bool target = ask_again(as, &as->b, &as->standing[1]);
-	if (caller || target) {
-		standing_apply(as);
-	}
+	bool caller = ask_again(as, &as->a, &as->standing[0]) || as->late_caller;
+	(void)ask_again(as, &as->b, &as->standing[1]);
+	as->late_caller = false;
+	standing_apply(as);
 	if (caller) {
 		route_again(as);
 	}

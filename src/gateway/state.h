@@ -64,7 +64,10 @@ struct association {
 	char revocation[128];             /* what a list that came with a reload says of the caller */
 	bool asks;                        /* the site wants the authorities to be asked */
 	struct standing_note standing[2]; /* of the caller, of the target */
-	char target_revocation[128];      /* as revocation, of the target */
+	enum message_type owed;      /* the lookup's answer to what we have stopped waiting for; 0: none */
+	int owed_side;               /* whose standing it is: an index; -1: nobody's any more */
+	bool late_caller;            /* it has come, and is to be applied */
+	char target_revocation[128]; /* as revocation, of the target */
 	const char *target_revoked, *target_unrevoked; /* as those of the caller; NULL */
 	char caller_text[46];
 	struct timeouts timeouts_a, timeouts_b;
@@ -123,6 +126,7 @@ void user_answer(const struct association *as, struct identity *ret);
 void standing_prepare(struct association *as);      /* before the first handshake */
 void standing_begin_target(struct association *as); /* before a handshake with it: nothing is known of it */
 void standing_apply(struct association *as);        /* to the facts of the caller and of the target */
+void standing_late(struct association *as, const struct message *m); /* what was owed */
 /* When an answer is old, ask again. A target that is revoked, or not known not to be where that is asked for, is ended. */
 void standing_again(struct association *as);
 

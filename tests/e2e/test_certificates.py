@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Certificates that are not good, one row each: the sentence, and the alert that goes out on the wire."""
+import concurrent.futures
 import datetime
 import os
 import re
@@ -455,3 +456,32 @@ def stapled_answers_of_called_nodes(bench):
     path = staple("old", "V")
     until(lambda: time.time() > old, "the staple to age")
     called(path, "upstream-tls", silent)
+
+
+@test
+def a_responder_that_hangs(bench):
+    """More certificates than can be asked about at once: who waits in vain is let in with an alarm, and asks again later."""
+    keys, many = bench.keys, 16
+    for number in range(many):
+        keys.leaf(f"hung{number}", f"hung{number}", "DNS:scanner")
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+        g = bench.gateway(start=False)
+        g.config["tls"].update({"ocsp": {"ask": True, "responder": f"http://127.0.0.1:{silent.getsockname()[1]}/"},
+                                "revocation-again": 1})
+        g.write()
+        g.start()
+
+        def scanner(number):
+            scu = bench.scu(g.tls, tls=keys.client(f"hung{number}"), timeout=40)
+            scu.associate(calling="CT_TLS")
+            began, echoes = time.monotonic(), []
+            while time.monotonic() - began < 14:
+                echoes.append(scu.echo())
+            scu.release()
+            return set(echoes)
+
+        with concurrent.futures.ThreadPoolExecutor(many) as pool:
+            equal(list(pool.map(scanner, range(many))), [{0}] * many, "answers")
+        equal(g.find(event="association.killed"), [], "associations that were killed")
+        check(any("lookup did not answer" in r["message"] for r in g.find(event="decision", rule="revoked")),
+              "nobody waited in vain: the test shows nothing")
