@@ -11,8 +11,13 @@
 
 #define CRL_MOST 64 /* lists of one site */
 
+struct list {
+	X509_CRL *crl;
+	EVP_PKEY *key; /* that has signed it */
+};
+
 struct crl_list {
-	X509_CRL *at[CRL_MOST];
+	struct list at[CRL_MOST];
 	size_t n;
 	unsigned others; /* who have it too */
 };
@@ -30,7 +35,8 @@ void crl_list_free(struct crl_list *l)
 		return;
 	}
 	for (size_t i = 0; l && i < l->n; i++) {
-		X509_CRL_free(l->at[i]);
+		X509_CRL_free(l->at[i].crl);
+		EVP_PKEY_free(l->at[i].key);
 	}
 	free(l);
 }
@@ -72,18 +78,19 @@ static bool signed_by(X509_CRL *crl, X509 *authority)
 	       X509_CRL_verify(crl, X509_get0_pubkey(authority)) == 1;
 }
 
-static bool is_trusted(X509_CRL *crl, const struct span *trust, size_t n_trust)
+/* The key of a trust anchor that has signed it, or NULL. The caller's. */
+static EVP_PKEY *signer_of(X509_CRL *crl, const struct span *trust, size_t n_trust)
 {
-	bool found = false;
-	for (size_t i = 0; !found && i < n_trust; i++) {
+	EVP_PKEY *key = NULL;
+	for (size_t i = 0; !key && i < n_trust; i++) {
 		BIO *bio CLEANUP(x509_bio_freep) = x509_bio(trust[i]);
-		for (X509 *cert = NULL; bio && !found && x509_next(bio, &cert) == 0;) {
-			found = signed_by(crl, cert);
+		for (X509 *cert = NULL; bio && !key && x509_next(bio, &cert) == 0;) {
+			key = signed_by(crl, cert) ? X509_get_pubkey(cert) : NULL;
 			X509_free(cert);
 		}
 	}
 	ERR_clear_error();
-	return found;
+	return key;
 }
 
 static int add(struct crl_list *l, X509_CRL *crl, const struct span *trust, size_t n_trust, size_t number,
@@ -92,9 +99,12 @@ static int add(struct crl_list *l, X509_CRL *crl, const struct span *trust, size
 	char issuer[200];
 	x509_name_text(X509_CRL_get_issuer(crl), issuer, sizeof(issuer));
 	const char *fault = NULL;
+	EVP_PKEY *key = NULL;
 	if (is_partial(crl)) {
 		fault = "is a partial list (a delta, or of some certificates only), which is not understood";
-	} else if (!is_trusted(crl, trust, n_trust)) {
+	} else if (x509_hash_is_weak(X509_CRL_get_signature_nid(crl))) {
+		fault = "is signed with a hash weaker than SHA-256";
+	} else if (!(key = signer_of(crl, trust, n_trust))) {
 		fault = "is signed by no authority of tls: trust that may sign lists (an intermediate authority must be "
 			"listed there too)";
 	} else if (!X509_CRL_get0_nextUpdate(crl)) {
@@ -105,9 +115,10 @@ static int add(struct crl_list *l, X509_CRL *crl, const struct span *trust, size
 	if (fault) {
 		snprintf(why, cap, "revocation list %zu, of %s, %s", number, issuer, fault);
 		X509_CRL_free(crl);
+		EVP_PKEY_free(key);
 		return ERR_VALUE;
 	}
-	l->at[l->n++] = crl;
+	l->at[l->n++] = (struct list){crl, key};
 	return 0;
 }
 
@@ -172,19 +183,44 @@ static void say_revoked(X509_REVOKED *entry, char *why, size_t cap)
 	snprintf(why, cap, "was revoked on %s%s", day, crl_reason(reason));
 }
 
-/* Of several lists of one issuer the youngest. */
-static X509_CRL *list_of_issuer(const struct crl_list *l, const X509 *cert)
+static bool has_name(const struct list *l, const X509 *cert)
 {
-	X509_CRL *found = NULL;
+	return X509_NAME_cmp(X509_CRL_get_issuer(l->crl), X509_get_issuer_name(cert)) == 0;
+}
+
+/* RFC 5280 5.6.1, 6.3.3 f: an authority that has a new key signs a list with each, and each has its own certificates. */
+static bool has_several_keys(const struct crl_list *l, const X509 *cert)
+{
+	const struct list *first = NULL;
 	for (size_t i = 0; i < l->n; i++) {
-		if (X509_NAME_cmp(X509_CRL_get_issuer(l->at[i]), X509_get_issuer_name(cert)) != 0) {
+		if (!has_name(&l->at[i], cert)) {
 			continue;
 		}
-		if (!found || ASN1_TIME_compare(X509_CRL_get0_lastUpdate(l->at[i]),
+		if (first && EVP_PKEY_eq(first->key, l->at[i].key) != 1) {
+			return true;
+		}
+		first = first ? first : &l->at[i];
+	}
+	return false;
+}
+
+/* Of several lists of one issuer the youngest. */
+static X509_CRL *list_of_issuer(const struct crl_list *l, X509 *cert)
+{
+	X509_CRL *found = NULL;
+	bool several = has_several_keys(l, cert);
+	(void)ERR_set_mark();
+	for (size_t i = 0; i < l->n; i++) {
+		const struct list *one = &l->at[i];
+		if (!has_name(one, cert) || (several && X509_verify(cert, one->key) != 1)) {
+			continue;
+		}
+		if (!found || ASN1_TIME_compare(X509_CRL_get0_lastUpdate(one->crl),
 				      X509_CRL_get0_lastUpdate(found)) > 0) {
-			found = l->at[i];
+			found = one->crl;
 		}
 	}
+	(void)ERR_pop_to_mark();
 	return found;
 }
 

@@ -78,6 +78,13 @@ static bool is_signed(OCSP_BASICRESP *basic, X509 *issuer)
 	return ok;
 }
 
+static bool has_weak_hash(const OCSP_BASICRESP *basic)
+{
+	const ASN1_OBJECT *algorithm = NULL;
+	X509_ALGOR_get0(&algorithm, NULL, NULL, OCSP_resp_get0_tbs_sigalg(basic));
+	return x509_hash_is_weak(OBJ_obj2nid(algorithm));
+}
+
 struct single {
 	int status, reason;
 	ASN1_GENERALIZEDTIME *revoked, *from, *until;
@@ -136,6 +143,8 @@ void ocsp_judge(struct span bytes, X509 *cert, X509 *issuer, int64_t now_s, stru
 		snprintf(text, sizeof(text), "its authority's OCSP responder says `%s`",
 			OCSP_response_status_str(status));
 		unknown(ret, text);
+	} else if (has_weak_hash(basic)) {
+		unknown(ret, "the OCSP answer is signed with a hash weaker than SHA-256");
 	} else if (!is_signed(basic, issuer)) {
 		unknown(ret, "the OCSP answer is not signed by its authority");
 	} else if (!find(basic, cert, issuer, &one)) {

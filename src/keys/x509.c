@@ -104,6 +104,18 @@ int x509_spki_sha256(const X509 *cert, uint8_t ret_hash[32])
 	return 0;
 }
 
+bool x509_hash_is_weak(int signature)
+{
+	static const int weak[] = {NID_md2, NID_md4, NID_md5, NID_sha1, NID_sha224, NID_ripemd160};
+	int hash = NID_undef;
+	bool found = false;
+	(void)OBJ_find_sigid_algs(signature, &hash, NULL);
+	for (unsigned i = 0; i < ARRAY_LEN(weak); i++) {
+		found = found || hash == weak[i];
+	}
+	return found;
+}
+
 static bool label_ok(const char *label, size_t len)
 {
 	if (len == 0 || len > 63 || label[0] == '-' || label[len - 1] == '-') {

@@ -4,6 +4,7 @@
 #include "keys/profile.h"
 #include "keys/x509.h"
 
+#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <stdio.h>
 
@@ -66,6 +67,43 @@ static void answers(void **state)
 	X509_free(bad);
 	X509_free(good);
 	X509_free(foreign);
+}
+
+/* An authority that has a new key: what one of its two lists does not say the other may. */
+static void lists_of_two_keys(void **state)
+{
+	struct ca_pair anew = {0}, leaf = {0};
+	struct ca_request request = {.common_name = "Site CA",
+		.key = CA_KEY_P256,
+		.not_before_s = site.now - 86400,
+		.not_after_s = site.now + 86400};
+	char *pem[2], why[256];
+	size_t len[2];
+	struct crl_list *l = NULL;
+	assert_int_equal(ca_make(&request, &anew), 0);
+	issue(&anew, "scanner", CA_KEY_P256, CA_USE_CLIENT, -1, 1, &leaf);
+	make(&site.ca, &site.scanner, 1, site.now - 7200, site.now + 86400, &pem[0], &len[0]);
+	make(&anew, NULL, 0, site.now - 60, site.now + 86400, &pem[1], &len[1]);
+	struct span trust[] = {ca_certificate(&anew), ca_certificate(&site.ca)};
+	X509 *old = certificate(&site.scanner), *other = certificate(&site.scanner_rsa),
+	     *fresh = certificate(&leaf);
+	for (int order = 0; order < 2; order++) {
+		struct span crl[] = {
+			span_of(pem[order], len[order]), span_of(pem[1 - order], len[1 - order])};
+		assert_int_equal(crl_list_new(crl, 2, trust, 2, &l, why, sizeof(why)), 0);
+		assert_int_equal(crl_ask(l, old, site.now, why, sizeof(why)), CRL_REVOKED);
+		assert_int_equal(crl_ask(l, other, site.now, why, sizeof(why)), CRL_GOOD);
+		assert_int_equal(crl_ask(l, fresh, site.now, why, sizeof(why)), CRL_GOOD);
+		assert_int_equal(ERR_peek_error(), 0);
+		crl_list_free(l);
+	}
+	X509_free(old);
+	X509_free(other);
+	X509_free(fresh);
+	ca_pair_done(&anew);
+	ca_pair_done(&leaf);
+	free(pem[0]);
+	free(pem[1]);
 }
 
 /* A list that is fetched must not go back to the time before a revocation. */
@@ -228,6 +266,7 @@ int main(void)
 		cmocka_unit_test(answers),
 		cmocka_unit_test(the_youngest_counts),
 		cmocka_unit_test(older_lists),
+		cmocka_unit_test(lists_of_two_keys),
 		cmocka_unit_test(what_is_no_list_is_refused),
 		cmocka_unit_test(profiles),
 		cmocka_unit_test(requests),

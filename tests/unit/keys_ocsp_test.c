@@ -30,7 +30,8 @@ struct made {
 	const struct ca_pair *about, *issuer, *signer;
 	int status, reason;
 	long from, until; /* seconds from now; until 0: none */
-	bool sha256;
+	bool sha256;      /* names the certificate so */
+	bool sha1;        /* is signed so */
 };
 
 static struct span make(const struct made *w, uint8_t **ret_bytes)
@@ -45,7 +46,8 @@ static struct span make(const struct made *w, uint8_t **ret_bytes)
 		  *revoked = X509_gmtime_adj(NULL, -86400);
 	assert_non_null(OCSP_basic_add1_status(basic, id, w->status, w->reason,
 		w->status == V_OCSP_CERTSTATUS_REVOKED ? revoked : NULL, from, until));
-	assert_int_equal(OCSP_basic_sign(basic, signer, key, EVP_sha256(), NULL, 0), 1);
+	assert_int_equal(
+		OCSP_basic_sign(basic, signer, key, w->sha1 ? EVP_sha1() : EVP_sha256(), NULL, 0), 1);
 	OCSP_RESPONSE *response = OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, basic);
 	*ret_bytes = NULL;
 	int len = i2d_OCSP_RESPONSE(response, ret_bytes);
@@ -96,6 +98,7 @@ static void answers(void **state)
 		{{scanner, ca, ca, unknown, 0, -60, 3600, false}, STANDING_UNKNOWN, "does not know it"},
 		{{scanner, ca, ca, good, 0, -7200, -3600, false}, STANDING_UNKNOWN, "not of now"},
 		{{scanner, ca, ca, good, 0, 7200, 9000, false}, STANDING_UNKNOWN, "not of now"},
+		{{scanner, ca, ca, good, 0, -60, 3600, false, true}, STANDING_UNKNOWN, "weaker than SHA-256"},
 		/* Without an end it is of the moment: an old one has been kept to be shown again. */
 		{{scanner, ca, ca, good, 0, -7200, 0, false}, STANDING_UNKNOWN, "not of now"},
 		{{&site.scanner_rsa, ca, ca, good, 0, -60, 3600, false}, STANDING_UNKNOWN,
