@@ -79,11 +79,9 @@ static int64_t sooner(int64_t a, int64_t b)
 }
 
 /* When the oldest request that waits for this side's answer has waited too long. */
-static int64_t response_deadline(
-	const struct association *as, const struct side *asker, const struct timeouts *t)
+static int64_t response_deadline(const struct side *asker, const struct timeouts *t)
 {
 	int64_t at = INT64_MAX;
-	(void)as;
 	for (unsigned i = 0; asker->n_operations > 0 && i < asker->operations_end; i++) {
 		const struct operation *o = &asker->operations[i];
 		if (o->state == OPERATION_FORWARDED || o->state == OPERATION_CUT) {
@@ -122,7 +120,7 @@ static int64_t side_deadline(
 		return s->last_in_ms + message;
 	}
 	*ret_what = "did not answer a request";
-	return response_deadline(as, o, t);
+	return response_deadline(o, t);
 }
 
 static int64_t idle_deadline(const struct association *as)

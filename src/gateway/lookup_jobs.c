@@ -336,12 +336,15 @@ void job_staple(const struct lookup *l, unsigned identity, struct message *reply
 	reply->bytes = span_of(bytes, SHA256_DIGEST_LENGTH + answer.len);
 }
 
-/* Somebody on the way may show the list from before a certificate was revoked, as long as it lasts. */
+/* Somebody on the way may show the list from before a certificate was revoked, as long as it lasts. One that is overdue holds nobody up. */
 static bool goes_back(const struct lookup *l, unsigned list, struct span fresh)
 {
 	struct memfd_map map;
+	char issuer[256];
+	int days;
 	return l->lists[list].fd >= 0 && memfd_map(l->lists[list].fd, &map) == 0 &&
-	       crl_is_older(fresh, map.bytes);
+	       crl_is_older(fresh, map.bytes) &&
+	       crl_days_left(map.bytes, clock_wall_ms() / 1000, &days, issuer) == 0 && days >= 0;
 }
 
 void job_list(const struct lookup *l, unsigned which, struct message *reply)

@@ -29,12 +29,6 @@ static int failed(struct association *as, struct verdict *v, enum rule rule, con
 	return ERR_DENIED;
 }
 
-static int64_t node_wait_ms(const struct association *as, uint32_t seconds)
-{
-	(void)as;
-	return (int64_t)seconds * 1000;
-}
-
 /* Ask the gate for a connection to the target, from its address number `from` on. */
 static int connect_target(
 	struct association *as, int from, struct msg_connected *ret_connected, int *ret_fd, struct verdict *v)
@@ -44,7 +38,7 @@ static int connect_target(
 	*m = (struct message){.type = MSG_CONNECT, .fd = -1};
 	m->connect = (struct msg_connect){.node = as->route.to, .address = from, .source = as->caller.ip};
 	/* Every address may take its whole time; the gate answers earlier when it can. */
-	int64_t wait = node_wait_ms(as, as->timeouts_b.connect) * (node->n_address + 1) + 5000;
+	int64_t wait = (int64_t)as->timeouts_b.connect * 1000 * (node->n_address + 1) + 5000;
 	int e = gate_ask(as, m, MSG_CONNECTED, reply, wait);
 	if (e != 0) {
 		return failed(as, v, RULE_UPSTREAM_DOWN, "the gate did not answer (%s)", err_str(e));
@@ -302,7 +296,7 @@ static int open_address(
 	ul_init(&b->ul, true);
 	(void)ul_step(&b->ul, UL_EV_ASSOCIATE_REQUEST);
 	(void)ul_step(&b->ul, UL_EV_TRANSPORT_CONFIRM);
-	int64_t deadline = clock_mono_ms() + node_wait_ms(as, as->timeouts_b.negotiate);
+	int64_t deadline = clock_mono_ms() + (int64_t)as->timeouts_b.negotiate * 1000;
 	e = secure_target(as, &c, deadline, v);
 	if (e == 0) {
 		e = propose(as, &c, deadline, v);
@@ -328,7 +322,7 @@ int target_open(struct association *as, struct verdict *ret_verdict, struct pdu_
 	int e = ERR_DENIED;
 	/* What is still on its way to the caller borrows from the buffer that the new association will fill. */
 	if (as->a.out.borrows &&
-		wait_flush(as, &as->a, clock_mono_ms() + node_wait_ms(as, as->timeouts_a.message)) != 0) {
+		wait_flush(as, &as->a, clock_mono_ms() + (int64_t)as->timeouts_a.message * 1000) != 0) {
 		return failed(as, ret_verdict, RULE_UPSTREAM_LOST, "the caller takes no bytes");
 	}
 	for (int from = 0; from < (int)node->n_address;) {

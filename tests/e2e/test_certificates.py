@@ -4,6 +4,7 @@ import concurrent.futures
 import datetime
 import os
 import re
+import shutil
 import socket
 import ssl
 import threading
@@ -11,7 +12,7 @@ import time
 
 from lib import dicom
 from lib.site import check, equal, free_port, test, until
-from test_identity import Responder, asking, authority
+from test_identity import Responder, asking, authority, refused, refused_by_tls
 from test_refusals import accepted, rejected
 
 VERSIONS = {"12": ssl.TLSVersion.TLSv1_2, "13": ssl.TLSVersion.TLSv1_3}
@@ -329,6 +330,45 @@ def sessions_are_verified_again(bench):
     said(g, "tls", ['"CN=short"', "expired on"])
 
 
+@test
+def revoked_when_resumed(bench):
+    """A session of a certificate that has been revoked since is refused by TLS's own alert, in both versions, each time."""
+    keys = bench.keys
+    keys.leaf("resumes", "resumes", "DNS:scanner")
+    responder = Responder(bench)
+    responder.says({"resumes": "V"})
+    g = asking(bench, responder, resumption=True)
+    kept = {}
+
+    def call(context, session=None):
+        with socket.create_connection(("127.0.0.1", g.tls), 10) as plain:
+            with context.wrap_socket(plain, server_hostname="localhost", session=session) as tls:
+                tls.sendall(dicom.associate_rq("CT_TLS", "ARCHIVE", [(dicom.VERIFICATION, [dicom.ILE])]))
+                equal(tls.recv(1), b"\2", "the PDU that came")
+                return tls.session_reused, tls.session
+
+    for version in VERSIONS.values():
+        context = keys.client("resumes", version)
+        reused, session = call(context)
+        check(not reused, "resumed without a session")
+        for _ in range(3):  # TLS 1.3 gives a new session each time, which serves once
+            reused, session = call(context, session)
+            check(reused, "not resumed")
+        kept[version] = context, session
+    responder.says({"resumes": "R"})
+    for context, session in kept.values():
+        def alert():
+            try:
+                call(context, session)
+                return None
+            except ssl.SSLError as error:
+                return error.reason
+
+        equal(until(alert, "a refusal"), REVOKED, f"the alert, {context.minimum_version}")
+        equal(alert(), REVOKED, "the alert at the next try")
+    said(g, "tls", ['"CN=resumes"', "was revoked on"])
+
+
 # ---- Revocation of called nodes ----
 
 
@@ -485,3 +525,25 @@ def a_responder_that_hangs(bench):
         equal(g.find(event="association.killed"), [], "associations that were killed")
         check(any("lookup did not answer" in r["message"] for r in g.find(event="decision", rule="revoked")),
               "nobody waited in vain: the test shows nothing")
+
+
+@test
+def lists_do_not_go_back(bench):
+    """Who stands between us and the authority shows the list from before the revocation: the younger one is kept."""
+    keys, folder, port = bench.keys, bench.new_folder("www"), free_port()
+    keys.leaf("rolled-back", "scanner", "DNS:scanner")
+    older = authority(keys, f"{bench.name}-older", [])
+    second = int(time.time())
+    until(lambda: int(time.time()) > second, "the next second")
+    shutil.copy(authority(keys, f"{bench.name}-younger", ["rolled-back"]), os.path.join(folder, "site.crl"))
+    bench.serve(port, "python3", "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", folder)
+    g = bench.gateway(start=False)
+    g.config["tls"].update({"crl": [f"http://127.0.0.1:{port}/site.crl"], "revocation-again": 1})
+    g.write()
+    g.start()
+    refused_by_tls(g, "was revoked on", "rolled-back")
+    shutil.copy(older, os.path.join(folder, "site.crl"))
+    check("older than the one that is here" in g.wait_log(event="revocation.silent")["message"], "the sentence", g.lines()[-3:])
+    g.reload()  # it is kept then, too
+    g.wait_log(event="gateway.reloaded")
+    check(refused(g, keys.client("rolled-back")), "a revoked certificate came in by an older list")
