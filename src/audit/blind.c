@@ -153,8 +153,8 @@ static void write_address(struct span text, struct span second, struct writer *w
 	char at[INET6_ADDRSTRLEN + 1] = "", to[INET6_ADDRSTRLEN];
 	struct in6_addr ip;
 	text = trim(text);
-	if (text.len < sizeof(at)) {
-		memcpy(at, text.ptr ? text.ptr : (const uint8_t *)"", text.len);
+	if (text.len > 0 && text.len < sizeof(at)) {
+		memcpy(at, text.ptr, text.len);
 	}
 	if (inet_pton(AF_INET6, at, &ip) == 1) {
 		bool four = IN6_IS_ADDR_V4MAPPED(&ip);

@@ -105,9 +105,9 @@ int envelope_check(struct span envelope)
 int envelope_open(enum envelope_of what, struct span envelope, const struct hpke_opener *o,
 	uint8_t ret_secret[ENVELOPE_SECRET])
 {
-	struct span sealed;
+	struct span sealed = span_of(NULL, 0);
 	uint8_t secret[ENVELOPE_SECRET];
-	size_t len;
+	size_t len = 0;
 	int e = find(envelope, o, &sealed);
 	e = e < 0 ? e : hpke_open(o, info_of(what), span_of(NULL, 0), sealed, secret, sizeof(secret), &len);
 	if (e == 0) {

@@ -21,7 +21,7 @@ struct key_body {
 static int read_key_body(struct span bytes, struct key_body *ret)
 {
 	struct reader r = reader_of(bytes);
-	struct key_body b;
+	struct key_body b = {0};
 	uint8_t version;
 	uint16_t len;
 	int e = reader_u8(&r, &version);
@@ -38,7 +38,7 @@ static int read_key_body(struct span bytes, struct key_body *ret)
 
 int seal_epoch_open(struct span key_body, const struct hpke_opener *o, struct seal_epoch **ret_epoch)
 {
-	struct key_body b;
+	struct key_body b = {0};
 	int e = read_key_body(key_body, &b);
 	if (e < 0) {
 		return e;
@@ -69,7 +69,7 @@ void seal_epoch_free(struct seal_epoch *e)
 
 int seal_index_key(struct span key_body, const struct hpke_opener *o, uint8_t ret_key[ENVELOPE_SECRET])
 {
-	struct key_body b;
+	struct key_body b = {0};
 	int e = read_key_body(key_body, &b);
 	if (e == 0 && b.index.len == 0) {
 		return ERR_MISSING;

@@ -6,6 +6,7 @@
 #include "keys/cert.h"
 #include "keys/crl.h"
 #include "keys/private.h"
+#include "keys/record_keys.h"
 #include "keys/token.h"
 #include "policy/show.h"
 #include "policy/site_parse.h"
@@ -84,6 +85,24 @@ static void check_key(struct check *c, const struct identity_files *f)
 	private_key_free(key);
 }
 
+static void check_record_keys(struct check *c, const struct audit_config *a)
+{
+	struct record_keys *keys = NULL;
+	char why[512];
+	if (!a->has || !a->checkpoint_key.path[0] || !a->index_key.path[0]) {
+		return;
+	}
+	for (unsigned i = 0; i < a->n_auditors; i++) {
+		if (a->auditors[i].bytes.len == 0) {
+			return; /* said already */
+		}
+	}
+	if (record_keys_open_site(a, &keys, why, sizeof(why)) < 0) {
+		mistake_error(c->list, a->checkpoint_key.line, a->checkpoint_key.column, "%s", why);
+	}
+	record_keys_free(keys);
+}
+
 static void check_crl(struct check *c, const struct blob *b)
 {
 	char issuer[256] = "";
@@ -134,6 +153,7 @@ static void check_files(void *arg, const struct site *s, struct mistake_list *m)
 	for (unsigned i = 0; i < s->n_crl; i++) {
 		check_crl(c, &s->crl[i]);
 	}
+	check_record_keys(c, &s->audit);
 	check_users(c, s);
 	c->list = NULL;
 	/* What `gantry run` would still find: the same function, so that the two never differ. */

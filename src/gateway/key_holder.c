@@ -69,14 +69,14 @@ static void unwatch(struct key_role *r, struct channel *c)
 /* ---- Clients ---- */
 
 /* A channel that is closed here tells who has the other end that the key holder is away. */
-static void add_client(struct key_role *r, const struct message *m)
+static void add_client(struct key_role *r, int fd, const struct holder_client *client)
 {
 	struct channel *c = calloc(1, sizeof(*c));
 	if (!c) {
-		close(m->fd);
+		close(fd);
 		return;
 	}
-	*c = (struct channel){.fd = m->fd, .whose = OF_CLIENT, .client.from = m->client.ip};
+	*c = (struct channel){.fd = fd, .whose = OF_CLIENT, .client = *client};
 	(void)fcntl(c->fd, F_SETFL, O_NONBLOCK);
 	if (watch(r, c) != 0) {
 		close(c->fd);
@@ -97,7 +97,7 @@ static void take_clients(struct key_role *r)
 	static struct message m;
 	int e = 0;
 	while (r->gate.fd >= 0 && (e = message_recv(r->gate.fd, FROM_GATE_KEYS, &m)) == 0) {
-		add_client(r, &m);
+		add_client(r, m.fd, &(struct holder_client){.from = m.client.ip});
 	}
 	if (r->gate.fd >= 0 && e != ERR_AGAIN) {
 		unwatch(r, &r->gate); /* a new gate's channel will come, or this site is no longer served */
@@ -107,8 +107,7 @@ static void take_clients(struct key_role *r)
 static void drop_client(struct key_role *r, struct channel *c)
 {
 	if (c->client.refused > 0) {
-		log_event(LOG_LEVEL_ERROR, "keys.refused",
-			"a process asked for signatures that are not given",
+		log_event(LOG_LEVEL_ERROR, "keys.refused", "a process asked for what it is not given",
 			LOG_NUMBER("times", (int64_t)c->client.refused));
 	}
 	*c->at = c->next;
@@ -174,7 +173,11 @@ static enum told take(struct key_role *r)
 		}
 		break;
 	case MSG_CHANNEL:
-		use_gate(r, m.fd);
+		if (m.number == ROLE_AUDIT) {
+			add_client(r, m.fd, &(struct holder_client){.auditor = true});
+		} else {
+			use_gate(r, m.fd);
+		}
 		return TOLD_MORE;
 	case MSG_GO:
 		return TOLD_GO;
@@ -200,6 +203,19 @@ static void say_ready(const struct key_role *r, int64_t number, const char *why)
 
 /* ---- The start ---- */
 
+static int open_record_keys(struct key_role *r, char *why, size_t cap)
+{
+	const struct audit_config *a = &r->site->audit;
+	struct record_keys *keys = NULL;
+	int e = record_keys_open_site(a, &keys, why, cap);
+	if (e == 0) {
+		holder_use_records(r->holder, keys);
+	}
+	r->token = r->token || private_key_is_token(a->checkpoint_key.path) ||
+	           private_key_is_token(a->index_key.path);
+	return e;
+}
+
 static int open_keys(struct key_role *r, char *why, size_t cap, unsigned *ret_at)
 {
 	r->holder = holder_new();
@@ -212,6 +228,10 @@ static int open_keys(struct key_role *r, char *why, size_t cap, unsigned *ret_at
 		e = private_key_open(f->key.path, f->certificate.bytes, &key, why, cap);
 		e = e == 0 ? holder_add(r->holder, key) : e;
 		r->token = r->token || private_key_is_token(f->key.path);
+	}
+	if (e == 0 && r->site->audit.has) {
+		*ret_at = r->site->n_identities;
+		e = open_record_keys(r, why, cap);
 	}
 	return e;
 }

@@ -76,7 +76,9 @@ static bool wanted(const struct supervisor *v, enum role_id r)
 		return has_host(v->site) || site_asks(v->site) || v->site->ocsp_staple ||
 		       site_verifies(v->site);
 	case ROLE_KEYS:
-		return v->site->n_identities > 0;
+		return v->site->n_identities > 0 || v->site->audit.has;
+	case ROLE_AUDIT:
+		return false; /* nothing writes the trail yet */
 	default:
 		return true;
 	}

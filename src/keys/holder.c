@@ -20,6 +20,7 @@ struct holder {
 	struct private_key *keys[KEYS_MOST];
 	unsigned n;
 	struct sessions *sessions;
+	struct record_keys *records; /* NULL: no audit trail is kept */
 };
 
 struct holder *holder_new(void)
@@ -52,8 +53,14 @@ void holder_free(struct holder *h)
 	}
 	if (h) {
 		sessions_free(h->sessions);
+		record_keys_free(h->records);
 	}
 	free(h);
+}
+
+void holder_use_records(struct holder *h, struct record_keys *keys)
+{
+	h->records = keys;
 }
 
 static bool may_sign(struct holder_client *c, int64_t now_ms)
@@ -75,35 +82,42 @@ static bool is_server(unsigned purpose)
 	return purpose == SIGN_TLS13_SERVER || purpose == SIGN_TLS12_SERVER;
 }
 
-struct sign {
-	uint8_t purpose;
-	uint16_t key, scheme;
+/* A request that is answered, and the answer after its head. */
+struct turn {
+	struct holder *h;
+	struct holder_client *client;
+	struct reader *r;
+	int64_t now_ms;
+	struct writer *w;
 };
 
-static int sign(const struct holder *h, struct holder_client *c, struct reader *r, int64_t now_ms,
-	uint8_t *sig, size_t cap, size_t *ret_len)
+static int answer_sign(const struct turn *t)
 {
-	struct sign s;
+	uint8_t purpose;
+	uint16_t key, code;
 	struct span structure;
-	if (reader_u8(r, &s.purpose) < 0 || reader_u16be(r, &s.key) < 0 || reader_u16be(r, &s.scheme) < 0 ||
-		reader_bytes(r, reader_left(r), &structure) < 0) {
+	size_t len = 0;
+	if (reader_u8(t->r, &purpose) < 0 || reader_u16be(t->r, &key) < 0 || reader_u16be(t->r, &code) < 0 ||
+		reader_bytes(t->r, reader_left(t->r), &structure) < 0) {
 		return ERR_PEER;
 	}
-	const struct sign_scheme *scheme = sign_scheme_of(s.scheme);
-	int e = scheme ? sign_check((enum sign_purpose)s.purpose, scheme, structure) : ERR_TYPE;
+	const struct sign_scheme *scheme = sign_scheme_of(code);
+	int e = scheme ? sign_check((enum sign_purpose)purpose, scheme, structure) : ERR_TYPE;
 	if (e < 0) {
 		return e;
 	}
-	if (s.key >= h->n) {
+	if (key >= t->h->n) {
 		return ERR_TYPE;
 	}
-	if ((is_server(s.purpose) && c->served) || !may_sign(c, now_ms)) {
+	if ((is_server(purpose) && t->client->served) || !may_sign(t->client, t->now_ms)) {
 		return ERR_LIMIT;
 	}
-	e = private_key_sign(h->keys[s.key], scheme, structure, sig, cap, ret_len);
-	if (e == 0 && is_server(s.purpose)) {
-		c->served = true;
-		c->session_until_ms = now_ms + SESSION_LIFE_MS;
+	e = private_key_sign(
+		t->h->keys[key], scheme, structure, t->w->ptr + t->w->len, t->w->cap - t->w->len, &len);
+	t->w->len += e == 0 ? len : 0;
+	if (e == 0 && is_server(purpose)) {
+		t->client->served = true;
+		t->client->session_until_ms = t->now_ms + SESSION_LIFE_MS;
 	}
 	return e;
 }
@@ -115,71 +129,125 @@ static int take_id(struct reader *r, struct span *ret_id)
 	return e < 0 ? e : reader_bytes(r, n, ret_id);
 }
 
-static int put_session(struct holder *h, struct holder_client *c, struct reader *r, int64_t now_ms)
+static int answer_put(const struct turn *t)
 {
+	struct holder_client *c = t->client;
 	uint8_t once;
 	struct span id, der;
-	if (reader_u8(r, &once) < 0 || once > 1 || take_id(r, &id) < 0 ||
-		reader_bytes(r, reader_left(r), &der) < 0) {
+	if (reader_u8(t->r, &once) < 0 || once > 1 || take_id(t->r, &id) < 0 ||
+		reader_bytes(t->r, reader_left(t->r), &der) < 0) {
 		return ERR_PEER;
 	}
 	int64_t until_ms = c->session_until_ms;
 	c->session_until_ms = 0;
-	return now_ms < until_ms ? sessions_put(h->sessions, &c->from, id, der, once, until_ms) : ERR_LIMIT;
+	return t->now_ms < until_ms ? sessions_put(t->h->sessions, &c->from, id, der, once, until_ms)
+	                            : ERR_LIMIT;
 }
 
-static int get_session(
-	struct holder *h, struct holder_client *c, struct reader *r, int64_t now_ms, struct span *ret_der)
+static int answer_get(const struct turn *t)
 {
-	struct span id;
+	struct holder_client *c = t->client;
+	struct span id, der;
 	int64_t until_ms;
-	if (take_id(r, &id) < 0 || reader_end(r) < 0) {
+	if (take_id(t->r, &id) < 0 || reader_end(t->r) < 0) {
 		return ERR_PEER;
 	}
 	/* One handshake, which begins with it: it is not how a process gets at more than its caller's own. */
 	if (c->served || c->found) {
 		return ERR_LIMIT;
 	}
-	int e = sessions_get(h->sessions, &c->from, id, now_ms, ret_der, &until_ms);
+	int e = sessions_get(t->h->sessions, &c->from, id, t->now_ms, &der, &until_ms);
 	if (e == 0) {
 		c->found = true;
 		c->session_until_ms = until_ms;
+		writer_span(t->w, der);
 	}
 	return e;
 }
+
+/* ---- The auditor ---- */
+
+static int answer_checkpoint(const struct turn *t)
+{
+	struct span text;
+	uint8_t public[ED25519_PUBLIC], signature[ED25519_SIGNATURE];
+	if (reader_bytes(t->r, reader_left(t->r), &text) < 0) {
+		return ERR_PEER;
+	}
+	int e = record_keys_checkpoint(t->h->records, text, public, signature);
+	if (e == 0) {
+		writer_bytes(t->w, public, sizeof(public));
+		writer_bytes(t->w, signature, sizeof(signature));
+	}
+	return e;
+}
+
+static int answer_index(const struct turn *t)
+{
+	unsigned n = 0;
+	do {
+		uint8_t kind, token[BLIND_TOKEN];
+		uint16_t len;
+		struct span value;
+		if (n++ == HOLDER_INDEX_MOST || reader_u8(t->r, &kind) < 0 || reader_u16be(t->r, &len) < 0 ||
+			reader_bytes(t->r, len, &value) < 0) {
+			return ERR_PEER;
+		}
+		int e = record_keys_token(t->h->records, kind, value, token);
+		if (e < 0) {
+			return e;
+		}
+		writer_bytes(t->w, token, sizeof(token));
+	} while (reader_left(t->r) > 0);
+	return 0;
+}
+
+static int answer_envelope(const struct turn *t)
+{
+	return reader_end(t->r) < 0 ? ERR_PEER : record_keys_envelope(t->h->records, t->w);
+}
+
+/* ---- All ---- */
+
+static const struct {
+	int (*answer)(const struct turn *t);
+	bool of_auditor, no_answer, counted; /* counted: a refusal is worth a line of the log */
+} asks[ASK_COUNT] = {
+	[ASK_SIGN] = {answer_sign, .counted = true},
+	[ASK_SESSION_PUT] = {answer_put, .no_answer = true},
+	[ASK_SESSION_GET] = {answer_get},
+	[ASK_CHECKPOINT] = {answer_checkpoint, .of_auditor = true, .counted = true},
+	[ASK_INDEX] = {answer_index, .of_auditor = true, .counted = true},
+	[ASK_INDEX_ENVELOPE] = {answer_envelope, .of_auditor = true, .counted = true},
+};
 
 int holder_answer(struct holder *h, struct holder_client *c, struct span request, int64_t now_ms,
 	uint8_t *answer, size_t *ret_len)
 {
 	struct reader r = reader_of(request);
+	struct writer w = writer_of(answer, HOLDER_ANSWER_MOST);
+	const struct turn t = {h, c, &r, now_ms, &w};
 	uint8_t version, what;
-	size_t len = 0;
-	struct span der = span_of(NULL, 0);
-	int e;
-	if (reader_u8(&r, &version) < 0 || version != HOLDER_VERSION || reader_u8(&r, &what) < 0) {
+	if (reader_u8(&r, &version) < 0 || version != HOLDER_VERSION || reader_u8(&r, &what) < 0 ||
+		what >= ASK_COUNT || !asks[what].answer) {
 		return ERR_PEER;
 	}
-	switch (what) {
-	case ASK_SIGN:
-		e = sign(h, c, &r, now_ms, answer + 2, HOLDER_ANSWER_MOST - 2, &len);
-		break;
-	case ASK_SESSION_PUT:
-		*ret_len = 0;
-		return put_session(h, c, &r, now_ms) == ERR_PEER ? ERR_PEER : 0;
-	case ASK_SESSION_GET:
-		e = get_session(h, c, &r, now_ms, &der);
-		break;
-	default:
-		return ERR_PEER;
-	}
+	bool may = asks[what].of_auditor == c->auditor && (!c->auditor || h->records);
+	writer_u8(&w, HOLDER_VERSION);
+	writer_u8(&w, 0);
+	int e = may ? asks[what].answer(&t) : ERR_DENIED;
 	if (e == ERR_PEER) {
 		return e;
 	}
-	c->refused += e < 0 && what == ASK_SIGN;
-	struct writer w = writer_of(answer, HOLDER_ANSWER_MOST);
-	writer_u8(&w, HOLDER_VERSION);
-	writer_u8(&w, (uint8_t)-e);
-	writer_span(&w, der);
-	*ret_len = w.len + (e < 0 ? 0 : len);
+	c->refused += e < 0 && (asks[what].counted || !may);
+	if (asks[what].no_answer) {
+		*ret_len = 0;
+		return 0;
+	}
+	if (e < 0) {
+		w.len = 2;
+		answer[1] = (uint8_t)-e;
+	}
+	*ret_len = w.len;
 	return e == ERR_SYSTEM ? ERR_SYSTEM : 0;
 }

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/span.h"
 #include "keys/private.h"
+#include "keys/record_keys.h"
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -25,6 +26,11 @@
  *   ASK_SIGN          u8 purpose, u16 key, u16 SignatureScheme, the structure     -> the signature
  *   ASK_SESSION_PUT   u8 once, u8 length and bytes of the session's id, its DER   -> no answer
  *   ASK_SESSION_GET   u8 length and bytes of the session's id                     -> its DER
+ * of an association or the gate; and of the auditor alone, which may ask nothing else (keys/record_keys.h):
+ *   ASK_CHECKPOINT      the text of a checkpoint                         -> the public key (32 bytes), the signature (64)
+ *   ASK_INDEX           1 to HOLDER_INDEX_MOST × u8 kind, u16 length, value of the blind index  -> 16 bytes of each
+ *   ASK_INDEX_ENVELOPE  nothing                                          -> envelopes of the index's key (audit/envelope.h),
+ *                                                                           or nothing where it is on a token
  * An answer is u8 version, u8 status (0, or -enum err), bytes.
  */
 #define HOLDER_VERSION 1
@@ -33,13 +39,24 @@
 #define HOLDER_ANSWER_MOST (8u * 1024 + 16)
 #define HOLDER_HEAD        8 /* before the structure of ASK_SIGN, at most */
 
-enum holder_ask { ASK_SIGN = 1, ASK_SESSION_PUT, ASK_SESSION_GET };
+#define HOLDER_INDEX_MOST  64
+
+enum holder_ask {
+	ASK_SIGN = 1,
+	ASK_SESSION_PUT,
+	ASK_SESSION_GET,
+	ASK_CHECKPOINT,
+	ASK_INDEX,
+	ASK_INDEX_ENVELOPE,
+	ASK_COUNT
+};
 
 struct holder;
 
-/* One channel: an association, or the gate itself. Plain data. */
+/* One channel: an association, the gate itself, or the auditor. Plain data. */
 struct holder_client {
 	struct in6_addr from;   /* its caller, as the gate says */
+	bool auditor;           /* the supervisor says so */
 	int64_t signs_since_ms; /* the bucket of signatures that it may still have; zeroed at first */
 	unsigned signs_used;
 	bool served;              /* it has had its signature as a server */
@@ -52,11 +69,13 @@ struct holder_client {
 struct holder *holder_new(void);
 /* Key number n is the n-th added, from 0. Owned from then on, also on failure. ERR_NO_MEMORY. */
 MUST_USE int holder_add(struct holder *h, struct private_key *key);
+/* Those of the audit trail. Owned from then on; once. */
+void holder_use_records(struct holder *h, struct record_keys *keys);
 void holder_free(struct holder *h);
 
 /*
  * Answer one request into answer[HOLDER_ANSWER_MOST]; *ret_len 0: none is due. 0, also when what was asked is refused,
- * which the answer says; ERR_PEER: no request of this protocol, and the channel is to be closed. ERR_SYSTEM: a token
+ * which the answer says (ERR_DENIED: not to be asked on this channel); ERR_PEER: no request of this protocol, and the channel is to be closed. ERR_SYSTEM: a token
  * is gone; the answer is there, and the process should start anew.
  */
 MUST_USE int holder_answer(struct holder *h, struct holder_client *c, struct span request, int64_t now_ms,

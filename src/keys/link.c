@@ -26,9 +26,9 @@ const char *link_why(void)
 	return why;
 }
 
-static int wait_for(short events, int64_t deadline_ms)
+static int wait_for(int fd, short events, int64_t deadline_ms)
 {
-	struct pollfd p = {.fd = channel, .events = events};
+	struct pollfd p = {.fd = fd, .events = events};
 	int64_t left = deadline_ms - clock_mono_ms();
 	if (left <= 0) {
 		return ERR_TIMEOUT;
@@ -37,20 +37,20 @@ static int wait_for(short events, int64_t deadline_ms)
 	return 0;
 }
 
-static int put(struct span head, struct span body, int64_t deadline_ms)
+static int put(int fd, struct span head, struct span body, int64_t deadline_ms)
 {
 	struct iovec part[2] = {
 		{(void *)(uintptr_t)head.ptr, head.len}, {(void *)(uintptr_t)body.ptr, body.len}};
 	struct msghdr m = {.msg_iov = part, .msg_iovlen = 2};
-	while (channel >= 0) {
-		ssize_t n = sendmsg(channel, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (fd >= 0) {
+		ssize_t n = sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n >= 0) {
 			return 0;
 		}
 		if (errno != EAGAIN && errno != EINTR) {
 			return errno == EPIPE || errno == ECONNRESET ? ERR_CLOSED : ERR_SYSTEM;
 		}
-		int e = wait_for(POLLOUT, deadline_ms);
+		int e = wait_for(fd, POLLOUT, deadline_ms);
 		if (e < 0) {
 			return e;
 		}
@@ -58,10 +58,10 @@ static int put(struct span head, struct span body, int64_t deadline_ms)
 	return ERR_CLOSED;
 }
 
-static int get(uint8_t *buf, size_t cap, int64_t deadline_ms, struct span *ret_answer)
+static int get(int fd, uint8_t *buf, size_t cap, int64_t deadline_ms, struct span *ret_answer)
 {
 	for (;;) {
-		ssize_t n = recv(channel, buf, cap, MSG_DONTWAIT);
+		ssize_t n = recv(fd, buf, cap, MSG_DONTWAIT);
 		if (n > 0) {
 			*ret_answer = span_of(buf, (size_t)n);
 			return 0;
@@ -69,23 +69,22 @@ static int get(uint8_t *buf, size_t cap, int64_t deadline_ms, struct span *ret_a
 		if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
 			return n == 0 || errno == ECONNRESET ? ERR_CLOSED : ERR_SYSTEM;
 		}
-		int e = wait_for(POLLIN, deadline_ms);
+		int e = wait_for(fd, POLLIN, deadline_ms);
 		if (e < 0) {
 			return e;
 		}
 	}
 }
 
-/* A channel whose answers are out of step is of no more use. */
-static int ask(struct span head, struct span body, uint8_t *buf, size_t cap, struct span *ret_bytes)
+int link_exchange(int fd, int wait_ms, struct span head, struct span body, uint8_t *buf, size_t cap,
+	struct span *ret_bytes)
 {
-	int64_t deadline = clock_mono_ms() + patience_ms;
+	int64_t deadline = clock_mono_ms() + wait_ms;
 	struct span answer;
 	uint8_t version, status;
-	int e = put(head, body, deadline);
-	e = e < 0 ? e : get(buf, cap, deadline, &answer);
+	int e = put(fd, head, body, deadline);
+	e = e < 0 ? e : get(fd, buf, cap, deadline, &answer);
 	if (e < 0) {
-		channel = e == ERR_TIMEOUT || e == ERR_CLOSED ? -1 : channel;
 		return e;
 	}
 	struct reader r = reader_of(answer);
@@ -94,6 +93,14 @@ static int ask(struct span head, struct span body, uint8_t *buf, size_t cap, str
 		return ERR_PEER;
 	}
 	return -(int)status;
+}
+
+/* A channel whose answers are out of step is of no more use. */
+static int ask(struct span head, struct span body, uint8_t *buf, size_t cap, struct span *ret_bytes)
+{
+	int e = link_exchange(channel, patience_ms, head, body, buf, cap, ret_bytes);
+	channel = e == ERR_TIMEOUT || e == ERR_CLOSED ? -1 : channel;
+	return e;
 }
 
 static const char *explain(int e)
@@ -155,7 +162,7 @@ void link_session_put(struct span id, struct span der, bool once)
 {
 	uint8_t head[64];
 	/* A full channel: the session is not kept. */
-	(void)put(session_head(head, sizeof(head), ASK_SESSION_PUT, &once, id), der, 0);
+	(void)put(channel, session_head(head, sizeof(head), ASK_SESSION_PUT, &once, id), der, 0);
 }
 
 int link_session_get(struct span id, uint8_t *der, size_t cap, size_t *ret_len)

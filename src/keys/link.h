@@ -8,6 +8,7 @@
 #include "keys/sign.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 /*
  * This process's channel to the key holder. One a process, as the TLS of an association has no way to hand it through
@@ -24,6 +25,13 @@ MUST_USE int link_sign(enum sign_purpose purpose, unsigned key, const struct sig
 /* Keep a session, find one. What does not work is a session that is not resumed: no error but for want of an answer. */
 void link_session_put(struct span id, struct span der, bool once);
 MUST_USE int link_session_get(struct span id, uint8_t *der, size_t cap, size_t *ret_len);
+
+/*
+ * One question over any such channel, in two parts; *ret_bytes borrows buf. ERR_CLOSED, ERR_TIMEOUT, ERR_PEER: the channel
+ * is of no more use. ERR_SYSTEM, or what the key holder says.
+ */
+MUST_USE int link_exchange(int fd, int wait_ms, struct span head, struct span body, uint8_t *buf, size_t cap,
+	struct span *ret_bytes);
 
 /* Why the last link_sign failed, for people: "" when it did not. Static. */
 const char *link_why(void);

@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "keys/private.h"
-#include "base/limits.h"
+#include "keys/key_file.h"
 #include "keys/token.h"
 #include "keys/x509.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/rsa.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 struct private_key {
 	enum sign_kind kind;
@@ -36,65 +33,14 @@ static int kind_of(const EVP_PKEY *key, enum sign_kind *ret_kind)
 
 /* ---- A file ---- */
 
-static void close_fd(int *fd)
-{
-	if (*fd >= 0) {
-		close(*fd);
-	}
-}
-
-static int read_file(int fd, uint8_t *buf, size_t cap, size_t *ret_len)
-{
-	size_t len = 0;
-	ssize_t n;
-	while (len < cap && (n = read(fd, buf + len, cap - len)) != 0) {
-		if (n < 0 && errno != EINTR) {
-			return ERR_SYSTEM;
-		}
-		len += n > 0 ? (size_t)n : 0;
-	}
-	*ret_len = len;
-	return 0;
-}
-
-static int parse_file(int fd, size_t size, EVP_PKEY **ret_key)
-{
-	size_t len = 0;
-	/* Locked in memory, and wiped when it is freed. */
-	uint8_t *bytes = OPENSSL_secure_malloc(size + 1);
-	if (!bytes) {
-		return ERR_NO_MEMORY;
-	}
-	int e = read_file(fd, bytes, size, &len);
-	e = e < 0 ? e : x509_private_key(span_of(bytes, len), ret_key);
-	OPENSSL_secure_clear_free(bytes, size + 1);
-	return e;
-}
-
-/* Larger than any key. */
-#define KEY_FILE_MOST (32 * 1024)
-
 static int open_file(const char *path, EVP_PKEY **ret_key, char *why, size_t cap)
 {
-	struct stat st;
-	/* Not blocking: a pipe in a file's place is told apart instead of waited for. */
-	CLEANUP(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (fd < 0 || fstat(fd, &st) < 0) {
-		snprintf(why, cap, "cannot read %s: %s", path, strerror(errno));
-		return ERR_SYSTEM;
+	struct key_file f CLEANUP(key_file_done) = {0};
+	int e = key_file_read(path, "private key", S_IRWXO, &f, why, cap);
+	if (e < 0) {
+		return e;
 	}
-	if (!S_ISREG(st.st_mode) || st.st_size > KEY_FILE_MOST) {
-		snprintf(why, cap, "%s is no private key: %s", path,
-			S_ISREG(st.st_mode) ? "it is too large" : "it is no regular file");
-		return ERR_VALUE;
-	}
-	if (st.st_mode & S_IRWXO) {
-		snprintf(why, cap,
-			"the private key %s can be read by every user of this machine: `chmod o= %s`", path,
-			path);
-		return ERR_DENIED;
-	}
-	int e = parse_file(fd, (size_t)st.st_size, ret_key);
+	e = x509_private_key(span_of(f.bytes, f.len), ret_key);
 	ERR_clear_error();
 	if (e < 0) {
 		snprintf(why, cap, "%s holds no private key that can be read (PEM, without a passphrase)",
@@ -164,7 +110,7 @@ static int prove(const struct private_key *key, EVP_PKEY *public, const char *wh
 	}
 	e = verify(public, scheme, span_str(text), span_of(sig, len));
 	if (e < 0) {
-		snprintf(why, cap, "the key %s does not belong to its certificate", where);
+		snprintf(why, cap, "the key %s does not belong to its certificate or public half", where);
 	}
 	return e;
 }
@@ -208,6 +154,19 @@ static int open_either(const char *where, EVP_PKEY *public, struct private_key *
 	return e;
 }
 
+static int done_opening(int e, struct private_key *key, struct private_key **ret_key, char *why, size_t cap)
+{
+	if (e < 0) {
+		private_key_free(key);
+		if (!why[0]) {
+			snprintf(why, cap, "%s", err_str(e));
+		}
+		return e;
+	}
+	*ret_key = key;
+	return 0;
+}
+
 int private_key_open(
 	const char *where, struct span certificate_pem, struct private_key **ret_key, char *why, size_t cap)
 {
@@ -220,15 +179,56 @@ int private_key_open(
 	}
 	e = e < 0 ? e : open_either(where, public, key, why, cap);
 	e = e < 0 ? e : prove(key, public, where, why, cap);
+	return done_opening(e, key, ret_key, why, cap);
+}
+
+static int open_ed25519(
+	const char *where, struct private_key *key, uint8_t public[ED25519_PUBLIC], char *why, size_t cap)
+{
+	uint8_t point[128]; /* of any curve, to be told what it is */
+	size_t len = sizeof(point);
+	int e = private_key_is_token(where) ? token_key_open(where, SIGN_ED25519, &key->token, why, cap)
+	                                    : open_file(where, &key->pkey, why, cap);
 	if (e < 0) {
-		private_key_free(key);
-		if (!why[0]) {
-			snprintf(why, cap, "%s", err_str(e));
-		}
 		return e;
 	}
-	*ret_key = key;
-	return 0;
+	if (key->token) {
+		e = token_key_public(key->token, point, sizeof(point), &len, why, cap);
+		e = e == 0 && len != ED25519_PUBLIC ? ERR_UNSUPPORTED : e;
+	} else if (!EVP_PKEY_is_a(key->pkey, "ED25519") ||
+		   EVP_PKEY_get_raw_public_key(key->pkey, point, &len) != 1) {
+		e = ERR_UNSUPPORTED;
+	}
+	if (e == 0) {
+		memcpy(public, point, ED25519_PUBLIC);
+	}
+	if (e == ERR_UNSUPPORTED) {
+		snprintf(why, cap, "%s is no Ed25519 key", where);
+	}
+	return e;
+}
+
+int private_key_open_ed25519(const char *where, struct private_key **ret_key,
+	uint8_t ret_public[ED25519_PUBLIC], char *why, size_t cap)
+{
+	EVP_PKEY *pkey CLEANUP(x509_pkey_freep) = NULL;
+	struct private_key *key = calloc(1, sizeof(*key));
+	uint8_t public[ED25519_PUBLIC];
+	why[0] = 0;
+	int e = key ? 0 : ERR_NO_MEMORY;
+	if (e == 0) {
+		key->kind = SIGN_ED25519;
+		e = open_ed25519(where, key, public, why, cap);
+	}
+	if (e == 0) {
+		pkey = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, public, sizeof(public));
+		e = pkey ? prove(key, pkey, where, why, cap) : ERR_NO_MEMORY;
+	}
+	e = done_opening(e, key, ret_key, why, cap);
+	if (e == 0) {
+		memcpy(ret_public, public, sizeof(public));
+	}
+	return e;
 }
 
 void private_key_free(struct private_key *key)

@@ -9,6 +9,7 @@
 
 #include <openssl/types.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /*
  * A private key, of a file or on a token. For the key holder, and for `gantry check`, which looks whether the key
@@ -24,6 +25,16 @@ struct private_key;
  */
 MUST_USE int private_key_open(
 	const char *where, struct span certificate_pem, struct private_key **ret_key, char *why, size_t cap);
+
+/*
+ * The same without a certificate, for a key of Ed25519 alone, whose public half the file or the token has. ERR_UNSUPPORTED:
+ * another kind of key.
+ */
+#define ED25519_PUBLIC    32
+#define ED25519_SIGNATURE 64
+MUST_USE int private_key_open_ed25519(const char *where, struct private_key **ret_key,
+	uint8_t ret_public[ED25519_PUBLIC], char *why, size_t cap);
+
 void private_key_free(struct private_key *key);
 
 enum sign_kind private_key_kind(const struct private_key *key);

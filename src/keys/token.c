@@ -27,7 +27,7 @@ struct module {
 struct token_key {
 	CK_FUNCTION_LIST *call;
 	CK_SESSION_HANDLE session;
-	CK_OBJECT_HANDLE key;
+	CK_OBJECT_HANDLE key, public; /* public: CK_INVALID_HANDLE where the token has none */
 };
 
 /* Loaded once, however many keys are in it; never unloaded: a module may have threads. */
@@ -207,13 +207,12 @@ static int log_in(struct token_key *k, const struct token_uri *u, char *why, siz
 	return 0;
 }
 
-static int find_key(struct token_key *k, const struct token_uri *u, char *why, size_t cap)
+/* At most two, which is one too many. */
+static CK_RV find(struct token_key *k, const struct token_uri *u, CK_OBJECT_CLASS class,
+	CK_OBJECT_HANDLE found[2], CK_ULONG *ret_n)
 {
-	CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
 	CK_ATTRIBUTE want[3] = {{CKA_CLASS, &class, sizeof(class)}};
-	CK_ULONG n_want = 1, n = 0;
-	CK_OBJECT_HANDLE found[2];
-	char text[64];
+	CK_ULONG n_want = 1;
 	if (u->object[0]) {
 		want[n_want++] = (CK_ATTRIBUTE){CKA_LABEL, (void *)(uintptr_t)u->object, strlen(u->object)};
 	}
@@ -222,22 +221,35 @@ static int find_key(struct token_key *k, const struct token_uri *u, char *why, s
 	}
 	CK_RV rv = k->call->C_FindObjectsInit(k->session, want, n_want);
 	if (rv == CKR_OK) {
-		rv = k->call->C_FindObjects(k->session, found, ARRAY_LEN(found), &n);
+		rv = k->call->C_FindObjects(k->session, found, 2, ret_n);
 		(void)k->call->C_FindObjectsFinal(k->session);
 	}
+	return rv;
+}
+
+static int find_key(struct token_key *k, const struct token_uri *u, char *why, size_t cap)
+{
+	CK_ULONG n = 0;
+	CK_OBJECT_HANDLE found[2];
+	char text[64];
+	const char *what = u->secret ? "secret" : "private";
+	CK_RV rv = find(k, u, u->secret ? CKO_SECRET_KEY : CKO_PRIVATE_KEY, found, &n);
 	if (rv != CKR_OK) {
 		snprintf(why, cap, "the token does not let itself be searched: %s", rv_text(rv, text));
 		return ERR_SYSTEM;
 	}
 	if (n != 1) {
-		snprintf(why, cap, "the token has %s private key of that name%s", n ? "more than one" : "no",
-			n ? ": add `id=`"
-			: u->pin_file[0]
-				? ""
-				: ": without a login (`pin-source=`) private keys are often not shown");
+		snprintf(why, cap, "the token has %s %s key of that name%s", n ? "more than one" : "no", what,
+			n                ? ": add `id=`"
+			: u->pin_file[0] ? ""
+					 : ": without a login (`pin-source=`) such keys are often not shown");
 		return ERR_NOT_FOUND;
 	}
 	k->key = found[0];
+	k->public = CK_INVALID_HANDLE;
+	if (!u->secret && find(k, u, CKO_PUBLIC_KEY, found, &n) == CKR_OK && n == 1) {
+		k->public = found[0];
+	}
 	return 0;
 }
 
@@ -262,11 +274,17 @@ static int open_session(struct token_key *k, const struct token_uri *u, char *wh
 	return e;
 }
 
-int token_key_open(const char *uri, enum sign_kind kind, struct token_key **ret_key, char *why, size_t cap)
+static int open_key(const char *uri, bool secret, struct token_key **ret_key, char *why, size_t cap)
 {
 	struct token_key *k = calloc(1, sizeof(*k));
 	struct token_uri *u = calloc(1, sizeof(*u));
 	int e = k && u ? token_uri_parse(uri, u, why, cap) : ERR_NO_MEMORY;
+	if (e == 0 && u->secret != secret) {
+		snprintf(why, cap,
+			secret ? "the pkcs11: URI must say `type=secret-key`"
+			       : "the pkcs11: URI names a secret key (`type=secret-key`), and a private one is needed");
+		e = ERR_VALUE;
+	}
 	e = e < 0 ? e : load(u->module, &k->call, why, cap);
 	e = e < 0 ? e : open_session(k, u, why, cap);
 	free(u);
@@ -276,6 +294,16 @@ int token_key_open(const char *uri, enum sign_kind kind, struct token_key **ret_
 	}
 	*ret_key = k;
 	return 0;
+}
+
+int token_key_open(const char *uri, enum sign_kind kind, struct token_key **ret_key, char *why, size_t cap)
+{
+	return open_key(uri, false, ret_key, why, cap);
+}
+
+int token_secret_open(const char *uri, struct token_key **ret_key, char *why, size_t cap)
+{
+	return open_key(uri, true, ret_key, why, cap);
 }
 
 void token_key_free(struct token_key *k)
@@ -412,4 +440,85 @@ int token_key_sign(struct token_key *k, const struct sign_scheme *scheme, struct
 	default:
 		return ERR_TYPE;
 	}
+}
+
+/* ---- What is no signature ---- */
+
+int token_secret_mac(struct token_key *k, struct span text, uint8_t ret_mac[TOKEN_MAC])
+{
+	CK_MECHANISM how = {CKM_SHA256_HMAC, NULL, 0};
+	uint8_t mac[TOKEN_MAC];
+	size_t len = 0;
+	int e = sign_with(k, &how, text, mac, sizeof(mac), &len);
+	if (e < 0 || len != sizeof(mac)) {
+		return ERR_SYSTEM;
+	}
+	memcpy(ret_mac, mac, sizeof(mac));
+	return 0;
+}
+
+/* CKA_EC_POINT is an OCTET STRING in DER; some tokens have its content alone. */
+static struct span point_in(struct span value)
+{
+	bool der =
+		value.len > 2 && value.ptr[0] == 0x04 && value.ptr[1] == value.len - 2 && value.ptr[1] < 0x80;
+	return der ? span_of(value.ptr + 2, value.len - 2) : value;
+}
+
+int token_key_public(
+	struct token_key *k, uint8_t *buf, size_t cap, size_t *ret_len, char *why, size_t why_cap)
+{
+	const CK_OBJECT_HANDLE where[] = {k->key, k->public};
+	for (unsigned i = 0; i < ARRAY_LEN(where); i++) {
+		uint8_t value[256];
+		CK_ATTRIBUTE want = {CKA_EC_POINT, value, sizeof(value)};
+		if (where[i] == CK_INVALID_HANDLE ||
+			k->call->C_GetAttributeValue(k->session, where[i], &want, 1) != CKR_OK ||
+			want.ulValueLen == 0 || want.ulValueLen > sizeof(value)) {
+			continue;
+		}
+		struct span point = point_in(span_of(value, want.ulValueLen));
+		if (point.len > cap) {
+			return ERR_SPACE;
+		}
+		memcpy(buf, point.ptr, point.len);
+		*ret_len = point.len;
+		return 0;
+	}
+	snprintf(why, why_cap,
+		"the token has no public key beside the private one: put it there, with the same label and identifier");
+	return ERR_NOT_FOUND;
+}
+
+int token_key_dh(struct token_key *k, struct span point, uint8_t ret_secret[TOKEN_SHARED])
+{
+	CK_OBJECT_CLASS class = CKO_SECRET_KEY;
+	CK_KEY_TYPE type = CKK_GENERIC_SECRET;
+	CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+	CK_ULONG len = TOKEN_SHARED;
+	uint8_t secret[TOKEN_SHARED];
+	CK_ATTRIBUTE made[] = {{CKA_CLASS, &class, sizeof(class)}, {CKA_KEY_TYPE, &type, sizeof(type)},
+		{CKA_VALUE_LEN, &len, sizeof(len)}, {CKA_TOKEN, &no, sizeof(no)},
+		{CKA_SENSITIVE, &no, sizeof(no)}, {CKA_EXTRACTABLE, &yes, sizeof(yes)}};
+	CK_ECDH1_DERIVE_PARAMS params = {CKD_NULL, 0, NULL, point.len, (unsigned char *)(uintptr_t)point.ptr};
+	CK_MECHANISM how = {CKM_ECDH1_DERIVE, &params, sizeof(params)};
+	CK_ATTRIBUTE want = {CKA_VALUE, secret, sizeof(secret)};
+	CK_OBJECT_HANDLE shared = CK_INVALID_HANDLE;
+	CK_RV rv = k->call->C_DeriveKey(k->session, &how, k->key, made, ARRAY_LEN(made), &shared);
+	if (rv == CKR_OK) {
+		rv = k->call->C_GetAttributeValue(k->session, shared, &want, 1);
+		(void)k->call->C_DestroyObject(k->session, shared);
+	}
+	bool ok = rv == CKR_OK && want.ulValueLen == sizeof(secret);
+	if (ok) {
+		memcpy(ret_secret, secret, sizeof(secret));
+	}
+	OPENSSL_cleanse(secret, sizeof(secret));
+	if (ok) {
+		return 0;
+	}
+	return rv == CKR_OK || rv == CKR_KEY_FUNCTION_NOT_PERMITTED || rv == CKR_MECHANISM_INVALID ||
+	                       rv == CKR_ATTRIBUTE_SENSITIVE || rv == CKR_KEY_TYPE_INCONSISTENT
+	               ? ERR_DENIED
+	               : ERR_SYSTEM;
 }

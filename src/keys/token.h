@@ -14,7 +14,7 @@
  *
  *   pkcs11:token=gantry;object=tls?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=/etc/gantry/pin
  *
- * Path attributes: token, serial, manufacturer, model, slot-id, object, id, type (only `private`). Query attributes:
+ * Path attributes: token, serial, manufacturer, model, slot-id, object, id, type (`private` or `secret-key`). Query attributes:
  * module-path (required: an absolute path), pin-source (a file's absolute path, or file: and it; its first line is the
  * PIN). pin-value is refused: a secret does not belong into a configuration.
  */
@@ -25,8 +25,8 @@ struct token_uri {
 	char token[TOKEN_TEXT], serial[TOKEN_TEXT], manufacturer[TOKEN_TEXT], model[TOKEN_TEXT],
 		object[TOKEN_TEXT]; /* "": any */
 	uint8_t id[TOKEN_TEXT];
-	size_t id_len; /* 0: any */
-	bool has_slot;
+	size_t id_len;         /* 0: any */
+	bool has_slot, secret; /* type=secret-key */
 	unsigned long slot;
 	char module[4096], pin_file[4096]; /* absolute; pin_file "": no login */
 };
@@ -41,11 +41,31 @@ struct token_key;
 
 /*
  * Loads the module into this process, which must be the key holder or a tool. The token must have exactly one such
- * private key. Errors and why as private_key_open().
+ * private key (ERR_VALUE: the URI names a secret one). Errors and why as private_key_open().
  */
 MUST_USE int token_key_open(
 	const char *uri, enum sign_kind kind, struct token_key **ret_key, char *why, size_t cap);
 void token_key_free(struct token_key *key);
+
+/*
+ * The public half of an elliptic curve's key, as CKA_EC_POINT has it, without its DER: of the private object, or else of the
+ * token's public object with the same label and identifier. ERR_NOT_FOUND, ERR_SPACE, ERR_SYSTEM.
+ */
+MUST_USE int token_key_public(
+	struct token_key *key, uint8_t *buf, size_t cap, size_t *ret_len, char *why, size_t why_cap);
+
+/*
+ * The secret that a P-256 key shares with a point of its curve (CKM_ECDH1_DERIVE): the abscissa. The point is held against
+ * nothing here. ERR_DENIED (the key may not derive, or the token does not let the secret out), ERR_SYSTEM.
+ */
+#define TOKEN_SHARED 32
+MUST_USE int token_key_dh(struct token_key *key, struct span point, uint8_t ret_secret[TOKEN_SHARED]);
+
+/* A secret key of at least 32 bytes, for HMAC-SHA-256 (CKM_SHA256_HMAC). The URI says type=secret-key. As token_key_open(). */
+MUST_USE int token_secret_open(const char *uri, struct token_key **ret_key, char *why, size_t cap);
+#define TOKEN_MAC 32
+MUST_USE int token_secret_mac(
+	struct token_key *key, struct span text, uint8_t ret_mac[TOKEN_MAC]); /* ERR_SYSTEM */
 
 MUST_USE int token_key_sign(struct token_key *key, const struct sign_scheme *scheme, struct span content,
 	uint8_t *sig, size_t cap, size_t *ret_len);

@@ -109,7 +109,8 @@ static int take(
 		return u->has_slot ? ERR_DUPLICATE : take_slot(value, n, u);
 	}
 	if (!query && IS("type")) {
-		return n == 7 && memcmp(value, "private", 7) == 0 ? 0 : ERR_VALUE;
+		u->secret = n == 10 && memcmp(value, "secret-key", 10) == 0;
+		return u->secret || (n == 7 && memcmp(value, "private", 7) == 0) ? 0 : ERR_VALUE;
 	}
 	if (query && IS("pin-value")) {
 		return ERR_DENIED;

@@ -17,6 +17,7 @@ static const char *const names[ROLE_COUNT] = {
 	[ROLE_LOOKUP] = "lookup",
 	[ROLE_STORE] = "store",
 	[ROLE_KEYS] = "keys",
+	[ROLE_AUDIT] = "audit",
 };
 
 const char *role_name(enum role_id r)

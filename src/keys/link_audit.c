@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "keys/link_audit.h"
+#include "base/writer.h"
+#include "keys/link.h"
+
+static struct span head_of(uint8_t *buf, size_t cap, enum holder_ask what)
+{
+	struct writer w = writer_of(buf, cap);
+	writer_u8(&w, HOLDER_VERSION);
+	writer_u8(&w, (uint8_t)what);
+	return writer_span_of(&w);
+}
+
+int link_audit_checkpoint(const struct link_audit *l, struct span text, uint8_t ret_public[ED25519_PUBLIC],
+	uint8_t ret_signature[ED25519_SIGNATURE])
+{
+	uint8_t head[2], buf[2 + ED25519_PUBLIC + ED25519_SIGNATURE];
+	struct span bytes;
+	int e = link_exchange(l->fd, l->wait_ms, head_of(head, sizeof(head), ASK_CHECKPOINT), text, buf,
+		sizeof(buf), &bytes);
+	if (e < 0) {
+		return e;
+	}
+	if (bytes.len != ED25519_PUBLIC + ED25519_SIGNATURE) {
+		return ERR_PEER;
+	}
+	memcpy(ret_public, bytes.ptr, ED25519_PUBLIC);
+	memcpy(ret_signature, bytes.ptr + ED25519_PUBLIC, ED25519_SIGNATURE);
+	return 0;
+}
+
+int link_audit_index(const struct link_audit *l, const struct link_value *values, unsigned n,
+	uint8_t (*ret_tokens)[BLIND_TOKEN])
+{
+	uint8_t head[2], body[HOLDER_INDEX_MOST * (3 + BLIND_VALUE_MOST)],
+		buf[2 + HOLDER_INDEX_MOST * BLIND_TOKEN];
+	struct writer w = writer_of(body, sizeof(body));
+	struct span bytes;
+	if (n == 0 || n > HOLDER_INDEX_MOST) {
+		return ERR_LIMIT;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		writer_u8(&w, (uint8_t)values[i].kind);
+		writer_u16be(&w, (uint16_t)values[i].value.len);
+		writer_span(&w, values[i].value);
+	}
+	int e = writer_end(&w);
+	e = e < 0 ? ERR_LIMIT
+	          : link_exchange(l->fd, l->wait_ms, head_of(head, sizeof(head), ASK_INDEX),
+			    writer_span_of(&w), buf, sizeof(buf), &bytes);
+	if (e < 0) {
+		return e;
+	}
+	if (bytes.len != (size_t)n * BLIND_TOKEN) {
+		return ERR_PEER;
+	}
+	memcpy(ret_tokens, bytes.ptr, bytes.len);
+	return 0;
+}
+
+int link_audit_envelope(const struct link_audit *l, uint8_t *buf, size_t cap, size_t *ret_len)
+{
+	uint8_t head[2], answer[HOLDER_ANSWER_MOST];
+	struct span bytes;
+	int e = link_exchange(l->fd, l->wait_ms, head_of(head, sizeof(head), ASK_INDEX_ENVELOPE),
+		span_of(NULL, 0), answer, sizeof(answer), &bytes);
+	if (e < 0) {
+		return e;
+	}
+	if (bytes.len > cap) {
+		return ERR_SPACE;
+	}
+	memcpy(buf, bytes.ptr, bytes.len);
+	*ret_len = bytes.len;
+	return 0;
+}
