@@ -5,7 +5,7 @@ _gantry() {
 	COMPREPLY=()
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
 		case $word in
-		init | check | run | reload | status | learn | explain | ca | user)
+		init | check | run | reload | status | learn | explain | ca | user | audit)
 			verb=$word
 			break
 			;;
@@ -17,8 +17,9 @@ _gantry() {
 	fi
 	local words=
 	case $verb in
-	'') words="init check run reload status learn explain ca user --help --version" ;;
+	'') words="init check run reload status learn explain ca user audit --help --version" ;;
 	ca) words="make sign list renew revoke crl --by --use --days --reason --name --yes --json --help" ;;
+	audit) words="init --folder --origin --auditor --passphrase-file --help" ;;
 	init) words="--try --help" ;;
 	check) words="-c --defaults --json --help" ;;
 	status) words="-c --json --watch --help" ;;

@@ -24,6 +24,7 @@ static const struct {
 	{"learn", verb_learn, "write the least configuration that allows what the logs saw"},
 	{"ca", verb_ca, "a certificate authority of the site's own"},
 	{"user", verb_user, "the file of users with passcodes"},
+	{"audit", verb_audit, "the audit trail: its keys"},
 	{"explain", verb_explain, "say what a refusal was about, and which lines would allow it"},
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/err.h"
+#include "cli/passphrase.h"
 #include "cli/verbs.h"
 #include "policy/values.h"
 
@@ -14,7 +15,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <termios.h>
 #include <unistd.h>
 
 static const char usage[] =
@@ -53,41 +53,9 @@ static int fail(const char *path, const char *what)
 
 /* ---- The passcode ---- */
 
-static bool read_line(char *buf, size_t cap)
-{
-	bool ok = fgets(buf, (int)cap, stdin) != NULL;
-	buf[ok ? strcspn(buf, "\r\n") : 0] = 0;
-	return ok && buf[0];
-}
-
-static bool ask(const char *prompt, char *buf, size_t cap)
-{
-	struct termios before, quiet;
-	bool terminal = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &before) == 0;
-	if (terminal) {
-		quiet = before;
-		quiet.c_lflag &= ~(tcflag_t)ECHO;
-		(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
-		fputs(prompt, stderr);
-	}
-	bool ok = read_line(buf, cap);
-	if (terminal) {
-		(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-		fputc('\n', stderr);
-	}
-	return ok;
-}
-
 static int ask_twice(char passcode[256])
 {
-	char again[256] = "";
-	setvbuf(stdin, NULL, _IONBF, 0); /* no copy of it in a buffer of the C library */
-	bool ok = ask("Passcode: ", passcode, 256);
-	if (ok && isatty(STDIN_FILENO)) {
-		ok = ask("Again: ", again, sizeof(again)) && strcmp(passcode, again) == 0;
-	}
-	OPENSSL_cleanse(again, sizeof(again));
-	if (!ok) {
+	if (!passphrase_ask_twice("Passcode: ", passcode, 256)) {
 		fputs("gantry user: the passcode is empty, or the two are not the same\n", stderr);
 		return 1;
 	}

@@ -135,27 +135,31 @@ def same_bytes(part10, source):
 # ---- dcmjs-dimse, from npm ----
 
 DCMJS = os.path.join(ROOT, "tests/e2e/dcmjs")
-DCMJS_BUILT = os.path.join(ROOT, "build-e2e/dcmjs")
-DCMJS_LOCK = threading.Lock()
+NPM_LOCK = threading.Lock()
 
 
-def dcmjs():
-    """The folder with its node_modules, made by `npm ci` from the lock file if it is not there as it should be."""
-    with DCMJS_LOCK:
-        os.makedirs(DCMJS_BUILT, exist_ok=True)
-        mark = os.path.join(DCMJS_BUILT, "installed")
-        with open(os.path.join(DCMJS, "package-lock.json"), "rb") as lock:
+def npm(name):
+    """A copy of tests/e2e/NAME with its node_modules, made by `npm ci` from the lock file if it is not there as it should be."""
+    source, built = os.path.join(ROOT, "tests/e2e", name), os.path.join(ROOT, "build-e2e", name)
+    with NPM_LOCK:
+        os.makedirs(built, exist_ok=True)
+        mark = os.path.join(built, "installed")
+        with open(os.path.join(source, "package-lock.json"), "rb") as lock:
             wanted = hashlib.sha256(lock.read()).hexdigest()
         have = open(mark, encoding="ascii").read() if os.path.exists(mark) else ""
         if have != wanted:
-            for name in ("package.json", "package-lock.json"):
-                shutil.copyfile(os.path.join(DCMJS, name), os.path.join(DCMJS_BUILT, name))
-            done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=DCMJS_BUILT,
+            for file in ("package.json", "package-lock.json"):
+                shutil.copyfile(os.path.join(source, file), os.path.join(built, file))
+            done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=built,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
             check(done.returncode == 0, "npm ci failed:", done.stdout[-2000:])
             with open(mark, "w", encoding="ascii") as file:
                 file.write(wanted)
-        return DCMJS_BUILT
+        return built
+
+
+def dcmjs():
+    return npm("dcmjs")
 
 
 def dcmjs_keys(bench, name):

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CLI_PASSPHRASE_H
+#define CLI_PASSPHRASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * Secrets that people type: never an argument, never shown, never in a buffer of the C library. All are true when buf has
+ * at least one character; whoever asks wipes buf.
+ */
+
+/* From the terminal without echo, or a line of standard input where that is no terminal. */
+bool passphrase_ask(const char *prompt, char *buf, size_t cap);
+
+/* On a terminal twice, the same; otherwise as above. */
+bool passphrase_ask_twice(const char *prompt, char *buf, size_t cap);
+
+/* The first line of a file that not every user can read. On failure it has said why, after `verb: `. */
+bool passphrase_of_file(const char *verb, const char *path, char *buf, size_t cap);
+
+#endif
