@@ -7,12 +7,14 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 struct job {
 	const char *host, *port, *mode, *calling, *called;
 	struct wire_tls tls;
-	unsigned count; /* objects, echoes or associations */
+	unsigned count;   /* objects, echoes or associations */
+	unsigned objects; /* associations: stored in each, instead of an echo */
 	size_t size;
 	uint32_t pdu;
 };
@@ -49,6 +51,54 @@ static void echo(struct wire *w, uint16_t id)
 		.affected_sop_class = span_str(WIRE_SOP_ECHO),
 		.data_set_type = COMMAND_NO_DATA_SET};
 	wire_put(w, out, wire_command(out, &c, WIRE_CONTEXT_ECHO));
+	must_succeed(wire_response(w));
+}
+
+/* The beginning of a data set, explicit VR little endian: whose it is. A different study each time. */
+static size_t header(uint8_t *to, unsigned study)
+{
+	char uid[65], *at = (char *)to;
+	const struct {
+		uint16_t group, element;
+		const char *vr, *value;
+	} elements[] = {{0x0008, 0x0016, "UI", WIRE_SOP_STORE}, {0x0008, 0x0018, "UI", "1.2.3.4"},
+		{0x0008, 0x0050, "SH", "A123"}, {0x0008, 0x0060, "CS", "CT"},
+		{0x0010, 0x0010, "PN", "Bench^Patient"}, {0x0010, 0x0020, "LO", "P12345"},
+		{0x0020, 0x000d, "UI", uid}, {0x0020, 0x000e, "UI", "1.2.3.5"}};
+	snprintf(uid, sizeof(uid), "1.2.840.113619.2.55.3.2831868886.%u", study);
+	struct writer w = writer_of(at, 1024);
+	for (unsigned i = 0; i < ARRAY_LEN(elements); i++) {
+		size_t n = strlen(elements[i].value);
+		writer_u16le(&w, elements[i].group);
+		writer_u16le(&w, elements[i].element);
+		writer_bytes(&w, elements[i].vr, 2);
+		writer_u16le(&w, (uint16_t)(n + n % 2));
+		writer_bytes(&w, elements[i].value, n);
+		writer_fill(&w, elements[i].vr[0] == 'U' ? 0 : ' ', n % 2);
+	}
+	return w.len;
+}
+
+static void store_small(struct wire *w, uint16_t id, size_t size, unsigned study)
+{
+	static uint8_t block[64u * 1024];
+	uint8_t out[4200];
+	struct command c = {.field = C_STORE_RQ,
+		.message_id = id,
+		.affected_sop_class = span_str(WIRE_SOP_STORE),
+		.affected_sop_instance = span_str("1.2.3.4"),
+		.data_set_type = COMMAND_DATA_SET};
+	size = size < sizeof(block) - 2048 ? size : sizeof(block) - 2048;
+	wire_put(w, out, wire_command(out, &c, WIRE_CONTEXT_STORE));
+	size_t head = header(block + 12, study);
+	struct writer pixels = writer_of(block + 12 + head, 12);
+	writer_u16le(&pixels, 0x7fe0);
+	writer_u16le(&pixels, 0x0010);
+	writer_bytes(&pixels, "OW\0", 4);
+	writer_u32le(&pixels, (uint32_t)size);
+	uint32_t n = (uint32_t)(head + 12 + size);
+	pdv_write_heads(block, n, WIRE_CONTEXT_STORE, false, true);
+	wire_put(w, block, 12 + n);
 	must_succeed(wire_response(w));
 }
 
@@ -130,7 +180,12 @@ static void run_associations(const struct job *j, SSL_CTX *ctx)
 		struct wire w;
 		uint32_t max;
 		open_association(j, ctx, &w, &max);
-		echo(&w, 1);
+		if (j->objects == 0) {
+			echo(&w, 1);
+		}
+		for (unsigned k = 0; k < j->objects; k++) {
+			store_small(&w, (uint16_t)(k + 1), j->size, i);
+		}
 		resumed += w.ssl && SSL_session_reused(w.ssl);
 		wire_release(&w);
 		wire_close(&w);
@@ -159,7 +214,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = {{"host", 1, 0, 'h'}, {"port", 1, 0, 'p'}, {"cert", 1, 0, 'c'},
 		{"key", 1, 0, 'k'}, {"ca", 1, 0, 'a'}, {"mode", 1, 0, 'm'}, {"count", 1, 0, 'n'},
 		{"size", 1, 0, 's'}, {"pdu", 1, 0, 'u'}, {"resume", 0, 0, 'r'}, {"calling", 1, 0, 'i'},
-		{"called", 1, 0, 'e'}, {0}};
+		{"called", 1, 0, 'e'}, {"objects", 1, 0, 'o'}, {0}};
 	struct job j = {.host = "127.0.0.1",
 		.port = "2762",
 		.mode = "echo",
@@ -191,6 +246,9 @@ int main(int argc, char **argv)
 			break;
 		case 'n':
 			j.count = (unsigned)strtoul(optarg, NULL, 10);
+			break;
+		case 'o':
+			j.objects = (unsigned)strtoul(optarg, NULL, 10);
 			break;
 		case 's':
 			j.size = strtoull(optarg, NULL, 10);

@@ -2,6 +2,7 @@
 #include "archive/role.h"
 #include "base/attr.h"
 #include "cli/verbs.h"
+#include "gateway/auditor.h"
 #include "gateway/gate.h"
 #include "gateway/key_holder.h"
 #include "gateway/lookup.h"
@@ -55,6 +56,8 @@ static int run_role(const char *name)
 		return role_lookup_main();
 	case ROLE_KEYS:
 		return role_keys_main();
+	case ROLE_AUDIT:
+		return role_audit_main();
 	case ROLE_STORE:
 		return archive_role_main(ROLE_CHANNEL);
 	default:

@@ -24,7 +24,7 @@
 /* Longer than a slow token needs for one signature. */
 #define KEYS_WAIT_MS 10000
 
-enum { FD_A, FD_B, FD_GATE, FD_COUNT };
+enum { FD_A, FD_B, FD_GATE, FD_AUDIT, FD_COUNT };
 
 void association_abort(struct association *as, struct side *culprit, const struct parse_fail *fail)
 {
@@ -97,8 +97,8 @@ static int64_t side_deadline(
 {
 	const struct side *o = s == &as->a ? &as->b : &as->a;
 	int64_t message = (int64_t)t->message * 1000;
-	if (!s->up) {
-		return INT64_MAX;
+	if (!s->up || side_barred(s)) {
+		return INT64_MAX; /* what waits for its record has a deadline of its own */
 	}
 	if (s->ul.state == UL_STA13 && as->stop_ms != 0) {
 		return 0;
@@ -169,6 +169,10 @@ static int check_clocks(struct association *as)
 	int64_t b = side_deadline(as, &as->b, &as->timeouts_b, &what_b);
 	int64_t idle = idle_deadline(as);
 	int64_t stop = as->stop_ms ? as->stop_ms : INT64_MAX;
+	int64_t audit = sooner(audit_check(as, now), audit_progress_due(as));
+	if (as->over) {
+		return 0;
+	}
 	if (b <= now) {
 		late_side(as, &as->b, what_b);
 	} else if (a <= now) {
@@ -187,7 +191,7 @@ static int check_clocks(struct association *as)
 		report_ended(as, "the gateway stops");
 		association_abort(as, NULL, NULL);
 	}
-	int64_t next = sooner(sooner(a, b), sooner(idle, stop));
+	int64_t next = sooner(sooner(sooner(a, b), audit), sooner(idle, stop));
 	if (as->progress_due) {
 		next = sooner(next, as->progress_ms + 1000);
 	}
@@ -199,7 +203,12 @@ static int check_clocks(struct association *as)
 static bool may_read(const struct association *as, const struct side *s)
 {
 	const struct side *o = s == &as->a ? &as->b : &as->a;
-	return s->up && !s->blocked && !o->out.borrows;
+	return s->up && !s->blocked && (!o->out.borrows || (side_barred(o) && audit_wants_more(as, s)));
+}
+
+static int fill(struct association *as, struct side *s)
+{
+	return side_fill(s, other_side(as, s)->out.borrows);
 }
 
 static void take_side(struct association *as, struct side *s)
@@ -213,6 +222,9 @@ static void take_side(struct association *as, struct side *s)
 			broke(as, s, &fail);
 			return;
 		}
+		if (s->blocked || s->in_len == SIDE_BUFFER) {
+			audit_no_room(as, s);
+		}
 		/* Nothing may stay queued that the next read would overwrite. */
 		exchange_owed(as);
 		if (o->up && (!out_empty(&o->out) || o->t.flush_pending)) {
@@ -223,7 +235,7 @@ static void take_side(struct association *as, struct side *s)
 		}
 		again = s->blocked && relay_room(as, s);
 		if (!again && s->up && s->t.more && may_read(as, s)) {
-			again = side_fill(s) == 0;
+			again = fill(as, s) == 0;
 		}
 	}
 }
@@ -241,7 +253,7 @@ static void serve_side(struct association *as, struct side *s, short revents)
 		}
 	}
 	if ((revents & (POLLIN | POLLHUP | POLLERR)) && may_read(as, s)) {
-		int e = side_fill(s);
+		int e = fill(as, s);
 		if (e != 0 && e != ERR_AGAIN && e != ERR_SPACE) {
 			release_lost(as, s, e);
 			return;
@@ -293,6 +305,7 @@ static void relay_loop(struct association *as)
 			[FD_A] = side_poll(as, &as->a),
 			[FD_B] = side_poll(as, &as->b),
 			[FD_GATE] = {.fd = as->gate_lost ? -1 : as->start->channel, .events = POLLIN},
+			[FD_AUDIT] = {.fd = as->audit->fd, .events = audit_events(as)},
 		};
 		stream_ack(&as->a.t);
 		stream_ack(&as->b.t);
@@ -305,9 +318,13 @@ static void relay_loop(struct association *as)
 			gate_take(as);
 		}
 		gate_apply(as);
+		if (p[FD_AUDIT].revents) {
+			audit_take(as);
+		}
 		serve_side(as, &as->b, p[FD_B].revents);
 		serve_side(as, &as->a, p[FD_A].revents);
 		flush_both(as);
+		audit_progress(as, clock_mono_ms());
 		if (as->progress_due && clock_mono_ms() - as->progress_ms >= 1000) {
 			as->progress_due = false;
 			gate_progress(as, as->a.n_operations || in_message(&as->a) ? PROGRESS_IN_MESSAGE
@@ -326,6 +343,7 @@ static struct {
 	struct association association;
 	struct associate rq, proposal, ac;
 	struct side_memory a, b;
+	struct audit audit;
 } one;
 
 static void prepare(struct association *as, const struct association_start *start)
@@ -346,6 +364,9 @@ static void prepare(struct association *as, const struct association_start *star
 	as->rq = &one.rq;
 	as->proposal = &one.proposal;
 	as->ac = &one.ac;
+	as->audit = &one.audit;
+	as->audit->fd = -1;
+	as->loss = RULE_UPSTREAM_LOST;
 	side_init(&as->a, "caller", &one.a);
 	side_init(&as->b, "target", &one.b);
 }
@@ -389,6 +410,8 @@ void association_main(const struct association_start *start)
 	if (as->b.up) {
 		association_abort(as, NULL, NULL);
 	}
+	audit_end_transfers(as, as->ended[0] ? as->ended : "the association ended");
+	audit_rest(as);
 	report_rest(as);
 	if (as->caller.calling) {
 		report_end(as);

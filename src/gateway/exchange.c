@@ -4,7 +4,6 @@
 #include "gateway/relay.h"
 #include "priv/message.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -32,18 +31,6 @@ static struct subject subject_of(const struct association *as, const struct side
 
 /* ---- Refusing ---- */
 
-/* Our own response, once the request's data set has been read. */
-static void owe(struct operation *o, uint16_t status, const char *fmt, ...) PRINTF(3, 4);
-
-static void owe(struct operation *o, uint16_t status, const char *fmt, ...)
-{
-	va_list ap;
-	o->status = status;
-	va_start(ap, fmt);
-	vsnprintf(o->comment, sizeof(o->comment), fmt, ap); /* 64 characters, PS3.7 C.5.25 */
-	va_end(ap);
-}
-
 static void refuse(
 	struct association *as, struct side *s, struct operation *o, const struct verdict *v, uint16_t status)
 {
@@ -51,8 +38,9 @@ static void refuse(
 	snprintf(answered, sizeof(answered), "status %04XH", status);
 	struct subject what = subject_of(as, s, answered);
 	uint64_t number = report_refusal(as, v, &what);
-	owe(o, status, "Gantry %llu: %s", (unsigned long long)number, rule_name(v->rule));
+	exchange_owe(o, status, "Gantry %llu: %s", (unsigned long long)number, rule_name(v->rule));
 	s->msg.disposition = DRAIN;
+	audit_refused(as, s, o, number);
 }
 
 static uint16_t status_for(const struct association *as, const struct verdict *v, uint16_t field)
@@ -245,7 +233,7 @@ static int take_request(struct association *as, struct side *s, struct parse_fai
 	m->disposition = PASS;
 	m->size_limit = 0;
 	if (twice) {
-		owe(o, 0x0210, "duplicate invocation"); /* PS3.7 C.5.6 */
+		exchange_owe(o, 0x0210, "duplicate invocation"); /* PS3.7 C.5.6 */
 		m->disposition = DRAIN;
 		return 0;
 	}
@@ -254,6 +242,7 @@ static int take_request(struct association *as, struct side *s, struct parse_fai
 		return 0;
 	}
 	note_allowed(as, s, o);
+	audit_request(as, s, o);
 	if (needs_guard(as, s, o)) {
 		m->disposition = HOLD;
 		m->held_len = 0;
@@ -278,7 +267,7 @@ static void cancel_owed(struct association *as, struct side *s, struct operation
 			.sop_class = c->abstract,
 			.transfer_syntax = c->transfer,
 			.answered = answered});
-	owe(o, status, "Gantry %llu: %s", (unsigned long long)number, rule_name(v->rule));
+	exchange_owe(o, status, "Gantry %llu: %s", (unsigned long long)number, rule_name(v->rule));
 	o->state = OPERATION_CUT;
 	o->cancel = true;
 	o->answer_cut = true;
@@ -340,6 +329,9 @@ static int take_response(struct association *as, struct side *s, struct parse_fa
 	o->since_ms = clock_mono_ms();
 	if (status_is_pending(m->command.status)) {
 		count_match(as, s, o);
+	}
+	if (m->disposition == PASS) {
+		audit_response(as, s, o);
 	}
 	return m->disposition == PASS ? pass_command(as, s, NULL) : 0;
 }
@@ -472,6 +464,7 @@ static void end_response(struct association *as, struct side *s, struct operatio
 		                                                      : o->object_bytes;
 		as->unreported_flow = o->flow;
 	}
+	audit_stored(as, o, !status_is_failure(s->msg.command.status));
 	/* A final response may come before the request's data set is complete: the rest of it has no operation. */
 	if (asker->msg.operation == o) {
 		asker->msg.operation = NULL;
@@ -490,6 +483,7 @@ int exchange_end(struct association *as, struct side *s)
 	if (m->disposition == HOLD) {
 		e = end_guarded(as, s);
 	}
+	audit_message_end(as, s);
 	struct operation *o = m->operation;
 	if (o && command_is_response(m->command.field)) {
 		end_response(as, s, o);
@@ -500,101 +494,4 @@ int exchange_end(struct association *as, struct side *s)
 	m->phase = BETWEEN_MESSAGES;
 	m->command_len = 0;
 	return e;
-}
-
-/* ---- What we owe ---- */
-
-static bool at_boundary(const struct side *from)
-{
-	return from->msg.phase != IN_DATA || from->msg.disposition != PASS;
-}
-
-static bool answer(struct side *asker, struct operation *o)
-{
-	struct command rq = {.field = o->field, .message_id = o->id, .has = HAS_MESSAGE_ID};
-	struct span class = span_str(o->sop_class), instance = span_str(o->sop_instance);
-	if (o->requested) {
-		rq.requested_sop_class = class;
-		rq.requested_sop_instance = instance;
-	} else {
-		rq.affected_sop_class = class;
-		rq.affected_sop_instance = instance;
-	}
-	struct command rsp;
-	command_make_response(&rq, o->status, o->comment, &rsp);
-	return relay_put_command(asker, o->context, &rsp);
-}
-
-static bool send_cancel(struct side *to, const struct operation *o)
-{
-	struct command c;
-	command_make_cancel(o->id, &c);
-	return relay_put_command(to, o->context, &c);
-}
-
-static void owed_to(struct association *as, struct side *asker)
-{
-	struct side *o = other_side(as, asker);
-	for (unsigned i = 0; i < asker->operations_end && asker->n_operations > 0; i++) {
-		struct operation *op = &asker->operations[i];
-		bool due = op->state == OPERATION_ANSWER || (op->state == OPERATION_CUT && op->answer_cut);
-		if (due && at_boundary(o)) {
-			if (!answer(asker, op)) {
-				return;
-			}
-			op->answer_cut = false;
-			if (op->state == OPERATION_ANSWER) {
-				side_operation_free(asker, op);
-				continue;
-			}
-		}
-		if (op->state == OPERATION_CUT && op->cancel && o->up && at_boundary(asker) &&
-			send_cancel(o, op)) {
-			op->cancel = false;
-		}
-	}
-}
-
-void exchange_owed(struct association *as)
-{
-	if (as->a.up) {
-		owed_to(as, &as->a);
-	}
-	if (as->b.up) {
-		owed_to(as, &as->b);
-	}
-}
-
-void exchange_fail_all(struct association *as, const char *why)
-{
-	struct side *a = &as->a;
-	for (unsigned i = 0; i < a->operations_end && a->n_operations > 0; i++) {
-		struct operation *o = &a->operations[i];
-		if (o->state == OPERATION_CUT && !o->answer_cut) {
-			side_operation_free(a, o);
-			continue;
-		}
-		if (o->state == OPERATION_CUT) {
-			o->state = OPERATION_ANSWER;
-		}
-		if (o->state != OPERATION_FORWARDED && !(o->state == OPERATION_RECEIVING && o->status == 0)) {
-			continue;
-		}
-		struct verdict v;
-		char answered[32];
-		uint16_t status = command_failure_status(o->field);
-		snprintf(answered, sizeof(answered), "status %04XH", status);
-		verdict_of(as->site, &as->route, o->flow, RULE_UPSTREAM_LOST, why, &v);
-		uint64_t number = report_refusal(as, &v,
-			&(struct subject){.sop_class = span_str(o->sop_class),
-				.transfer_syntax = as->context[o->context].transfer,
-				.answered = answered});
-		owe(o, status, "Gantry %llu: %s", (unsigned long long)number, rule_name(RULE_UPSTREAM_LOST));
-		if (o->state == OPERATION_FORWARDED) {
-			o->state = OPERATION_ANSWER;
-		}
-	}
-	/* The rest of a message that was passing has nowhere to go. */
-	a->msg.disposition = DRAIN;
-	a->chunk_left = 0;
 }

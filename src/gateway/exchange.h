@@ -21,6 +21,9 @@ void exchange_oversize(struct association *as, struct side *s);
 /* The message under way is complete. */
 MUST_USE int exchange_end(struct association *as, struct side *s);
 
+/* Our own response, once the request's data set has been read. */
+void exchange_owe(struct operation *o, uint16_t status, const char *fmt, ...) PRINTF(3, 4);
+
 /* Send the answers and cancels that are owed, where a message boundary allows. */
 void exchange_owed(struct association *as);
 

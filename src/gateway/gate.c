@@ -98,6 +98,10 @@ static void take_channel(struct gate *g, const struct message *m)
 		hosts_channel(g, m->fd);
 		return;
 	}
+	if (m->number == ROLE_AUDIT) {
+		audit_channel(g, m->fd);
+		return;
+	}
 	/* The store says nothing on its channel: it answers on the streams that it is passed. */
 	if (g->store.fd >= 0) {
 		close(g->store.fd);
@@ -279,7 +283,7 @@ static int enter_sandbox(struct gate *g)
 static int prepare(struct gate *g)
 {
 	(void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
-	g->control.fd = g->lookup.fd = g->store.fd = g->pending_keys = -1;
+	g->control.fd = g->lookup.fd = g->store.fd = g->pending_keys = g->auditor = -1;
 	g->started_ms = clock_wall_ms();
 	g->supervisor_pid = getppid();
 	g->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -291,6 +295,7 @@ static int prepare(struct gate *g)
 	if (!g->hosts || !g->counts || !g->ledger || !g->said) {
 		return ERR_NO_MEMORY;
 	}
+	ledger_tell(g->ledger, audit_refusal, g);
 	g->supervisor = (struct source){.fd = ROLE_CHANNEL, .ready = supervisor_ready};
 	if (g->epoll < 0 || fcntl(ROLE_CHANNEL, F_SETFD, FD_CLOEXEC) < 0 ||
 		fcntl(ROLE_CHANNEL, F_SETFL, O_NONBLOCK) < 0) {

@@ -356,6 +356,7 @@ static const struct {
 	[MSG_CHAIN] = {standing_ask},
 	[MSG_WHO] = {standing_ask},
 	[MSG_PROGRESS] = {take_progress},
+	[MSG_AUDIT] = {audit_ask},
 };
 
 static void take(struct gate *g, struct child *c, struct message *m)

@@ -25,6 +25,8 @@ struct ledger {
 	/* Most recently met first. Pointers move, entries do not. */
 	struct entry *recent[LEDGER_RECENT];
 	unsigned n;
+	ledger_told *told; /* NULL: nobody */
+	void *told_arg;
 };
 
 struct ledger *ledger_new(void)
@@ -223,6 +225,9 @@ static void say_repeated(struct ledger *l, struct entry *e, int64_t now_ms)
 		LOG_NUMBER("number", (int64_t)r->number), LOG_NUMBER("count", (int64_t)r->count),
 		LOG_TEXT("rule", rule_name((enum rule)r->rule)), LOG_TEXT("from", r->address),
 		LOG_TEXT("calling", r->calling), LOG_TEXT("called", r->called));
+	if (l->told) {
+		l->told(r, r->count - e->said_count, l->told_arg);
+	}
 	e->said_count = r->count;
 	e->said_ms = now_ms;
 }
@@ -254,6 +259,15 @@ static void say_new(struct ledger *l, const struct refusal *r)
 	log_line(r->observed || r->alarm || r->minor ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, "decision",
 		r->sentence, fields, n);
 	put_refusal(l, r);
+	if (l->told) {
+		l->told(r, 1, l->told_arg);
+	}
+}
+
+void ledger_tell(struct ledger *l, ledger_told *told, void *arg)
+{
+	l->told = told;
+	l->told_arg = arg;
 }
 
 uint64_t ledger_add(struct ledger *l, const struct refusal *r, int64_t now_ms)

@@ -22,6 +22,10 @@
 struct ledger;
 
 MUST_USE struct ledger *ledger_new(void);
+
+/* Also told of each new one, and of how often it was met again since. */
+typedef void ledger_told(const struct refusal *r, uint64_t times, void *arg);
+void ledger_tell(struct ledger *l, ledger_told *told, void *arg);
 void ledger_free(struct ledger *l);
 
 /*

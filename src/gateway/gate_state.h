@@ -83,6 +83,7 @@ struct gate_host {
 struct gate {
 	int epoll;
 	struct source supervisor, signals, control, lookup, store;
+	int auditor; /* -1 */
 	bool serving, stopping, cut;
 	int64_t started_ms, stop_deadline_ms;
 	pid_t supervisor_pid;
@@ -185,6 +186,11 @@ bool hosts_all_answered(const struct gate *g);
 bool standing_ask(struct gate *g, struct child *c, const struct message *m, const struct gate_site *gs);
 void standing_take(struct gate *g, const struct message *m);
 void standing_lost(struct gate *g); /* the lookup: who waits is told */
+
+/* gate_audit.c */
+void audit_channel(struct gate *g, int fd); /* takes it */
+bool audit_ask(struct gate *g, struct child *c, const struct message *m, const struct gate_site *gs);
+void audit_refusal(const struct refusal *r, uint64_t times, void *gate); /* a ledger_told */
 
 /* gate_expiry.c: fresh: a configuration was just taken. */
 void expiry_check(struct gate *g, int64_t now_ms, bool fresh);

@@ -382,6 +382,9 @@ static int decide_caller(struct association *as)
 	}
 	user_find(as);
 	e = decide_user(as->site, &as->route, &as->user, &v);
+	if (as->user.verified || e != 0) {
+		audit_login(as, e == 0, e == 0 ? "" : v.sentence);
+	}
 	if (e != 0) {
 		return refuse(as, &v, rule_reject(v.rule));
 	}

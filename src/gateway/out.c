@@ -62,24 +62,57 @@ static void advance(struct out *o, size_t n)
 	}
 }
 
-int out_flush(struct out *o, struct stream *t, bool *ret_moved)
+/* One write, of what stands before `until`. */
+static int write_some(struct out *o, struct stream *t, uint64_t until, bool *ret_moved)
 {
-	while (!out_empty(o)) {
-		size_t n = 0;
-		int e = stream_write(t, &o->segment[o->head], o->n - o->head, &n);
-		if (n > 0) {
-			*ret_moved = true;
-			advance(o, n);
-		}
+	struct iovec *first = &o->segment[o->head], cut;
+	uint64_t left = until - o->sent;
+	unsigned n = 0;
+	size_t moved = 0;
+	for (uint64_t sum = 0; n < o->n - o->head && sum + first[n].iov_len <= left; n++) {
+		sum += first[n].iov_len;
+	}
+	if (n == 0) {
+		cut = (struct iovec){.iov_base = first->iov_base, .iov_len = (size_t)left};
+		first = &cut;
+		n = 1;
+	}
+	int e = stream_write(t, first, n, &moved);
+	if (moved > 0) {
+		*ret_moved = true;
+		advance(o, moved);
+	}
+	return e;
+}
+
+int out_flush(struct out *o, struct stream *t, uint64_t until, bool *ret_moved)
+{
+	while (!out_empty(o) && o->sent < until) {
+		int e = write_some(o, t, until, ret_moved);
 		if (e != 0) {
 			return e;
 		}
 	}
-	out_drop(o);
+	bool all = out_empty(o);
+	if (all) {
+		out_drop(o);
+	}
 	bool was_pending = t->flush_pending;
 	int e = stream_flush(t);
 	if (was_pending && e == 0) {
 		*ret_moved = true;
 	}
-	return e;
+	return e == 0 && !all ? ERR_AGAIN : e;
+}
+
+void out_cut(struct out *o, uint64_t from)
+{
+	while (!out_empty(o) && o->queued > from) {
+		struct iovec *last = &o->segment[o->n - 1];
+		uint64_t over = o->queued - from;
+		size_t n = over < last->iov_len ? (size_t)over : last->iov_len;
+		last->iov_len -= n;
+		o->queued -= n;
+		o->n -= last->iov_len == 0;
+	}
 }

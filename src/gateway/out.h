@@ -41,10 +41,13 @@ void out_borrow(struct out *o, const uint8_t *ptr, size_t len);
 uint8_t *out_control(struct out *o, size_t len);
 
 /*
- * Write what goes. 0: all has left, ciphertext included; ERR_AGAIN: poll for writing; other errors are the
- * transport's. *ret_moved: some bytes went.
+ * Write what goes, up to `until` (counted as `queued` is; UINT64_MAX: all). 0: all has left, ciphertext included;
+ * ERR_AGAIN: poll for writing, or the rest must wait; other errors are the transport's. *ret_moved: some bytes went.
  */
-int out_flush(struct out *o, struct stream *t, bool *ret_moved);
+int out_flush(struct out *o, struct stream *t, uint64_t until, bool *ret_moved);
+
+/* Forget what was queued beyond `from`. */
+void out_cut(struct out *o, uint64_t from);
 
 /* Forget what has not been sent: the transport is gone. */
 void out_drop(struct out *o);

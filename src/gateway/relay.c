@@ -203,6 +203,7 @@ static int take_payload(struct association *as, struct side *s, struct parse_fai
 		if (as->over) {
 			return ERR_AGAIN;
 		}
+		audit_data(as, s, span_of(s->in + s->in_pos, n));
 		if (s->msg.disposition == PASS) {
 			pass_payload(as, s, n);
 		} else {

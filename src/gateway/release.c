@@ -8,6 +8,7 @@ void release_answer(struct association *as, struct side *s)
 	/* Told before the caller is: who may have one association at once may open the next right after this. */
 	if (s == &as->a) {
 		gate_progress(as, PROGRESS_CLOSING);
+		audit_end_transfers(as, NULL); /* the answer waits until that is recorded */
 	}
 	(void)ul_step(&s->ul, UL_EV_RELEASE_RESPONSE);
 	side_send_release(s, true);

@@ -12,18 +12,19 @@ void side_init(struct side *s, const char *name, struct side_memory *m)
 		.in = m->in,
 		.msg.command_bytes = m->command,
 		.operations = m->operations,
-		.out.control = m->control};
+		.out.control = m->control,
+		.bar_mark = UINT64_MAX};
 }
 
-int side_fill(struct side *s)
+int side_fill(struct side *s, bool behind)
 {
-	size_t rest = s->in_len - s->in_pos;
-	if (s->in_pos > 0) {
+	size_t rest = s->in_len - (behind ? 0 : s->in_pos);
+	if (!behind && s->in_pos > 0) {
 		memmove(s->in, s->in + s->in_pos, rest);
 		s->in_pos = 0;
 		s->in_len = rest;
 	}
-	size_t cap = rest < RELAY_BUFFER / 2 ? RELAY_BUFFER : SIDE_BUFFER;
+	size_t cap = rest < RELAY_BUFFER / 2 && !behind ? RELAY_BUFFER : SIDE_BUFFER;
 	if (rest >= cap) {
 		return ERR_SPACE;
 	}
@@ -39,7 +40,7 @@ int side_fill(struct side *s)
 int side_flush(struct side *s)
 {
 	bool moved = false;
-	int e = out_flush(&s->out, &s->t, &moved);
+	int e = out_flush(&s->out, &s->t, s->bar_mark, &moved);
 	if (moved || e == 0) {
 		s->last_out_ms = clock_mono_ms();
 	}
@@ -56,7 +57,8 @@ void side_goodbye(struct side *s)
 short side_events(const struct side *s, bool may_read)
 {
 	int events = may_read ? POLLIN : 0;
-	if (!out_empty(&s->out) || s->t.flush_pending || s->t.want_write) {
+	bool may_leave = !out_empty(&s->out) && s->out.sent < s->bar_mark;
+	if (may_leave || s->t.flush_pending || s->t.want_write) {
 		events |= POLLOUT;
 	}
 	return (short)events;
@@ -103,6 +105,8 @@ static struct writer control(struct side *s)
 
 void side_send_abort(struct side *s, uint8_t source, uint8_t reason)
 {
+	out_cut(&s->out, s->bar_mark); /* a PDU begins there: the abort can take its place */
+	s->bar_mark = UINT64_MAX;
 	struct writer w = control(s);
 	pdu_write_abort(&w, (struct pdu_abort){.source = source, .reason = reason});
 }
@@ -128,6 +132,7 @@ void side_close(struct side *s)
 	stream_close(&s->t);
 	out_drop(&s->out);
 	s->up = false;
+	s->bar_mark = UINT64_MAX;
 	s->in_pos = s->in_len = 0;
 	s->pdu_left = s->pdv_left = s->chunk_left = 0;
 	s->in_pdv = false;

@@ -34,6 +34,7 @@ struct operation {
 	uint16_t status;  /* OPERATION_ANSWER */
 	char comment[65];
 	uint64_t object_bytes;
+	unsigned transfer;  /* 1 + the index of its audit_transfer; 0: none */
 	uint64_t sent_mark; /* the other side's out.sent when all of the request has left us */
 	int64_t since_ms;   /* of the request, or of its last pending response */
 	char sop_class[65], sop_instance[65];
@@ -87,6 +88,8 @@ struct side {
 	uint32_t max_in, max_out; /* P-DATA-TF sizes after the head; 0 unlimited */
 	unsigned tolerate;
 	int64_t last_in_ms, last_out_ms;
+	uint64_t
+		bar_mark; /* what is queued beyond it may not leave: its record is not durable yet (gateway/audit.h) */
 };
 
 /* Big enough for a whole A-ASSOCIATE PDU; data is read RELAY_BUFFER at a time, so that the rest stays untouched. */
@@ -103,6 +106,11 @@ struct side_memory {
 /* The memory is borrowed, for as long as the side lives. */
 void side_init(struct side *s, const char *name, struct side_memory *m);
 
+static inline bool side_barred(const struct side *s)
+{
+	return s->bar_mark < s->out.queued;
+}
+
 /* Bytes that were read and not yet consumed. */
 static inline struct span side_unread(const struct side *s)
 {
@@ -110,15 +118,15 @@ static inline struct span side_unread(const struct side *s)
 }
 
 /*
- * Read more. Must not be called while the other side's queue borrows from this buffer. 0, ERR_AGAIN, or the
- * transport's error. ERR_SPACE when the buffer is full of one PDU.
+ * Read more. Must not be called while the other side's queue borrows from this buffer, unless behind: then what is there
+ * stays where it is. 0, ERR_AGAIN, or the transport's error. ERR_SPACE when the buffer is full.
  */
-MUST_USE int side_fill(struct side *s);
+MUST_USE int side_fill(struct side *s, bool behind);
 
-/* 0, ERR_AGAIN, or the transport's error. */
+/* 0, ERR_AGAIN (also while part of it is barred), or the transport's error. */
 MUST_USE int side_flush(struct side *s);
 
-/* Last words before a close: what does not go now does not go. */
+/* Last words before a close: what does not go now does not go. What is barred does not go. */
 void side_goodbye(struct side *s);
 
 /* poll() events this side waits for. may_read: the relay has room for more. */

@@ -3,6 +3,7 @@
 #define GATEWAY_STATE_H
 
 #include "gateway/association.h"
+#include "gateway/audit.h"
 #include "gateway/side.h"
 #include "keys/ocsp.h"
 #include "keys/tls.h"
@@ -81,6 +82,11 @@ struct association {
 	bool answered;    /* the caller has its A-ASSOCIATE-AC */
 	bool no_target;   /* every context was refused by policy: nobody to relay to */
 	bool target_lost; /* the target's association ended under us; opened again at the next request */
+
+	struct audit *audit;
+	char target_address[46]; /* of the target, where it is known */
+	enum rule
+		loss; /* why requests fail when the target is ended; RULE_UPSTREAM_LOST, save for a moment */
 
 	struct user_facts user;
 	char user_name[256], user_groups[1024], user_why[256];

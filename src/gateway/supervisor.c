@@ -53,6 +53,10 @@ static void tell_fixed(const struct site *old, const struct site *fresh, const s
 		{"state", strcmp(old->state, fresh->state) != 0},
 		{"run", strcmp(old->run, fresh->run) != 0},
 		{"user", strcmp(old->user, fresh->user) != 0},
+		{"audit: journal", old->audit.has && fresh->audit.has &&
+					   strcmp(old->audit.journal, fresh->audit.journal) != 0},
+		{"audit: origin", old->audit.has && fresh->audit.has &&
+					  strcmp(old->audit.origin, fresh->audit.origin) != 0},
 		{"transparent, or source: caller,", supervisor_needs_net_admin(fresh) && !v->drop.net_admin},
 		{"associations: at-once", fresh->associations_at_once > old->associations_at_once},
 	};
@@ -77,6 +81,9 @@ static int take_new(struct supervisor *v, struct site *fresh, int site_fd, const
 	unsigned n_old = v->site->n_listeners;
 	int log = -1;
 	int e = supervisor_log(fresh, &log);
+	if (e == 0) {
+		e = audit_folders(v, fresh);
+	}
 	if (e == 0) {
 		e = supervisor_bind(fresh, v->bound, n_old, bound);
 	}
@@ -112,6 +119,7 @@ static void keep_old(struct supervisor *v, const char *why)
 	v->kept_ms = clock_wall_ms();
 	snprintf(v->kept, sizeof(v->kept), "%s", why[0] ? why : "see the log");
 	roles_give_kept(v);
+	audit_reloaded(v, v->kept);
 	log_event(LOG_LEVEL_ERROR, "site.kept",
 		"the new configuration is not used; the old one keeps running", LOG_TEXT("file", v->file));
 	notify_say("READY=1\nSTATUS=The last configuration had mistakes; the one before it keeps running.");
@@ -161,6 +169,7 @@ static void reload(struct supervisor *v)
 	/* One that is started now is given the site then, and once more: the second changes nothing. */
 	roles_start_due(v, clock_mono_ms());
 	roles_tell_lookup(v);
+	audit_give_site(v, false);
 	roles_give_site(v);
 }
 
@@ -215,6 +224,11 @@ static void take_ready(struct supervisor *v, int64_t number)
 		return;
 	}
 	bool again = v->reloading;
+	if (!v->ready_once) {
+		audit_started(v);
+	} else if (again) {
+		audit_reloaded(v, NULL);
+	}
 	v->ready_once = true;
 	v->reloading = false;
 	log_event(LOG_LEVEL_NOTICE, again ? "gateway.reloaded" : "gateway.serving",
@@ -396,6 +410,9 @@ static int prepare(struct supervisor *v)
 	}
 	if (e == 0) {
 		e = supervisor_state(v->site, &v->state_dir, &v->ledger);
+	}
+	if (e == 0) {
+		e = audit_folders(v, v->site);
 	}
 	if (e == 0) {
 		e = pack(v->site, &v->site_fd);

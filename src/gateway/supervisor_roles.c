@@ -78,7 +78,7 @@ static bool wanted(const struct supervisor *v, enum role_id r)
 	case ROLE_KEYS:
 		return v->site->n_identities > 0 || v->site->audit.has;
 	case ROLE_AUDIT:
-		return false; /* nothing writes the trail yet */
+		return v->site->audit.has;
 	default:
 		return true;
 	}
@@ -176,6 +176,7 @@ static void give_gate(struct supervisor *v)
 	say(v, ROLE_GATE, &(struct message){.type = MSG_CONTROL, .fd = v->control});
 	join(v, ROLE_LOOKUP);
 	join(v, ROLE_STORE);
+	join(v, ROLE_AUDIT);
 	roles_give_site(v);
 	roles_give_kept(v);
 }
@@ -187,7 +188,9 @@ static int spawn(struct supervisor *v, enum role_id r, struct role_process *p)
 		.null = v->null,
 		.log = v->log,
 		.drop = &v->drop,
-		.files = r == ROLE_GATE ? 3 * v->site->associations_at_once + FILES_SPARE : 0};
+		.files = r == ROLE_GATE    ? 3 * v->site->associations_at_once + FILES_SPARE
+	                 : r == ROLE_AUDIT ? v->site->associations_at_once + FILES_SPARE
+	                                   : 0};
 	struct drop plain = v->drop;
 	if (r != ROLE_GATE) {
 		plain.net_admin = false;
@@ -216,6 +219,10 @@ static void start(struct supervisor *v, enum role_id r)
 		give_gate(v);
 	} else if (r == ROLE_KEYS) {
 		keys_join(v, false);
+		audit_join_keys(v);
+	} else if (r == ROLE_AUDIT) {
+		join(v, r);
+		audit_give_site(v, true);
 	} else {
 		if (r == ROLE_LOOKUP) {
 			roles_tell_lookup(v);
@@ -227,7 +234,7 @@ static void start(struct supervisor *v, enum role_id r)
 void roles_start_due(struct supervisor *v, int64_t now_ms)
 {
 	/* The gate last, so that the others' channels are ready for it. */
-	static const enum role_id order[] = {ROLE_KEYS, ROLE_LOOKUP, ROLE_STORE, ROLE_GATE};
+	static const enum role_id order[] = {ROLE_KEYS, ROLE_AUDIT, ROLE_LOOKUP, ROLE_STORE, ROLE_GATE};
 	for (unsigned i = 0; i < ARRAY_LEN(order) && !v->stopping; i++) {
 		struct role_process *p = &v->role[order[i]];
 		if (p->pid == 0 && p->restart_ms <= now_ms && wanted(v, order[i])) {
@@ -272,6 +279,9 @@ static void ended(struct supervisor *v, enum role_id r, int status)
 	p->channel = -1;
 	p->pid = 0;
 	if (v->stopping) {
+		if (r == ROLE_AUDIT) {
+			say(v, ROLE_KEYS, &(struct message){.type = MSG_STOP, .fd = -1});
+		}
 		return;
 	}
 	p->failures = now - p->started_ms > RESTART_FORGET_MS ? 0 : p->failures + 1;
@@ -289,6 +299,9 @@ static void ended(struct supervisor *v, enum role_id r, int status)
 		return;
 	}
 	say_ended(r, status, wait);
+	if (r != ROLE_AUDIT) {
+		audit_role_died(v, role_name(r), status);
+	}
 }
 
 void roles_ended(struct supervisor *v, pid_t pid, int status)
@@ -313,10 +326,16 @@ void roles_ended(struct supervisor *v, pid_t pid, int status)
 void roles_stop(struct supervisor *v)
 {
 	/* The lookup and the store are still needed by what lives: their turn comes when the gate has ended. */
-	enum role_id first = v->role[ROLE_GATE].pid > 0 ? ROLE_GATE : ROLE_LOOKUP;
-	for (unsigned r = first; r < ROLE_COUNT; r++) {
-		if (first != ROLE_GATE || r == ROLE_GATE) {
-			say(v, (enum role_id)r, &(struct message){.type = MSG_STOP, .fd = -1});
+	const struct message stop = {.type = MSG_STOP, .fd = -1};
+	if (v->role[ROLE_GATE].pid > 0) {
+		say(v, ROLE_GATE, &stop);
+		return;
+	}
+	audit_stopping(v);
+	for (unsigned r = ROLE_LOOKUP; r < ROLE_COUNT; r++) {
+		/* The auditor's last records need the key holder. */
+		if (r != ROLE_KEYS || v->role[ROLE_AUDIT].pid == 0) {
+			say(v, (enum role_id)r, &stop);
 		}
 	}
 }

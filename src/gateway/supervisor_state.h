@@ -88,6 +88,16 @@ void keys_retire(struct supervisor *v, struct role_process *p); /* it ends by it
 void keys_end(struct supervisor *v, struct role_process *p);    /* at once */
 bool keys_is_old(struct supervisor *v, pid_t pid);              /* and forget it: it has ended */
 
+/* supervisor_audit.c */
+MUST_USE int audit_folders(
+	const struct supervisor *v, const struct site *s); /* made, and given to the auditor */
+void audit_give_site(struct supervisor *v, bool first);
+void audit_join_keys(struct supervisor *v);
+void audit_started(struct supervisor *v);
+void audit_reloaded(struct supervisor *v, const char *why); /* NULL: it was taken; else why not */
+void audit_stopping(struct supervisor *v);
+void audit_role_died(struct supervisor *v, const char *role, int status);
+
 /* supervisor_notify.c: sd_notify(3), without its library. Nothing happens where nobody asked to be told. */
 void notify_say(const char *state);
 int64_t notify_watchdog_ms(void); /* how often to say WATCHDOG=1; 0: never */

@@ -47,6 +47,11 @@ static int connect_target(
 		return failed(as, v, RULE_UPSTREAM_DOWN, "%s", reply->connected.text);
 	}
 	*ret_connected = reply->connected;
+	size_t n = strcspn(reply->connected.text, reply->connected.is_folder ? "" : "]");
+	n = reply->connected.is_folder || reply->connected.text[n] ? n : strcspn(reply->connected.text, ":");
+	bool bracketed = reply->connected.text[0] == '[';
+	snprintf(as->target_address, sizeof(as->target_address), "%.*s",
+		reply->connected.is_folder ? 0 : (int)n - bracketed, reply->connected.text + bracketed);
 	*ret_fd = reply->fd;
 	return 0;
 }
@@ -355,6 +360,7 @@ void target_end(struct association *as, bool abort, const char *why)
 	/* What the caller has begun to receive cannot be finished: its own association must end too. */
 	bool cut = b->msg.phase == IN_DATA && b->msg.disposition == PASS;
 	side_close(b);
+	audit_target_lost(as);
 	for (unsigned i = 0; i < b->operations_end; i++) {
 		side_operation_free(b, &b->operations[i]);
 	}

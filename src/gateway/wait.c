@@ -77,7 +77,7 @@ int wait_handshake(struct association *as, struct side *s, int64_t deadline_ms)
 int wait_bytes(struct association *as, struct side *s, size_t n, int64_t deadline_ms)
 {
 	while (side_unread(s).len < n) {
-		int e = side_fill(s);
+		int e = side_fill(s, false);
 		if (e == ERR_AGAIN) {
 			e = wait_events(as, s, POLLIN, deadline_ms);
 		}

@@ -49,6 +49,7 @@ enum rule {
 	RULE_QUERY_MATCHES,
 	RULE_UPSTREAM_LOST, /* the target closed, aborted or fell silent with the request outstanding */
 	RULE_MALFORMED,
+	RULE_UNRECORDED, /* no record of it could be made in the journal */
 	RULE_COUNT,
 };
 

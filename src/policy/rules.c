@@ -84,6 +84,8 @@ static const struct rule_row rows[RULE_COUNT] = {
 	[RULE_UPSTREAM_LOST] = {"upstream-lost", false, {TRANSIENT, BY_LAYER, 1}, 2,
 		"the called node closed, aborted or fell silent with the request outstanding"},
 	[RULE_MALFORMED] = {"malformed", false, {PERMANENT, BY_ACSE, 1}, 2, "malformed"},
+	[RULE_UNRECORDED] = {"unrecorded", false, {TRANSIENT, BY_LAYER, 1}, 2,
+		"the audit journal could not take a record of it, and what is not recorded does not pass"},
 };
 
 static const struct rule_row *row_of(enum rule r)

@@ -128,11 +128,13 @@ static int read_admit(struct reader *r, struct message *m)
 static void write_client(struct writer *w, const struct message *m)
 {
 	put_ip(w, &m->client.ip);
+	writer_u64be(w, m->client.association);
 }
 
 static int read_client(struct reader *r, struct message *m)
 {
-	return get_ip(r, &m->client.ip);
+	int e = get_ip(r, &m->client.ip);
+	return GET(e, reader_u64be, r, &m->client.association);
 }
 
 static void write_associated(struct writer *w, const struct message *m)
@@ -373,6 +375,23 @@ static int read_bytes_number(struct reader *r, struct message *m)
 	return e == 0 && n == 0 ? ERR_LENGTH : e;
 }
 
+/* An event with a query in it is longer than 16 bits count. */
+static void write_event(struct writer *w, const struct message *m)
+{
+	write_number(w, m);
+	writer_u32be(w, (uint32_t)m->bytes.len);
+	writer_span(w, m->bytes);
+}
+
+static int read_event(struct reader *r, struct message *m)
+{
+	uint32_t n;
+	int e = read_number(r, m);
+	e = GET(e, reader_u32be, r, &n);
+	e = e == 0 ? reader_bytes(r, n, &m->bytes) : e;
+	return e == 0 && n == 0 ? ERR_LENGTH : e;
+}
+
 static void write_standing(struct writer *w, const struct message *m)
 {
 	write_text(w, m);
@@ -434,7 +453,7 @@ static int read_addresses(struct reader *r, struct message *m)
 
 /* ---- The table ---- */
 
-enum with_fd { FD_NO, FD_YES, FD_IF_CONNECTED };
+enum with_fd { FD_NO, FD_YES, FD_IF_CONNECTED, FD_IF_ZERO /* the number */ };
 
 struct row {
 	const char *name;
@@ -482,7 +501,12 @@ static const struct row rows[] = {
 	[MSG_USER] = {"user", FROM_LOOKUP | DOWN | FROM_JOB, FD_NO, write_user, read_user},
 	[MSG_STAPLE] = {"staple", FROM_LOOKUP | FROM_JOB, FD_NO, write_bytes_number, read_bytes_number},
 	[MSG_LIST] = {"list", FROM_JOB, FD_YES, write_number, read_number},
-	[MSG_CLIENT] = {"client", FROM_GATE_KEYS, FD_YES, write_client, read_client},
+	[MSG_CLIENT] = {"client", FROM_GATE_KEYS | FROM_GATE_AUDITOR, FD_YES, write_client, read_client},
+	[MSG_AUDIT] = {"audit", ASSOCIATION, FD_NO, write_nothing, read_nothing},
+	[MSG_TELL] = {"tell", DOWN, FD_IF_ZERO, write_number, read_number},
+	[MSG_EVENT] = {"event", FROM_TELLER | FROM_GATE_AUDITOR | SUPERVISOR, FD_NO, write_event, read_event},
+	[MSG_SPOOL] = {"spool", SUPERVISOR, FD_YES, write_number, read_number},
+	[MSG_RECORDED] = {"recorded", FROM_AUDITOR, FD_NO, write_number, read_number},
 };
 static_assert(ARRAY_LEN(rows) == MSG_TYPE_COUNT, "one row a message type");
 
@@ -493,7 +517,8 @@ static const struct row *row_of(unsigned type)
 
 static bool fd_fits(const struct row *row, const struct message *m, bool has_fd)
 {
-	bool wanted = row->fd == FD_YES || (row->fd == FD_IF_CONNECTED && m->connected.result == 0);
+	bool wanted = row->fd == FD_YES || (row->fd == FD_IF_CONNECTED && m->connected.result == 0) ||
+	              (row->fd == FD_IF_ZERO && m->number == 0);
 	return wanted == has_fd;
 }
 

@@ -37,6 +37,9 @@ enum message_from {
 	FROM_KEYS = 0x100,
 	FROM_GATE_KEYS = 0x200,
 	FROM_JOB = 0x400, /* a child of the lookup */
+	FROM_GATE_AUDITOR = 0x800,
+	FROM_TELLER = 0x4000, /* whoever tells the auditor what happened, on a channel of its own */
+	FROM_AUDITOR = 0x8000,
 };
 
 enum message_type {
@@ -73,6 +76,7 @@ enum message_type {
 	 */
 	MSG_WHO,
 	MSG_PROGRESS, /* struct msg_progress; no answer; at most one a second and one at the end */
+	MSG_AUDIT,    /* a channel to the auditor is wanted -> MSG_TELL */
 	/* gate -> association */
 	MSG_VERDICT,   /* number: enum rule, RULE_NONE to go on */
 	MSG_COUNTS,    /* struct msg_counts */
@@ -92,8 +96,17 @@ enum message_type {
 	MSG_USER,
 	MSG_STAPLE, /* also lookup -> gate. bytes: SHA-256 of our certificate's file, OCSP response; number: its end, s */
 	MSG_LIST, /* a job -> lookup. fd: memfd of a revocation list that was fetched; number: its next update, s */
-	/* gate -> key holder */
-	MSG_CLIENT, /* struct msg_client, fd: its channel (keys/holder.h) */
+	/* gate -> key holder, auditor */
+	MSG_CLIENT, /* struct msg_client, fd: its channel (keys/holder.h, or for MSG_EVENT) */
+	/* gate -> association */
+	MSG_TELL, /* number 0, fd: its channel to the auditor; else there is none now */
+	/*
+	 * Teller -> auditor. bytes: what happened (audit/event.h). number: MSG_EVENT_NEW, or the record of the AUDIT_BEGIN that it
+	 * goes on with. Each but AUDIT_PROGRESS is answered by MSG_RECORDED, in order.
+	 */
+	MSG_EVENT,
+	MSG_SPOOL, /* supervisor -> forwarder, auditor. fd: number 0, the spool's folder; 1, a memfd with its key */
+	MSG_RECORDED, /* auditor -> teller. number: the record, which is durable; or an enum err: it could not be made */
 	MSG_TYPE_COUNT,
 };
 
@@ -107,9 +120,12 @@ struct msg_admit {
 	uint16_t port;
 };
 
-/* Whose sessions it may keep and find. */
+#define MSG_EVENT_NEW (-1)
+
+/* Whose channel that is: whose sessions it may keep and find, whose doings it may tell. */
 struct msg_client {
 	struct in6_addr ip; /* of its caller; all zero: the gate itself */
+	uint64_t association;
 };
 
 struct msg_associated {
@@ -178,7 +194,7 @@ struct message {
 	uint32_t generation; /* of the site that indices refer to; see above */
 	int64_t number;
 	struct span
-		bytes; /* MSG_CHAIN, MSG_STAPLE, MSG_WHO. Received: borrowed until the next message_recv() */
+		bytes; /* MSG_CHAIN, MSG_STAPLE, MSG_WHO, MSG_EVENT. Received: borrowed until the next message_recv() */
 	union {
 		struct msg_admit admit;
 		struct msg_client client;

@@ -120,7 +120,14 @@ static void turn(struct association *as, struct side *s, struct far far[2])
 static void begin(struct association *as, struct association_start *start, struct far far[2])
 {
 	*start = (struct association_start){.site = site(), .channel = -1};
-	*as = (struct association){.start = start, .site = site(), .gate_lost = true, .unreported_flow = -1};
+	static struct audit audit;
+	audit = (struct audit){.fd = -1};
+	*as = (struct association){.start = start,
+		.site = site(),
+		.gate_lost = true,
+		.unreported_flow = -1,
+		.audit = &audit,
+		.loss = RULE_UPSTREAM_LOST};
 	as->caller.calling = "CT";
 	as->caller.called = "PACS";
 	as->caller.transport = TRANSPORT_PLAIN;
@@ -162,7 +169,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (!s->up || n == 0 || write(far[how >> 7].fd, piece.ptr, n) != (ssize_t)n) {
 			continue;
 		}
-		int e = side_fill(s);
+		int e = side_fill(s, false);
 		if (e != 0 && e != ERR_AGAIN && e != ERR_SPACE) {
 			break;
 		}

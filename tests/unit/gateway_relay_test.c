@@ -35,6 +35,7 @@ static const char yaml[] =
 struct fixture {
 	struct association_start start;
 	struct association as;
+	struct audit audit;
 	int caller, target; /* the far ends */
 	struct site *site;
 	uint8_t *got; /* what the target received */
@@ -71,6 +72,9 @@ static void begin(struct fixture *f, uint32_t max_out)
 	f->as.start = &f->start;
 	f->start.channel = -1;
 	f->as.gate_lost = true;
+	f->as.audit = &f->audit;
+	f->audit.fd = -1;
+	f->as.loss = RULE_UPSTREAM_LOST;
 	f->as.site = f->site;
 	f->as.caller.calling = "CT";
 	f->as.caller.called = "PACS";
@@ -125,7 +129,7 @@ static size_t take_far(int fd, uint8_t *to)
 static int turn(struct fixture *f)
 {
 	struct parse_fail fail = {0};
-	int e = side_fill(&f->as.a);
+	int e = side_fill(&f->as.a, false);
 	assert_true(e == 0 || e == ERR_AGAIN);
 	do {
 		e = relay_take(&f->as, &f->as.a, &fail);

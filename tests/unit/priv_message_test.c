@@ -42,6 +42,7 @@ static const struct {
 	{MSG_CHAIN, FROM_ASSOCIATION | FROM_GATE_LOOKUP, false},
 	{MSG_WHO, FROM_ASSOCIATION | FROM_GATE_LOOKUP, false},
 	{MSG_PROGRESS, FROM_ASSOCIATION, false},
+	{MSG_AUDIT, FROM_ASSOCIATION, false},
 	{MSG_VERDICT, FROM_GATE_DOWN, false},
 	{MSG_COUNTS, FROM_GATE_DOWN, false},
 	{MSG_CONNECTED, FROM_GATE_DOWN, true},
@@ -53,11 +54,15 @@ static const struct {
 	{MSG_USER, FROM_LOOKUP | FROM_GATE_DOWN | FROM_JOB, false},
 	{MSG_STAPLE, FROM_LOOKUP | FROM_JOB, false},
 	{MSG_LIST, FROM_JOB, true},
-	{MSG_CLIENT, FROM_GATE_KEYS, true},
+	{MSG_CLIENT, FROM_GATE_KEYS | FROM_GATE_AUDITOR, true},
+	{MSG_TELL, FROM_GATE_DOWN, true},
+	{MSG_EVENT, FROM_TELLER | FROM_GATE_AUDITOR | FROM_SUPERVISOR, false},
+	{MSG_SPOOL, FROM_SUPERVISOR, true},
+	{MSG_RECORDED, FROM_AUDITOR, false},
 };
 static_assert(ARRAY_LEN(contract) == MSG_TYPE_COUNT - 1, "one row a type");
 
-#define EVERYBODY   0x7ffu
+#define EVERYBODY   0xffffu
 #define FULL(field) memset((field), 'x', sizeof(field) - 1)
 
 static void fill_refusal(struct refusal *r)
@@ -105,6 +110,7 @@ static void fill_asked(struct message *m)
 	case MSG_WHO:
 	case MSG_CHAIN:
 	case MSG_STAPLE:
+	case MSG_EVENT:
 		m->number = 99;
 		m->bytes = span_str("certificates");
 		break;
@@ -115,10 +121,15 @@ static void fill_asked(struct message *m)
 		break;
 	case MSG_FILE:
 	case MSG_LIST:
+	case MSG_SPOOL:
 		m->number = 1;
 		break;
 	case MSG_CLIENT:
 		memset(&m->client.ip, 0xcd, sizeof(m->client.ip));
+		m->client.association = UINT64_MAX;
+		break;
+	case MSG_RECORDED:
+		m->number = ERR_SPACE;
 		break;
 	default:
 		break;

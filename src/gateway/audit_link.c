@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/state.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "priv/message.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/*
+ * The channel to the auditor. Events are answered in their order, each when its record is durable. What has no answer
+ * when the channel is lost is sent again on the next one: told twice is better than not told.
+ */
+
+#define GATE_WAIT_MS  5000
+#define RETRY_MS      250 /* after a failure */
+#define LAST_WORDS_MS 5000
+
+bool audit_on(const struct association *as)
+{
+	return as->site->audit.has;
+}
+
+/* ---- Bars ---- */
+
+static bool awaited(const struct association *as, uint8_t bars)
+{
+	const struct audit *au = as->audit;
+	bool found = false;
+	for (unsigned i = 0; i < au->n && !found; i++) {
+		found = au->pending[(au->first + i) % AUDIT_PENDING].bars == bars;
+	}
+	return found;
+}
+
+/* Where a queue's part begins that waits for its record; UINT64_MAX: none does. */
+static uint64_t mark_of(const struct audit *au, uint8_t side)
+{
+	const struct audit_look *l = &au->look[!side];
+	uint64_t mark = l->what != LOOK_AT_NOTHING && !l->refused ? l->mark : UINT64_MAX;
+	for (unsigned i = 0; i < au->n; i++) {
+		const struct audit_pending *p = &au->pending[(au->first + i) % AUDIT_PENDING];
+		mark = p->bars == side && p->mark < mark ? p->mark : mark;
+	}
+	return mark;
+}
+
+void audit_bar(struct association *as)
+{
+	struct side *sides[] = {&as->a, &as->b};
+	for (uint8_t i = 0; i < ARRAY_LEN(sides); i++) {
+		struct side *s = sides[i];
+		uint64_t mark = mark_of(as->audit, i);
+		if (s->bar_mark != UINT64_MAX && mark == UINT64_MAX) {
+			s->last_out_ms = clock_mono_ms(); /* its patience begins now */
+		}
+		s->bar_mark = mark;
+	}
+}
+
+/* ---- Giving up ---- */
+
+static void forget_all(struct audit *au)
+{
+	au->n = au->n_sent = 0;
+	au->copies_len = 0;
+}
+
+static void alarm_once(struct association *as, struct verdict *v)
+{
+	if (as->audit->passing) {
+		return;
+	}
+	as->audit->passing = true;
+	v->refuse = false;
+	v->alarm = true;
+	(void)report_refusal(as, v, &(struct subject){0});
+}
+
+/* What is pending cannot be recorded, or not in time. */
+static void give_up(struct association *as, const char *why)
+{
+	struct audit *au = as->audit;
+	struct verdict v;
+	bool caller_waits = awaited(as, 0), target_waits = awaited(as, 1);
+	verdict_of(as->site, &as->route, -1, RULE_UNRECORDED, why, &v);
+	au->look[0].what = au->look[1].what = LOOK_AT_NOTHING;
+	forget_all(au);
+	if (as->site->audit.unrecorded == UNRECORDED_PASS) {
+		alarm_once(as, &v);
+		audit_bar(as);
+		return;
+	}
+	if (caller_waits || !target_waits) {
+		(void)report_refusal(as, &v, &(struct subject){.answered = caller_waits ? "A-ABORT" : ""});
+	}
+	if (caller_waits) {
+		report_ended(as, "%s", why);
+		association_abort(as, NULL, NULL);
+	} else if (target_waits) {
+		/* Nothing of it has left: the request fails, and the next one opens the target again. */
+		as->loss = RULE_UNRECORDED;
+		target_end(as, true, why);
+		as->loss = RULE_UPSTREAM_LOST;
+	}
+	if (!as->over) {
+		audit_bar(as);
+	}
+}
+
+/* ---- Sending ---- */
+
+static void lost(struct audit *au)
+{
+	if (au->fd >= 0) {
+		close(au->fd);
+		au->fd = -1;
+	}
+	au->n_sent = 0;
+	au->retry_ms = clock_mono_ms() + RETRY_MS;
+}
+
+/* Those who were open before are named again, so that an auditor that is new knows that somebody still has them. */
+static void claim_transfers(struct association *as)
+{
+	for (unsigned i = 0; i < AUDIT_TRANSFERS; i++) {
+		struct audit_transfer *t = &as->audit->transfer[i];
+		if (t->open && t->record >= 0) {
+			audit_tell_progress(as, t);
+		}
+	}
+}
+
+static void open_channel(struct association *as)
+{
+	struct audit *au = as->audit;
+	struct message *m = &as->ask, *reply = &as->reply;
+	*m = (struct message){.type = MSG_AUDIT, .fd = -1};
+	int e = gate_ask(as, m, MSG_TELL, reply, GATE_WAIT_MS);
+	if (e != 0 || reply->number != 0) {
+		au->retry_ms = clock_mono_ms() + RETRY_MS;
+		return;
+	}
+	au->fd = reply->fd;
+	au->n_sent = 0;
+	claim_transfers(as);
+}
+
+/* Send what has not been sent. */
+static void push(struct association *as)
+{
+	static struct message m;
+	struct audit *au = as->audit;
+	if (au->n_sent == au->n || clock_mono_ms() < au->retry_ms) {
+		return;
+	}
+	if (au->fd < 0) {
+		open_channel(as);
+	}
+	while (au->fd >= 0 && au->n_sent < au->n) {
+		const struct audit_pending *p = &au->pending[(au->first + au->n_sent) % AUDIT_PENDING];
+		m = (struct message){.type = MSG_EVENT, .fd = -1};
+		m.number = p->number;
+		m.bytes = span_of(au->copies + p->at, p->len);
+		int e = message_send(au->fd, &m);
+		if (e == ERR_AGAIN) {
+			return;
+		}
+		if (e != 0) {
+			lost(au);
+			return;
+		}
+		au->n_sent++;
+	}
+}
+
+/* ---- Answers ---- */
+
+static void drop_first(struct audit *au)
+{
+	au->first = (au->first + 1) % AUDIT_PENDING;
+	au->n--;
+	au->n_sent--;
+	if (au->n == 0) {
+		au->copies_len = 0;
+	}
+}
+
+/* Not recorded: once more, after the others, or given up. False: given up. */
+static bool not_recorded(struct association *as, int64_t err)
+{
+	struct audit *au = as->audit;
+	struct audit_pending p = au->pending[au->first];
+	if (as->site->audit.unrecorded != UNRECORDED_HOLD) {
+		give_up(as, err == ERR_SPACE ? "the journal has no room" : "the journal cannot be written");
+		return false;
+	}
+	bool alone = au->n == 1;
+	size_t copies_len = au->copies_len;
+	drop_first(au);
+	au->copies_len = alone ? copies_len : au->copies_len;
+	au->pending[(au->first + au->n) % AUDIT_PENDING] = p;
+	au->n++;
+	au->retry_ms = clock_mono_ms() + RETRY_MS;
+	return true;
+}
+
+static bool answered(struct association *as, int64_t number)
+{
+	struct audit *au = as->audit;
+	if (au->n_sent == 0) {
+		return false;
+	}
+	struct audit_pending p = au->pending[au->first];
+	if (number < 0) {
+		return not_recorded(as, number);
+	}
+	if (p.transfer < AUDIT_TRANSFERS) {
+		au->transfer[p.transfer].record = number;
+	}
+	au->passing = false;
+	drop_first(au);
+	return true;
+}
+
+void audit_take(struct association *as)
+{
+	static struct message m;
+	struct audit *au = as->audit;
+	int e = 0;
+	while (au->fd >= 0 && (e = message_recv(au->fd, FROM_AUDITOR, &m)) == 0) {
+		if (!answered(as, m.number)) {
+			break;
+		}
+	}
+	if (au->fd >= 0 && e != 0 && e != ERR_AGAIN) {
+		lost(au);
+	}
+	if (as->over) {
+		return;
+	}
+	push(as);
+	audit_bar(as);
+}
+
+short audit_events(const struct association *as)
+{
+	const struct audit *au = as->audit;
+	bool unsent = au->n_sent < au->n && clock_mono_ms() >= au->retry_ms;
+	return (short)(POLLIN | (unsent ? POLLOUT : 0));
+}
+
+int64_t audit_check(struct association *as, int64_t now_ms)
+{
+	struct audit *au = as->audit;
+	int64_t most = (int64_t)as->site->audit.hold_most * 1000;
+	if (au->n == 0) {
+		return INT64_MAX;
+	}
+	int64_t oldest = INT64_MAX;
+	for (unsigned i = 0; i < au->n; i++) {
+		const struct audit_pending *p = &au->pending[(au->first + i) % AUDIT_PENDING];
+		oldest = p->since_ms < oldest ? p->since_ms : oldest;
+	}
+	bool hold = as->site->audit.unrecorded == UNRECORDED_HOLD;
+	if (now_ms >= oldest + most || (!hold && au->fd < 0 && now_ms < au->retry_ms)) {
+		give_up(as, au->fd < 0 ? "the auditor, which keeps the journal, is away"
+				       : "the auditor did not record it in time");
+		return INT64_MAX;
+	}
+	push(as);
+	int64_t at = oldest + most;
+	return au->n_sent < au->n && au->retry_ms > now_ms && au->retry_ms < at ? au->retry_ms : at;
+}
+
+/* Until there is no more pending than that. */
+static void wait_until(struct association *as, unsigned n, size_t copies, int64_t deadline_ms)
+{
+	struct audit *au = as->audit;
+	int64_t left;
+	push(as);
+	while (!as->over && (au->n > n || au->copies_len > copies) &&
+		(left = deadline_ms - clock_mono_ms()) > 0) {
+		struct pollfd p = {.fd = au->fd, .events = audit_events(as)};
+		(void)poll(&p, 1, (int)(left < RETRY_MS ? left : RETRY_MS));
+		audit_take(as);
+	}
+}
+
+void audit_tell(
+	struct association *as, const struct audit_event *ev, int64_t number, struct audit_pending how)
+{
+	struct audit *au = as->audit;
+	if (au->n == AUDIT_PENDING || AUDIT_COPIES - au->copies_len < AUDIT_QUERY_MOST + sizeof(*ev)) {
+		wait_until(as, 0, 0, clock_mono_ms() + (int64_t)as->site->audit.hold_most * 1000);
+	}
+	how.number = number;
+	how.since_ms = clock_mono_ms();
+	how.at = au->copies_len;
+	if (au->n == AUDIT_PENDING || as->over ||
+		audit_event_write(ev, au->copies + how.at, AUDIT_COPIES - how.at, &how.len) != 0) {
+		log_say(LOG_LEVEL_ERROR, "audit.lost", "an event `%s` could not be told",
+			audit_kind_name(ev->kind));
+		return;
+	}
+	au->pending[(au->first + au->n++) % AUDIT_PENDING] = how;
+	au->copies_len += how.len;
+	audit_bar(as);
+	push(as);
+}
+
+void audit_tell_progress(struct association *as, struct audit_transfer *t)
+{
+	static struct message m;
+	static uint8_t bytes[16u * 1024];
+	enum audit_kind kind = t->ev.kind;
+	size_t len;
+	t->ev.kind = AUDIT_PROGRESS;
+	if (as->audit->fd >= 0 && audit_event_write(&t->ev, bytes, sizeof(bytes), &len) == 0) {
+		m = (struct message){.type = MSG_EVENT, .fd = -1};
+		m.number = t->record;
+		m.bytes = span_of(bytes, len);
+		/* Not answered, and not missed: the next one has the sums again. */
+		(void)!message_send(as->audit->fd, &m);
+	}
+	t->ev.kind = kind;
+}
+
+void audit_rest(struct association *as)
+{
+	struct audit *au = as->audit;
+	if (au->n > 0) {
+		as->over = false; /* no more is said to anybody; wait_until() stops at a loss alone */
+		wait_until(as, 0, AUDIT_COPIES, clock_mono_ms() + LAST_WORDS_MS);
+		as->over = true;
+	}
+	if (au->n > 0) {
+		log_event(LOG_LEVEL_ERROR, "audit.lost",
+			"what this association did last may not be in the journal: the auditor did not answer",
+			LOG_NUMBER("association", (int64_t)as->start->id), LOG_NUMBER("events", au->n));
+	}
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/state.h"
+#include "base/clock.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/*
+ * Transfers: the instances of one patient's study that pass in one direction of an association (PS3.15 A.5.3.3,
+ * A.5.3.7). It begins with the first instance, before a byte of it goes on, and is ended before the release is answered.
+ * Refused ones are told of when the first instance was refused, and once more with their number at the end.
+ */
+
+/* How far counts may lag behind what has passed. */
+#define PROGRESS_MS 100
+
+static bool same_study(
+	const struct audit_transfer *t, const struct audit_event *ev, uint8_t from, bool refused)
+{
+	return t->open && t->from == from && t->refused == refused && strcmp(t->ev.study, ev->study) == 0 &&
+	       strcmp(t->ev.patient_id, ev->patient_id) == 0 &&
+	       strcmp(t->ev.patient_issuer, ev->patient_issuer) == 0;
+}
+
+static uint32_t taken(const struct audit_event *ev)
+{
+	uint32_t n = 0;
+	for (unsigned i = 0; i < ev->n_sop; i++) {
+		n += ev->sop[i].instances;
+	}
+	return n;
+}
+
+static void set_outcome(struct audit_event *ev, bool in_order)
+{
+	ev->outcome = !in_order || (ev->failed > 0 && taken(ev) == 0) ? AUDIT_SERIOUS
+	              : ev->failed > 0                                ? AUDIT_MINOR
+	                                                              : AUDIT_SUCCESS;
+}
+
+static void end_transfer(struct association *as, struct audit_transfer *t, const char *why, bool bars_caller)
+{
+	const struct audit_pending how = {
+		.bars = bars_caller ? 0 : BARS_NONE, .mark = as->a.out.queued, .transfer = AUDIT_TRANSFERS};
+	t->open = false;
+	as->audit->n_open--;
+	if (t->refused && t->ev.failed <= 1) {
+		return; /* that was told when it was refused */
+	}
+	t->ev.failed += t->outstanding; /* nobody has said that they were taken */
+	t->ev.kind = AUDIT_TRANSFERRED;
+	t->ev.time_ms = clock_wall_ms();
+	set_outcome(&t->ev, !why && t->outstanding == 0);
+	if (t->refused) {
+		t->ev.outcome = AUDIT_SERIOUS;
+	} else if (why) {
+		snprintf(t->ev.text, sizeof(t->ev.text), "%.400s", why);
+	}
+	audit_tell(as, &t->ev, t->record < 0 ? MSG_EVENT_NEW : t->record, how);
+}
+
+/* A free one, or the one that was used the longest time ago, ended. */
+static unsigned make_room(struct association *as)
+{
+	struct audit *au = as->audit;
+	unsigned oldest = 0;
+	for (unsigned i = 0; i < AUDIT_TRANSFERS; i++) {
+		if (!au->transfer[i].open) {
+			return i;
+		}
+		oldest = au->transfer[i].used_ms < au->transfer[oldest].used_ms ? i : oldest;
+	}
+	end_transfer(as, &au->transfer[oldest], NULL, false);
+	return oldest;
+}
+
+static void begin_transfer(struct association *as, unsigned at, const struct audit_event *ev, uint8_t from,
+	const struct audit_look *look)
+{
+	struct audit_transfer *t = &as->audit->transfer[at];
+	*t = (struct audit_transfer){.open = true,
+		.refused = look->refused,
+		.from = from,
+		.record = -1,
+		.told_ms = clock_mono_ms()};
+	t->ev = *ev;
+	as->audit->n_open++;
+	if (look->refused) {
+		t->ev.kind = AUDIT_TRANSFERRED;
+		t->ev.outcome = AUDIT_SERIOUS;
+		t->ev.refusal = look->refusal;
+		t->ev.failed = 1;
+		snprintf(t->ev.text, sizeof(t->ev.text), "refused");
+		audit_tell(as, &t->ev, MSG_EVENT_NEW,
+			(struct audit_pending){.bars = BARS_NONE, .transfer = AUDIT_TRANSFERS});
+		return;
+	}
+	audit_tell(as, &t->ev, MSG_EVENT_NEW,
+		(struct audit_pending){.bars = !from, .mark = look->mark, .transfer = (uint8_t)at});
+	t->ev.n_sop = 0;
+}
+
+void audit_object(struct association *as, struct side *from, const struct audit_look *look)
+{
+	static struct audit_event ev;
+	struct operation *o = from->msg.operation;
+	uint8_t side = from == &as->b;
+	audit_fill(as, AUDIT_BEGIN, &ev);
+	audit_fill_header(&look->header, &ev);
+	ev.to_caller = side == 1;
+	if (o) {
+		snprintf(ev.sop[0].uid, sizeof(ev.sop[0].uid), "%s", o->sop_class);
+		ev.n_sop = 1;
+	}
+	unsigned at = 0;
+	while (at < AUDIT_TRANSFERS && !same_study(&as->audit->transfer[at], &ev, side, look->refused)) {
+		at++;
+	}
+	if (at < AUDIT_TRANSFERS && look->refused) {
+		as->audit->transfer[at].ev.failed++;
+	} else if (at == AUDIT_TRANSFERS) {
+		at = make_room(as);
+		begin_transfer(as, at, &ev, side, look);
+	}
+	struct audit_transfer *t = &as->audit->transfer[at];
+	t->used_ms = clock_mono_ms();
+	if (o && !look->refused) {
+		o->transfer = at + 1;
+		t->outstanding++;
+	}
+}
+
+static void count(struct audit_event *ev, const char *sop_class)
+{
+	unsigned i = 0;
+	while (i < ev->n_sop && strcmp(ev->sop[i].uid, sop_class) != 0) {
+		i++;
+	}
+	if (i == ev->n_sop && i < AUDIT_CLASSES) {
+		ev->sop[i] = (struct audit_class){0};
+		snprintf(ev->sop[i].uid, sizeof(ev->sop[i].uid), "%s", sop_class);
+		ev->n_sop++;
+	}
+	ev->sop[i < AUDIT_CLASSES ? i : AUDIT_CLASSES - 1].instances++;
+}
+
+void audit_stored(struct association *as, struct operation *o, bool was_taken)
+{
+	if (o->transfer == 0) {
+		return;
+	}
+	struct audit_transfer *t = &as->audit->transfer[o->transfer - 1];
+	o->transfer = 0;
+	if (!t->open || t->outstanding == 0) {
+		return; /* it was ended to make room */
+	}
+	t->outstanding--;
+	if (was_taken) {
+		count(&t->ev, o->sop_class);
+	} else {
+		t->ev.failed++;
+	}
+}
+
+/* Is there something to tell of how far it is? */
+static bool lags(const struct audit_transfer *t)
+{
+	return t->open && !t->refused && t->record >= 0 && taken(&t->ev) != t->told;
+}
+
+int64_t audit_progress_due(const struct association *as)
+{
+	int64_t at = INT64_MAX;
+	for (unsigned i = 0; as->audit->n_open > 0 && i < AUDIT_TRANSFERS; i++) {
+		const struct audit_transfer *t = &as->audit->transfer[i];
+		if (lags(t) && t->told_ms + PROGRESS_MS < at) {
+			at = t->told_ms + PROGRESS_MS;
+		}
+	}
+	return at;
+}
+
+void audit_progress(struct association *as, int64_t now_ms)
+{
+	for (unsigned i = 0; as->audit->n_open > 0 && i < AUDIT_TRANSFERS; i++) {
+		struct audit_transfer *t = &as->audit->transfer[i];
+		if (lags(t) && now_ms >= t->told_ms + PROGRESS_MS) {
+			t->told = taken(&t->ev);
+			t->told_ms = now_ms;
+			audit_tell_progress(as, t);
+		}
+	}
+}
+
+void audit_end_transfers(struct association *as, const char *why)
+{
+	for (unsigned i = 0; as->audit->n_open > 0 && i < AUDIT_TRANSFERS; i++) {
+		struct audit_transfer *t = &as->audit->transfer[i];
+		if (t->open) {
+			end_transfer(as, t, why, !why);
+		}
+	}
+}

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/auditor_state.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "priv/message.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Batches: what came in one turn, made durable by one commit. */
+
+/* ---- Tokens ---- */
+
+#define VALUES_MOST (BATCH_MOST * JOURNAL_TOKENS_MOST)
+
+struct asked {
+	struct link_value value[VALUES_MOST];
+	uint8_t token[VALUES_MOST][BLIND_TOKEN];
+	struct work *work[VALUES_MOST];
+	unsigned n;
+	uint8_t text[256u * 1024];
+	size_t text_len;
+};
+
+static void ask(struct asked *q, struct work *w, enum blind_kind kind, const char *s, const char *second)
+{
+	size_t len = 0;
+	uint8_t *to = q->text + q->text_len;
+	if (!s[0] || q->n == VALUES_MOST || sizeof(q->text) - q->text_len < BLIND_VALUE_MOST ||
+		blind_value(kind, span_str(s), span_str(second), to, &len) != 0) {
+		return;
+	}
+	q->value[q->n] = (struct link_value){.kind = kind, .value = span_of(to, len)};
+	q->work[q->n++] = w;
+	q->text_len += len;
+}
+
+static void ask_event(struct asked *q, struct work *w)
+{
+	const struct audit_event *ev = &w->ev;
+	ask(q, w, BLIND_PATIENT, ev->patient_id, "");
+	if (ev->patient_issuer[0]) {
+		ask(q, w, BLIND_PATIENT_OF_ISSUER, ev->patient_id, ev->patient_issuer);
+	}
+	ask(q, w, BLIND_NAME, ev->patient_name, "");
+	ask(q, w, BLIND_STUDY, ev->study, "");
+	for (unsigned i = 0; i < ev->n_accession; i++) {
+		ask(q, w, BLIND_ACCESSION, ev->accession[i], "");
+	}
+	ask(q, w, BLIND_USER, ev->user, "");
+	ask(q, w, BLIND_NODE, ev->from.node, "");
+	ask(q, w, BLIND_NODE, ev->to.node, "");
+	ask(q, w, BLIND_ADDRESS, ev->from.address, "");
+	ask(q, w, BLIND_ADDRESS, ev->to.address, "");
+}
+
+int batch_tokens(struct auditor *a)
+{
+	static struct asked q;
+	q.n = 0;
+	q.text_len = 0;
+	for (unsigned i = 0; i < a->n_batch; i++) {
+		if (a->batch[i].tokens.n == 0) {
+			ask_event(&q, &a->batch[i]);
+		}
+	}
+	int e = 0;
+	for (unsigned i = 0; e == 0 && i < q.n; i += HOLDER_INDEX_MOST) {
+		unsigned n = q.n - i < HOLDER_INDEX_MOST ? q.n - i : HOLDER_INDEX_MOST;
+		e = link_audit_index(&a->keys, q.value + i, n, q.token + i);
+	}
+	explicit_bzero(q.text, q.text_len);
+	for (unsigned i = 0; e == 0 && i < q.n; i++) {
+		struct tokens *t = &q.work[i]->tokens;
+		if (t->n < JOURNAL_TOKENS_MOST) {
+			t->at[t->n].kind = (uint8_t)q.value[i].kind;
+			memcpy(t->at[t->n++].value, q.token[i], BLIND_TOKEN);
+		}
+	}
+	return e;
+}
+
+/* ---- Writing ---- */
+
+static void answer(struct auditor *a, struct work *w, int e)
+{
+	struct message m = {.type = MSG_RECORDED, .fd = -1};
+	m.number = e == 0 ? (int64_t)w->index : e;
+	/* A channel that takes no answer is one whose end is about to be seen. */
+	if (w->answer && w->teller->fd >= 0) {
+		(void)!message_send(w->teller->fd, &m);
+	}
+	(void)a;
+}
+
+/* A transfer that began with this record is known from now on. */
+static void begun(struct auditor *a, const struct work *w)
+{
+	struct open_transfer *t = calloc(1, sizeof(*t));
+	if (!t) {
+		log_say(LOG_LEVEL_ERROR, "audit.failed",
+			"out of memory: the end of transfer %llu may be missing",
+			(unsigned long long)w->index);
+		return;
+	}
+	*t = (struct open_transfer){.record = w->index,
+		.teller = w->teller,
+		.has_event = true,
+		.association = w->ev.association,
+		.written_ms = clock_mono_ms(),
+		.tokens = w->tokens,
+		.ev = w->ev,
+		.next = a->open};
+	t->ev.n_sop = 0;
+	a->open = t;
+}
+
+static const char *why_failed(int e)
+{
+	return e == ERR_SPACE ? "no space is left for the journal" : err_str(e);
+}
+
+static void said(struct auditor *a, int e)
+{
+	if (e != 0 && !a->failing) {
+		log_event(LOG_LEVEL_ERROR, "audit.failed",
+			"records cannot be made; what `unrecorded` in audit says happens now to what would be recorded",
+			LOG_TEXT("why", why_failed(e)), LOG_TEXT("journal", a->site->audit.journal));
+	} else if (e == 0 && a->failing) {
+		log_say(LOG_LEVEL_NOTICE, "audit.mended", "records are made again");
+	}
+	a->failing = e != 0;
+}
+
+static int write_all(struct auditor *a)
+{
+	int e = a->keys.fd < 0 ? ERR_CLOSED : batch_tokens(a);
+	for (unsigned i = 0; e == 0 && i < a->n_batch; i++) {
+		e = record_event(a, &a->batch[i]);
+	}
+	/* The spool first: what is sent and has no record is found out; what has a record and is not sent would be lost. */
+	if (e == 0 && a->spool && spool_commit(a->spool, clock_mono_ms()) != 0) {
+		log_say(LOG_LEVEL_ERROR, "audit.unsent",
+			"messages for the repositories could not be kept; the journal has them");
+	}
+	int c = journal_commit(a->journal);
+	return e == 0 ? c : e;
+}
+
+void batch_write(struct auditor *a)
+{
+	int e = write_all(a);
+	if (e != 0) {
+		seal_drop(a->seal); /* its key may not be there */
+	}
+	a->epoch_new = false;
+	said(a, e);
+	for (unsigned i = 0; i < a->n_batch; i++) {
+		struct work *w = &a->batch[i];
+		if (e == 0 && w->ev.kind == AUDIT_BEGIN && w->teller) {
+			begun(a, w);
+		}
+		answer(a, w, e);
+		free(w->query);
+		a->records += e == 0;
+	}
+	open_settle(a, e == 0);
+	explicit_bzero(a->batch, sizeof(a->batch[0]) * a->n_batch);
+	a->n_batch = 0;
+}
+
+void batch_add(struct auditor *a, const struct audit_event *ev)
+{
+	if (a->n_batch == BATCH_MOST) {
+		batch_write(a);
+	}
+	a->batch[a->n_batch++] = (struct work){.ev = *ev};
+}
+
+/* ---- Taking ---- */
+
+static void set_facts(const struct teller *t, struct audit_event *ev)
+{
+	if (t->kind != TELLER_ASSOCIATION) {
+		return;
+	}
+	/* Nobody makes records in another's name. */
+	ev->association = t->association;
+	struct in_addr v4;
+	if (IN6_IS_ADDR_V4MAPPED(&t->ip)) {
+		memcpy(&v4, &t->ip.s6_addr[12], sizeof(v4));
+		(void)inet_ntop(AF_INET, &v4, ev->from.address, sizeof(ev->from.address));
+	} else {
+		(void)inet_ntop(AF_INET6, &t->ip, ev->from.address, sizeof(ev->from.address));
+	}
+}
+
+/* The query is of the message's buffer, which the next message uses. */
+static bool keep_query(struct work *w)
+{
+	if (w->ev.query.len == 0) {
+		return true;
+	}
+	w->query = malloc(w->ev.query.len);
+	if (!w->query) {
+		return false;
+	}
+	memcpy(w->query, w->ev.query.ptr, w->ev.query.len);
+	w->ev.query.ptr = w->query;
+	return true;
+}
+
+/* What only we say, and what another may not say of itself. */
+static bool may_tell(const struct teller *t, const struct audit_event *ev)
+{
+	switch (ev->kind) {
+	case AUDIT_BEGIN:
+	case AUDIT_TRANSFERRED:
+	case AUDIT_PROGRESS:
+	case AUDIT_QUERY:
+	case AUDIT_PATIENT_SHOWN:
+	case AUDIT_LOGIN:
+		return t->kind == TELLER_ASSOCIATION;
+	case AUDIT_ALERT:
+		return t->kind != TELLER_ASSOCIATION;
+	default:
+		return t->kind == TELLER_SUPERVISOR;
+	}
+}
+
+static void refuse(struct auditor *a, struct teller *t, int e)
+{
+	struct work w = {.teller = t, .answer = t->kind == TELLER_ASSOCIATION};
+	log_event(LOG_LEVEL_ERROR, "audit.malformed", "an event was told that is none",
+		LOG_TEXT("why", err_str(e)), LOG_NUMBER("association", (int64_t)t->association));
+	answer(a, &w, e);
+}
+
+void batch_take(struct auditor *a, struct teller *t, int64_t number, struct span bytes)
+{
+	if (a->n_batch == BATCH_MOST) {
+		batch_write(a);
+	}
+	struct work *w = &a->batch[a->n_batch];
+	*w = (struct work){.teller = t, .answer = t->kind == TELLER_ASSOCIATION};
+	int e = audit_event_read(bytes, &w->ev);
+	e = e == 0 && !may_tell(t, &w->ev) ? ERR_DENIED : e;
+	if (e != 0) {
+		refuse(a, t, e);
+		return;
+	}
+	set_facts(t, &w->ev);
+	if (w->ev.kind == AUDIT_PROGRESS) {
+		open_progress(a, t, number, &w->ev);
+		return;
+	}
+	if (w->ev.kind == AUDIT_TRANSFERRED && number >= 0) {
+		w->of = open_find(a, (uint64_t)number);
+		if (w->of && w->of->teller && w->of->teller != t) {
+			w->of = NULL;
+		}
+		if (w->of) {
+			w->of->ending = true;
+			w->tokens = w->of->tokens;
+		}
+	}
+	if (!keep_query(w)) {
+		refuse(a, t, ERR_NO_MEMORY);
+		return;
+	}
+	a->n_batch++;
+}

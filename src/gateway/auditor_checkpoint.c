@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/auditor_state.h"
+#include "audit/armor.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/*
+ * Checkpoints: signed by the key holder while the journal grows, stored beside it, and carried out of the machine: to a file
+ * elsewhere, to the repositories, to witnesses.
+ */
+
+#define RETRY_MS 5000
+
+static int write_all(int fd, struct span s)
+{
+	while (s.len > 0) {
+		ssize_t n = write(fd, s.ptr, s.len);
+		if (n < 0 && errno == EINTR) {
+			continue;
+		}
+		if (n <= 0) {
+			return ERR_SYSTEM;
+		}
+		s = span_of(s.ptr + n, s.len - (size_t)n);
+	}
+	return fsync(fd) == 0 ? 0 : ERR_SYSTEM;
+}
+
+/* Renamed into place, so that whoever carries it away never reads half of one. */
+static void copy_to_file(const struct auditor *a, struct span note)
+{
+	const char *path = a->site->audit.checkpoint_file;
+	char fresh[4096];
+	int n = snprintf(fresh, sizeof(fresh), "%s.new", path);
+	if (!path[0] || n < 0 || (size_t)n >= sizeof(fresh)) {
+		return;
+	}
+	int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	int e = fd < 0 ? ERR_SYSTEM : write_all(fd, note);
+	if (fd >= 0) {
+		close(fd);
+	}
+	if (e != 0 || rename(fresh, path) < 0) {
+		log_say(LOG_LEVEL_ERROR, "audit.checkpoint",
+			"the copy of the checkpoint, %s, cannot be written: %s", path, strerror(errno));
+	}
+}
+
+/* From the checkpoint before to this one: C2SP tlog-witness, add-checkpoint. */
+static int prove(struct auditor *a, const struct checkpoint *c, struct merkle_proof *ret_proof,
+	struct merkle_range *ret_range)
+{
+	struct journal_reader *r = NULL;
+	struct merkle_prover *p = NULL;
+	struct journal_entry entry;
+	uint64_t old = a->checkpointed_range.size;
+	*ret_range = a->checkpointed_range;
+	int e = journal_reader_open(&a->dir, 1, &r);
+	if (e == 0 && old > 0) {
+		e = merkle_prove_consistency(old, c->size, &p);
+		e = e == 0 ? merkle_prover_start(p, &a->checkpointed_range) : e;
+	}
+	if (e == 0) {
+		journal_reader_seek(r, old);
+	}
+	for (uint64_t i = old; e == 0 && i < c->size; i++) {
+		e = journal_reader_next(r, &entry) == 1 && entry.index == i ? 0 : ERR_MISSING;
+		if (e == 0) {
+			merkle_append(ret_range, &entry.leaf);
+		}
+		if (e == 0 && p) {
+			merkle_prover_leaf(p, i, &entry.leaf);
+		}
+	}
+	*ret_proof = (struct merkle_proof){0};
+	if (e == 0 && p) {
+		e = merkle_prover_end(p, ret_proof);
+	}
+	merkle_prover_free(p);
+	journal_reader_free(r);
+	return e;
+}
+
+static void spool_witness(struct auditor *a, const struct checkpoint *c, struct span note)
+{
+	static char text[NOTE_MOST];
+	struct merkle_proof proof;
+	struct merkle_range range;
+	if (prove(a, c, &proof, &range) != 0) {
+		log_say(LOG_LEVEL_ERROR, "audit.checkpoint", "no proof for the witnesses could be made");
+		return;
+	}
+	struct writer w = writer_of(text, sizeof(text));
+	armor_write_text(&w, "old ");
+	armor_write_number(&w, a->checkpointed_range.size);
+	for (unsigned i = 0; i < proof.n; i++) {
+		armor_write_text(&w, "\n");
+		armor_write(&w, span_of(proof.hash[i].at, MERKLE_HASH));
+	}
+	armor_write_text(&w, "\n\n");
+	writer_span(&w, note);
+	if (writer_end(&w) == 0) {
+		(void)!spool_append(a->spool, SPOOL_WITNESS, clock_wall_ms(), writer_span_of(&w));
+	}
+	a->checkpointed_range = range;
+}
+
+static void carry_out(struct auditor *a, struct span text, struct span note)
+{
+	struct checkpoint c;
+	copy_to_file(a, note);
+	if (!a->spool || checkpoint_read(text, &c) != 0) {
+		return;
+	}
+	if (a->site->audit.n_repositories > 0) {
+		(void)!spool_append(a->spool, SPOOL_CHECKPOINT, clock_wall_ms(), note);
+	}
+	if (a->site->audit.n_witnesses > 0) {
+		spool_witness(a, &c, note);
+	}
+	if (spool_commit(a->spool, clock_mono_ms()) != 0) {
+		log_say(LOG_LEVEL_ERROR, "audit.unsent",
+			"the checkpoint could not be kept for the repositories");
+	}
+}
+
+static int sign(struct auditor *a, struct span text, char *note, size_t cap, size_t *ret_len)
+{
+	uint8_t public[ED25519_PUBLIC], signature[ED25519_SIGNATURE];
+	struct note_key key;
+	int e = a->keys.fd < 0 ? ERR_CLOSED : link_audit_checkpoint(&a->keys, text, public, signature);
+	e = e == 0 ? note_key_make(a->site->audit.origin, NOTE_ED25519, public, &key) : e;
+	return e == 0 ? note_write(text, &key, signature, note, cap, ret_len) : e;
+}
+
+/* ERR_AGAIN: all is vouched for. */
+static int sign_one(struct auditor *a)
+{
+	char text[CHECKPOINT_MOST], note[CHECKPOINT_MOST + NOTE_LINE_MOST + 2];
+	size_t text_len, note_len;
+	int e = journal_checkpoint_text(a->journal, text, sizeof(text), &text_len);
+	if (e != 0) {
+		return e;
+	}
+	e = sign(a, span_of(text, text_len), note, sizeof(note), &note_len);
+	e = e == 0 ? journal_store_checkpoint(a->journal, span_of(note, note_len)) : e;
+	if (e == 0) {
+		carry_out(a, span_of(text, text_len), span_of(note, note_len));
+	}
+	return e;
+}
+
+void checkpoint_check(struct auditor *a, int64_t now_ms, bool now)
+{
+	int e = 0;
+	if (now_ms < a->checkpoint_ms && !now) {
+		return;
+	}
+	do {
+		e = sign_one(a);
+	} while (e == 0 && journal_checkpoint_due(a->journal));
+	a->checkpoint_ms = now_ms + (int64_t)a->site->audit.checkpoint_every * 1000;
+	if (e != 0 && e != ERR_AGAIN) {
+		log_event(LOG_LEVEL_ERROR, "audit.checkpoint",
+			"no checkpoint could be made; it is tried again, and until then the end of the journal is not vouched for",
+			LOG_TEXT("why", err_str(e)));
+		a->checkpoint_ms = now_ms + RETRY_MS;
+	}
+}
+
+int64_t checkpoint_next_ms(const struct auditor *a)
+{
+	return a->checkpoint_ms;
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/auditor_state.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/*
+ * Transfers that have begun. One whose association ends without a word is ended here; one that was found when the journal
+ * was opened waits a moment for an association that still has it, and is then recorded as interrupted.
+ */
+
+/* How far counts in the journal may lag behind. */
+#define PROGRESS_MS 100
+
+/* Associations that outlived an auditor before claim what is theirs as soon as they have a channel again. */
+#define CLAIM_MS 10000
+
+struct open_transfer *open_find(struct auditor *a, uint64_t record)
+{
+	struct open_transfer *t = a->open;
+	while (t && t->record != record) {
+		t = t->next;
+	}
+	return t;
+}
+
+void open_remove(struct auditor *a, struct open_transfer *t)
+{
+	for (struct open_transfer **at = &a->open; *at; at = &(*at)->next) {
+		if (*at == t) {
+			*at = t->next;
+			free(t);
+			return;
+		}
+	}
+}
+
+void open_recovered(struct auditor *a, const struct journal_recovered *r, int64_t now_ms)
+{
+	for (size_t i = 0; i < r->n_open; i++) {
+		const struct journal_transfer *from = &r->open[i];
+		struct open_transfer *t = calloc(1, sizeof(*t));
+		if (!t) {
+			log_say(LOG_LEVEL_ERROR, "audit.failed", "out of memory: transfer %llu stays open",
+				(unsigned long long)from->begin);
+			return;
+		}
+		*t = (struct open_transfer){.record = from->begin,
+			.association = from->association,
+			.count = from->count,
+			.written = from->count,
+			.next = a->open};
+		t->tokens.n = from->n_tokens;
+		memcpy(t->tokens.at, from->tokens, sizeof(from->tokens[0]) * from->n_tokens);
+		a->open = t;
+	}
+	a->claim_by_ms = r->n_open > 0 ? now_ms + CLAIM_MS : 0;
+}
+
+static uint32_t taken(const struct audit_event *ev)
+{
+	uint32_t n = 0;
+	for (unsigned i = 0; i < ev->n_sop; i++) {
+		n += ev->sop[i].instances;
+	}
+	return n;
+}
+
+/* Its own, or one of an association with its number of before: the gate's word for it was not kept, so its number must do. */
+static bool may_claim(const struct open_transfer *t, const struct teller *teller)
+{
+	return t->teller == teller || (!t->teller && t->association == teller->association);
+}
+
+void open_progress(struct auditor *a, struct teller *teller, int64_t number, const struct audit_event *ev)
+{
+	struct open_transfer *t = number < 0 ? NULL : open_find(a, (uint64_t)number);
+	if (!t || !may_claim(t, teller)) {
+		return; /* ended already */
+	}
+	if (!t->teller) {
+		/* A gateway that was started anew counts its associations anew: then it is ended as interrupted. */
+		t->teller = teller;
+		t->ev = *ev;
+		t->ev.kind = AUDIT_BEGIN;
+		t->has_event = true;
+	}
+	for (unsigned i = 0; i < ev->n_sop; i++) {
+		t->ev.sop[i] = ev->sop[i];
+	}
+	t->ev.n_sop = ev->n_sop;
+	t->count = taken(ev);
+}
+
+static void interrupted(struct auditor *a, struct open_transfer *t)
+{
+	struct audit_event ev = {.kind = AUDIT_INTERRUPTED,
+		.outcome = AUDIT_MAJOR,
+		.time_ms = clock_wall_ms(),
+		.association = t->association};
+	snprintf(ev.text, sizeof(ev.text),
+		"The transfer that began in record %llu was interrupted: the gateway ended. At least %u instances had been "
+		"passed on; those of the last 100 ms before may be missing in this count.",
+		(unsigned long long)t->record, t->count);
+	t->ending = true;
+	struct work *w = &a->batch[a->n_batch];
+	batch_add(a, &ev);
+	w->of = t;
+	w->tokens = t->tokens;
+}
+
+/* The association ended, and said nothing of it. */
+static void abandoned(struct auditor *a, struct open_transfer *t)
+{
+	struct audit_event ev = t->ev;
+	ev.kind = AUDIT_TRANSFERRED;
+	ev.outcome = AUDIT_SERIOUS;
+	ev.time_ms = clock_wall_ms();
+	snprintf(ev.text, sizeof(ev.text),
+		"The association's process ended without a word. Instances of its last 100 ms may be missing in this count.");
+	t->ending = true;
+	struct work *w = &a->batch[a->n_batch];
+	batch_add(a, &ev);
+	w->of = t;
+	w->tokens = t->tokens;
+}
+
+static void end_one(struct auditor *a, struct open_transfer *t)
+{
+	if (a->n_batch == BATCH_MOST) {
+		batch_write(a);
+	}
+	if (t->has_event) {
+		abandoned(a, t);
+	} else {
+		interrupted(a, t);
+	}
+}
+
+/* Those of the batch that is done with: ended, or not ended after all. */
+void open_settle(struct auditor *a, bool committed)
+{
+	struct open_transfer *next;
+	for (struct open_transfer *t = a->open; t; t = next) {
+		next = t->next;
+		if (t->ending && committed) {
+			open_remove(a, t);
+		} else {
+			t->ending = false;
+		}
+	}
+}
+
+/* Again until it is done: what could not be written now is tried at the next check. */
+static bool is_orphan(const struct auditor *a, const struct open_transfer *t, int64_t now_ms)
+{
+	if (t->ending) {
+		return false;
+	}
+	if (t->teller) {
+		return t->teller->fd < 0;
+	}
+	return now_ms >= a->claim_by_ms || a->stopping;
+}
+
+void open_teller_gone(struct auditor *a, const struct teller *teller)
+{
+	for (struct open_transfer *t = a->open; t; t = t->next) {
+		if (t->teller == teller && !t->ending) {
+			t->teller = NULL; /* that struct goes; the claim is over at once */
+			end_one(a, t);
+		}
+	}
+}
+
+void open_check(struct auditor *a, int64_t now_ms)
+{
+	for (struct open_transfer *t = a->open; t && !a->failing; t = t->next) {
+		if (is_orphan(a, t, now_ms)) {
+			end_one(a, t);
+		} else if (t->teller && !t->ending && t->count != t->written &&
+			   now_ms >= t->written_ms + PROGRESS_MS) {
+			int e = record_progress(a, t, now_ms);
+			if (e != 0) {
+				return;
+			}
+		}
+	}
+	if (a->n_batch > 0 || journal_pending(a->journal) > 0) {
+		batch_write(a);
+	}
+}
+
+int64_t open_next_ms(const struct auditor *a)
+{
+	int64_t next = INT64_MAX;
+	for (const struct open_transfer *t = a->open; t; t = t->next) {
+		int64_t at = !t->teller               ? a->claim_by_ms
+		             : t->count != t->written ? t->written_ms + PROGRESS_MS
+		                                      : INT64_MAX;
+		next = at < next ? at : next;
+	}
+	return next;
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef GATEWAY_AUDITOR_STATE_H
+#define GATEWAY_AUDITOR_STATE_H
+
+#include "audit/blind.h"
+#include "audit/body.h"
+#include "audit/event.h"
+#include "audit/journal.h"
+#include "audit/seal.h"
+#include "audit/spool.h"
+#include "audit/xml.h"
+#include "keys/link_audit.h"
+#include "policy/site.h"
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * The auditor: events in, records out. What came in one turn of its loop is one batch: its tokens are asked for in one
+ * question to the key holder, its records are made durable by one commit, and then all who told are answered.
+ * Shared by the auditor_ files.
+ */
+
+#define BATCH_MOST 64
+
+/* Who tells. Of an association the gate says which it is, and it is believed nothing else of who its caller is. */
+enum teller_kind { TELLER_SUPERVISOR, TELLER_GATE, TELLER_ASSOCIATION };
+
+struct teller {
+	int fd; /* -1: gone, and to be freed after the batch */
+	enum teller_kind kind;
+	uint64_t association;
+	struct in6_addr ip;
+	struct teller *next;
+};
+
+/* Tokens of one event. */
+struct tokens {
+	unsigned n;
+	struct journal_token at[JOURNAL_TOKENS_MOST];
+};
+
+/* A transfer that has begun. */
+struct open_transfer {
+	uint64_t record;       /* of its AUDIT_BEGIN */
+	struct teller *teller; /* NULL: of before this process, and nobody has claimed it yet */
+	bool has_event;        /* ev is known: it began in this process */
+	bool ending;           /* by the batch under way */
+	uint64_t association;
+	uint32_t count, written; /* instances; in the last record of them */
+	int64_t written_ms;      /* monotonic */
+	struct tokens tokens;
+	struct audit_event ev;
+	struct open_transfer *next;
+};
+
+struct work {
+	struct audit_event ev;
+	struct teller *teller; /* NULL: the auditor itself */
+	bool answer;
+	struct open_transfer *of; /* that it goes on with or ends; NULL */
+	struct tokens tokens;
+	uint64_t index; /* of its record */
+	uint8_t *query; /* malloc'ed: ev.query borrows it */
+};
+
+struct auditor {
+	int epoll;
+	struct teller supervisor, gate; /* channels that live as long as we do */
+	struct teller *tellers, *gone;
+	struct site *site;
+	struct link_audit keys; /* fd -1: none */
+	int dir;                /* of the journal */
+	struct journal *journal;
+	struct seal *seal;
+	uint8_t index_envelope[ENVELOPE_MOST];
+	size_t index_envelope_len;
+	bool has_index_envelope;
+	uint64_t epoch; /* record of the epoch's key */
+	bool epoch_new; /* it is in the batch under way */
+	struct spool *spool;
+	bool has_spool_key;
+	uint8_t spool_key[SPOOL_KEY_LEN];
+	audit_xml_function *xml;
+	struct body_packer *packer;
+	struct audit_source source;
+	char host[257];
+	struct open_transfer *open;
+	struct work batch[BATCH_MOST];
+	unsigned n_batch;
+	uint64_t checkpointed; /* size of the last checkpoint */
+	struct merkle_range checkpointed_range;
+	int64_t checkpoint_ms; /* monotonic: the next one */
+	int64_t claim_by_ms;   /* monotonic: until when transfers of before may be claimed; 0: over */
+	int64_t hand_over_ms;
+	bool stopping, failing; /* failing: the last commit failed */
+	bool stop_recorded;
+	uint64_t records, lost_in_spool;
+};
+
+/* auditor_batch.c */
+/* Take an event into the batch, which is written when it is full. number: as of MSG_EVENT. */
+void batch_take(struct auditor *a, struct teller *t, int64_t number, struct span bytes);
+void batch_add(struct auditor *a, const struct audit_event *ev); /* of our own */
+void batch_write(struct auditor *a);                             /* commit, and answer */
+MUST_USE int batch_tokens(struct auditor *a);                    /* of all that is in it */
+
+/* auditor_record.c: one event's record into the journal and its message into the spool. */
+MUST_USE int record_event(struct auditor *a, struct work *w);
+MUST_USE int record_progress(struct auditor *a, struct open_transfer *t, int64_t now_ms);
+
+/* auditor_open.c: transfers */
+struct open_transfer *open_find(struct auditor *a, uint64_t record);
+void open_recovered(struct auditor *a, const struct journal_recovered *r, int64_t now_ms);
+void open_progress(struct auditor *a, struct teller *t, int64_t number, const struct audit_event *ev);
+void open_check(struct auditor *a, int64_t now_ms); /* progress that is due, claims that did not come */
+int64_t open_next_ms(const struct auditor *a);
+void open_teller_gone(struct auditor *a, const struct teller *t);
+void open_remove(struct auditor *a, struct open_transfer *t);
+void open_settle(struct auditor *a, bool committed); /* of the batch */
+
+/* auditor_checkpoint.c */
+void checkpoint_check(struct auditor *a, int64_t now_ms, bool now);
+int64_t checkpoint_next_ms(const struct auditor *a);
+
+/* auditor_start.c */
+MUST_USE int auditor_start(struct auditor *a); /* with the first site: opens the journal */
+MUST_USE int auditor_use_site(struct auditor *a, struct site *fresh); /* takes it */
+
+#endif

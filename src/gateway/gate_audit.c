@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "audit/event.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "gateway/gate_state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/*
+ * Channels to the auditor, of which the gate makes one for each association that asks, and names whose it is. What an
+ * association tells then goes past the gate. The gate itself tells of refusals.
+ */
+
+void audit_channel(struct gate *g, int fd)
+{
+	if (g->auditor >= 0) {
+		close(g->auditor);
+	}
+	(void)fcntl(fd, F_SETFL, O_NONBLOCK);
+	g->auditor = fd;
+}
+
+static int make_channel(struct gate *g, const struct child *c)
+{
+	int pair[2];
+	if (g->auditor < 0 ||
+		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0) {
+		return -1;
+	}
+	struct message m = {.type = MSG_CLIENT, .fd = pair[1]};
+	m.client.ip = c->ip;
+	m.client.association = c->id;
+	int e = message_send(g->auditor, &m);
+	close(pair[1]);
+	if (e != 0) {
+		close(pair[0]);
+		return -1;
+	}
+	return pair[0];
+}
+
+bool audit_ask(struct gate *g, struct child *c, const struct message *m, const struct gate_site *gs)
+{
+	struct message reply = {.type = MSG_TELL, .fd = gs->site->audit.has ? make_channel(g, c) : -1};
+	(void)m;
+	reply.number = reply.fd < 0;
+	child_send(g, c, &reply);
+	if (reply.fd >= 0) {
+		close(reply.fd);
+	}
+	return true;
+}
+
+#define TEXT(to, s) audit_text_set((to), sizeof(to), span_str(s))
+
+/* Who could not be told apart from another is an alert of another type than who may not do a thing: PS3.16 CID 403. */
+static bool is_about_who(enum rule r)
+{
+	switch (r) {
+	case RULE_TLS:
+	case RULE_CALLER_UNKNOWN:
+	case RULE_CALLER_ADDRESS:
+	case RULE_CALLER_CERTIFICATE:
+	case RULE_CALLER_TRANSPORT:
+	case RULE_REVOKED:
+	case RULE_TRANSPORT_UNTIL:
+	case RULE_UPSTREAM_TLS:
+		return true;
+	default:
+		return false;
+	}
+}
+
+void audit_refusal(const struct refusal *r, uint64_t times, void *arg)
+{
+	static struct audit_event ev;
+	static uint8_t bytes[16u * 1024];
+	struct gate *g = arg;
+	size_t len;
+	if (g->auditor < 0 || !gate_newest(g) || !gate_newest(g)->audit.has) {
+		return;
+	}
+	ev = (struct audit_event){.kind = AUDIT_ALERT,
+		.alert = is_about_who((enum rule)r->rule) ? ALERT_NODE_AUTHENTICATION
+	                                                  : ALERT_RESTRICTED_FUNCTION,
+		.outcome = r->observed || r->alarm || r->minor ? AUDIT_MINOR : AUDIT_SERIOUS,
+		.time_ms = clock_wall_ms(),
+		.refusal = r->number,
+		.times = times};
+	TEXT(ev.from.node, r->node);
+	TEXT(ev.from.ae, r->calling);
+	TEXT(ev.from.address, r->address);
+	TEXT(ev.from.subject, r->subject);
+	TEXT(ev.to.node, r->target);
+	TEXT(ev.to.ae, r->called);
+	TEXT(ev.text, r->sentence);
+	TEXT(ev.object, rule_name((enum rule)r->rule));
+	struct message m = {.type = MSG_EVENT, .fd = -1};
+	m.number = MSG_EVENT_NEW;
+	if (audit_event_write(&ev, bytes, sizeof(bytes), &len) == 0) {
+		m.bytes = span_of(bytes, len);
+		if (message_send(g->auditor, &m) == 0) {
+			return;
+		}
+	}
+	log_event(LOG_LEVEL_ERROR, "audit.lost",
+		"the auditor could not be told of a refusal; the ledger has it",
+		LOG_NUMBER("number", (int64_t)r->number));
+}

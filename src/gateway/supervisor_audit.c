@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "audit/event.h"
+#include "audit/spool.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "gateway/supervisor_state.h"
+#include "priv/memfd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* What the auditor needs before it gives up its rights, and what only the supervisor can tell it. */
+
+/* The folder itself may be made; that in which it lies must be there. */
+static int make_folder(const struct supervisor *v, const char *path)
+{
+	if (mkdir(path, 0750) < 0 && errno != EEXIST) {
+		log_say(LOG_LEVEL_ERROR, "folder.failed", "the folder %s cannot be made: %s", path,
+			strerror(errno));
+		return ERR_SYSTEM;
+	}
+	/* Its own, never what a link of somebody else's leads to. */
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	int e = fd < 0 || (v->drop.change && fchown(fd, v->drop.uid, v->drop.gid) < 0) ? ERR_SYSTEM : 0;
+	if (e != 0) {
+		log_say(LOG_LEVEL_ERROR, "folder.failed", "the folder %s cannot be given to the auditor: %s",
+			path, strerror(errno));
+	}
+	if (fd >= 0) {
+		close(fd);
+	}
+	return e;
+}
+
+int audit_folders(const struct supervisor *v, const struct site *s)
+{
+	char spool[4096];
+	if (!s->audit.has) {
+		return 0;
+	}
+	int n = snprintf(spool, sizeof(spool), "%s/spool", s->audit.journal);
+	int e = n < 0 || (size_t)n >= sizeof(spool) ? ERR_LIMIT : make_folder(v, s->audit.journal);
+	e = e == 0 ? make_folder(v, spool) : e;
+	return e == 0 && s->audit.cold[0] ? make_folder(v, s->audit.cold) : e;
+}
+
+static void say(struct supervisor *v, const struct message *m)
+{
+	if (v->role[ROLE_AUDIT].channel >= 0 && message_send(v->role[ROLE_AUDIT].channel, m) != 0) {
+		log_say(LOG_LEVEL_ERROR, "role.deaf", "the auditor could not be told `%s`",
+			message_name(m->type));
+	}
+}
+
+static void give_spool_key(struct supervisor *v)
+{
+	uint8_t key[SPOOL_KEY_LEN];
+	char path[4096];
+	int fd = -1;
+	int n = snprintf(path, sizeof(path), "%s/spool.key", v->site->state);
+	int e = n < 0 || (size_t)n >= sizeof(path) ? ERR_LIMIT : spool_key(path, key);
+	e = e == 0 ? memfd_of("spool-key", span_of(key, sizeof(key)), &fd) : e;
+	explicit_bzero(key, sizeof(key));
+	if (e != 0) {
+		log_say(LOG_LEVEL_ERROR, "audit.failed", "the spool's key, %s, cannot be used: %s", path,
+			e == ERR_SYSTEM ? strerror(errno) : err_str(e));
+		return;
+	}
+	say(v, &(struct message){.type = MSG_SPOOL, .fd = fd, .number = 1});
+	close(fd);
+}
+
+void audit_join_keys(struct supervisor *v)
+{
+	int pair[2];
+	const struct role_process *keys = &v->role[ROLE_KEYS];
+	if (keys->pid == 0 || v->role[ROLE_AUDIT].pid == 0) {
+		return; /* it is done when the other one starts */
+	}
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
+		log_say(LOG_LEVEL_ERROR, "role.failed", "no channel to the key holder: %s", strerror(errno));
+		return;
+	}
+	if (message_send(keys->channel,
+		    &(struct message){.type = MSG_CHANNEL, .fd = pair[0], .number = ROLE_AUDIT}) != 0) {
+		log_say(LOG_LEVEL_ERROR, "role.deaf", "the key holder could not be told of the auditor");
+	}
+	say(v, &(struct message){.type = MSG_CHANNEL, .fd = pair[1], .number = ROLE_KEYS});
+	close(pair[0]);
+	close(pair[1]);
+}
+
+void audit_give_site(struct supervisor *v, bool first)
+{
+	if (v->role[ROLE_AUDIT].pid == 0) {
+		return;
+	}
+	give_spool_key(v);
+	audit_join_keys(v);
+	say(v, &(struct message){.type = MSG_SITE, .fd = v->site_fd});
+	if (first) {
+		say(v, &(struct message){.type = MSG_GO, .fd = -1});
+	}
+}
+
+/* Of the gateway as a whole. */
+static void tell(struct supervisor *v, enum audit_kind kind, enum audit_alert alert,
+	enum audit_outcome outcome, const char *text, const char *object)
+{
+	static struct audit_event ev;
+	static uint8_t bytes[AUDIT_EVENT_MOST];
+	size_t len;
+	if (v->role[ROLE_AUDIT].channel < 0) {
+		return;
+	}
+	ev = (struct audit_event){
+		.kind = kind, .alert = alert, .outcome = outcome, .time_ms = clock_wall_ms()};
+	audit_text_set(ev.text, sizeof(ev.text), span_str(text));
+	audit_text_set(ev.object, sizeof(ev.object), span_str(object));
+	int e = audit_event_write(&ev, bytes, sizeof(bytes), &len);
+	if (e != 0) {
+		log_say(LOG_LEVEL_ERROR, "audit.lost", "the auditor could not be told `%s`: %s",
+			audit_kind_name(kind), err_str(e));
+		return;
+	}
+	struct message m = {.type = MSG_EVENT, .fd = -1};
+	m.number = MSG_EVENT_NEW;
+	m.bytes = span_of(bytes, len);
+	say(v, &m);
+}
+
+void audit_started(struct supervisor *v)
+{
+	char text[512];
+	snprintf(text, sizeof(text), "Gantry %s serves with %u listeners, %u nodes and %u flows.",
+		GANTRY_VERSION, v->site->n_listeners, v->site->n_nodes, v->site->n_flows);
+	tell(v, AUDIT_START, 0, AUDIT_SUCCESS, text, "");
+	tell(v, AUDIT_ATTACHED, 0, AUDIT_SUCCESS, "The gateway accepts connections.", "");
+}
+
+void audit_reloaded(struct supervisor *v, const char *why)
+{
+	tell(v, AUDIT_ALERT, ALERT_SECURITY_CONFIGURATION, why ? AUDIT_MINOR : AUDIT_SUCCESS,
+		why ? why : "A new configuration is in use.", v->file);
+}
+
+void audit_stopping(struct supervisor *v)
+{
+	tell(v, AUDIT_DETACHED, 0, AUDIT_SUCCESS, "The gateway accepts no more connections.", "");
+	tell(v, AUDIT_STOP, 0, AUDIT_SUCCESS, "Every association has ended.", "");
+}
+
+void audit_role_died(struct supervisor *v, const char *role, int status)
+{
+	char text[128];
+	snprintf(text, sizeof(text),
+		"The process of the role %s ended (wait status %d); it is started again.", role, status);
+	tell(v, AUDIT_ALERT, ALERT_SOFTWARE_CONFIGURATION, AUDIT_MAJOR, text, role);
+}
