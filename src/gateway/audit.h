@@ -46,6 +46,7 @@ struct audit_look {
 
 struct audit_transfer {
 	bool open, refused;
+	uint32_t serial;      /* of the use of this place */
 	uint8_t from;         /* 0: the caller's instances, 1: the target's */
 	int64_t record;       /* of its AUDIT_BEGIN; -1: not durable yet */
 	unsigned outstanding; /* operations that refer to it */
@@ -59,6 +60,7 @@ struct audit_transfer {
 struct audit_pending {
 	uint8_t bars;     /* 0 the caller's queue, 1 the target's, BARS_NONE */
 	uint8_t transfer; /* its AUDIT_BEGIN; AUDIT_TRANSFERS: no transfer's */
+	uint32_t serial;  /* of that transfer */
 	uint64_t mark;    /* of the barred queue: what stands after it waits */
 	int64_t number;   /* MSG_EVENT's */
 	int64_t since_ms;
@@ -71,6 +73,7 @@ struct audit {
 	bool passing;     /* `unrecorded: pass`, and the alarm was given */
 	int64_t retry_ms; /* nothing is sent before */
 	unsigned first, n, n_sent, n_open, n_shown;
+	uint32_t serial;
 	size_t copies_len;
 	struct audit_look look[2];
 	struct audit_pending pending[AUDIT_PENDING]; /* a ring */
@@ -107,6 +110,8 @@ void audit_object(struct association *as, struct side *from, const struct audit_
 void audit_stored(struct association *as, struct operation *o, bool taken);
 void audit_progress(struct association *as, int64_t now_ms); /* counts, to the auditor, each 100 ms */
 int64_t audit_progress_due(const struct association *as);
+/* Those whose beginning could not be recorded: nothing of them has passed. */
+void audit_drop_unrecorded(struct association *as);
 /* All transfers are over. why NULL: in good order, and the caller's queue is barred until it is recorded. */
 void audit_end_transfers(struct association *as, const char *why);
 

@@ -93,6 +93,7 @@ static void give_up(struct association *as, const char *why)
 		audit_bar(as);
 		return;
 	}
+	audit_drop_unrecorded(as);
 	if (caller_waits || !target_waits) {
 		(void)report_refusal(as, &v, &(struct subject){.answered = caller_waits ? "A-ABORT" : ""});
 	}
@@ -217,7 +218,7 @@ static bool answered(struct association *as, int64_t number)
 	if (number < 0) {
 		return not_recorded(as, number);
 	}
-	if (p.transfer < AUDIT_TRANSFERS) {
+	if (p.transfer < AUDIT_TRANSFERS && au->transfer[p.transfer].serial == p.serial) {
 		au->transfer[p.transfer].record = number;
 	}
 	au->passing = false;

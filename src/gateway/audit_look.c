@@ -200,7 +200,13 @@ void audit_target_lost(struct association *as)
 void audit_no_room(struct association *as, struct side *from)
 {
 	const struct audit_look *l = look_of(as, from);
-	if (!l->refused) {
-		known(as, from);
+	struct side *to = other_side(as, from);
+	/* What stands before it in the queue may still leave. */
+	if (l->what == LOOK_AT_NOTHING || l->refused || to->out.sent < l->mark) {
+		return;
 	}
+	if (from->in_len == SIDE_BUFFER && !from->blocked && side_make_room(from, &to->out)) {
+		return;
+	}
+	known(as, from);
 }

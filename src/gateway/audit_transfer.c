@@ -79,6 +79,7 @@ static void begin_transfer(struct association *as, unsigned at, const struct aud
 {
 	struct audit_transfer *t = &as->audit->transfer[at];
 	*t = (struct audit_transfer){.open = true,
+		.serial = ++as->audit->serial,
 		.refused = look->refused,
 		.from = from,
 		.record = -1,
@@ -96,7 +97,8 @@ static void begin_transfer(struct association *as, unsigned at, const struct aud
 		return;
 	}
 	audit_tell(as, &t->ev, MSG_EVENT_NEW,
-		(struct audit_pending){.bars = !from, .mark = look->mark, .transfer = (uint8_t)at});
+		(struct audit_pending){
+			.bars = !from, .mark = look->mark, .transfer = (uint8_t)at, .serial = t->serial});
 	t->ev.n_sop = 0;
 }
 
@@ -188,6 +190,17 @@ void audit_progress(struct association *as, int64_t now_ms)
 			t->told = taken(&t->ev);
 			t->told_ms = now_ms;
 			audit_tell_progress(as, t);
+		}
+	}
+}
+
+void audit_drop_unrecorded(struct association *as)
+{
+	for (unsigned i = 0; as->audit->n_open > 0 && i < AUDIT_TRANSFERS; i++) {
+		struct audit_transfer *t = &as->audit->transfer[i];
+		if (t->open && !t->refused && t->record < 0) {
+			t->open = false;
+			as->audit->n_open--;
 		}
 	}
 }

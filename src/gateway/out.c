@@ -105,6 +105,31 @@ int out_flush(struct out *o, struct stream *t, uint64_t until, bool *ret_moved)
 	return e == 0 && !all ? ERR_AGAIN : e;
 }
 
+static bool lies_in(const struct iovec *v, const uint8_t *base, size_t len)
+{
+	const uint8_t *at = v->iov_base;
+	return at >= base && at < base + len;
+}
+
+const uint8_t *out_first_borrowed(const struct out *o, const uint8_t *base, size_t len)
+{
+	const uint8_t *first = base + len;
+	for (unsigned i = o->head; i < o->n; i++) {
+		const uint8_t *at = o->segment[i].iov_base;
+		first = lies_in(&o->segment[i], base, len) && at < first ? at : first;
+	}
+	return first;
+}
+
+void out_moved(struct out *o, const uint8_t *base, size_t len, size_t by)
+{
+	for (unsigned i = o->head; i < o->n; i++) {
+		if (lies_in(&o->segment[i], base, len)) {
+			o->segment[i].iov_base = (uint8_t *)o->segment[i].iov_base - by;
+		}
+	}
+}
+
 void out_cut(struct out *o, uint64_t from)
 {
 	while (!out_empty(o) && o->queued > from) {

@@ -46,6 +46,12 @@ uint8_t *out_control(struct out *o, size_t len);
  */
 int out_flush(struct out *o, struct stream *t, uint64_t until, bool *ret_moved);
 
+/* The first byte of [base, base + len) that is borrowed; base + len: none is. */
+const uint8_t *out_first_borrowed(const struct out *o, const uint8_t *base, size_t len);
+
+/* What was borrowed of [base, base + len) has been moved down by so many bytes. */
+void out_moved(struct out *o, const uint8_t *base, size_t len, size_t by);
+
 /* Forget what was queued beyond `from`. */
 void out_cut(struct out *o, uint64_t from);
 

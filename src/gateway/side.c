@@ -37,6 +37,21 @@ int side_fill(struct side *s, bool behind)
 	return e;
 }
 
+bool side_make_room(struct side *s, struct out *borrower)
+{
+	const uint8_t *unread = s->in + s->in_pos, *first = out_first_borrowed(borrower, s->in, s->in_len);
+	first = unread < first ? unread : first;
+	size_t by = (size_t)(first - s->in);
+	if (by == 0) {
+		return false;
+	}
+	out_moved(borrower, s->in, s->in_len, by);
+	memmove(s->in, first, s->in_len - by);
+	s->in_pos -= by;
+	s->in_len -= by;
+	return true;
+}
+
 int side_flush(struct side *s)
 {
 	bool moved = false;

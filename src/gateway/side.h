@@ -123,6 +123,12 @@ static inline struct span side_unread(const struct side *s)
  */
 MUST_USE int side_fill(struct side *s, bool behind);
 
+/*
+ * Make room in the full buffer of s by moving what is unread, and what the other side's queue still borrows, to its
+ * beginning. False: it stands there already.
+ */
+bool side_make_room(struct side *s, struct out *borrower);
+
 /* 0, ERR_AGAIN (also while part of it is barred), or the transport's error. */
 MUST_USE int side_flush(struct side *s);
 
