@@ -125,6 +125,12 @@ void journal_reader_free(struct journal_reader *r);
 /* The first record that is there. */
 uint64_t journal_reader_first(const struct journal_reader *r);
 
+/* Whose journal it is, as the first segment's head says. As of segment_open(). */
+MUST_USE int journal_reader_origin(const struct journal_reader *r, char ret_origin[NOTE_NAME_MOST + 1]);
+
+/* The Merkle range of what is before the segment that is read next. As of segment_open(): its head. */
+MUST_USE int journal_reader_before(struct journal_reader *r, struct merkle_range *ret_before);
+
 /* Go on from record `index`, or from the first that is there after it. */
 void journal_reader_seek(struct journal_reader *r, uint64_t index);
 

@@ -57,7 +57,8 @@ bool note_name_valid(struct span name)
 	}
 	while (name.len > 0) {
 		uint32_t c;
-		if (next_character(&name, &c) < 0 || c < 0x20 || c == 0x7f || c == '+' || is_space(c)) {
+		if (next_character(&name, &c) < 0 || c < 0x20 || (c >= 0x7f && c < 0xa0) || c == '+' ||
+			is_space(c)) {
 			return false;
 		}
 	}

@@ -108,6 +108,29 @@ void journal_reader_seek(struct journal_reader *r, uint64_t index)
 	r->started = false;
 }
 
+int journal_reader_origin(const struct journal_reader *r, char ret_origin[NOTE_NAME_MOST + 1])
+{
+	struct segment *s;
+	int e = segment_open(&journal_io_system, r->places[0].dir, r->places[0].first, &s);
+	if (e == 0) {
+		memcpy(ret_origin, segment_head_of(s)->origin, NOTE_NAME_MOST + 1);
+		segment_free(s);
+	}
+	return e;
+}
+
+int journal_reader_before(struct journal_reader *r, struct merkle_range *ret_before)
+{
+	struct segment *s;
+	const struct place *p = &r->places[r->at < r->n ? r->at : r->n - 1];
+	int e = segment_open(&journal_io_system, p->dir, p->first, &s);
+	if (e == 0) {
+		*ret_before = segment_head_of(s)->before;
+		segment_free(s);
+	}
+	return e;
+}
+
 void journal_reader_times(struct journal_reader *r, int64_t from_ms, int64_t until_ms)
 {
 	r->from_ms = from_ms;

@@ -2,7 +2,54 @@
 #ifndef CLI_AUDIT_H
 #define CLI_AUDIT_H
 
-/* What `gantry audit` does: one function a word, in a file of its name. argv[0] is "gantry audit WORD". As verbs.h. */
+#include "audit/note.h"
+
+/*
+ * `gantry audit SUB-VERB`: one function each, argv[0] is "gantry audit SUB-VERB". Exit status: 0 good; 1 tampered with, damaged, or not
+ * proved; 2 wrong usage; 3 could not be read.
+ */
 int audit_init(int argc, char **argv);
+int audit_verify(int argc, char **argv);
+int audit_prove(int argc, char **argv);
+int audit_verify_proof(int argc, char **argv);
+int audit_leaves(int argc, char **argv);
+
+enum {
+	AUDIT_GOOD = 0,
+	AUDIT_BAD = 1,
+	AUDIT_USAGE = 2,
+	AUDIT_UNREADABLE = 3,
+};
+
+/* What several of them take. */
+
+#define AUDIT_KEYS_MOST        64
+#define AUDIT_FOLDERS_MOST     8
+#define AUDIT_CHECKPOINTS_MOST 64
+
+struct audit_input {
+	const char *verb; /* for messages: "verify" */
+	int folders[AUDIT_FOLDERS_MOST];
+	size_t n_folders;
+	struct note_key keys[AUDIT_KEYS_MOST];
+	size_t n_keys;
+};
+
+/* They print what is wrong and return AUDIT_GOOD, AUDIT_USAGE or AUDIT_UNREADABLE. */
+
+/* Open a folder of segments. */
+int audit_add_folder(struct audit_input *in, const char *path);
+
+/* A vkey, or a file with one a line; lines with # are left out. */
+int audit_add_keys(struct audit_input *in, const char *vkey_or_file);
+
+/* A whole file, malloc'd; "-" is standard input. */
+int audit_read_file(
+	const struct audit_input *in, const char *path, size_t most, uint8_t **ret_bytes, size_t *ret_len);
+
+void audit_input_done(struct audit_input *in);
+
+/* Print text that others wrote: nothing in it commands a terminal. */
+void audit_print_text(const char *text);
 
 #endif

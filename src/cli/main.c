@@ -23,6 +23,7 @@ static const struct {
 	{"reload", verb_reload, "have the running gateway read its configuration again"},
 	{"status", verb_status, "show what the running gateway does"},
 	{"learn", verb_learn, "write the least configuration that allows what the logs saw"},
+	{"audit", verb_audit, "the journal: verify it, prove what is in it"},
 	{"ca", verb_ca, "a certificate authority of the site's own"},
 	{"user", verb_user, "the file of users with passcodes"},
 	{"audit", verb_audit, "the audit trail: its keys"},

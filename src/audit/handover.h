@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef AUDIT_HANDOVER_H
+#define AUDIT_HANDOVER_H
+
+#include "audit/journal.h"
+#include "audit/segment.h"
+
+/*
+ * Old segments go from the journal's folder to a cold one, whole and verified, with the checkpoint that was signed at the end of
+ * each. What stays verifies from its first head on; both together verify from the first record.
+ *
+ * A statement is left beside them, "hand-over-" and the index of the first record in 20 digits:
+ *
+ * gantry-hand-over@v1
+ * <origin>
+ * records <first index> <index after the last>
+ * <file name> <bytes> <SHA-256 in hex>     for each segment
+ *                                          an empty line
+ * the signed checkpoint of all records up to the last, as it is
+ *
+ * The checkpoint's signature covers all bytes of the segments: a head is a function of the records before it.
+ */
+
+#define HANDOVER_SEGMENTS_MOST 4096 /* in one go */
+
+struct handover {
+	uint64_t first, next; /* records [first, next) went; equal: none was old enough */
+	size_t segments;
+	uint64_t bytes;
+	char statement[64];        /* its file */
+	struct merkle_hash sha256; /* of the statement: for a JOURNAL_HANDOVER record */
+};
+
+/*
+ * Hand over the oldest segments whose records are all of before before_ms. The last segment never goes, and none without its
+ * checkpoint. Copies are synced and read again before anything is removed; what was interrupted is done again. Beside a
+ * journal that is open. ERR_VALUE: a segment is damaged or not what its checkpoint says, and nothing was removed;
+ * ERR_SPACE, ERR_SYSTEM, ERR_NO_MEMORY.
+ */
+MUST_USE int journal_hand_over(
+	int dir, int cold, int64_t before_ms, const struct journal_io *io, struct handover *ret_handover);
+
+struct handover_segment {
+	uint64_t first, bytes;
+	struct merkle_hash sha256;
+};
+
+/* A statement taken apart. segments is malloc'd; note borrows text. ERR_VALUE, ERR_TRUNCATED, ERR_LIMIT, ERR_ORDER, ERR_NO_MEMORY. */
+struct handover_statement {
+	char origin[NOTE_NAME_MOST + 1];
+	uint64_t first, next;
+	struct handover_segment *segments;
+	size_t n;
+	struct span note;
+	struct checkpoint checkpoint;
+};
+MUST_USE int handover_read(struct span text, struct handover_statement *ret_statement);
+
+/* Size and SHA-256 of a file. ERR_NOT_FOUND, ERR_SYSTEM, ERR_NO_MEMORY. */
+MUST_USE int handover_hash(
+	const struct journal_io *io, int dir, const char *name, struct handover_segment *ret_segment);
+
+#endif

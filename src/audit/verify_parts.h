@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef AUDIT_VERIFY_PARTS_H
+#define AUDIT_VERIFY_PARTS_H
+
+#include "audit/segment.h"
+#include "audit/verify.h"
+
+/* What the files of the verifier share. */
+
+/* A checkpoint that is signed. */
+struct vouched {
+	char file[256];
+	struct checkpoint checkpoint;
+	bool cosigned;
+};
+
+struct leaves {
+	struct merkle_hash *hash;
+	size_t n, cap;
+	uint64_t first;
+};
+
+struct verifier {
+	const struct verify_request *request;
+	struct verify_result result;
+	const char *origin;      /* of the key */
+	struct vouched *vouched; /* by size */
+	size_t n_vouched, cap_vouched, at_vouched;
+	uint64_t agreed; /* size up to which a checkpoint agrees */
+
+	/* What the records so far make. */
+	struct merkle_range range;
+	struct transfers transfers;
+	bool begun, any;
+	uint64_t previous;
+	int64_t least_ms, greatest_ms, last_ms;
+	uint64_t steps_back, first_back;
+	int64_t farthest_back_ms;
+	bool unknown; /* a record could not be read, so what heads say of transfers and times cannot be made anew */
+	struct leaves leaves;
+};
+
+/* A finding about records [first, end) and a file ("": none). */
+void verify_found(struct verifier *v, enum verify_kind kind, uint64_t first, uint64_t end, const char *file,
+	uint64_t offset, const char *format, ...) PRINTF(7, 8);
+
+/* All checkpoints of the folders and of the request; what else lies in the folders. ERR_SYSTEM, ERR_NO_MEMORY. */
+MUST_USE int verify_collect(struct verifier *v);
+
+/* The tree has v->range.size leaves now: compare. */
+void verify_compare(struct verifier *v);
+
+/* No more records: what is vouched for and is not there. */
+void verify_compare_rest(struct verifier *v);
+
+/* The leaf hashes against the good ones. ERR_NO_MEMORY. */
+MUST_USE int verify_locate(struct verifier *v);
+
+/* The cold folders' statements. ERR_SYSTEM, ERR_NO_MEMORY. */
+MUST_USE int verify_statements(struct verifier *v);
+
+#endif

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "audit/handover.h"
+#include "audit/verify_parts.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define STATEMENT_MOST (1024u * 1024)
+
+/* Of the boundary's checkpoint: by the journal's key, and of the same journal. */
+static bool vouched_for(const struct verifier *v, const struct handover_statement *s)
+{
+	struct signed_note note;
+	bool good = false;
+	if (strcmp(s->origin, v->origin) != 0 || note_read(s->note, &note) < 0) {
+		return false;
+	}
+	for (size_t i = 0; i < v->request->n_keys; i++) {
+		int r = note_check(&note, &v->request->keys[i], NULL);
+		if (r == ERR_DENIED) {
+			return false;
+		}
+		good |= r == 0 && v->request->keys[i].type == NOTE_ED25519;
+	}
+	return good;
+}
+
+static int check_files(struct verifier *v, int dir, const char *name, const struct handover_statement *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		const struct handover_segment *wanted = &s->segments[i];
+		struct handover_segment got = {0};
+		char file[SEGMENT_NAME_LEN];
+		segment_name(wanted->first, file);
+		int r = handover_hash(&journal_io_system, dir, file, &got);
+		if (r < 0 && r != ERR_NOT_FOUND) {
+			return r;
+		}
+		if (r == ERR_NOT_FOUND || got.bytes != wanted->bytes ||
+			!merkle_same(&got.sha256, &wanted->sha256)) {
+			verify_found(v, VERIFY_STATEMENT, wanted->first, wanted->first, name, 0, "%s %s",
+				file,
+				r == ERR_NOT_FOUND ? "was handed over and is not there"
+						   : "is not what was handed over: its SHA-256 is another");
+		}
+	}
+	return 0;
+}
+
+static int check_statement(struct verifier *v, int dir, const char *name)
+{
+	struct handover_statement s;
+	uint8_t *bytes;
+	size_t len;
+	int r = io_read_file(&journal_io_system, dir, name, STATEMENT_MOST, &bytes, &len);
+	if (r < 0 && r != ERR_LIMIT) {
+		return r == ERR_NOT_FOUND ? 0 : r;
+	}
+	int e = r < 0 ? r : handover_read(span_of(bytes, len), &s);
+	if (e < 0) {
+		verify_found(v, VERIFY_STATEMENT, 0, 0, name, 0, "this is no hand-over statement");
+		if (r == 0) {
+			free(bytes);
+		}
+		return e == ERR_NO_MEMORY ? e : 0;
+	}
+	if (!vouched_for(v, &s)) {
+		verify_found(v, VERIFY_STATEMENT, s.first, s.next, name, 0,
+			"the checkpoint of this hand-over is not signed by the key of `%s`", v->origin);
+	}
+	r = check_files(v, dir, name, &s);
+	free(s.segments);
+	free(bytes);
+	return r;
+}
+
+static int check_folder(struct verifier *v, int dir)
+{
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+	uint64_t first;
+	if (!d) {
+		if (fd >= 0) {
+			close(fd);
+		}
+		return ERR_SYSTEM;
+	}
+	while (r == 0 && (e = readdir(d))) {
+		if (segment_file_of(e->d_name, &first) == FILE_HANDOVER) {
+			r = check_statement(v, dir, e->d_name);
+		}
+	}
+	closedir(d);
+	return r;
+}
+
+int verify_statements(struct verifier *v)
+{
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < v->request->n_dirs; i++) {
+		r = check_folder(v, v->request->dirs[i]);
+	}
+	return r;
+}

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "audit/armor.h"
+#include "audit/verify.h"
+#include "base/clock.h"
+#include "cli/audit.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char verify_usage[] =
+	"usage: gantry audit verify JOURNAL --key KEY [--cold DIR]... [--checkpoint FILE]... [--leaves FILE] [--json]\n"
+	"\n"
+	"Read the whole journal, compute its Merkle tree anew, and hold it against every checkpoint that its key signed.\n"
+	"\n"
+	"  --key KEY          the journal's public key, NAME+HASH+KEY, or a file with such keys (also witnesses'), one a line\n"
+	"  --cold DIR         a folder with segments that were handed over\n"
+	"  --checkpoint FILE  a checkpoint that left the machine earlier: a journal rewritten since contradicts it\n"
+	"  --leaves FILE      a good copy of `gantry audit leaves`: names the records that were changed\n"
+	"  --json             for programs\n"
+	"\n"
+	"Exit status: 0 good, 1 tampered with or damaged, 2 wrong usage, 3 could not be read.\n";
+
+#define LEAVES_FILE_MOST ((size_t)8 * 1024 * 1024 * 1024)
+
+struct verifying {
+	struct audit_input in;
+	struct verify_exported exported[AUDIT_CHECKPOINTS_MOST];
+	uint8_t *exported_bytes[AUDIT_CHECKPOINTS_MOST];
+	size_t n_exported;
+	const char *checkpoints[AUDIT_CHECKPOINTS_MOST];
+	const char *leaves_path;
+	struct merkle_hash *leaves;
+	bool json, terminal;
+	json_t *findings;
+};
+
+/* ---- What is found ---- */
+
+/* A file's name may be any bytes, and JSON is UTF-8. */
+static void ascii(const char *from, char *to, size_t cap)
+{
+	size_t n = 0;
+	for (; from[n] && n + 1 < cap; n++) {
+		to[n] = from[n];
+		if (from[n] < 0x20 || from[n] == 0x7f) {
+			to[n] = '?';
+		}
+	}
+	to[n] = 0;
+}
+
+static void clear_progress(const struct verifying *v)
+{
+	if (v->terminal) {
+		fputs("\r\033[K", stderr);
+	}
+}
+
+static void found(void *arg, const struct verify_finding *f)
+{
+	struct verifying *v = arg;
+	char file[256];
+	ascii(f->file, file, sizeof(file));
+	if (v->json) {
+		json_t *o = json_pack(
+			"{s:s,s:b,s:s}", "kind", verify_kind_name(f->kind), "bad", f->bad, "text", f->text);
+		if (file[0]) {
+			(void)json_object_set_new(o, "file", json_string(file));
+			(void)json_object_set_new(o, "offset", json_integer((json_int_t)f->offset));
+		}
+		if (f->end > f->first) {
+			(void)json_object_set_new(o, "first", json_integer((json_int_t)f->first));
+			(void)json_object_set_new(o, "last", json_integer((json_int_t)f->end - 1));
+		}
+		(void)json_array_append_new(v->findings, o);
+		return;
+	}
+	clear_progress(v);
+	printf("%s  ", f->bad ? "BAD " : "note");
+	if (file[0]) {
+		printf("%s", file);
+		if (f->offset > 0) {
+			printf(" at %" PRIu64, f->offset);
+		}
+		fputs(": ", stdout);
+	}
+	audit_print_text(f->text);
+	putchar('\n');
+}
+
+static void progress(void *arg, uint64_t done, uint64_t all)
+{
+	(void)arg;
+	fprintf(stderr, "\r%3u %% of %" PRIu64 " MB", (unsigned)(all > 0 ? done * 100 / all : 100),
+		all / 1000000);
+	(void)fflush(stderr);
+}
+
+/* ---- The outcome ---- */
+
+static void root_text(const struct verify_result *r, char buf[ARMOR_LEN(MERKLE_HASH) + 1])
+{
+	struct writer w = writer_of(buf, ARMOR_LEN(MERKLE_HASH) + 1);
+	armor_write(&w, span_of(r->root.at, MERKLE_HASH));
+	writer_u8(&w, 0);
+}
+
+static void tell_json(struct verifying *v, const struct verify_result *r)
+{
+	char root[ARMOR_LEN(MERKLE_HASH) + 1];
+	root_text(r, root);
+	json_t *o = json_pack("{s:b,s:I,s:I,s:I,s:s,s:I,s:I,s:i,s:i,s:O}", "good", r->bad == 0, "first",
+		(json_int_t)r->first, "size", (json_int_t)r->size, "covered", (json_int_t)r->covered, "root",
+		root, "segments", (json_int_t)r->segments, "bytes", (json_int_t)r->bytes, "checkpoints",
+		(int)r->checkpoints, "cosigned", (int)r->cosigned, "findings", v->findings);
+	(void)json_dumpf(o, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(o);
+}
+
+static void tell(const struct verify_result *r)
+{
+	char from[CLOCK_ISO_LEN], until[CLOCK_ISO_LEN];
+	printf("%" PRIu64 " records", r->size - r->first);
+	if (r->size > r->first) {
+		clock_iso(r->least_ms, from);
+		clock_iso(r->greatest_ms, until);
+		printf(", %" PRIu64 " to %" PRIu64 ", of %s to %s", r->first, r->size - 1, from, until);
+	}
+	printf(", in %" PRIu64 " segments\n", r->segments);
+	printf("%u signed checkpoints agree, %u of them cosigned by a witness; records up to %" PRIu64
+	       " are covered\n",
+		r->checkpoints, r->cosigned, r->covered);
+	puts(r->bad == 0 ? "good: nothing that is covered was changed, removed, reordered or inserted"
+			 : "BAD: the journal was tampered with, or is damaged");
+}
+
+/* ---- The command line ---- */
+
+static int read_leaves(struct verifying *v, struct verify_request *q)
+{
+	uint8_t *text;
+	size_t len;
+	char origin[NOTE_NAME_MOST + 1];
+	int code = audit_read_file(&v->in, v->leaves_path, LEAVES_FILE_MOST, &text, &len);
+	if (code != AUDIT_GOOD) {
+		return code;
+	}
+	int r = leaves_read(span_of(text, len), origin, &q->good_first, &v->leaves, &q->n_good);
+	free(text);
+	if (r < 0) {
+		fprintf(stderr, "gantry audit verify: %s: not the output of `gantry audit leaves`: %s\n",
+			v->leaves_path, err_str(r));
+		return AUDIT_USAGE;
+	}
+	for (size_t i = 0; i < v->in.n_keys; i++) {
+		if (strcmp(v->in.keys[i].name, origin) == 0) {
+			q->good = v->leaves;
+			return AUDIT_GOOD;
+		}
+	}
+	fprintf(stderr, "gantry audit verify: %s is of another journal\n", v->leaves_path);
+	return AUDIT_USAGE;
+}
+
+static int read_checkpoints(struct verifying *v)
+{
+	int code = AUDIT_GOOD;
+	for (size_t i = 0; code == AUDIT_GOOD && i < v->n_exported; i++) {
+		size_t len;
+		code = audit_read_file(&v->in, v->checkpoints[i], NOTE_MOST, &v->exported_bytes[i], &len);
+		if (code == AUDIT_GOOD) {
+			v->exported[i] = (struct verify_exported){
+				v->checkpoints[i], span_of(v->exported_bytes[i], len)};
+		}
+	}
+	return code;
+}
+
+static int verify(struct verifying *v)
+{
+	struct verify_result result;
+	struct verify_request q = {.dirs = v->in.folders,
+		.n_dirs = v->in.n_folders,
+		.keys = v->in.keys,
+		.n_keys = v->in.n_keys,
+		.exported = v->exported,
+		.n_exported = v->n_exported,
+		.found = found,
+		.progress = v->terminal ? progress : NULL,
+		.arg = v};
+	int code = read_checkpoints(v);
+	if (code == AUDIT_GOOD && v->leaves_path) {
+		code = read_leaves(v, &q);
+	}
+	if (code != AUDIT_GOOD) {
+		return code;
+	}
+	int r = journal_verify(&q, &result);
+	clear_progress(v);
+	if (r < 0) {
+		fprintf(stderr, "gantry audit verify: %s\n",
+			r == ERR_VALUE    ? "no key of a journal was given (witnesses' alone)"
+			: r == ERR_SYSTEM ? strerror(errno)
+					  : err_str(r));
+		return r == ERR_VALUE ? AUDIT_USAGE : AUDIT_UNREADABLE;
+	}
+	if (v->json) {
+		tell_json(v, &result);
+	} else {
+		tell(&result);
+	}
+	return result.bad == 0 ? AUDIT_GOOD : AUDIT_BAD;
+}
+
+static int take_option(struct verifying *v, int c)
+{
+	switch (c) {
+	case 'k':
+		return audit_add_keys(&v->in, optarg);
+	case 'l':
+		v->leaves_path = optarg;
+		return AUDIT_GOOD;
+	case 'j':
+		v->json = true;
+		return AUDIT_GOOD;
+	case 'p':
+		if (v->n_exported < AUDIT_CHECKPOINTS_MOST) {
+			v->checkpoints[v->n_exported++] = optarg;
+			return AUDIT_GOOD;
+		}
+		return AUDIT_USAGE;
+	default:
+		fputs(verify_usage, stderr);
+		return AUDIT_USAGE;
+	}
+}
+
+/* Where a segment lies in two, the journal's own counts. */
+static int open_folders(struct audit_input *in, const char *journal, char *const *cold, size_t n_cold)
+{
+	int code = audit_add_folder(in, journal);
+	for (size_t i = 0; code == AUDIT_GOOD && i < n_cold; i++) {
+		code = audit_add_folder(in, cold[i]);
+	}
+	return code;
+}
+
+int audit_verify(int argc, char **argv)
+{
+	static const struct option options[] = {{"key", required_argument, NULL, 'k'},
+		{"cold", required_argument, NULL, 'c'}, {"checkpoint", required_argument, NULL, 'p'},
+		{"leaves", required_argument, NULL, 'l'}, {"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'}, {0}};
+	struct verifying v = {.in = {.verb = "verify"}, .terminal = isatty(STDERR_FILENO) != 0};
+	char *cold[AUDIT_FOLDERS_MOST];
+	size_t n_cold = 0;
+	int code = AUDIT_GOOD;
+	for (int c; code == AUDIT_GOOD && (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+		if (c == 'h') {
+			fputs(verify_usage, stdout);
+			return AUDIT_GOOD;
+		}
+		if (c == 'c' && n_cold < AUDIT_FOLDERS_MOST - 1) {
+			cold[n_cold++] = optarg;
+		} else {
+			code = take_option(&v, c);
+		}
+	}
+	if (code == AUDIT_GOOD && (argc - optind != 1 || v.in.n_keys == 0)) {
+		fputs(verify_usage, stderr);
+		code = AUDIT_USAGE;
+	}
+	code = code != AUDIT_GOOD ? code : open_folders(&v.in, argv[optind], cold, n_cold);
+	v.findings = json_array();
+	code = code != AUDIT_GOOD ? code : verify(&v);
+	json_decref(v.findings);
+	for (size_t i = 0; i < v.n_exported; i++) {
+		free(v.exported_bytes[i]);
+	}
+	free(v.leaves);
+	audit_input_done(&v.in);
+	return code;
+}
+
+/* ---- gantry audit leaves ---- */
+
+static const char leaves_usage[] =
+	"usage: gantry audit leaves JOURNAL [--cold DIR]...\n"
+	"\n"
+	"Print the hash of each record. A good copy, kept elsewhere, lets `gantry audit verify --leaves` name the records that\n"
+	"were changed, removed, inserted or moved. The hashes say nothing of what is in the records.\n";
+
+static int print_leaves(struct journal_reader *reader)
+{
+	struct journal_entry e;
+	int r;
+	while ((r = journal_reader_next(reader, &e)) == 1) {
+		char line[ARMOR_LEN(MERKLE_HASH) + 1];
+		struct writer w = writer_of(line, sizeof(line));
+		armor_write(&w, span_of(e.leaf.at, MERKLE_HASH));
+		writer_u8(&w, '\n');
+		if (fwrite(line, 1, w.len, stdout) != w.len) {
+			return ERR_SYSTEM;
+		}
+	}
+	return r < 0 ? r : fflush(stdout) == 0 ? 0 : ERR_SYSTEM;
+}
+
+static int leaves(const struct audit_input *in)
+{
+	struct journal_reader *reader;
+	char head[NOTE_NAME_MOST + 64], origin[NOTE_NAME_MOST + 1];
+	int r = journal_reader_open(in->folders, in->n_folders, &reader);
+	if (r < 0) {
+		fprintf(stderr, "gantry audit leaves: %s\n",
+			r == ERR_NOT_FOUND ? "there is no journal" : err_str(r));
+		return AUDIT_UNREADABLE;
+	}
+	r = journal_reader_origin(reader, origin);
+	if (r == 0) {
+		struct writer w = writer_of(head, sizeof(head));
+		leaves_write_head(&w, origin, journal_reader_first(reader));
+		r = fwrite(head, 1, w.len, stdout) == w.len ? print_leaves(reader) : ERR_SYSTEM;
+	}
+	if (r < 0) {
+		uint64_t segment, offset;
+		journal_reader_where(reader, &segment, &offset);
+		fprintf(stderr, "gantry audit leaves: segment %" PRIu64 " at %" PRIu64 ": %s\n", segment,
+			offset, err_str(r));
+	}
+	journal_reader_free(reader);
+	return r == 0 ? AUDIT_GOOD : r == ERR_SYSTEM || r == ERR_NO_MEMORY ? AUDIT_UNREADABLE : AUDIT_BAD;
+}
+
+int audit_leaves(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"cold", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {0}};
+	struct audit_input in = {.verb = "leaves"};
+	char *cold[AUDIT_FOLDERS_MOST];
+	size_t n_cold = 0;
+	for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+		if (c == 'h') {
+			fputs(leaves_usage, stdout);
+			return AUDIT_GOOD;
+		}
+		if (c != 'c' || n_cold == AUDIT_FOLDERS_MOST - 1) {
+			fputs(leaves_usage, stderr);
+			return AUDIT_USAGE;
+		}
+		cold[n_cold++] = optarg;
+	}
+	if (argc - optind != 1) {
+		fputs(leaves_usage, stderr);
+		return AUDIT_USAGE;
+	}
+	int code = open_folders(&in, argv[optind], cold, n_cold);
+	code = code != AUDIT_GOOD ? code : leaves(&in);
+	audit_input_done(&in);
+	return code;
+}
