@@ -17,9 +17,9 @@ _gantry() {
 	fi
 	local words=
 	case $verb in
-	'') words="init check run reload status learn explain ca user audit --help --version" ;;
+	'') words="init check run reload status learn explain audit ca user --help --version" ;;
+	audit) words="init --folder --origin --auditor --passphrase-file verify prove verify-proof leaves --key --cold --checkpoint --leaves --record --with-record --from --output --json --help" ;;
 	ca) words="make sign list renew revoke crl --by --use --days --reason --name --yes --json --help" ;;
-	audit) words="init --folder --origin --auditor --passphrase-file --help" ;;
 	init) words="--try --help" ;;
 	check) words="-c --defaults --json --help" ;;
 	status) words="-c --json --watch --help" ;;
@@ -31,7 +31,7 @@ _gantry() {
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 	case $verb in
 	init) mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -d -- "$cur") ;;
-	check | learn | ca | user) mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$cur") ;;
+	check | learn | audit | ca | user) mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$cur") ;;
 	esac
 }
 complete -o filenames -F _gantry gantry

@@ -5,9 +5,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "audit_faulty.h"
 #include "audit_made.h"
-
-#include <errno.h>
 
 /* What is left of a journal when power goes, the disk fails, or somebody cuts a file. */
 
@@ -336,108 +335,6 @@ static void test_files_gone(void **state)
 }
 
 /* ---- Calls that fail ---- */
-
-enum fault {
-	FAULT_ONCE,      /* that call fails, the next is well */
-	FAULT_SHORT,     /* a write takes one byte less than asked, and goes on */
-	FAULT_TORN,      /* a write takes half, and the process ends */
-	FAULT_EVER,      /* that call and all after it */
-	FAULT_FOR_WHILE, /* that call and five more: no space, and then space again */
-};
-
-struct faulty {
-	unsigned calls;
-	unsigned at; /* the call that fails; 0: none */
-	enum fault fault;
-	int error;
-	bool failed;
-	unsigned synced, wrote; /* for tests that look */
-};
-
-static bool fails(struct faulty *y)
-{
-	unsigned call = ++y->calls;
-	if (y->at == 0 || call < y->at || y->fault == FAULT_SHORT) {
-		return false;
-	}
-	bool bad = call == y->at || y->fault == FAULT_EVER || (y->fault == FAULT_TORN) ||
-	           (y->fault == FAULT_FOR_WHILE && call < y->at + 6);
-	if (bad) {
-		errno = y->error;
-		y->failed = true;
-	}
-	return bad;
-}
-
-static int f_open(void *arg, int dir, const char *name, int flags, mode_t mode)
-{
-	return fails(arg) ? -1 : journal_io_system.open(NULL, dir, name, flags, mode);
-}
-
-/* Closes all the same, as close(2) does. */
-static int f_close(void *arg, int fd)
-{
-	int r = close(fd);
-	return fails(arg) ? -1 : r;
-}
-
-static ssize_t f_pread(void *arg, int fd, void *buf, size_t n, off_t at)
-{
-	return fails(arg) ? -1 : pread(fd, buf, n, at);
-}
-
-static ssize_t f_pwrite(void *arg, int fd, const void *buf, size_t n, off_t at)
-{
-	struct faulty *y = arg;
-	unsigned call = y->calls + 1;
-	if (fails(y)) {
-		if (y->fault == FAULT_TORN && call == y->at) {
-			(void)!pwrite(fd, buf, n / 2, at);
-		}
-		return -1;
-	}
-	if (y->fault == FAULT_SHORT && call == y->at && n > 1) {
-		y->failed = true;
-		n--;
-	}
-	return pwrite(fd, buf, n, at);
-}
-
-static int f_fdatasync(void *arg, int fd)
-{
-	return fails(arg) ? -1 : fdatasync(fd);
-}
-
-static int f_fsync(void *arg, int fd)
-{
-	return fails(arg) ? -1 : fsync(fd);
-}
-
-static int f_truncate(void *arg, int fd, off_t len)
-{
-	return fails(arg) ? -1 : ftruncate(fd, len);
-}
-
-static int f_rename(void *arg, int dir, const char *from, const char *to)
-{
-	return fails(arg) ? -1 : journal_io_system.rename(NULL, dir, from, to);
-}
-
-static int f_link(void *arg, int dir, const char *from, const char *to)
-{
-	return fails(arg) ? -1 : journal_io_system.link(NULL, dir, from, to);
-}
-
-static int f_unlink(void *arg, int dir, const char *name)
-{
-	return fails(arg) ? -1 : journal_io_system.unlink(NULL, dir, name);
-}
-
-static struct journal_io faulty_io(struct faulty *y)
-{
-	return (struct journal_io){f_open, f_close, f_pread, f_pwrite, f_fdatasync, f_fsync, f_truncate,
-		f_rename, f_link, f_unlink, y};
-}
 
 /* A day of a journal's: opened, appended to in batches, checkpoints, a segment's end. */
 struct day {

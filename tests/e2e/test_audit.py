@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The journal: verified, proved, and checked by an implementation that is not ours (golang.org/x/mod/sumdb)."""
+import json
+import os
+import shutil
+import threading
+
+from lib.site import HERE, check, equal, test
+
+ORIGIN = "hospital.example/gantry"
+GO_LOCK = threading.Lock()
+
+
+def maker(bench):
+    """Beside the program: gantry is in src/cli of the build, and this in tests."""
+    return os.path.join(os.path.dirname(os.path.abspath(bench.program)), "../../tests/audit_maker")
+
+
+def journal(bench, name, records, segment=4000, origin=ORIGIN):
+    """Append to a journal; its folder and its key."""
+    folder = bench.path(name)
+    os.makedirs(folder, exist_ok=True)
+    key = bench.run(maker(bench), folder, origin, str(records), "100", str(segment), wants=0).text.strip()
+    return folder, key
+
+
+def tlog(bench):
+    """tests/e2e/tlog, built offline from Debian's packages."""
+    program = bench.path("tlog")
+    env = dict(os.environ, GO111MODULE="off", GOPATH="/usr/share/gocode", GOCACHE=bench.path("gocache"), GOFLAGS="",
+               CGO_ENABLED="0", GOTOOLCHAIN="local")
+    with GO_LOCK:
+        bench.run("go", "build", "-o", program, os.path.join(HERE, "tlog/main.go"), env=env, wants=0, patience=120)
+    return program
+
+
+def audit(bench, *arguments, wants):
+    return bench.run(bench.program, "audit", *arguments, wants=wants).text
+
+
+@test
+def audit_others_verify(bench):
+    """Checkpoints, inclusion and consistency proofs, by Go's note and tlog; a cosignature by Go, read by us."""
+    go = tlog(bench)
+    sizes, old = [], []
+    for records in (1, 6, 25, 68):
+        folder, key = journal(bench, "journal", records)
+        sizes.append(sum(sizes[-1:]) + records)
+        old.append(bench.path(f"checkpoint-{sizes[-1]}"))
+        shutil.copy(os.path.join(folder, "checkpoint"), old[-1])
+        equal(bench.run(go, "checkpoint", key, old[-1], wants=0).text.strip(), str(sizes[-1]), "the checkpoint's size")
+    check(len([f for f in os.listdir(folder) if f.endswith(".checkpoint")]) > 2, "too few segments")
+    for index in list(range(0, 100, 7)) + [99]:
+        proof = bench.path(f"record-{index}")
+        audit(bench, "prove", folder, "--record", str(index), "--with-record", "--output", proof, wants=0)
+        equal(bench.run(go, "inclusion", key, proof, wants=0).text.split(), [str(index), "100"], "the proof")
+    for size, path in zip(sizes[:-1], old):
+        proof = bench.path(f"from-{size}")
+        audit(bench, "prove", folder, "--from", path, "--output", proof, wants=0)
+        equal(bench.run(go, "consistency", key, proof, wants=0).text.split(), [str(size), "100"], "the proof")
+    # Go's word counts only if it can say no.
+    proof = bench.path("record-7")
+    with open(proof, encoding="utf-8") as file:
+        text = file.read()
+    with open(proof, "w", encoding="utf-8") as file:
+        file.write(text.replace("index 7\n", "index 8\n"))
+    check(bench.run(go, "inclusion", key, proof).code != 0, "Go takes a false proof")
+    audit(bench, "verify-proof", proof, "--key", key, wants=1)
+    witness = bench.run(go, "cosign", "witness.example/w1", bench.path("record-14"), wants=0).text.strip()
+    keys = bench.write("keys", f"# the journal's and a witness's\n{key}\n{witness}\n")
+    said = audit(bench, "verify-proof", bench.path("record-14"), "--key", keys, wants=0)
+    check("cosigned: witness.example/w1" in said, "no cosignature:", said)
+    bench.run(go, "cosign", "witness.example/w1", os.path.join(folder, "checkpoint"), wants=0)
+    equal(json.loads(audit(bench, "verify", folder, "--key", key, "--json", wants=0))["good"], True, "with a stranger's line")
+
+
+@test
+def audit_verify_finds(bench):
+    """Exit codes and words: a byte, a file, a record, the end, and the whole rewritten."""
+    folder, key = journal(bench, "journal", 100)
+    exported = bench.path("exported")
+    shutil.copy(os.path.join(folder, "checkpoint"), exported)
+    good = bench.write("leaves", audit(bench, "leaves", folder, wants=0))
+    text = audit(bench, "verify", folder, "--key", key, "--leaves", good, "--checkpoint", exported, wants=0)
+    check("100 records" in text and "good: nothing" in text, "verify says", text)
+    segments = sorted(f for f in os.listdir(folder) if f.startswith("segment-") and not f.endswith("checkpoint"))
+
+    def spoiled(name, change):
+        copy = bench.path(name)
+        shutil.copytree(folder, copy)
+        change(copy)
+        arguments = ["verify", copy, "--key", key, "--leaves", good, "--checkpoint", exported]
+        text = audit(bench, *arguments, wants=1)
+        found = json.loads(audit(bench, *arguments, "--json", wants=1))
+        equal(found["good"], False, name)
+        return text, {f["kind"]: f for f in found["findings"]}
+
+    def flip(copy):
+        with open(os.path.join(copy, segments[1]), "r+b") as file:
+            file.seek(-1, os.SEEK_END)
+            last = file.read(1)
+            file.seek(-1, os.SEEK_END)
+            file.write(bytes([last[0] ^ 1]))
+
+    first = [int(s[8:]) for s in segments]
+    text, found = spoiled("flipped", flip)
+    equal(found["changed"]["first"], first[2] - 1, "the record that was changed")
+    check(f"record {first[2] - 1} was changed" in text, "no word of it:", text)
+    _, found = spoiled("without", lambda copy: os.unlink(os.path.join(copy, segments[1])))
+    equal((found["removed"]["first"], found["removed"]["last"]), (first[1], first[2] - 1), "the records that are gone")
+    _, found = spoiled("cut", lambda copy: os.truncate(os.path.join(copy, segments[-1]), 200))
+    check("truncated" in found, "found only", found)
+
+    def rewrite(copy):
+        shutil.rmtree(copy)
+        os.mkdir(copy)
+        bench.run(maker(bench), copy, ORIGIN, "101", "99", "4000", wants=0)
+
+    text, found = spoiled("rewritten", rewrite)
+    check("contradicts" in found and "rewritten" in text, "found only", found)
+    # By who has the key: without what left the machine before, it looks good.
+    audit(bench, "verify", bench.path("rewritten"), "--key", key, wants=0)
+    # The same records and more of them contradict nothing.
+    longer, _ = journal(bench, "longer", 101, segment=5000)
+    audit(bench, "verify", longer, "--key", key, "--checkpoint", exported, wants=0)
+
+
+@test
+def audit_usage(bench):
+    folder, key = journal(bench, "journal", 10)
+    _, other = journal(bench, "other", 1, origin="another.example/gantry")
+    proof = bench.path("proof")
+    audit(bench, "prove", folder, "--record", "3", "--output", proof, wants=0)
+    audit(bench, "verify-proof", proof, "--key", key, wants=0)
+    audit(bench, "verify-proof", proof, "--key", other, wants=1)
+    audit(bench, "verify", folder, "--key", other, wants=1)
+    audit(bench, "prove", folder, "--record", "10", wants=1)
+    audit(bench, "prove", folder, "--record", "3", "--output", proof, wants=3)  # not written over
+    for bad in (["verify", folder], ["verify", "--key", key], ["verify", folder, "--key", "nonsense+1+x", "--key", key],
+                ["prove", folder], ["prove", folder, "--record", "x"], ["verify-proof", proof], ["nonsense"], [],
+                ["leaves"], ["verify", folder, "--key", key, "--nonsense"]):
+        code = bench.run(bench.program, "audit", *bad).code
+        check(code == 2 or (code == 3 and "nonsense+1+x" in bad), f"exit code {code} of {bad}")
+    for missing in (["verify", bench.path("none"), "--key", key], ["verify-proof", bench.path("none"), "--key", key],
+                    ["leaves", bench.path("none")], ["prove", bench.path("none"), "--record", "1"]):
+        audit(bench, *missing, wants=3)
+    for verb in ("verify", "prove", "verify-proof", "leaves"):
+        check("usage: gantry audit " + verb in audit(bench, verb, "--help", wants=0), "no usage of", verb)
