@@ -8,8 +8,9 @@
  * What the parser says does not depend on how the bytes are cut: every file of tests/data, whole, against a cut at every
  * position, against single bytes, and against pieces of other sizes.
  */
-#define VICINITY 64   /* bytes around a structure; beyond, one cut is as good as the next */
-#define STRIDE   4099 /* so there only some are made */
+#define VICINITY 64           /* bytes around a structure; beyond, one cut is as good as the next */
+#define STRIDE   4099         /* so there only some are made */
+#define ENOUGH   (100u << 20) /* bytes to be inflated for a file */
 
 static struct parse p;
 
@@ -26,7 +27,15 @@ static struct span load(const char *path)
 	return span_of(bytes, (size_t)st.st_size);
 }
 
-/* Which offsets are near a structure: the offsets of all events. Deflated files are short: all of them. */
+static void mark(uint8_t *near, struct span s, uint64_t offset)
+{
+	size_t at = (size_t)offset;
+	for (size_t i = at < VICINITY ? 0 : at - VICINITY; i < at + VICINITY && i < s.len; i++) {
+		near[i] = 1;
+	}
+}
+
+/* Which offsets are near a structure: the offsets of all events. Of deflated files all, unless that were too many. */
 static uint8_t *near_structure(struct span s)
 {
 	uint8_t *near = calloc(s.len + 1, 1);
@@ -35,14 +44,14 @@ static uint8_t *near_structure(struct span s)
 	p.is_file = true;
 	parse_begin(&p);
 	file_feed(&p.f, s);
+	mark(near, s, FILE_PREAMBLE);
 	while ((event = file_next(&p.f)) > 0 && event != DATASET_END) {
-		size_t at = (size_t)p.f.d.offset;
-		for (size_t i = at < VICINITY ? 0 : at - VICINITY; i < at + VICINITY && i < s.len; i++) {
-			near[i] = 1;
-		}
+		mark(near, s, p.f.d.offset);
 	}
-	if (p.f.d.inflater) {
-		memset(near, 1, s.len);
+	mark(near, s, p.f.d.offset); /* of a failure, if it is one */
+	size_t stride = 1 + (size_t)p.f.d.offset * s.len / ENOUGH;
+	for (size_t i = 0; p.f.d.inflater && i < s.len; i += stride) {
+		near[i] = 1;
 	}
 	return near;
 }
@@ -91,7 +100,8 @@ static unsigned each_file(const char *folder, void (*test)(const char *path, str
 		char path[4096];
 		struct stat st;
 		snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
-		if (strstr(entry->d_name, ".md") || stat(path, &st) != 0 || !S_ISREG(st.st_mode)) {
+		if (strstr(entry->d_name, ".md") || strstr(entry->d_name, ".tsv") || stat(path, &st) != 0 ||
+			!S_ISREG(st.st_mode)) {
 			continue;
 		}
 		struct span s = load(path);
@@ -107,11 +117,13 @@ static unsigned each_file(const char *folder, void (*test)(const char *path, str
 static void files_cut_anywhere(void **state)
 {
 	assert_true(each_file(TESTS_DATA "/dicom", every_cut) >= 20);
+	assert_true(each_file(TESTS_DATA "/structure", every_cut) >= 60);
 }
 
 static void files_in_pieces(void **state)
 {
 	assert_true(each_file(TESTS_DATA "/dicom", every_size) >= 20);
+	assert_true(each_file(TESTS_DATA "/structure", every_size) >= 60);
 }
 
 /* Every file there is well formed, and read to its end. */
