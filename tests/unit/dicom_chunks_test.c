@@ -8,9 +8,9 @@
  * What the parser says does not depend on how the bytes are cut: every file of tests/data, whole, against a cut at every
  * position, against single bytes, and against pieces of other sizes.
  */
-#define VICINITY 64           /* bytes around a structure; beyond, one cut is as good as the next */
-#define STRIDE   4099         /* so there only some are made */
-#define ENOUGH   (100u << 20) /* bytes to be inflated for a file */
+#define VICINITY 64       /* bytes around a structure; beyond, one cut is as good as the next */
+#define STRIDE   4099     /* so there only some are made */
+#define ENOUGH   10000000 /* events for a file; every nth cut is made of those that have more */
 
 static struct parse p;
 
@@ -49,9 +49,8 @@ static uint8_t *near_structure(struct span s)
 		mark(near, s, p.f.d.offset);
 	}
 	mark(near, s, p.f.d.offset); /* of a failure, if it is one */
-	size_t stride = 1 + (size_t)p.f.d.offset * s.len / ENOUGH;
-	for (size_t i = 0; p.f.d.inflater && i < s.len; i += stride) {
-		near[i] = 1;
+	if (p.f.d.inflater) {
+		memset(near, 1, s.len);
 	}
 	return near;
 }
@@ -69,8 +68,11 @@ static void every_cut(const char *path, struct span s)
 	uint8_t *near = near_structure(s);
 	p.ask = ASK_COLLECT;
 	struct digest whole = parse_in_pieces(&p, s, 0, false);
+	/* What one parse costs: each event, and in a deflated file each byte. */
+	size_t cost = p.f.d.inflater ? (size_t)p.f.d.offset / 8 : whole.n;
+	size_t stride = 1 + cost * s.len / ENOUGH;
 	for (size_t at = 0; at <= s.len; at++) {
-		if (near[at] || at % STRIDE == 0) {
+		if ((near[at] && at % stride == 0) || at % STRIDE == 0) {
 			same(whole, parse_cut(&p, s, at), path, "cut at", at);
 		}
 	}
