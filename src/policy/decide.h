@@ -173,7 +173,7 @@ MUST_USE int decide_user(
 MUST_USE int decide_associations(const struct site *s, const struct route *r, int flow, unsigned at_once,
 	unsigned last_minute, struct verdict *ret_verdict);
 
-/* The identifier of a C-FIND against the flow's query guard. encoding by transfer syntax (deflated: refused with a reason). */
+/* The identifier of a C-FIND against the flow's query guard. What cannot be read is refused with a reason. */
 int decide_query(const struct site *s, const struct route *r, int flow, struct span identifier,
 	struct span sop_class, struct span transfer_syntax, struct verdict *ret_verdict);
 

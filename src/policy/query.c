@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/decide.h"
 #include "base/err.h"
-#include "dicom/identifier.h"
+#include "dicom/dataset.h"
 #include "policy/rules.h"
 #include "policy/vocabulary.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MODALITY_WORKLIST "1.2.840.10008.5.1.4.31" /* PS3.4 K.7 */
@@ -68,18 +69,19 @@ static bool is_step_key(uint32_t tag)
  * A key restricts where it stands in the information model, and nowhere else: an archive ignores a patient ID inside a
  * private sequence, and so a guard must.
  */
-static bool in_its_place(const struct found *f, const struct element *e)
+static bool in_its_place(const struct found *f, const struct dataset *d)
 {
-	if (f->worklist && is_step_key(e->tag)) {
-		return e->depth == 1 && e->path[0] == STEP_SEQUENCE;
+	if (f->worklist && is_step_key(d->tag)) {
+		return d->depth == 1 && d->path[0] == STEP_SEQUENCE;
 	}
-	return e->depth == 0;
+	return d->depth == 0;
 }
 
-static void note(const struct found *f, const struct element *e)
+/* A value was read. */
+static void note(const struct found *f, const struct dataset *d)
 {
-	for (unsigned i = 0; in_its_place(f, e) && i < f->n; i++) {
-		int v = f->tags[i] == e->tag ? judge_value(e->value) : NOT_FOUND;
+	for (unsigned i = 0; in_its_place(f, d) && i < f->n; i++) {
+		int v = f->tags[i] == d->tag ? judge_value(d->value) : NOT_FOUND;
 		f->best[i] = v > f->best[i] ? (uint8_t)v : f->best[i];
 	}
 }
@@ -90,20 +92,72 @@ struct guard {
 	uint8_t any[MOST_TAGS], all[MOST_TAGS];
 };
 
+/* Of a longer value the beginning is judged: one that has only wildcards there does not count. */
+#define VALUE_JUDGED 1024
+
+/* Where an archive may read something else than we do, the guard reads nothing. The others are harmless. */
+static const int refused_notes[NOTE_N] = {
+	[NOTE_ORDER] = ERR_ORDER,
+	[NOTE_DUPLICATE] = ERR_DUPLICATE,
+	[NOTE_VR_MALFORMED] = ERR_VALUE,
+	[NOTE_UNDEFINED_LENGTH] = ERR_LENGTH,
+	[NOTE_DELIMITER_LENGTH] = ERR_LENGTH,
+	[NOTE_DELIMITER_STRAY] = ERR_ORDER,
+	[NOTE_DELIMITER_MISSING] = ERR_ORDER,
+};
+
+/* Deflated, 64 KiB may say a thousand times as much. */
+static bool is_too_much(const struct dataset *d)
+{
+	return d->offset > LIMIT_IDENTIFIER ||
+	       (d->length != UNDEFINED_LENGTH && d->length > LIMIT_IDENTIFIER);
+}
+
+static int read_keys(struct dataset *d, const struct found *any, const struct found *all)
+{
+	uint8_t value[VALUE_JUDGED];
+	int event;
+	while ((event = dataset_next(d)) > 0 && event != DATASET_END) {
+		if (event == DATASET_NOTE && refused_notes[d->note] != 0) {
+			return refused_notes[d->note];
+		}
+		if (is_too_much(d)) {
+			return ERR_LIMIT;
+		}
+		if (event == DATASET_ELEMENT) {
+			dataset_collect(d, value, sizeof(value));
+		} else if (event == DATASET_VALUE) {
+			note(any, d);
+			note(all, d);
+		}
+	}
+	return event < 0 ? event : 0;
+}
+
 static int walk(
 	const struct flow *f, struct span identifier, enum encoding encoding, bool worklist, struct guard *g)
 {
 	struct found any = {f->require_any, f->n_require_any, worklist, g->any},
 		     all = {f->require_all, f->n_require_all, worklist, g->all};
-	struct identifier_walk w;
-	struct element e;
-	int more;
-	identifier_begin(&w, identifier, encoding);
-	while ((more = identifier_next(&w, &e)) > 0) {
-		note(&any, &e);
-		note(&all, &e);
+	struct inflater *inflater = NULL;
+	struct dataset d;
+	if (identifier.len > LIMIT_IDENTIFIER) {
+		return ERR_LIMIT;
 	}
-	return more;
+	if (encoding == ENCODING_DEFLATED_LE) {
+		inflater = malloc(sizeof(*inflater));
+		if (!inflater) {
+			return ERR_NO_MEMORY;
+		}
+	}
+	int err = dataset_begin(&d, encoding, inflater);
+	if (err == 0) {
+		dataset_feed(&d, identifier);
+		dataset_last(&d);
+		err = read_keys(&d, &any, &all);
+	}
+	free(inflater);
+	return err;
 }
 
 static void list_tags(const uint32_t *tags, unsigned n, char *text, size_t cap)
@@ -162,12 +216,9 @@ int decide_query(const struct site *s, const struct route *r, int flow, struct s
 	v.line = f->line;
 	v.rule = RULE_QUERY_KEYS;
 	int err = encoding_of(transfer_syntax, &encoding);
-	if (err == 0 && encoding == ENCODING_DEFLATED_LE) {
-		err = ERR_UNSUPPORTED;
-	}
 	if (err < 0) {
-		snprintf(why, sizeof(why), "its keys cannot be read in this transfer syntax (%s)",
-			err == ERR_UNSUPPORTED ? "deflated" : "not the standard's");
+		snprintf(why, sizeof(why),
+			"its keys cannot be read in this transfer syntax (not the standard's)");
 	} else if ((err = walk(f, identifier, encoding, span_eq(sop_class, span_str(MODALITY_WORKLIST)),
 			    &g)) < 0) {
 		snprintf(why, sizeof(why), "its keys cannot be read: the identifier is malformed (%s)",

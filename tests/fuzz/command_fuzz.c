@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/limits.h"
-#include "dicom/identifier.h"
 #include "net/dimse.h"
 
 #include <stdlib.h>
@@ -52,24 +51,6 @@ static void answer(const struct command *c)
 	must(again.message_id_responded == c->message_id && status_is_failure(again.status));
 }
 
-static void walk(struct span bytes, enum encoding encoding)
-{
-	struct identifier_walk w;
-	struct element e;
-	volatile uint8_t sum = 0;
-	int err;
-	identifier_begin(&w, bytes, encoding);
-	while ((err = identifier_next(&w, &e)) == 1) {
-		for (size_t i = 0; i < e.value.len; i++) {
-			sum = (uint8_t)(sum + e.value.ptr[i]);
-		}
-		for (unsigned i = 0; i < e.depth; i++) {
-			sum = (uint8_t)(sum + e.path[i]);
-		}
-	}
-	must(err <= 0 && identifier_next(&w, &e) == err);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	uint8_t *copy = malloc(size ? size : 1);
@@ -89,9 +70,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			must(fail.code == err && fail.spec && fail.offset <= size && c.field == 0x7777);
 		}
 	}
-	walk(bytes, ENCODING_IMPLICIT_LE);
-	walk(bytes, ENCODING_EXPLICIT_LE);
-	walk(bytes, ENCODING_EXPLICIT_BE);
 	free(copy);
 	return 0;
 }

@@ -290,6 +290,31 @@ static void bomb(void **state)
 	free(zeros);
 }
 
+static void encodings(void **state)
+{
+	static const struct {
+		const char *uid;
+		enum encoding encoding;
+	} rows[] = {{"1.2.840.10008.1.2", ENCODING_IMPLICIT_LE},
+		{"1.2.840.10008.1.2.1", ENCODING_EXPLICIT_LE},
+		{"1.2.840.10008.1.2.4.70", ENCODING_EXPLICIT_LE},
+		{"1.2.840.10008.1.2.2", ENCODING_EXPLICIT_BE},
+		{"1.2.840.10008.1.2.8.1", ENCODING_EXPLICIT_LE}, /* deflates frames alone */
+		{"1.2.840.10008.1.2.1.99", ENCODING_DEFLATED_LE},
+		{"1.2.840.10008.1.2.4.95", ENCODING_DEFLATED_LE},
+		{"1.2.840.10008.1.2.4.205", ENCODING_DEFLATED_LE}};
+	enum encoding e = ENCODING_EXPLICIT_BE;
+	assert_int_equal(encoding_of(span_str("1.2.840.10008.1.1"), &e), ERR_NOT_FOUND);
+	assert_int_equal(encoding_of(span_str("1.2.3"), &e), ERR_NOT_FOUND);
+	assert_int_equal(e, ENCODING_EXPLICIT_BE);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		assert_int_equal(encoding_of(span_str(rows[i].uid), &e), 0);
+		assert_int_equal(e, rows[i].encoding);
+	}
+	assert_int_equal(dataset_begin(&p.f.d, ENCODING_DEFLATED_LE, NULL), ERR_UNSUPPORTED);
+	assert_int_equal(dataset_next(&p.f.d), ERR_UNSUPPORTED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -303,6 +328,7 @@ int main(void)
 		cmocka_unit_test(asked_for),
 		cmocka_unit_test(deflated),
 		cmocka_unit_test(bomb),
+		cmocka_unit_test(encodings),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "dicom_deflate.h"
 #include "policy_fixture.h"
 
 #include <time.h>
@@ -362,7 +363,7 @@ static void queries(void **state)
 	refused(ask_query(NAME_EMPTY, sizeof(NAME_EMPTY) - 1, IMPLICIT), RULE_QUERY_KEYS,
 		"at least one of PatientID, PatientName");
 	refused(ask_query("", 0, IMPLICIT), RULE_QUERY_KEYS, "at least one of");
-	refused(ask_query(NAME_BOB, sizeof(NAME_BOB) - 1, DEFLATED), RULE_QUERY_KEYS, "deflated");
+	refused(ask_query(NAME_BOB, sizeof(NAME_BOB) - 1, "1.2.3"), RULE_QUERY_KEYS, "not the standard's");
 	for (size_t n = 1; n + 1 < sizeof(NAME_BOB); n++) {
 		refused(ask_query(NAME_BOB, n, IMPLICIT), RULE_QUERY_KEYS, "malformed");
 	}
@@ -376,6 +377,57 @@ static void queries(void **state)
 	assert_true(verdict.observed);
 	use(SITE("services: [ find ], query: { matches: 5 }"));
 	assert_int_equal(ask_query("garbage", 7, IMPLICIT), 0);
+}
+
+/* A deflated query is read too, as far as a query may go. */
+static void deflated_queries(void **state)
+{
+	static const char name_bob[] = "\x10\x00\x10\x00PN\x04\x00"
+				       "BOB*";
+	static const char no_name[] = "\x10\x00\x10\x00PN\x02\x00"
+				      "* ";
+	uint8_t packed[1024];
+	static uint8_t large[(1u << 20) + 64], many[65536];
+	use(SITE("services: [ find ], query: { require-any: [ PatientID, PatientName ] }"));
+	size_t n = deflate_raw(span_of(name_bob, sizeof(name_bob) - 1), packed, sizeof(packed));
+	assert_int_equal(ask_query(packed, n, DEFLATED), 0);
+	refused(ask_query(packed, n - 1, DEFLATED), RULE_QUERY_KEYS, "malformed (truncated)");
+	n = deflate_raw(span_of(no_name, sizeof(no_name) - 1), packed, sizeof(packed));
+	refused(ask_query(packed, n, DEFLATED), RULE_QUERY_KEYS, "a bare wildcard does not count");
+	refused(ask_query("BOB", 3, DEFLATED), RULE_QUERY_KEYS, "malformed");
+	/* Over 64 KiB by one element, and by many empty ones. */
+	memcpy(large, name_bob, sizeof(name_bob) - 1);
+	memcpy(large + sizeof(name_bob) - 1, "\x11\x00\x10\x10OB\x00\x00\xe0\xff\x0f\x00", 12);
+	n = deflate_raw(span_of(large, sizeof(name_bob) - 1 + 12 + 0xFFFE0), many, sizeof(many));
+	refused(ask_query(many, n, DEFLATED), RULE_QUERY_KEYS, "malformed (over a limit)");
+	for (uint16_t i = 0; i < 9000; i++) {
+		uint8_t head[8] = {
+			0x11, 0, (uint8_t)(i + 0x1000), (uint8_t)((i + 0x1000) >> 8), 'L', 'O', 0, 0};
+		memcpy(large + sizeof(name_bob) - 1 + 8 * i, head, 8);
+	}
+	n = deflate_raw(span_of(large, sizeof(name_bob) - 1 + 9000 * 8), many, sizeof(many));
+	refused(ask_query(many, n, DEFLATED), RULE_QUERY_KEYS, "malformed (over a limit)");
+}
+
+/* Where another reader might see other keys, the guard sees none. */
+static void queries_of_two_readings(void **state)
+{
+	use(SITE("services: [ find ], query: { require-any: [ PatientID ] }"));
+	assert_int_equal(ask_query(ID_7, sizeof(ID_7) - 1, IMPLICIT), 0);
+	refused(ask_query(ID_7 ID_7, sizeof(ID_7 ID_7) - 1, IMPLICIT), RULE_QUERY_KEYS, "given twice");
+	refused(ask_query(ID_7 NAME_BOB, sizeof(ID_7 NAME_BOB) - 1, IMPLICIT), RULE_QUERY_KEYS,
+		"out of order");
+	static const char stray[] = ID_7 "\xfe\xff\xdd\xe0\x00\x00\x00\x00";
+	refused(ask_query(stray, sizeof(stray) - 1, IMPLICIT), RULE_QUERY_KEYS, "out of order");
+	static const char odd_vr[] = "\x10\x00\x10\x00??\x00\x00"
+				     "\x10\x00\x20\x00LO\x02\x00"
+				     "7 ";
+	refused(ask_query(odd_vr, sizeof(odd_vr) - 1, EXPLICIT), RULE_QUERY_KEYS, "value not allowed");
+	static const char odd_length[] = "\x10\x00\x20\x00LO\x01\x00"
+					 "7";
+	assert_int_equal(ask_query(odd_length, sizeof(odd_length) - 1, EXPLICIT), 0);
+	static uint8_t big[LIMIT_IDENTIFIER + 2];
+	refused(ask_query(big, sizeof(big), IMPLICIT), RULE_QUERY_KEYS, "over a limit");
 }
 
 #define ASK(sop_class, keys) ask_query_of((sop_class), (keys), sizeof(keys) - 1, IMPLICIT)
@@ -465,6 +517,8 @@ int main(void)
 		cmocka_unit_test(volumes),
 		cmocka_unit_test(association_counts),
 		cmocka_unit_test(queries),
+		cmocka_unit_test(deflated_queries),
+		cmocka_unit_test(queries_of_two_readings),
 		cmocka_unit_test(query_keys_in_their_place),
 		cmocka_unit_test(queries_that_say_nothing),
 		cmocka_unit_test(statuses_and_sentences),
