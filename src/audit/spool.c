@@ -84,8 +84,11 @@ static void number_after(struct spool *s, const struct spool_list *l)
 	}
 }
 
-/* The last file: what is torn at its end goes, so that nobody takes it for damage. */
-static int mend_last(struct spool *s, const struct spool_listed *last)
+/*
+ * The last file: what is torn at its end goes, so that nobody takes it for damage. ERR_NOT_FOUND: it has not even a head, and
+ * does not tell where the entries are.
+ */
+static int mend(struct spool *s, const struct spool_listed *last)
 {
 	char name[SPOOL_NAME_LEN];
 	struct spool_head h;
@@ -96,18 +99,26 @@ static int mend_last(struct spool *s, const struct spool_listed *last)
 		return ERR_SYSTEM;
 	}
 	int e = spool_walk(fd, s->set.key, &h, &end, &entries);
-	if (e == ERR_VALUE) {
-		e = 0; /* not even a head: nothing was committed in it */
-	}
+	bool headless = e == ERR_VALUE; /* nothing was committed in it */
+	e = headless ? 0 : e;
 	if (e == 0 && end < last->size) {
 		e = s->set.io->cut(fd, (off_t)end) < 0 || s->set.io->sync(fd) < 0 ? ERR_SYSTEM : 0;
 		s->total -= last->size - end;
 	}
-	if (e == 0 && end > 0 && h.first + entries > s->next_entry) {
+	if (e == 0 && !headless && h.first + entries > s->next_entry) {
 		s->next_entry = h.first + entries;
 	}
 	close(fd);
-	return e;
+	return e == 0 && headless ? ERR_NOT_FOUND : e;
+}
+
+static int mend_last(struct spool *s, const struct spool_list *l)
+{
+	int e = ERR_NOT_FOUND;
+	for (unsigned i = l->n; e == ERR_NOT_FOUND && i > 0; i--) {
+		e = mend(s, &l->at[i - 1]);
+	}
+	return e == ERR_NOT_FOUND ? 0 : e;
 }
 
 int spool_open(const struct spool_settings *settings, struct spool **ret_spool)
@@ -126,7 +137,7 @@ int spool_open(const struct spool_settings *settings, struct spool **ret_spool)
 	int e = spool_list(s->set.dir, &l);
 	if (e == 0) {
 		number_after(s, &l);
-		e = l.n > 0 ? mend_last(s, &l.at[l.n - 1]) : 0;
+		e = mend_last(s, &l);
 	}
 	spool_list_done(&l);
 	s->committed_entry = s->next_entry;

@@ -150,10 +150,14 @@ uint64_t spool_damaged(const struct spool_reader *r);
 /* What is not confirmed yet. ERR_SYSTEM. */
 MUST_USE int spool_queue(const struct spool_reader *r, uint64_t *ret_entries, uint64_t *ret_bytes);
 
+/* Entries that were gone before they were read, since the reader was opened: see spool_sweep(). */
+uint64_t spool_missed(const struct spool_reader *r);
+
 /*
- * Unlink the files that all of these groups are done with, and what is known of groups that are not among them. For one
- * process. ERR_SYSTEM.
+ * Unlink the files that all of these groups are done with, and what is known of groups that are not among them. When the files
+ * have more than seven eighths of `most` bytes, also the oldest ones that at least one group is done with, until there are
+ * three quarters: so one group that is away for ever takes the room of none that keeps up. For one process. ERR_SYSTEM.
  */
-MUST_USE int spool_sweep(int dir, const char *const *names, unsigned n);
+MUST_USE int spool_sweep(int dir, const char *const *names, unsigned n, uint64_t most);
 
 #endif

@@ -14,7 +14,8 @@ struct spool_reader {
 	uint8_t key[SPOOL_KEY_LEN], file_key[SPOOL_KEY_LEN];
 	char name[256], place_name[SPOOL_NAME_LEN];
 	struct spool_place at, confirmed;
-	uint64_t damaged;
+	uint64_t damaged, missed;
+	bool begun; /* r->at.entry is of an entry that was there */
 	uint8_t sealed[SPOOL_ENTRY_MOST + SPOOL_FRAME_MORE], plain[SPOOL_ENTRY_MOST + SPOOL_FRAME_MORE];
 };
 
@@ -37,6 +38,7 @@ int spool_reader_open(
 	}
 	/* None, or a damaged one: from the oldest on. What was sent already is sent again. */
 	r->at = r->confirmed;
+	r->begun = e == 0;
 	*ret_reader = r;
 	return 0;
 }
@@ -99,6 +101,8 @@ static int take_head(struct spool_reader *r)
 		return ERR_SYSTEM;
 	}
 	if (r->at.offset == 0 || memcmp(r->at.id, h.id, sizeof(h.id)) != 0) {
+		r->missed += r->begun && h.first > r->at.entry ? h.first - r->at.entry : 0;
+		r->begun = true;
 		r->at = (struct spool_place){.file = h.number, .offset = SPOOL_HEAD_LEN, .entry = h.first};
 		memcpy(r->at.id, h.id, sizeof(h.id));
 	}
@@ -277,6 +281,11 @@ uint64_t spool_damaged(const struct spool_reader *r)
 	return r->damaged;
 }
 
+uint64_t spool_missed(const struct spool_reader *r)
+{
+	return r->missed;
+}
+
 /* The index after the last entry of a file. */
 static int count_last(int dir, uint64_t number, uint64_t *ret_entry)
 {
@@ -355,24 +364,47 @@ static bool is_of(const char *name, const char *const *names, unsigned n)
 	return false;
 }
 
-int spool_sweep(int dir, const char *const *names, unsigned n)
+/* All groups are done with what is before *ret_least, and one at least with what is before *ret_most. */
+static void done_with(int dir, const char *const *names, unsigned n, uint64_t *ret_least, uint64_t *ret_most)
+{
+	uint64_t least = n > 0 ? UINT64_MAX : 0, most = 0;
+	for (unsigned i = 0; i < n; i++) {
+		char name[SPOOL_NAME_LEN];
+		struct spool_place p;
+		spool_place_name(names[i], name);
+		uint64_t file = spool_place_load(dir, name, names[i], &p) == 0 ? p.file : 0;
+		least = file < least ? file : least;
+		most = file > most ? file : most;
+	}
+	*ret_least = least;
+	*ret_most = most;
+}
+
+static int unlink_file(int dir, uint64_t number)
 {
 	char name[SPOOL_NAME_LEN];
-	struct spool_place p;
+	spool_file_name(number, name);
+	return unlinkat(dir, name, 0) < 0 && errno != ENOENT ? ERR_SYSTEM : 0;
+}
+
+int spool_sweep(int dir, const char *const *names, unsigned n, uint64_t most)
+{
 	struct spool_list l;
-	uint64_t least = UINT64_MAX;
-	for (unsigned i = 0; i < n; i++) {
-		spool_place_name(names[i], name);
-		least = spool_place_load(dir, name, names[i], &p) != 0 ? 0 : p.file < least ? p.file : least;
-	}
+	uint64_t all_done, one_done, total = 0;
+	done_with(dir, names, n, &all_done, &one_done);
 	int e = spool_list(dir, &l);
 	if (e != 0) {
 		return e;
 	}
-	for (unsigned i = 0; n > 0 && i < l.n; i++) {
-		spool_file_name(l.at[i].number, name);
-		if (l.at[i].number < least && unlinkat(dir, name, 0) < 0 && errno != ENOENT) {
-			e = ERR_SYSTEM;
+	for (unsigned i = 0; i < l.n; i++) {
+		total += l.at[i].size;
+	}
+	bool tight = total > most / 8 * 7;
+	for (unsigned i = 0; i < l.n; i++) {
+		bool crowded = tight && total > most / 4 * 3 && l.at[i].number < one_done;
+		if (l.at[i].number < all_done || crowded) {
+			e = unlink_file(dir, l.at[i].number) != 0 ? ERR_SYSTEM : e;
+			total -= l.at[i].size;
 		}
 	}
 	for (unsigned i = 0; i < l.n_places; i++) {

@@ -3,6 +3,7 @@
 #include "base/attr.h"
 #include "cli/verbs.h"
 #include "gateway/auditor.h"
+#include "gateway/forwarder.h"
 #include "gateway/gate.h"
 #include "gateway/key_holder.h"
 #include "gateway/lookup.h"
@@ -59,6 +60,8 @@ static int run_role(const char *name)
 		return role_keys_main();
 	case ROLE_AUDIT:
 		return role_audit_main();
+	case ROLE_FORWARD:
+		return role_forward_main();
 	case ROLE_STORE:
 		return archive_role_main(ROLE_CHANNEL);
 	default:

@@ -215,6 +215,31 @@ static void put_certificates(const json_t *o)
 	}
 }
 
+static void put_repositories(const json_t *o)
+{
+	size_t i;
+	json_t *r;
+	char size[24], error[400];
+	const json_t *list = json_object_get(o, "audit_repositories");
+	if (json_array_size(list) > 0) {
+		printf("\n%s%-24s %-10s %-8s %10s %12s %10s %6s  %-19s  %s%s\n", BOLD, "audit repositories",
+			"kind", "state", "waiting", "bytes", "delivered", "lost", "last delivered", "address",
+			PLAIN);
+	}
+	json_array_foreach(list, i, r)
+	{
+		bool away = strcmp(text(r, "state"), "away") == 0;
+		printf("%-24s %-10s %s%-8s%s %10lld %12s %10lld %6lld  %-19.19s  %s\n", text(r, "name"),
+			text(r, "kind"), away ? RED : "", text(r, "state"), away ? PLAIN : "",
+			number(r, "waiting"), bytes(number(r, "waiting_bytes"), size), number(r, "delivered"),
+			number(r, "lost"), text(r, "last_delivered")[0] ? text(r, "last_delivered") : "never",
+			text(r, "address"));
+		if (away) {
+			printf("    %s\n", safe(text(r, "error"), error, sizeof(error)));
+		}
+	}
+}
+
 static void put_debts(const json_t *o)
 {
 	size_t i;
@@ -236,6 +261,7 @@ static void put_all(const json_t *o)
 	put_flows(o);
 	put_nodes(o);
 	put_refusals(o);
+	put_repositories(o);
 	put_certificates(o);
 	put_debts(o);
 }

@@ -102,6 +102,10 @@ static void take_channel(struct gate *g, const struct message *m)
 		audit_channel(g, m->fd);
 		return;
 	}
+	if (m->number == ROLE_FORWARD) {
+		couriers_channel(g, m->fd);
+		return;
+	}
 	/* The store says nothing on its channel: it answers on the streams that it is passed. */
 	if (g->store.fd >= 0) {
 		close(g->store.fd);
@@ -283,7 +287,7 @@ static int enter_sandbox(struct gate *g)
 static int prepare(struct gate *g)
 {
 	(void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
-	g->control.fd = g->lookup.fd = g->store.fd = g->pending_keys = g->auditor = -1;
+	g->control.fd = g->lookup.fd = g->store.fd = g->forwarder.fd = g->pending_keys = g->auditor = -1;
 	g->started_ms = clock_wall_ms();
 	g->supervisor_pid = getppid();
 	g->epoll = epoll_create1(EPOLL_CLOEXEC);

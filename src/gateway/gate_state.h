@@ -82,7 +82,7 @@ struct gate_host {
 
 struct gate {
 	int epoll;
-	struct source supervisor, signals, control, lookup, store;
+	struct source supervisor, signals, control, lookup, store, forwarder;
 	int auditor; /* -1 */
 	bool serving, stopping, cut;
 	int64_t started_ms, stop_deadline_ms;
@@ -94,6 +94,8 @@ struct gate {
 	struct gate_site *sites; /* newest first; NULL before the first MSG_GO */
 	struct gate_site *pending;
 	int pending_keys; /* for the site that comes next; -1 */
+	struct msg_courier
+		couriers[MSG_COURIERS_MOST]; /* what the forwarder said last; name "": nothing yet */
 	struct gate_listener *listeners, *pending_listeners;
 	int64_t next_expiry_ms;
 	int64_t paused_until_ms; /* no descriptors left: do not accept before */
@@ -194,6 +196,9 @@ void audit_refusal(const struct refusal *r, uint64_t times, void *gate); /* a le
 
 /* gate_expiry.c: fresh: a configuration was just taken. */
 void expiry_check(struct gate *g, int64_t now_ms, bool fresh);
+
+/* gate_couriers.c: what the forwarder says of repositories. */
+void couriers_channel(struct gate *g, int fd); /* takes it */
 
 /* gate_status.c */
 void gate_status_ready(struct gate *g, struct source *s, uint32_t events);

@@ -349,6 +349,35 @@ static json_t *debts(const struct site *s)
 	return list;
 }
 
+static json_t *couriers(const struct gate *g)
+{
+	static const char *const states[COURIER_STATES] = {"idle", "sending", "away"};
+	json_t *list = json_array();
+	for (unsigned i = 0; i < MSG_COURIERS_MOST; i++) {
+		const struct msg_courier *c = &g->couriers[i];
+		if (!c->name[0]) {
+			continue;
+		}
+		json_t *o = json_object();
+		set_text(o, "name", c->name);
+		set_text(o, "kind", text_of(c->witness, "witness", "repository"));
+		set_text(o, "state", states[c->state]);
+		set_text(o, "address", c->address);
+		set_number(o, "waiting", c->waiting);
+		set_number(o, "waiting_bytes", c->bytes);
+		set_number(o, "delivered", c->delivered);
+		set_number(o, "sent_again", c->resent);
+		set_number(o, "lost", c->lost);
+		set_number(o, "cut", c->cut);
+		set_number(o, "damaged", c->damaged);
+		set_time(o, "last_delivered", c->delivered_ms);
+		set_time(o, "last_failed", c->failed_ms);
+		set_text(o, "error", c->error);
+		(void)json_array_append_new(list, o);
+	}
+	return list;
+}
+
 static json_t *document(const struct gate *g)
 {
 	const struct site *s = gate_newest(g);
@@ -374,6 +403,7 @@ static json_t *document(const struct gate *g)
 	set(o, "flows", flows(g, s));
 	set(o, "associations", associations(g));
 	set(o, "refusals", refusals(g));
+	set(o, "audit_repositories", couriers(g));
 	set(o, "certificates", certificates(s));
 	set(o, "debts", debts(s));
 	return o;

@@ -101,6 +101,64 @@ int gate_tls_make(const struct site *s, struct gate_tls *ret_tls, char *why, siz
 	return 0;
 }
 
+int gate_tls_repository(
+	const struct site *s, unsigned repository, SSL_CTX **ret_context, char *why, size_t cap)
+{
+	const struct repository *r = &s->audit.repositories[repository];
+	struct material m = {0};
+	struct tls_config config;
+	why[0] = 0;
+	int e = material_of(s, &m, &config);
+	struct span *trust = e == 0 ? calloc(r->n_trust + 1, sizeof(*trust)) : NULL;
+	e = e == 0 && !trust ? ERR_NO_MEMORY : e;
+	if (e == 0) {
+		for (unsigned i = 0; i < r->n_trust; i++) {
+			trust[i] = r->trust[i].bytes;
+		}
+		config.trust_pem = r->n_trust > 0 ? trust : config.trust_pem;
+		config.n_trust = r->n_trust > 0 ? r->n_trust : config.n_trust;
+		/* Lists speak of authorities that the site trusts. */
+		config.n_crl = r->n_trust > 0 ? 0 : config.n_crl;
+		config.profile = PROFILE_BCP195; /* has what RFC 9662 asks for */
+		e = tls_client_context(&config, ret_context, why, cap);
+	}
+	free(trust);
+	material_done(&m);
+	if (e != 0 && !why[0]) {
+		snprintf(why, cap, "%s", err_str(e));
+	}
+	return e;
+}
+
+static bool has_tls(const struct repository *r)
+{
+	bool tls = false;
+	for (unsigned i = 0; i < r->n_address; i++) {
+		tls = tls || r->address[i].tls;
+	}
+	return tls;
+}
+
+int gate_tls_check(const struct site *s, unsigned *ret_line, char *why, size_t cap)
+{
+	struct gate_tls tls = {0};
+	unsigned line = s->n_identities > 0 ? s->identities[0].certificate.line : 0;
+	int e = gate_tls_make(s, &tls, why, cap);
+	gate_tls_done(&tls);
+	for (unsigned i = 0; e == 0 && s->audit.has && i < s->audit.n_repositories; i++) {
+		SSL_CTX *context = NULL;
+		if (has_tls(&s->audit.repositories[i])) {
+			line = s->audit.repositories[i].line;
+			e = gate_tls_repository(s, i, &context, why, cap);
+			SSL_CTX_free(context);
+		}
+	}
+	if (e != 0 && ret_line) {
+		*ret_line = line;
+	}
+	return e;
+}
+
 /* One is enough: what OpenSSL looks up it keeps for all contexts. */
 static void warm_up_one(struct tls_config *config, const struct gate_tls *t)
 {

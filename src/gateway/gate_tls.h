@@ -21,6 +21,13 @@ struct gate_tls {
 MUST_USE int gate_tls_make(const struct site *s, struct gate_tls *ret_tls, char *why, size_t cap);
 void gate_tls_done(struct gate_tls *t);
 
+/* What a repository of `audit:` is called with, by its index: all identities, its own authorities or the site's. As above. */
+MUST_USE int gate_tls_repository(
+	const struct site *s, unsigned repository, SSL_CTX **ret_context, char *why, size_t cap);
+
+/* Can all of the site's contexts be made? *ret_line (may be NULL): of gantry.yaml, where not; 0 for `tls:`. */
+MUST_USE int gate_tls_check(const struct site *s, unsigned *ret_line, char *why, size_t cap);
+
 /* tls_warm_up() with them. Signs through keys/link.h. */
 void gate_tls_warm_up(const struct site *s, const struct gate_tls *t);
 

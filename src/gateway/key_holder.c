@@ -43,7 +43,8 @@ struct channel {
 
 struct key_role {
 	int epoll;
-	struct channel supervisor, gate;
+	struct channel supervisor;
+	struct channel gate, forward; /* who name clients: the gate, and the forwarder */
 	struct channel *clients;
 	struct holder *holder;
 	struct site *site;
@@ -91,17 +92,23 @@ static void add_client(struct key_role *r, int fd, const struct holder_client *c
 	r->clients = c;
 }
 
-/* All that wait: after each signature, so that a slow token keeps nobody out. */
-static void take_clients(struct key_role *r)
+static void take_from(struct key_role *r, struct channel *c)
 {
 	static struct message m;
 	int e = 0;
-	while (r->gate.fd >= 0 && (e = message_recv(r->gate.fd, FROM_GATE_KEYS, &m)) == 0) {
+	while (c->fd >= 0 && (e = message_recv(c->fd, FROM_GATE_KEYS, &m)) == 0) {
 		add_client(r, m.fd, &(struct holder_client){.from = m.client.ip});
 	}
-	if (r->gate.fd >= 0 && e != ERR_AGAIN) {
-		unwatch(r, &r->gate); /* a new gate's channel will come, or this site is no longer served */
+	if (c->fd >= 0 && e != ERR_AGAIN) {
+		unwatch(r, c); /* a new gate's channel will come, or this site is no longer served */
 	}
+}
+
+/* All that wait: after each signature, so that a slow token keeps nobody out. */
+static void take_clients(struct key_role *r)
+{
+	take_from(r, &r->gate);
+	take_from(r, &r->forward);
 }
 
 static void drop_client(struct key_role *r, struct channel *c)
@@ -141,16 +148,15 @@ static bool serve(struct key_role *r, struct channel *c)
 
 /* ---- The supervisor ---- */
 
-static void use_gate(struct key_role *r, int fd)
+static void use_channel(struct key_role *r, struct channel *c, int fd)
 {
 	take_clients(r); /* of the gate before, whose associations live on */
-	unwatch(r, &r->gate);
+	unwatch(r, c);
 	(void)fcntl(fd, F_SETFL, O_NONBLOCK);
-	r->gate = (struct channel){.fd = fd, .whose = OF_GATE};
-	if (watch(r, &r->gate) != 0) {
-		log_say(LOG_LEVEL_ERROR, "keys.failed", "the gate's channel cannot be watched: %s",
-			strerror(errno));
-		unwatch(r, &r->gate);
+	*c = (struct channel){.fd = fd, .whose = OF_GATE};
+	if (watch(r, c) != 0) {
+		log_say(LOG_LEVEL_ERROR, "keys.failed", "a channel cannot be watched: %s", strerror(errno));
+		unwatch(r, c);
 	}
 }
 
@@ -176,7 +182,7 @@ static enum told take(struct key_role *r)
 		if (m.number == ROLE_AUDIT) {
 			add_client(r, m.fd, &(struct holder_client){.auditor = true});
 		} else {
-			use_gate(r, m.fd);
+			use_channel(r, m.number == ROLE_FORWARD ? &r->forward : &r->gate, m.fd);
 		}
 		return TOLD_MORE;
 	case MSG_GO:
@@ -329,7 +335,7 @@ static void handle(struct key_role *r, struct channel *c)
 static int loop(struct key_role *r)
 {
 	struct epoll_event events[EVENTS_A_TURN];
-	while (r->supervisor.fd >= 0 || r->gate.fd >= 0 || r->clients) {
+	while (r->supervisor.fd >= 0 || r->gate.fd >= 0 || r->forward.fd >= 0 || r->clients) {
 		int n = epoll_wait(r->epoll, events, EVENTS_A_TURN, -1);
 		for (int i = 0; i < n; i++) {
 			handle(r, events[i].data.ptr);
@@ -346,7 +352,8 @@ static int loop(struct key_role *r)
 int role_keys_main(void)
 {
 	static struct key_role r = {.supervisor = {.fd = ROLE_CHANNEL, .whose = OF_SUPERVISOR},
-		.gate = {.fd = -1, .whose = OF_GATE}};
+		.gate = {.fd = -1, .whose = OF_GATE},
+		.forward = {.fd = -1, .whose = OF_GATE}};
 	log_role("keys");
 	(void)prctl(PR_SET_NAME, "gantry: keys");
 	(void)signal(SIGPIPE, SIG_IGN);

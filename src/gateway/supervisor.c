@@ -170,6 +170,7 @@ static void reload(struct supervisor *v)
 	roles_start_due(v, clock_mono_ms());
 	roles_tell_lookup(v);
 	audit_give_site(v, false);
+	audit_give_forwarder(v);
 	roles_give_site(v);
 }
 

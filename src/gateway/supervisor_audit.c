@@ -57,22 +57,32 @@ static void say(struct supervisor *v, const struct message *m)
 	}
 }
 
-static void give_spool_key(struct supervisor *v)
+static int spool_key_fd(const struct supervisor *v, int *ret_fd)
 {
 	uint8_t key[SPOOL_KEY_LEN];
 	char path[4096];
-	int fd = -1;
 	int n = snprintf(path, sizeof(path), "%s/spool.key", v->site->state);
 	int e = n < 0 || (size_t)n >= sizeof(path) ? ERR_LIMIT : spool_key(path, key);
-	e = e == 0 ? memfd_of("spool-key", span_of(key, sizeof(key)), &fd) : e;
+	e = e == 0 ? memfd_of("spool-key", span_of(key, sizeof(key)), ret_fd) : e;
 	explicit_bzero(key, sizeof(key));
 	if (e != 0) {
 		log_say(LOG_LEVEL_ERROR, "audit.failed", "the spool's key, %s, cannot be used: %s", path,
-			e == ERR_SYSTEM ? strerror(errno) : err_str(e));
-		return;
+			e == ERR_SYSTEM ? strerror(errno)
+			: e == ERR_VALUE
+				? "it has not 32 bytes; remove it, and the spool's files, which nobody can read "
+				  "without it"
+				: err_str(e));
 	}
-	say(v, &(struct message){.type = MSG_SPOOL, .fd = fd, .number = 1});
-	close(fd);
+	return e;
+}
+
+static void give_spool_key(struct supervisor *v, enum role_id r)
+{
+	int fd;
+	if (spool_key_fd(v, &fd) == 0) {
+		roles_say(v, r, &(struct message){.type = MSG_SPOOL, .fd = fd, .number = 1});
+		close(fd);
+	}
 }
 
 void audit_join_keys(struct supervisor *v)
@@ -95,12 +105,54 @@ void audit_join_keys(struct supervisor *v)
 	close(pair[1]);
 }
 
+/* The forwarder calls repositories with the gateway's certificates. */
+void audit_forwarder_keys(struct supervisor *v)
+{
+	int pair[2];
+	if (v->role[ROLE_KEYS].pid == 0 || v->role[ROLE_FORWARD].pid == 0) {
+		return; /* it is done when the other one starts */
+	}
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
+		log_say(LOG_LEVEL_ERROR, "role.failed", "no channel to the key holder: %s", strerror(errno));
+		return;
+	}
+	roles_say(
+		v, ROLE_KEYS, &(struct message){.type = MSG_CHANNEL, .fd = pair[0], .number = ROLE_FORWARD});
+	roles_say(v, ROLE_FORWARD, &(struct message){.type = MSG_KEYS, .fd = pair[1]});
+	close(pair[0]);
+	close(pair[1]);
+}
+
+void audit_give_forwarder(struct supervisor *v)
+{
+	char path[4096];
+	if (v->role[ROLE_FORWARD].pid == 0) {
+		return;
+	}
+	/* By its descriptor: the folders above it may be closed to the role. */
+	int n = snprintf(path, sizeof(path), "%s/spool", v->site->audit.journal);
+	int dir = n < 0 || (size_t)n >= sizeof(path)
+	                  ? -1
+	                  : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (dir >= 0) {
+		roles_say(v, ROLE_FORWARD, &(struct message){.type = MSG_SPOOL, .fd = dir, .number = 0});
+		close(dir);
+	} else if (v->site->audit.has) {
+		log_say(LOG_LEVEL_ERROR, "audit.failed", "the spool's folder cannot be opened: %s",
+			strerror(errno));
+	}
+	give_spool_key(v, ROLE_FORWARD);
+	audit_forwarder_keys(v);
+	roles_say(v, ROLE_FORWARD, &(struct message){.type = MSG_SITE, .fd = v->site_fd});
+	roles_say(v, ROLE_FORWARD, &(struct message){.type = MSG_GO, .fd = -1});
+}
+
 void audit_give_site(struct supervisor *v, bool first)
 {
 	if (v->role[ROLE_AUDIT].pid == 0) {
 		return;
 	}
-	give_spool_key(v);
+	give_spool_key(v, ROLE_AUDIT);
 	audit_join_keys(v);
 	say(v, &(struct message){.type = MSG_SITE, .fd = v->site_fd});
 	if (first) {

@@ -79,12 +79,14 @@ static bool wanted(const struct supervisor *v, enum role_id r)
 		return v->site->n_identities > 0 || v->site->audit.has;
 	case ROLE_AUDIT:
 		return v->site->audit.has;
+	case ROLE_FORWARD:
+		return v->site->audit.has && v->site->audit.n_repositories + v->site->audit.n_witnesses > 0;
 	default:
 		return true;
 	}
 }
 
-static void say(struct supervisor *v, enum role_id r, const struct message *m)
+void roles_say(struct supervisor *v, enum role_id r, const struct message *m)
 {
 	struct role_process *p = &v->role[r];
 	if (p->channel < 0) {
@@ -99,12 +101,12 @@ static void say(struct supervisor *v, enum role_id r, const struct message *m)
 
 void roles_say_gate(struct supervisor *v, const struct message *m)
 {
-	say(v, ROLE_GATE, m);
+	roles_say(v, ROLE_GATE, m);
 }
 
 static void give_log(struct supervisor *v, enum role_id r)
 {
-	say(v, r,
+	roles_say(v, r,
 		&(struct message){.type = MSG_LOG,
 			.fd = v->log,
 			.number = MSG_LOG_HOW(v->site->log_json, v->site->log_level)});
@@ -129,8 +131,8 @@ static void join(struct supervisor *v, enum role_id r)
 			strerror(errno));
 		return;
 	}
-	say(v, r, &(struct message){.type = MSG_CHANNEL, .fd = pair[0], .number = ROLE_GATE});
-	say(v, ROLE_GATE, &(struct message){.type = MSG_CHANNEL, .fd = pair[1], .number = r});
+	roles_say(v, r, &(struct message){.type = MSG_CHANNEL, .fd = pair[0], .number = ROLE_GATE});
+	roles_say(v, ROLE_GATE, &(struct message){.type = MSG_CHANNEL, .fd = pair[1], .number = r});
 	close(pair[0]);
 	close(pair[1]);
 }
@@ -138,11 +140,12 @@ static void join(struct supervisor *v, enum role_id r)
 void roles_give_site(struct supervisor *v)
 {
 	keys_join(v, true);
-	say(v, ROLE_GATE, &(struct message){.type = MSG_SITE, .fd = v->site_fd});
+	roles_say(v, ROLE_GATE, &(struct message){.type = MSG_SITE, .fd = v->site_fd});
 	for (unsigned i = 0; i < v->site->n_listeners; i++) {
-		say(v, ROLE_GATE, &(struct message){.type = MSG_LISTENER, .fd = v->bound[i].fd, .number = i});
+		roles_say(v, ROLE_GATE,
+			&(struct message){.type = MSG_LISTENER, .fd = v->bound[i].fd, .number = i});
 	}
-	say(v, ROLE_GATE, &(struct message){.type = MSG_GO, .fd = -1});
+	roles_say(v, ROLE_GATE, &(struct message){.type = MSG_GO, .fd = -1});
 }
 
 void roles_tell_lookup(struct supervisor *v)
@@ -151,11 +154,11 @@ void roles_tell_lookup(struct supervisor *v)
 		struct span bytes = site_user_file(v->site, (enum user_file)f)->bytes;
 		int fd;
 		if (bytes.len > 0 && memfd_of("users", bytes, &fd) == 0) {
-			say(v, ROLE_LOOKUP, &(struct message){.type = MSG_FILE, .fd = fd, .number = f});
+			roles_say(v, ROLE_LOOKUP, &(struct message){.type = MSG_FILE, .fd = fd, .number = f});
 			close(fd);
 		}
 	}
-	say(v, ROLE_LOOKUP, &(struct message){.type = MSG_SITE, .fd = v->site_fd});
+	roles_say(v, ROLE_LOOKUP, &(struct message){.type = MSG_SITE, .fd = v->site_fd});
 }
 
 void roles_give_kept(struct supervisor *v)
@@ -172,11 +175,12 @@ void roles_give_kept(struct supervisor *v)
 
 static void give_gate(struct supervisor *v)
 {
-	say(v, ROLE_GATE, &(struct message){.type = MSG_LEDGER, .fd = v->ledger});
-	say(v, ROLE_GATE, &(struct message){.type = MSG_CONTROL, .fd = v->control});
+	roles_say(v, ROLE_GATE, &(struct message){.type = MSG_LEDGER, .fd = v->ledger});
+	roles_say(v, ROLE_GATE, &(struct message){.type = MSG_CONTROL, .fd = v->control});
 	join(v, ROLE_LOOKUP);
 	join(v, ROLE_STORE);
 	join(v, ROLE_AUDIT);
+	join(v, ROLE_FORWARD);
 	roles_give_site(v);
 	roles_give_kept(v);
 }
@@ -220,12 +224,15 @@ static void start(struct supervisor *v, enum role_id r)
 	} else if (r == ROLE_KEYS) {
 		keys_join(v, false);
 		audit_join_keys(v);
+		audit_forwarder_keys(v);
 	} else if (r == ROLE_AUDIT) {
 		join(v, r);
 		audit_give_site(v, true);
 	} else {
 		if (r == ROLE_LOOKUP) {
 			roles_tell_lookup(v);
+		} else if (r == ROLE_FORWARD) {
+			audit_give_forwarder(v);
 		}
 		join(v, r);
 	}
@@ -234,7 +241,8 @@ static void start(struct supervisor *v, enum role_id r)
 void roles_start_due(struct supervisor *v, int64_t now_ms)
 {
 	/* The gate last, so that the others' channels are ready for it. */
-	static const enum role_id order[] = {ROLE_KEYS, ROLE_AUDIT, ROLE_LOOKUP, ROLE_STORE, ROLE_GATE};
+	static const enum role_id order[] = {
+		ROLE_KEYS, ROLE_AUDIT, ROLE_LOOKUP, ROLE_STORE, ROLE_FORWARD, ROLE_GATE};
 	for (unsigned i = 0; i < ARRAY_LEN(order) && !v->stopping; i++) {
 		struct role_process *p = &v->role[order[i]];
 		if (p->pid == 0 && p->restart_ms <= now_ms && wanted(v, order[i])) {
@@ -268,6 +276,19 @@ static void say_ended(enum role_id r, int status, int64_t wait_ms)
 		LOG_NUMBER("restart_in_ms", wait_ms));
 }
 
+/* The forwarder sends the auditor's last messages, and both need the key holder. */
+static void stop_after(struct supervisor *v, enum role_id r)
+{
+	const struct message stop = {.type = MSG_STOP, .fd = -1};
+	if (r == ROLE_AUDIT) {
+		roles_say(v, ROLE_FORWARD, &stop);
+	}
+	if ((r == ROLE_AUDIT || r == ROLE_FORWARD) && v->role[ROLE_AUDIT].pid == 0 &&
+		v->role[ROLE_FORWARD].pid == 0) {
+		roles_say(v, ROLE_KEYS, &stop);
+	}
+}
+
 static void ended(struct supervisor *v, enum role_id r, int status)
 {
 	struct role_process *p = &v->role[r];
@@ -279,9 +300,7 @@ static void ended(struct supervisor *v, enum role_id r, int status)
 	p->channel = -1;
 	p->pid = 0;
 	if (v->stopping) {
-		if (r == ROLE_AUDIT) {
-			say(v, ROLE_KEYS, &(struct message){.type = MSG_STOP, .fd = -1});
-		}
+		stop_after(v, r);
 		return;
 	}
 	p->failures = now - p->started_ms > RESTART_FORGET_MS ? 0 : p->failures + 1;
@@ -328,14 +347,15 @@ void roles_stop(struct supervisor *v)
 	/* The lookup and the store are still needed by what lives: their turn comes when the gate has ended. */
 	const struct message stop = {.type = MSG_STOP, .fd = -1};
 	if (v->role[ROLE_GATE].pid > 0) {
-		say(v, ROLE_GATE, &stop);
+		roles_say(v, ROLE_GATE, &stop);
 		return;
 	}
 	audit_stopping(v);
 	for (unsigned r = ROLE_LOOKUP; r < ROLE_COUNT; r++) {
-		/* The auditor's last records need the key holder. */
-		if (r != ROLE_KEYS || v->role[ROLE_AUDIT].pid == 0) {
-			say(v, (enum role_id)r, &stop);
+		/* The auditor's last records need the key holder, and the forwarder, which needs it too, is to send them. */
+		bool needed = r == ROLE_KEYS || r == ROLE_FORWARD;
+		if (!needed || v->role[ROLE_AUDIT].pid == 0) {
+			roles_say(v, (enum role_id)r, &stop);
 		}
 	}
 }

@@ -55,14 +55,12 @@ void supervisor_key_mistake(
 
 static int check_tls(const struct site *s, bool reload, char first[256])
 {
-	struct gate_tls tls = {0};
 	char why[256];
-	int e = gate_tls_make(s, &tls, why, sizeof(why));
-	gate_tls_done(&tls);
+	unsigned line = 0;
+	int e = gate_tls_check(s, &line, why, sizeof(why));
 	if (e != 0) {
 		char text[300];
 		snprintf(text, sizeof(text), "tls: %s", why);
-		unsigned line = s->n_identities > 0 ? s->identities[0].certificate.line : 0;
 		struct mistake m = {.line = line, .column = 1, .text = text};
 		say_mistake(s->file, &m, true, reload);
 		keep_first(first, &m);

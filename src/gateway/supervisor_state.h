@@ -71,6 +71,7 @@ void roles_tell_lookup(struct supervisor *v);               /* the site */
 void roles_give_log(struct supervisor *v);
 void roles_give_kept(struct supervisor *v); /* that a reload was refused, if the last one was */
 void roles_ended(struct supervisor *v, pid_t pid, int status);
+void roles_say(struct supervisor *v, enum role_id r, const struct message *m);
 void roles_say_gate(struct supervisor *v, const struct message *m);
 void roles_stop(struct supervisor *v);
 void roles_kill(struct supervisor *v);
@@ -93,6 +94,8 @@ MUST_USE int audit_folders(
 	const struct supervisor *v, const struct site *s); /* made, and given to the auditor */
 void audit_give_site(struct supervisor *v, bool first);
 void audit_join_keys(struct supervisor *v);
+void audit_give_forwarder(struct supervisor *v); /* the spool, the site, go */
+void audit_forwarder_keys(struct supervisor *v);
 void audit_started(struct supervisor *v);
 void audit_reloaded(struct supervisor *v, const char *why); /* NULL: it was taken; else why not */
 void audit_stopping(struct supervisor *v);

@@ -24,8 +24,9 @@
 #define IN(kind) (1u << (kind))
 #define A        IN(SANDBOX_ASSOCIATION)
 #define G        IN(SANDBOX_GATE)
-#define L        (IN(SANDBOX_LOOKUP) | IN(SANDBOX_JOB))
-#define LP       IN(SANDBOX_LOOKUP)
+#define F        IN(SANDBOX_FORWARD)
+#define L        (IN(SANDBOX_LOOKUP) | IN(SANDBOX_JOB) | F)
+#define LP       (IN(SANDBOX_LOOKUP) | F)
 #define J        IN(SANDBOX_JOB)
 #define S        IN(SANDBOX_STORE)
 #define K        IN(SANDBOX_KEYS)
@@ -117,15 +118,15 @@ static const struct {
 	{SCMP_SYS(ftruncate), G | S | T | LP},
 	{SCMP_SYS(pread64), G | L | S | T},
 	{SCMP_SYS(pwrite64), G | S | T | LP},
-	{SCMP_SYS(fdatasync), G | S | T},
-	{SCMP_SYS(fsync), G | S | T},
+	{SCMP_SYS(fdatasync), G | S | T | F},
+	{SCMP_SYS(fsync), G | S | T | F},
 	{SCMP_SYS(close_range), G | S | LP},
 	{SCMP_SYS(set_tid_address), G | S},
 	{SCMP_SYS(seccomp), G | LP},
 	{SCMP_SYS(capset), G},
 	{SCMP_SYS(landlock_create_ruleset), G | LP},
 	{SCMP_SYS(landlock_restrict_self), G | LP},
-	/* the lookup: what a resolver does */
+	/* the lookup and the forwarder: what a resolver does */
 	{SCMP_SYS(access), L | S | T},
 	{SCMP_SYS(faccessat), L | S | T},
 	{SCMP_SYS(faccessat2), L | S | T},
@@ -141,20 +142,20 @@ static const struct {
 	{SCMP_SYS(select), L | T},
 	{SCMP_SYS(pselect6), L | T},
 	{SCMP_SYS(ioctl), L | T}, /* FIONREAD, of the resolver */
-	/* the store: its folders, as far as Landlock and the file modes let it */
-	{SCMP_SYS(open), S | T},
-	{SCMP_SYS(openat), S | T},
+	/* the store, and the forwarder with its spool: their folders, as far as Landlock and the file modes let it */
+	{SCMP_SYS(open), S | T | F},
+	{SCMP_SYS(openat), S | T | F},
 	{SCMP_SYS(openat2), S | T},
 	{SCMP_SYS(mkdir), S | T},
 	{SCMP_SYS(mkdirat), S | T},
 	{SCMP_SYS(rmdir), S | T},
-	{SCMP_SYS(rename), S | T},
-	{SCMP_SYS(renameat), S | T},
-	{SCMP_SYS(renameat2), S | T},
+	{SCMP_SYS(rename), S | T | F},
+	{SCMP_SYS(renameat), S | T | F},
+	{SCMP_SYS(renameat2), S | T | F},
 	{SCMP_SYS(link), S},
 	{SCMP_SYS(linkat), S},
-	{SCMP_SYS(unlink), S | T},
-	{SCMP_SYS(unlinkat), S | T},
+	{SCMP_SYS(unlink), S | T | F},
+	{SCMP_SYS(unlinkat), S | T | F},
 	{SCMP_SYS(fchmod), S | T},
 	{SCMP_SYS(umask), S | T},
 	{SCMP_SYS(flock), S | T},
@@ -257,7 +258,8 @@ static int allow(scmp_filter_ctx ctx, enum sandbox_kind kind)
 /* Code that is not ours may try what it can do without: it is told no. */
 static bool runs_others(enum sandbox_kind kind)
 {
-	return kind == SANDBOX_LOOKUP || kind == SANDBOX_JOB || kind == SANDBOX_TOKEN;
+	return kind == SANDBOX_LOOKUP || kind == SANDBOX_JOB || kind == SANDBOX_TOKEN ||
+	       kind == SANDBOX_FORWARD;
 }
 
 static bool has_rule(enum sandbox_kind kind, int call)

@@ -451,6 +451,45 @@ static int read_addresses(struct reader *r, struct message *m)
 	return e;
 }
 
+static void write_courier(struct writer *w, const struct message *m)
+{
+	const struct msg_courier *c = &m->courier;
+	const uint64_t counts[] = {c->waiting, c->bytes, c->delivered, c->resent, c->lost, c->cut, c->damaged,
+		(uint64_t)c->delivered_ms, (uint64_t)c->failed_ms};
+	writer_u8(w, c->index);
+	writer_u8(w, c->total);
+	writer_u8(w, c->witness);
+	writer_u8(w, c->state);
+	PUT_TEXT(w, c->name);
+	PUT_TEXT(w, c->address);
+	for (unsigned i = 0; i < ARRAY_LEN(counts); i++) {
+		writer_u64be(w, counts[i]);
+	}
+	PUT_TEXT(w, c->error);
+}
+
+static int read_courier(struct reader *r, struct message *m)
+{
+	struct msg_courier *c = &m->courier;
+	uint64_t *const counts[] = {
+		&c->waiting, &c->bytes, &c->delivered, &c->resent, &c->lost, &c->cut, &c->damaged};
+	int e = reader_u8(r, &c->index);
+	e = GET(e, reader_u8, r, &c->total);
+	e = GET(e, get_bool, r, &c->witness);
+	e = GET(e, reader_u8, r, &c->state);
+	e = GET_TEXT(e, r, c->name);
+	e = GET_TEXT(e, r, c->address);
+	for (unsigned i = 0; i < ARRAY_LEN(counts); i++) {
+		e = GET(e, reader_u64be, r, counts[i]);
+	}
+	e = GET(e, get_i64, r, &c->delivered_ms);
+	e = GET(e, get_i64, r, &c->failed_ms);
+	e = GET_TEXT(e, r, c->error);
+	bool sound =
+		e == 0 && c->total <= MSG_COURIERS_MOST && c->index < c->total && c->state < COURIER_STATES;
+	return e == 0 && !sound ? ERR_VALUE : e;
+}
+
 /* ---- The table ---- */
 
 enum with_fd { FD_NO, FD_YES, FD_IF_CONNECTED, FD_IF_ZERO /* the number */ };
@@ -507,6 +546,7 @@ static const struct row rows[] = {
 	[MSG_EVENT] = {"event", FROM_TELLER | FROM_GATE_AUDITOR | SUPERVISOR, FD_NO, write_event, read_event},
 	[MSG_SPOOL] = {"spool", SUPERVISOR, FD_YES, write_number, read_number},
 	[MSG_RECORDED] = {"recorded", FROM_AUDITOR, FD_NO, write_number, read_number},
+	[MSG_COURIER] = {"courier", FROM_FORWARD | FROM_COURIER, FD_NO, write_courier, read_courier},
 };
 static_assert(ARRAY_LEN(rows) == MSG_TYPE_COUNT, "one row a message type");
 

@@ -26,7 +26,7 @@
 
 /* Who may send a type on which channel: the table in message.c has one row a type. */
 enum message_from {
-	FROM_SUPERVISOR = 0x01, /* to the gate, the lookup, the store, the key holder */
+	FROM_SUPERVISOR = 0x01, /* to the gate, the lookup, the store, the key holder, the forwarder */
 	FROM_GATE_UP = 0x02,    /* gate to supervisor */
 	FROM_GATE_DOWN = 0x04,  /* gate to association */
 	FROM_ASSOCIATION = 0x08,
@@ -38,7 +38,9 @@ enum message_from {
 	FROM_GATE_KEYS = 0x200,
 	FROM_JOB = 0x400, /* a child of the lookup */
 	FROM_GATE_AUDITOR = 0x800,
-	FROM_TELLER = 0x4000, /* whoever tells the auditor what happened, on a channel of its own */
+	FROM_FORWARD = 0x1000,
+	FROM_COURIER = 0x2000, /* a child of the forwarder */
+	FROM_TELLER = 0x4000,  /* whoever tells the auditor what happened, on a channel of its own */
 	FROM_AUDITOR = 0x8000,
 };
 
@@ -96,7 +98,7 @@ enum message_type {
 	MSG_USER,
 	MSG_STAPLE, /* also lookup -> gate. bytes: SHA-256 of our certificate's file, OCSP response; number: its end, s */
 	MSG_LIST, /* a job -> lookup. fd: memfd of a revocation list that was fetched; number: its next update, s */
-	/* gate -> key holder, auditor */
+	/* gate, courier -> key holder; gate -> auditor */
 	MSG_CLIENT, /* struct msg_client, fd: its channel (keys/holder.h, or for MSG_EVENT) */
 	/* gate -> association */
 	MSG_TELL, /* number 0, fd: its channel to the auditor; else there is none now */
@@ -107,6 +109,7 @@ enum message_type {
 	MSG_EVENT,
 	MSG_SPOOL, /* supervisor -> forwarder, auditor. fd: number 0, the spool's folder; 1, a memfd with its key */
 	MSG_RECORDED, /* auditor -> teller. number: the record, which is durable; or an enum err: it could not be made */
+	MSG_COURIER, /* struct msg_courier: a courier -> forwarder -> gate, each few seconds */
 	MSG_TYPE_COUNT,
 };
 
@@ -181,6 +184,22 @@ struct msg_progress {
 	uint8_t state; /* enum progress_state */
 };
 
+/* How a repository or a witness is served. */
+enum courier_state { COURIER_IDLE, COURIER_SENDING, COURIER_AWAY, COURIER_STATES };
+
+#define MSG_COURIERS_MOST 16
+struct msg_courier {
+	uint8_t index, total; /* of those that the site has */
+	bool witness;
+	uint8_t state;                                  /* enum courier_state */
+	char name[65];                                  /* of gantry.yaml, or a witness's own */
+	char address[256];                              /* in use, or tried last */
+	uint64_t waiting, bytes;                        /* in the spool */
+	uint64_t delivered, resent, lost, cut, damaged; /* entries, since the forwarder started */
+	int64_t delivered_ms, failed_ms;                /* wall; 0: never */
+	char error[512];                                /* of failed_ms */
+};
+
 #define MSG_ADDRESSES_MOST 16
 struct msg_addresses {
 	char host[256];
@@ -207,6 +226,7 @@ struct message {
 		struct msg_standing standing;
 		struct msg_user user;
 		struct msg_addresses addresses;
+		struct msg_courier courier;
 		struct refusal refusal;
 	};
 	char text

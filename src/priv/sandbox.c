@@ -34,7 +34,8 @@ int sandbox_new(
 	s->landlock = -1;
 	int e = filter_build(kind, &s->program);
 	if (e == 0) {
-		bool no_network = kind != SANDBOX_GATE && kind != SANDBOX_LOOKUP && kind != SANDBOX_JOB;
+		bool no_network = kind != SANDBOX_GATE && kind != SANDBOX_LOOKUP && kind != SANDBOX_JOB &&
+		                  kind != SANDBOX_FORWARD;
 		e = landlock_new(paths, n, no_network, no_network, &s->landlock);
 	}
 	if (e != 0) {

@@ -10,7 +10,7 @@
 /*
  * What a process may do once it is what it is. seccomp is the floor, on every kernel; Landlock (no file at all, or only
  * the ones named) where the kernel has it. A process that calls what its list does not have is killed and its death
- * is seen as SIGSYS; the lookup, its jobs and a key holder with a token, which run code of others, get EPERM instead, but
+ * is seen as SIGSYS; the lookup, its jobs, the forwarder and a key holder with a token, which run code of others, get EPERM instead, but
  * for starting programs and touching other processes they are killed too.
  *
  * SANDBOX_ASSOCIATION  reads and writes what it has, takes descriptors from the gate, memory without PROT_EXEC, clocks,
@@ -22,6 +22,8 @@
  *                      for a job that proves a user by what it has been given.
  * SANDBOX_TOKEN        the same for a key holder whose keys are on a token: its module may also read, write and lock files
  *                      (Landlock says which), speak to a UNIX socket, and start threads.
+ * SANDBOX_FORWARD      the lookup's and its jobs', as it forks a process for each repository, that resolves and calls it; and
+ *                      writes, renames and unlinks files, of its spool alone.
  * SANDBOX_STORE        opens, renames, syncs and unlinks files under its folders; no socket but what it is passed.
  */
 enum sandbox_kind {
@@ -32,6 +34,7 @@ enum sandbox_kind {
 	SANDBOX_STORE,
 	SANDBOX_KEYS,
 	SANDBOX_TOKEN,
+	SANDBOX_FORWARD,
 };
 
 /* A path below which files may be read, or also written, made and removed. */

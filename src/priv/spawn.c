@@ -18,6 +18,7 @@ static const char *const names[ROLE_COUNT] = {
 	[ROLE_STORE] = "store",
 	[ROLE_KEYS] = "keys",
 	[ROLE_AUDIT] = "audit",
+	[ROLE_FORWARD] = "forward",
 };
 
 const char *role_name(enum role_id r)

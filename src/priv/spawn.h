@@ -9,7 +9,7 @@
 #include <sys/types.h>
 
 /* The roles that are programs of their own. An association is not: the gate forks it. */
-enum role_id { ROLE_GATE = 1, ROLE_LOOKUP, ROLE_STORE, ROLE_KEYS, ROLE_AUDIT, ROLE_COUNT };
+enum role_id { ROLE_GATE = 1, ROLE_LOOKUP, ROLE_STORE, ROLE_KEYS, ROLE_AUDIT, ROLE_FORWARD, ROLE_COUNT };
 
 /* "gate"; static storage. 0 when there is no such role. */
 const char *role_name(enum role_id r);

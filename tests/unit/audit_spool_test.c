@@ -1,54 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "audit/spool.h"
-#include "audit/spool_file.h"
-
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-static char folder[64];
-static int dir = -1;
-static const uint8_t key[SPOOL_KEY_LEN] = {1, 2, 3};
-
-static void empty_folder(void)
-{
-	DIR *d = opendir(folder);
-	for (const struct dirent *e; d && (e = readdir(d));) {
-		if (e->d_name[0] != '.') {
-			assert_int_equal(unlinkat(dir, e->d_name, 0), 0);
-		}
-	}
-	closedir(d);
-}
-
-static int make_folder(void **state)
-{
-	snprintf(folder, sizeof(folder), "/tmp/gantry-spool-XXXXXX");
-	assert_non_null(mkdtemp(folder));
-	dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return dir < 0;
-}
-
-static int remove_folder(void **state)
-{
-	empty_folder();
-	close(dir);
-	return rmdir(folder);
-}
-
-static int fresh(void **state)
-{
-	empty_folder();
-	return 0;
-}
+#include "audit_spool_folder.h"
 
 /* ---- A system that fails ---- */
 
@@ -104,81 +55,6 @@ static int broken_sync_dir(int d)
 static const struct spool_io broken_io = {
 	broken_create, broken_write, broken_sync, broken_cut, broken_sync_dir};
 
-/* ---- What the tests do again and again ---- */
-
-static struct spool *open_spool(uint64_t most, uint32_t file_bytes, const struct spool_io *io)
-{
-	struct spool_settings set = {.dir = dir, .most = most, .file_bytes = file_bytes, .io = io};
-	struct spool *s = NULL;
-	memcpy(set.key, key, sizeof(key));
-	assert_int_equal(spool_open(&set, &s), 0);
-	return s;
-}
-
-#define ROOMY (64u * 1024 * 1024)
-
-static int add(struct spool *s, unsigned n)
-{
-	char text[64];
-	snprintf(text, sizeof(text), "message %u", n);
-	return spool_append(s, n % 5 == 4 ? SPOOL_CHECKPOINT : SPOOL_MESSAGE, 1000 + n, span_str(text));
-}
-
-static void add_all(struct spool *s, unsigned from, unsigned to)
-{
-	for (unsigned n = from; n < to; n++) {
-		assert_int_equal(add(s, n), 0);
-	}
-	assert_int_equal(spool_commit(s, 1), 0);
-}
-
-static struct spool_reader *open_reader(const char *name)
-{
-	struct spool_reader *r = NULL;
-	assert_int_equal(spool_reader_open(dir, key, name, &r), 0);
-	return r;
-}
-
-/* The number in a message; the type and the time must be those that it was given. */
-static unsigned number_in(const struct spool_entry *e)
-{
-	char text[64] = "";
-	assert_true(e->bytes.len < sizeof(text));
-	memcpy(text, e->bytes.ptr, e->bytes.len);
-	assert_memory_equal(text, "message ", 8);
-	unsigned n = (unsigned)strtoul(text + 8, NULL, 10);
-	assert_int_equal(e->time_ms, 1000 + n);
-	assert_int_equal(e->type, n % 5 == 4 ? SPOOL_CHECKPOINT : SPOOL_MESSAGE);
-	return n;
-}
-
-static void expect_all(struct spool_reader *r, unsigned from, unsigned to)
-{
-	struct spool_entry e;
-	for (unsigned n = from; n < to; n++) {
-		assert_int_equal(spool_next(r, &e), 0);
-		assert_int_equal(number_in(&e), n);
-	}
-	assert_int_equal(spool_next(r, &e), ERR_AGAIN);
-}
-
-static void expect_queue(const struct spool_reader *r, uint64_t wanted)
-{
-	uint64_t entries, bytes;
-	assert_int_equal(spool_queue(r, &entries, &bytes), 0);
-	assert_int_equal(entries, wanted);
-	assert_true(wanted == 0 || bytes > 0);
-}
-
-static unsigned files(void)
-{
-	struct spool_list l;
-	assert_int_equal(spool_list(dir, &l), 0);
-	unsigned n = l.n;
-	spool_list_done(&l);
-	return n;
-}
-
 /* ---- The tests ---- */
 
 static void in_order(void **state)
@@ -230,7 +106,7 @@ static void erased_when_all_are_done(void **state)
 	expect_all(one, 0, 100);
 	struct spool_place at = spool_at(one);
 	assert_int_equal(spool_confirm(one, &at), 0);
-	assert_int_equal(spool_sweep(dir, both, 2), 0);
+	assert_int_equal(spool_sweep(dir, both, 2, ROOMY), 0);
 	assert_int_equal(files(), all); /* two has nothing yet */
 	struct spool_entry e;
 	for (unsigned n = 0; n < 50; n++) {
@@ -239,7 +115,7 @@ static void erased_when_all_are_done(void **state)
 	assert_int_equal(spool_confirm(two, &e.after), 0);
 	assert_int_equal(spool_next(gone, &e), 0);
 	assert_int_equal(spool_confirm(gone, &e.after), 0);
-	assert_int_equal(spool_sweep(dir, both, 2), 0);
+	assert_int_equal(spool_sweep(dir, both, 2, ROOMY), 0);
 	unsigned left = files();
 	assert_true(left < all && left > 1);
 	spool_reader_close(gone);
@@ -256,7 +132,7 @@ static void erased_when_all_are_done(void **state)
 	assert_int_equal(spool_confirm(one, &at), 0);
 	at = spool_at(two);
 	assert_int_equal(spool_confirm(two, &at), 0);
-	assert_int_equal(spool_sweep(dir, both, 2), 0);
+	assert_int_equal(spool_sweep(dir, both, 2, ROOMY), 0);
 	assert_int_equal(files(), 0);
 	expect_queue(one, 0);
 	spool_close(s);
@@ -285,17 +161,6 @@ static void several_writers(void **state)
 	expect_all(r, 0, 30);
 	assert_int_equal(spool_damaged(r), 0);
 	spool_reader_close(r);
-}
-
-static off_t size_of_only(char name[SPOOL_NAME_LEN])
-{
-	struct spool_list l;
-	assert_int_equal(spool_list(dir, &l), 0);
-	assert_int_equal(l.n, 1);
-	off_t size = (off_t)l.at[0].size;
-	spool_file_name(l.at[0].number, name);
-	spool_list_done(&l);
-	return size;
 }
 
 static const char *path_of(const char *name)
@@ -453,7 +318,7 @@ static void full(void **state)
 	const struct spool_place at = spool_at(r);
 	assert_int_equal(spool_confirm(r, &at), 0);
 	static const char *const names[] = {"r"};
-	assert_int_equal(spool_sweep(dir, names, 1), 0);
+	assert_int_equal(spool_sweep(dir, names, 1, 6000), 0);
 	/* There is room again, which is seen a second later by the entries' own times: first comes word of what is missing. */
 	assert_int_equal(spool_append(s, SPOOL_MESSAGE, 5000 + n, span_str("again")), 0);
 	assert_int_equal(spool_commit(s, 1), 0);
@@ -468,6 +333,49 @@ static void full(void **state)
 	assert_int_equal(e.bytes.len, 5);
 	assert_int_equal(spool_next(r, &e), ERR_AGAIN);
 	spool_reader_close(r);
+	spool_close(s);
+}
+
+/* One group is away for ever: the other one keeps its room, and the first is told what it missed when it is back. */
+static void one_away(void **state)
+{
+	static const char *const both[] = {"here", "away"};
+	struct spool *s = open_spool(8000, 500, NULL);
+	struct spool_reader *here = open_reader("here"), *away = open_reader("away");
+	struct spool_entry e;
+	add_all(s, 0, 5);
+	for (unsigned n = 0; n < 2; n++) {
+		assert_int_equal(spool_next(away, &e), 0);
+	}
+	assert_int_equal(spool_confirm(away, &e.after), 0);
+	spool_reader_close(away);
+	expect_all(here, 0, 5);
+	for (unsigned n = 5; n < 700; n += 5) {
+		/* By the entries' own times, the folder is looked at again each second. */
+		char text[64];
+		for (unsigned k = n; k < n + 5; k++) {
+			snprintf(text, sizeof(text), "message %u", k);
+			assert_int_equal(
+				spool_append(s, SPOOL_MESSAGE, (int64_t)k * 1000, span_str(text)), 0);
+			assert_int_equal(spool_commit(s, 1), 0);
+			assert_int_equal(spool_next(here, &e), 0);
+		}
+		assert_int_equal(spool_confirm(here, &e.after), 0);
+		assert_int_equal(spool_sweep(dir, both, 2, 8000), 0);
+	}
+	struct spool_state look;
+	spool_look(s, &look);
+	assert_int_equal(look.lost_ever, 0);
+	away = open_reader("away");
+	unsigned seen = 2;
+	while (spool_next(away, &e) == 0) {
+		seen++;
+	}
+	assert_true(seen > 50 && seen < 300);
+	assert_int_equal(spool_missed(away) + seen, 700);
+	assert_int_equal(spool_missed(here), 0);
+	spool_reader_close(away);
+	spool_reader_close(here);
 	spool_close(s);
 }
 
@@ -498,88 +406,6 @@ static void sizes(void **state)
 	spool_reader_close(r);
 }
 
-/* Another key reads nothing, and the folder tells nothing without it. */
-static void other_key(void **state)
-{
-	static const uint8_t other[SPOOL_KEY_LEN] = {9};
-	char name[SPOOL_NAME_LEN], bytes[4096];
-	struct spool *s = open_spool(ROOMY, 0, NULL);
-	add_all(s, 0, 5);
-	spool_close(s);
-	off_t size = size_of_only(name);
-	int fd = openat(dir, name, O_RDONLY);
-	assert_int_equal(read(fd, bytes, sizeof(bytes)), size);
-	close(fd);
-	assert_null(memmem(bytes, (size_t)size, "message", 7));
-	struct stat st;
-	assert_int_equal(fstatat(dir, name, &st, 0), 0);
-	assert_int_equal(st.st_mode & 0777, 0600);
-	struct spool_reader *r = NULL;
-	struct spool_entry e;
-	assert_int_equal(spool_reader_open(dir, other, "r", &r), 0);
-	assert_int_equal(spool_next(r, &e), ERR_AGAIN);
-	assert_int_equal(spool_damaged(r), 5);
-	spool_reader_close(r);
-}
-
-static void places(void **state)
-{
-	const struct spool_place p = {.file = 3, .offset = 99, .frame = 2, .entry = 77, .id = {5}};
-	struct spool_place got = {0};
-	uint8_t bytes[SPOOL_PLACE_MOST + 1];
-	size_t len = spool_place_write(&p, "group", bytes);
-	assert_int_equal(spool_place_read(span_of(bytes, len), "group", &got), 0);
-	assert_memory_equal(&got, &p, sizeof(p));
-	assert_int_equal(spool_place_read(span_of(bytes, len), "groups", &got), ERR_VALUE);
-	for (size_t n = 0; n < len; n++) {
-		assert_true(spool_place_read(span_of(bytes, n), "group", &got) < 0);
-		bytes[n] ^= 1;
-		assert_true(spool_place_read(span_of(bytes, len), "group", &got) < 0);
-		bytes[n] ^= 1;
-	}
-	bytes[len] = 0;
-	assert_int_equal(spool_place_read(span_of(bytes, len + 1), "group", &got), ERR_TRAILING);
-	/* A damaged one: everything is sent again. */
-	struct spool *s = open_spool(ROOMY, 0, NULL);
-	add_all(s, 0, 3);
-	struct spool_reader *r = open_reader("r");
-	expect_all(r, 0, 3);
-	const struct spool_place at = spool_at(r);
-	assert_int_equal(spool_confirm(r, &at), 0);
-	spool_reader_close(r);
-	char name[SPOOL_NAME_LEN];
-	spool_place_name("r", name);
-	int fd = openat(dir, name, O_WRONLY | O_TRUNC);
-	assert_true(fd >= 0);
-	close(fd);
-	r = open_reader("r");
-	expect_all(r, 0, 3);
-	spool_reader_close(r);
-	spool_close(s);
-}
-
-static void key_file(void **state)
-{
-	char path[128];
-	uint8_t first[SPOOL_KEY_LEN], again[SPOOL_KEY_LEN];
-	struct stat st;
-	snprintf(path, sizeof(path), "%s/key", folder);
-	assert_int_equal(spool_key(path, first), 0);
-	assert_int_equal(spool_key(path, again), 0);
-	assert_memory_equal(first, again, sizeof(first));
-	assert_int_equal(stat(path, &st), 0);
-	assert_int_equal(st.st_mode & 0777, 0600);
-	assert_int_equal(truncate(path, 31), 0);
-	assert_int_equal(spool_key(path, again), ERR_VALUE);
-	assert_memory_equal(first, again, sizeof(first));
-	assert_int_equal(truncate(path, 33), 0);
-	assert_int_equal(spool_key(path, again), ERR_VALUE);
-	assert_int_equal(unlink(path), 0);
-	assert_int_equal(spool_key(path, again), 0);
-	assert_memory_not_equal(first, again, sizeof(first));
-	assert_int_equal(spool_key("/nonexistent/key", again), ERR_SYSTEM);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -590,10 +416,8 @@ int main(void)
 		cmocka_unit_test_setup(flipped_anywhere, fresh),
 		cmocka_unit_test_setup(failing_system, fresh),
 		cmocka_unit_test_setup(full, fresh),
+		cmocka_unit_test_setup(one_away, fresh),
 		cmocka_unit_test_setup(sizes, fresh),
-		cmocka_unit_test_setup(other_key, fresh),
-		cmocka_unit_test_setup(places, fresh),
-		cmocka_unit_test_setup(key_file, fresh),
 	};
 	return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

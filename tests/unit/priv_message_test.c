@@ -59,6 +59,7 @@ static const struct {
 	{MSG_EVENT, FROM_TELLER | FROM_GATE_AUDITOR | FROM_SUPERVISOR, false},
 	{MSG_SPOOL, FROM_SUPERVISOR, true},
 	{MSG_RECORDED, FROM_AUDITOR, false},
+	{MSG_COURIER, FROM_FORWARD | FROM_COURIER, false},
 };
 static_assert(ARRAY_LEN(contract) == MSG_TYPE_COUNT - 1, "one row a type");
 
@@ -118,6 +119,16 @@ static void fill_asked(struct message *m)
 		m->number = 77;
 		m->standing = (struct msg_standing){.state = STANDING_UNKNOWN, .again_s = 600};
 		FULL(m->text);
+		break;
+	case MSG_COURIER:
+		memset(&m->courier, 0x21, sizeof(m->courier));
+		m->courier.index = MSG_COURIERS_MOST - 1;
+		m->courier.total = MSG_COURIERS_MOST;
+		m->courier.witness = true;
+		m->courier.state = COURIER_STATES - 1;
+		m->courier.name[sizeof(m->courier.name) - 1] = 0;
+		m->courier.address[sizeof(m->courier.address) - 1] = 0;
+		m->courier.error[sizeof(m->courier.error) - 1] = 0;
 		break;
 	case MSG_FILE:
 	case MSG_LIST:
@@ -257,7 +268,7 @@ static void test_permission(void **state)
 		static struct message got;
 		size_t len = 0;
 		assert_int_equal(message_write(made(i), buf, sizeof(buf), &len), 0);
-		for (unsigned bit = 1; bit <= FROM_JOB; bit <<= 1) {
+		for (unsigned bit = 1; bit <= FROM_AUDITOR; bit <<= 1) {
 			int want = contract[i].from & bit ? 0 : ERR_PEER;
 			assert_int_equal(read_exact(len, bit, contract[i].fd, &got), want);
 		}

@@ -416,6 +416,26 @@ static void test_store(void **state)
 	rmdir(elsewhere);
 }
 
+/* The forwarder writes, but below its spool alone; it calls, and never listens or starts a program. */
+static void test_forward(void **state)
+{
+	char a[] = "/tmp/gantry-test-XXXXXX", b[] = "/tmp/gantry-test-XXXXXX";
+	folder = mkdtemp(a);
+	elsewhere = mkdtemp(b);
+	const struct sandbox_path paths[] = {{folder, true}, {"/etc", false}};
+	assert_int_equal(run_in(SANDBOX_FORWARD, paths, 2, act_write_inside), 0);
+	if (sandbox_landlock() > 0) {
+		assert_int_equal(run_in(SANDBOX_FORWARD, paths, 2, act_write_outside), EACCES);
+	}
+	assert_int_equal(run_in(SANDBOX_FORWARD, paths, 2, act_socket), 0);
+	assert_int_equal(run_in(SANDBOX_FORWARD, paths, 2, act_gate_fork), 0);
+	assert_int_equal(run_in(SANDBOX_FORWARD, paths, 2, act_execve), KILLED);
+	assert_int_equal(run_in(SANDBOX_FORWARD, paths, 2, act_listen), KILLED);
+	assert_int_equal(run_in(SANDBOX_FORWARD, paths, 2, act_ptrace), KILLED);
+	rmdir(folder);
+	rmdir(elsewhere);
+}
+
 /* ---- memfd ---- */
 
 static void test_memfd(void **state)
@@ -459,6 +479,7 @@ int main(void)
 		cmocka_unit_test(test_association_allowed),
 		cmocka_unit_test(test_gate),
 		cmocka_unit_test(test_lookup),
+		cmocka_unit_test(test_forward),
 		cmocka_unit_test(test_keys),
 		cmocka_unit_test(test_store),
 		cmocka_unit_test(test_memfd),
