@@ -210,6 +210,8 @@ static int next_wait(const struct auditor *a)
 {
 	int64_t now = clock_mono_ms(), next = checkpoint_next_ms(a), open = open_next_ms(a);
 	next = open < next ? open : next;
+	next = a->spool && a->spool_ms < next ? a->spool_ms : next;
+	next = a->cold.fd >= 0 && a->cold_ms < next ? a->cold_ms : next;
 	/* A failure is tried again soon; who waits is not answered by itself. */
 	next = a->failing && now + 250 > next ? now + 250 : next;
 	return next <= now ? 0 : (int)(next - now < 60000 ? next - now : 60000);
@@ -227,6 +229,8 @@ static void handle(struct auditor *a, struct teller *t)
 		a->stopping = a->stopping || told == TOLD_STOP;
 	} else if (t == &a->gate) {
 		take_gate(a);
+	} else if (t == &a->cold) {
+		cold_take(a);
 	} else {
 		take_teller(a, t);
 	}
@@ -237,6 +241,15 @@ static void say(struct auditor *a, enum audit_kind kind, enum audit_alert alert,
 	struct audit_event ev = {.kind = kind, .alert = alert, .time_ms = clock_wall_ms()};
 	snprintf(ev.text, sizeof(ev.text), "%s", text);
 	batch_add(a, &ev);
+}
+
+/* What was spooled waits in a file that is ended, so that it can be erased when it has been sent. */
+static void end_spool_file(struct auditor *a, int64_t now_ms)
+{
+	if (a->spool && now_ms >= a->spool_ms) {
+		a->spool_ms = now_ms + SPOOL_FILE_MS;
+		(void)!spool_commit(a->spool, now_ms);
+	}
 }
 
 static int loop(struct auditor *a)
@@ -254,6 +267,8 @@ static int loop(struct auditor *a)
 		int64_t now = clock_mono_ms();
 		open_check(a, now);
 		checkpoint_check(a, now, false);
+		cold_check(a, now);
+		end_spool_file(a, now);
 		free_gone(a);
 	}
 	open_check(a, clock_mono_ms());
@@ -307,7 +322,8 @@ static int prepare(struct auditor *a)
 	if (e != 0 || told == TOLD_STOP || !a->site) {
 		return ERR_CLOSED;
 	}
-	e = enter_sandbox(a);
+	e = cold_start(a);
+	e = e == 0 ? enter_sandbox(a) : e;
 	if (e != 0) {
 		log_say(LOG_LEVEL_ERROR, "audit.failed", "the auditor's sandbox cannot be entered: %s",
 			strerror(errno));
@@ -331,7 +347,8 @@ int role_audit_main(void)
 	if (a.epoll < 0 || prepare(&a) != 0) {
 		return 1;
 	}
-	if (fcntl(ROLE_CHANNEL, F_SETFL, O_NONBLOCK) < 0 || watch(&a, &a.supervisor) != 0) {
+	if (fcntl(ROLE_CHANNEL, F_SETFL, O_NONBLOCK) < 0 || watch(&a, &a.supervisor) != 0 ||
+		(a.cold.fd >= 0 && watch(&a, &a.cold) != 0)) {
 		log_say(LOG_LEVEL_ERROR, "audit.failed", "the auditor cannot start: %s", strerror(errno));
 		return 1;
 	}

@@ -253,6 +253,7 @@ void batch_take(struct auditor *a, struct teller *t, int64_t number, struct span
 		return;
 	}
 	set_facts(t, &w->ev);
+	w->ev.time_ms = clock_wall_ms();
 	if (w->ev.kind == AUDIT_PROGRESS) {
 		open_progress(a, t, number, &w->ev);
 		return;

@@ -67,7 +67,7 @@ struct work {
 
 struct auditor {
 	int epoll;
-	struct teller supervisor, gate; /* channels that live as long as we do */
+	struct teller supervisor, gate, cold; /* channels that live as long as we do */
 	struct teller *tellers, *gone;
 	struct site *site;
 	struct link_audit keys; /* fd -1: none */
@@ -81,6 +81,7 @@ struct auditor {
 	bool epoch_new; /* it is in the batch under way */
 	struct spool *spool;
 	bool has_spool_key;
+	int64_t spool_ms; /* monotonic: look whether its file is old */
 	uint8_t spool_key[SPOOL_KEY_LEN];
 	audit_xml_function *xml;
 	struct body_packer *packer;
@@ -91,9 +92,9 @@ struct auditor {
 	unsigned n_batch;
 	uint64_t checkpointed; /* size of the last checkpoint */
 	struct merkle_range checkpointed_range;
-	int64_t checkpoint_ms; /* monotonic: the next one */
-	int64_t claim_by_ms;   /* monotonic: until when transfers of before may be claimed; 0: over */
-	int64_t hand_over_ms;
+	int64_t checkpoint_ms;  /* monotonic: the next one */
+	int64_t claim_by_ms;    /* monotonic: until when transfers of before may be claimed; 0: over */
+	int64_t cold_ms;        /* monotonic: the next hand-over; INT64_MAX: one is under way */
 	bool stopping, failing; /* failing: the last commit failed */
 	bool stop_recorded;
 	uint64_t records, lost_in_spool;
@@ -123,6 +124,11 @@ void open_settle(struct auditor *a, bool committed); /* of the batch */
 /* auditor_checkpoint.c */
 void checkpoint_check(struct auditor *a, int64_t now_ms, bool now);
 int64_t checkpoint_next_ms(const struct auditor *a);
+
+/* auditor_cold.c */
+MUST_USE int cold_start(struct auditor *a); /* before the sandbox, and before any key */
+void cold_take(struct auditor *a);
+void cold_check(struct auditor *a, int64_t now_ms);
 
 /* auditor_start.c */
 MUST_USE int auditor_start(struct auditor *a); /* with the first site: opens the journal */

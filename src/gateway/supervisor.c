@@ -55,6 +55,8 @@ static void tell_fixed(const struct site *old, const struct site *fresh, const s
 		{"user", strcmp(old->user, fresh->user) != 0},
 		{"audit: journal", old->audit.has && fresh->audit.has &&
 					   strcmp(old->audit.journal, fresh->audit.journal) != 0},
+		{"audit: cold", old->audit.has && fresh->audit.has &&
+					strcmp(old->audit.cold, fresh->audit.cold) != 0},
 		{"audit: origin", old->audit.has && fresh->audit.has &&
 					  strcmp(old->audit.origin, fresh->audit.origin) != 0},
 		{"transparent, or source: caller,", supervisor_needs_net_admin(fresh) && !v->drop.net_admin},

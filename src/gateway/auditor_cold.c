@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "audit/handover.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "gateway/auditor_state.h"
+#include "priv/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/*
+ * Segments that are older than the site keeps them are handed over to a cold folder by a process of its own: copying them
+ * takes longer than anybody who waits for a record should wait. It is forked before the auditor has any key, does one
+ * hand-over at a time, and says what went.
+ */
+
+#define FIRST_MS 2000
+#define EACH_MS  (6 * 60 * 60 * 1000)
+
+struct done {
+	int result; /* 0, or an enum err */
+	int err;    /* errno */
+	struct handover what;
+};
+
+static void work(int fd, const struct audit_config *c)
+{
+	int64_t before_ms;
+	int journal = open(c->journal, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int cold = open(c->cold, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	while (read(fd, &before_ms, sizeof(before_ms)) == (ssize_t)sizeof(before_ms)) {
+		struct done d = {.result = ERR_SYSTEM};
+		if (journal >= 0 && cold >= 0) {
+			d.result = journal_hand_over(journal, cold, before_ms, NULL, &d.what);
+		}
+		d.err = errno;
+		if (write(fd, &d, sizeof(d)) != (ssize_t)sizeof(d)) {
+			return;
+		}
+	}
+}
+
+static void child(int fd, const struct audit_config *c)
+{
+	const struct sandbox_path paths[] = {{c->journal, true}, {c->cold, true}};
+	struct sandbox *s = NULL;
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	(void)prctl(PR_SET_NAME, "gantry: cold");
+	/* Nothing of the auditor's but the log. */
+	if (null < 0 || dup2(fd, 3) != 3 || dup2(null, 0) != 0) {
+		_exit(1);
+	}
+	(void)close_range(4, ~0u, 0);
+	if (sandbox_new(SANDBOX_STORE, paths, ARRAY_LEN(paths), &s) != 0 || sandbox_load(s) != 0) {
+		log_say(LOG_LEVEL_ERROR, "audit.cold", "the sandbox cannot be entered: %s", strerror(errno));
+		_exit(1);
+	}
+	work(3, c);
+	_exit(0);
+}
+
+int cold_start(struct auditor *a)
+{
+	int pair[2];
+	const struct audit_config *c = &a->site->audit;
+	a->cold.fd = -1;
+	if (!c->cold[0]) {
+		return 0;
+	}
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
+		return ERR_SYSTEM;
+	}
+	pid_t pid = fork();
+	if (pid == 0) {
+		child(pair[1], c);
+	}
+	close(pair[1]);
+	if (pid < 0) {
+		close(pair[0]);
+		return ERR_SYSTEM;
+	}
+	(void)fcntl(pair[0], F_SETFL, O_NONBLOCK);
+	a->cold.fd = pair[0];
+	a->cold_ms = clock_mono_ms() + FIRST_MS;
+	return 0;
+}
+
+static void say_done(struct auditor *a, const struct done *d)
+{
+	char text[sizeof(d->what.statement) + 2 * MERKLE_HASH + 2], hex[2 * MERKLE_HASH + 1];
+	for (unsigned i = 0; i < MERKLE_HASH; i++) {
+		snprintf(hex + 2 * i, 3, "%02x", d->what.sha256.at[i]);
+	}
+	snprintf(text, sizeof(text), "%s %s", d->what.statement, hex);
+	const struct journal_record r = {.kind = JOURNAL_HANDOVER,
+		.time_ms = clock_wall_ms(),
+		.about = JOURNAL_NONE,
+		.epoch = JOURNAL_NONE,
+		.body = span_str(text)};
+	uint64_t index;
+	int e = journal_append(a->journal, &r, &index);
+	e = e == 0 ? journal_commit(a->journal) : e;
+	log_event(LOG_LEVEL_NOTICE, "audit.handed-over",
+		"older segments of the journal went to the cold folder",
+		LOG_TEXT("folder", a->site->audit.cold), LOG_TEXT("statement", d->what.statement),
+		LOG_NUMBER("segments", (int64_t)d->what.segments),
+		LOG_NUMBER("bytes", (int64_t)d->what.bytes),
+		LOG_TEXT("recorded", e == 0 ? "yes" : err_str(e)));
+}
+
+void cold_take(struct auditor *a)
+{
+	static struct done d;
+	ssize_t n = recv(a->cold.fd, &d, sizeof(d), 0);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+		return;
+	}
+	if (n != (ssize_t)sizeof(d)) {
+		log_say(LOG_LEVEL_ERROR, "audit.cold",
+			"the process that hands segments over has ended: nothing more goes to the cold folder until "
+			"the gateway is started anew");
+		close(a->cold.fd);
+		a->cold.fd = -1;
+		return;
+	}
+	a->cold_ms = clock_mono_ms() + EACH_MS;
+	if (d.result != 0) {
+		log_event(LOG_LEVEL_ERROR, "audit.cold",
+			"older segments could not be handed over; they stay in the journal, and it is tried again",
+			LOG_TEXT("folder", a->site->audit.cold),
+			LOG_TEXT("why", d.result == ERR_SYSTEM ? strerror(d.err) : err_str(d.result)));
+	} else if (d.what.segments > 0) {
+		say_done(a, &d);
+	}
+}
+
+void cold_check(struct auditor *a, int64_t now_ms)
+{
+	int64_t before_ms = clock_wall_ms() - (int64_t)a->site->audit.keep * 1000;
+	if (a->cold.fd < 0 || now_ms < a->cold_ms) {
+		return;
+	}
+	a->cold_ms = INT64_MAX; /* until it has answered */
+	(void)!send(a->cold.fd, &before_ms, sizeof(before_ms), MSG_NOSIGNAL);
+}
