@@ -116,7 +116,9 @@ int armor_read_hex(struct span text, uint8_t *buf, size_t len)
 		}
 	}
 	for (size_t i = 0; i < len; i++) {
-		buf[i] = (uint8_t)(digit_of(text.ptr[2 * i]) << 4 | digit_of(text.ptr[2 * i + 1]));
+		unsigned high = (unsigned)digit_of(text.ptr[2 * i]),
+			 low = (unsigned)digit_of(text.ptr[2 * i + 1]);
+		buf[i] = (uint8_t)(high << 4 | low);
 	}
 	return 0;
 }

@@ -60,7 +60,7 @@ int journal_reader_open(const int *dirs, size_t n_dirs, struct journal_reader **
 	for (size_t i = 0; e == 0 && i < n_dirs; i++) {
 		e = add_folder(r, dirs[i]);
 	}
-	if (e == 0 && r->n == 0) {
+	if (e >= 0 && !r->places) {
 		e = ERR_NOT_FOUND;
 	}
 	if (e < 0) {

@@ -219,7 +219,7 @@ static int read_fields(struct reader *r, struct segment_head *head)
 
 int segment_head_read(struct span bytes, struct segment_head *ret_head, size_t *ret_len)
 {
-	size_t len;
+	size_t len = 0;
 	int e = head_len(bytes, &len);
 	if (e < 0) {
 		return e;
@@ -275,7 +275,7 @@ void segment_free(struct segment *s)
 static int read_head(struct segment *s)
 {
 	uint8_t prefix[PREFIX];
-	size_t got, len;
+	size_t got, len = PREFIX;
 	int r = io_read(s->io, s->fd, prefix, sizeof(prefix), 0, &got);
 	r = r < 0 ? r : head_len(span_of(prefix, got), &len);
 	if (r < 0) {

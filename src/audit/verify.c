@@ -115,7 +115,9 @@ static int list_places(const struct verify_request *q, struct places *p)
 		}
 		free(first);
 	}
-	qsort(p->place, p->n, sizeof(p->place[0]), by_first);
+	if (p->n > 0) {
+		qsort(p->place, p->n, sizeof(p->place[0]), by_first);
+	}
 	return 0;
 }
 

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "audit/handover.h"
+#include "audit/proof.h"
+#include "audit_faulty.h"
+#include "audit_said.h"
+
+/* ---- Hand-over ---- */
+
+#define TIME_OF(n) (1700000000000 + 1000 * (int64_t)(n))
+
+static void both_good(const struct made_folder *f, const struct made_folder *cold, uint64_t size)
+{
+	struct said s;
+	const int dirs[2] = {f->dir, cold->dir};
+	verify_with(dirs, 2, &(struct verify_request){0}, &s);
+	assert_int_equal(s.result.bad, 0);
+	assert_int_equal(s.result.first, 0);
+	assert_int_equal(s.result.size, size);
+	verify(f, &s);
+	assert_int_equal(s.result.bad, 0);
+	assert_int_equal(s.result.covered, size);
+}
+
+static void test_hand_over(void **state)
+{
+	struct made_folder f, cold = made_folder();
+	struct handover h;
+	struct said s;
+	uint64_t *first;
+	size_t n;
+	make(&f, RECORDS, 0);
+	assert_int_equal(segment_list(f.dir, &first, &n), 0);
+	assert_int_equal(journal_hand_over(f.dir, cold.dir, TIME_OF(0), NULL, &h), 0);
+	assert_int_equal(h.segments, 0);
+	/* The greatest time of the second segment is not before itself. */
+	assert_int_equal(journal_hand_over(f.dir, cold.dir, TIME_OF(first[2] - 1), NULL, &h), 0);
+	assert_int_equal(h.segments, 1);
+	assert_int_equal(h.next, first[1]);
+	both_good(&f, &cold, RECORDS);
+	verify(&f, &s);
+	assert_int_equal(s.of[VERIFY_HANDED_OVER], 1);
+	verify(&cold, &s);
+	assert_int_equal(s.result.bad, 0);
+	assert_int_equal(s.result.covered, first[1]);
+	/* All but the last. */
+	assert_int_equal(journal_hand_over(f.dir, cold.dir, INT64_MAX, NULL, &h), 0);
+	assert_int_equal(h.segments, n - 2);
+	assert_int_equal(h.first, first[1]);
+	assert_int_equal(h.next, first[n - 1]);
+	assert_int_equal(made_count(&f, FILE_SEGMENT), 1);
+	assert_int_equal(made_count(&cold, FILE_HANDOVER), 2);
+	both_good(&f, &cold, RECORDS);
+	size_t len;
+	struct handover_statement statement;
+	struct merkle_hash sha256;
+	uint8_t *text = made_read(cold.dir, h.statement, &len);
+	merkle_sha256(span_of(text, len), (struct span){0}, &sha256);
+	assert_true(merkle_same(&sha256, &h.sha256));
+	assert_int_equal(handover_read(span_of(text, len), &statement), 0);
+	assert_int_equal(statement.n, n - 2);
+	free(statement.segments);
+	for (size_t cut = 0; cut < len; cut++) {
+		assert_true(handover_read(span_of(text, cut), &statement) < 0);
+	}
+	/* The journal goes on. */
+	struct journal *j;
+	struct journal_recovered rec;
+	uint64_t index;
+	assert_int_equal(journal_open(f.dir, MADE_ORIGIN, NULL, NULL, &j, &rec), 0);
+	assert_int_equal(rec.size, RECORDS);
+	assert_int_equal(rec.damage, JOURNAL_UNDAMAGED);
+	assert_int_equal(made_append(j, RECORDS, &index), 0);
+	assert_int_equal(journal_commit(j), 0);
+	made_checkpoints(j);
+	journal_close(j);
+	both_good(&f, &cold, RECORDS + 1);
+	/* What lies in the cold is guarded too. */
+	text[len / 2] ^= 1;
+	made_write(cold.dir, h.statement, text, len);
+	verify(&cold, &s);
+	assert_true(s.result.bad > 0);
+	text[len / 2] ^= 1;
+	made_write(cold.dir, h.statement, text, len);
+	free(text);
+	char name[SEGMENT_NAME_LEN];
+	segment_name(first[0], name);
+	text = made_read(cold.dir, name, &len);
+	text[len - 1] ^= 1;
+	made_write(cold.dir, name, text, len);
+	verify(&cold, &s);
+	assert_int_equal(s.of[VERIFY_STATEMENT], 1);
+	assert_int_equal(s.of[VERIFY_RECORD], 1);
+	free(text);
+	free(first);
+	made_folder_done(&cold);
+	made_folder_done(&f);
+}
+
+/* A damaged segment stays where it is, and so does all after it; so does one that nobody signed. */
+static void test_hand_over_damaged(void **state)
+{
+	struct made_folder f, cold = made_folder();
+	struct handover h;
+	uint64_t *first;
+	size_t n, len;
+	char name[CHECKPOINT_NAME_LEN];
+	make(&f, RECORDS, 0);
+	assert_int_equal(segment_list(f.dir, &first, &n), 0);
+	segment_name(first[1], name);
+	uint8_t *bytes = made_read(f.dir, name, &len);
+	bytes[len - 1] ^= 1;
+	made_write(f.dir, name, bytes, len);
+	assert_int_equal(journal_hand_over(f.dir, cold.dir, INT64_MAX, NULL, &h), ERR_VALUE);
+	assert_int_equal(made_count(&f, FILE_SEGMENT), n);
+	assert_int_equal(made_count(&cold, FILE_SEGMENT), 0);
+	bytes[len - 1] ^= 1;
+	made_write(f.dir, name, bytes, len);
+	free(bytes);
+	segment_checkpoint_name(first[1], name);
+	assert_int_equal(unlinkat(f.dir, name, 0), 0);
+	assert_int_equal(journal_hand_over(f.dir, cold.dir, INT64_MAX, NULL, &h), 0);
+	assert_int_equal(h.segments, 1);
+	free(first);
+	made_folder_done(&cold);
+	made_folder_done(&f);
+}
+
+/* Stopped at each call, and done again: at no moment is a record in neither folder. */
+static void test_hand_over_interrupted(void **state)
+{
+	static const enum fault faults[] = {FAULT_ONCE, FAULT_SHORT, FAULT_TORN};
+	unsigned met = 0;
+	for (size_t k = 0; k < ARRAY_LEN(faults); k++) {
+		for (unsigned at = 1;; at++) {
+			struct made_folder f, cold = made_folder();
+			struct faulty y = {.at = at, .fault = faults[k], .error = EIO};
+			struct journal_io io = faulty_io(&y);
+			struct handover h;
+			make(&f, RECORDS, 0);
+			int r = journal_hand_over(f.dir, cold.dir, TIME_OF(20), &io, &h);
+			met += y.failed;
+			assert_true(r == 0 || r == ERR_SYSTEM);
+			const int dirs[2] = {f.dir, cold.dir};
+			struct said s;
+			verify_with(dirs, 2, &(struct verify_request){0}, &s);
+			assert_int_equal(s.result.bad, 0);
+			assert_int_equal(s.result.first, 0);
+			assert_int_equal(s.result.size, RECORDS);
+			assert_int_equal(journal_hand_over(f.dir, cold.dir, TIME_OF(20), NULL, &h), 0);
+			both_good(&f, &cold, RECORDS);
+			bool over = y.calls < at;
+			made_folder_done(&cold);
+			made_folder_done(&f);
+			if (over) {
+				break;
+			}
+		}
+	}
+	assert_true(met > 100);
+}
+
+/* ---- Proofs ---- */
+
+static void check(const char *text, size_t len, bool good, struct span record)
+{
+	struct note_key key;
+	struct proof p;
+	struct proof_verdict v;
+	made_key(1, MADE_ORIGIN, NOTE_ED25519, &key);
+	assert_int_equal(proof_read(span_of(text, len), &p), 0);
+	proof_check(&p, &key, 1, record, &v);
+	assert_int_equal(v.good, good);
+	assert_true(good || strlen(v.why) > 10);
+	/* Of another key it is no proof. */
+	made_key(2, MADE_ORIGIN, NOTE_ED25519, &key);
+	proof_check(&p, &key, 1, record, &v);
+	assert_false(v.good);
+	proof_done(&p);
+}
+
+static void test_proofs(void **state)
+{
+	struct made_folder f, cold = made_folder();
+	struct handover h;
+	size_t len, text_len;
+	char *text;
+	make(&f, RECORDS, 0);
+	uint8_t *note = made_read(f.dir, "checkpoint", &len);
+	for (unsigned pass = 0; pass < 2; pass++) {
+		for (unsigned i = 0; i < RECORDS; i++) {
+			char body[128];
+			uint8_t bytes[512];
+			size_t n;
+			struct journal_record record = made_record(i, body);
+			int r = proof_make_inclusion(
+				&f.dir, 1, i, i % 2, span_of(note, len), &text, &text_len);
+			if (pass == 1 && i < h.next) {
+				assert_int_equal(r, ERR_NOT_FOUND);
+				const int dirs[2] = {f.dir, cold.dir};
+				r = proof_make_inclusion(
+					dirs, 2, i, i % 2, span_of(note, len), &text, &text_len);
+			}
+			assert_int_equal(r, 0);
+			check(text, text_len, true, (struct span){0});
+			assert_int_equal(record_write(&record, bytes, sizeof(bytes), &n), 0);
+			check(text, text_len, true, span_of(bytes, n));
+			bytes[n - 1] ^= 1;
+			check(text, text_len, false, span_of(bytes, n));
+			free(text);
+		}
+		assert_int_equal(journal_hand_over(f.dir, cold.dir, TIME_OF(20), NULL, &h), 0);
+	}
+	assert_int_equal(
+		proof_make_inclusion(&f.dir, 1, RECORDS, false, span_of(note, len), &text, &text_len),
+		ERR_VALUE);
+	free(note);
+	made_folder_done(&cold);
+	made_folder_done(&f);
+}
+
+/* Every byte of a proof changed: not read, or not proved. What is in no hash (RFC's words of the extra) proves the same. */
+static void test_proof_every_byte(void **state)
+{
+	struct made_folder f;
+	size_t len, text_len;
+	char *text;
+	struct note_key key;
+	make(&f, RECORDS, 0);
+	made_key(1, MADE_ORIGIN, NOTE_ED25519, &key);
+	uint8_t *note = made_read(f.dir, "checkpoint", &len);
+	assert_int_equal(proof_make_inclusion(&f.dir, 1, 11, true, span_of(note, len), &text, &text_len), 0);
+	for (size_t i = 0; i < text_len; i++) {
+		struct proof p;
+		struct proof_verdict v = {0};
+		text[i] ^= 1;
+		if (proof_read(span_of(text, text_len), &p) == 0) {
+			proof_check(&p, &key, 1, (struct span){0}, &v);
+			proof_done(&p);
+		}
+		assert_false(v.good);
+		text[i] ^= 1;
+	}
+	for (size_t cut = 0; cut < text_len; cut++) {
+		struct proof p;
+		struct proof_verdict v = {0};
+		char *copy = malloc(cut ? cut : 1);
+		assert_non_null(copy);
+		memcpy(copy, text, cut);
+		if (proof_read(span_of(copy, cut), &p) == 0) {
+			proof_check(&p, &key, 1, (struct span){0}, &v);
+			proof_done(&p);
+		}
+		assert_false(v.good);
+		free(copy);
+	}
+	free(text);
+	free(note);
+	made_folder_done(&f);
+}
+
+/* Of another journal's records it can neither be made nor held up. */
+static void consistency_of_another(const struct made_folder *f, struct span new_note)
+{
+	struct made_folder other;
+	struct merkle_proof none = {0};
+	size_t len, text_len;
+	char *text;
+	make(&other, RECORDS - 5, 1);
+	uint8_t *old = made_read(other.dir, "checkpoint", &len);
+	struct span old_note = span_of(old, len);
+	assert_int_equal(proof_make_consistency(&f->dir, 1, old_note, new_note, &text, &text_len), ERR_VALUE);
+	assert_int_equal(proof_write_consistency(old_note, &none, new_note, &text, &text_len), 0);
+	check(text, text_len, false, (struct span){0});
+	free(text);
+	free(old);
+	made_folder_done(&other);
+}
+
+static void test_consistency(void **state)
+{
+	struct made_folder f;
+	uint64_t *first;
+	size_t n, len, text_len;
+	char *text;
+	make(&f, RECORDS, 0);
+	uint8_t *note = made_read(f.dir, "checkpoint", &len);
+	struct span new_note = span_of(note, len);
+	assert_int_equal(segment_list(f.dir, &first, &n), 0);
+	for (size_t i = 0; i + 1 < n; i++) {
+		char name[CHECKPOINT_NAME_LEN];
+		size_t old_len;
+		segment_checkpoint_name(first[i], name);
+		uint8_t *old = made_read(f.dir, name, &old_len);
+		struct span old_note = span_of(old, old_len);
+		assert_int_equal(proof_make_consistency(&f.dir, 1, old_note, new_note, &text, &text_len), 0);
+		check(text, text_len, true, (struct span){0});
+		free(text);
+		assert_int_equal(
+			proof_make_consistency(&f.dir, 1, new_note, old_note, &text, &text_len), ERR_VALUE);
+		free(old);
+	}
+	assert_int_equal(proof_make_consistency(&f.dir, 1, new_note, new_note, &text, &text_len), 0);
+	check(text, text_len, true, (struct span){0});
+	free(text);
+	consistency_of_another(&f, new_note);
+	free(first);
+	free(note);
+	made_folder_done(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_hand_over),
+		cmocka_unit_test(test_hand_over_damaged),
+		cmocka_unit_test(test_hand_over_interrupted),
+		cmocka_unit_test(test_proofs),
+		cmocka_unit_test(test_proof_every_byte),
+		cmocka_unit_test(test_consistency),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
