@@ -130,6 +130,14 @@ static void beyond_what_is_around(void **state)
 	put_item(&w, e, 6);
 	put_text(&w, e, 0x00080060, "CS", "CT");
 	assert_int_equal(result_of(&w, e), ERR_LENGTH);
+	writer_fill(&w, 'x', 500); /* however much follows */
+	assert_int_equal(result_of(&w, e), ERR_LENGTH);
+	/* What would have been noted of a head that is refused is not said afterwards. */
+	w = writer_of(buf, sizeof(buf));
+	put_head(&w, e, 0x00081110, "SQ", 16);
+	put_item(&w, e, 8);
+	put_head(&w, e, 0x00080060, "CS", 1);
+	assert_int_equal(result_of(&w, e), ERR_LENGTH);
 	w = writer_of(buf, sizeof(buf));
 	put_head(&w, e, 0x00081110, "SQ", 8);
 	put_item(&w, e, UNDEFINED_LENGTH);
@@ -263,6 +271,16 @@ static void not_explicit(void **state)
 	struct writer w = writer_of(buf, sizeof(buf));
 	put_text(&w, ENCODING_IMPLICIT_LE, 0x00080060, "CS", "CT");
 	expect(&w, ENCODING_EXPLICIT_LE, ERR_VALUE, 0, "");
+	static const char *const none[] = {"\0\0", "A\0", "\0A", "A\x7F",
+		"\x1F"
+		"A"};
+	for (size_t i = 0; i < ARRAY_LEN(none); i++) {
+		w = writer_of(buf, sizeof(buf));
+		put_tag(&w, ENCODING_EXPLICIT_LE, 0x00080060);
+		writer_bytes(&w, none[i], 2);
+		writer_u16le(&w, 0);
+		assert_int_equal(result_of(&w, ENCODING_EXPLICIT_LE), ERR_VALUE);
+	}
 }
 
 int main(void)

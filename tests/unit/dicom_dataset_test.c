@@ -85,10 +85,17 @@ static void path(void **state)
 	struct dataset *d = &p.f.d;
 	assert_int_equal(dataset_begin(d, ENCODING_EXPLICIT_LE, NULL), 0);
 	dataset_feed(d, writer_span_of(&w));
+	static const uint32_t numbers[] = {1, 2, 1};
+	size_t items = 0;
 	int event;
 	while ((event = dataset_next(d)) > 0 && event != DATASET_ELEMENT) {
+		if (event == DATASET_ITEM) {
+			assert_true(items < ARRAY_LEN(numbers));
+			assert_int_equal(d->number, numbers[items++]);
+		}
 	}
 	assert_int_equal(event, DATASET_ELEMENT);
+	assert_int_equal(items, 3);
 	assert_int_equal(d->depth, 2);
 	assert_memory_equal(d->path, tags, sizeof(tags));
 	assert_int_equal(dataset_item_number(d, 0), 2);
@@ -253,8 +260,10 @@ static void deflated(void **state)
 		free(says(span_of(packed, i), ENCODING_DEFLATED_LE, &r));
 		assert_int_equal(r, ERR_TRUNCATED);
 	}
-	packed[n - 1] = 'x';
-	free(says(span_of(packed, n), ENCODING_DEFLATED_LE, &r));
+	packed[n] = 'x'; /* no padding */
+	free(says(span_of(packed, n + 1), ENCODING_DEFLATED_LE, &r));
+	assert_int_equal(r, DATASET_END);
+	assert_int_equal(p.f.d.noted, 1u << NOTE_TRAILING);
 	free(expected);
 	free(says(span_str("\x07 no block is of the third type"), ENCODING_DEFLATED_LE, &r));
 	assert_int_equal(r, ERR_VALUE);

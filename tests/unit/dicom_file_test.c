@@ -114,6 +114,21 @@ static void group_length(void **state)
 	}
 }
 
+/* The data set begins with a group whose first byte is that of the meta information's. */
+static void like_meta(void **state)
+{
+	struct writer w = file("1.2.840.10008.1.2.1", 0);
+	size_t meta = w.len;
+	put_text(&w, ENCODING_EXPLICIT_LE, 0x10020010, "CS", "CT");
+	assert_int_equal(parse(writer_span_of(&w), ASK_COLLECT).result, DATASET_END);
+	assert_int_equal(p.digest.noted, 0);
+	file_begin(&p.f, NULL);
+	file_feed(&p.f, writer_span_of(&w));
+	while (file_next(&p.f) != DATASET_MORE) {
+		assert_int_equal(p.f.in_meta, p.f.d.offset < meta);
+	}
+}
+
 static int result_of(struct span s)
 {
 	return parse(s, ASK_SKIP).result;
@@ -152,6 +167,7 @@ int main(void)
 		cmocka_unit_test(each_encoding),
 		cmocka_unit_test(deflated),
 		cmocka_unit_test(group_length),
+		cmocka_unit_test(like_meta),
 		cmocka_unit_test(refused),
 		cmocka_unit_test(truncated),
 	};

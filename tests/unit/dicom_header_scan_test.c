@@ -39,6 +39,7 @@ static void put_referenced(struct writer *w, enum encoding e)
 	put_head(w, e, 0x00081110, "SQ", UNDEFINED_LENGTH);
 	put_item(w, e, UNDEFINED_LENGTH);
 	put_text(w, e, 0x0020000D, "UI", "9.9.99");
+	put_text(w, e, 0x00402016, "LO", "a tag after the last field's, but inside");
 	put_item_end(w, e);
 	put_sequence_end(w, e);
 }
