@@ -19,14 +19,14 @@ def tls(receiver, *more):
 
 def delivers(bench, receiver):
     sender = syslog.Sender(bench, [tls(receiver)])
+    # What the gateway itself has to tell, and a checkpoint of its journal.
+    until(lambda: b"Application Start" in receiver.text(), "word of the start of the gateway")
+    until(lambda: b" gantry-checkpoint - " in receiver.text(), "a checkpoint")
     wanted = sender.feed(1000)
     receiver.wait_for(wanted)
     equal(receiver.ids(), list(wanted), "the messages, each once and in their order")
     line = receiver.text().splitlines()[0].decode()
     check(re.match(r"<85>1 20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z \S+ gantry \d+ IHE\+RFC-3881 - \ufeff<", line), "RFC 5424:", line)
-    # What the gateway itself has to tell comes the same way, and so do checkpoints of its journal.
-    until(lambda: b"Application Start" in receiver.text(), "word of the start of the gateway")
-    until(lambda: b" gantry-checkpoint - " in receiver.text(), "a checkpoint")
     sender.wait_status(receiver.name, lambda s: s["delivered"] >= 1000 and s["waiting"] == 0, "all to be known as delivered")
     until(lambda: not sender.spooled(), "the spool to be erased")
     equal(sender.gateway.find(event="audit.repository-mute"), [], "lines of a receiver that answers no closings")
