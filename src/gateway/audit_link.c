@@ -300,7 +300,7 @@ void audit_tell(
 	how.number = number;
 	how.since_ms = clock_mono_ms();
 	how.at = au->copies_len;
-	if (au->n == AUDIT_PENDING || as->over ||
+	if (au->n == AUDIT_PENDING ||
 		audit_event_write(ev, au->copies + how.at, AUDIT_COPIES - how.at, &how.len) != 0) {
 		log_say(LOG_LEVEL_ERROR, "audit.lost", "an event `%s` could not be told",
 			audit_kind_name(ev->kind));
