@@ -72,11 +72,18 @@ static int seal_and_append(struct auditor *a, struct work *w, const struct audit
 	return journal_append(a->journal, &r, &w->index);
 }
 
+/* Also with each segment, so that one that goes to a cold folder can be read without those before it. */
+static bool epoch_due(const struct auditor *a, int64_t time_ms)
+{
+	return seal_due(a->seal, clock_mono_ms()) ||
+	       (journal_pending(a->journal) == 0 && journal_rolls(a->journal, time_ms));
+}
+
 static int record_one(struct auditor *a, struct work *w, const struct audit_event *ev)
 {
 	static uint8_t xml[AUDIT_XML_MOST], wire[BODY_WIRE_MOST], body[BODY_MOST];
 	size_t xml_len, wire_len, body_len;
-	int e = seal_due(a->seal, clock_mono_ms()) ? begin_epoch(a) : 0;
+	int e = epoch_due(a, ev->time_ms) ? begin_epoch(a) : 0;
 	e = e == 0 ? a->xml(ev, &a->source, xml, sizeof(xml), &xml_len) : e;
 	e = e == 0 ? audit_event_write(ev, wire, sizeof(wire), &wire_len) : e;
 	e = e == 0 ? body_write(a->packer, span_of(wire, wire_len), span_of(xml, xml_len), body, sizeof(body),
