@@ -44,27 +44,6 @@ static void unwatch(struct auditor *a, struct teller *t)
 
 /* ---- Associations ---- */
 
-static void add_teller(struct auditor *a, const struct message *m)
-{
-	struct teller *t = calloc(1, sizeof(*t));
-	if (!t) {
-		close(m->fd);
-		return;
-	}
-	*t = (struct teller){.fd = m->fd,
-		.kind = TELLER_ASSOCIATION,
-		.association = m->client.association,
-		.ip = m->client.ip,
-		.next = a->tellers};
-	(void)fcntl(t->fd, F_SETFL, O_NONBLOCK);
-	if (watch(a, t) != 0) {
-		close(t->fd);
-		free(t);
-		return;
-	}
-	a->tellers = t;
-}
-
 /* It may still stand in this turn's events, and in the batch. */
 static void end_teller(struct auditor *a, struct teller *t)
 {
@@ -77,6 +56,42 @@ static void end_teller(struct auditor *a, struct teller *t)
 	*at = t->next;
 	t->next = a->gone;
 	a->gone = t;
+}
+
+/* It asked for another channel: what it had told goes on there. One association holds one, or a hostile one held them all. */
+static void replace_teller(struct auditor *a, struct teller *fresh)
+{
+	struct teller *old = fresh->next;
+	while (old && (old->association != fresh->association || old->gate != fresh->gate)) {
+		old = old->next;
+	}
+	if (old) {
+		open_teller_moved(a, old, fresh);
+		end_teller(a, old);
+	}
+}
+
+static void add_teller(struct auditor *a, const struct message *m)
+{
+	struct teller *t = calloc(1, sizeof(*t));
+	if (!t) {
+		close(m->fd);
+		return;
+	}
+	*t = (struct teller){.fd = m->fd,
+		.kind = TELLER_ASSOCIATION,
+		.association = m->client.association,
+		.gate = a->gates,
+		.ip = m->client.ip,
+		.next = a->tellers};
+	(void)fcntl(t->fd, F_SETFL, O_NONBLOCK);
+	if (watch(a, t) != 0) {
+		close(t->fd);
+		free(t);
+		return;
+	}
+	a->tellers = t;
+	replace_teller(a, t);
 }
 
 static void free_gone(struct auditor *a)
@@ -128,6 +143,7 @@ static void use_channel(struct auditor *a, const struct message *m)
 			close(a->keys.fd);
 		}
 		a->keys.fd = m->fd;
+		a->keys.late = false;
 		a->has_index_envelope = false;
 		if (a->seal) {
 			seal_drop(
@@ -136,6 +152,7 @@ static void use_channel(struct auditor *a, const struct message *m)
 		return;
 	}
 	unwatch(a, &a->gate);
+	a->gates++;
 	(void)fcntl(m->fd, F_SETFL, O_NONBLOCK);
 	a->gate = (struct teller){.fd = m->fd, .kind = TELLER_GATE};
 	if (watch(a, &a->gate) != 0) {

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define RETRY_MS 1000
+
 /* Batches: what came in one turn, made durable by one commit. */
 
 /* ---- Tokens ---- */
@@ -21,7 +23,7 @@ struct asked {
 	uint8_t token[VALUES_MOST][BLIND_TOKEN];
 	struct work *work[VALUES_MOST];
 	unsigned n;
-	uint8_t text[256u * 1024];
+	uint8_t text[BATCH_MOST * 8192u];
 	size_t text_len;
 };
 
@@ -63,7 +65,7 @@ int batch_tokens(struct auditor *a)
 	q.n = 0;
 	q.text_len = 0;
 	for (unsigned i = 0; i < a->n_batch; i++) {
-		if (a->batch[i].tokens.n == 0) {
+		if (a->batch[i].tokens.n == 0 && a->batch[i].err == 0) {
 			ask_event(&q, &a->batch[i]);
 		}
 	}
@@ -88,6 +90,7 @@ int batch_tokens(struct auditor *a)
 static void answer(struct auditor *a, struct work *w, int e)
 {
 	struct message m = {.type = MSG_RECORDED, .fd = -1};
+	e = e == 0 ? w->err : e;
 	m.number = e == 0 ? (int64_t)w->index : e;
 	/* A channel that takes no answer is one whose end is about to be seen. */
 	if (w->answer && w->teller->fd >= 0) {
@@ -107,7 +110,8 @@ static void begun(struct auditor *a, const struct work *w)
 		return;
 	}
 	*t = (struct open_transfer){.record = w->index,
-		.teller = w->teller,
+		/* Who is gone already has nothing more to say of it. */
+		.teller = w->teller->fd >= 0 ? w->teller : NULL,
 		.has_event = true,
 		.association = w->ev.association,
 		.written_ms = clock_mono_ms(),
@@ -133,13 +137,32 @@ static void said(struct auditor *a, int e)
 		log_say(LOG_LEVEL_NOTICE, "audit.mended", "records are made again");
 	}
 	a->failing = e != 0;
+	a->retry_ms = clock_mono_ms() + RETRY_MS;
+}
+
+/* What is wrong with one event is no reason to refuse the others that came with it. */
+static void leave_out(struct work *w)
+{
+	log_event(LOG_LEVEL_ERROR, "audit.malformed", "an event cannot be recorded",
+		LOG_TEXT("kind", audit_kind_name(w->ev.kind)), LOG_TEXT("why", err_str(w->err)),
+		LOG_NUMBER("association", (int64_t)w->ev.association));
+	if (w->of) {
+		w->of->ending = false;
+	}
 }
 
 static int write_all(struct auditor *a)
 {
 	int e = a->keys.fd < 0 ? ERR_CLOSED : batch_tokens(a);
 	for (unsigned i = 0; e == 0 && i < a->n_batch; i++) {
-		e = record_event(a, &a->batch[i]);
+		struct work *w = &a->batch[i];
+		if (w->has_index || w->err != 0) {
+			continue;
+		}
+		e = record_event(a, w);
+		if (e == 0 && w->err != 0) {
+			leave_out(w);
+		}
 	}
 	/* The spool first: what is sent and has no record is found out; what has a record and is not sent would be lost. */
 	if (e == 0 && a->spool && spool_commit(a->spool, clock_mono_ms()) != 0) {
@@ -160,7 +183,7 @@ void batch_write(struct auditor *a)
 	said(a, e);
 	for (unsigned i = 0; i < a->n_batch; i++) {
 		struct work *w = &a->batch[i];
-		if (e == 0 && w->ev.kind == AUDIT_BEGIN && w->teller) {
+		if (e == 0 && w->err == 0 && w->ev.kind == AUDIT_BEGIN && w->teller) {
 			begun(a, w);
 		}
 		answer(a, w, e);
@@ -231,12 +254,34 @@ static bool may_tell(const struct teller *t, const struct audit_event *ev)
 	}
 }
 
-static void refuse(struct auditor *a, struct teller *t, int e)
+/* Answered with the others, as answers come in the order of events. */
+static void refuse(struct auditor *a, struct work *w, int e)
 {
-	struct work w = {.teller = t, .answer = t->kind == TELLER_ASSOCIATION};
-	log_event(LOG_LEVEL_ERROR, "audit.malformed", "an event was told that is none",
-		LOG_TEXT("why", err_str(e)), LOG_NUMBER("association", (int64_t)t->association));
-	answer(a, &w, e);
+	log_event(LOG_LEVEL_ERROR, "audit.malformed",
+		"an event was told that is none, or that is one too many", LOG_TEXT("why", err_str(e)),
+		LOG_NUMBER("association", (int64_t)w->teller->association));
+	w->ev = (struct audit_event){0};
+	w->err = e;
+	a->n_batch++;
+}
+
+/* The transfer that this ends. */
+static void find_begun(struct auditor *a, struct work *w, int64_t number)
+{
+	struct open_transfer *t = open_find(a, (uint64_t)number);
+	if (t && !t->ending && open_may_claim(t, w->teller)) {
+		w->of = t;
+		t->ending = true;
+		w->tokens = t->tokens;
+	}
+	/* It was recorded by the process before, whose answer was lost. */
+	for (size_t i = 0; i < a->n_closed && !t; i++) {
+		const struct journal_closed *c = &a->closed[i];
+		if (c->begin == (uint64_t)number && c->association == w->teller->association) {
+			w->has_index = true;
+			w->index = c->end;
+		}
+	}
 }
 
 void batch_take(struct auditor *a, struct teller *t, int64_t number, struct span bytes)
@@ -249,7 +294,7 @@ void batch_take(struct auditor *a, struct teller *t, int64_t number, struct span
 	int e = audit_event_read(bytes, &w->ev);
 	e = e == 0 && !may_tell(t, &w->ev) ? ERR_DENIED : e;
 	if (e != 0) {
-		refuse(a, t, e);
+		refuse(a, w, e);
 		return;
 	}
 	set_facts(t, &w->ev);
@@ -258,18 +303,19 @@ void batch_take(struct auditor *a, struct teller *t, int64_t number, struct span
 		open_progress(a, t, number, &w->ev);
 		return;
 	}
+	if (w->ev.kind == AUDIT_BEGIN && open_count(a, t) >= OPEN_MOST) {
+		refuse(a, w, ERR_LIMIT);
+		return;
+	}
 	if (w->ev.kind == AUDIT_TRANSFERRED && number >= 0) {
-		w->of = open_find(a, (uint64_t)number);
-		if (w->of && w->of->teller && w->of->teller != t) {
-			w->of = NULL;
-		}
-		if (w->of) {
-			w->of->ending = true;
-			w->tokens = w->of->tokens;
-		}
+		find_begun(a, w, number);
 	}
 	if (!keep_query(w)) {
-		refuse(a, t, ERR_NO_MEMORY);
+		if (w->of) {
+			w->of->ending = false;
+			w->of = NULL;
+		}
+		refuse(a, w, ERR_NO_MEMORY);
 		return;
 	}
 	a->n_batch++;

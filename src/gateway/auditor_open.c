@@ -57,6 +57,10 @@ void open_recovered(struct auditor *a, const struct journal_recovered *r, int64_
 		a->open = t;
 	}
 	a->claim_by_ms = r->n_open > 0 ? now_ms + CLAIM_MS : 0;
+	a->n_closed = r->n_closed;
+	if (r->n_closed > 0) {
+		memcpy(a->closed, r->closed, sizeof(r->closed[0]) * r->n_closed);
+	}
 }
 
 static uint32_t taken(const struct audit_event *ev)
@@ -68,8 +72,8 @@ static uint32_t taken(const struct audit_event *ev)
 	return n;
 }
 
-/* Its own, or one of an association with its number of before: the gate's word for it was not kept, so its number must do. */
-static bool may_claim(const struct open_transfer *t, const struct teller *teller)
+/* The gate's word for who began it was not kept, so its number must do. */
+bool open_may_claim(const struct open_transfer *t, const struct teller *teller)
 {
 	return t->teller == teller || (!t->teller && t->association == teller->association);
 }
@@ -77,7 +81,7 @@ static bool may_claim(const struct open_transfer *t, const struct teller *teller
 void open_progress(struct auditor *a, struct teller *teller, int64_t number, const struct audit_event *ev)
 {
 	struct open_transfer *t = number < 0 ? NULL : open_find(a, (uint64_t)number);
-	if (!t || !may_claim(t, teller)) {
+	if (!t || !open_may_claim(t, teller)) {
 		return; /* ended already */
 	}
 	if (!t->teller) {
@@ -156,20 +160,44 @@ void open_settle(struct auditor *a, bool committed)
 /* Again until it is done: what could not be written now is tried at the next check. */
 static bool is_orphan(const struct auditor *a, const struct open_transfer *t, int64_t now_ms)
 {
-	if (t->ending) {
-		return false;
+	return !t->ending && !t->teller && (now_ms >= a->claim_by_ms || a->stopping);
+}
+
+unsigned open_count(const struct auditor *a, const struct teller *teller)
+{
+	unsigned n = 0;
+	for (const struct open_transfer *t = a->open; t; t = t->next) {
+		n += t->teller == teller && !t->ending;
 	}
-	if (t->teller) {
-		return t->teller->fd < 0;
+	for (unsigned i = 0; i < a->n_batch; i++) {
+		n += a->batch[i].teller == teller && a->batch[i].ev.kind == AUDIT_BEGIN;
 	}
-	return now_ms >= a->claim_by_ms || a->stopping;
+	return n;
+}
+
+void open_teller_moved(struct auditor *a, const struct teller *from, struct teller *to)
+{
+	for (struct open_transfer *t = a->open; t; t = t->next) {
+		t->teller = t->teller == from ? to : t->teller;
+	}
+	for (unsigned i = 0; i < a->n_batch; i++) {
+		struct work *w = &a->batch[i];
+		if (w->teller == from) {
+			w->teller = to; /* told on the channel before: there is nobody left to answer */
+			w->answer = false;
+		}
+	}
 }
 
 void open_teller_gone(struct auditor *a, const struct teller *teller)
 {
 	for (struct open_transfer *t = a->open; t; t = t->next) {
-		if (t->teller == teller && !t->ending) {
-			t->teller = NULL; /* that struct goes; the claim is over at once */
+		if (t->teller != teller) {
+			continue;
+		}
+		t->teller =
+			NULL; /* that struct goes, also if the end that is in the batch cannot be recorded */
+		if (!t->ending) {
 			end_one(a, t);
 		}
 	}
@@ -177,9 +205,11 @@ void open_teller_gone(struct auditor *a, const struct teller *teller)
 
 void open_check(struct auditor *a, int64_t now_ms)
 {
-	for (struct open_transfer *t = a->open; t && !a->failing; t = t->next) {
+	bool tries = !a->failing || now_ms >= a->retry_ms;
+	for (struct open_transfer *t = a->open; t && tries; t = t->next) {
 		if (is_orphan(a, t, now_ms)) {
 			end_one(a, t);
+			tries = !a->failing; /* while it fails, one is tried for all */
 		} else if (t->teller && !t->ending && t->count != t->written &&
 			   now_ms >= t->written_ms + PROGRESS_MS) {
 			int e = record_progress(a, t, now_ms);

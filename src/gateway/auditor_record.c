@@ -79,17 +79,29 @@ static bool epoch_due(const struct auditor *a, int64_t time_ms)
 	       (journal_pending(a->journal) == 0 && journal_rolls(a->journal, time_ms));
 }
 
+/* w->err: what is wrong with this event. Other errors are nobody's fault, and concern all. */
 static int record_one(struct auditor *a, struct work *w, const struct audit_event *ev)
 {
 	static uint8_t xml[AUDIT_XML_MOST], wire[BODY_WIRE_MOST], body[BODY_MOST];
 	size_t xml_len, wire_len, body_len;
 	int e = epoch_due(a, ev->time_ms) ? begin_epoch(a) : 0;
-	e = e == 0 ? a->xml(ev, &a->source, xml, sizeof(xml), &xml_len) : e;
+	if (e != 0) {
+		return e;
+	}
+	e = a->xml(ev, &a->source, xml, sizeof(xml), &xml_len);
 	e = e == 0 ? audit_event_write(ev, wire, sizeof(wire), &wire_len) : e;
 	e = e == 0 ? body_write(a->packer, span_of(wire, wire_len), span_of(xml, xml_len), body, sizeof(body),
 			     &body_len)
 	           : e;
-	e = e == 0 ? seal_and_append(a, w, ev, span_of(body, body_len)) : e;
+	if (e != 0) {
+		w->err = e;
+		return 0;
+	}
+	e = seal_and_append(a, w, ev, span_of(body, body_len));
+	if (e == ERR_LIMIT) {
+		w->err = e;
+		return 0;
+	}
 	if (e == 0 && a->spool &&
 		spool_append(a->spool, SPOOL_MESSAGE, ev->time_ms, span_of(xml, xml_len)) != 0 &&
 		a->lost_in_spool++ == 0) {
@@ -106,7 +118,7 @@ int record_event(struct auditor *a, struct work *w)
 	/* PS3.15 A.5.2: what succeeded in part is two messages. The one that succeeded ends the transfer. */
 	bool both = audit_event_split(&w->ev, &failed);
 	int e = record_one(a, w, &w->ev);
-	if (e == 0 && both) {
+	if (e == 0 && w->err == 0 && both) {
 		first = w->index;
 		e = record_one(a, w, &failed);
 		w->index = first;

@@ -24,6 +24,9 @@
 
 #define BATCH_MOST 64
 
+/* Transfers that one association may have open here; an honest one has half of them. */
+#define OPEN_MOST 32
+
 /* Who tells. Of an association the gate says which it is, and it is believed nothing else of who its caller is. */
 enum teller_kind { TELLER_SUPERVISOR, TELLER_GATE, TELLER_ASSOCIATION };
 
@@ -31,6 +34,7 @@ struct teller {
 	int fd; /* -1: gone, and to be freed after the batch */
 	enum teller_kind kind;
 	uint64_t association;
+	uint64_t gate; /* which gate counts so: another one has an association of the same number */
 	struct in6_addr ip;
 	struct teller *next;
 };
@@ -60,6 +64,8 @@ struct work {
 	struct teller *teller; /* NULL: the auditor itself */
 	bool answer;
 	struct open_transfer *of; /* that it goes on with or ends; NULL */
+	bool has_index;           /* it was recorded before, in index: its answer was lost */
+	int err;                  /* it alone cannot be recorded */
 	struct tokens tokens;
 	uint64_t index; /* of its record */
 	uint8_t *query; /* malloc'ed: ev.query borrows it */
@@ -69,6 +75,7 @@ struct auditor {
 	int epoll;
 	struct teller supervisor, gate, cold; /* channels that live as long as we do */
 	struct teller *tellers, *gone;
+	uint64_t gates; /* that there have been */
 	struct site *site;
 	struct link_audit keys; /* fd -1: none */
 	int dir;                /* of the journal */
@@ -96,6 +103,9 @@ struct auditor {
 	int64_t claim_by_ms;    /* monotonic: until when transfers of before may be claimed; 0: over */
 	int64_t cold_ms;        /* monotonic: the next hand-over; INT64_MAX: one is under way */
 	bool stopping, failing; /* failing: the last commit failed */
+	int64_t retry_ms;       /* monotonic: of what is our own to record, after a failure */
+	struct journal_closed closed[TRANSFERS_CLOSED_MOST]; /* those that the process before ended last */
+	size_t n_closed;
 	bool stop_recorded;
 	uint64_t records, lost_in_spool;
 };
@@ -117,6 +127,10 @@ void open_recovered(struct auditor *a, const struct journal_recovered *r, int64_
 void open_progress(struct auditor *a, struct teller *t, int64_t number, const struct audit_event *ev);
 void open_check(struct auditor *a, int64_t now_ms); /* progress that is due, claims that did not come */
 int64_t open_next_ms(const struct auditor *a);
+void open_teller_moved(struct auditor *a, const struct teller *from, struct teller *to);
+unsigned open_count(const struct auditor *a, const struct teller *teller);
+/* May it end that, or go on with it? Its own, or one of an association with its number that the process before had. */
+bool open_may_claim(const struct open_transfer *t, const struct teller *teller);
 void open_teller_gone(struct auditor *a, const struct teller *t);
 void open_remove(struct auditor *a, struct open_transfer *t);
 void open_settle(struct auditor *a, bool committed); /* of the batch */

@@ -43,10 +43,17 @@ static int make_channel(struct gate *g, const struct child *c)
 	return pair[0];
 }
 
+/* Who lost one waits longer than this by itself; a hostile one must not keep the auditor busy with it. */
+#define CHANNEL_EVERY_MS 200
+
 bool audit_ask(struct gate *g, struct child *c, const struct message *m, const struct gate_site *gs)
 {
-	struct message reply = {.type = MSG_TELL, .fd = gs->site->audit.has ? make_channel(g, c) : -1};
+	int64_t now = clock_mono_ms();
+	bool soon = c->audit_ms != 0 && now - c->audit_ms < CHANNEL_EVERY_MS;
+	struct message reply = {
+		.type = MSG_TELL, .fd = gs->site->audit.has && !soon ? make_channel(g, c) : -1};
 	(void)m;
+	c->audit_ms = reply.fd >= 0 ? now : c->audit_ms;
 	reply.number = reply.fd < 0;
 	child_send(g, c, &reply);
 	if (reply.fd >= 0) {

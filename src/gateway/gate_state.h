@@ -56,6 +56,7 @@ struct child {
 	enum message_type asking; /* of the lookup: one question at a time; 0: none */
 	uint32_t generation;      /* of the site it last spoke of: it may speak of this one or a newer one */
 	int keys;                 /* its channel's other end, until the real caller is known; -1 */
+	int64_t audit_ms;         /* monotonic: of its last channel to the auditor; 0: none */
 	struct in6_addr ip;       /* the real caller's, after MSG_ADMIT */
 	uint16_t port;
 	struct address_count *address; /* NULL: behind a load balancer, not told yet */

@@ -3,6 +3,9 @@
 #include "base/writer.h"
 #include "keys/link.h"
 
+#include <poll.h>
+#include <sys/socket.h>
+
 static struct span head_of(uint8_t *buf, size_t cap, enum holder_ask what)
 {
 	struct writer w = writer_of(buf, cap);
@@ -11,13 +14,36 @@ static struct span head_of(uint8_t *buf, size_t cap, enum holder_ask what)
 	return writer_span_of(&w);
 }
 
-int link_audit_checkpoint(const struct link_audit *l, struct span text, uint8_t ret_public[ED25519_PUBLIC],
+/* The answer to what we have stopped waiting for. */
+static int throw_away(struct link_audit *l)
+{
+	struct pollfd p = {.fd = l->fd, .events = POLLIN};
+	uint8_t ignored;
+	if (poll(&p, 1, l->wait_ms) != 1) {
+		return ERR_TIMEOUT;
+	}
+	if (recv(l->fd, &ignored, 1, MSG_DONTWAIT | MSG_TRUNC) <= 0) {
+		return ERR_CLOSED;
+	}
+	l->late = false;
+	return 0;
+}
+
+static int exchange(struct link_audit *l, struct span head, struct span body, uint8_t *buf, size_t cap,
+	struct span *ret_bytes)
+{
+	int e = l->late ? throw_away(l) : 0;
+	e = e == 0 ? link_exchange(l->fd, l->wait_ms, head, body, buf, cap, ret_bytes) : e;
+	l->late = l->late || e == ERR_TIMEOUT;
+	return e;
+}
+
+int link_audit_checkpoint(struct link_audit *l, struct span text, uint8_t ret_public[ED25519_PUBLIC],
 	uint8_t ret_signature[ED25519_SIGNATURE])
 {
 	uint8_t head[2], buf[2 + ED25519_PUBLIC + ED25519_SIGNATURE];
 	struct span bytes;
-	int e = link_exchange(l->fd, l->wait_ms, head_of(head, sizeof(head), ASK_CHECKPOINT), text, buf,
-		sizeof(buf), &bytes);
+	int e = exchange(l, head_of(head, sizeof(head), ASK_CHECKPOINT), text, buf, sizeof(buf), &bytes);
 	if (e < 0) {
 		return e;
 	}
@@ -29,8 +55,8 @@ int link_audit_checkpoint(const struct link_audit *l, struct span text, uint8_t 
 	return 0;
 }
 
-int link_audit_index(const struct link_audit *l, const struct link_value *values, unsigned n,
-	uint8_t (*ret_tokens)[BLIND_TOKEN])
+int link_audit_index(
+	struct link_audit *l, const struct link_value *values, unsigned n, uint8_t (*ret_tokens)[BLIND_TOKEN])
 {
 	uint8_t head[2], body[HOLDER_INDEX_MOST * (3 + BLIND_VALUE_MOST)],
 		buf[2 + HOLDER_INDEX_MOST * BLIND_TOKEN];
@@ -46,8 +72,8 @@ int link_audit_index(const struct link_audit *l, const struct link_value *values
 	}
 	int e = writer_end(&w);
 	e = e < 0 ? ERR_LIMIT
-	          : link_exchange(l->fd, l->wait_ms, head_of(head, sizeof(head), ASK_INDEX),
-			    writer_span_of(&w), buf, sizeof(buf), &bytes);
+	          : exchange(l, head_of(head, sizeof(head), ASK_INDEX), writer_span_of(&w), buf, sizeof(buf),
+			    &bytes);
 	if (e < 0) {
 		return e;
 	}
@@ -58,12 +84,12 @@ int link_audit_index(const struct link_audit *l, const struct link_value *values
 	return 0;
 }
 
-int link_audit_envelope(const struct link_audit *l, uint8_t *buf, size_t cap, size_t *ret_len)
+int link_audit_envelope(struct link_audit *l, uint8_t *buf, size_t cap, size_t *ret_len)
 {
 	uint8_t head[2], answer[HOLDER_ANSWER_MOST];
 	struct span bytes;
-	int e = link_exchange(l->fd, l->wait_ms, head_of(head, sizeof(head), ASK_INDEX_ENVELOPE),
-		span_of(NULL, 0), answer, sizeof(answer), &bytes);
+	int e = exchange(l, head_of(head, sizeof(head), ASK_INDEX_ENVELOPE), span_of(NULL, 0), answer,
+		sizeof(answer), &bytes);
 	if (e < 0) {
 		return e;
 	}

@@ -6,17 +6,18 @@
 #include "keys/holder.h"
 
 /*
- * The auditor's end of its channel to the key holder: each waits for the answer. ERR_CLOSED, ERR_TIMEOUT, ERR_PEER: the
- * channel is of no more use, as a late answer would be taken for another question's. ERR_SYSTEM; or what the key holder
- * says, as record_keys.h has it.
+ * The auditor's end of its channel to the key holder: each waits for the answer. ERR_TIMEOUT: it did not come in time; the
+ * next question is put when it has come, and was thrown away, so that it is not taken for another's. ERR_CLOSED, ERR_PEER:
+ * the channel is of no more use. ERR_SYSTEM; or what the key holder says, as record_keys.h has it.
  */
 struct link_audit {
 	int fd; /* SOCK_SEQPACKET; stays the caller's */
 	int wait_ms;
+	bool late; /* an answer is owed that nobody waits for any more */
 };
 
-MUST_USE int link_audit_checkpoint(const struct link_audit *l, struct span text,
-	uint8_t ret_public[ED25519_PUBLIC], uint8_t ret_signature[ED25519_SIGNATURE]);
+MUST_USE int link_audit_checkpoint(struct link_audit *l, struct span text, uint8_t ret_public[ED25519_PUBLIC],
+	uint8_t ret_signature[ED25519_SIGNATURE]);
 
 struct link_value {
 	enum blind_kind kind;
@@ -24,10 +25,10 @@ struct link_value {
 };
 
 /* Tokens of n values, 1 to HOLDER_INDEX_MOST. ERR_LIMIT. */
-MUST_USE int link_audit_index(const struct link_audit *l, const struct link_value *values, unsigned n,
+MUST_USE int link_audit_index(struct link_audit *l, const struct link_value *values, unsigned n,
 	uint8_t (*ret_tokens)[BLIND_TOKEN]);
 
 /* The envelopes of the index's key; *ret_len 0: it is on a token. ENVELOPE_MOST is room enough. ERR_SPACE. */
-MUST_USE int link_audit_envelope(const struct link_audit *l, uint8_t *buf, size_t cap, size_t *ret_len);
+MUST_USE int link_audit_envelope(struct link_audit *l, uint8_t *buf, size_t cap, size_t *ret_len);
 
 #endif
