@@ -165,14 +165,14 @@ static int check_clocks(struct association *as)
 {
 	int64_t now = clock_mono_ms();
 	const char *what_a = "", *what_b = "";
-	int64_t a = side_deadline(as, &as->a, &as->timeouts_a, &what_a);
-	int64_t b = side_deadline(as, &as->b, &as->timeouts_b, &what_b);
-	int64_t idle = idle_deadline(as);
-	int64_t stop = as->stop_ms ? as->stop_ms : INT64_MAX;
 	int64_t audit = sooner(audit_check(as, now), audit_progress_due(as));
 	if (as->over) {
 		return 0;
 	}
+	int64_t a = side_deadline(as, &as->a, &as->timeouts_a, &what_a);
+	int64_t b = side_deadline(as, &as->b, &as->timeouts_b, &what_b);
+	int64_t idle = idle_deadline(as);
+	int64_t stop = as->stop_ms ? as->stop_ms : INT64_MAX;
 	if (b <= now) {
 		late_side(as, &as->b, what_b);
 	} else if (a <= now) {

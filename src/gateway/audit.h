@@ -22,6 +22,12 @@
 #define AUDIT_PENDING 64
 #define AUDIT_COPIES  (256u * 1024)
 
+/*
+ * What the relay leaves free of both, or it waits: one message ends as many transfers as there can be, and begins one. So
+ * nobody waits for the auditor in the midst of a message.
+ */
+#define AUDIT_SPARE (AUDIT_TRANSFERS + 4)
+
 /* Bytes of a query that are recorded. */
 #define AUDIT_QUERY_MOST (48u * 1024)
 
@@ -39,7 +45,8 @@ struct audit_look {
 	uint64_t refusal; /* its number */
 	uint64_t mark;    /* where its command stands in the other side's queue */
 	struct header_scan header;
-	bool unreadable;  /* how its data set is encoded is not known */
+	bool unreadable; /* how its data set is encoded is not known */
+	bool late; /* it was not known while it could be held: what has gone is recorded as it was known then */
 	size_t query_len; /* in struct audit */
 	bool query_cut;
 };
@@ -61,17 +68,19 @@ struct audit_pending {
 	uint8_t bars;     /* 0 the caller's queue, 1 the target's, BARS_NONE */
 	uint8_t transfer; /* its AUDIT_BEGIN; AUDIT_TRANSFERS: no transfer's */
 	uint32_t serial;  /* of that transfer */
-	uint64_t mark;    /* of the barred queue: what stands after it waits */
-	int64_t number;   /* MSG_EVENT's */
+	bool follows;   /* not sent until the AUDIT_BEGIN of serial has a number, which is then its own too */
+	uint64_t mark;  /* of the barred queue: what stands after it waits */
+	int64_t number; /* MSG_EVENT's */
 	int64_t since_ms;
 	size_t at, len; /* in copies */
 };
 
 /* What is not used is not touched, and costs no page. */
 struct audit {
-	int fd;           /* channel to the auditor; -1: none yet, or lost */
-	bool passing;     /* `unrecorded: pass`, and the alarm was given */
-	int64_t retry_ms; /* nothing is sent before */
+	int fd;               /* channel to the auditor; -1: none yet, or lost */
+	bool passing;         /* `unrecorded: pass`, and the alarm was given */
+	const char *hopeless; /* why what is pending is to be given up; NULL */
+	int64_t retry_ms;     /* nothing is sent before */
 	unsigned first, n, n_sent, n_open, n_shown;
 	uint32_t serial;
 	size_t copies_len;
@@ -100,6 +109,7 @@ void audit_message_end(struct association *as, struct side *from);
 /* No more bytes can come until the other side's queue has moved: be content with what is known. */
 void audit_no_room(struct association *as, struct side *from);
 void audit_target_lost(struct association *as);
+bool audit_room(const struct association *as); /* for the events of one more message */
 bool audit_wants_more(const struct association *as, const struct side *from);
 
 /* ---- audit_transfer.c ---- */
@@ -108,6 +118,8 @@ bool audit_wants_more(const struct association *as, const struct side *from);
 void audit_object(struct association *as, struct side *from, const struct audit_look *look);
 /* The operation is over; taken: with success or a warning. */
 void audit_stored(struct association *as, struct operation *o, bool taken);
+/* It is over because the rest of the object was refused. */
+void audit_cut_off(struct association *as, struct operation *o, uint64_t refusal);
 void audit_progress(struct association *as, int64_t now_ms); /* counts, to the auditor, each 100 ms */
 int64_t audit_progress_due(const struct association *as);
 /* Those whose beginning could not be recorded: nothing of them has passed. */

@@ -39,7 +39,7 @@ static bool awaited(const struct association *as, uint8_t bars)
 static uint64_t mark_of(const struct audit *au, uint8_t side)
 {
 	const struct audit_look *l = &au->look[!side];
-	uint64_t mark = l->what != LOOK_AT_NOTHING && !l->refused ? l->mark : UINT64_MAX;
+	uint64_t mark = l->what != LOOK_AT_NOTHING && !l->refused && !l->late ? l->mark : UINT64_MAX;
 	for (unsigned i = 0; i < au->n; i++) {
 		const struct audit_pending *p = &au->pending[(au->first + i) % AUDIT_PENDING];
 		mark = p->bars == side && p->mark < mark ? p->mark : mark;
@@ -66,6 +66,7 @@ static void forget_all(struct audit *au)
 {
 	au->n = au->n_sent = 0;
 	au->copies_len = 0;
+	au->hopeless = NULL;
 }
 
 static void alarm_once(struct association *as, struct verdict *v)
@@ -80,6 +81,7 @@ static void alarm_once(struct association *as, struct verdict *v)
 }
 
 /* What is pending cannot be recorded, or not in time. */
+/* Only from the loop, never in the midst of a message: sides may be closed by it. */
 static void give_up(struct association *as, const char *why)
 {
 	struct audit *au = as->audit;
@@ -123,6 +125,29 @@ static void lost(struct audit *au)
 	au->retry_ms = clock_mono_ms() + RETRY_MS;
 }
 
+static bool has_begun(const struct audit *au)
+{
+	bool found = false;
+	for (unsigned i = 0; au->n_open > 0 && i < AUDIT_TRANSFERS && !found; i++) {
+		found = au->transfer[i].open && au->transfer[i].record >= 0;
+	}
+	return found;
+}
+
+/* Is there a reason to have a channel? Also who has nothing to say claims its transfers, or they would be ended. */
+static bool wants_channel(const struct audit *au)
+{
+	return au->n_sent < au->n || has_begun(au);
+}
+
+/* What can be sent next; NULL: nothing, yet. */
+static const struct audit_pending *next_unsent(const struct audit *au)
+{
+	const struct audit_pending *p =
+		au->n_sent < au->n ? &au->pending[(au->first + au->n_sent) % AUDIT_PENDING] : NULL;
+	return p && !p->follows ? p : NULL;
+}
+
 /* Those who were open before are named again, so that an auditor that is new knows that somebody still has them. */
 static void claim_transfers(struct association *as)
 {
@@ -153,15 +178,15 @@ static void open_channel(struct association *as)
 static void push(struct association *as)
 {
 	static struct message m;
+	const struct audit_pending *p;
 	struct audit *au = as->audit;
-	if (au->n_sent == au->n || clock_mono_ms() < au->retry_ms) {
+	if (!wants_channel(au) || clock_mono_ms() < au->retry_ms) {
 		return;
 	}
 	if (au->fd < 0) {
 		open_channel(as);
 	}
-	while (au->fd >= 0 && au->n_sent < au->n) {
-		const struct audit_pending *p = &au->pending[(au->first + au->n_sent) % AUDIT_PENDING];
+	while (au->fd >= 0 && (p = next_unsent(au)) != NULL) {
 		m = (struct message){.type = MSG_EVENT, .fd = -1};
 		m.number = p->number;
 		m.bytes = span_of(au->copies + p->at, p->len);
@@ -189,14 +214,31 @@ static void drop_first(struct audit *au)
 	}
 }
 
-/* Not recorded: once more, after the others, or given up. False: given up. */
-static bool not_recorded(struct association *as, int64_t err)
+/* What waits for that beginning: the rest of it. Goes to the end, after it. */
+static void move_follower(struct audit *au, uint32_t serial)
+{
+	struct audit_pending moved = {0};
+	unsigned to = 0;
+	for (unsigned i = 0; i < au->n; i++) {
+		const struct audit_pending p = au->pending[(au->first + i) % AUDIT_PENDING];
+		if (p.follows && p.serial == serial) {
+			moved = p;
+		} else {
+			au->pending[(au->first + to++) % AUDIT_PENDING] = p;
+		}
+	}
+	if (to < au->n) {
+		au->pending[(au->first + to) % AUDIT_PENDING] = moved;
+	}
+}
+
+/* Not recorded: once more, after the others, or to be given up. */
+static void not_recorded(struct association *as, int64_t err)
 {
 	struct audit *au = as->audit;
 	struct audit_pending p = au->pending[au->first];
 	if (as->site->audit.unrecorded != UNRECORDED_HOLD) {
-		give_up(as, err == ERR_SPACE ? "the journal has no room" : "the journal cannot be written");
-		return false;
+		au->hopeless = err == ERR_SPACE ? "the journal has no room" : "the journal cannot be written";
 	}
 	bool alone = au->n == 1;
 	size_t copies_len = au->copies_len;
@@ -204,61 +246,107 @@ static bool not_recorded(struct association *as, int64_t err)
 	au->copies_len = alone ? copies_len : au->copies_len;
 	au->pending[(au->first + au->n) % AUDIT_PENDING] = p;
 	au->n++;
+	if (p.transfer < AUDIT_TRANSFERS) {
+		move_follower(au, p.serial);
+	}
 	au->retry_ms = clock_mono_ms() + RETRY_MS;
-	return true;
 }
 
-static bool answered(struct association *as, int64_t number)
+/* It has begun: what goes on with it can name it. */
+static void has_number(struct audit *au, const struct audit_pending *begin, int64_t number)
+{
+	struct audit_transfer *t = &au->transfer[begin->transfer];
+	if (t->serial == begin->serial) {
+		t->record = number;
+	}
+	for (unsigned i = 0; i < au->n; i++) {
+		struct audit_pending *p = &au->pending[(au->first + i) % AUDIT_PENDING];
+		if (p->follows && p->serial == begin->serial) {
+			p->follows = false;
+			p->number = number;
+		}
+	}
+}
+
+static void answered(struct association *as, int64_t number)
 {
 	struct audit *au = as->audit;
-	if (au->n_sent == 0) {
-		return false;
-	}
 	struct audit_pending p = au->pending[au->first];
-	if (number < 0) {
-		return not_recorded(as, number);
+	if (au->n_sent == 0) {
+		return;
 	}
-	if (p.transfer < AUDIT_TRANSFERS && au->transfer[p.transfer].serial == p.serial) {
-		au->transfer[p.transfer].record = number;
+	if (number < 0) {
+		not_recorded(as, number);
+		return;
+	}
+	if (p.transfer < AUDIT_TRANSFERS) {
+		has_number(au, &p, number);
 	}
 	au->passing = false;
 	drop_first(au);
-	return true;
 }
 
-void audit_take(struct association *as)
+static void take_answers(struct association *as)
 {
 	static struct message m;
 	struct audit *au = as->audit;
 	int e = 0;
 	while (au->fd >= 0 && (e = message_recv(au->fd, FROM_AUDITOR, &m)) == 0) {
-		if (!answered(as, m.number)) {
-			break;
-		}
+		answered(as, m.number);
 	}
-	if (au->fd >= 0 && e != 0 && e != ERR_AGAIN) {
+	if (au->fd >= 0 && e != ERR_AGAIN) {
 		lost(au);
-	}
-	if (as->over) {
-		return;
 	}
 	push(as);
 	audit_bar(as);
 }
 
+void audit_take(struct association *as)
+{
+	take_answers(as);
+	if (as->audit->hopeless) {
+		give_up(as, as->audit->hopeless);
+	}
+}
+
 short audit_events(const struct association *as)
 {
 	const struct audit *au = as->audit;
-	bool unsent = au->n_sent < au->n && clock_mono_ms() >= au->retry_ms;
+	bool unsent = next_unsent(au) && clock_mono_ms() >= au->retry_ms;
 	return (short)(POLLIN | (unsent ? POLLOUT : 0));
+}
+
+static int64_t hold_most_ms(const struct association *as)
+{
+	return audit_on(as) ? (int64_t)as->site->audit.hold_most * 1000 : LAST_WORDS_MS;
+}
+
+/* By a reload, and the auditor has gone: nobody wants a record any more. */
+static void switched_off(struct association *as)
+{
+	struct audit *au = as->audit;
+	au->look[0].what = au->look[1].what = LOOK_AT_NOTHING;
+	for (unsigned i = 0; i < AUDIT_TRANSFERS; i++) {
+		au->transfer[i].open = false;
+	}
+	au->n_open = 0;
+	forget_all(au);
+	audit_bar(as);
 }
 
 int64_t audit_check(struct association *as, int64_t now_ms)
 {
 	struct audit *au = as->audit;
-	int64_t most = (int64_t)as->site->audit.hold_most * 1000;
-	if (au->n == 0) {
+	int64_t most = hold_most_ms(as);
+	if (!audit_on(as) && au->fd < 0) {
+		switched_off(as);
+	}
+	if (au->n == 0 && (au->fd >= 0 || !wants_channel(au))) {
 		return INT64_MAX;
+	}
+	if (au->n == 0) {
+		push(as);
+		return au->fd < 0 ? au->retry_ms : INT64_MAX;
 	}
 	int64_t oldest = INT64_MAX;
 	for (unsigned i = 0; i < au->n; i++) {
@@ -266,14 +354,15 @@ int64_t audit_check(struct association *as, int64_t now_ms)
 		oldest = p->since_ms < oldest ? p->since_ms : oldest;
 	}
 	bool hold = as->site->audit.unrecorded == UNRECORDED_HOLD;
-	if (now_ms >= oldest + most || (!hold && au->fd < 0 && now_ms < au->retry_ms)) {
-		give_up(as, au->fd < 0 ? "the auditor, which keeps the journal, is away"
-				       : "the auditor did not record it in time");
+	if (au->hopeless || now_ms >= oldest + most || (!hold && au->fd < 0 && now_ms < au->retry_ms)) {
+		give_up(as, au->hopeless ? au->hopeless
+			    : au->fd < 0 ? "the auditor, which keeps the journal, is away"
+					 : "the auditor did not record it in time");
 		return INT64_MAX;
 	}
 	push(as);
 	int64_t at = oldest + most;
-	return au->n_sent < au->n && au->retry_ms > now_ms && au->retry_ms < at ? au->retry_ms : at;
+	return next_unsent(au) && au->retry_ms > now_ms && au->retry_ms < at ? au->retry_ms : at;
 }
 
 /* Until there is no more pending than that. */
@@ -282,12 +371,37 @@ static void wait_until(struct association *as, unsigned n, size_t copies, int64_
 	struct audit *au = as->audit;
 	int64_t left;
 	push(as);
-	while (!as->over && (au->n > n || au->copies_len > copies) &&
+	while (!au->hopeless && (au->n > n || au->copies_len > copies) &&
 		(left = deadline_ms - clock_mono_ms()) > 0) {
 		struct pollfd p = {.fd = au->fd, .events = audit_events(as)};
 		(void)poll(&p, 1, (int)(left < RETRY_MS ? left : RETRY_MS));
-		audit_take(as);
+		take_answers(as);
 	}
+}
+
+bool audit_room(const struct association *as)
+{
+	const struct audit *au = as->audit;
+	return AUDIT_PENDING - au->n >= AUDIT_SPARE &&
+	       AUDIT_COPIES - au->copies_len >= AUDIT_QUERY_MOST + AUDIT_SPARE * AUDIT_EVENT_MOST;
+}
+
+/* What has to wait for its record and cannot even be told does not pass. */
+static void cannot_tell(struct association *as, const struct audit_event *ev, struct audit_pending how)
+{
+	struct audit *au = as->audit;
+	log_say(LOG_LEVEL_ERROR, "audit.lost", "an event `%s` could not be told", audit_kind_name(ev->kind));
+	if (how.bars == BARS_NONE) {
+		return;
+	}
+	au->hopeless = "it cannot be told to the auditor";
+	if (au->n < AUDIT_PENDING) {
+		how.follows = true; /* it stays until all is given up */
+		how.serial = 0;
+		how.len = 0;
+		au->pending[(au->first + au->n++) % AUDIT_PENDING] = how;
+	}
+	audit_bar(as);
 }
 
 void audit_tell(
@@ -295,15 +409,14 @@ void audit_tell(
 {
 	struct audit *au = as->audit;
 	if (au->n == AUDIT_PENDING || AUDIT_COPIES - au->copies_len < AUDIT_QUERY_MOST + sizeof(*ev)) {
-		wait_until(as, 0, 0, clock_mono_ms() + (int64_t)as->site->audit.hold_most * 1000);
+		wait_until(as, 0, 0, clock_mono_ms() + hold_most_ms(as));
 	}
 	how.number = number;
 	how.since_ms = clock_mono_ms();
 	how.at = au->copies_len;
 	if (au->n == AUDIT_PENDING ||
 		audit_event_write(ev, au->copies + how.at, AUDIT_COPIES - how.at, &how.len) != 0) {
-		log_say(LOG_LEVEL_ERROR, "audit.lost", "an event `%s` could not be told",
-			audit_kind_name(ev->kind));
+		cannot_tell(as, ev, how);
 		return;
 	}
 	au->pending[(au->first + au->n++) % AUDIT_PENDING] = how;
@@ -333,9 +446,7 @@ void audit_rest(struct association *as)
 {
 	struct audit *au = as->audit;
 	if (au->n > 0) {
-		as->over = false; /* no more is said to anybody; wait_until() stops at a loss alone */
 		wait_until(as, 0, AUDIT_COPIES, clock_mono_ms() + LAST_WORDS_MS);
-		as->over = true;
 	}
 	if (au->n > 0) {
 		log_event(LOG_LEVEL_ERROR, "audit.lost",

@@ -39,7 +39,9 @@ void audit_refused(struct association *as, struct side *from, struct operation *
 {
 	struct audit_look *l = look_of(as, from);
 	if (o->transfer) {
-		audit_stored(as, o, false); /* it had begun to pass */
+		audit_cut_off(as, o, number); /* it had begun to pass */
+		l->what = LOOK_AT_NOTHING;
+		audit_bar(as);
 		return;
 	}
 	if (l->what == LOOK_AT_NOTHING && from->msg.phase == IN_COMMAND) {
@@ -129,6 +131,9 @@ static void known(struct association *as, struct side *from)
 {
 	struct audit_look *l = look_of(as, from);
 	enum audit_what what = l->what;
+	if (l->late) {
+		l->mark = other_side(as, from)->out.queued;
+	}
 	l->what = LOOK_AT_NOTHING;
 	switch (what) {
 	case LOOK_AT_OBJECT:
@@ -167,7 +172,7 @@ void audit_data(struct association *as, struct side *from, struct span fragment)
 	}
 	/* A query goes on to its end, which is part of what is recorded. */
 	bool more = !l->unreadable && header_scan_feed(&l->header, fragment) == HEADER_MORE;
-	if (!more && l->what == LOOK_AT_OBJECT) {
+	if (!more && (l->what == LOOK_AT_OBJECT || l->late)) {
 		known(as, from);
 	}
 }
@@ -180,7 +185,7 @@ void audit_message_end(struct association *as, struct side *from)
 bool audit_wants_more(const struct association *as, const struct side *from)
 {
 	const struct audit_look *l = &as->audit->look[from == &as->b];
-	return l->what != LOOK_AT_NOTHING && !l->refused && from->in_len < SIDE_BUFFER;
+	return l->what != LOOK_AT_NOTHING && !l->refused && !l->late && from->in_len < SIDE_BUFFER;
 }
 
 void audit_target_lost(struct association *as)
@@ -199,14 +204,25 @@ void audit_target_lost(struct association *as)
 
 void audit_no_room(struct association *as, struct side *from)
 {
-	const struct audit_look *l = look_of(as, from);
+	struct audit_look *l = look_of(as, from);
 	struct side *to = other_side(as, from);
-	/* What stands before it in the queue may still leave. */
-	if (l->what == LOOK_AT_NOTHING || l->refused || to->out.sent < l->mark) {
+	/* What stands before it in the queue may still leave; a full list of events empties itself. */
+	if (l->what == LOOK_AT_NOTHING || l->refused || l->late || to->out.sent < l->mark ||
+		!audit_room(as)) {
 		return;
 	}
 	if (from->in_len == SIDE_BUFFER && !from->blocked && side_make_room(from, &to->out)) {
 		return;
 	}
+	const struct audit_look before = *l;
+	l->query_cut = true;
 	known(as, from);
+	if (as->over || before.what == LOOK_AT_QUERY || before.unreadable) {
+		return;
+	}
+	/* Whoever puts megabytes before a patient's name does not keep it from the record: the look goes on as it passes. */
+	*l = before;
+	l->late = true;
+	l->mark = to->out.queued;
+	audit_bar(as);
 }

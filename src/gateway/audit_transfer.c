@@ -38,12 +38,38 @@ static void set_outcome(struct audit_event *ev, bool in_order)
 	                                                              : AUDIT_SUCCESS;
 }
 
+/* Is its AUDIT_BEGIN still to be recorded? */
+static bool is_beginning(const struct audit *au, const struct audit_transfer *t)
+{
+	bool found = false;
+	for (unsigned i = 0; i < au->n && !found; i++) {
+		const struct audit_pending *p = &au->pending[(au->first + i) % AUDIT_PENDING];
+		found = p->transfer < AUDIT_TRANSFERS && p->serial == t->serial;
+	}
+	return found;
+}
+
+/* No operation refers to it any more: its place will be another's. */
+static void forget_operations(struct association *as, const struct audit_transfer *t)
+{
+	struct side *s = t->from == 0 ? &as->a : &as->b;
+	unsigned place = 1 + (unsigned)(t - as->audit->transfer);
+	for (unsigned i = 0; i < s->operations_end; i++) {
+		s->operations[i].transfer =
+			s->operations[i].transfer == place ? 0 : s->operations[i].transfer;
+	}
+}
+
 static void end_transfer(struct association *as, struct audit_transfer *t, const char *why, bool bars_caller)
 {
-	const struct audit_pending how = {
-		.bars = bars_caller ? 0 : BARS_NONE, .mark = as->a.out.queued, .transfer = AUDIT_TRANSFERS};
+	struct audit_pending how = {.bars = bars_caller ? 0 : BARS_NONE,
+		.mark = as->a.out.queued,
+		.transfer = AUDIT_TRANSFERS,
+		.serial = t->serial};
+	how.follows = t->record < 0 && !t->refused && is_beginning(as->audit, t);
 	t->open = false;
 	as->audit->n_open--;
+	forget_operations(as, t);
 	if (t->refused && t->ev.failed <= 1) {
 		return; /* that was told when it was refused */
 	}
@@ -59,7 +85,13 @@ static void end_transfer(struct association *as, struct audit_transfer *t, const
 	audit_tell(as, &t->ev, t->record < 0 ? MSG_EVENT_NEW : t->record, how);
 }
 
-/* A free one, or the one that was used the longest time ago, ended. */
+/* Which of two is rather ended to make room: one that waits for no answer, and then the one not used for longer. */
+static bool rather(const struct audit_transfer *a, const struct audit_transfer *b)
+{
+	return (a->outstanding > 0) != (b->outstanding > 0) ? a->outstanding == 0 : a->used_ms < b->used_ms;
+}
+
+/* A free one, or one that is ended. */
 static unsigned make_room(struct association *as)
 {
 	struct audit *au = as->audit;
@@ -68,9 +100,13 @@ static unsigned make_room(struct association *as)
 		if (!au->transfer[i].open) {
 			return i;
 		}
-		oldest = au->transfer[i].used_ms < au->transfer[oldest].used_ms ? i : oldest;
+		oldest = rather(&au->transfer[i], &au->transfer[oldest]) ? i : oldest;
 	}
-	end_transfer(as, &au->transfer[oldest], NULL, false);
+	end_transfer(as, &au->transfer[oldest],
+		au->transfer[oldest].outstanding > 0
+			? "more studies at once than are told apart: its last objects had no answer yet"
+			: NULL,
+		false);
 	return oldest;
 }
 
@@ -102,6 +138,23 @@ static void begin_transfer(struct association *as, unsigned at, const struct aud
 	t->ev.n_sop = 0;
 }
 
+/* It was begun as nobody's, and now is known to be another's. False: it is known no better. */
+static bool taken_back(struct association *as, struct operation *o, const struct audit_event *ev)
+{
+	struct audit_transfer *t = &as->audit->transfer[o->transfer - 1];
+	if (same_study(t, ev, t->from, t->refused)) {
+		return false;
+	}
+	o->transfer = 0;
+	t->outstanding--;
+	if (t->outstanding == 0 && t->ev.failed == 0 && taken(&t->ev) == 0) {
+		snprintf(t->ev.text, sizeof(t->ev.text),
+			"whose it is was found out later, and is recorded by itself");
+		end_transfer(as, t, NULL, false);
+	}
+	return true;
+}
+
 void audit_object(struct association *as, struct side *from, const struct audit_look *look)
 {
 	static struct audit_event ev;
@@ -113,6 +166,9 @@ void audit_object(struct association *as, struct side *from, const struct audit_
 	if (o) {
 		snprintf(ev.sop[0].uid, sizeof(ev.sop[0].uid), "%s", o->sop_class);
 		ev.n_sop = 1;
+	}
+	if (o && o->transfer > 0 && !taken_back(as, o, &ev)) {
+		return;
 	}
 	unsigned at = 0;
 	while (at < AUDIT_TRANSFERS && !same_study(&as->audit->transfer[at], &ev, side, look->refused)) {
@@ -164,6 +220,14 @@ void audit_stored(struct association *as, struct operation *o, bool was_taken)
 	}
 }
 
+void audit_cut_off(struct association *as, struct operation *o, uint64_t refusal)
+{
+	struct audit_event *ev = &as->audit->transfer[o->transfer - 1].ev;
+	ev->refusal = refusal;
+	snprintf(ev->text, sizeof(ev->text), "refused");
+	audit_stored(as, o, false);
+}
+
 /* Is there something to tell of how far it is? */
 static bool lags(const struct audit_transfer *t)
 {
@@ -199,6 +263,7 @@ void audit_drop_unrecorded(struct association *as)
 	for (unsigned i = 0; as->audit->n_open > 0 && i < AUDIT_TRANSFERS; i++) {
 		struct audit_transfer *t = &as->audit->transfer[i];
 		if (t->open && !t->refused && t->record < 0) {
+			forget_operations(as, t);
 			t->open = false;
 			as->audit->n_open--;
 		}

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/out.h"
 
+#include <string.h>
+
 bool out_room(const struct out *o, unsigned segments, size_t control)
 {
 	return segments <= OUT_SEGMENTS - o->n && control <= OUT_CONTROL - o->control_len;
@@ -85,6 +87,14 @@ static int write_some(struct out *o, struct stream *t, uint64_t until, bool *ret
 	return e;
 }
 
+/* What has left makes room for what is queued behind a bar. */
+static void close_up(struct out *o)
+{
+	o->n -= o->head;
+	memmove(o->segment, o->segment + o->head, o->n * sizeof(o->segment[0]));
+	o->head = 0;
+}
+
 int out_flush(struct out *o, struct stream *t, uint64_t until, bool *ret_moved)
 {
 	while (!out_empty(o) && o->sent < until) {
@@ -96,6 +106,8 @@ int out_flush(struct out *o, struct stream *t, uint64_t until, bool *ret_moved)
 	bool all = out_empty(o);
 	if (all) {
 		out_drop(o);
+	} else if (o->head >= OUT_SEGMENTS / 8) {
+		close_up(o);
 	}
 	bool was_pending = t->flush_pending;
 	int e = stream_flush(t);

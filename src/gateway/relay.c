@@ -22,7 +22,7 @@ bool relay_room(const struct association *as, const struct side *s)
 {
 	const struct side *o = s == &as->a ? &as->b : &as->a;
 	return out_room(&o->out, OUT_SEGMENTS / 2, OUT_CONTROL / 4 * 3) &&
-	       out_room(&s->out, 8, OUT_CONTROL / 4);
+	       out_room(&s->out, 8, OUT_CONTROL / 4) && audit_room(as);
 }
 
 /* The head of the next chunk of the PDV that is coming in. in_place: write it over the heads that came. */
