@@ -68,6 +68,9 @@
 /* A message between roles, in bytes, descriptors apart. */
 #define LIMIT_ROLE_MESSAGE (72u * 1024) /* a SAML assertion of 64 KiB must fit */
 
+/* What a caller's user identity is answered (PS3.7 D.3.3.7.2): an AP-REP has some 150 bytes, a SAML response some 500. */
+#define LIMIT_USER_RESPONSE 1024
+
 /* gantry.yaml and each file it names. */
 #define LIMIT_CONFIG_FILE (1024u * 1024)
 

@@ -31,16 +31,25 @@ int module_path(const char *program, const char *name, char *ret_path, size_t ca
 	return 0;
 }
 
-int module_open(const char *name, const char *symbol, module_function **ret_function, char *why, size_t cap)
+int module_own_path(const char *name, char *ret_path, size_t cap)
 {
-	char program[PATH_MAX], path[PATH_MAX];
+	char program[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 1);
 	if (n < 0) {
-		snprintf(why, cap, "/proc/self/exe cannot be read: %s", strerror(errno));
 		return ERR_SYSTEM;
 	}
 	program[n] = '\0';
-	int e = module_path(program, name, path, sizeof(path));
+	return module_path(program, name, ret_path, cap);
+}
+
+int module_open(const char *name, const char *symbol, module_function **ret_function, char *why, size_t cap)
+{
+	char path[PATH_MAX];
+	int e = module_own_path(name, path, sizeof(path));
+	if (e == ERR_SYSTEM) {
+		snprintf(why, cap, "/proc/self/exe cannot be read: %s", strerror(errno));
+		return e;
+	}
 	if (e != 0) {
 		snprintf(why, cap, "the path of the module %.80s is too long", name);
 		return e;

@@ -21,6 +21,9 @@ typedef void module_function(void);
  */
 MUST_USE int module_path(const char *program, const char *name, char *ret_path, size_t cap);
 
+/* The same for the program that runs. ERR_SYSTEM: it cannot be told. */
+MUST_USE int module_own_path(const char *name, char *ret_path, size_t cap);
+
 /*
  * Load a module, for good, and find its function, to be cast to its type. Before the sandbox. Name as above, such as
  * "audit/gantry-audit-xml". ERR_NOT_FOUND, ERR_LIMIT, ERR_SYSTEM, with a sentence in why.

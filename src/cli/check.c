@@ -10,10 +10,12 @@
 #include "keys/token.h"
 #include "policy/show.h"
 #include "policy/site_parse.h"
+#include "base/module.h"
 #include "users/users.h"
 
 #include <getopt.h>
 #include <jansson.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,17 +124,47 @@ static void check_crl(struct check *c, const struct blob *b)
 	}
 }
 
+static int keytab_fault(const struct site *s, struct span file, char *why, size_t cap)
+{
+	return users_check_keytab(
+		file, s->users.kerberos.principal ? s->users.kerberos.principal : "", why, cap);
+}
+
+/* What a file of users must hold; and the module that uses it. */
+static const struct {
+	enum user_file file;
+	int (*fault)(struct span file, char *why, size_t cap);
+} user_files[] = {{FILE_PASSWORDS, users_check_passwords}, {FILE_JWT_KEYS, users_check_jwks},
+	{FILE_LDAP_PASSCODE, users_check_passcode}, {FILE_SAML_CERTIFICATES, users_check_saml}};
+
+static void check_module(struct check *c, bool used, const char *file, const char *what)
+{
+	char path[PATH_MAX] = "";
+	if (used && (module_own_path(file, path, sizeof(path)) != 0 || access(path, R_OK) < 0)) {
+		mistake_error(c->list, 0, 0, "`users: %s:` cannot be used: its module %s cannot be read",
+			what, path);
+	}
+}
+
 static void check_users(struct check *c, const struct site *s)
 {
+	const struct users *u = &s->users;
+	const struct blob *keytab = site_user_file(s, FILE_KEYTAB),
+			  *trust = site_user_file(s, FILE_LDAP_TRUST);
 	char why[256];
-	const struct blob *passwords = site_user_file(s, FILE_PASSWORDS),
-			  *keys = site_user_file(s, FILE_JWT_KEYS);
-	if (passwords->bytes.len > 0 && users_check_passwords(passwords->bytes, why, sizeof(why)) < 0) {
-		mistake_error(c->list, passwords->line, passwords->column, "%s: %s", passwords->path, why);
+	for (unsigned i = 0; i < ARRAY_LEN(user_files); i++) {
+		const struct blob *b = site_user_file(s, user_files[i].file);
+		if (b->bytes.len > 0 && user_files[i].fault(b->bytes, why, sizeof(why)) < 0) {
+			mistake_error(c->list, b->line, b->column, "%s: %s", b->path, why);
+		}
 	}
-	if (keys->bytes.len > 0 && users_check_jwks(keys->bytes, why, sizeof(why)) < 0) {
-		mistake_error(c->list, keys->line, keys->column, "%s %s", keys->path, why);
+	if (keytab->bytes.len > 0 && keytab_fault(s, keytab->bytes, why, sizeof(why)) < 0) {
+		mistake_error(c->list, keytab->line, keytab->column, "%s %s", keytab->path, why);
 	}
+	check_certificate(c, trust);
+	check_module(c, u->ldap.url != NULL, "users/gantry-ldap", "ldap");
+	check_module(c, u->kerberos.principal != NULL, "users/gantry-kerberos", "kerberos");
+	check_module(c, u->saml.certificates.path != NULL, "users/gantry-saml", "saml");
 }
 
 /* Also beside other mistakes: a missing file does not hide a key that fits no certificate. */

@@ -2,6 +2,7 @@
 #include "gateway/lookup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/module.h"
 #include "gateway/lookup_state.h"
 #include "priv/role.h"
 #include "priv/sandbox.h"
@@ -10,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <limits.h>
 #include <linux/close_range.h>
 #include <netdb.h>
 #include <openssl/ssl.h>
@@ -36,6 +38,16 @@ static const struct sandbox_path readable[] = {
 /* The resolver's own patience is less; see the environment that roles get. */
 #define RESOLVE_MS 20000
 
+/* Where the modules of proofs are. */
+static const char *module_folder(char path[PATH_MAX])
+{
+	if (module_own_path("users/gantry-saml", path, PATH_MAX) != 0) {
+		return "/usr";
+	}
+	*strrchr(path, '/') = 0;
+	return path;
+}
+
 static int enter_sandbox(struct lookup *l)
 {
 	struct sandbox *own = NULL;
@@ -46,9 +58,15 @@ static int enter_sandbox(struct lookup *l)
 	}
 	(void)OPENSSL_init_ssl(0, NULL);
 	json_object_seed(0);
+	/* Modules are loaded in jobs, before these enter their own. */
+	struct sandbox_path more[ARRAY_LEN(readable) + 1];
+	char modules[PATH_MAX];
+	memcpy(more, readable, sizeof(readable));
+	more[ARRAY_LEN(readable)] = (struct sandbox_path){module_folder(modules), false};
 	int e = sandbox_new(SANDBOX_JOB, readable, ARRAY_LEN(readable), &l->sandbox);
 	e = e == 0 ? sandbox_new(SANDBOX_KEYS, NULL, 0, &l->proof_sandbox) : e;
-	e = e == 0 ? sandbox_new(SANDBOX_LOOKUP, readable, ARRAY_LEN(readable), &own) : e;
+	e = e == 0 ? sandbox_new(SANDBOX_PROOF, NULL, 0, &l->module_sandbox) : e;
+	e = e == 0 ? sandbox_new(SANDBOX_LOOKUP, more, ARRAY_LEN(more), &own) : e;
 	return e == 0 ? sandbox_load(own) : e;
 }
 
@@ -63,7 +81,15 @@ unsigned jobs_of(const struct lookup *l, enum job_kind kind)
 	return n;
 }
 
-static void begin_child(const struct lookup *l, enum job_kind kind)
+static const struct sandbox *sandbox_of(const struct lookup *l, const struct proof_kind *proof)
+{
+	if (!proof || proof->network) {
+		return l->sandbox;
+	}
+	return proof->prove ? l->proof_sandbox : l->module_sandbox;
+}
+
+static void begin_child(struct lookup *l, const struct proof_kind *proof)
 {
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	(void)prctl(PR_SET_NAME, "gantry: job");
@@ -75,20 +101,25 @@ static void begin_child(const struct lookup *l, enum job_kind kind)
 	for (unsigned i = 0; i < JOBS_MOST; i++) {
 		if (l->jobs[i].kind != JOB_FREE) {
 			close(l->jobs[i].fd);
+			user_forget(&l->jobs[i]);
 		}
 	}
-	/* Who asks the network has no business with hashes; who proves users, none with the network. */
-	for (unsigned f = 0; f < USER_FILES && kind != JOB_USER; f++) {
-		if (l->files[f] > 0) {
+	/* Who asks the network has no business with hashes, who proves by a ticket none with passcodes. */
+	for (unsigned f = 0; f < USER_FILES; f++) {
+		if (l->files[f] > 0 && !(proof && proof->files & 1u << f)) {
 			close(l->files[f]);
 		}
 	}
-	if (sandbox_load(kind == JOB_USER ? l->proof_sandbox : l->sandbox) != 0) {
+	if (proof) {
+		user_before_sandbox(proof);
+	}
+	if (sandbox_load(sandbox_of(l, proof)) != 0) {
 		_exit(1);
 	}
 }
 
-int job_fork(struct lookup *l, enum job_kind kind, int64_t wait_ms, struct job **ret_job, bool *ret_child)
+int job_fork(struct lookup *l, enum job_kind kind, const struct proof_kind *proof, int64_t wait_ms,
+	struct job **ret_job, bool *ret_child)
 {
 	int pair[2];
 	struct job *j = NULL;
@@ -104,7 +135,7 @@ int job_fork(struct lookup *l, enum job_kind kind, int64_t wait_ms, struct job *
 	pid_t pid = fork();
 	if (pid == 0) {
 		close(pair[0]);
-		begin_child(l, kind);
+		begin_child(l, proof);
 	} else {
 		close(pair[1]);
 	}
@@ -116,6 +147,7 @@ int job_fork(struct lookup *l, enum job_kind kind, int64_t wait_ms, struct job *
 		.pid = pid,
 		.fd = pair[pid == 0],
 		.site = l->number,
+		.proof = proof,
 		.deadline_ms = clock_mono_ms() + wait_ms};
 	*ret_job = j;
 	*ret_child = pid == 0;
@@ -161,6 +193,7 @@ static void finish(struct lookup *l, struct job *j, const struct message *m)
 		resolved(l, &ended, m && m->type == MSG_ADDRESSES ? m : NULL);
 	} else if (ended.kind == JOB_USER) {
 		user_answered(l, &ended, m);
+		user_forget(&ended);
 	} else {
 		standing_answered(l, &ended, m);
 	}
@@ -181,7 +214,7 @@ static void ask_host(struct lookup *l, const char *host)
 	size_t n = strlen(host);
 	struct job failed = {0};
 	memcpy(failed.host, host, n < sizeof(failed.host) ? n : sizeof(failed.host) - 1);
-	if (n >= sizeof(failed.host) || job_fork(l, JOB_RESOLVE, RESOLVE_MS, &j, &child) != 0) {
+	if (n >= sizeof(failed.host) || job_fork(l, JOB_RESOLVE, NULL, RESOLVE_MS, &j, &child) != 0) {
 		resolved(l, &failed, NULL);
 		return;
 	}

@@ -374,7 +374,7 @@ static void run_job(struct lookup *l, enum job_kind kind, unsigned index, int64_
 	static struct message reply;
 	struct job *j;
 	bool child;
-	if (job_fork(l, kind, wait_ms, &j, &child) != 0) {
+	if (job_fork(l, kind, NULL, wait_ms, &j, &child) != 0) {
 		return; /* tried again when another ends */
 	}
 	j->index = index;

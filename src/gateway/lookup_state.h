@@ -3,9 +3,11 @@
 #define GATEWAY_LOOKUP_STATE_H
 
 #include "base/attr.h"
+#include "gateway/once.h"
 #include "keys/ocsp.h"
 #include "policy/site.h"
 #include "priv/message.h"
+#include "users/users.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,6 +21,16 @@
 #define JOBS_MOST          24
 #define JOBS_MOST_STANDING 12 /* so that host names have room beside them */
 
+/* One way to prove a user, and what its job is given: it sees these files and no other, and is as alone as it can be. */
+struct proof_kind {
+	uint8_t type;   /* PS3.7 D.3.3.7.1 */
+	size_t needs;   /* offset of a `const char *` in struct users: configured if it is there */
+	unsigned files; /* a bit each, by enum user_file */
+	bool network;   /* its job may ask servers */
+	prove_function *prove;
+	const char *module, *function; /* where prove is NULL: base/module.h */
+};
+
 enum job_kind { JOB_FREE, JOB_RESOLVE, JOB_STANDING, JOB_STAPLE, JOB_LIST, JOB_USER };
 
 struct job {
@@ -26,7 +38,11 @@ struct job {
 	pid_t pid;
 	int fd;
 	int64_t deadline_ms;
-	int64_t id;     /* JOB_USER: who asked */
+	int64_t id; /* JOB_USER: who asked, */
+	uint8_t *
+		who; /* and with what, where another kind may have to be asked: owned, and wiped; NULL: not */
+	size_t who_len;
+	const struct proof_kind *proof;
 	unsigned index; /* of the entry, list or identity; */
 	uint32_t site;  /* the site's number when it began: an answer for an older one is dropped */
 	char host[256]; /* JOB_RESOLVE */
@@ -67,10 +83,12 @@ struct own {
 };
 
 struct lookup {
-	int gate;                                /* -1 */
-	struct sandbox *sandbox, *proof_sandbox; /* of a job; of one that proves a user */
-	struct site *site;                       /* NULL: none, or none that asks */
-	uint32_t number;                         /* of the site */
+	int gate;                /* -1 */
+	struct sandbox *sandbox; /* of a job that uses the network */
+	struct sandbox *proof_sandbox,
+		*module_sandbox; /* of one that proves a user: by our code alone, by others' */
+	struct site *site;       /* NULL: none, or none that asks */
+	uint32_t number;         /* of the site */
 	struct job jobs[JOBS_MOST];
 	struct entry *entries[ENTRIES_MOST];
 	unsigned n_entries;
@@ -79,12 +97,18 @@ struct lookup {
 	unsigned n_lists;
 	struct own *own;
 	int files[USER_FILES]; /* memfds; 0: none */
-	struct span *trust;    /* of the site, for crl_list_new() */
+	struct once
+		*once;   /* what was proved by something that is good once; NULL: none, and nothing can be */
+	int64_t since_s; /* its beginning: jobs have no other part of it */
+	struct span *trust; /* of the site, for crl_list_new() */
 };
 
-/* lookup.c. A free job's slot, forked: 0 in the child, which ends with job_done(). ERR_LIMIT, ERR_SYSTEM. */
-MUST_USE int job_fork(
-	struct lookup *l, enum job_kind kind, int64_t wait_ms, struct job **ret_job, bool *ret_child);
+/*
+ * lookup.c. A free job's slot, forked; *ret_child in the child, in its sandbox. proof: of JOB_USER; NULL otherwise.
+ * ERR_LIMIT, ERR_SYSTEM.
+ */
+MUST_USE int job_fork(struct lookup *l, enum job_kind kind, const struct proof_kind *proof, int64_t wait_ms,
+	struct job **ret_job, bool *ret_child);
 unsigned jobs_of(const struct lookup *l, enum job_kind kind);
 void lookup_tell_gate(struct lookup *l, const struct message *m);
 
@@ -98,6 +122,8 @@ void job_list(const struct lookup *l, unsigned list, struct message *reply);
 void user_asked(struct lookup *l, const struct message *m);
 void user_answered(struct lookup *l, const struct job *j, const struct message *m); /* m NULL: it failed */
 void user_file(struct lookup *l, int64_t which, int fd);                            /* takes it */
+void user_forget(struct job *j);                          /* with what it was asked */
+void user_before_sandbox(const struct proof_kind *proof); /* in the job */
 
 /* lookup_standing.c: in the parent. */
 void standing_site(struct lookup *l, struct site *fresh); /* takes it */

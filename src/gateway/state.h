@@ -90,6 +90,8 @@ struct association {
 
 	struct user_facts user;
 	char user_name[256], user_groups[1024], user_why[256];
+	uint8_t user_response[LIMIT_USER_RESPONSE]; /* what the caller is answered by whoever proved it */
+	size_t user_response_len;
 
 	struct route route;
 	char target_name[65]; /* of the node that the target's association is open to */

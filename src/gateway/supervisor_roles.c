@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/key_holder.h"
+#include "gateway/once.h"
 #include "gateway/supervisor_state.h"
 #include "priv/memfd.h"
 
@@ -157,6 +158,10 @@ void roles_tell_lookup(struct supervisor *v)
 			roles_say(v, ROLE_LOOKUP, &(struct message){.type = MSG_FILE, .fd = fd, .number = f});
 			close(fd);
 		}
+	}
+	if (v->once > 0 || once_make(clock_wall_ms() / 1000, &v->once) == 0) {
+		roles_say(v, ROLE_LOOKUP,
+			&(struct message){.type = MSG_FILE, .fd = v->once, .number = USER_FILES});
 	}
 	roles_say(v, ROLE_LOOKUP, &(struct message){.type = MSG_SITE, .fd = v->site_fd});
 }

@@ -36,6 +36,7 @@ struct supervisor {
 	int site_fd;                              /* memfd of the site */
 	struct bound bound[SUPERVISOR_LISTENERS]; /* as site->listeners */
 	int exe, null, log, signals, ledger, control, state_dir;
+	int once; /* the record of proofs that are good once; 0: none was made yet */
 	char control_path[108];
 	struct drop drop;
 	struct role_process role[ROLE_COUNT];

@@ -50,6 +50,11 @@ static void ask(struct association *as)
 	int e = writer_end(&w);
 	e = e == 0 ? gate_ask(as, m, MSG_USER, reply, WAIT_MS) : e;
 	explicit_bzero(bytes, w.len);
+	as->user_response_len = 0;
+	if (e == 0 && reply->bytes.len > 0 && reply->bytes.len <= sizeof(as->user_response)) {
+		memcpy(as->user_response, reply->bytes.ptr, reply->bytes.len);
+		as->user_response_len = reply->bytes.len;
+	}
 	message_wipe();
 	if (e != 0) {
 		unproved(as,
@@ -149,10 +154,14 @@ void user_answer(const struct association *as, struct identity *ret)
 	if (!id->has || !id->response_requested) {
 		return;
 	}
-	if (told && as->ac->identity.has) {
+	bool answered = told && as->ac->identity.has;
+	if (answered && as->ac->identity.response.len > 0) {
 		*ret = as->ac->identity;
-	} else if (as->user.verified || (!told && id->type <= USER_NAME_AND_PASSCODE)) {
-		/* What we have proved, or kept to ourselves, we answer: empty (PS3.7 D.3.3.7.2). */
+	} else if (answered || as->user.verified || (!told && id->type <= USER_NAME_AND_PASSCODE)) {
+		/* What we have proved, or kept to ourselves, we answer: empty but for tickets and assertions (PS3.7 D.3.3.7.2). */
 		*ret = (struct identity){.has = true};
+		if (as->user.verified) {
+			ret->response = span_of(as->user_response, as->user_response_len);
+		}
 	}
 }

@@ -223,24 +223,13 @@ static void check_destinations(struct parse *p, unsigned i)
 	}
 }
 
-static bool can_prove(const struct users *u)
-{
-	const struct blob *files[] = {&u->passwords, &u->jwt_keys};
-	for (unsigned i = 0; i < ARRAY_LEN(files); i++) {
-		if (files[i]->path && files[i]->path[0]) {
-			return true;
-		}
-	}
-	return u->certificate != USER_OF_NO_CERTIFICATE;
-}
-
 static void check_user(struct parse *p, const struct flow *f, const struct tree *entry)
 {
 	const struct tree *at = tree_get(entry, "user-identity");
 	if (!at) {
 		return;
 	}
-	if (f->user_caller == USER_VERIFY && !can_prove(&p->site->users)) {
+	if (f->user_caller == USER_VERIFY && !parse_can_prove(&p->site->users)) {
 		mistake_error(p->mistakes, at->line, at->column,
 			"flow %s verifies users, and `users` names no way to do that", f->name);
 	}
@@ -443,4 +432,5 @@ void parse_check(struct parse *p)
 	}
 	check_flow_pairs(p);
 	check_trust(p);
+	parse_check_users(p);
 }

@@ -20,6 +20,11 @@ enum place {
 	IN_OCSP,
 	IN_USERS,
 	IN_JWT,
+	IN_LDAP,
+	IN_LDAP_SEARCH,
+	IN_LDAP_GROUPS,
+	IN_KERBEROS,
+	IN_SAML,
 	IN_AUDIT,
 	IN_AUDIT_SOURCE,
 	IN_REPOSITORY,
@@ -76,8 +81,9 @@ struct parse {
 	struct region *region;
 	struct mistake_list *mistakes;
 	struct site *site;
-	const char *folder;        /* of gantry.yaml, for relative paths */
-	char in[96];               /* " in node ct1": what is being read, for sentences; "" at the top */
+	const char *folder; /* of gantry.yaml, for relative paths */
+	char in[96];        /* " in node ct1": what is being read, for sentences; "" at the top */
+	const struct tree *top;
 	const struct tree *groups; /* NULL: none */
 	struct names *group_uids;  /* per pair of groups; at NULL: not resolved yet */
 	bool *group_open;          /* being resolved: a second visit is a circle */
@@ -126,15 +132,18 @@ key_reader read_text, read_path, read_log_file, read_word, read_bool, read_secon
 
 /* Readers of lists and structures (read_node.c, read_flow.c, read_site.c) */
 key_reader read_listeners, read_nodes, read_groups, read_flows, read_identities, read_trust, read_crl,
-	read_url, read_user_groups, read_users, read_key, read_token_folders, read_environment, read_file,
-	read_networks, read_proxy_from, read_ae_titles, read_san, read_spki, read_addresses, read_tolerate,
+	read_url, read_user_groups, read_users, read_ldap_url, read_user_dn, read_user_filter, read_realms,
+	read_principal, read_key, read_token_folders, read_environment, read_file, read_networks,
+	read_proxy_from, read_ae_titles, read_san, read_spki, read_addresses, read_tolerate,
 	read_node_timeouts, read_profile, read_ending, read_certificate, read_flow_from, read_flow_to,
 	read_services, read_sop_classes, read_transfer_syntaxes, read_destinations, read_ae, read_move_titles,
 	read_audit, read_auditors, read_repositories, read_repository_addresses, read_repository_trust,
 	read_witnesses, read_hours, read_limit, read_over_both, read_query, read_tags, read_class_uid,
 	read_version_name, read_listen_address;
 
-/* What holds between keys: after everything is read. (check_site.c) */
+/* What holds between keys: after everything is read. (check_site.c, and read_users.c for `users`) */
 void parse_check(struct parse *p);
+void parse_check_users(struct parse *p);
+bool parse_can_prove(const struct users *u);
 
 #endif

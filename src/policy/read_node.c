@@ -68,6 +68,17 @@ void read_users(struct parse *p, const struct key *k, const struct tree *v, void
 	read_words(p, k, v, base, value_is_user, "user name (or @group): 1 to 255 characters, no comma");
 }
 
+/* RFC 4120 6.1, of the style that domain names have. */
+static bool is_realm(const char *s)
+{
+	return s[0] && strlen(s) < 256 && !strpbrk(s, "@/\\ ");
+}
+
+void read_realms(struct parse *p, const struct key *k, const struct tree *v, void *base)
+{
+	read_words(p, k, v, base, is_realm, "realm, such as HOSPITAL.EXAMPLE");
+}
+
 void read_san(struct parse *p, const struct key *k, const struct tree *v, void *base)
 {
 	read_words(p, k, v, base, value_is_san,

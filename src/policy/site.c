@@ -33,7 +33,7 @@ static int read_site(
 	if (err < 0) {
 		return err;
 	}
-	struct parse p = {.region = r, .mistakes = m, .site = s, .folder = folder};
+	struct parse p = {.region = r, .mistakes = m, .site = s, .folder = folder, .top = root};
 	s->file = file;
 	s->yaml = span_of(region_strn(r, text->yaml.len ? (const char *)text->yaml.ptr : "", text->yaml.len),
 		text->yaml.len);
@@ -103,8 +103,12 @@ int site_parse(struct span yaml, const char *file, struct site **ret_site, struc
 
 const struct blob *site_user_file(const struct site *s, enum user_file which)
 {
-	const struct blob *files[] = {
-		[FILE_PASSWORDS] = &s->users.passwords, [FILE_JWT_KEYS] = &s->users.jwt_keys};
+	const struct blob *files[] = {[FILE_PASSWORDS] = &s->users.passwords,
+		[FILE_JWT_KEYS] = &s->users.jwt_keys,
+		[FILE_LDAP_TRUST] = &s->users.ldap.trust,
+		[FILE_LDAP_PASSCODE] = &s->users.ldap.passcode,
+		[FILE_KEYTAB] = &s->users.kerberos.keytab,
+		[FILE_SAML_CERTIFICATES] = &s->users.saml.certificates};
 	return files[which];
 }
 

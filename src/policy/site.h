@@ -75,11 +75,42 @@ struct user_group {
 	struct names members;
 };
 
+/* An LDAP server that a user name and passcode are shown to (RFC 4513 5.1.3). */
+struct user_ldap {
+	const char *url;          /* "": none */
+	enum transport transport; /* TRANSPORT_PLAIN: by name only */
+	struct blob trust;        /* path NULL: the site's own */
+	const char *dn;           /* the user's, with {user}; "": it is searched for */
+	const char *base, *filter, *as;
+	struct blob passcode; /* of `as`: a file's first line */
+	const char *name;     /* attribute that is the user's name; "": as it was sent */
+	const char *group_attribute, *group_base, *group_filter, *group_name;
+	uint32_t timeout_s; /* of all that is asked, together */
+};
+
+struct user_kerberos {
+	struct blob keytab;
+	const char *principal; /* with its realm; "": none */
+	struct names realms;   /* of users; none: the principal's own */
+	bool keep_realm;       /* in the names of users, of the principal's own realm too */
+	uint32_t skew_s;
+};
+
+struct user_saml {
+	struct blob certificates; /* of the identity provider, PEM */
+	const char *issuer, *audience, *recipient, *name, *groups;
+	uint32_t skew_s;
+	bool reuse; /* until it ends, unless it says OneTimeUse */
+};
+
 /* How users are verified. Files have no bytes but in the supervisor and the tools: their content is the lookup's alone. */
 struct users {
 	struct blob passwords; /* Argon2id; path "": none, as of the others */
 	struct blob jwt_keys;  /* a JWKS */
 	const char *jwt_issuer, *jwt_audience, *jwt_name, *jwt_groups; /* the last two: claims */
+	struct user_ldap ldap;
+	struct user_kerberos kerberos;
+	struct user_saml saml;
 	enum user_certificate certificate;
 	struct user_group *groups;
 	unsigned n_groups;
@@ -321,7 +352,15 @@ static inline bool blob_is_url(const struct blob *b)
 }
 
 /* The files of users, in the order of enum user_file. */
-enum user_file { FILE_PASSWORDS, FILE_JWT_KEYS, USER_FILES };
+enum user_file {
+	FILE_PASSWORDS,
+	FILE_JWT_KEYS,
+	FILE_LDAP_TRUST,
+	FILE_LDAP_PASSCODE,
+	FILE_KEYTAB,
+	FILE_SAML_CERTIFICATES,
+	USER_FILES
+};
 const struct blob *site_user_file(const struct site *s, enum user_file which);
 
 /* Does any flow verify users? */

@@ -154,7 +154,7 @@ void site_read_files(struct site *s, struct mistake_list *m)
 	}
 	for (unsigned f = 0; f < USER_FILES; f++) {
 		read_blob(s, (struct blob *)(uintptr_t)site_user_file(s, (enum user_file)f),
-			f == FILE_PASSWORDS, m);
+			f == FILE_PASSWORDS || f == FILE_LDAP_PASSCODE || f == FILE_KEYTAB, m);
 	}
 }
 

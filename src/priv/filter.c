@@ -29,7 +29,7 @@
 #define LP       (IN(SANDBOX_LOOKUP) | F)
 #define J        IN(SANDBOX_JOB)
 #define S        IN(SANDBOX_STORE)
-#define K        IN(SANDBOX_KEYS)
+#define K        (IN(SANDBOX_KEYS) | IN(SANDBOX_PROOF))
 #define T        IN(SANDBOX_TOKEN)
 #define ALL      (A | G | L | S | K | T)
 
@@ -258,8 +258,8 @@ static int allow(scmp_filter_ctx ctx, enum sandbox_kind kind)
 /* Code that is not ours may try what it can do without: it is told no. */
 static bool runs_others(enum sandbox_kind kind)
 {
-	return kind == SANDBOX_LOOKUP || kind == SANDBOX_JOB || kind == SANDBOX_TOKEN ||
-	       kind == SANDBOX_FORWARD;
+	return kind == SANDBOX_LOOKUP || kind == SANDBOX_JOB || kind == SANDBOX_PROOF ||
+	       kind == SANDBOX_TOKEN || kind == SANDBOX_FORWARD;
 }
 
 static bool has_rule(enum sandbox_kind kind, int call)

@@ -332,16 +332,31 @@ static void write_user(struct writer *w, const struct message *m)
 	writer_u8(w, u->proved);
 	PUT_TEXT(w, u->name);
 	PUT_TEXT(w, u->groups);
+	writer_u8(w, u->next);
+	writer_bytes(w, u->once, sizeof(u->once));
+	writer_u64be(w, (uint64_t)u->once_until_s);
+	writer_u16be(w, (uint16_t)m->bytes.len);
+	writer_span(w, m->bytes);
 }
 
 static int read_user(struct reader *r, struct message *m)
 {
 	struct msg_user *u = &m->user;
+	struct span once;
+	uint16_t n;
 	int e = read_ready(r, m);
 	e = GET(e, get_bool, r, &u->proved);
 	e = GET_TEXT(e, r, u->name);
 	e = GET_TEXT(e, r, u->groups);
-	return e == 0 && u->proved != (u->name[0] != 0) ? ERR_VALUE : e;
+	e = GET(e, get_bool, r, &u->next);
+	e = e == 0 ? reader_bytes(r, sizeof(u->once), &once) : e;
+	if (e == 0) {
+		memcpy(u->once, once.ptr, once.len);
+	}
+	e = GET(e, get_i64, r, &u->once_until_s);
+	e = GET(e, reader_u16be, r, &n);
+	e = e == 0 ? reader_bytes(r, n, &m->bytes) : e;
+	return e == 0 && (u->proved != (u->name[0] != 0) || (u->proved && u->next)) ? ERR_VALUE : e;
 }
 
 static void write_addresses(struct writer *w, const struct message *m)

@@ -56,7 +56,11 @@ enum message_type {
 	MSG_STOP, /* finish; said again: now. Also gate -> association: after the current message */
 	MSG_KEPT, /* a reload was refused. text: the first reason; number: when, wall ms */
 	MSG_KEYS, /* fd: channel to the key holder. number 0: of the site in use; 1: of the MSG_SITE that comes next */
-	MSG_FILE, /* to the lookup, before MSG_SITE. fd: memfd; number: enum user_file */
+	/*
+	 * To the lookup, before MSG_SITE. fd: memfd; number: enum user_file, or USER_FILES for the record of what was proved
+	 * by something that is good once (gateway/once.h).
+	 */
+	MSG_FILE,
 	/* gate -> supervisor */
 	/*
 	 * Also key holder -> supervisor. number 0: serving the site of the last MSG_GO; else it cannot be served: the gate
@@ -94,7 +98,10 @@ enum message_type {
 	MSG_ADDRESSES, /* struct msg_addresses */
 	/* gate -> store */
 	MSG_FOLDER, /* text: absolute folder; number: enum folder flags 0; fd: stream socket on which the archive answers */
-	/* Who that is. Lookup -> gate, number: who asked; gate -> association; a job -> lookup. text: why it is not proved. */
+	/*
+	 * Who that is. Lookup -> gate, number: who asked; gate -> association; a job -> lookup. text: why it is not proved.
+	 * bytes: the server response for the caller (PS3.7 D.3.3.7.2), may be empty.
+	 */
 	MSG_USER,
 	MSG_STAPLE, /* also lookup -> gate. bytes: SHA-256 of our certificate's file, OCSP response; number: its end, s */
 	MSG_LIST, /* a job -> lookup. fd: memfd of a revocation list that was fetched; number: its next update, s */
@@ -176,6 +183,10 @@ struct msg_user {
 	bool proved;
 	char name[256];
 	char groups[1024]; /* separated by commas */
+	/* Of a job alone. */
+	bool next; /* not proved: the file does not know the name, others may */
+	uint8_t once[32];
+	int64_t once_until_s; /* not 0: a proof that is good once, known by `once`, and would be good until then */
 };
 
 struct msg_progress {
@@ -213,7 +224,7 @@ struct message {
 	uint32_t generation; /* of the site that indices refer to; see above */
 	int64_t number;
 	struct span
-		bytes; /* MSG_CHAIN, MSG_STAPLE, MSG_WHO, MSG_EVENT. Received: borrowed until the next message_recv() */
+		bytes; /* MSG_CHAIN, MSG_STAPLE, MSG_WHO, MSG_USER, MSG_EVENT. Received: borrowed until the next message_recv() */
 	union {
 		struct msg_admit admit;
 		struct msg_client client;

@@ -10,7 +10,7 @@
 /*
  * What a process may do once it is what it is. seccomp is the floor, on every kernel; Landlock (no file at all, or only
  * the ones named) where the kernel has it. A process that calls what its list does not have is killed and its death
- * is seen as SIGSYS; the lookup, its jobs, the forwarder and a key holder with a token, which run code of others, get EPERM instead, but
+ * is seen as SIGSYS; the lookup, its jobs with code of others, the forwarder and a key holder with a token get EPERM instead, but
  * for starting programs and touching other processes they are killed too.
  *
  * SANDBOX_ASSOCIATION  reads and writes what it has, takes descriptors from the gate, memory without PROT_EXEC, clocks,
@@ -20,6 +20,7 @@
  * SANDBOX_JOB          opens files for reading, datagram and stream sockets, memory to send; no listening, no fork, no exec.
  * SANDBOX_KEYS         reads and writes the channels that it has and is passed. Nothing else: it has its keys already. Also
  *                      for a job that proves a user by what it has been given.
+ * SANDBOX_PROOF        the same for a job that proves a user by libraries of others: what they try beyond it fails.
  * SANDBOX_TOKEN        the same for a key holder whose keys are on a token: its module may also read, write and lock files
  *                      (Landlock says which), speak to a UNIX socket, and start threads.
  * SANDBOX_FORWARD      the lookup's and its jobs', as it forks a process for each repository, that resolves and calls it; and
@@ -33,6 +34,7 @@ enum sandbox_kind {
 	SANDBOX_JOB,
 	SANDBOX_STORE,
 	SANDBOX_KEYS,
+	SANDBOX_PROOF,
 	SANDBOX_TOKEN,
 	SANDBOX_FORWARD,
 };

@@ -11,7 +11,7 @@
  * (RFC 9106), "$argon2id$v=19$m=65536,t=3,p=1$salt$hash", of one lane: more would want threads, which the job may not start.
  */
 
-#define PASSCODE_MOST 1024
+#define PASSCODE_MOST 1024u
 #define HASH_MOST     512
 
 /* Of nobody's passcode: who asks for a name that is not there waits as long. */
@@ -79,7 +79,7 @@ void users_passwords(const struct proof_request *r, struct proof *ret)
 {
 	struct line line;
 	char hash[HASH_MOST] = "";
-	bool known = find(r->files[FILE_PASSWORDS], r->primary, &line) && is_hash(line.hash);
+	bool there = find(r->files[FILE_PASSWORDS], r->primary, &line), known = there && is_hash(line.hash);
 	if (known) {
 		memcpy(hash, line.hash.ptr, line.hash.len);
 		hash[line.hash.len] = 0;
@@ -89,6 +89,7 @@ void users_passwords(const struct proof_request *r, struct proof *ret)
 	OPENSSL_cleanse(hash, sizeof(hash));
 	if (!right) {
 		proof_refuse(ret, "its user name and passcode are not right");
+		ret->unknown = !there;
 		return;
 	}
 	*ret = (struct proof){0};
@@ -102,6 +103,18 @@ void users_passwords(const struct proof_request *r, struct proof *ret)
 		line.groups =
 			span_of(line.groups.ptr + n + (end != NULL), line.groups.len - n - (end != NULL));
 	}
+}
+
+int users_check_passcode(struct span file, char *why, size_t cap)
+{
+	const uint8_t *end = file.len > 0 ? memchr(file.ptr, '\n', file.len) : NULL;
+	size_t n = end ? (size_t)(end - file.ptr) : file.len;
+	/* RFC 4513 5.1.2: a bind without one succeeds, and proves nothing. */
+	if (n == 0 || n > PASSCODE_MOST) {
+		snprintf(why, cap, "its first line must be a passcode, of 1 to %u bytes", PASSCODE_MOST);
+		return ERR_VALUE;
+	}
+	return 0;
 }
 
 int users_check_passwords(struct span file, char *why, size_t cap)
