@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "users/ldap_text.h"
 #include "users/users.h"
 
 #include <stdlib.h>
@@ -18,6 +19,20 @@ static void must(bool fact)
 	if (!fact) {
 		abort();
 	}
+}
+
+/* Whatever a name is, it stays one value of a name or filter: nothing of their grammars is in it. */
+static void fill_in(struct span name)
+{
+	char text[2048];
+	if (ldap_text("(uid={user})", name, span_of(NULL, 0), text, sizeof(text)) != 0) {
+		must(3 * name.len + 7 >= sizeof(text));
+		return;
+	}
+	size_t n = strlen(text);
+	must(n >= 6 && memcmp(text, "(uid=", 5) == 0 && text[n - 1] == ')');
+	text[n - 1] = 0;
+	must(!strpbrk(text + 5, "()*=,+<>;\"# ") && strlen(text + 5) <= 3 * name.len);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -44,6 +59,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 1:
 		must(users_check_jwks(s, why, sizeof(why)) == 0 || why[0]);
+		break;
+	case 3:
+		must(users_check_keytab(s, "dicom/gw@EXAMPLE", why, sizeof(why)) == 0 || why[0]);
+		break;
+	case 4:
+		fill_in(s);
 		break;
 	default:
 		must(users_check_passwords(s, why, sizeof(why)) == 0 || why[0]);

@@ -106,6 +106,9 @@ static void fill_asked(struct message *m)
 		m->user.proved = true;
 		FULL(m->user.name);
 		FULL(m->user.groups);
+		memset(m->user.once, 7, sizeof(m->user.once));
+		m->user.once_until_s = 1234567;
+		m->bytes = span_str("AP-REP");
 		FULL(m->text);
 		break;
 	case MSG_WHO:

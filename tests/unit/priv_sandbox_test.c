@@ -389,6 +389,13 @@ static void test_keys(void **state)
 #ifndef __SANITIZE_ADDRESS__
 	assert_int_equal(run_in(SANDBOX_KEYS, NULL, 0, act_openat), KILLED);
 #endif
+	/* Others' libraries are told no, and no more. */
+	assert_int_equal(run_in(SANDBOX_PROOF, NULL, 0, act_socket), EPERM);
+	assert_int_equal(run_in(SANDBOX_PROOF, NULL, 0, act_openat), EPERM);
+	assert_int_equal(run_in(SANDBOX_PROOF, NULL, 0, act_map_code), EPERM);
+	assert_int_equal(run_in(SANDBOX_PROOF, NULL, 0, act_fork), KILLED);
+	assert_int_equal(run_in(SANDBOX_PROOF, NULL, 0, act_execve), KILLED);
+	assert_int_equal(run_in(SANDBOX_PROOF, NULL, 0, act_kill), KILLED);
 	assert_int_equal(run_in(SANDBOX_TOKEN, etc, 1, act_read_outside), 0);
 	assert_int_equal(run_in(SANDBOX_TOKEN, etc, 1, act_socket) == 0, 0);
 	assert_int_equal(run_in(SANDBOX_TOKEN, etc, 1, act_execve), KILLED);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "users/keytab.h"
+#include "users/ldap_text.h"
 #include "users/users.h"
 #include "policy/decide.h"
 
@@ -103,6 +105,13 @@ static void password_files(void **state)
 	for (unsigned i = 0; i < ARRAY_LEN(wrong); i++) {
 		assert_false(login(file, wrong[i][0], wrong[i][1]).proved);
 	}
+	/* Whose affair a name is. */
+	assert_true(login(file, "an", "password").unknown);
+	assert_false(login(file, "ann", "wrong").unknown || login(file, "nobody", "").unknown ||
+		     login(file, "x", "y").unknown);
+	assert_int_equal(users_check_passcode(span_str("secret\n"), why, sizeof(why)), 0);
+	assert_int_equal(users_check_passcode(span_str("\nsecret"), why, sizeof(why)), ERR_VALUE);
+	assert_int_equal(users_check_passcode(span_str(""), why, sizeof(why)), ERR_VALUE);
 	assert_int_equal(users_check_passwords(span_str(file), why, sizeof(why)), ERR_VALUE);
 	assert_non_null(strstr(why, "line 5"));
 	assert_int_equal(users_check_passwords(span_str("ann:" HASH), why, sizeof(why)), 0);
@@ -112,6 +121,117 @@ static void password_files(void **state)
 		users_check_passwords(span_str("ann:$argon2id$v=19$m=256,t=2,p=2$c29tZXNhbHQ$nf65EOgL\n"),
 			why, sizeof(why)),
 		ERR_VALUE);
+}
+
+/* ---- Keytabs and LDAP's texts ---- */
+
+/* By ktutil: add_entry -password -p dicom/gw@EXAMPLE -k 3 -e aes256-cts, and one of RC4; then a hole, as ktremove leaves it. */
+static const uint8_t keytab[] = {5, 2, 0, 0, 0, 0x47, 0, 2, 0, 7, 'E', 'X', 'A', 'M', 'P', 'L', 'E', 0, 5,
+	'd', 'i', 'c', 'o', 'm', 0, 2, 'g', 'w', 0, 0, 0, 1, 0, 0, 0, 0, 3, 0, 18, 0, 32, 0, 1, 2, 3, 4, 5, 6,
+	7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 0, 0,
+	1, 3, 0xff, 0xff, 0xff, 0xfe, 9, 9, 0, 0, 0, 0x2d, 0, 1, 0, 7, 'E', 'X', 'A', 'M', 'P', 'L', 'E', 0,
+	3, 'o', 'l', 'd', 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 23, 0, 16, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12,
+	13, 14, 15};
+
+static void keytabs(void **state)
+{
+	struct reader r;
+	struct keytab_entry e;
+	char why[200];
+	assert_int_equal(keytab_begin(span_of(keytab, sizeof(keytab)), &r), 0);
+	assert_int_equal(keytab_next(&r, &e), 0);
+	assert_true(keytab_is(&e, "dicom/gw@EXAMPLE") && keytab_is_strong(&e));
+	assert_int_equal(e.version, 0x103);
+	assert_int_equal(e.key.len, 32);
+	const char *const others[] = {"", "dicom/gw", "dicom/gw@", "dicom/gw@EXAMPL", "dicom/gw@EXAMPLE2",
+		"dicom/g@EXAMPLE", "dicom@EXAMPLE", "dicom/gw/x@EXAMPLE", "/gw@EXAMPLE", "DICOM/gw@EXAMPLE"};
+	for (unsigned i = 0; i < ARRAY_LEN(others); i++) {
+		assert_false(keytab_is(&e, others[i]));
+	}
+	assert_int_equal(keytab_next(&r, &e), 0);
+	assert_true(keytab_is(&e, "old@EXAMPLE") && !keytab_is_strong(&e));
+	assert_int_equal(keytab_next(&r, &e), ERR_NOT_FOUND);
+	assert_int_equal(
+		users_check_keytab(span_of(keytab, sizeof(keytab)), "dicom/gw@EXAMPLE", why, sizeof(why)), 0);
+	assert_int_equal(users_check_keytab(span_of(keytab, sizeof(keytab)), "old@EXAMPLE", why, sizeof(why)),
+		ERR_VALUE);
+	assert_non_null(strstr(why, "AES"));
+	assert_int_equal(users_check_keytab(span_of(keytab, sizeof(keytab)), "x@EXAMPLE", why, sizeof(why)),
+		ERR_VALUE);
+	assert_non_null(strstr(why, "no key for x@EXAMPLE"));
+}
+
+static void keytabs_that_are_cut(void **state)
+{
+	struct reader r;
+	struct keytab_entry e;
+	char why[200];
+	for (size_t n = 0; n < sizeof(keytab); n++) {
+		uint8_t *copy = malloc(n + 1);
+		assert_non_null(copy);
+		memcpy(copy, keytab, n);
+		bool whole = n == 2 || n == 77 || n == 83;
+		assert_int_equal(users_check_keytab(span_of(copy, n), "none@X", why, sizeof(why)), ERR_VALUE);
+		assert_non_null(strstr(why, n < 2 ? "is no keytab" : whole ? "no key for" : "damaged"));
+		free(copy);
+	}
+	/* Sizes that lie, a name of too many parts, and holes that are longer than the file. */
+	const struct {
+		size_t at;
+		uint8_t v;
+		const char *says;
+	} lies[] = {{2, 0x7f, "damaged"}, {2, 0xff, "damaged"}, {2, 0x80, "damaged"}, {7, 9, "damaged"},
+		{7, 0, "damaged"}, {9, 0xff, "damaged"}, {40, 0xff, "damaged"}, {1, 1, "no keytab"},
+		{5, 0, "no key for"}, {83, 0x80, "damaged"}};
+	uint8_t copy[sizeof(keytab)];
+	for (unsigned i = 0; i < ARRAY_LEN(lies); i++) {
+		memcpy(copy, keytab, sizeof(keytab));
+		copy[lies[i].at] = lies[i].v;
+		assert_int_equal(users_check_keytab(span_of(copy, sizeof(copy)), "none@X", why, sizeof(why)),
+			ERR_VALUE);
+		if (!strstr(why, lies[i].says)) {
+			fail_msg("lie %u: %s", i, why);
+		}
+	}
+	/* A failed read leaves the output alone. */
+	memset(&e, 7, sizeof(e));
+	struct keytab_entry before = e;
+	assert_int_equal(keytab_begin(span_of(keytab, 60), &r), 0);
+	assert_int_equal(keytab_next(&r, &e), ERR_TRUNCATED);
+	assert_memory_equal(&e, &before, sizeof(e));
+}
+
+static void ldap_texts(void **state)
+{
+	char text[64];
+	const struct {
+		const char *template, *user, *dn, *wanted;
+	} cases[] = {
+		{"uid={user},dc=x", "ann", "", "uid=ann,dc=x"},
+		{"uid={user},dc=x", "ann,dc=y", "", "uid=ann\\2cdc\\3dy,dc=x"},
+		{"uid={user},dc=x", " a#\"+\\<>;", "", "uid=\\20a\\23\\22\\2b\\5c\\3c\\3e\\3b,dc=x"},
+		{"(uid={user})", "*)(uid=*", "", "(uid=\\2a\\29\\28uid\\3d\\2a)"},
+		{"(uid={user})", "J\xc3\xb6rg", "", "(uid=J\\c3\\b6rg)"},
+		/* What is put in is not looked at again. */
+		{"(|(a={user})(m={dn}))", "{dn}", "uid=x", "(|(a=\\7bdn\\7d)(m=uid\\3dx))"},
+		{"(uid={user})", "", "", "(uid=)"},
+		{"{user", "x", "", "{user"},
+	};
+	for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+		assert_int_equal(ldap_text(cases[i].template, span_str(cases[i].user), span_str(cases[i].dn),
+					 text, sizeof(text)),
+			0);
+		assert_string_equal(text, cases[i].wanted);
+		size_t n = strlen(text);
+		assert_int_equal(
+			ldap_text(cases[i].template, span_str(cases[i].user), span_str(cases[i].dn), text, n),
+			ERR_SPACE);
+		assert_int_equal(ldap_text(cases[i].template, span_str(cases[i].user), span_str(cases[i].dn),
+					 text, n + 1),
+			0);
+	}
+	assert_int_equal(ldap_text("{user}", span_of("a\0b", 3), span_of(NULL, 0), text, sizeof(text)), 0);
+	assert_string_equal(text, "a\\00b");
 }
 
 /* ---- Who may what ---- */
@@ -164,6 +284,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tokens_of_the_standard),
 		cmocka_unit_test(password_files),
+		cmocka_unit_test(keytabs),
+		cmocka_unit_test(keytabs_that_are_cut),
+		cmocka_unit_test(ldap_texts),
 		cmocka_unit_test(users_of_flows),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
