@@ -91,7 +91,7 @@ int body_write(
 static int inflate_to(struct span from, uint8_t *to, size_t wanted)
 {
 	z_stream z = {0};
-	uint8_t more;
+	uint8_t more = 0;
 	if (inflateInit2(&z, -15) != Z_OK) {
 		return ERR_NO_MEMORY;
 	}

@@ -481,6 +481,7 @@ def stapled_answers_of_called_nodes(bench):
         rejected(g, (2, 3, 1))
         check(word in g.decision(rule)["message"], f"`{word}` is not said:", g.lines()[-3:])
         g.stop()
+        server.wait()
         return server.text()
 
     good = staple("good", "V")
