@@ -50,9 +50,9 @@ static uint64_t mark_of(const struct audit *au, uint8_t side)
 void audit_bar(struct association *as)
 {
 	struct side *sides[] = {&as->a, &as->b};
-	for (uint8_t i = 0; i < ARRAY_LEN(sides); i++) {
+	for (unsigned i = 0; i < ARRAY_LEN(sides); i++) {
 		struct side *s = sides[i];
-		uint64_t mark = mark_of(as->audit, i);
+		uint64_t mark = mark_of(as->audit, (uint8_t)i);
 		if (s->bar_mark != UINT64_MAX && mark == UINT64_MAX) {
 			s->last_out_ms = clock_mono_ms(); /* its patience begins now */
 		}

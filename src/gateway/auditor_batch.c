@@ -93,7 +93,7 @@ static void answer(struct auditor *a, struct work *w, int e)
 	e = e == 0 ? w->err : e;
 	m.number = e == 0 ? (int64_t)w->index : e;
 	/* A channel that takes no answer is one whose end is about to be seen. */
-	if (w->answer && w->teller->fd >= 0) {
+	if (w->answer && w->teller && w->teller->fd >= 0) {
 		(void)!message_send(w->teller->fd, &m);
 	}
 	(void)a;

@@ -245,13 +245,12 @@ static void add_group(struct talk *t, const struct berval *v, bool may_be_dn)
 {
 	const char *base = t->c->group_base;
 	char *text = strndup(v->bv_val, v->bv_len);
-	char *name = text && may_be_dn && base[0] ? name_below(text, base) : text;
+	char *below = text && may_be_dn && base[0] ? name_below(text, base) : NULL;
+	const char *name = may_be_dn && base[0] ? below : text;
 	if (name && !memchr(v->bv_val, 0, v->bv_len)) {
 		proof_add_group(t->ret, name, strlen(name));
 	}
-	if (name != text) {
-		free(name);
-	}
+	free(below);
 	free(text);
 }
 
