@@ -140,7 +140,7 @@ void audit_tell(
 	struct association *as, const struct audit_event *ev, int64_t number, struct audit_pending how);
 void audit_tell_progress(struct association *as, struct audit_transfer *t); /* how far it is; no answer */
 void audit_take(struct association *as); /* answers, and what has to be sent again */
-/* What waits too long is given up as the site says. Returns when to be called again; INT64_MAX. */
+/* What waits too long is given up as the site says. Returns when to be called again (now: it was given up); INT64_MAX. */
 int64_t audit_check(struct association *as, int64_t now_ms);
 short audit_events(const struct association *as);
 void audit_rest(struct association *as); /* at the end: wait a moment for what is pending */
