@@ -197,7 +197,7 @@ static void asks_over_a_channel(void **state)
 	pthread_t thread;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
 	struct serving s = {holder_of(site.checkpoint, site.index), pair[1], {.auditor = true}};
-	struct link_audit l = {pair[0], 10000};
+	struct link_audit l = {.fd = pair[0], .wait_ms = 10000};
 	assert_int_equal(pthread_create(&thread, NULL, serve, &s), 0);
 	uint8_t public[ED25519_PUBLIC], signature[ED25519_SIGNATURE], tokens[8][BLIND_TOKEN],
 		want[BLIND_TOKEN], envelope[ENVELOPE_MOST], key[BLIND_KEY];
@@ -235,10 +235,40 @@ static void asks_over_a_channel(void **state)
 	holder_free(s.h);
 	/* It is there, and says nothing. */
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
-	l = (struct link_audit){pair[0], 50};
+	l = (struct link_audit){.fd = pair[0], .wait_ms = 50};
 	assert_int_equal(link_audit_index(&l, values, 1, tokens), ERR_TIMEOUT);
 	close(pair[0]);
 	close(pair[1]);
+}
+
+static void answers_too_late(void **state)
+{
+	int pair[2];
+	pthread_t thread;
+	uint8_t public[ED25519_PUBLIC], signature[ED25519_SIGNATURE], tokens[2][BLIND_TOKEN],
+		want[2][BLIND_TOKEN];
+	const struct link_value values[] = {
+		{BLIND_PATIENT, span_str("4711")}, {BLIND_PATIENT, span_str("4712")}};
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	struct link_audit l = {.fd = pair[0], .wait_ms = 20};
+	/* Nobody answers: asked once, and not again. */
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(link_audit_index(&l, values, 1, tokens), ERR_TIMEOUT);
+	}
+	l.wait_ms = 10000;
+	struct serving s = {holder_of(site.checkpoint, site.index), pair[1], {.auditor = true}};
+	assert_int_equal(pthread_create(&thread, NULL, serve, &s), 0);
+	/* The answer to the first is not taken for that to the second, of the same length. */
+	assert_int_equal(link_audit_index(&l, values + 1, 1, tokens), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(blind_token(site.index_key, BLIND_PATIENT, values[i].value, want[i]), 0);
+	}
+	assert_memory_equal(tokens[0], want[1], BLIND_TOKEN);
+	assert_int_equal(link_audit_checkpoint(&l, checkpoint_text(ORIGIN, 5, 1), public, signature), 0);
+	assert_int_equal(shutdown(pair[1], SHUT_RDWR), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	close(pair[0]);
+	holder_free(s.h);
 }
 
 int main(void)
@@ -250,6 +280,7 @@ int main(void)
 		cmocka_unit_test(not_on_that_channel),
 		cmocka_unit_test(files),
 		cmocka_unit_test(asks_over_a_channel),
+		cmocka_unit_test(answers_too_late),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
