@@ -16,7 +16,8 @@
 static const char usage[] =
 	"usage: gantry status [--json | --watch] [-c FILE]\n"
 	"\n"
-	"Show what the running gateway does: live associations, counts and rates, refusals, days left of certificates.\n"
+	"Show what the running gateway does: live associations, counts and rates, refusals, the audit trail, days\n"
+	"left of certificates.\n"
 	"\n"
 	"      --json         the whole answer, for programs\n"
 	"  -w, --watch        again each second, until Ctrl-C\n"
@@ -81,6 +82,27 @@ static const char *bytes(long long n, char buf[24])
 	return buf;
 }
 
+/* Where nobody can miss it. */
+static void put_unrecorded(const json_t *audit)
+{
+	static const struct {
+		const char *word, *what;
+	} happens[] = {{"hold", "what would be recorded waits, and is refused when it has waited too long"},
+		{"refuse", "what would be recorded is refused"},
+		{"pass", "what would be recorded passes without a record"}};
+	const char *state = text(audit, "state");
+	const char *what = "";
+	char why[160];
+	if (strcmp(state, "failing") != 0 && strcmp(state, "away") != 0) {
+		return;
+	}
+	for (unsigned i = 0; i < ARRAY_LEN(happens); i++) {
+		what = strcmp(text(audit, "unrecorded"), happens[i].word) == 0 ? happens[i].what : what;
+	}
+	printf("%sNOTHING IS RECORDED since %.19s UTC%s (%s): %s\n", RED, text(audit, "since"), PLAIN,
+		safe(text(audit, "why"), why, sizeof(why)), what);
+}
+
 static void put_head(const json_t *o)
 {
 	char name[128];
@@ -96,6 +118,7 @@ static void put_head(const json_t *o)
 			RED, text(o, "reload_refused"), PLAIN,
 			safe(text(o, "reload_refused_why"), why, sizeof(why)), text(o, "configured"));
 	}
+	put_unrecorded(json_object_get(o, "audit"));
 	size_t i;
 	json_t *l;
 	json_array_foreach(json_object_get(o, "listeners"), i, l)
@@ -215,6 +238,33 @@ static void put_certificates(const json_t *o)
 	}
 }
 
+static void put_audit(const json_t *o)
+{
+	const json_t *a = json_object_get(o, "audit"), *c = json_object_get(a, "checkpoint");
+	const char *state = text(a, "state"), *signed_at = text(c, "signed");
+	char why[160];
+	if (!state[0] || strcmp(state, "off") == 0) {
+		return;
+	}
+	printf("\n%saudit trail%s  %s%s%s since %.19s UTC, %lld records, %lld transfers open; ", BOLD, PLAIN,
+		strcmp(state, "recording") == 0 ? "" : RED, state, PLAIN, text(a, "since"),
+		number(a, "records"), number(a, "open_transfers"));
+	if (signed_at[0]) {
+		printf("last checkpoint of %lld records, %lld s old\n", number(c, "records"),
+			number(c, "age"));
+	} else {
+		puts("no checkpoint yet");
+	}
+	if (text(c, "why")[0]) {
+		printf("  %sno new checkpoint can be made%s: %s\n", RED, PLAIN,
+			safe(text(c, "why"), why, sizeof(why)));
+	}
+	if (number(a, "not_sent") > 0) {
+		printf("  %s%lld messages had no room in the spool%s and are not sent to the repositories\n",
+			RED, number(a, "not_sent"), PLAIN);
+	}
+}
+
 static void put_repositories(const json_t *o)
 {
 	size_t i;
@@ -261,6 +311,7 @@ static void put_all(const json_t *o)
 	put_flows(o);
 	put_nodes(o);
 	put_refusals(o);
+	put_audit(o);
 	put_repositories(o);
 	put_certificates(o);
 	put_debts(o);

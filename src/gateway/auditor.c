@@ -155,6 +155,7 @@ static void use_channel(struct auditor *a, const struct message *m)
 	a->gates++;
 	(void)fcntl(m->fd, F_SETFL, O_NONBLOCK);
 	a->gate = (struct teller){.fd = m->fd, .kind = TELLER_GATE};
+	a->told = (struct msg_journal){0}; /* this one knows nothing yet */
 	if (watch(a, &a->gate) != 0) {
 		log_say(LOG_LEVEL_ERROR, "audit.failed", "the gate's channel cannot be watched: %s",
 			strerror(errno));
@@ -228,6 +229,8 @@ static int next_wait(const struct auditor *a)
 	int64_t now = clock_mono_ms(), next = checkpoint_next_ms(a), open = open_next_ms(a);
 	next = open < next ? open : next;
 	next = a->spool && a->spool_ms < next ? a->spool_ms : next;
+	int64_t health = health_next_ms(a, now);
+	next = health < next ? health : next;
 	next = a->cold.fd >= 0 && a->cold_ms < next ? a->cold_ms : next;
 	/* A failure is tried again soon; who waits is not answered by itself. */
 	next = a->failing && now + 250 > next ? now + 250 : next;
@@ -286,6 +289,7 @@ static int loop(struct auditor *a)
 		checkpoint_check(a, now, false);
 		cold_check(a, now);
 		end_spool_file(a, now);
+		health_check(a, now);
 		free_gone(a);
 	}
 	open_check(a, clock_mono_ms());

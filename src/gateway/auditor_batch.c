@@ -122,22 +122,18 @@ static void begun(struct auditor *a, const struct work *w)
 	a->open = t;
 }
 
-static const char *why_failed(int e)
-{
-	return e == ERR_SPACE ? "no space is left for the journal" : err_str(e);
-}
-
 static void said(struct auditor *a, int e)
 {
 	if (e != 0 && !a->failing) {
 		log_event(LOG_LEVEL_ERROR, "audit.failed",
 			"records cannot be made; what `unrecorded` in audit says happens now to what would be recorded",
-			LOG_TEXT("why", why_failed(e)), LOG_TEXT("journal", a->site->audit.journal));
+			LOG_TEXT("why", health_why(e)), LOG_TEXT("journal", a->site->audit.journal));
 	} else if (e == 0 && a->failing) {
 		log_say(LOG_LEVEL_NOTICE, "audit.mended", "records are made again");
 	}
 	a->failing = e != 0;
 	a->retry_ms = clock_mono_ms() + RETRY_MS;
+	health_of_records(a, e == 0 ? NULL : health_why(e));
 }
 
 /* What is wrong with one event is no reason to refuse the others that came with it. */

@@ -134,9 +134,18 @@ static int sign(struct auditor *a, struct span text, char *note, size_t cap, siz
 {
 	uint8_t public[ED25519_PUBLIC], signature[ED25519_SIGNATURE];
 	struct note_key key;
+	size_t len = 0;
 	int e = a->keys.fd < 0 ? ERR_CLOSED : link_audit_checkpoint(&a->keys, text, public, signature);
 	e = e == 0 ? note_key_make(a->site->audit.origin, NOTE_ED25519, public, &key) : e;
-	return e == 0 ? note_write(text, &key, signature, note, cap, ret_len) : e;
+	e = e == 0 ? note_write(text, &key, signature, note, cap, &len) : e;
+	/* Nothing is stored as a checkpoint that is none. */
+	struct signed_note signed_one;
+	e = e == 0 ? note_read(span_of(note, len), &signed_one) : e;
+	e = e == 0 ? note_check(&signed_one, &key, NULL) : e;
+	if (e == 0) {
+		*ret_len = len;
+	}
+	return e;
 }
 
 /* ERR_AGAIN: all is vouched for. */
@@ -144,6 +153,7 @@ static int sign_one(struct auditor *a)
 {
 	char text[CHECKPOINT_MOST], note[CHECKPOINT_MOST + NOTE_LINE_MOST + 2];
 	size_t text_len, note_len;
+	struct checkpoint c;
 	int e = journal_checkpoint_text(a->journal, text, sizeof(text), &text_len);
 	if (e != 0) {
 		return e;
@@ -151,6 +161,7 @@ static int sign_one(struct auditor *a)
 	e = sign(a, span_of(text, text_len), note, sizeof(note), &note_len);
 	e = e == 0 ? journal_store_checkpoint(a->journal, span_of(note, note_len)) : e;
 	if (e == 0) {
+		health_signed(a, checkpoint_read(span_of(text, text_len), &c) == 0 ? c.size : 0);
 		carry_out(a, span_of(text, text_len), span_of(note, note_len));
 	}
 	return e;
@@ -165,11 +176,13 @@ void checkpoint_check(struct auditor *a, int64_t now_ms, bool now)
 	do {
 		e = sign_one(a);
 	} while (e == 0 && journal_checkpoint_due(a->journal));
+	bool failed = e != 0 && e != ERR_AGAIN;
+	health_of_checkpoint(a, failed ? health_why(e) : NULL);
 	a->checkpoint_ms = now_ms + (int64_t)a->site->audit.checkpoint_every * 1000;
-	if (e != 0 && e != ERR_AGAIN) {
+	if (failed) {
 		log_event(LOG_LEVEL_ERROR, "audit.checkpoint",
 			"no checkpoint could be made; it is tried again, and until then the end of the journal is not vouched for",
-			LOG_TEXT("why", err_str(e)));
+			LOG_TEXT("why", health_why(e)));
 		a->checkpoint_ms = now_ms + RETRY_MS;
 	}
 }

@@ -104,6 +104,7 @@ static int open_journal(struct auditor *a)
 	log_event(LOG_LEVEL_INFO, "audit.opened", r.fresh ? "a new journal" : "the journal is open",
 		LOG_TEXT("journal", c->journal), LOG_NUMBER("records", (int64_t)r.size),
 		LOG_NUMBER("open_transfers", (int64_t)r.n_open));
+	health_start(a, r.vouched);
 	open_recovered(a, &r, clock_mono_ms());
 	say_damage(a, &r);
 	return 0;

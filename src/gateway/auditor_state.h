@@ -11,6 +11,7 @@
 #include "audit/xml.h"
 #include "keys/link_audit.h"
 #include "policy/site.h"
+#include "priv/message.h"
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -108,6 +109,13 @@ struct auditor {
 	size_t n_closed;
 	bool stop_recorded;
 	uint64_t records, lost_in_spool;
+	/* auditor_health.c */
+	struct msg_journal health, told; /* as it is; as the gate knows it */
+	int64_t tell_ms;                 /* monotonic: tell it no earlier */
+	bool gap;                        /* records could not be made, and no record says so yet */
+	int64_t gap_ms;                  /* monotonic: try to make it */
+	int64_t gap_from_ms, gap_to_ms;  /* wall; 0: it goes on */
+	char gap_why[128];
 };
 
 /* auditor_batch.c */
@@ -138,6 +146,15 @@ void open_settle(struct auditor *a, bool committed); /* of the batch */
 /* auditor_checkpoint.c */
 void checkpoint_check(struct auditor *a, int64_t now_ms, bool now);
 int64_t checkpoint_next_ms(const struct auditor *a);
+
+/* auditor_health.c: how it goes, for the gate, and records of gaps */
+const char *health_why(int e);                                 /* what failed, for people */
+void health_start(struct auditor *a, uint64_t vouched);        /* by the stored checkpoint */
+void health_of_records(struct auditor *a, const char *why);    /* of a commit; NULL: good */
+void health_of_checkpoint(struct auditor *a, const char *why); /* NULL: good */
+void health_signed(struct auditor *a, uint64_t size);
+void health_check(struct auditor *a, int64_t now_ms);
+int64_t health_next_ms(const struct auditor *a, int64_t now_ms);
 
 /* auditor_cold.c */
 MUST_USE int cold_start(struct auditor *a); /* before the sandbox, and before any key */

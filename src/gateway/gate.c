@@ -287,7 +287,8 @@ static int enter_sandbox(struct gate *g)
 static int prepare(struct gate *g)
 {
 	(void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
-	g->control.fd = g->lookup.fd = g->store.fd = g->forwarder.fd = g->pending_keys = g->auditor = -1;
+	g->control.fd = g->lookup.fd = g->store.fd = g->forwarder.fd = g->auditor.fd = -1;
+	g->pending_keys = -1;
 	g->started_ms = clock_wall_ms();
 	g->supervisor_pid = getppid();
 	g->epoll = epoll_create1(EPOLL_CLOEXEC);

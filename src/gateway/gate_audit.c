@@ -6,35 +6,58 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 /*
  * Channels to the auditor, of which the gate makes one for each association that asks, and names whose it is. What an
- * association tells then goes past the gate. The gate itself tells of refusals.
+ * association tells then goes past the gate. The gate itself tells of refusals, and is told how the journal is, for
+ * `gantry status`.
  */
+
+static void auditor_ready(struct gate *g, struct source *s, uint32_t events)
+{
+	static struct message m;
+	int e;
+	while (s->fd >= 0 && (e = message_recv(s->fd, FROM_AUDITOR_GATE, &m)) != ERR_AGAIN) {
+		if (e != 0) {
+			gate_unwatch(g, s); /* a new one will be named */
+			g->auditor_lost_ms = g->journal_known ? clock_wall_ms() : g->auditor_lost_ms;
+			g->journal_known = false;
+			return;
+		}
+		g->journal = m.journal;
+		g->journal_known = true;
+	}
+}
 
 void audit_channel(struct gate *g, int fd)
 {
-	if (g->auditor >= 0) {
-		close(g->auditor);
-	}
+	/* What was known was of the one before. */
+	g->auditor_lost_ms = g->journal_known ? clock_wall_ms() : g->auditor_lost_ms;
+	g->journal_known = false;
+	gate_unwatch(g, &g->auditor);
 	(void)fcntl(fd, F_SETFL, O_NONBLOCK);
-	g->auditor = fd;
+	g->auditor = (struct source){.fd = fd, .ready = auditor_ready};
+	if (gate_watch(g, &g->auditor, EPOLLIN) != 0) {
+		log_say(LOG_LEVEL_ERROR, "gate.auditor", "the auditor's channel cannot be watched: %s",
+			strerror(errno));
+	}
 }
 
 static int make_channel(struct gate *g, const struct child *c)
 {
 	int pair[2];
-	if (g->auditor < 0 ||
+	if (g->auditor.fd < 0 ||
 		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0) {
 		return -1;
 	}
 	struct message m = {.type = MSG_CLIENT, .fd = pair[1]};
 	m.client.ip = c->ip;
 	m.client.association = c->id;
-	int e = message_send(g->auditor, &m);
+	int e = message_send(g->auditor.fd, &m);
 	close(pair[1]);
 	if (e != 0) {
 		close(pair[0]);
@@ -88,7 +111,7 @@ void audit_refusal(const struct refusal *r, uint64_t times, void *arg)
 	static uint8_t bytes[16u * 1024];
 	struct gate *g = arg;
 	size_t len;
-	if (g->auditor < 0 || !gate_newest(g) || !gate_newest(g)->audit.has) {
+	if (g->auditor.fd < 0 || !gate_newest(g) || !gate_newest(g)->audit.has) {
 		return;
 	}
 	ev = (struct audit_event){.kind = AUDIT_ALERT,
@@ -110,7 +133,7 @@ void audit_refusal(const struct refusal *r, uint64_t times, void *arg)
 	m.number = MSG_EVENT_NEW;
 	if (audit_event_write(&ev, bytes, sizeof(bytes), &len) == 0) {
 		m.bytes = span_of(bytes, len);
-		if (message_send(g->auditor, &m) == 0) {
+		if (message_send(g->auditor.fd, &m) == 0) {
 			return;
 		}
 	}

@@ -84,7 +84,7 @@ struct gate_host {
 struct gate {
 	int epoll;
 	struct source supervisor, signals, control, lookup, store, forwarder;
-	int auditor; /* -1 */
+	struct source auditor;
 	bool serving, stopping, cut;
 	int64_t started_ms, stop_deadline_ms;
 	pid_t supervisor_pid;
@@ -94,7 +94,10 @@ struct gate {
 
 	struct gate_site *sites; /* newest first; NULL before the first MSG_GO */
 	struct gate_site *pending;
-	int pending_keys; /* for the site that comes next; -1 */
+	int pending_keys;           /* for the site that comes next; -1 */
+	struct msg_journal journal; /* what the auditor said last */
+	bool journal_known;         /* it has said so, and is there */
+	int64_t auditor_lost_ms;    /* wall; 0: it has not been lost */
 	struct msg_courier
 		couriers[MSG_COURIERS_MOST]; /* what the forwarder said last; name "": nothing yet */
 	struct gate_listener *listeners, *pending_listeners;

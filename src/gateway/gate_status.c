@@ -313,6 +313,13 @@ static void add_transport_debt(json_t *list, const char *what, const char *name,
 static json_t *debts(const struct site *s)
 {
 	json_t *list = json_array();
+	if (!s->audit.has) {
+		(void)json_array_append_new(
+			list, json_string("no audit trail is kept (there is no `audit:`)"));
+	} else if (s->audit.unrecorded == UNRECORDED_PASS) {
+		(void)json_array_append_new(
+			list, json_string("what cannot be recorded passes all the same (unrecorded: pass)"));
+	}
 	for (unsigned i = 0; i < s->n_listeners; i++) {
 		const struct listener *l = &s->listeners[i];
 		/* A plain listener is there for plain nodes, and they are the debt; unless it has an end of its own. */
@@ -347,6 +354,37 @@ static json_t *debts(const struct site *s)
 		}
 	}
 	return list;
+}
+
+/* The audit trail: whether records are made now, and what vouches for them. */
+static json_t *audit(const struct gate *g, const struct site *s)
+{
+	const struct msg_journal *j = &g->journal;
+	json_t *o = json_object(), *checkpoint = json_object();
+	bool known = g->journal_known;
+	if (!s->audit.has) {
+		set_text(o, "state", "off");
+		json_decref(checkpoint);
+		return o;
+	}
+	set_text(o, "state", !known ? "away" : text_of(j->failing, "failing", "recording"));
+	set_time(o, "since", known ? j->since_ms : g->auditor_lost_ms ? g->auditor_lost_ms : g->started_ms);
+	set_text(o, "why", known ? j->why : "the auditor, which keeps the journal, is away");
+	set_text(o, "journal", s->audit.journal);
+	set_text(o, "unrecorded",
+		s->audit.unrecorded == UNRECORDED_PASS
+			? "pass"
+			: text_of(s->audit.unrecorded == UNRECORDED_HOLD, "hold", "refuse"));
+	set_number(o, "records", j->records);
+	set_number(o, "open_transfers", j->open);
+	set_number(checkpoint, "records", j->vouched);
+	set_time(checkpoint, "signed", j->signed_ms);
+	set(checkpoint, "age",
+		j->signed_ms > 0 ? json_integer((clock_wall_ms() - j->signed_ms) / 1000) : json_null());
+	set_text(checkpoint, "why", j->unsigned_why);
+	set(o, "checkpoint", checkpoint);
+	set_number(o, "not_sent", j->unsent);
+	return o;
 }
 
 static json_t *couriers(const struct gate *g)
@@ -403,6 +441,7 @@ static json_t *document(const struct gate *g)
 	set(o, "flows", flows(g, s));
 	set(o, "associations", associations(g));
 	set(o, "refusals", refusals(g));
+	set(o, "audit", audit(g, s));
 	set(o, "audit_repositories", couriers(g));
 	set(o, "certificates", certificates(s));
 	set(o, "debts", debts(s));

@@ -421,6 +421,34 @@ static int read_courier(struct reader *r, struct message *m)
 	return e == 0 && !sound ? ERR_VALUE : e;
 }
 
+static void write_journal(struct writer *w, const struct message *m)
+{
+	const struct msg_journal *j = &m->journal;
+	const uint64_t numbers[] = {
+		(uint64_t)j->since_ms, j->records, j->open, j->vouched, (uint64_t)j->signed_ms, j->unsent};
+	writer_u8(w, j->failing);
+	for (unsigned i = 0; i < ARRAY_LEN(numbers); i++) {
+		writer_u64be(w, numbers[i]);
+	}
+	PUT_TEXT(w, j->why);
+	PUT_TEXT(w, j->unsigned_why);
+}
+
+static int read_journal(struct reader *r, struct message *m)
+{
+	struct msg_journal *j = &m->journal;
+	int e = get_bool(r, &j->failing);
+	e = GET(e, get_i64, r, &j->since_ms);
+	e = GET(e, reader_u64be, r, &j->records);
+	e = GET(e, reader_u64be, r, &j->open);
+	e = GET(e, reader_u64be, r, &j->vouched);
+	e = GET(e, get_i64, r, &j->signed_ms);
+	e = GET(e, reader_u64be, r, &j->unsent);
+	e = GET_TEXT(e, r, j->why);
+	e = GET_TEXT(e, r, j->unsigned_why);
+	return e == 0 && j->failing != (j->why[0] != 0) ? ERR_VALUE : e;
+}
+
 /* ---- The table ---- */
 
 enum with_fd { FD_NO, FD_YES, FD_IF_CONNECTED, FD_IF_ZERO /* the number */ };
@@ -478,6 +506,7 @@ static const struct row rows[] = {
 	[MSG_SPOOL] = {"spool", SUPERVISOR, FD_YES, write_number, read_number},
 	[MSG_RECORDED] = {"recorded", FROM_AUDITOR, FD_NO, write_number, read_number},
 	[MSG_COURIER] = {"courier", FROM_FORWARD | FROM_COURIER, FD_NO, write_courier, read_courier},
+	[MSG_JOURNAL] = {"journal", FROM_AUDITOR_GATE, FD_NO, write_journal, read_journal},
 };
 static_assert(ARRAY_LEN(rows) == MSG_TYPE_COUNT, "one row a message type");
 

@@ -42,6 +42,7 @@ enum message_from {
 	FROM_COURIER = 0x2000, /* a child of the forwarder */
 	FROM_TELLER = 0x4000,  /* whoever tells the auditor what happened, on a channel of its own */
 	FROM_AUDITOR = 0x8000,
+	FROM_AUDITOR_GATE = 0x10000, /* auditor to gate */
 };
 
 enum message_type {
@@ -117,6 +118,7 @@ enum message_type {
 	MSG_SPOOL, /* supervisor -> forwarder, auditor. fd: number 0, the spool's folder; 1, a memfd with its key */
 	MSG_RECORDED, /* auditor -> teller. number: the record, which is durable; or an enum err: it could not be made */
 	MSG_COURIER, /* struct msg_courier: a courier -> forwarder -> gate, each few seconds */
+	MSG_JOURNAL, /* struct msg_journal: auditor -> gate, when something in it has changed, at most one a second */
 	MSG_TYPE_COUNT,
 };
 
@@ -211,6 +213,19 @@ struct msg_courier {
 	char error[512];                                /* of failed_ms */
 };
 
+/* How the journal is. */
+struct msg_journal {
+	bool failing;           /* the last attempt to make records durable failed */
+	int64_t since_ms;       /* wall: it is as it is since then */
+	uint64_t records;       /* in the journal, durable */
+	uint64_t open;          /* transfers that have begun and not ended */
+	uint64_t vouched;       /* records under the last checkpoint */
+	int64_t signed_ms;      /* wall: when that was made; 0: there is none */
+	uint64_t unsent;        /* messages that the spool had no room for, since the auditor started */
+	char why[128];          /* failing: what failed */
+	char unsigned_why[128]; /* why no new checkpoint can be made; "": nothing is wrong with them */
+};
+
 #define MSG_ADDRESSES_MOST 16
 struct msg_addresses {
 	char host[256];
@@ -238,6 +253,7 @@ struct message {
 		struct msg_user user;
 		struct msg_addresses addresses;
 		struct msg_courier courier;
+		struct msg_journal journal;
 		struct refusal refusal;
 	};
 	char text

@@ -60,10 +60,11 @@ static const struct {
 	{MSG_SPOOL, FROM_SUPERVISOR, true},
 	{MSG_RECORDED, FROM_AUDITOR, false},
 	{MSG_COURIER, FROM_FORWARD | FROM_COURIER, false},
+	{MSG_JOURNAL, FROM_AUDITOR_GATE, false},
 };
 static_assert(ARRAY_LEN(contract) == MSG_TYPE_COUNT - 1, "one row a type");
 
-#define EVERYBODY   0xffffu
+#define EVERYBODY   0x1ffffu
 #define FULL(field) memset((field), 'x', sizeof(field) - 1)
 
 static void fill_refusal(struct refusal *r)
@@ -122,6 +123,11 @@ static void fill_asked(struct message *m)
 		m->number = 77;
 		m->standing = (struct msg_standing){.state = STANDING_UNKNOWN, .again_s = 600};
 		FULL(m->text);
+		break;
+	case MSG_JOURNAL:
+		m->journal = (struct msg_journal){true, INT64_MIN, 1, 2, 3, INT64_MAX, UINT64_MAX, "", ""};
+		FULL(m->journal.why);
+		FULL(m->journal.unsigned_why);
 		break;
 	case MSG_COURIER:
 		memset(&m->courier, 0x21, sizeof(m->courier));
@@ -271,7 +277,7 @@ static void test_permission(void **state)
 		static struct message got;
 		size_t len = 0;
 		assert_int_equal(message_write(made(i), buf, sizeof(buf), &len), 0);
-		for (unsigned bit = 1; bit <= FROM_AUDITOR; bit <<= 1) {
+		for (unsigned bit = 1; bit <= FROM_AUDITOR_GATE; bit <<= 1) {
 			int want = contract[i].from & bit ? 0 : ERR_PEER;
 			assert_int_equal(read_exact(len, bit, contract[i].fd, &got), want);
 		}
@@ -335,6 +341,9 @@ static void test_values(void **state)
 	assert_int_equal(patched(row_of(MSG_ASSOCIATED), HEAD + 13, 17), ERR_LENGTH);
 	assert_int_equal(patched(row_of(MSG_ASSOCIATED), HEAD + 12, 0xff), ERR_TRUNCATED);
 	assert_int_equal(patched(row_of(MSG_ASSOCIATED), HEAD + 14, 0), ERR_VALUE);
+	/* a journal that fails for no reason, or has one and does not */
+	assert_int_equal(patched(row_of(MSG_JOURNAL), HEAD, 0), ERR_VALUE);
+	assert_int_equal(patched(row_of(MSG_JOURNAL), HEAD, 2), ERR_VALUE);
 	/* more addresses than the array */
 	assert_int_equal(
 		patched(row_of(MSG_ADDRESSES), HEAD + 2 + 255 + 3, MSG_ADDRESSES_MOST + 1), ERR_VALUE);

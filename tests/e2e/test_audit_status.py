@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `gantry status` says of the audit trail, while records are made, while they cannot be, and after."""
+import json
+import os
+import signal
+
+from lib.site import check, equal, test, until
+
+
+def gateway(bench, **more):
+    os.chmod(bench.write("passphrase", "correct horse battery\n"), 0o600)
+    keys = bench.path("trail")
+    bench.run(bench.program, "audit", "init", "--folder", keys, "--origin", "test.example/gantry", "--passphrase-file",
+              bench.path("passphrase"), wants=0)
+    return keys, bench.gateway(audit={"origin": "test.example/gantry", "auditors": [f"{keys}/auditor.pem"],
+                                      "checkpoint-key": f"{keys}/checkpoint.key", "index-key": f"{keys}/index.key",
+                                      "checkpoint-every": 1, **more})
+
+
+def audit(g):
+    return json.loads(g.cli("status", "--json"))["audit"]
+
+
+def wait(g, probe, what, patience=30):
+    return until(lambda: (lambda a: probe(a) and a)(audit(g)), lambda: f"{what}; status says {audit(g)}", patience)
+
+
+def role(g, name):
+    return until(lambda: next((pid for pid, what in g.roles().items() if name in what), None), f"the role {name}")
+
+
+def stranger(bench, g):
+    """Refused, and so recorded; nobody waits for that record."""
+    bench.run("echoscu", "-aet", "STRANGER", "-aec", "ARCHIVE", "127.0.0.1", str(g.plain))
+
+
+@test
+def audit_status_failing_and_mended(bench):
+    """The key holder hangs: nothing can be recorded, and status says since when and why; then it goes on, and so do records."""
+    keys, g = gateway(bench)
+    first = wait(g, lambda a: a["state"] == "recording" and a["checkpoint"]["records"] > 0, "a checkpoint")
+    equal((first["why"], first["checkpoint"]["why"], first["not_sent"]), ("", "", 0), "nothing wrong")
+    shown = g.cli("status")
+    check("audit trail" in shown and "recording since" in shown and "last checkpoint of" in shown, "status:", shown)
+    check("NOTHING IS RECORDED" not in shown, "status:", shown)
+    holder = role(g, "keys")
+    os.kill(holder, signal.SIGSTOP)
+    try:
+        stranger(bench, g)
+        failing = wait(g, lambda a: a["state"] == "failing", "a failure")
+        check(failing["why"] and failing["since"] > first["since"], "why and since when:", failing)
+        equal(failing["unrecorded"], "hold", "what happens")
+        shown = g.cli("status")
+        check("NOTHING IS RECORDED since" in shown and failing["why"] in shown, "status:", shown)
+        g.wait_log(event="audit.failed")
+    finally:
+        os.kill(holder, signal.SIGCONT)
+    # Nobody calls: it is found out all the same that records can be made again.
+    mended = wait(g, lambda a: a["state"] == "recording", "records")
+    g.wait_log(event="audit.mended")
+    check(mended["since"] > failing["since"], "since when:", mended)
+    wait(g, lambda a: a["records"] > first["records"] and a["checkpoint"]["records"] >= a["records"], "the record of the gap")
+    check("NOTHING IS RECORDED" not in g.cli("status"), "status:", g.cli("status"))
+    equal(g.stop(), 0, "exit code")
+    bench.run(bench.program, "audit", "verify", os.path.join(g.folder, "state/audit"), "--key", f"{keys}/checkpoint.vkey", wants=0)
+
+
+@test
+def audit_status_away(bench):
+    """The auditor cannot come back, as the journal is another's; then it can."""
+    _, g = gateway(bench)
+    wait(g, lambda a: a["state"] == "recording" and a["checkpoint"]["records"] > 0, "a checkpoint")
+    folder = os.path.join(g.folder, "state/audit")
+    os.rename(folder, folder + ".kept")
+    os.kill(role(g, "audit"), signal.SIGKILL)
+    away = wait(g, lambda a: a["state"] == "away", "the auditor to be away")
+    check("auditor" in away["why"], "why:", away)
+    check("NOTHING IS RECORDED since" in g.cli("status"), "status:", g.cli("status"))
+    os.rename(folder + ".kept", folder)
+    back = wait(g, lambda a: a["state"] == "recording", "the auditor to be back", 60)
+    check(back["records"] > 0 and back["since"] > away["since"], "records:", back)
+
+
+@test
+def audit_status_off(bench):
+    g = bench.gateway()
+    equal(audit(g), {"state": "off"}, "the audit trail")
+    check("no audit trail is kept" in g.cli("status"), "status:", g.cli("status"))
