@@ -186,6 +186,9 @@ static void check_files(void *arg, const struct site *s, struct mistake_list *m)
 		check_crl(c, &s->crl[i]);
 	}
 	check_record_keys(c, &s->audit);
+	if (!s->audit.has) {
+		mistake_warning(m, 0, 0, "there is no `audit:`: no audit trail is kept");
+	}
 	check_users(c, s);
 	c->list = NULL;
 	/* What `gantry run` would still find: the same function, so that the two never differ. */

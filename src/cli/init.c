@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/audit_keys.h"
 #include "cli/starter.h"
 #include "cli/verbs.h"
 #include "keys/ca.h"
@@ -9,6 +10,7 @@
 #include <getopt.h>
 #include <limits.h>
 #include <openssl/crypto.h>
+#include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -19,7 +21,8 @@
 #define CA_DAYS       3650
 #define LEAF_DAYS     825  /* `gantry status` counts them down */
 #define CLOCK_SLACK_S 3600 /* devices' clocks run behind */
-#define FILES_MAX     16
+#define FILES_MAX     24
+#define WORDS         16 /* bytes of chance in a passphrase */
 
 /* One file of the site, in the order of writing. gantry.yaml is last: a site without one is not a site. */
 struct file {
@@ -33,6 +36,9 @@ struct site {
 	int dir;
 	struct ca_pair ca, ecdsa, rsa, scanner;
 	uint8_t image[STARTER_IMAGE_CAP];
+	struct audit_keys audit;
+	char passphrase[2 * WORDS + 2]; /* and a line's end */
+	char yaml[STARTER_YAML_CAP];
 	struct file files[FILES_MAX];
 	size_t n_files;
 };
@@ -40,7 +46,7 @@ struct site {
 static const struct {
 	const char *path;
 	mode_t mode;
-} folders[] = {{"tls", 0755}, {"archive", 0750}, {"state", 0750}, {"run", 0755}};
+} folders[] = {{"tls", 0755}, {"audit", 0755}, {"archive", 0750}, {"state", 0750}, {"run", 0755}};
 
 static void add_file(struct site *site, const char *path, mode_t mode, const void *bytes, size_t len)
 {
@@ -77,6 +83,40 @@ static int make_gateway(struct site *site, int64_t now_s)
 	return r < 0 ? r : ca_issue(&site->ca, &request, &site->rsa);
 }
 
+/* The passphrase is in a file beside what it protects until the auditor takes both away. */
+static int make_passphrase(char text[2 * WORDS + 2])
+{
+	uint8_t chance[WORDS];
+	if (RAND_priv_bytes(chance, sizeof(chance)) != 1) {
+		return ERR_SYSTEM;
+	}
+	for (size_t i = 0; i < sizeof(chance); i++) {
+		snprintf(text + 2 * i, 3, "%02x", chance[i]);
+	}
+	OPENSSL_cleanse(chance, sizeof(chance));
+	return 0;
+}
+
+static int make_audit(struct site *site, const char *origin)
+{
+	static const char *const paths[AUDIT_KEY_FILES] = {[AUDIT_CHECKPOINT_KEY] = "audit/checkpoint.key",
+		[AUDIT_CHECKPOINT_VKEY] = "audit/checkpoint.vkey",
+		[AUDIT_INDEX_KEY] = "audit/index.key",
+		[AUDIT_AUDITOR_KEY] = "audit/auditor.key",
+		[AUDIT_AUDITOR_PEM] = "audit/auditor.pem"};
+	int r = make_passphrase(site->passphrase);
+	r = r == 0 ? audit_keys_make(origin, site->passphrase, &site->audit) : r;
+	for (size_t i = 0; r == 0 && i < AUDIT_KEY_FILES; i++) {
+		const struct audit_key_text *t = &site->audit.file[i];
+		add_file(site, paths[i], t->mode, t->bytes, t->len);
+	}
+	if (r == 0) {
+		site->passphrase[2 * WORDS] = '\n';
+		add_file(site, "audit/auditor.passphrase", 0600, site->passphrase, 2 * WORDS + 1);
+	}
+	return r;
+}
+
 static int make_content(struct site *site)
 {
 	static const char *const scanner_san[] = {"scanner"};
@@ -97,6 +137,8 @@ static int make_content(struct site *site)
 		.not_after_s = now_s + LEAF_DAYS * DAY_S,
 	};
 	size_t image_len = 0;
+	char origin[NOTE_NAME_MOST + 1];
+	audit_origin(origin);
 	int r = ca_make(&authority, &site->ca);
 	if (r == 0) {
 		r = make_gateway(site, now_s);
@@ -107,6 +149,12 @@ static int make_content(struct site *site)
 	if (r == 0) {
 		r = starter_image(site->image, &image_len);
 	}
+	if (r == 0) {
+		r = make_audit(site, origin);
+	}
+	if (r == 0) {
+		r = starter_yaml(origin, site->yaml, sizeof(site->yaml));
+	}
 	if (r < 0) {
 		return r;
 	}
@@ -115,7 +163,7 @@ static int make_content(struct site *site)
 	add_pair(site, "tls/gateway-rsa.pem", "tls/gateway-rsa.key", &site->rsa);
 	add_pair(site, "tls/scanner.pem", "tls/scanner.key", &site->scanner);
 	add_file(site, "trial.dcm", 0644, site->image, image_len);
-	add_file(site, "gantry.yaml", 0644, starter_yaml, strlen(starter_yaml));
+	add_file(site, "gantry.yaml", 0644, site->yaml, strlen(site->yaml));
 	return 0;
 }
 
@@ -291,6 +339,28 @@ static void put_trial(const char *program, const char *where, bool tls, bool ima
 	putchar('\n');
 }
 
+/* By its path, where it is not installed. */
+static const char *our_name(char path[PATH_MAX])
+{
+	ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - 1);
+	path[n > 0 ? n : 0] = '\0';
+	bool installed = strncmp(path, "/usr/", 5) == 0 || n <= 0;
+	return installed ? "gantry" : path;
+}
+
+static void put_records(const char *where)
+{
+	char path[PATH_MAX];
+	puts("What was recorded of it, held against the journal's signed checkpoints (one a minute):");
+	fputs("  ", stdout);
+	put_word(our_name(path));
+	fputs(" audit verify", stdout);
+	put_path(where, "state/audit");
+	fputs(" --key", stdout);
+	put_path(where, "audit/checkpoint.vkey");
+	putchar('\n');
+}
+
 static void put_trials(const char *where)
 {
 	puts("Plain DICOM:");
@@ -301,6 +371,7 @@ static void put_trials(const char *where)
 	put_trial("storescu", where, true, true);
 	puts("A caller that nobody knows, which is refused:");
 	puts("  echoscu -v -aet STRANGER -aec ARCHIVE 127.0.0.1 " STARTER_PORT_PLAIN);
+	put_records(where);
 }
 
 static void say_done(const char *where)
@@ -308,6 +379,7 @@ static void say_done(const char *where)
 	printf("A starter site is in %s:\n"
 	       "  gantry.yaml    who is known and who may do what, with comments\n"
 	       "  tls/           an authority, the gateway's certificates, one for a device called scanner\n"
+	       "  audit/         keys of the audit trail, and an auditor's, who alone reads the records\n"
 	       "  archive/       where images are kept until a real archive is named\n"
 	       "  trial.dcm      an invented image to send\n\n"
 	       "Start the gateway:\n"
@@ -316,6 +388,10 @@ static void say_done(const char *where)
 	put_path(where, "gantry.yaml");
 	puts("\n\nThen try it from another terminal, with DCMTK's programs:");
 	put_trials(where);
+	printf("\nMove to the auditor, away from this machine, before anything real is recorded:\n ");
+	put_path(where, "audit/auditor.key");
+	put_path(where, "audit/auditor.passphrase");
+	puts("\nWithout them nobody reads the records: keep a copy in a safe.");
 }
 
 static int open_site(const char *dir, bool make, char where[PATH_MAX])
@@ -353,6 +429,8 @@ static int make_site(int dir, const char *where)
 	ca_pair_done(&site->ecdsa);
 	ca_pair_done(&site->rsa);
 	ca_pair_done(&site->scanner);
+	OPENSSL_cleanse(&site->audit, sizeof(site->audit));
+	OPENSSL_cleanse(site->passphrase, sizeof(site->passphrase));
 	free(site);
 	return r;
 }
@@ -361,7 +439,7 @@ static const char usage[] =
 	"usage: gantry init [--try] [DIR]\n"
 	"\n"
 	"Write a starter site into DIR (default: this folder): gantry.yaml, an authority of its own, certificates for\n"
-	"the gateway and for one device, a folder that keeps images. Nothing that exists is overwritten.\n"
+	"the gateway and for one device, keys of an audit trail, a folder that keeps images. Nothing that exists is overwritten.\n"
 	"\n"
 	"  --try       write nothing; print the lines that try the site in DIR\n"
 	"  -h, --help  print this\n";

@@ -5,7 +5,7 @@
 #include <openssl/rand.h>
 #include <stdio.h>
 
-const char starter_yaml[] =
+static const char top[] =
 	"# Gantry's configuration. `man gantry.yaml` explains every key, `gantry check` finds every mistake.\n"
 	"# After a change: `systemctl reload gantry`, or SIGHUP to `gantry run`.\n"
 	"# Relative paths start at the folder of this file.\n"
@@ -13,7 +13,7 @@ const char starter_yaml[] =
 	"site: Starter\n"
 	"mode: enforce        # observe: refuse nothing by rule, and record what would have been refused\n"
 	"\n"
-	"state: state         # what Gantry remembers: refusals for `gantry explain`\n"
+	"state: state         # what Gantry remembers: the audit trail, refusals for `gantry explain`\n"
 	"run: run             # the socket that `gantry status` asks\n"
 	"user: gantry         # what the parts that meet the network become when started as root\n"
 	"\n"
@@ -26,6 +26,16 @@ const char starter_yaml[] =
 	"    - { certificate: tls/gateway-ecdsa.pem, key: tls/gateway-ecdsa.key }\n"
 	"    - { certificate: tls/gateway-rsa.pem, key: tls/gateway-rsa.key }\n"
 	"  trust: [ tls/ca.pem ]        # authorities whose certificates peers may show\n"
+	"\n"
+	"# What passes is recorded before it passes. The records can be read by auditors alone: move audit/auditor.key and\n"
+	"# audit/auditor.passphrase to the auditor, and audit/checkpoint.vkey to whoever verifies.\n"
+	"audit:\n";
+
+static const char rest[] =
+	"  auditors: [ audit/auditor.pem ]\n"
+	"  checkpoint-key: audit/checkpoint.key\n"
+	"  index-key: audit/index.key\n"
+	"  unrecorded: hold             # what cannot be recorded waits, and is refused after half a minute\n"
 	"\n"
 	"# Where Gantry listens. Loopback only, to begin with: `address: \"*\"` is every address of this machine.\n"
 	"listeners:\n"
@@ -57,6 +67,14 @@ const char starter_yaml[] =
 	"    from: [ scanner, scanner-tls ]\n"
 	"    to: archive\n"
 	"    services: [ echo, store ]\n";
+
+int starter_yaml(const char *origin, char *ret_text, size_t cap)
+{
+	int n = snprintf(ret_text, cap,
+		"%s  origin: %s      # the journal's name in its checkpoints, for ever\n%s", top, origin,
+		rest);
+	return n > 0 && (size_t)n < cap ? 0 : ERR_SPACE;
+}
 
 /* 2.25 and a random UUID as a number (PS3.5 B.2): at most 44 characters. */
 static int make_uid(char ret_uid[65])

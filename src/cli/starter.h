@@ -13,8 +13,10 @@
 #define STARTER_PORT_TLS   "2762"
 #define STARTER_PORT_PLAIN "11112"
 
-/* gantry.yaml of a new site; static storage. */
-extern const char starter_yaml[];
+#define STARTER_YAML_CAP   8192
+
+/* gantry.yaml of a new site whose journal has that origin. ERR_SPACE (STARTER_YAML_CAP). */
+MUST_USE int starter_yaml(const char *origin, char *ret_text, size_t cap);
 
 #define STARTER_IMAGE_CAP 8192
 

@@ -27,7 +27,8 @@ def starter_site(bench):
     for name in ("state", "run", "archive"):
         shutil.chown(os.path.join(site, name), uid, gid)
     config = os.path.join(site, "gantry.yaml")
-    bench.run(bench.program, "check", config, wants=0)
+    checked = bench.run(bench.program, "check", config, wants=0).text
+    check("is in order" in checked, "gantry check:", checked)
     gateway = bench.start(*there, bench.program, "run", "-c", config)
     until(lambda: not gateway.running() or (listening(2762, gateway.pid) and listening(11112, gateway.pid)), "the ports")
     check(gateway.running(), "it ended:", gateway.text()[-2000:])
@@ -38,8 +39,46 @@ def starter_site(bench):
         stranger = "STRANGER" in line
         check((ran.code != 0) == stranger, f"exit code {ran.code} of {line}:", ran.text[-1000:])
     equal(len(glob.glob(os.path.join(site, "archive", "??", "*.dcm"))), 1, "objects")
+    starter_trail(bench, site, config, printed)
     again = bench.run(bench.program, "init", site)
     check(again.code != 0, "init wrote over a site")
+
+
+def starter_trail(bench, site, config, printed):
+    """What was stored is recorded, and the printed line verifies it; the auditor's key opens with the passphrase."""
+    def audit():
+        return json.loads(bench.run(bench.program, "status", "--json", "-c", config, wants=0).text)["audit"]
+
+    # The epoch's key, recording started, start, attached; two transfers with their ends; the stranger's refusal.
+    state = until(lambda: (lambda a: a["state"] == "recording" and a["records"] >= 9 and a)(audit()), audit)
+    equal(state["open_transfers"], 0, "transfers open")
+    until(lambda: audit()["checkpoint"]["records"] >= state["records"], "a checkpoint of all", 90)
+    line = [row.strip() for row in printed.splitlines() if " audit verify " in row]
+    equal(len(line), 1, "lines that verify")
+    said = bench.run(*shlex.split(line[0]), wants=0).text
+    check("good" in said, "audit verify:", said)
+    words = [word for word in shlex.split(printed.replace("'", "")) if word.endswith((".key", ".passphrase"))]
+    key, passphrase = (next(w for w in words if w.endswith(name)) for name in ("auditor.key", "auditor.passphrase"))
+    equal(os.stat(passphrase).st_mode & 0o777, 0o600, "mode of the passphrase")
+    bench.run("openssl", "pkey", "-in", key, "-passin", f"file:{passphrase}", "-noout", wants=0)
+
+
+@test
+def check_says_what_is_recorded(bench):
+    """No trail is warned of once, and is no error; one that lets pass is; with one all is well."""
+    def checked(text):
+        ran = bench.run(bench.program, "check", bench.write("gantry.yaml", text), "--json", wants=0)
+        return [row["text"] for row in json.loads(ran.text)["mistakes"]]
+
+    site = bench.path("site")
+    bench.run(bench.program, "init", site, wants=0)
+    with open(os.path.join(site, "gantry.yaml"), encoding="utf-8") as file:
+        text = file.read().replace(" tls/", f" {site}/tls/").replace(" audit/", f" {site}/audit/")
+    equal(checked(text), [], "warnings")
+    passes = checked(text.replace("unrecorded: hold", "unrecorded: pass"))
+    check(len(passes) == 1 and "without a record" in passes[0], "warnings:", passes)
+    off = checked(re.sub(r"(?ms)^audit:.*?^(?=\n)", "", text))
+    check(len(off) == 1 and "no audit trail is kept" in off[0], "warnings:", off)
 
 
 @test
