@@ -46,10 +46,12 @@ static int parse_address(struct parse *p, const struct tree *v, struct repositor
 			continue;
 		}
 		const char *rest = v->text + n;
-		const char *with_port =
-			value_is_host(rest) ? region_printf(p->region, "%s:%u", rest, schemes[i].port) : rest;
+		/* Also of an address in digits, whose port may be left out as well. */
+		const char *with_port = region_printf(p->region, "%s:%u", rest, schemes[i].port);
 		a.tls = schemes[i].tls;
-		if (with_port && value_host_port(with_port, host, sizeof(host), &a.port) == 0 &&
+		if (with_port &&
+			(value_host_port(rest, host, sizeof(host), &a.port) == 0 ||
+				value_host_port(with_port, host, sizeof(host), &a.port) == 0) &&
 			(a.host = region_str(p->region, host))) {
 			*ret = a;
 			return 0;
