@@ -106,18 +106,30 @@ static int inflate_to(struct span from, uint8_t *to, size_t wanted)
 	return whole ? 0 : ERR_VALUE;
 }
 
-int body_read(struct span body, struct span *ret_event, uint8_t *xml, size_t cap, size_t *ret_xml_len)
+static int read_event(struct reader *r, struct span *ret_event)
 {
-	struct reader r = reader_of(body);
 	uint8_t version;
-	uint32_t n, xml_len;
-	struct span event, packed;
-	int e = reader_u8(&r, &version);
+	uint32_t n;
+	int e = reader_u8(r, &version);
 	if (e == 0 && version != VERSION) {
 		return ERR_UNSUPPORTED;
 	}
-	e = e == 0 ? reader_u32be(&r, &n) : e;
-	e = e == 0 ? reader_bytes(&r, n, &event) : e;
+	e = e == 0 ? reader_u32be(r, &n) : e;
+	return e == 0 ? reader_bytes(r, n, ret_event) : e;
+}
+
+int body_event(struct span body, struct span *ret_event)
+{
+	struct reader r = reader_of(body);
+	return read_event(&r, ret_event);
+}
+
+int body_read(struct span body, struct span *ret_event, uint8_t *xml, size_t cap, size_t *ret_xml_len)
+{
+	struct reader r = reader_of(body);
+	uint32_t xml_len;
+	struct span event, packed;
+	int e = read_event(&r, &event);
 	e = e == 0 ? reader_u32be(&r, &xml_len) : e;
 	e = e == 0 ? reader_bytes(&r, reader_left(&r), &packed) : e;
 	if (e == 0 && xml_len > cap) {

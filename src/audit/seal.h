@@ -66,6 +66,9 @@ void seal_epoch_free(struct seal_epoch *e);
 MUST_USE int seal_index_key(
 	struct span key_body, const struct hpke_opener *o, uint8_t ret_key[ENVELOPE_SECRET]);
 
+/* The envelope of it, borrowed; of no bytes where it is on a token. What the record's form breaks. */
+MUST_USE int seal_index_envelope(struct span key_body, struct span *ret_envelope);
+
 /*
  * Open the body with that number. In rising order each costs the same; going back begins the epoch anew.
  * ERR_LIMIT (a number that no epoch has), ERR_TRUNCATED, ERR_DENIED (changed, or of another head), ERR_SPACE, ERR_SYSTEM.

@@ -77,6 +77,16 @@ int seal_index_key(struct span key_body, const struct hpke_opener *o, uint8_t re
 	return e < 0 ? e : envelope_open(ENVELOPE_INDEX, b.index, o, ret_key);
 }
 
+int seal_index_envelope(struct span key_body, struct span *ret_envelope)
+{
+	struct key_body b = {0};
+	int e = read_key_body(key_body, &b);
+	if (e == 0) {
+		*ret_envelope = b.index;
+	}
+	return e;
+}
+
 static int go_to(struct seal_epoch *e, uint32_t turn)
 {
 	if (turn + 1 < e->ratchet.turn) {

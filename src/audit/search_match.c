@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "audit/search_parts.h"
+
+/* What is asked for, held against records. */
+
+static bool has(const char *s)
+{
+	return s && s[0];
+}
+
+static int want(struct matcher *m, enum blind_kind kind, const char *text, const char *second)
+{
+	if (!has(text)) {
+		return 0;
+	}
+	struct wanted *w = &m->wanted[m->n++];
+	w->kind = kind;
+	return blind_value(kind, span_str(text), span_str(second), w->value, &w->len) < 0 ? ERR_VALUE : 0;
+}
+
+int matcher_make(const struct search_criteria *c, struct matcher *ret_matcher)
+{
+	struct matcher *m = ret_matcher;
+	*m = (struct matcher){.criteria = c};
+	int e = has(c->issuer)
+	                ? want(m, BLIND_PATIENT_OF_ISSUER, has(c->patient) ? c->patient : " ", c->issuer)
+	                : want(m, BLIND_PATIENT, c->patient, "");
+	e = e == 0 ? want(m, BLIND_NAME, c->name, "") : e;
+	e = e == 0 ? want(m, BLIND_ACCESSION, c->accession, "") : e;
+	e = e == 0 ? want(m, BLIND_STUDY, c->study, "") : e;
+	e = e == 0 ? want(m, BLIND_USER, c->user, "") : e;
+	e = e == 0 ? want(m, BLIND_NODE, c->node, "") : e;
+	return e == 0 ? want(m, BLIND_ADDRESS, c->address, "") : e;
+}
+
+/* ---- Heads ---- */
+
+static uint8_t asked_kind(uint8_t kind)
+{
+	bool transfer = kind == AUDIT_TRANSFERRED || kind == AUDIT_INTERRUPTED || kind == AUDIT_PROGRESS;
+	return transfer ? AUDIT_BEGIN : kind;
+}
+
+bool matcher_head(const struct matcher *m, const struct journal_record *r)
+{
+	const struct search_criteria *c = m->criteria;
+	uint8_t kind = asked_kind(r->kind);
+	return kind < AUDIT_KIND_COUNT && (c->kinds == 0 || (c->kinds >> kind & 1)) &&
+	       (c->association == 0 || c->association == r->association);
+}
+
+int matcher_tokens(const struct matcher *m, const uint8_t key[BLIND_KEY], struct wanted_tokens *ret_tokens)
+{
+	int e = 0;
+	for (unsigned i = 0; e == 0 && i < m->n; i++) {
+		const struct wanted *w = &m->wanted[i];
+		e = blind_token(key, w->kind, span_of(w->value, w->len), ret_tokens->at[i]);
+	}
+	return e;
+}
+
+static bool has_token(const struct journal_record *r, uint8_t kind, const uint8_t token[BLIND_TOKEN])
+{
+	for (unsigned i = 0; i < r->n_tokens; i++) {
+		if (r->tokens[i].kind == kind && memcmp(r->tokens[i].value, token, BLIND_TOKEN) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+bool matcher_has_tokens(
+	const struct matcher *m, const struct wanted_tokens *tokens, const struct journal_record *r)
+{
+	for (unsigned i = 0; i < m->n; i++) {
+		if (!has_token(r, (uint8_t)m->wanted[i].kind, tokens->at[i])) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* ---- Events ---- */
+
+static bool same(const struct wanted *w, const char *text, const char *second)
+{
+	uint8_t value[BLIND_VALUE_MOST];
+	size_t len;
+	return blind_value(w->kind, span_str(text), span_str(second), value, &len) == 0 && len == w->len &&
+	       memcmp(value, w->value, len) == 0;
+}
+
+static bool has_accession(const struct wanted *w, const struct audit_event *ev)
+{
+	for (unsigned i = 0; i < ev->n_accession; i++) {
+		if (same(w, ev->accession[i], "")) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool is_of(const struct wanted *w, const struct audit_event *ev)
+{
+	switch (w->kind) {
+	case BLIND_PATIENT:
+		return same(w, ev->patient_id, "");
+	case BLIND_PATIENT_OF_ISSUER:
+		return same(w, ev->patient_id, ev->patient_issuer);
+	case BLIND_ACCESSION:
+		return has_accession(w, ev);
+	case BLIND_STUDY:
+		return same(w, ev->study, "");
+	case BLIND_USER:
+		return same(w, ev->user, "");
+	case BLIND_NAME:
+		return same(w, ev->patient_name, "");
+	case BLIND_NODE:
+		return same(w, ev->from.node, "") || same(w, ev->to.node, "");
+	case BLIND_ADDRESS:
+		return same(w, ev->from.address, "") || same(w, ev->to.address, "");
+	default:
+		return false;
+	}
+}
+
+bool matcher_event(const struct matcher *m, const struct audit_event *ev)
+{
+	const char *certificate = m->criteria->certificate;
+	for (unsigned i = 0; i < m->n; i++) {
+		if (!is_of(&m->wanted[i], ev)) {
+			return false;
+		}
+	}
+	return !has(certificate) || strcmp(ev->from.subject, certificate) == 0 ||
+	       strcmp(ev->to.subject, certificate) == 0;
+}
