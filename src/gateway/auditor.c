@@ -79,7 +79,8 @@ static void add_teller(struct auditor *a, const struct message *m)
 		return;
 	}
 	*t = (struct teller){.fd = m->fd,
-		.kind = TELLER_ASSOCIATION,
+		.kind = m->client.association == 0 ? TELLER_GATE : TELLER_ASSOCIATION,
+		.answers = true,
 		.association = m->client.association,
 		.gate = a->gates,
 		.ip = m->client.ip,
@@ -91,7 +92,9 @@ static void add_teller(struct auditor *a, const struct message *m)
 		return;
 	}
 	a->tellers = t;
-	replace_teller(a, t);
+	if (t->kind == TELLER_ASSOCIATION) {
+		replace_teller(a, t);
+	}
 }
 
 static void free_gone(struct auditor *a)

@@ -245,6 +245,10 @@ static bool may_tell(const struct teller *t, const struct audit_event *ev)
 		return t->kind == TELLER_ASSOCIATION;
 	case AUDIT_ALERT:
 		return t->kind != TELLER_ASSOCIATION;
+	case AUDIT_LOG_USED:
+	case AUDIT_IMPORT:
+	case AUDIT_EXPORT:
+		return t->kind == TELLER_GATE;
 	default:
 		return t->kind == TELLER_SUPERVISOR;
 	}
@@ -286,7 +290,7 @@ void batch_take(struct auditor *a, struct teller *t, int64_t number, struct span
 		batch_write(a);
 	}
 	struct work *w = &a->batch[a->n_batch];
-	*w = (struct work){.teller = t, .answer = t->kind == TELLER_ASSOCIATION};
+	*w = (struct work){.teller = t, .answer = t->answers};
 	int e = audit_event_read(bytes, &w->ev);
 	e = e == 0 && !may_tell(t, &w->ev) ? ERR_DENIED : e;
 	if (e != 0) {

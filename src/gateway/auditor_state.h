@@ -34,6 +34,7 @@ enum teller_kind { TELLER_SUPERVISOR, TELLER_GATE, TELLER_ASSOCIATION };
 struct teller {
 	int fd; /* -1: gone, and to be freed after the batch */
 	enum teller_kind kind;
+	bool answers; /* it waits for each record */
 	uint64_t association;
 	uint64_t gate; /* which gate counts so: another one has an association of the same number */
 	struct in6_addr ip;

@@ -204,6 +204,9 @@ void expiry_check(struct gate *g, int64_t now_ms, bool fresh);
 /* gate_couriers.c: what the forwarder says of repositories. */
 void couriers_channel(struct gate *g, int fd); /* takes it */
 
+/* gate_request.c: in a process of its own. True: it was one, and has been answered. */
+bool gate_request(const struct gate *g, int fd);
+
 /* gate_status.c */
 void gate_status_ready(struct gate *g, struct source *s, uint32_t events);
 

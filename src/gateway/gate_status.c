@@ -18,8 +18,8 @@
 #include <unistd.h>
 
 /*
- * One JSON document for whoever connects to the control socket; nothing is read from it. A forked process writes it: it
- * has the gate's memory as of one moment, and a reader that takes its time holds nobody up.
+ * One JSON document for whoever connects to the control socket and asks for nothing else (gate_request.c). A forked process
+ * writes it: it has the gate's memory as of one moment, and a reader that takes its time holds nobody up.
  */
 
 #define REPORTS_MOST    4
@@ -455,6 +455,9 @@ static void write_report(const struct gate *g, int fd)
 	(void)signal(SIGALRM, SIG_DFL);
 	(void)alarm(REPORT_SECONDS);
 	(void)fcntl(fd, F_SETFL, 0);
+	if (gate_request(g, fd)) {
+		_exit(0);
+	}
 	char *text = json_dumps(document(g), JSON_INDENT(2));
 	size_t len = text ? strlen(text) : 0;
 	for (size_t at = 0; at < len;) {
