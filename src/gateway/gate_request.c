@@ -59,8 +59,8 @@ static void criteria_text(const json_t *list, char *buf, size_t cap)
 	json_array_foreach(list, i, one)
 	{
 		const char *word = json_string_value(one);
-		if (i == CRITERIA_MOST || !word || strspn(word, "abcdefghijklmnopqrstuvwxyz-") != strlen(word) ||
-			strlen(word) > 24) {
+		if (i == CRITERIA_MOST || !word ||
+			strspn(word, "abcdefghijklmnopqrstuvwxyz-") != strlen(word) || strlen(word) > 24) {
 			continue;
 		}
 		int n = snprintf(buf + len, cap - len, "%s%s", len ? ", " : "", word);
@@ -86,7 +86,8 @@ static void fill_event(const struct gate *g, int fd, const json_t *o, struct aud
 	*ev = (struct audit_event){.kind = AUDIT_LOG_USED, .time_ms = clock_wall_ms()};
 	snprintf(user, sizeof(user), "%.120s@%.120s", text_of(o, "name"), text_of(o, "host"));
 	criteria_text(json_object_get(o, "criteria"), criteria, sizeof(criteria));
-	snprintf(text, sizeof(text), "%s of the journal by: %s. By the Unix user %ld, as the kernel says, who is called %.120s.",
+	snprintf(text, sizeof(text),
+		"%s of the journal by: %s. By the Unix user %ld, as the kernel says, who is called %.120s.",
 		strcmp(text_of(o, "record"), "incident") == 0 ? "A report" : "A search", criteria,
 		who.uid == (uid_t)-1 ? -1L : (long)who.uid, text_of(o, "name"));
 	audit_text_set(ev->user, sizeof(ev->user), span_str(user));
@@ -99,13 +100,13 @@ static void fill_event(const struct gate *g, int fd, const json_t *o, struct aud
 static int open_channel(const struct gate *g, int *ret_fd)
 {
 	int pair[2];
-	if (g->auditor < 0 || !gate_newest(g)->audit.has) {
+	if (g->auditor.fd < 0 || !gate_newest(g)->audit.has) {
 		return ERR_NOT_FOUND;
 	}
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0) {
 		return ERR_SYSTEM;
 	}
-	int e = message_send(g->auditor, &(struct message){.type = MSG_CLIENT, .fd = pair[1]});
+	int e = message_send(g->auditor.fd, &(struct message){.type = MSG_CLIENT, .fd = pair[1]});
 	close(pair[1]);
 	if (e != 0) {
 		close(pair[0]);
