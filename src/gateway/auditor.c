@@ -185,6 +185,7 @@ static void use_site(struct auditor *a, int fd)
 	} else if (auditor_use_site(a, fresh) != 0) {
 		log_say(LOG_LEVEL_ERROR, "audit.failed", "the auditor goes on with the configuration before");
 	}
+	a->stopping = false; /* a reload that kept no journal is followed by one that does */
 }
 
 enum told { TOLD_MORE, TOLD_GO, TOLD_STOP, TOLD_NOTHING };
@@ -296,7 +297,7 @@ static int loop(struct auditor *a)
 		free_gone(a);
 	}
 	open_check(a, clock_mono_ms());
-	say(a, AUDIT_ALERT, ALERT_RECORDING_STOPPED, "The gateway was told to stop.");
+	say(a, AUDIT_ALERT, ALERT_RECORDING_STOPPED, "The gateway was told to stop, or to keep no journal.");
 	batch_write(a);
 	checkpoint_check(a, clock_mono_ms(), true);
 	return a->failing ? 1 : 0;

@@ -89,8 +89,8 @@ void audit_join_keys(struct supervisor *v)
 {
 	int pair[2];
 	const struct role_process *keys = &v->role[ROLE_KEYS];
-	if (keys->pid == 0 || v->role[ROLE_AUDIT].pid == 0) {
-		return; /* it is done when the other one starts */
+	if (keys->pid == 0 || v->role[ROLE_AUDIT].pid == 0 || !v->site->audit.has) {
+		return; /* it is done when the other one starts; who keeps no journal any more stays with its old keys */
 	}
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
 		log_say(LOG_LEVEL_ERROR, "role.failed", "no channel to the key holder: %s", strerror(errno));
@@ -147,19 +147,6 @@ void audit_give_forwarder(struct supervisor *v)
 	roles_say(v, ROLE_FORWARD, &(struct message){.type = MSG_GO, .fd = -1});
 }
 
-void audit_give_site(struct supervisor *v, bool first)
-{
-	if (v->role[ROLE_AUDIT].pid == 0) {
-		return;
-	}
-	give_spool_key(v, ROLE_AUDIT);
-	audit_join_keys(v);
-	say(v, &(struct message){.type = MSG_SITE, .fd = v->site_fd});
-	if (first) {
-		say(v, &(struct message){.type = MSG_GO, .fd = -1});
-	}
-}
-
 /* Of the gateway as a whole. */
 static void tell(struct supervisor *v, enum audit_kind kind, enum audit_alert alert,
 	enum audit_outcome outcome, const char *text, const char *object)
@@ -184,6 +171,26 @@ static void tell(struct supervisor *v, enum audit_kind kind, enum audit_alert al
 	m.number = MSG_EVENT_NEW;
 	m.bytes = span_of(bytes, len);
 	say(v, &m);
+}
+
+void audit_give_site(struct supervisor *v, bool first)
+{
+	if (v->role[ROLE_AUDIT].pid == 0) {
+		return;
+	}
+	if (!v->site->audit.has) {
+		/* It ends when the associations that tell it something have. */
+		tell(v, AUDIT_ALERT, ALERT_SECURITY_CONFIGURATION, AUDIT_MAJOR,
+			"A new configuration keeps no audit trail.", v->file);
+		say(v, &(struct message){.type = MSG_STOP, .fd = -1});
+		return;
+	}
+	give_spool_key(v, ROLE_AUDIT);
+	audit_join_keys(v);
+	say(v, &(struct message){.type = MSG_SITE, .fd = v->site_fd});
+	if (first) {
+		say(v, &(struct message){.type = MSG_GO, .fd = -1});
+	}
 }
 
 void audit_started(struct supervisor *v)

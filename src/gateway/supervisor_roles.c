@@ -308,6 +308,10 @@ static void ended(struct supervisor *v, enum role_id r, int status)
 		stop_after(v, r);
 		return;
 	}
+	if (!wanted(v, r) && WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+		p->restart_ms = 0; /* a reload has ended it; another one may want it again */
+		return;
+	}
 	p->failures = now - p->started_ms > RESTART_FORGET_MS ? 0 : p->failures + 1;
 	for (unsigned i = 1; i < p->failures && wait < RESTART_MOST_MS; i++) {
 		wait *= 2;

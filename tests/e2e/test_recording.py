@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The audit trail: what passes is in the journal before it has passed."""
 import contextlib
+import json
 import os
 import random
 import re
 import signal
+import struct
+import subprocess
 import threading
 import time
 
@@ -650,3 +653,240 @@ def audit_disk_full_pass(bench):
     scu.release()
     until(lambda: trail.passed(patient="F5") == 1, lambda: "the record of what came after:\n" + trail.table())
     until(lambda: trail.passed(patient="F2") == 3, lambda: "the sums of what passed:\n" + trail.table())
+
+
+# ---- Starting on what is not as it was ----
+
+
+def stored_once(trail, g, patient):
+    scu = g.scu()
+    scu.associate(contexts=BOTH)
+    equal(scu.store(3, "1.2.5." + str(len(patient)), CT, object_of(patient, "1.2.5", "1.2.5." + str(len(patient))))["status"], 0,
+          "status")
+    scu.release()
+
+
+@test
+def audit_journal_damaged(bench):
+    """A byte flipped while the gateway is stopped: an alarm, the file kept aside, and the journal goes on."""
+    trail, _, g = site(bench)
+    stored_once(trail, g, "A")
+    equal(g.stop(), 0, "exit")
+    path = os.path.join(trail.folder, last_segment(trail))
+    with open(path, "r+b") as file:
+        file.seek(os.path.getsize(path) // 2)
+        byte = file.read(1)
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([byte[0] ^ 0x10]))
+    mark = g.mark()
+    g.start()
+    line = g.wait_log(mark, event="audit.damaged")
+    check(line["kept_as"] and os.path.exists(os.path.join(trail.folder, line["kept_as"])), "not kept:", line)
+    stored_once(trail, g, "BB")
+    rows = [row for row in raw_rows(trail) if row.get("event", {}).get("text", "").startswith("The journal is damaged")]
+    equal([(r["kind"], r["outcome"]) for r in rows], [("alert", 12)], "the alert")
+    check(any(r.get("event", {}).get("patient") == "BB" and r["kind"] == "transferred" for r in raw_rows(trail)), "what came after")
+
+
+def raw_rows(trail):
+    """Of a journal with a gap in it."""
+    return [json.loads(line) for line in trail.raw().stdout.splitlines()]
+
+
+@test
+def audit_origin_changed(bench):
+    """The auditor does not write to a journal of another name; nothing passes, the log says why, and the name back mends it."""
+    trail, archive, g = site(bench, Trail(bench, **{"hold-most": 2}))
+    stored_once(trail, g, "A")
+    equal(g.stop(), 0, "exit")
+    g.config["audit"]["origin"] = "another.example/gantry"
+    g.write()
+    mark = g.mark()
+    g.start()
+    line = g.wait_log(mark, event="audit.failed")
+    check("origin" in line["message"], "the log:", line)
+    scu = g.scu()
+    scu.associate(contexts=BOTH)
+    check(scu.store(3, "1.2.5.9", CT, object_of("NO", "1.2.5.9", "1.2.5.9"))["status"] != 0, "a false success")
+    check("1.2.5.9" not in archive.scp.stored(), "it reached the archive")
+    scu.release()
+    g.stop()
+    g.config["audit"]["origin"] = "test.example/gantry"
+    g.write()
+    g.start()
+    stored_once(trail, g, "BB")
+    trail.settled()
+    equal(trail.passed(patient="BB"), 1, "instances")
+
+
+@test
+def audit_folder_not_writable(bench):
+    """The journal's folder is on a file system that is read-only."""
+    folder = bench.new_folder("readonly")
+    bench.run("mount", "-t", "tmpfs", "-o", "size=1m,mode=777", "tmpfs", folder, wants=0)
+    bench.later(lambda: bench.run("umount", "-l", folder))
+    trail = Trail(bench, folder=os.path.join(folder, "audit"), **{"hold-most": 2})
+    os.makedirs(os.path.join(trail.folder, "spool"))
+    bench.run("mount", "-o", "remount,ro", folder, wants=0)
+    archive = Witness(bench, trail)
+    archive.before = None
+    g = trail.gateway(archive=plain(archive.port), start=False)
+    g.start(wait=False)
+    until(lambda: not g.process.running() or g.find(event="audit.failed") or g.find(event="folder.failed"), "the failure")
+    if g.process.running():
+        bench.run("mount", "-o", "remount,rw", folder, wants=0)
+        until(lambda: g.find(event="audit.opened"), "the journal", 40)
+        stored_once(trail, g, "A")
+        equal(trail.passed(patient="A"), 1, "instances when it can be written")
+    else:
+        check("folder" in g.process.text() + g.log_text(), "no reason:", g.process.text())
+
+
+# ---- Reloads and stops in the midst ----
+
+
+@test
+def audit_reload_in_a_transfer(bench):
+    trail, _, g = site(bench)
+    scu = g.scu()
+    scu.associate(contexts=BOTH)
+    results = []
+    thread = threading.Thread(target=sender, args=(scu, 150, results), kwargs={"pause": 0.01})
+    thread.start()
+    for n in range(1, 4):
+        time.sleep(0.3)
+        g.reload()
+        until(lambda n=n: len(trail.records("alert", alert=110129)) == n, "the reload")
+    thread.join(60)
+    equal(results[-1], "released", "the association")
+    trail.settled()
+    equal(trail.passed(), 150, "instances")
+    equal(trail.records("interrupted"), [], "interrupted")
+
+
+@test
+def audit_switched_off_and_on(bench):
+    """By reloads: what is under way ends well, and the record goes on when it is on again."""
+    trail, _, g = site(bench)
+    scu = g.scu()
+    scu.associate(contexts=BOTH)
+    equal(scu.store(3, "1.2.5.1", CT, object_of("ON", "1.2.5.1", "1.2.5.1"))["status"], 0, "status")
+    audit = g.config.pop("audit")
+    g.write()
+    mark = g.reload()
+    g.wait_log(mark, event="gateway.reloaded")
+    began = time.monotonic()
+    equal(scu.store(3, "1.2.5.2", CT, object_of("OFF", "1.2.5.2", "1.2.5.2"))["status"], 0, "status without")
+    scu.release()
+    check(time.monotonic() - began < 5, "it waited for nobody")
+    g.config["audit"] = audit
+    g.write()
+    until(lambda: not role(g, "audit"), "the auditor to end")
+    equal([r["kind"] for r in trail.records()][-1], "alert", "the last record")
+    mark = g.reload()
+    g.wait_log(mark, event="gateway.reloaded")
+    scu = g.scu()
+    scu.associate(contexts=BOTH)
+    equal(scu.store(3, "1.2.5.3", CT, object_of("AGAIN", "1.2.5.3", "1.2.5.3"))["status"], 0, "status with it again")
+    scu.release()
+    trail.settled()
+    equal((trail.passed(patient="OFF"), trail.passed(patient="AGAIN")), (0, 1), "instances")
+
+
+@test
+def audit_stop_in_a_transfer(bench):
+    """SIGTERM while objects pass: the record ends with what was taken, and nothing is left open."""
+    trail, archive, g = site(bench, timeouts={"stop": 4})
+    scu = g.scu()
+    scu.associate(contexts=BOTH)
+    results = []
+    thread = threading.Thread(target=sender, args=(scu, 100000, results), kwargs={"pause": 0.01})
+    thread.start()
+    trail.wait("progress")
+    g.stop(30)
+    thread.join(30)
+    rows = trail.settled()
+    good = len([r for r in results if isinstance(r, tuple) and r[1] == 0])
+    check(good <= trail.passed() <= len(archive.scp.stored()), f"{trail.passed()} recorded, {good} acknowledged, "
+          f"{len(archive.scp.stored())} stored")
+    equal([r["kind"] for r in rows][-2:], ["stop", "alert"], "the last records")
+
+
+@test
+def audit_of_slow_peers(bench):
+    """A caller that sends, and an archive that reads, a little at a time: record first, all the same."""
+    trail = Trail(bench)
+    archive = Witness(bench, trail)
+    slow = archive.scp.before
+
+    def before(scp, wire):
+        slow(scp, wire)
+        read = wire.read
+
+        def sip(n):
+            data = b""
+            while len(data) < n:
+                time.sleep(0.0005)
+                data += read(min(997, n - len(data)))
+            return data
+        wire.read = sip
+    archive.scp.before = before
+    trail, archive, g = site(bench, trail, archive)
+    scu = g.scu()
+    scu.associate(contexts=BOTH)
+    send = scu.send
+
+    def drip(data):
+        for at in range(0, len(data), 1777):
+            send(data[at: at + 1777])
+            time.sleep(0.0005)
+    scu.send = drip
+    for i in range(3):
+        seen = len(archive.seen)
+        data = object_of(f"S{i}", f"1.2.3.{i}", f"1.2.3.4.{i}", size=300_000, before=dicom.element(9, 0x1001, bytes(100_000)))
+        equal(scu.store(3, f"1.2.3.4.{i}", CT, data)["status"], 0, "status")
+        check(("begin", f"S{i}", f"1.2.3.{i}") in archive.seen[seen], "before its record:", archive.seen[seen])
+        equal(archive.scp.stored()[f"1.2.3.4.{i}"][1], data, "bytes")
+    scu.send = send
+    scu.release()
+    trail.settled()
+    equal(trail.passed(), 3, "instances")
+
+
+@test
+def audit_of_a_login(bench):
+    """A passcode that is right, one that is wrong, and a name that nobody proves."""
+    path = bench.path("users.txt")
+    subprocess.run([bench.program, "user", "set", path, "ann"], check=True, input="correct horse\n", text=True,
+                   stdout=subprocess.DEVNULL)
+    trail = Trail(bench)
+    archive = Witness(bench, trail)
+    g = trail.gateway(start=False, archive=plain(archive.port), flow={"user-identity": {"caller": "verify"}})
+    g.config["users"] = {"passwords": path}
+    g.write()
+    g.start()
+    scu = g.scu()
+    scu.associate(contexts=BOTH, more=user_identity("ann", "correct horse"))
+    equal(scu.store(3, "1.2.5.1", CT, object_of("U", "1.2.5.1", "1.2.5.1"))["status"], 0, "status")
+    scu.release()
+    for more in (user_identity("ann", "wrong horse"), user_identity("ann")):
+        scu = g.scu()
+        try:
+            scu.associate(contexts=BOTH, more=more)
+            raise AssertionError("accepted")
+        except dicom.Rejected:
+            pass
+    trail.settled()
+    rows = trail.wait("login", 3)
+    equal([(r["outcome"] == 0, r["event"]["user"], r["event"]["user_proved"]) for r in rows],
+          [(True, "ann", True), (False, "ann", False), (False, "ann", False)], "logins")
+    row = trail.one("transferred", patient="U")
+    equal((row["event"]["user"], row["event"]["user_proved"]), ("ann", True), "whose transfer it is")
+    check("horse" not in trail.raw().stdout, "a passcode is in the journal")
+
+
+def user_identity(name, passcode=None):
+    """PS3.7 D.3.3.7: a user name, with or without a passcode."""
+    kind, second = (1, b"") if passcode is None else (2, passcode.encode())
+    return dicom.item(0x58, bytes([kind, 1]) + struct.pack(">H", len(name)) + name.encode() +
+                      struct.pack(">H", len(second)) + second)
