@@ -20,7 +20,7 @@ static int get_index_envelope(struct auditor *a)
 	return e;
 }
 
-static int begin_epoch(struct auditor *a)
+static int begin_epoch(struct auditor *a, int64_t time_ms)
 {
 	static uint8_t body[SEAL_KEY_BODY_MOST];
 	size_t len;
@@ -32,7 +32,7 @@ static int begin_epoch(struct auditor *a)
 		return e;
 	}
 	const struct journal_record r = {.kind = JOURNAL_KEY,
-		.time_ms = clock_wall_ms(),
+		.time_ms = time_ms, /* not later than what comes after it */
 		.about = JOURNAL_NONE,
 		.epoch = JOURNAL_NONE,
 		.body = span_of(body, len)};
@@ -84,7 +84,7 @@ static int record_one(struct auditor *a, struct work *w, const struct audit_even
 {
 	static uint8_t xml[AUDIT_XML_MOST], wire[BODY_WIRE_MOST], body[BODY_MOST];
 	size_t xml_len, wire_len, body_len;
-	int e = epoch_due(a, ev->time_ms) ? begin_epoch(a) : 0;
+	int e = epoch_due(a, ev->time_ms) ? begin_epoch(a, ev->time_ms) : 0;
 	if (e != 0) {
 		return e;
 	}
