@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
 #include "base/log.h"
 #include "gateway/exchange.h"
 #include "gateway/relay.h"
@@ -13,6 +14,10 @@
  * An open association between a caller and a target that both send what they like. The input is a row of pieces: a byte
  * that says which of them sends (bit 7) and how much (the rest), then the bytes. There is no gate. While the association
  * lives, what leaves for either side must be whole PDUs of known types.
+ *
+ * If the first byte is 0xff an auditor is told what passes: the second says what the site does with what cannot be
+ * recorded, and pieces of no bytes are the auditor's: what it does is in the byte that follows. Nothing may leave that
+ * stands behind what it has not answered.
  */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -44,7 +49,7 @@ static void must(bool fact)
 	}
 }
 
-static const struct site *site(void)
+static struct site *site(void)
 {
 	static struct site *s;
 	if (!s) {
@@ -98,35 +103,134 @@ static void read_far(struct far *f, bool lives)
 	}
 }
 
+/* ---- The auditor ---- */
+
+static int auditor = -1;
+
+enum { ANSWER, REFUSE, LEAVE, WAIT_TOO_LONG };
+
+static void no_byte_before_its_record(const struct association *as)
+{
+	const struct side *sides[] = {&as->a, &as->b};
+	const struct audit *au = as->audit;
+	for (unsigned i = 0; i < au->n; i++) {
+		const struct audit_pending *p = &au->pending[(au->first + i) % AUDIT_PENDING];
+		must(p->bars == BARS_NONE || !sides[p->bars]->up || sides[p->bars]->out.sent <= p->mark);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		const struct audit_look *l = &au->look[i];
+		must(l->what == LOOK_AT_NOTHING || l->refused || l->late || !sides[!i]->up ||
+			sides[!i]->out.sent <= l->mark);
+	}
+	must(au->n <= AUDIT_PENDING && au->n_sent <= au->n && au->copies_len <= AUDIT_COPIES);
+}
+
+/* One that came, in the order in which they come. */
+static bool answer_one(bool well)
+{
+	static struct message m;
+	static struct audit_event ev;
+	static int64_t records;
+	if (auditor < 0 || message_recv(auditor, FROM_TELLER, &m) != 0) {
+		return false;
+	}
+	must(m.type == MSG_EVENT && audit_event_read(m.bytes, &ev) == 0);
+	must(m.number >= -1 && m.number <= records);
+	struct message answer = {.type = MSG_RECORDED, .fd = -1, .number = well ? ++records : ERR_SPACE};
+	if (ev.kind != AUDIT_PROGRESS) {
+		(void)!message_send(auditor, &answer);
+	}
+	return true;
+}
+
+static void auditor_does(struct association *as, uint8_t what)
+{
+	if (auditor < 0) {
+		return;
+	}
+	switch (what % 4) {
+	case ANSWER:
+	case REFUSE:
+		for (unsigned n = what / 4 + 1; n > 0 && answer_one(what % 4 == ANSWER); n--) {
+		}
+		as->audit->retry_ms = 0;
+		audit_take(as);
+		break;
+	case LEAVE:
+		close(auditor);
+		auditor = -1;
+		audit_take(as);
+		break;
+	case WAIT_TOO_LONG:
+		(void)audit_check(as, INT64_MAX - 1000);
+		break;
+	default:
+		break;
+	}
+	audit_progress(as, clock_mono_ms() + 1000);
+}
+
+static void use_auditor(struct association *as, struct site *s, uint8_t how)
+{
+	int pair[2];
+	must(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair) == 0);
+	as->audit->fd = pair[0];
+	auditor = pair[1];
+	s->audit.has = true;
+	s->audit.unrecorded = how % 3;
+	s->audit.hold_most = 1;
+}
+
+static void flush(struct association *as, struct side *s)
+{
+	if (s->up) {
+		must(side_flush(s) != ERR_TLS);
+	}
+}
+
 static void turn(struct association *as, struct side *s, struct far far[2])
 {
 	struct parse_fail fail = {0};
 	for (int i = 0; i < 64 && s->up && !as->over; i++) {
 		int e = relay_take(as, s, &fail);
+		if (s->blocked || s->in_len == SIDE_BUFFER) {
+			audit_no_room(as, s);
+		}
 		exchange_owed(as);
-		must(!as->a.up || side_flush(&as->a) != ERR_TLS);
-		must(!as->b.up || side_flush(&as->b) != ERR_TLS);
+		flush(as, &as->a);
+		flush(as, &as->b);
+		no_byte_before_its_record(as);
 		if (e != ERR_AGAIN) {
 			association_abort(as, s, &fail);
 		}
 		read_far(&far[0], !as->over && as->a.up);
 		read_far(&far[1], !as->over && as->b.up);
-		if (!s->blocked) {
+		if (!s->blocked || !relay_room(as, s)) {
 			break;
 		}
 	}
 }
 
+/* Both sides go on with what has been answered. */
+static void go_on(struct association *as, struct far far[2])
+{
+	turn(as, &as->a, far);
+	turn(as, &as->b, far);
+}
+
 static void begin(struct association *as, struct association_start *start, struct far far[2])
 {
 	*start = (struct association_start){.site = site(), .channel = -1};
+	site()->audit = (struct audit_config){0};
 	static struct audit audit;
+	static struct associate rq;
 	audit = (struct audit){.fd = -1};
 	*as = (struct association){.start = start,
 		.site = site(),
 		.gate_lost = true,
 		.unreported_flow = -1,
 		.audit = &audit,
+		.rq = &rq,
 		.loss = RULE_UPSTREAM_LOST};
 	as->caller.calling = "CT";
 	as->caller.called = "PACS";
@@ -158,22 +262,44 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct association_start start;
 	static struct far far[2];
 	struct reader r = reader_of(span_of(data, size));
-	uint8_t how;
+	uint8_t how, what;
 	begin(&as, &start, far);
+	if (size > 2 && data[0] == 0xff) {
+		must(reader_skip(&r, 2) == 0);
+		use_auditor(&as, site(), data[1]);
+	}
 	while (!as.over && reader_u8(&r, &how) == 0) {
 		struct side *s = how & 0x80 ? &as.b : &as.a;
 		size_t n = (size_t)(how & 0x7f) * 4;
 		struct span piece;
 		n = n < reader_left(&r) ? n : reader_left(&r);
-		must(reader_bytes(&r, n, &piece) == 0);
-		if (!s->up || n == 0 || write(far[how >> 7].fd, piece.ptr, n) != (ssize_t)n) {
+		if (n == 0 && site()->audit.has && reader_u8(&r, &what) == 0) {
+			auditor_does(&as, what);
+			go_on(&as, far);
 			continue;
 		}
-		int e = side_fill(s, false);
+		must(reader_bytes(&r, n, &piece) == 0);
+		if (!s->up || n == 0 || s->blocked || write(far[how >> 7].fd, piece.ptr, n) != (ssize_t)n) {
+			continue;
+		}
+		struct side *to = other_side(&as, s);
+		if (to->out.borrows && !(side_barred(to) && audit_wants_more(&as, s))) {
+			continue; /* association.c does not read then */
+		}
+		int e = side_fill(s, to->out.borrows);
 		if (e != 0 && e != ERR_AGAIN && e != ERR_SPACE) {
 			break;
 		}
 		turn(&as, s, far);
+	}
+	audit_end_transfers(&as, "the end");
+	no_byte_before_its_record(&as);
+	if (as.audit->fd >= 0) {
+		close(as.audit->fd);
+	}
+	if (auditor >= 0) {
+		close(auditor);
+		auditor = -1;
 	}
 	end(&as, far);
 	return 0;
