@@ -417,6 +417,8 @@ static void a_target_that_was_opened_again_has_no_old_marks(void **state)
 	open_side(&f->as.b, near, true);
 	f->as.target_lost = false;
 	assert_true(f->as.b.out.queued >= mark);
+	audit_bar(&f->as);
+	assert_int_equal(f->as.b.bar_mark, UINT64_MAX); /* or its A-ASSOCIATE-RQ would wait */
 	answers(f, 1); /* of what was lost: it has begun and is over */
 	store(f, "P2", "1.21");
 	assert_int_equal(came(f, f->target), 0);
@@ -536,7 +538,7 @@ static void a_place_that_is_used_again_counts_its_own(void **state)
 		assert_int_equal(came(f, f->target), 2);
 	}
 	for (uint16_t id = 1; id <= 17; id++) {
-		target_answers(f, id, 0);
+		target_answers(f, id, id == 1 ? 0xA700 : 0); /* the first one's transfer has been ended */
 	}
 	audit_end_transfers(&f->as, NULL);
 	unsigned ends = 0;
