@@ -7,6 +7,7 @@
 
 #include "audit/armor.h"
 #include "audit/merkle.h"
+#include "audit/merkle_many.h"
 
 #include <stdlib.h>
 
@@ -273,9 +274,68 @@ static void test_missing(void **state)
 	assert_int_equal(prove(p, 0, 19, &proof), ERR_MISSING);
 }
 
+/* ---- Many proofs in one pass ---- */
+
+/* Each size to 70, each beginning, all leaves after it: the proofs that one prover each makes. */
+static void test_many_proofs_are_the_same(void **state)
+{
+	for (uint64_t size = 1; size <= 70; size++) {
+		struct merkle_range all = {0};
+		struct merkle_hash leaf[70], root, got;
+		for (uint64_t i = 0; i < size; i++) {
+			uint8_t text[2] = {(uint8_t)i, 7};
+			merkle_leaf(span_of(text, 2), &leaf[i]);
+			merkle_append(&all, &leaf[i]);
+		}
+		merkle_root(&all, &root);
+		struct merkle_range before = {0};
+		for (uint64_t from = 0; from < size; from++) {
+			uint64_t indices[70];
+			size_t n = 0;
+			for (uint64_t i = from; i < size; i += 1 + (from % 3)) {
+				indices[n++] = i;
+			}
+			struct merkle_many *m = NULL;
+			assert_int_equal(merkle_many_new(indices, n, size, &before, &m), 0);
+			for (uint64_t i = from; i < size; i++) {
+				assert_int_equal(merkle_many_root(m, &got), ERR_MISSING);
+				merkle_many_leaf(m, &leaf[i]);
+			}
+			assert_int_equal(merkle_many_root(m, &got), 0);
+			assert_memory_equal(&got, &root, sizeof(root));
+			for (size_t i = 0; i < n; i++) {
+				struct merkle_proof p;
+				assert_int_equal(merkle_many_proof(m, indices[i], &p), 0);
+				assert_int_equal(merkle_check_inclusion(
+							 indices[i], size, &leaf[indices[i]], &p, &root),
+					0);
+			}
+			merkle_many_free(m);
+			merkle_append(&before, &leaf[from]);
+		}
+	}
+}
+
+static void test_many_refuses(void **state)
+{
+	const struct merkle_range none = {0};
+	struct merkle_range one = {0};
+	struct merkle_hash leaf = {{1}};
+	struct merkle_many *m = NULL;
+	merkle_append(&one, &leaf);
+	const uint64_t twice[] = {3, 3}, down[] = {3, 2}, beyond[] = {4}, gone[] = {0};
+	assert_int_equal(merkle_many_new(twice, 2, 4, &none, &m), ERR_VALUE);
+	assert_int_equal(merkle_many_new(down, 2, 4, &none, &m), ERR_VALUE);
+	assert_int_equal(merkle_many_new(beyond, 1, 4, &none, &m), ERR_VALUE);
+	assert_int_equal(merkle_many_new(gone, 1, 4, &one, &m), ERR_VALUE);
+	assert_int_equal(merkle_many_new(NULL, 0, 1, &one, &m), ERR_VALUE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_many_proofs_are_the_same),
+		cmocka_unit_test(test_many_refuses),
 		cmocka_unit_test(test_known),
 		cmocka_unit_test(test_roots),
 		cmocka_unit_test(test_inclusion),
