@@ -16,6 +16,7 @@ static const struct {
 	const char *help;
 } verbs[] = {
 	{"init", audit_init, "make the keys of an audit trail"},
+	{"search", audit_search, "find what the journal says of a patient, a device, a time"},
 	{"verify", audit_verify, "prove that no record was changed, removed or reordered"},
 	{"prove", audit_prove, "write a proof of one record, or that one checkpoint continues another"},
 	{"verify-proof", audit_verify_proof, "check such a proof, with the journal's key alone"},

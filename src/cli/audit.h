@@ -13,6 +13,7 @@ int audit_verify(int argc, char **argv);
 int audit_prove(int argc, char **argv);
 int audit_verify_proof(int argc, char **argv);
 int audit_leaves(int argc, char **argv);
+int audit_search(int argc, char **argv);
 
 enum {
 	AUDIT_GOOD = 0,

@@ -28,18 +28,36 @@ char *control_path(const char *file)
 	return path;
 }
 
-static int call(const char *verb, const char *path)
+/* -1: errno tells. */
+static int connect_to(const char *path, unsigned wait_s)
 {
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
 	if (strlen(path) >= sizeof(to.sun_path)) {
-		fprintf(stderr, "gantry %s: %s is too long a name for a socket\n", verb, path);
+		errno = ENAMETOOLONG;
 		return -1;
 	}
 	memcpy(to.sun_path, path, strlen(path));
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0) {
-		const struct timeval wait = {.tv_sec = WAIT_S};
-		(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+	if (fd < 0) {
+		return -1;
+	}
+	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0) {
+		int kept = errno;
+		close(fd);
+		errno = kept;
+		return -1;
+	}
+	const struct timeval wait = {.tv_sec = wait_s};
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+	return fd;
+}
+
+static int call(const char *verb, const char *path)
+{
+	int fd = connect_to(path, WAIT_S);
+	if (fd >= 0) {
+		/* A line that asks for nothing else: the gateway need not wait for one. */
+		(void)!send(fd, "report\n", 7, MSG_NOSIGNAL);
 		return fd;
 	}
 	if (errno == ENOENT || errno == ECONNREFUSED) {
@@ -51,9 +69,6 @@ static int call(const char *verb, const char *path)
 			verb, path);
 	} else {
 		fprintf(stderr, "gantry %s: %s: %s\n", verb, path, strerror(errno));
-	}
-	if (fd >= 0) {
-		close(fd);
 	}
 	return -1;
 }
@@ -98,5 +113,30 @@ json_t *control_ask(const char *verb, const char *path)
 	if (!o && !control_interrupted) {
 		fprintf(stderr, "gantry %s: the gateway is busy and did not answer; try again\n", verb);
 	}
+	return o;
+}
+
+json_t *control_request(const char *path, const json_t *request, unsigned wait_s, const char **ret_why)
+{
+	json_t *o = NULL;
+	char *line = json_dumps(request, JSON_COMPACT);
+	int fd = connect_to(path, wait_s);
+	if (fd < 0) {
+		*ret_why =
+			errno == ENOENT || errno == ECONNREFUSED ? "the gateway does not run"
+			: errno == EACCES
+				? "the gateway's control socket is open to root and the gateway's group only"
+				: strerror(errno);
+	} else if (line && send(fd, line, strlen(line), MSG_NOSIGNAL) == (ssize_t)strlen(line) &&
+		   send(fd, "\n", 1, MSG_NOSIGNAL) == 1) {
+		char *text = read_all(fd);
+		o = text ? json_loads(text, 0, NULL) : NULL;
+		free(text);
+	}
+	if (fd >= 0) {
+		*ret_why = "the gateway did not answer";
+		close(fd);
+	}
+	free(line);
 	return o;
 }

@@ -72,3 +72,33 @@ char *place_folder(const char *file, const char *key, const char *fallback)
 	site_free(s);
 	return path;
 }
+
+bool place_audit(const char *verb, const char *file, struct place_audit *ret)
+{
+	struct mistakes mistakes = {0};
+	struct site *s = NULL;
+	bool ok = site_load_settings(file, &s, &mistakes) == 0;
+	if (!ok || !s->audit.has) {
+		if (verb) {
+			fprintf(stderr, "gantry %s: %s has %s\n", verb, file,
+				ok ? "no `audit:`" : "mistakes; `gantry check` names them");
+		}
+		ok = false;
+	} else {
+		*ret = (struct place_audit){.journal = strdup(s->audit.journal),
+			.cold = strdup(s->audit.cold),
+			.checkpoint_key = strdup(s->audit.checkpoint_key.path)};
+		ok = ret->journal && ret->cold && ret->checkpoint_key;
+	}
+	mistakes_done(&mistakes);
+	site_free(s);
+	return ok;
+}
+
+void place_audit_done(struct place_audit *p)
+{
+	free(p->journal);
+	free(p->cold);
+	free(p->checkpoint_key);
+	*p = (struct place_audit){0};
+}

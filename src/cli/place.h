@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <signal.h>
+#include <stdbool.h>
 
 /* Where things are: for verbs that look at a site or at the gateway that runs on it. */
 
@@ -21,6 +22,21 @@ char *control_path(const char *file);
 
 /* The gateway's report. NULL after it has said why there is none. */
 json_t *control_ask(const char *verb, const char *path);
+
+/*
+ * Ask the gateway for something with a line of JSON. NULL: *ret_why is a sentence, static. Prints nothing. wait_s: for the
+ * answer.
+ */
+json_t *control_request(const char *path, const json_t *request, unsigned wait_s, const char **ret_why);
+
+/* The journal of a configuration, and its cold folder ("" none) and checkpoint key. malloc'ed. False after it has said why,
+ * if it has a verb to say it for. */
+struct place_audit {
+	char *journal, *cold, *checkpoint_key;
+};
+bool place_audit(const char *verb, const char *file, struct place_audit *ret);
+void place_audit_done(struct place_audit *p);
+
 extern volatile sig_atomic_t
 	control_interrupted; /* set by the verb's signal handler: give up, and say nothing */
 

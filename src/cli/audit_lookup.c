@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/audit_lookup.h"
+#include "base/clock.h"
+#include "cli/when.h"
+#include "keys/cert.h"
+#include "policy/values.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RECORD_TRIES  4
+#define RECORD_WAIT_S 10
+
+void lookup_init(struct audit_lookup *l, const char *verb, const char *what)
+{
+	*l = (struct audit_lookup){.verb = verb, .what = what, .criteria = SEARCH_ALL};
+	l->now_ms = clock_wall_ms();
+	snprintf(l->name, sizeof(l->name), "gantry %s", verb);
+}
+
+/* ---- Options ---- */
+
+void lookup_used(struct audit_lookup *l, const char *name)
+{
+	if (l->n_used < LOOKUP_USED_MOST) {
+		l->used[l->n_used++] = name;
+	}
+}
+
+static int wrong(const struct audit_lookup *l, const char *name, const char *value, const char *wants)
+{
+	fprintf(stderr, "%s: --%s `%s`: expected %s\n", l->name, name, value, wants);
+	return AUDIT_USAGE;
+}
+
+static int take_kind(struct audit_lookup *l, const char *value)
+{
+	/* The records of a transfer are one hit. */
+	if (strcmp(value, "transfer") == 0) {
+		l->criteria.kinds |= 1u << AUDIT_BEGIN;
+		return AUDIT_GOOD;
+	}
+	for (unsigned k = AUDIT_START; k < AUDIT_KIND_COUNT; k++) {
+		bool of_transfer = k == AUDIT_BEGIN || k == AUDIT_TRANSFERRED || k == AUDIT_PROGRESS ||
+		                   k == AUDIT_INTERRUPTED;
+		if (!of_transfer && strcmp(value, audit_kind_name((enum audit_kind)k)) == 0) {
+			l->criteria.kinds |= 1u << k;
+			return AUDIT_GOOD;
+		}
+	}
+	return wrong(l, "kind", value,
+		"transfer, query, patient-shown, alert, login, log-used, import, export, start, stop, attached or detached");
+}
+
+static int take_outcome(struct audit_lookup *l, const char *value)
+{
+	static const struct {
+		const char *name;
+		enum audit_outcome outcome;
+	} outcomes[] = {{"success", AUDIT_SUCCESS}, {"minor", AUDIT_MINOR}, {"serious", AUDIT_SERIOUS},
+		{"major", AUDIT_MAJOR}};
+	for (unsigned i = 0; i < ARRAY_LEN(outcomes); i++) {
+		if (strcmp(value, outcomes[i].name) == 0) {
+			l->criteria.outcomes |= 1u << outcomes[i].outcome;
+			return AUDIT_GOOD;
+		}
+	}
+	return wrong(l, "outcome", value, "success, minor, serious or major");
+}
+
+static int take_number(struct audit_lookup *l, const char *name, const char *value, uint64_t *ret)
+{
+	return value_number(value, INT64_MAX, ret) == 0 && *ret > 0 ? AUDIT_GOOD
+	                                                            : wrong(l, name, value, "a number");
+}
+
+static int take_time(struct audit_lookup *l, const char *name, const char *value, bool end, int64_t *ret)
+{
+	return when_parse(value, end, l->now_ms, ret) == 0 ? AUDIT_GOOD : wrong(l, name, value, WHEN_FORM);
+}
+
+static const char **text_place(struct audit_lookup *l, int c)
+{
+	switch (c) {
+	case LOOKUP_USER:
+		return &l->criteria.user;
+	case LOOKUP_NODE:
+		return &l->criteria.node;
+	case LOOKUP_CERTIFICATE:
+		return &l->certificate;
+	case LOOKUP_PATIENT:
+		return &l->criteria.patient;
+	case LOOKUP_ISSUER:
+		return &l->criteria.issuer;
+	case LOOKUP_NAME:
+		return &l->criteria.name;
+	case LOOKUP_ACCESSION:
+		return &l->criteria.accession;
+	case LOOKUP_STUDY:
+		return &l->criteria.study;
+	case LOOKUP_ADDRESS:
+		return &l->criteria.address;
+	default:
+		return NULL;
+	}
+}
+
+static int take_criterion(struct audit_lookup *l, int c, const char *name, const char *value)
+{
+	const char **text = text_place(l, c);
+	lookup_used(l, name);
+	if (text) {
+		*text = value;
+		return value[0] ? AUDIT_GOOD : wrong(l, name, value, "a text");
+	}
+	switch (c) {
+	case LOOKUP_FROM:
+		return take_time(l, name, value, false, &l->criteria.from_ms);
+	case LOOKUP_UNTIL:
+		return take_time(l, name, value, true, &l->criteria.until_ms);
+	case LOOKUP_REFUSAL:
+		return take_number(l, name, value, &l->criteria.refusal);
+	case LOOKUP_ASSOCIATION:
+		return take_number(l, name, value, &l->criteria.association);
+	case LOOKUP_KIND:
+		return take_kind(l, value);
+	case LOOKUP_OUTCOME:
+		return take_outcome(l, value);
+	default:
+		return AUDIT_USAGE;
+	}
+}
+
+int lookup_option(struct audit_lookup *l, int c, const char *name, const char *value)
+{
+	switch (c) {
+	case LOOKUP_CONFIG:
+		l->config = value;
+		return AUDIT_GOOD;
+	case LOOKUP_JOURNAL:
+		l->journal = value;
+		return AUDIT_GOOD;
+	case LOOKUP_KEY:
+		l->key = value;
+		return AUDIT_GOOD;
+	case LOOKUP_PASSPHRASE:
+		l->passphrase_file = value;
+		return AUDIT_GOOD;
+	case LOOKUP_UNRECORDED:
+		l->unrecorded = true;
+		return AUDIT_GOOD;
+	case LOOKUP_COLD:
+		if (l->n_cold == AUDIT_FOLDERS_MOST - 2) {
+			return wrong(l, name, value, "fewer folders");
+		}
+		l->cold[l->n_cold++] = value;
+		return AUDIT_GOOD;
+	default:
+		return take_criterion(l, c, name, value);
+	}
+}
+
+/* ---- Folders ---- */
+
+static int add_folder(struct audit_lookup *l, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0) {
+		fprintf(stderr, "%s: %s: %s\n", l->name, path, strerror(errno));
+		return AUDIT_UNREADABLE;
+	}
+	l->folders[l->n_folders++] = fd;
+	return AUDIT_GOOD;
+}
+
+static int find_place(struct audit_lookup *l)
+{
+	if (l->journal && !l->config) {
+		/* Whether it is this gateway's own journal matters for the record alone. */
+		const char *file = site_default_path();
+		l->config = access(file, R_OK) == 0 ? file : NULL;
+		l->has_place = l->config && place_audit(NULL, l->config, &l->place);
+		return AUDIT_GOOD;
+	}
+	l->config = place_file(l->verb, l->config);
+	l->has_place = l->config && place_audit(l->verb, l->config, &l->place);
+	return l->has_place ? AUDIT_GOOD : AUDIT_UNREADABLE;
+}
+
+static int open_folders(struct audit_lookup *l)
+{
+	int code = find_place(l);
+	code = code == AUDIT_GOOD ? add_folder(l, l->journal ? l->journal : l->place.journal) : code;
+	for (unsigned i = 0; code == AUDIT_GOOD && i < l->n_cold; i++) {
+		code = add_folder(l, l->cold[i]);
+	}
+	if (code == AUDIT_GOOD && !l->journal && l->place.cold[0] && l->n_cold == 0) {
+		code = add_folder(l, l->place.cold);
+	}
+	return code;
+}
+
+/* ---- The certificate ---- */
+
+/* A file with it, or its subject as the records have it. */
+static int find_subject(struct audit_lookup *l)
+{
+	uint8_t *bytes;
+	size_t len;
+	int days;
+	char subject[256];
+	const struct audit_input in = {.verb = l->what};
+	if (!l->certificate) {
+		return AUDIT_GOOD;
+	}
+	if (strncmp(l->certificate, "sha256:", 7) == 0) {
+		fprintf(stderr,
+			"%s: records name certificates by their subjects, not by fingerprints: give the subject, or the "
+			"certificate's file\n",
+			l->name);
+		return AUDIT_USAGE;
+	}
+	snprintf(l->subject, sizeof(l->subject), "%s", l->certificate);
+	if (access(l->certificate, F_OK) == 0) {
+		int code = audit_read_file(&in, l->certificate, 1u << 20, &bytes, &len);
+		if (code != AUDIT_GOOD) {
+			return code;
+		}
+		int e = cert_days_left(span_of(bytes, len), l->now_ms / 1000, &days, subject);
+		free(bytes);
+		if (e != 0) {
+			fprintf(stderr, "%s: %s is no certificate in PEM\n", l->name, l->certificate);
+			return AUDIT_USAGE;
+		}
+		audit_text_set(l->subject, sizeof(l->subject), span_str(subject));
+	}
+	l->criteria.certificate = l->subject;
+	return AUDIT_GOOD;
+}
+
+/* ---- The record ---- */
+
+static bool is_own(const struct audit_lookup *l)
+{
+	struct stat a, b;
+	return l->has_place && fstat(l->folders[0], &a) == 0 && stat(l->place.journal, &b) == 0 &&
+	       a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+static json_t *request_of(const struct audit_lookup *l)
+{
+	char host[256] = "localhost";
+	const struct passwd *p = getpwuid(getuid());
+	const char *sudo = getuid() == 0 ? getenv("SUDO_USER") : NULL;
+	json_t *words = json_array();
+	(void)gethostname(host, sizeof(host) - 1);
+	for (unsigned i = 0; i < l->n_used; i++) {
+		(void)json_array_append_new(words, json_string(l->used[i]));
+	}
+	return json_pack("{s:s,s:s,s:s,s:o}", "record", l->what, "name",
+		sudo ? sudo
+		: p  ? p->pw_name
+		     : "unknown",
+		"host", host, "criteria", words);
+}
+
+/* NULL: it is recorded. */
+static const char *record(const struct audit_lookup *l)
+{
+	static char why[300];
+	const char *reason = "this is not the journal of the gateway that is configured here";
+	if (!is_own(l)) {
+		return reason;
+	}
+	json_t *request = request_of(l), *answer = NULL, *recorded = NULL;
+	char *path = control_path(l->config);
+	reason = "no memory";
+	/* A gateway that is busy may take it for a client that wants its report, or close at once. */
+	for (unsigned i = 0; request && path && !recorded && i < RECORD_TRIES; i++) {
+		if (i > 0) {
+			(void)nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+		}
+		json_decref(answer);
+		answer = control_request(path, request, RECORD_WAIT_S, &reason);
+		recorded = json_object_get(answer, "recorded");
+		if (!answer && strcmp(reason, "the gateway did not answer") != 0) {
+			break;
+		}
+	}
+	bool ok = json_is_integer(recorded);
+	const char *said = json_string_value(json_object_get(answer, "why"));
+	snprintf(why, sizeof(why), "%s", said ? said : reason);
+	json_decref(answer);
+	json_decref(request);
+	free(path);
+	return ok ? NULL : why;
+}
+
+static int have_recorded(const struct audit_lookup *l)
+{
+	const char *why = record(l);
+	if (!why) {
+		return AUDIT_GOOD;
+	}
+	fprintf(stderr, "%s: this %s is not in the journal: %s%s\n", l->name, l->what, why,
+		l->unrecorded ? "" : ". --unrecorded goes on all the same");
+	return l->unrecorded ? AUDIT_GOOD : AUDIT_UNREADABLE;
+}
+
+/* ---- All ---- */
+
+int lookup_open(struct audit_lookup *l)
+{
+	if (!l->key) {
+		fprintf(stderr, "%s: --key is wanted: an auditor's private key\n", l->name);
+		return AUDIT_USAGE;
+	}
+	if (l->criteria.from_ms > l->criteria.until_ms) {
+		fprintf(stderr, "%s: --from is after --until\n", l->name);
+		return AUDIT_USAGE;
+	}
+	if (l->criteria.issuer && !l->criteria.patient) {
+		fprintf(stderr, "%s: --issuer says whose --patient it is, and wants it\n", l->name);
+		return AUDIT_USAGE;
+	}
+	int code = find_subject(l);
+	code = code == AUDIT_GOOD ? open_folders(l) : code;
+	if (code == AUDIT_GOOD && !auditor_key_open(l->name, l->key, l->passphrase_file, &l->auditor)) {
+		code = AUDIT_UNREADABLE;
+	}
+	return code == AUDIT_GOOD ? have_recorded(l) : code;
+}
+
+void lookup_done(struct audit_lookup *l)
+{
+	while (l->n_folders > 0) {
+		close(l->folders[--l->n_folders]);
+	}
+	place_audit_done(&l->place);
+	auditor_key_done(&l->auditor);
+}
+
+void lookup_problem(void *arg, const struct search_problem *p)
+{
+	const struct audit_lookup *l = arg;
+	char text[300];
+	search_problem_text(p, text, sizeof(text));
+	fprintf(stderr, "%s%s: %s\n", isatty(STDERR_FILENO) ? "\r\033[K" : "", l->name, text);
+}
+
+bool lookup_incomplete(const struct audit_lookup *l, const struct search_totals *t)
+{
+	if (t->closed > 0) {
+		fprintf(stderr,
+			"%s: %s opens with this key: %" PRIu64 " records, of %" PRIu64 " to %" PRIu64
+			", were sealed for other auditors\n",
+			l->name, t->opened > 0 ? "not all" : "nothing", t->closed, t->closed_first,
+			t->closed_last);
+	}
+	return t->closed > 0 || t->problems > 0;
+}

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "audit/body.h"
+#include "cli/audit_lookup.h"
+#include "cli/audit_print.h"
+#include "cli/when.h"
+#include "policy/values.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char usage[] =
+	"usage: gantry audit search --key KEY [-c FILE | --journal DIR] [CRITERIA] [--format FORMAT]\n"
+	"\n"
+	"Find what the journal says of a patient, a device, a time. All criteria must be met; none finds all.\n"
+	"\n"
+	"  --patient ID [--issuer ISSUER]  --name NAME  --accession NUMBER  --study UID\n"
+	"  --user USER  --node NODE  --address IP  --certificate SUBJECT|FILE   of either end\n"
+	"  --kind KIND      transfer, query, patient-shown, alert, login, log-used, …; several times: any of them\n"
+	"  --outcome HOW    success, minor, serious, major; several times: any of them\n"
+	"  --refusal N, --association N\n"
+	"  --from TIME, --until TIME   " WHEN_FORM "\n"
+	"\n"
+	"  --key KEY        an auditor's private key: a PEM file, or a pkcs11: URI\n"
+	"  --passphrase-file FILE  its first line; otherwise it is asked for\n"
+	"  -c, --config FILE  whose journal; default: ./gantry.yaml, then /etc/gantry/gantry.yaml\n"
+	"  --journal DIR    another journal's folder; --cold DIR: where older segments of it are\n"
+	"  --unrecorded     search even if the gateway cannot record that somebody searches\n"
+	"  --format FORMAT  text, json (an object a line), csv, xml (the audit messages)\n"
+	"  --limit N        stop after so many\n"
+	"  -h, --help       print this\n"
+	"\n"
+	"Exit status: 0 found, 1 nothing found, 2 wrong usage, 3 not all could be read, or not recorded.\n";
+
+enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_CSV, FORMAT_XML };
+
+static const char *const formats[] = {"text", "json", "csv", "xml"};
+
+struct searching {
+	struct audit_lookup l;
+	enum format format;
+	uint64_t limit, found;
+	bool terminal;
+};
+
+/* ---- Output ---- */
+
+/* A message without the XML declaration, which each has for itself. */
+static void print_message(struct search *s, unsigned part)
+{
+	static uint8_t xml[BODY_XML_MOST];
+	size_t len, at = 0;
+	if (search_message(s, part, xml, sizeof(xml), &len) != 0) {
+		fputs("<!-- a record that could not be opened -->\n", stdout);
+		return;
+	}
+	if (len > 5 && memcmp(xml, "<?xml", 5) == 0) {
+		const uint8_t *end = memchr(xml, '>', len);
+		at = end ? (size_t)(end - xml) + 1 : 0;
+	}
+	while (at < len && (xml[at] == '\n' || xml[at] == ' ')) {
+		at++;
+	}
+	fwrite(xml + at, 1, len - at, stdout);
+	if (len > at && xml[len - 1] != '\n') {
+		putchar('\n');
+	}
+}
+
+static void begin(const struct searching *g)
+{
+	if (g->format == FORMAT_CSV) {
+		print_csv_head(stdout);
+	} else if (g->format == FORMAT_XML) {
+		fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<AuditMessages>\n", stdout);
+	}
+}
+
+static void clear_progress(const struct searching *g)
+{
+	if (g->terminal) {
+		fputs("\r\033[K", stderr);
+	}
+}
+
+static void show(struct searching *g, struct search *s, const struct search_hit *h)
+{
+	json_t *o;
+	clear_progress(g);
+	switch (g->format) {
+	case FORMAT_TEXT:
+		if (g->found == 0) {
+			print_text_head(stdout);
+		}
+		print_text(stdout, h);
+		break;
+	case FORMAT_JSON:
+		o = hit_json(h);
+		(void)json_dumpf(o, stdout, JSON_COMPACT);
+		putchar('\n');
+		json_decref(o);
+		break;
+	case FORMAT_CSV:
+		print_csv(stdout, h);
+		break;
+	case FORMAT_XML:
+		for (unsigned i = 0; i < h->n_parts; i++) {
+			print_message(s, i);
+		}
+		break;
+	}
+}
+
+static void progress(const struct searching *g, const struct search_totals *t)
+{
+	char time[WHEN_LEN] = "";
+	if (g->terminal && t->read > 0) {
+		when_text(t->last_ms, time);
+		fprintf(stderr, "\r%" PRIu64 " records read, %" PRIu64 " found; at %s", t->read, g->found,
+			time);
+		(void)fflush(stderr);
+	}
+}
+
+/* ---- The search ---- */
+
+static int run(struct searching *g, struct search *s)
+{
+	struct search_hit h;
+	int e = 0;
+	begin(g);
+	while (g->found < g->limit && ((e = search_next(s, &h)) == 1 || e == ERR_AGAIN)) {
+		if (e == 1) {
+			show(g, s, &h);
+			g->found++;
+		} else {
+			progress(g, search_totals(s));
+		}
+	}
+	clear_progress(g);
+	if (g->format == FORMAT_XML) {
+		fputs("</AuditMessages>\n", stdout);
+	}
+	if (fflush(stdout) != 0) {
+		fprintf(stderr, "%s: the output cannot be written: %s\n", g->l.name, strerror(errno));
+		return AUDIT_UNREADABLE;
+	}
+	if (e < 0) {
+		fprintf(stderr, "%s: %s\n", g->l.name, e == ERR_SYSTEM ? strerror(errno) : err_str(e));
+		return AUDIT_UNREADABLE;
+	}
+	if (lookup_incomplete(&g->l, search_totals(s))) {
+		return AUDIT_UNREADABLE;
+	}
+	return g->found > 0 ? AUDIT_GOOD : AUDIT_BAD;
+}
+
+static int search(struct searching *g)
+{
+	struct search *s = NULL;
+	int code = lookup_open(&g->l);
+	if (code != AUDIT_GOOD) {
+		return code;
+	}
+	int e = search_open(g->l.folders, g->l.n_folders, &g->l.auditor.opener, &g->l.criteria,
+		lookup_problem, &g->l, &s);
+	if (e != 0) {
+		fprintf(stderr, "%s: %s\n", g->l.name,
+			e == ERR_NOT_FOUND ? "there is no journal"
+			: e == ERR_VALUE   ? "a criterion is nothing but spaces"
+					   : err_str(e));
+		return e == ERR_VALUE ? AUDIT_USAGE : AUDIT_UNREADABLE;
+	}
+	code = run(g, s);
+	search_free(s);
+	return code;
+}
+
+enum { OPTION_FORMAT = LOOKUP_OWN, OPTION_LIMIT };
+
+static int take(struct searching *g, int c, const char *name)
+{
+	if (c == OPTION_LIMIT) {
+		return value_number(optarg, INT64_MAX, &g->limit) == 0 && g->limit > 0 ? AUDIT_GOOD
+		                                                                       : AUDIT_USAGE;
+	}
+	if (c != OPTION_FORMAT) {
+		return lookup_option(&g->l, c, name, optarg);
+	}
+	for (unsigned i = 0; i < ARRAY_LEN(formats); i++) {
+		if (strcmp(optarg, formats[i]) == 0) {
+			g->format = (enum format)i;
+			return AUDIT_GOOD;
+		}
+	}
+	fprintf(stderr, "%s: there is no format `%s`: text, json, csv or xml\n", g->l.name, optarg);
+	return AUDIT_USAGE;
+}
+
+int audit_search(int argc, char **argv)
+{
+	static const struct option options[] = {LOOKUP_OPTIONS,
+		{"patient", required_argument, NULL, LOOKUP_PATIENT},
+		{"issuer", required_argument, NULL, LOOKUP_ISSUER},
+		{"name", required_argument, NULL, LOOKUP_NAME},
+		{"accession", required_argument, NULL, LOOKUP_ACCESSION},
+		{"study", required_argument, NULL, LOOKUP_STUDY},
+		{"address", required_argument, NULL, LOOKUP_ADDRESS},
+		{"kind", required_argument, NULL, LOOKUP_KIND},
+		{"outcome", required_argument, NULL, LOOKUP_OUTCOME},
+		{"association", required_argument, NULL, LOOKUP_ASSOCIATION},
+		{"format", required_argument, NULL, OPTION_FORMAT},
+		{"limit", required_argument, NULL, OPTION_LIMIT}, {0}};
+	static struct searching g = {.limit = UINT64_MAX};
+	int code = AUDIT_GOOD, which = 0;
+	lookup_init(&g.l, "audit search", "search");
+	g.terminal = isatty(STDERR_FILENO) != 0;
+	for (int c; code == AUDIT_GOOD && (c = getopt_long(argc, argv, "c:h", options, &which)) != -1;) {
+		if (c == 'h') {
+			fputs(usage, stdout);
+			return AUDIT_GOOD;
+		}
+		code = c == '?' ? AUDIT_USAGE : take(&g, c, options[which].name);
+	}
+	if (code != AUDIT_GOOD || optind < argc) {
+		fputs(usage, stderr);
+		return AUDIT_USAGE;
+	}
+	code = search(&g);
+	lookup_done(&g.l);
+	return code;
+}

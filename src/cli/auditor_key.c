@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/auditor_key.h"
+#include "cli/passphrase.h"
+#include "keys/key_file.h"
+#include "keys/private.h"
+#include "keys/token_opener.h"
+
+#include <openssl/bio.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+struct asking {
+	const char *verb, *file;
+	bool asked;  /* the key is encrypted */
+	bool answer; /* there was a passphrase */
+};
+
+static int ask(char *buf, int cap, int writing, void *arg)
+{
+	struct asking *a = arg;
+	(void)writing;
+	a->asked = true;
+	a->answer = a->file ? passphrase_of_file(a->verb, a->file, buf, (size_t)cap)
+	                    : passphrase_ask("Passphrase of the auditor's key: ", buf, (size_t)cap);
+	return a->answer ? (int)strlen(buf) : -1;
+}
+
+static bool read_pem(const char *where, struct span pem, struct asking *a, EVP_PKEY **ret_pkey)
+{
+	BIO *bio = BIO_new_mem_buf(pem.ptr, (int)pem.len);
+	*ret_pkey = bio ? PEM_read_bio_PrivateKey(bio, NULL, ask, a) : NULL;
+	BIO_free(bio);
+	ERR_clear_error();
+	if (*ret_pkey) {
+		return true;
+	}
+	if (!a->asked) {
+		fprintf(stderr, "%s: %s is no private key in PEM\n", a->verb, where);
+	} else if (a->answer) {
+		fprintf(stderr, "%s: the passphrase does not open %s\n", a->verb, where);
+	} else if (!a->file) {
+		fprintf(stderr, "%s: no passphrase for %s\n", a->verb, where);
+	}
+	return false;
+}
+
+static bool open_file(
+	const char *verb, const char *where, const char *passphrase_file, struct auditor_key *ret_key)
+{
+	struct key_file f CLEANUP(key_file_done) = {0};
+	char why[512] = "";
+	struct auditor_key key = {0};
+	struct asking a = {.verb = verb, .file = passphrase_file};
+	if (key_file_read(where, "private key", S_IRWXO, &f, why, sizeof(why)) < 0) {
+		fprintf(stderr, "%s: %s\n", verb, why[0] ? why : "no memory");
+		return false;
+	}
+	if (!read_pem(where, span_of(f.bytes, f.len), &a, &key.pkey)) {
+		return false;
+	}
+	if (hpke_opener_of(key.pkey, &key.opener) != 0) {
+		fprintf(stderr, "%s: %s is no key of X25519 or P-256, which an auditor's is\n", verb, where);
+		EVP_PKEY_free(key.pkey);
+		return false;
+	}
+	*ret_key = key;
+	return true;
+}
+
+bool auditor_key_open(
+	const char *verb, const char *where, const char *passphrase_file, struct auditor_key *ret_key)
+{
+	char why[512] = "";
+	if (!private_key_is_token(where)) {
+		return open_file(verb, where, passphrase_file, ret_key);
+	}
+	struct auditor_key key = {0};
+	if (token_opener(where, &key.token, &key.opener, why, sizeof(why)) != 0) {
+		fprintf(stderr, "%s: %s\n", verb, why[0] ? why : "the token cannot be used");
+		return false;
+	}
+	*ret_key = key;
+	return true;
+}
+
+void auditor_key_done(struct auditor_key *key)
+{
+	EVP_PKEY_free(key->pkey);
+	token_key_free(key->token);
+	*key = (struct auditor_key){0};
+}
