@@ -387,11 +387,11 @@ static json_t *audit(const struct gate *g, const struct site *s)
 	return o;
 }
 
-static json_t *couriers(const struct gate *g)
+static json_t *couriers(const struct gate *g, const struct site *s)
 {
 	static const char *const states[COURIER_STATES] = {"idle", "sending", "away"};
 	json_t *list = json_array();
-	for (unsigned i = 0; i < MSG_COURIERS_MOST; i++) {
+	for (unsigned i = 0; s->audit.has && i < MSG_COURIERS_MOST; i++) {
 		const struct msg_courier *c = &g->couriers[i];
 		if (!c->name[0]) {
 			continue;
@@ -442,7 +442,7 @@ static json_t *document(const struct gate *g)
 	set(o, "associations", associations(g));
 	set(o, "refusals", refusals(g));
 	set(o, "audit", audit(g, s));
-	set(o, "audit_repositories", couriers(g));
+	set(o, "audit_repositories", couriers(g, s));
 	set(o, "certificates", certificates(s));
 	set(o, "debts", debts(s));
 	return o;

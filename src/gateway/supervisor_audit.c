@@ -126,7 +126,8 @@ void audit_forwarder_keys(struct supervisor *v)
 void audit_give_forwarder(struct supervisor *v)
 {
 	char path[4096];
-	if (v->role[ROLE_FORWARD].pid == 0) {
+	/* Switched off, it sends with the site before until the auditor has ended. */
+	if (v->role[ROLE_FORWARD].pid == 0 || !v->site->audit.has) {
 		return;
 	}
 	/* By its descriptor: the folders above it may be closed to the role. */
@@ -137,7 +138,7 @@ void audit_give_forwarder(struct supervisor *v)
 	if (dir >= 0) {
 		roles_say(v, ROLE_FORWARD, &(struct message){.type = MSG_SPOOL, .fd = dir, .number = 0});
 		close(dir);
-	} else if (v->site->audit.has) {
+	} else {
 		log_say(LOG_LEVEL_ERROR, "audit.failed", "the spool's folder cannot be opened: %s",
 			strerror(errno));
 	}
@@ -148,7 +149,7 @@ void audit_give_forwarder(struct supervisor *v)
 }
 
 /* Of the gateway as a whole. */
-static void tell(struct supervisor *v, enum audit_kind kind, enum audit_alert alert,
+static void tell_auditor(struct supervisor *v, enum audit_kind kind, enum audit_alert alert,
 	enum audit_outcome outcome, const char *text, const char *object)
 {
 	static struct audit_event ev;
@@ -180,7 +181,7 @@ void audit_give_site(struct supervisor *v, bool first)
 	}
 	if (!v->site->audit.has) {
 		/* It ends when the associations that tell it something have. */
-		tell(v, AUDIT_ALERT, ALERT_SECURITY_CONFIGURATION, AUDIT_MAJOR,
+		tell_auditor(v, AUDIT_ALERT, ALERT_SECURITY_CONFIGURATION, AUDIT_MAJOR,
 			"A new configuration keeps no audit trail.", v->file);
 		say(v, &(struct message){.type = MSG_STOP, .fd = -1});
 		return;
@@ -190,6 +191,15 @@ void audit_give_site(struct supervisor *v, bool first)
 	say(v, &(struct message){.type = MSG_SITE, .fd = v->site_fd});
 	if (first) {
 		say(v, &(struct message){.type = MSG_GO, .fd = -1});
+	}
+}
+
+/* One that is about to end, as the site has no trail any more, is told nothing. */
+static void tell(struct supervisor *v, enum audit_kind kind, enum audit_alert alert,
+	enum audit_outcome outcome, const char *text, const char *object)
+{
+	if (v->site->audit.has) {
+		tell_auditor(v, kind, alert, outcome, text, object);
 	}
 }
 

@@ -310,6 +310,10 @@ static void ended(struct supervisor *v, enum role_id r, int status)
 	}
 	if (!wanted(v, r) && WIFEXITED(status) && WEXITSTATUS(status) == 0) {
 		p->restart_ms = 0; /* a reload has ended it; another one may want it again */
+		if (r == ROLE_AUDIT) {
+			/* Its last messages are in the spool. */
+			roles_say(v, ROLE_FORWARD, &(struct message){.type = MSG_STOP, .fd = -1});
+		}
 		return;
 	}
 	p->failures = now - p->started_ms > RESTART_FORGET_MS ? 0 : p->failures + 1;

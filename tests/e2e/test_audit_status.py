@@ -4,6 +4,7 @@ import json
 import os
 import signal
 
+from lib import syslog
 from lib.site import check, equal, test, until
 
 
@@ -82,7 +83,42 @@ def audit_status_away(bench):
 
 
 @test
-def audit_status_off(bench):
+def audit_switched_on_and_off(bench):
+    """By reloads; the journal goes on where it was."""
     g = bench.gateway()
     equal(audit(g), {"state": "off"}, "the audit trail")
     check("no audit trail is kept" in g.cli("status"), "status:", g.cli("status"))
+    without, records = dict(g.config), 0
+    keys, other = gateway(bench)
+    for _ in range(2):
+        g.config = {"audit": other.config["audit"], **without}
+        g.write()
+        mark = g.reload()
+        g.wait_log(mark, event="gateway.reloaded")
+        on = wait(g, lambda a: a["state"] == "recording" and a["checkpoint"]["records"] > records, "a checkpoint")
+        records = on["records"]
+        g.config = without
+        g.write()
+        g.wait_log(g.reload(), event="gateway.reloaded")
+        equal(audit(g), {"state": "off"}, "the audit trail")
+        until(lambda: not any("audit" in line for line in g.roles().values()), "the auditor to end")
+        # Its last word is a checkpoint of all.
+        said = bench.run(bench.program, "audit", "verify", os.path.join(g.folder, "state/audit"), "--key",
+                         f"{keys}/checkpoint.vkey", wants=0).text
+        check("not yet covered" not in said, "audit verify:", said)
+    equal(g.find(level="error"), [], "errors in the log")
+
+
+@test
+def audit_switched_off_with_repositories(bench):
+    """The last word is sent to them too; then nobody is left who sends."""
+    receiver = syslog.rsyslog(bench)
+    sender = syslog.Sender(bench, [{"name": "arr", "addresses": [f"tls://localhost:{receiver.port}"], "server-name": "archive"}])
+    g = sender.gateway
+    until(lambda: b"Application Start" in receiver.text(), "word of the start of the gateway")
+    del g.config["audit"]
+    g.write()
+    g.wait_log(g.reload(), event="gateway.reloaded")
+    until(lambda: b"Audit Recording Stopped" in receiver.text(), "word of the end of the trail", 60)
+    until(lambda: not any("forward" in line for line in g.roles().values()), "the forwarder to end")
+    equal(json.loads(g.cli("status", "--json"))["audit_repositories"], [], "repositories in status")
