@@ -233,7 +233,7 @@ static int next_wait(const struct auditor *a)
 	int64_t now = clock_mono_ms(), next = checkpoint_next_ms(a), open = open_next_ms(a);
 	next = open < next ? open : next;
 	next = a->spool && a->spool_ms < next ? a->spool_ms : next;
-	int64_t health = health_next_ms(a, now);
+	int64_t health = health_next_ms(a);
 	next = health < next ? health : next;
 	next = a->cold.fd >= 0 && a->cold_ms < next ? a->cold_ms : next;
 	/* A failure is tried again soon; who waits is not answered by itself. */

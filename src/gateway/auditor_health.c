@@ -101,9 +101,11 @@ static void tell(struct auditor *a, int64_t now_ms)
 	}
 	m = (struct message){.type = MSG_JOURNAL, .fd = -1};
 	m.journal = *h;
-	if (message_send(a->gate.fd, &m) == 0) {
+	int e = message_send(a->gate.fd, &m);
+	if (e == 0) {
 		memcpy(&a->told, h, sizeof(*h));
 	}
+	a->tell_again = e == ERR_AGAIN;
 	a->tell_ms = now_ms + TELL_MS;
 }
 
@@ -112,14 +114,15 @@ void health_check(struct auditor *a, int64_t now_ms)
 	if (a->gap && now_ms >= a->gap_ms) {
 		record_gap(a, now_ms);
 	}
-	if (now_ms >= a->tell_ms) {
+	/* What has changed so soon after the last time waits for the next. */
+	a->tell_again = now_ms < a->tell_ms;
+	if (!a->tell_again) {
 		tell(a, now_ms);
 	}
 }
 
-int64_t health_next_ms(const struct auditor *a, int64_t now_ms)
+int64_t health_next_ms(const struct auditor *a)
 {
 	int64_t next = a->gap ? a->gap_ms : INT64_MAX;
-	/* What has changed since the last time it was told waits for the next. */
-	return a->tell_ms > now_ms && a->tell_ms < next ? a->tell_ms : next;
+	return a->tell_again && a->tell_ms < next ? a->tell_ms : next;
 }

@@ -113,6 +113,7 @@ struct auditor {
 	/* auditor_health.c */
 	struct msg_journal health, told; /* as it is; as the gate knows it */
 	int64_t tell_ms;                 /* monotonic: tell it no earlier */
+	bool tell_again;                 /* then look whether there is something to tell */
 	bool gap;                        /* records could not be made, and no record says so yet */
 	int64_t gap_ms;                  /* monotonic: try to make it */
 	int64_t gap_from_ms, gap_to_ms;  /* wall; 0: it goes on */
@@ -155,7 +156,7 @@ void health_of_records(struct auditor *a, const char *why);    /* of a commit; N
 void health_of_checkpoint(struct auditor *a, const char *why); /* NULL: good */
 void health_signed(struct auditor *a, uint64_t size);
 void health_check(struct auditor *a, int64_t now_ms);
-int64_t health_next_ms(const struct auditor *a, int64_t now_ms);
+int64_t health_next_ms(const struct auditor *a);
 
 /* auditor_cold.c */
 MUST_USE int cold_start(struct auditor *a); /* before the sandbox, and before any key */
