@@ -183,8 +183,11 @@ enum { OPTION_FORMAT = LOOKUP_OWN, OPTION_LIMIT };
 static int take(struct searching *g, int c, const char *name)
 {
 	if (c == OPTION_LIMIT) {
-		return value_number(optarg, INT64_MAX, &g->limit) == 0 && g->limit > 0 ? AUDIT_GOOD
-		                                                                       : AUDIT_USAGE;
+		if (value_number(optarg, INT64_MAX, &g->limit) == 0 && g->limit > 0) {
+			return AUDIT_GOOD;
+		}
+		fprintf(stderr, "%s: --limit `%s`: expected a number\n", g->l.name, optarg);
+		return AUDIT_USAGE;
 	}
 	if (c != OPTION_FORMAT) {
 		return lookup_option(&g->l, c, name, optarg);
@@ -222,13 +225,17 @@ int audit_search(int argc, char **argv)
 			fputs(usage, stdout);
 			return AUDIT_GOOD;
 		}
-		code = c == '?' ? AUDIT_USAGE : take(&g, c, options[which].name);
+		if (c == '?') {
+			fputs(usage, stderr);
+			return AUDIT_USAGE;
+		}
+		code = take(&g, c, options[which].name);
 	}
-	if (code != AUDIT_GOOD || optind < argc) {
+	if (code == AUDIT_GOOD && optind < argc) {
 		fputs(usage, stderr);
 		return AUDIT_USAGE;
 	}
-	code = search(&g);
+	code = code == AUDIT_GOOD ? search(&g) : code;
 	lookup_done(&g.l);
 	return code;
 }

@@ -25,6 +25,7 @@ static const struct {
 	{"status", verb_status, "show what the running gateway does"},
 	{"learn", verb_learn, "write the least configuration that allows what the logs saw"},
 	{"audit", verb_audit, "the journal: verify it, prove what is in it"},
+	{"incident", verb_incident, "list whom a device or a user touched, and show that the list is complete"},
 	{"ca", verb_ca, "a certificate authority of the site's own"},
 	{"user", verb_user, "the file of users with passcodes"},
 	{"audit", verb_audit, "the audit trail: its keys"},

@@ -143,3 +143,13 @@ void when_day(int64_t ms, char ret_text[WHEN_DAY_LEN])
 		snprintf(ret_text, WHEN_DAY_LEN, "?");
 	}
 }
+
+int64_t when_day_number(int64_t ms)
+{
+	struct tm t;
+	if (!local(ms, &t)) {
+		return 0;
+	}
+	struct tm day = {.tm_year = t.tm_year, .tm_mon = t.tm_mon, .tm_mday = t.tm_mday};
+	return (int64_t)timegm(&day) / 86400;
+}

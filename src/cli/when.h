@@ -25,4 +25,7 @@ void when_text(int64_t ms, char ret_text[WHEN_LEN]);
 #define WHEN_DAY_LEN 11
 void when_day(int64_t ms, char ret_text[WHEN_DAY_LEN]);
 
+/* The same as a number: one more a day. */
+int64_t when_day_number(int64_t ms);
+
 #endif

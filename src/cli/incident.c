@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/incident.h"
+#include "cli/verbs.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char usage[] =
+	"usage: gantry incident --key KEY [SCOPE] [--out FOLDER] [-c FILE | --journal DIR --vkey KEY]\n"
+	"\n"
+	"List the patients and studies that a device, a user, a certificate or a version touched, how, and by day; and show by\n"
+	"the journal's signed tree that the list is complete for what crossed this gateway.\n"
+	"\n"
+	"  --node NODE, --user USER, --certificate SUBJECT|FILE, --refusal N, --version VERSION   all must be met\n"
+	"  --from TIME, --until TIME   " WHEN_FORM "\n"
+	"  --out FOLDER     a new folder: incident.csv, .json, .html (to print), statement.txt and proofs\n"
+	"\n"
+	"  --key KEY        an auditor's private key: a PEM file, or a pkcs11: URI\n"
+	"  --passphrase-file FILE  its first line; otherwise it is asked for\n"
+	"  --vkey KEY       the public key of checkpoints, or a file with it; default: beside the checkpoint key\n"
+	"  --checkpoint FILE  one that left the gateway, to hold the records against; default: the journal's\n"
+	"  -c, --config FILE  whose journal; default: ./gantry.yaml, then /etc/gantry/gantry.yaml\n"
+	"  --journal DIR    another journal's folder; --cold DIR: where older segments of it are\n"
+	"  --unrecorded     go on even if the gateway cannot record that somebody searches\n"
+	"  -h, --help       print this\n"
+	"\n"
+	"Exit status: 0 listed, and complete; 1 nothing to list, and complete; 2 wrong usage; 3 not shown to be complete.\n";
+
+enum { OPTION_VERSION = LOOKUP_OWN, OPTION_VKEY, OPTION_CHECKPOINT, OPTION_OUT };
+
+/* `gantry audit init` puts it beside the private key. */
+static int find_vkey(struct incident *in)
+{
+	static const char private[] = ".key";
+	char path[4200] = "";
+	const char *key = in->l.has_place ? in->l.place.checkpoint_key : "";
+	size_t n = strlen(key), cut = sizeof(private) - 1;
+	if (in->vkey) {
+		return audit_add_keys(&in->keys, in->vkey);
+	}
+	if (n > cut && n < 4096 && strcmp(key + n - cut, private) == 0) {
+		snprintf(path, sizeof(path), "%.*s.vkey", (int)(n - cut), key);
+	}
+	if (!path[0] || access(path, R_OK) != 0) {
+		fprintf(stderr, "%s: --vkey is wanted: the public key of the journal's checkpoints\n",
+			in->l.name);
+		return AUDIT_USAGE;
+	}
+	return audit_add_keys(&in->keys, path);
+}
+
+static int print(const struct incident *in)
+{
+	incident_statement(in, stdout);
+	if (in->n_days > 0) {
+		puts("\nBy day:");
+	}
+	for (size_t i = 0; i < in->n_days; i++) {
+		const struct day *d = &in->days[i];
+		printf("  %s  %" PRIu64 " studies:", d->day, d->studies);
+		for (unsigned h = 0; h < HOW_COUNT; h++) {
+			if (d->times[h] > 0) {
+				printf(" %" PRIu64 " %s", d->times[h], how_name(h));
+			}
+		}
+		putchar('\n');
+	}
+	if (in->n_studies > 0) {
+		puts("\nPatients and studies:");
+	}
+	for (size_t i = 0; i < in->n_studies; i++) {
+		const struct study *s = &in->studies[i];
+		const struct touch *t = &in->touches[s->first];
+		const char *const parts[] = {t->patient, t->issuer, t->name, t->accession, t->study};
+		fputs(" ", stdout);
+		for (unsigned k = 0; k < ARRAY_LEN(parts); k++) {
+			if (parts[k][0]) {
+				putchar(' ');
+				audit_print_text(parts[k]);
+			}
+		}
+		putchar(':');
+		for (unsigned h = 0; h < HOW_COUNT; h++) {
+			if (s->times[h] > 0) {
+				printf(" %s %" PRIu64, how_name(h), s->times[h]);
+			}
+		}
+		putchar('\n');
+	}
+	if (in->out) {
+		printf("\n%s has the report, with %zu proofs.\n", in->out, in->n_proofs);
+	}
+	return fflush(stdout) == 0 ? AUDIT_GOOD : AUDIT_UNREADABLE;
+}
+
+static int run(struct incident *in)
+{
+	int code = lookup_open(&in->l);
+	code = code == AUDIT_GOOD ? find_vkey(in) : code;
+	if (code == AUDIT_GOOD && in->checkpoint) {
+		code = audit_read_file(
+			&in->keys, in->checkpoint, NOTE_MOST, &in->checkpoint_note, &in->checkpoint_len);
+	}
+	code = code == AUDIT_GOOD ? incident_find_records(in) : code;
+	code = code == AUDIT_GOOD ? incident_find_versions(in) : code;
+	code = code == AUDIT_GOOD ? incident_list(in) : code;
+	code = code == AUDIT_GOOD ? incident_find_gaps(in) : code;
+	code = code == AUDIT_GOOD ? studies_make(in) : code;
+	code = code == AUDIT_GOOD ? incident_prove(in) : code;
+	code = code == AUDIT_GOOD && in->out ? incident_write(in) : code;
+	code = code == AUDIT_GOOD ? print(in) : code;
+	if (code != AUDIT_GOOD) {
+		return code;
+	}
+	return !in->complete ? AUDIT_UNREADABLE : in->n_touches > 0 ? AUDIT_GOOD : AUDIT_BAD;
+}
+
+static void notes_done(struct notes *n)
+{
+	while (n->n > 0) {
+		free(n->at[--n->n]);
+	}
+	free(n->at);
+}
+
+static void done(struct incident *in)
+{
+	lookup_done(&in->l);
+	touches_done(in);
+	notes_done(&in->lacks);
+	notes_done(&in->uncovered);
+	scope_done(&in->scope);
+	free(in->intervals);
+	free(in->checkpoint_note);
+}
+
+static int take(struct incident *in, int c, const char *name)
+{
+	switch (c) {
+	case OPTION_VERSION:
+		in->version = optarg;
+		lookup_used(&in->l, name);
+		return optarg[0] ? AUDIT_GOOD : AUDIT_USAGE;
+	case OPTION_VKEY:
+		in->vkey = optarg;
+		return AUDIT_GOOD;
+	case OPTION_CHECKPOINT:
+		in->checkpoint = optarg;
+		return AUDIT_GOOD;
+	case OPTION_OUT:
+		in->out = optarg;
+		return AUDIT_GOOD;
+	default:
+		return lookup_option(&in->l, c, name, optarg);
+	}
+}
+
+int verb_incident(int argc, char **argv)
+{
+	static const struct option options[] = {LOOKUP_OPTIONS,
+		{"version", required_argument, NULL, OPTION_VERSION},
+		{"vkey", required_argument, NULL, OPTION_VKEY},
+		{"checkpoint", required_argument, NULL, OPTION_CHECKPOINT},
+		{"out", required_argument, NULL, OPTION_OUT}, {0}};
+	static struct incident in;
+	int code = AUDIT_GOOD, which = 0, c;
+	lookup_init(&in.l, "incident", "incident");
+	in.keys.verb = "incident";
+	in.terminal = isatty(STDERR_FILENO) != 0;
+	while (code == AUDIT_GOOD && (c = getopt_long(argc, argv, "c:h", options, &which)) != -1) {
+		if (c == 'h') {
+			fputs(usage, stdout);
+			return AUDIT_GOOD;
+		}
+		if (c == '?') {
+			fputs(usage, stderr);
+			return AUDIT_USAGE;
+		}
+		code = take(&in, c, options[which].name);
+	}
+	if (code == AUDIT_GOOD && optind < argc) {
+		fputs(usage, stderr);
+		return AUDIT_USAGE;
+	}
+	code = code == AUDIT_GOOD ? run(&in) : code;
+	done(&in);
+	return code;
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CLI_INCIDENT_H
+#define CLI_INCIDENT_H
+
+#include "audit/scope.h"
+#include "cli/audit_lookup.h"
+#include "cli/when.h"
+
+/*
+ * `gantry incident`: whom a device, a user, a certificate, a version touched in a time, and that the list is complete.
+ * Shared by the incident_ files.
+ */
+
+enum how {
+	HOW_STORED,
+	HOW_RETRIEVED,
+	HOW_QUERIED,
+	HOW_SHOWN,
+	HOW_REFUSED,
+	HOW_INTERRUPTED,
+	HOW_OTHER, /* logins, alerts that refuse nothing, media */
+	HOW_COUNT,
+};
+/* "stored"; static. */
+const char *how_name(enum how how);
+
+/* What was found, with the texts that the report has; malloc'ed, "" for none. */
+struct touch {
+	uint64_t part[SEARCH_PARTS];
+	unsigned n_parts;
+	int64_t time_ms, end_ms;
+	enum how how;
+	uint64_t count, failed, refusal, association;
+	bool at_least, to_caller;
+	bool again; /* the same refused instances as in a record before: they count once */
+	char *patient, *issuer, *name, *study, *accession;
+	char *from, *to, *user, *what, *text;
+};
+
+/* One patient's study (or what is known of it), from the touches [first, first + n) of the sorted list. */
+struct study {
+	size_t first, n;
+	uint64_t times[HOW_COUNT]; /* records, those of a transfer once */
+	uint64_t instances[HOW_COUNT];
+	bool at_least;
+	int64_t from_ms, until_ms;
+};
+
+struct day {
+	int64_t number;
+	char day[WHEN_DAY_LEN];
+	uint64_t times[HOW_COUNT];
+	uint64_t studies, instances; /* that were touched, passed on */
+};
+
+struct interval {
+	int64_t from_ms, until_ms;
+};
+
+/* What the list may lack, or a remark of the journal's own: a sentence each. */
+struct notes {
+	char **at;
+	size_t n, cap;
+};
+
+struct incident {
+	struct audit_lookup l;
+	const char *version, *vkey, *checkpoint, *out;
+	struct audit_input keys; /* of checkpoints */
+	char origin[NOTE_NAME_MOST + 1];
+	uint8_t *checkpoint_note;
+	size_t checkpoint_len;
+	/* The scope. */
+	bool has_records;
+	uint64_t first, last;
+	int64_t first_ms, last_ms; /* times of those in it, least and greatest */
+	struct interval *intervals;
+	size_t n_intervals;
+	/* What was found. */
+	struct touch *touches; /* by time; after studies_make() by patient, study, time */
+	size_t n_touches, cap_touches;
+	struct study *studies; /* with a patient or study; the rest has none */
+	size_t n_studies;
+	size_t n_patients;
+	struct day *days;
+	size_t n_days;
+	struct search_totals totals;
+	/* What it rests on. */
+	int scope_error;
+	struct scope_result scope;
+	size_t n_proofs;
+	bool complete;          /* the whole scope */
+	struct notes lacks;     /* why not */
+	struct notes uncovered; /* what such a list never has */
+	bool terminal;
+};
+
+bool incident_note(struct notes *n, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* "for node ct1 and refusal 7"; "" where all is asked for. */
+void incident_subject(const struct incident *in, char *buf, size_t cap);
+
+/* All return AUDIT_GOOD, or a code after they have said why. */
+
+/* incident_scope.c: which records, when a version ran, and what the journal says of itself. */
+int incident_find_records(struct incident *in);
+int incident_find_versions(struct incident *in);
+int incident_find_gaps(struct incident *in);
+
+/* incident_list.c */
+int incident_list(struct incident *in);
+int studies_make(struct incident *in); /* and days */
+void touches_done(struct incident *in);
+
+/* incident_proof.c: the checkpoint, proofs and what may be said. */
+int incident_prove(struct incident *in);
+int incident_write_proofs(struct incident *in, int dir);
+void incident_statement(const struct incident *in, FILE *to);
+
+/* incident_write.c, incident_html.c */
+int incident_write(struct incident *in);
+void incident_html(const struct incident *in, FILE *to);
+
+#endif

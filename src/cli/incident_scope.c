@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/incident.h"
+#include "policy/refusal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int failed(const struct incident *in, int e)
+{
+	fprintf(stderr, "%s: %s\n", in->l.name,
+		e == ERR_NOT_FOUND ? "there is no journal"
+		: e == ERR_SYSTEM  ? strerror(errno)
+				   : err_str(e));
+	return AUDIT_UNREADABLE;
+}
+
+/* ---- Which records ---- */
+
+static void widen(struct incident *in, const struct journal_entry *e)
+{
+	bool has = in->has_records;
+	int64_t ms = e->record.time_ms;
+	in->first = !has || e->index < in->first ? e->index : in->first;
+	in->last = !has || e->index > in->last ? e->index : in->last;
+	in->first_ms = !has || ms < in->first_ms ? ms : in->first_ms;
+	in->last_ms = !has || ms > in->last_ms ? ms : in->last_ms;
+	in->has_records = true;
+}
+
+/* From the first to the last record of that time. Where a clock was set back others lie between them: they are read too. */
+int incident_find_records(struct incident *in)
+{
+	struct journal_reader *r = NULL;
+	struct journal_entry e;
+	int err = journal_reader_open(in->l.folders, in->l.n_folders, &r);
+	err = err == 0 ? journal_reader_origin(r, in->origin) : err;
+	if (err == 0) {
+		journal_reader_times(r, in->l.criteria.from_ms, in->l.criteria.until_ms);
+		while ((err = journal_reader_next(r, &e)) != 0 && err != ERR_SYSTEM && err != ERR_NO_MEMORY) {
+			if (err == 1) {
+				widen(in, &e);
+			}
+			/* Damage is found again by those that read all of it. */
+		}
+	}
+	journal_reader_free(r);
+	return err == 0 ? AUDIT_GOOD : failed(in, err);
+}
+
+/* ---- Versions ---- */
+
+static int add_interval(struct incident *in, int64_t from_ms)
+{
+	struct interval *more = realloc(in->intervals, (in->n_intervals + 1) * sizeof(*more));
+	if (!more) {
+		return failed(in, ERR_NO_MEMORY);
+	}
+	in->intervals = more;
+	in->intervals[in->n_intervals++] = (struct interval){.from_ms = from_ms, .until_ms = INT64_MAX};
+	return AUDIT_GOOD;
+}
+
+/* "Gantry 1.2.3 serves with …": what AUDIT_START says. */
+static bool is_version(const char *text, const char *version)
+{
+	static const char before[] = "Gantry ";
+	size_t n = strlen(version);
+	return strncmp(text, before, sizeof(before) - 1) == 0 &&
+	       strncmp(text + sizeof(before) - 1, version, n) == 0 && text[sizeof(before) - 1 + n] == ' ';
+}
+
+static int each_start(struct incident *in, struct search *s)
+{
+	struct search_hit h;
+	int e, code = AUDIT_GOOD;
+	bool open = false;
+	while (code == AUDIT_GOOD && ((e = search_next(s, &h)) == 1 || e == ERR_AGAIN)) {
+		if (e != 1) {
+			continue;
+		}
+		if (open) {
+			in->intervals[in->n_intervals - 1].until_ms = h.time_ms;
+			open = false;
+		}
+		if (h.event->kind == AUDIT_START && is_version(h.event->text, in->version)) {
+			code = add_interval(in, h.time_ms);
+			open = code == AUDIT_GOOD;
+		}
+	}
+	return code != AUDIT_GOOD ? code : e < 0 ? failed(in, e) : AUDIT_GOOD;
+}
+
+/* From a start of that version until the next start or stop, from the journal's beginning on. */
+int incident_find_versions(struct incident *in)
+{
+	struct search *s = NULL;
+	struct search_criteria c = SEARCH_ALL;
+	if (!in->version) {
+		return AUDIT_GOOD;
+	}
+	c.until_ms = in->l.criteria.until_ms;
+	c.kinds = 1u << AUDIT_START | 1u << AUDIT_STOP;
+	int e = search_open(
+		in->l.folders, in->l.n_folders, &in->l.auditor.opener, &c, lookup_problem, &in->l, &s);
+	if (e != 0) {
+		return failed(in, e);
+	}
+	int code = each_start(in, s);
+	const struct search_totals *t = search_totals(s);
+	if (code == AUDIT_GOOD && (t->problems > 0 || t->closed > 0) &&
+		!incident_note(&in->lacks,
+			"not all records that say which version ran could be read: it may have run at other times too")) {
+		code = failed(in, ERR_NO_MEMORY);
+	}
+	search_free(s);
+	return code;
+}
+
+/* ---- What the journal says of itself ---- */
+
+struct recording {
+	bool stopped, known; /* known: there was a word of it in the scope */
+	int64_t stopped_ms;
+	uint64_t stopped_record;
+};
+
+static bool say_stop(struct incident *in, struct recording *r, const struct search_hit *h)
+{
+	char from[WHEN_LEN], until[WHEN_LEN];
+	when_text(h->time_ms, until);
+	bool ok = true;
+	if (h->event->alert == ALERT_RECORDING_STOPPED) {
+		*r = (struct recording){
+			.stopped = true, .known = true, .stopped_ms = h->time_ms, .stopped_record = h->index};
+		return true;
+	}
+	if (r->stopped) {
+		when_text(r->stopped_ms, from);
+		ok = incident_note(&in->uncovered,
+			"Nothing was recorded from %s (record %" PRIu64 ") until %s (record %" PRIu64
+			"): recording had been stopped in good order.",
+			from, r->stopped_record, until, h->index);
+	} else if (h->index > in->first) {
+		ok = incident_note(&in->uncovered,
+			"Before %s (record %" PRIu64
+			") recording ended without a word, by a crash or a loss of power. Transfers that were under way are listed "
+			"as interrupted, with at least as many instances as were recorded.",
+			until, h->index);
+	} else {
+		ok = incident_note(&in->uncovered,
+			"Nothing was recorded before %s (record %" PRIu64 "), when recording began.", until,
+			h->index);
+	}
+	*r = (struct recording){.known = true};
+	return ok;
+}
+
+static bool say_alert(struct incident *in, struct recording *r, const struct search_hit *h)
+{
+	static const char damaged[] = "The journal is damaged";
+	const struct audit_event *ev = h->event;
+	char time[WHEN_LEN];
+	when_text(h->time_ms, time);
+	if (ev->alert == ALERT_RECORDING_STOPPED || ev->alert == ALERT_RECORDING_STARTED) {
+		return say_stop(in, r, h);
+	}
+	if (strcmp(ev->object, rule_name(RULE_UNRECORDED)) == 0 && ev->outcome == AUDIT_MINOR) {
+		return incident_note(&in->uncovered,
+			"At %s (record %" PRIu64
+			") objects passed without a record, as `unrecorded: pass` allows: between %s and %s. They are not in this "
+			"list.",
+			time, h->index, ev->from.node[0] ? ev->from.node : ev->from.address,
+			ev->to.node[0] ? ev->to.node : ev->to.ae);
+	}
+	if (strncmp(ev->text, damaged, sizeof(damaged) - 1) == 0) {
+		return incident_note(&in->uncovered, "At %s (record %" PRIu64 ") the gateway found: %s", time,
+			h->index, ev->text);
+	}
+	return true;
+}
+
+static int each_alert(struct incident *in, struct search *s)
+{
+	struct search_hit h;
+	struct recording r = {0};
+	char from[WHEN_LEN];
+	int e;
+	bool ok = true;
+	while (ok && ((e = search_next(s, &h)) == 1 || e == ERR_AGAIN)) {
+		ok = e != 1 || say_alert(in, &r, &h);
+	}
+	if (ok && e == 0 && r.stopped) {
+		when_text(r.stopped_ms, from);
+		ok = incident_note(&in->uncovered,
+			"Nothing was recorded from %s (record %" PRIu64
+			") on: recording had been stopped in good order.",
+			from, r.stopped_record);
+	}
+	return !ok ? failed(in, ERR_NO_MEMORY) : e < 0 ? failed(in, e) : AUDIT_GOOD;
+}
+
+int incident_find_gaps(struct incident *in)
+{
+	struct search *s = NULL;
+	struct search_criteria c = SEARCH_ALL;
+	if (!in->has_records) {
+		return AUDIT_GOOD;
+	}
+	c.first = in->first;
+	c.end = in->last + 1;
+	c.kinds = 1u << AUDIT_ALERT;
+	int e = search_open(in->l.folders, in->l.n_folders, &in->l.auditor.opener, &c, NULL, NULL, &s);
+	int code = e == 0 ? each_alert(in, s) : failed(in, e);
+	search_free(s);
+	return code;
+}
