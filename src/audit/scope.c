@@ -159,11 +159,12 @@ struct pass {
 	struct candidates *c;
 	struct merkle_range range;
 	struct candidate *best;
+	int64_t best_ms;
 	bool contradicts;
 };
 
 /* Is what was read until now what was signed? */
-static void compare(struct pass *p)
+static void compare(struct pass *p, int64_t last_ms)
 {
 	struct merkle_hash root;
 	bool made = false;
@@ -178,6 +179,7 @@ static void compare(struct pass *p)
 		}
 		if (merkle_same(&root, &one->checkpoint.root)) {
 			p->best = one;
+			p->best_ms = last_ms;
 		} else {
 			p->contradicts = true;
 		}
@@ -211,7 +213,7 @@ static int run(struct pass *p, struct journal_reader *r, struct scope_result *ou
 			out->read++;
 		}
 		if (is_checkpoint(p->c, p->range.size)) {
-			compare(p);
+			compare(p, e.record.time_ms);
 		}
 		if (q->progress && p->range.size % PROGRESS_RECORDS == 0) {
 			q->progress(q->arg, p->range.size, until);
@@ -230,6 +232,7 @@ static void conclude(struct pass *p, struct scope_result *out)
 	out->proved = true;
 	out->checkpoint = best->checkpoint;
 	out->covered = best->checkpoint.size < p->q->end ? best->checkpoint.size : p->q->end;
+	out->covered_ms = p->best_ms;
 	out->note = best->note;
 	out->note_len = best->len;
 	best->note = NULL;

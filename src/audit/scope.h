@@ -25,10 +25,11 @@ struct scope_request {
 };
 
 struct scope_result {
-	bool proved;      /* records [least, covered) are leaves of the checkpoint's tree */
-	bool contradicts; /* a signed checkpoint says that the records were others */
-	uint64_t covered; /* at most end */
-	uint64_t from;    /* the first record that was read; the tree was made from there */
+	bool proved;        /* records [least, covered) are leaves of the checkpoint's tree */
+	bool contradicts;   /* a signed checkpoint says that the records were others */
+	uint64_t covered;   /* at most end */
+	int64_t covered_ms; /* time of the checkpoint's last record */
+	uint64_t from;      /* the first record that was read; the tree was made from there */
 	struct checkpoint checkpoint;
 	uint8_t *note; /* malloc'd; NULL: none */
 	size_t note_len;

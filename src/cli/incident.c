@@ -59,7 +59,7 @@ static int print(const struct incident *in)
 	}
 	for (size_t i = 0; i < in->n_days; i++) {
 		const struct day *d = &in->days[i];
-		printf("  %s  %" PRIu64 " studies:", d->day, d->studies);
+		printf("  %s  %" PRIu64 " stud%s:", d->day, d->studies, d->studies == 1 ? "y" : "ies");
 		for (unsigned h = 0; h < HOW_COUNT; h++) {
 			if (d->times[h] > 0) {
 				printf(" %" PRIu64 " %s", d->times[h], how_name(h));

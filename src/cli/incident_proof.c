@@ -138,8 +138,8 @@ static bool say_tail(struct incident *in)
 		return true;
 	}
 	return incident_note(&in->uncovered,
-		"Records %" PRIu64 " to %" PRIu64
-		" came after the checkpoint. They are in the list if they belong there, but nothing that is signed vouches for "
+		"What was recorded after the checkpoint, in records %" PRIu64 " to %" PRIu64
+		". They are in the list if they belong there, but nothing that is signed vouches for "
 		"them yet.",
 		s->covered, in->last);
 }
@@ -381,14 +381,20 @@ void incident_subject(const struct incident *in, char *buf, size_t cap)
 	}
 }
 
+/* Until the last record that is vouched for, if that is not the scope's. */
 static void times_text(const struct incident *in, char *buf, size_t cap)
 {
 	const struct search_criteria *c = &in->l.criteria;
+	bool cut = in->complete && in->scope.covered <= in->last;
 	char from[WHEN_LEN], until[WHEN_LEN];
 	when_text(c->from_ms == INT64_MIN ? in->first_ms : c->from_ms, from);
-	when_text(c->until_ms == INT64_MAX ? in->last_ms : c->until_ms, until);
+	when_text(cut ? in->scope.covered_ms : c->until_ms == INT64_MAX ? in->last_ms : c->until_ms, until);
 	snprintf(buf, cap, "from %s%s until %s%s", c->from_ms == INT64_MIN ? "its first record at " : "",
-		from, c->until_ms == INT64_MAX ? "its last record at " : "", until);
+		from,
+		cut                        ? "the last record that is vouched for, at "
+		: c->until_ms == INT64_MAX ? "its last record at "
+					   : "",
+		until);
 }
 
 static void say_complete(const struct incident *in, const char *times, const char *subject, FILE *to)
@@ -449,8 +455,9 @@ void incident_statement(const struct incident *in, FILE *to)
 	if (in->version && in->n_intervals == 0) {
 		fprintf(to, "Version %s did not run in that time.\n", in->version);
 	}
-	fprintf(to, "\nIt names %zu patients and %zu studies, in %zu entries.\n", in->n_patients,
-		in->n_studies, in->n_touches);
+	fprintf(to, "\nIt names %zu patient%s and %zu stud%s, in %zu entr%s.\n", in->n_patients,
+		in->n_patients == 1 ? "" : "s", in->n_studies, in->n_studies == 1 ? "y" : "ies",
+		in->n_touches, in->n_touches == 1 ? "y" : "ies");
 	fputs("\nWhat it does not cover:\n"
 	      "- What did not cross this gateway: devices that reach an archive by another way.\n",
 		to);

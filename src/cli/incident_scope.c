@@ -142,7 +142,7 @@ static bool say_stop(struct incident *in, struct recording *r, const struct sear
 			"Nothing was recorded from %s (record %" PRIu64 ") until %s (record %" PRIu64
 			"): recording had been stopped in good order.",
 			from, r->stopped_record, until, h->index);
-	} else if (h->index > in->first) {
+	} else if (h->index > in->first + 1) { /* the key of its epoch comes before it */
 		ok = incident_note(&in->uncovered,
 			"Before %s (record %" PRIu64
 			") recording ended without a word, by a crash or a loss of power. Transfers that were under way are listed "
