@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Make C tables from the tables in data/: tables.py uids|dictionary|services|audit INPUT OUTPUT."""
+"""Make C tables from the tables in data/: tables.py uids|dictionary|services|audit|checks|marks INPUT OUTPUT."""
 import re
 import sys
 
@@ -117,8 +117,99 @@ def audit(entries):
     yield ""
 
 
+def checks(entries):
+    """A list for an enum and a table alike: INSPECT_CHECKS(X) is X(NAME, number, "name", …) for each, by number."""
+    yield "#define INSPECT_CHECKS(X) \\"
+    last = 0
+    for e in entries:
+        if not re.fullmatch(r"[a-z]+(-[a-z]+)*", e["name"]) or int(e["number"]) <= last or not e["action"]:
+            sys.exit(f"{e['number']}: out of order, or no name or action")
+        last = int(e["number"])
+        words = ", ".join(quoted(e[k]) for k in ("name", "group", "sentence", "action", "spec"))
+        yield f'\tX({c_name(e["name"])}, {last}, INSPECT_{e["severity"].upper()}, {words}) \\'
+    yield ""
+
+
+def c_name(name):
+    return name.upper().replace("-", "_")
+
+
+def unescaped(mark):
+    return re.sub(rb"\\(x([0-9a-f]{2})|\\)", lambda m: bytes([int(m[2], 16)]) if m[2] else b"\\", mark.encode())
+
+
+def automaton(words):
+    """Aho and Corasick's: for each state what each byte leads to, and the words that end there. State 0 is the start."""
+    goto, ends = [{}], [set()]
+    for index, word in enumerate(words):
+        state = 0
+        for byte in word:
+            if byte not in goto[state]:
+                goto.append({})
+                ends.append(set())
+                goto[state][byte] = len(goto) - 1
+            state = goto[state][byte]
+        ends[state].add(index)
+    used = sorted({byte for word in words for byte in word})
+    full = [{} for _ in goto]
+    fail, queue = [0] * len(goto), [0]
+    for state in queue:
+        for byte in used:
+            back = full[fail[state]].get(byte, 0) if state else 0
+            if byte in goto[state]:
+                child = goto[state][byte]
+                fail[child] = back
+                ends[child] |= ends[back]
+                full[state][byte] = child
+                queue.append(child)
+            else:
+                full[state][byte] = back
+    return full, ends, used
+
+
+def numbers(kind, name, values):
+    yield f"static const {kind} {name}[] = {{"
+    for at in range(0, len(values), 32):
+        yield "\t" + " ".join(f"{v}," for v in values[at:at + 32])
+    yield "};"
+
+
+def marks(entries):
+    """States where a mark ends come last, so that one comparison tells them."""
+    words = sorted({unescaped(e["mark"]) for e in entries})
+    full, ends, used = automaton(words)
+    order = sorted(range(len(full)), key=lambda s: (bool(ends[s]), s))
+    number = {state: index for index, state in enumerate(order)}
+    first = sum(1 for e in ends if not e)
+    classes = [0] * 256
+    for index, byte in enumerate(used, 1):
+        classes[byte] = index
+        if 97 <= byte <= 122:
+            classes[byte - 32] = index
+    yield f"#define MARK_CLASSES {len(used) + 1}"
+    yield f"#define MARK_FIRST_END {first}"
+    yield from numbers("uint8_t", "mark_classes", classes)
+    rows_of = [[0] + [number[full[state][byte]] for byte in used] for state in order]
+    yield from numbers("uint16_t", "mark_next", [v for row in rows_of for v in row])
+    yield "static const struct mark mark_table[] = {"
+    starts = []
+    count = 0
+    for state in order[first:]:
+        starts.append(count)
+        for index in sorted(ends[state]):
+            for e in entries:
+                if unescaped(e["mark"]) == words[index]:
+                    where = " | ".join(f"MARK_IN_{w.upper()}" for w in e["where"].split(","))
+                    yield f"\t{{CHECK_{c_name(e['check'])}, {where}, {len(words[index])}}},"
+                    count += 1
+    yield "};"
+    yield from numbers("uint16_t", "mark_ends", starts + [count])
+
+
 def main():
-    maker = {"uids": uids, "dictionary": dictionary, "services": services, "audit": audit}[sys.argv[1]]
+    makers = {"uids": uids, "dictionary": dictionary, "services": services, "audit": audit, "checks": checks,
+              "marks": marks}
+    maker = makers[sys.argv[1]]
     with open(sys.argv[3], "w", encoding="utf-8") as out:
         out.write("/* Made by tools/tables.py. */\n")
         for line in maker(rows(sys.argv[2])):

@@ -30,6 +30,7 @@ static const struct {
 	{"user", verb_user, "the file of users with passcodes"},
 	{"audit", verb_audit, "the audit trail: its keys"},
 	{"explain", verb_explain, "say what a refusal was about, and which lines would allow it"},
+	{"inspect", verb_inspect, "say what is in DICOM files that should not be"},
 };
 
 static void usage(FILE *to)

@@ -17,5 +17,6 @@ int verb_reload(int argc, char **argv);
 int verb_status(int argc, char **argv);
 int verb_learn(int argc, char **argv);
 int verb_explain(int argc, char **argv);
+int verb_inspect(int argc, char **argv);
 
 #endif

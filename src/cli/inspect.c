@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/inspect_job.h"
+#include "cli/verbs.h"
+#include "base/clock.h"
+#include "policy/values.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fts.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char usage[] =
+	"usage: gantry inspect [--json] [--quiet] [--least note|warning|danger] [--jobs N] [--seconds N] FILE|FOLDER...\n"
+	"\n"
+	"Looks into DICOM files, and all files in folders, for what should not be there: broken structure, pixel data that its\n"
+	"description does not suit, programs, scripts and archives, text that viewers run. Each is looked at by a process of its\n"
+	"own in a sandbox. Links are not followed. Exit status: 0 nothing worse than a note, 1 warnings or dangers, 3 a file\n"
+	"could not be read.\n"
+	"\n"
+	"  --json       one JSON object a file and line\n"
+	"  --quiet      the exit status alone\n"
+	"  --least      what is shown: notes and above (the default), warnings and above, dangers alone\n"
+	"  --jobs N     files at once (default: as many as there are processors)\n"
+	"  --seconds N  that a file may take (default 60)\n"
+	"\n"
+	"`man gantry-inspect` says more; docs/refused-object.md explains each finding.\n";
+
+enum { EXIT_GOOD, EXIT_FOUND, EXIT_USAGE, EXIT_UNREADABLE };
+
+#define JOBS_MOST       64
+#define SECONDS_DEFAULT 60
+
+struct slot {
+	size_t file; /* index of its path */
+	bool over;
+	struct inspect_job job;
+};
+
+struct inspecting {
+	bool json, quiet, colour, progress;
+	enum inspect_severity least;
+	unsigned n_jobs, seconds;
+	char **paths;
+	size_t n_paths, n_started, n_done;
+	struct sandbox *sandbox;
+	struct slot *slots; /* in a ring, in the order of the files */
+	unsigned first, n_slots;
+	size_t by_severity[INSPECT_SEVERITIES]; /* files, by their worst */
+	bool unreadable;
+};
+
+/* ---- Which files ---- */
+
+/* A name made safe for a terminal. */
+static const char *printed(const char *path)
+{
+	static char text[3 * 4096];
+	struct charset utf8 = {.coding = CHARSET_UTF8};
+	struct charset_text t;
+	charset_to_utf8(&utf8, "ST", CHARSET_NO_BIDI, span_str(path), text, sizeof(text), &t);
+	return text;
+}
+
+static void clear_progress(const struct inspecting *v)
+{
+	if (v->progress) {
+		fputs("\r\033[K", stderr);
+	}
+}
+
+static void unreadable(struct inspecting *v, const char *path, const char *why)
+{
+	clear_progress(v);
+	fprintf(stderr, "gantry inspect: %s: %s\n", printed(path), why);
+	v->unreadable = true;
+}
+
+static int add_path(struct inspecting *v, const char *path)
+{
+	if ((v->n_paths & (v->n_paths - 1)) == 0) {
+		char **more = realloc(v->paths, (v->n_paths ? 2 * v->n_paths : 1) * sizeof(*more));
+		if (!more) {
+			return ERR_NO_MEMORY;
+		}
+		v->paths = more;
+	}
+	v->paths[v->n_paths] = strdup(path);
+	return v->paths[v->n_paths] ? (v->n_paths++, 0) : ERR_NO_MEMORY;
+}
+
+static int by_name(const FTSENT **a, const FTSENT **b)
+{
+	return strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
+static int take_entry(struct inspecting *v, const FTSENT *e)
+{
+	switch (e->fts_info) {
+	case FTS_F:
+		return add_path(v, e->fts_path);
+	case FTS_D:
+	case FTS_DP:
+	case FTS_DOT:
+		return 0;
+	case FTS_SL:
+	case FTS_SLNONE:
+	case FTS_DEFAULT:
+	case FTS_DC:
+		fprintf(stderr, "gantry inspect: %s: skipped, as it is no plain file\n",
+			printed(e->fts_path));
+		return 0;
+	default:
+		unreadable(v, e->fts_path, strerror(e->fts_errno));
+		return 0;
+	}
+}
+
+/* In the order of their names. What is named on the command line may be a link. */
+static int walk(struct inspecting *v, char **names)
+{
+	FTS *fts = fts_open(names, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, by_name);
+	FTSENT *e;
+	int err = fts ? 0 : ERR_SYSTEM;
+	while (err == 0 && (e = fts_read(fts))) {
+		err = take_entry(v, e);
+	}
+	if (fts) {
+		fts_close(fts);
+	}
+	return err;
+}
+
+/* ---- What is said of one ---- */
+
+static const char *const colours[] = {"\033[2m", "\033[33m", "\033[31m"};
+
+static void tell_finding(const struct inspecting *v, const struct inspect_finding *f)
+{
+	const struct inspect_check_row *row = inspect_check_row((enum inspect_check)f->check);
+	char path[INSPECT_PATH];
+	inspect_path(f, path);
+	printf("  %s%-7s%s %s: %s\n", v->colour ? colours[row->severity] : "",
+		inspect_severity_name(row->severity), v->colour ? "\033[0m" : "", row->name, row->sentence);
+	printf("          %s%sbyte %" PRIu64 "%s%s\n", path, path[0] ? ", " : "", f->offset,
+		f->excerpt[0] ? ": " : "", f->excerpt);
+}
+
+static void tell(const struct inspecting *v, const char *path, const struct inspect *i)
+{
+	bool named = false;
+	for (unsigned k = 0; k < i->n_findings; k++) {
+		const struct inspect_finding *f = &i->findings[k];
+		if (inspect_check_row((enum inspect_check)f->check)->severity < v->least) {
+			continue;
+		}
+		if (!named) {
+			puts(printed(path));
+			named = true;
+		}
+		tell_finding(v, f);
+	}
+	for (unsigned c = 0; c < CHECK_N; c++) {
+		const struct inspect_check_row *row = inspect_check_row((enum inspect_check)c);
+		if (i->counts[c] > INSPECT_OF_EACH && row->severity >= v->least) {
+			printf("          %s %u times in all\n", row->name, i->counts[c]);
+		}
+	}
+}
+
+static json_t *finding_json(const struct inspect_finding *f)
+{
+	const struct inspect_check_row *row = inspect_check_row((enum inspect_check)f->check);
+	char path[INSPECT_PATH];
+	inspect_path(f, path);
+	return json_pack("{s:s,s:i,s:s,s:s,s:I,s:s,s:s,s:s}", "check", row->name, "number", (int)row->number,
+		"severity", inspect_severity_name(row->severity), "path", path, "offset",
+		(json_int_t)f->offset, "excerpt", f->excerpt, "sentence", row->sentence, "action",
+		row->action);
+}
+
+static void tell_json(const struct inspecting *v, const char *path, const struct inspect *i)
+{
+	int worst = inspect_worst(i);
+	struct inspect_policy policy = inspect_policy_default();
+	json_t *findings = json_array(), *counts = json_object();
+	for (unsigned k = 0; k < i->n_findings; k++) {
+		if (inspect_check_row((enum inspect_check)i->findings[k].check)->severity >= v->least) {
+			json_array_append_new(findings, finding_json(&i->findings[k]));
+		}
+	}
+	for (unsigned c = 0; c < CHECK_N; c++) {
+		if (i->counts[c] > 0) {
+			json_object_set_new(counts, inspect_check_row((enum inspect_check)c)->name,
+				json_integer(i->counts[c]));
+		}
+	}
+	json_t *o = json_pack("{s:s,s:I,s:s,s:s,s:o,s:o,s:{s:s,s:s,s:s,s:s,s:s}}", "file", printed(path),
+		"bytes", (json_int_t)i->facts.bytes, "worst",
+		worst < 0 ? "nothing" : inspect_severity_name((enum inspect_severity)worst), "verdict",
+		inspect_action_name(inspect_judge(i, &policy).action), "findings", findings, "counts", counts,
+		"facts", "modality", i->facts.modality, "body_part", i->facts.body_part, "burned_in",
+		i->facts.burned_in, "sop_class", i->facts.sop_class, "sop_instance", i->facts.sop_instance);
+	if (o) {
+		(void)json_dumpf(o, stdout, JSON_COMPACT);
+		putchar('\n');
+	}
+	json_decref(o);
+}
+
+static void report(struct inspecting *v, const struct slot *s)
+{
+	int worst = inspect_worst(&s->job.said);
+	v->n_done++;
+	if (worst >= 0) {
+		v->by_severity[worst]++;
+	}
+	if (v->quiet) {
+		return;
+	}
+	clear_progress(v);
+	if (v->json) {
+		tell_json(v, v->paths[s->file], &s->job.said);
+	} else {
+		tell(v, v->paths[s->file], &s->job.said);
+	}
+	if (v->progress) {
+		(void)fflush(stdout);
+		fprintf(stderr, "\r%zu of %zu files, %zu %%", v->n_done, v->n_paths,
+			v->n_done * 100 / v->n_paths);
+	}
+}
+
+/* ---- All of them ---- */
+
+/* Only what is a plain file still: it may have been replaced since it was found. */
+static int open_file(const char *path)
+{
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))) {
+		close(fd);
+		errno = EINVAL;
+		return -1;
+	}
+	return fd;
+}
+
+static int start(struct inspecting *v)
+{
+	while (v->n_slots < v->n_jobs && v->n_started < v->n_paths) {
+		const char *path = v->paths[v->n_started];
+		struct slot *s = &v->slots[(v->first + v->n_slots) % v->n_jobs];
+		int fd = open_file(path);
+		s->file = v->n_started++;
+		s->over = false;
+		if (fd < 0) {
+			unreadable(v, path, strerror(errno));
+			v->n_done++;
+			continue;
+		}
+		int err = inspect_job_start(&s->job, v->sandbox, fd, v->seconds);
+		close(fd);
+		if (err) {
+			return err;
+		}
+		v->n_slots++;
+	}
+	return 0;
+}
+
+static void wait_for_some(struct inspecting *v)
+{
+	struct pollfd fds[JOBS_MOST];
+	int64_t now = clock_mono_ms(), least = INT32_MAX;
+	for (unsigned k = 0; k < v->n_slots; k++) {
+		const struct slot *s = &v->slots[(v->first + k) % v->n_jobs];
+		fds[k] = (struct pollfd){.fd = s->over ? -1 : s->job.fd, .events = POLLIN};
+		int64_t left = s->job.deadline_ms > now ? s->job.deadline_ms - now : 0;
+		least = !s->over && left < least ? left : least;
+	}
+	(void)poll(fds, v->n_slots, (int)least);
+	now = clock_mono_ms();
+	for (unsigned k = 0; k < v->n_slots; k++) {
+		struct slot *s = &v->slots[(v->first + k) % v->n_jobs];
+		if (!s->over) {
+			s->over = inspect_job_go_on(&s->job, now);
+		}
+	}
+}
+
+static int run(struct inspecting *v)
+{
+	int err = sandbox_new(SANDBOX_KEYS, NULL, 0, &v->sandbox);
+	v->slots = calloc(v->n_jobs, sizeof(*v->slots));
+	err = err == 0 && !v->slots ? ERR_NO_MEMORY : err;
+	while (err == 0 && (err = start(v)) == 0 && v->n_slots > 0) {
+		wait_for_some(v);
+		while (v->n_slots > 0 && v->slots[v->first].over) {
+			report(v, &v->slots[v->first]);
+			v->first = (v->first + 1) % v->n_jobs;
+			v->n_slots--;
+		}
+	}
+	clear_progress(v);
+	if (err) {
+		fprintf(stderr, "gantry inspect: %s\n", err == ERR_SYSTEM ? strerror(errno) : err_str(err));
+	}
+	return err;
+}
+
+static int outcome(const struct inspecting *v, int err)
+{
+	bool bad = v->by_severity[INSPECT_WARNING] + v->by_severity[INSPECT_DANGER] > 0;
+	if (!v->quiet && !v->json && err == 0) {
+		printf("%zu files: %zu with dangers, %zu with warnings, %zu with notes alone\n", v->n_paths,
+			v->by_severity[INSPECT_DANGER], v->by_severity[INSPECT_WARNING],
+			v->by_severity[INSPECT_NOTE]);
+	}
+	return err || v->unreadable ? EXIT_UNREADABLE : bad ? EXIT_FOUND : EXIT_GOOD;
+}
+
+/* ---- The command line ---- */
+
+static bool take_option(struct inspecting *v, int o)
+{
+	uint64_t n;
+	switch (o) {
+	case 'j':
+		v->json = true;
+		return true;
+	case 'q':
+		v->quiet = true;
+		return true;
+	case 'l':
+		return inspect_severity_by_name(optarg, &v->least) == 0;
+	case 'n':
+		if (value_number(optarg, JOBS_MOST, &n) < 0 || n == 0) {
+			return false;
+		}
+		v->n_jobs = (unsigned)n;
+		return true;
+	case 's':
+		if (value_number(optarg, 86400, &n) < 0 || n == 0) {
+			return false;
+		}
+		v->seconds = (unsigned)n;
+		return true;
+	default:
+		return false;
+	}
+}
+
+int verb_inspect(int argc, char **argv)
+{
+	static const struct option options[] = {{"json", no_argument, NULL, 'j'},
+		{"quiet", no_argument, NULL, 'q'}, {"least", required_argument, NULL, 'l'},
+		{"jobs", required_argument, NULL, 'n'}, {"seconds", required_argument, NULL, 's'},
+		{"help", no_argument, NULL, 'h'}, {0}};
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	struct inspecting v = {.n_jobs = processors < 1           ? 1
+	                                 : processors > JOBS_MOST ? JOBS_MOST
+	                                                          : (unsigned)processors,
+		.seconds = SECONDS_DEFAULT};
+	int o;
+	while ((o = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		if (o == 'h') {
+			fputs(usage, stdout);
+			return EXIT_GOOD;
+		}
+		if (!take_option(&v, o)) {
+			fputs(usage, stderr);
+			return EXIT_USAGE;
+		}
+	}
+	if (optind == argc) {
+		fputs(usage, stderr);
+		return EXIT_USAGE;
+	}
+	v.colour = isatty(STDOUT_FILENO) == 1;
+	v.progress = isatty(STDERR_FILENO) == 1 && !v.quiet;
+	int err = walk(&v, argv + optind);
+	err = err ? err : run(&v);
+	int code = outcome(&v, err);
+	for (size_t k = 0; k < v.n_paths; k++) {
+		free(v.paths[k]);
+	}
+	free(v.paths);
+	free(v.slots);
+	sandbox_free(v.sandbox);
+	return code;
+}

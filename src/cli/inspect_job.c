@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/inspect_job.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PIECE (128u * 1024)
+
+/* The child has its structs and its buffer in place; it needs no heap. */
+#define MEMORY (64u * 1024 * 1024)
+
+/* What is said through the pipe. */
+#define SAID offsetof(struct inspect, is_file)
+
+/* ---- The child ---- */
+
+static void limit(int what, rlim_t most)
+{
+	struct rlimit l = {.rlim_cur = most, .rlim_max = most};
+	(void)setrlimit(what, &l);
+}
+
+static int look(struct inspect *i, struct inflater *inflater, int file)
+{
+	static uint8_t buf[PIECE];
+	inspect_begin(i, &(struct inspect_about){.file = true}, inflater);
+	for (;;) {
+		ssize_t n = read(file, buf, sizeof(buf));
+		if (n < 0 && errno == EINTR) {
+			continue;
+		}
+		if (n < 0) {
+			return ERR_SYSTEM;
+		}
+		if (n == 0) {
+			inspect_end(i);
+			return 0;
+		}
+		inspect_feed(i, span_of(buf, (size_t)n));
+	}
+}
+
+static void child(const struct sandbox *sandbox, int file, int out, unsigned seconds)
+{
+	static struct inspect i;
+	static struct inflater inflater;
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	limit(RLIMIT_CPU, seconds);
+#ifndef __SANITIZE_ADDRESS__
+	limit(RLIMIT_DATA, MEMORY);
+#endif
+	if (sandbox_load(sandbox) != 0 || look(&i, &inflater, file) != 0) {
+		_exit(1);
+	}
+	const uint8_t *from = (const uint8_t *)&i;
+	for (size_t at = 0; at < SAID;) {
+		ssize_t n = write(out, from + at, SAID - at);
+		if (n <= 0) {
+			_exit(1);
+		}
+		at += (size_t)n;
+	}
+	_exit(0);
+}
+
+/* ---- The parent, which trusts nothing that it says ---- */
+
+int inspect_job_start(struct inspect_job *j, const struct sandbox *sandbox, int file, unsigned seconds)
+{
+	int ends[2];
+	if (pipe2(ends, O_CLOEXEC) < 0) {
+		return ERR_SYSTEM;
+	}
+	(void)fflush(NULL);
+	pid_t pid = fork();
+	if (pid == 0) {
+		close(ends[0]);
+		child(sandbox, file, ends[1], seconds);
+	}
+	close(ends[1]);
+	if (pid < 0) {
+		close(ends[0]);
+		return ERR_SYSTEM;
+	}
+	(void)fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	j->pid = pid;
+	j->fd = ends[0];
+	j->len = 0;
+	j->late = false;
+	j->deadline_ms = clock_mono_ms() + (int64_t)seconds * 1000;
+	memset(&j->said, 0, sizeof(j->said));
+	return 0;
+}
+
+static void make_safe(char *text, size_t size)
+{
+	text[size - 1] = '\0';
+	for (size_t k = 0; text[k]; k++) {
+		if (text[k] < ' ' || text[k] > '~') {
+			text[k] = '?';
+		}
+	}
+}
+
+static bool is_sane(struct inspect *i)
+{
+	if (i->n_findings > INSPECT_FINDINGS) {
+		return false;
+	}
+	for (unsigned k = 0; k < i->n_findings; k++) {
+		if (i->findings[k].check >= CHECK_N) {
+			return false;
+		}
+		make_safe(i->findings[k].excerpt, sizeof(i->findings[k].excerpt));
+	}
+	struct inspect_facts *f = &i->facts;
+	make_safe(f->modality, sizeof(f->modality));
+	make_safe(f->body_part, sizeof(f->body_part));
+	make_safe(f->burned_in, sizeof(f->burned_in));
+	make_safe(f->photometric, sizeof(f->photometric));
+	make_safe(f->sop_class, sizeof(f->sop_class));
+	make_safe(f->sop_instance, sizeof(f->sop_instance));
+	return true;
+}
+
+static void finish(struct inspect_job *j)
+{
+	char why[64];
+	int status = 0;
+	close(j->fd);
+	j->fd = -1;
+	while (waitpid(j->pid, &status, 0) < 0 && errno == EINTR) {
+	}
+	bool good = WIFEXITED(status) && WEXITSTATUS(status) == 0 && j->len == SAID;
+	if (good && is_sane(&j->said)) {
+		return;
+	}
+	memset(&j->said, 0, sizeof(j->said));
+	if (j->late) {
+		snprintf(why, sizeof(why), "it took too long");
+	} else if (WIFSIGNALED(status)) {
+		snprintf(why, sizeof(why), "it was ended by signal %d", WTERMSIG(status));
+	} else {
+		snprintf(why, sizeof(why), "it did not come to its end");
+	}
+	inspect_failed(&j->said, why);
+}
+
+bool inspect_job_go_on(struct inspect_job *j, int64_t now_ms)
+{
+	for (;;) {
+		uint8_t surplus[1];
+		bool full = j->len == SAID;
+		ssize_t n = full ? read(j->fd, surplus, 1)
+		                 : read(j->fd, (uint8_t *)&j->said + j->len, SAID - j->len);
+		if (n > 0 && !full) {
+			j->len += (size_t)n;
+			continue;
+		}
+		if (n < 0 && errno == EINTR) {
+			continue;
+		}
+		if (n < 0 && errno == EAGAIN && now_ms < j->deadline_ms) {
+			return false;
+		}
+		if (n != 0) {
+			j->late = n < 0;
+			j->len = 0;
+			(void)kill(j->pid, SIGKILL);
+		}
+		finish(j);
+		return true;
+	}
+}

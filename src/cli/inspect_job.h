@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CLI_INSPECT_JOB_H
+#define CLI_INSPECT_JOB_H
+
+#include "inspect/inspect.h"
+#include "priv/sandbox.h"
+
+#include <sys/types.h>
+
+/*
+ * A file is looked at by a process of its own, in the sandbox, with an open file and a pipe and nothing else. It has a
+ * deadline and little memory; when it dies, it dies alone, and that is a finding.
+ */
+struct inspect_job {
+	pid_t pid;
+	int fd; /* what it says; -1: it is over */
+	size_t len;
+	int64_t deadline_ms; /* of the monotonic clock */
+	bool late;
+	struct inspect said; /* the part that is to be read */
+};
+
+/* file: open for reading, is not closed. seconds: how long it may take. ERR_SYSTEM. */
+MUST_USE int inspect_job_start(
+	struct inspect_job *j, const struct sandbox *sandbox, int file, unsigned seconds);
+
+/* Read what it says, when its pipe can be read or its deadline is over. True: j->said is whole, and the process is gone. */
+bool inspect_job_go_on(struct inspect_job *j, int64_t now_ms);
+
+#endif

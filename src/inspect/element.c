@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "inspect/parts.h"
+
+#include "dicom/tag.h"
+#include "dicom/vr.h"
+
+#define ICON_SEQUENCE 0x00880200u
+#define FLOAT_PIXELS  0x7FE00008u
+#define DOUBLE_PIXELS 0x7FE00009u
+
+/* ---- Kinds of value representations ---- */
+
+enum family { FAMILY_ANY, FAMILY_TEXT, FAMILY_UID, FAMILY_NUMBER, FAMILY_BYTES, FAMILY_SEQUENCE };
+
+static const struct {
+	char vr[3];
+	uint8_t family, unit; /* unit: bytes of one value; 1: no matter */
+} vrs[] = {
+	{"AE", FAMILY_TEXT, 1},
+	{"AS", FAMILY_TEXT, 1},
+	{"AT", FAMILY_NUMBER, 4},
+	{"CS", FAMILY_TEXT, 1},
+	{"DA", FAMILY_TEXT, 1},
+	{"DS", FAMILY_TEXT, 1},
+	{"DT", FAMILY_TEXT, 1},
+	{"FD", FAMILY_NUMBER, 8},
+	{"FL", FAMILY_NUMBER, 4},
+	{"IS", FAMILY_TEXT, 1},
+	{"LO", FAMILY_TEXT, 1},
+	{"LT", FAMILY_TEXT, 1},
+	{"OB", FAMILY_BYTES, 1},
+	{"OD", FAMILY_BYTES, 8},
+	{"OF", FAMILY_BYTES, 4},
+	{"OL", FAMILY_BYTES, 4},
+	{"OV", FAMILY_BYTES, 8},
+	{"OW", FAMILY_BYTES, 2},
+	{"PN", FAMILY_TEXT, 1},
+	{"SH", FAMILY_TEXT, 1},
+	{"SL", FAMILY_NUMBER, 4},
+	{"SQ", FAMILY_SEQUENCE, 1},
+	{"SS", FAMILY_NUMBER, 2},
+	{"ST", FAMILY_TEXT, 1},
+	{"SV", FAMILY_NUMBER, 8},
+	{"TM", FAMILY_TEXT, 1},
+	{"UC", FAMILY_TEXT, 1},
+	{"UI", FAMILY_UID, 1},
+	{"UL", FAMILY_NUMBER, 4},
+	{"UN", FAMILY_ANY, 1},
+	{"UR", FAMILY_TEXT, 1},
+	{"US", FAMILY_NUMBER, 2},
+	{"UT", FAMILY_TEXT, 1},
+	{"UV", FAMILY_NUMBER, 8},
+};
+
+/* Index of each pair of letters in the table above, and one more; filled by the first letter. */
+static unsigned vr_row(const char vr[2])
+{
+	static const uint8_t first[26] = {['A' - 'A'] = 0,
+		['C' - 'A'] = 3,
+		['D' - 'A'] = 4,
+		['F' - 'A'] = 7,
+		['I' - 'A'] = 9,
+		['L' - 'A'] = 10,
+		['O' - 'A'] = 12,
+		['P' - 'A'] = 18,
+		['S' - 'A'] = 19,
+		['T' - 'A'] = 25,
+		['U' - 'A'] = 26};
+	unsigned letter = (uint8_t)vr[0] - 'A';
+	for (unsigned k = letter < 26 ? first[letter] : (unsigned)ARRAY_LEN(vrs);
+		k < ARRAY_LEN(vrs) && vrs[k].vr[0] == vr[0]; k++) {
+		if (vrs[k].vr[1] == vr[1]) {
+			return k;
+		}
+	}
+	return 29; /* UN */
+}
+
+/* Where the dictionary leaves a choice it names one of these (PS3.6 6, "US or SS or OW", "OB or OW"). */
+static bool is_choice(const char *vr, const char *other)
+{
+	static const char *const choices[] = {"USSS", "USOW", "OWOB", "OBOW", "OWUS", "OWSS", "ULUS", "SSUS"};
+	for (size_t k = 0; k < ARRAY_LEN(choices); k++) {
+		if (memcmp(choices[k], other, 2) == 0 && memcmp(choices[k] + 2, vr, 2) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void check_vr(struct inspect *i)
+{
+	const char *dictionary = tag_implied_vr(i->e.tag, &i->hint);
+	if (memcmp(dictionary, i->e.vr, 2) == 0) {
+		return;
+	}
+	unsigned is = vrs[vr_row(i->e.vr)].family, must = vrs[vr_row(dictionary)].family;
+	if (is == FAMILY_ANY || must == FAMILY_ANY || vr_flags(i->e.vr) == 0 ||
+		is_choice(i->e.vr, dictionary)) {
+		return;
+	}
+	found_say(i, is == must ? CHECK_VR_DIFFERS : CHECK_VR_MISMATCH, "%s, where the dictionary has %s",
+		i->e.vr, dictionary);
+}
+
+/* ---- Elements that are read for themselves ---- */
+
+enum row_kind {
+	ROW_NONE,
+	ROW_IDENTITY,
+	ROW_PIXEL,
+	ROW_CHARSET,
+	ROW_MIME,
+	ROW_DOCUMENT,
+	ROW_TABLE,
+	ROW_PALETTE,
+	ROW_PALETTE_DATA,
+	ROW_WINDOW
+};
+
+static const struct {
+	uint32_t tag;
+	uint8_t kind, which;
+} rows[] = {
+	{0, ROW_NONE, 0},
+	{0x00020002, ROW_IDENTITY, IDENTITY_META_CLASS},
+	{0x00020003, ROW_IDENTITY, IDENTITY_META_INSTANCE},
+	{0x00020010, ROW_IDENTITY, IDENTITY_SYNTAX},
+	{0x00080005, ROW_CHARSET, 0},
+	{0x00080016, ROW_IDENTITY, IDENTITY_SOP_CLASS},
+	{0x00080018, ROW_IDENTITY, IDENTITY_SOP_INSTANCE},
+	{0x00080060, ROW_IDENTITY, IDENTITY_MODALITY},
+	{0x00100020, ROW_IDENTITY, IDENTITY_PATIENT},
+	{0x00180015, ROW_IDENTITY, IDENTITY_BODY_PART},
+	{0x0020000D, ROW_IDENTITY, IDENTITY_STUDY},
+	{0x0020000E, ROW_IDENTITY, IDENTITY_SERIES},
+	{0x00280002, ROW_PIXEL, PIXEL_SAMPLES},
+	{0x00280004, ROW_PIXEL, PIXEL_PHOTOMETRIC},
+	{0x00280006, ROW_PIXEL, PIXEL_PLANAR},
+	{0x00280008, ROW_PIXEL, PIXEL_FRAMES},
+	{0x00280010, ROW_PIXEL, PIXEL_ROWS},
+	{0x00280011, ROW_PIXEL, PIXEL_COLUMNS},
+	{0x00280100, ROW_PIXEL, PIXEL_ALLOCATED},
+	{0x00280101, ROW_PIXEL, PIXEL_STORED},
+	{0x00280102, ROW_PIXEL, PIXEL_HIGH},
+	{0x00280103, ROW_PIXEL, PIXEL_REPRESENTATION},
+	{0x00280301, ROW_IDENTITY, IDENTITY_BURNED_IN},
+	{0x00281051, ROW_WINDOW, 0},
+	{0x00281101, ROW_PALETTE, 0},
+	{0x00281102, ROW_PALETTE, 1},
+	{0x00281103, ROW_PALETTE, 2},
+	{0x00281201, ROW_PALETTE_DATA, 0},
+	{0x00281202, ROW_PALETTE_DATA, 1},
+	{0x00281203, ROW_PALETTE_DATA, 2},
+	{0x00283002, ROW_PALETTE, 0}, /* of the LUTs in sequences, each with its data behind it */
+	{0x00283006, ROW_PALETTE_DATA, 0},
+	{0x00420011, ROW_DOCUMENT, 0},
+	{0x00420012, ROW_MIME, 0},
+	{0x7FE00001, ROW_TABLE, 0},
+	{0x7FE00002, ROW_TABLE, 1},
+};
+
+static uint8_t row_of(uint32_t tag)
+{
+	size_t low = 1, high = ARRAY_LEN(rows);
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (rows[middle].tag == tag) {
+			return (uint8_t)middle;
+		}
+		if (tag < rows[middle].tag) {
+			high = middle;
+		} else {
+			low = middle + 1;
+		}
+	}
+	return 0;
+}
+
+/* ---- Structure ---- */
+
+/* PS3.5 7.2: how far its group reaches; only at the top, where it is followed to its end. */
+static void check_group_length(struct inspect *i)
+{
+	uint32_t group = i->e.tag >> 16;
+	if (i->f.d.depth > 0 || i->f.in_meta || i->group_known == 0 || group == i->group_known) {
+		return;
+	}
+	if (i->group_end != i->e.offset) {
+		found_say(i, CHECK_GROUP_LENGTH, "group %04X", i->group_known);
+	}
+	i->group_known = 0;
+}
+
+static void check_group(struct inspect *i)
+{
+	uint32_t group = i->e.tag >> 16;
+	bool bad = group == 0 || (group == 2 && !i->f.in_meta) || group == 1 || group == 3 || group == 5 ||
+	           group == 7 || group == 0xFFFF;
+	if (bad && i->f.d.depth == 0) {
+		found(i, CHECK_GROUP_INVALID, (struct span){0});
+	}
+}
+
+static void check_length(struct inspect *i)
+{
+	unsigned unit = vrs[vr_row(i->e.vr)].unit;
+	if (unit > 1 && i->e.length % unit != 0) {
+		found_say(i, CHECK_VALUE_LENGTH, "%s of %u bytes", i->e.vr, i->e.length);
+	}
+	bool large = i->e.tag >> 16 == 0x7FE0 || i->e.tag == 0x00420011;
+	if (i->e.length > INT32_MAX && !large) {
+		found_say(i, CHECK_ELEMENT_LENGTH, "%u bytes", i->e.length);
+	}
+}
+
+static void take_element(struct inspect *i)
+{
+	const struct dataset *d = &i->f.d;
+	i->e.tag = d->tag;
+	i->e.length = d->length;
+	i->e.offset = d->offset;
+	memcpy(i->e.vr, d->vr, sizeof(i->e.vr));
+	i->e.row = 0;
+}
+
+/* Behind the pixel data only signatures, padding and private groups may stand (PS3.5 7.1: tags ascend). */
+static bool is_trailing(struct inspect *i)
+{
+	const struct dataset *d = &i->f.d;
+	uint32_t group = d->tag >> 16;
+	if (!i->after_pixels || d->depth > 0 ||
+		(d->tag > TAG_PIXEL_DATA && (group % 2 == 1 || group == 0xFFFA || group == 0xFFFC))) {
+		return false;
+	}
+	i->over = true;
+	tail_begin(i, d->offset);
+	return true;
+}
+
+/* ---- Values ---- */
+
+static enum value_kind kind_of(const struct inspect *i)
+{
+	unsigned family = vrs[vr_row(i->e.vr)].family;
+	bool is_private = (i->e.tag >> 16) % 2 == 1;
+	if (rows[i->e.row].kind == ROW_DOCUMENT) {
+		return VALUE_DOCUMENT;
+	}
+	if (rows[i->e.row].kind == ROW_TABLE) {
+		return VALUE_TABLE;
+	}
+	if (i->e.tag == TAG_PIXEL_DATA || i->e.tag == FLOAT_PIXELS || i->e.tag == DOUBLE_PIXELS) {
+		return VALUE_SKIPPED;
+	}
+	if (family == FAMILY_TEXT || family == FAMILY_UID) {
+		return VALUE_TEXT;
+	}
+	bool bytes = memcmp(i->e.vr, "OB", 2) == 0 || family == FAMILY_ANY;
+	return bytes || (is_private && family == FAMILY_BYTES) ? VALUE_BINARY : VALUE_SKIPPED;
+}
+
+static void on_element(struct inspect *i)
+{
+	const struct dataset *d = &i->f.d;
+	check_group_length(i);
+	check_group(i);
+	check_length(i);
+	/* Sequences have images of their own, and other objects' identities. */
+	i->e.row = row_of(i->e.tag);
+	unsigned kind = rows[i->e.row].kind;
+	if ((kind == ROW_IDENTITY || kind == ROW_DOCUMENT || kind == ROW_MIME || kind == ROW_TABLE) &&
+		d->depth > 0) {
+		i->e.row = 0;
+	}
+	if (kind == ROW_IDENTITY && (i->e.tag >> 16 == 2) != i->f.in_meta) {
+		i->e.row = 0;
+	}
+	enum encoding encoding = (enum encoding)d->frames[d->n_frames - 1].encoding;
+	if (encoding != ENCODING_IMPLICIT_LE) {
+		check_vr(i);
+	}
+	if (kind_of(i) == VALUE_DOCUMENT) {
+		document_begin(i);
+	}
+	value_begin(i, kind_of(i));
+}
+
+static void palette_data(struct inspect *i, unsigned which)
+{
+	if (!i->has_palette[which]) {
+		return;
+	}
+	uint32_t entries = i->palette[which] ? i->palette[which] : 65536;
+	i->has_palette[which] = false;
+	if (i->e.length < entries) { /* 8-bit entries are the least there can be */
+		found_say(i, CHECK_PALETTE, "%u bytes for %u entries", i->e.length, entries);
+	}
+}
+
+static void window(struct inspect *i, struct span value)
+{
+	struct span v = vr_trim("DS", value);
+	bool nonzero = false;
+	size_t n = 0;
+	while (n < v.len && v.ptr[n] != '\\') {
+		nonzero |= v.ptr[n] >= '1' && v.ptr[n] <= '9';
+		n++;
+	}
+	if (v.len > 0 && (!nonzero || v.ptr[0] == '-')) {
+		found(i, CHECK_WINDOW, v);
+	}
+}
+
+/* The value of an element that has a row: whole, or its beginning. */
+static void on_row(struct inspect *i, struct span value)
+{
+	unsigned which = rows[i->e.row].which;
+	switch (rows[i->e.row].kind) {
+	case ROW_IDENTITY:
+		identity_element(i, (enum identity_element)which, value);
+		break;
+	case ROW_PIXEL:
+		pixel_element(i, (enum pixel_element)which, value);
+		break;
+	case ROW_CHARSET:
+		text_charset(i, value);
+		break;
+	case ROW_MIME:
+		value = vr_trim("LO", value);
+		memcpy(i->mime, value.ptr, value.len < sizeof(i->mime) ? value.len : sizeof(i->mime) - 1);
+		break;
+	case ROW_WINDOW:
+		window(i, value);
+		break;
+	case ROW_PALETTE:
+		i->palette[which] = (uint16_t)number_of(i, span_of(value.ptr, value.len < 2 ? value.len : 2));
+		i->has_palette[which] = value.len >= 2;
+		break;
+	case ROW_PALETTE_DATA:
+		palette_data(i, which);
+		break;
+	default:
+		break;
+	}
+}
+
+/* PS3.5 7.2 */
+static void take_group_length(struct inspect *i, struct span value)
+{
+	if ((i->e.tag & 0xFFFF) == 0 && i->f.d.depth == 0 && i->e.tag >> 16 > 2 && value.len == 4) {
+		i->group_known = i->e.tag >> 16;
+		i->group_end = i->e.offset + 12 + number_of(i, value);
+	}
+}
+
+static void on_value(struct inspect *i)
+{
+	const struct dataset *d = &i->f.d;
+	if (i->e.tag == TAG_ITEM) {
+		fragment_value(i, d->value);
+		return;
+	}
+	value_piece(i, d->value, d->last_piece);
+	if (!d->last_piece) {
+		return;
+	}
+	bool whole = i->e.length <= INSPECT_VALUE;
+	struct span value = whole ? d->value : span_of(i->s.head, i->s.n_head);
+	if (i->e.row && value.ptr) {
+		on_row(i, value);
+	}
+	take_group_length(i, value);
+	if (i->e.tag == TAG_PIXEL_DATA || i->e.tag == FLOAT_PIXELS || i->e.tag == DOUBLE_PIXELS) {
+		pixel_native(i, i->e.tag == FLOAT_PIXELS ? 32 : i->e.tag == DOUBLE_PIXELS ? 64 : 0);
+		i->after_pixels |= d->depth == 0;
+	}
+}
+
+/* ---- Events ---- */
+
+static void on_note(struct inspect *i)
+{
+	static const uint8_t checks[] = {
+		[NOTE_ORDER] = CHECK_TAG_ORDER,
+		[NOTE_DUPLICATE] = CHECK_TAG_DUPLICATE,
+		[NOTE_ODD_LENGTH] = CHECK_ODD_LENGTH,
+		[NOTE_VR_UNKNOWN] = CHECK_VR_UNKNOWN,
+		[NOTE_VR_MALFORMED] = CHECK_VR_MALFORMED,
+		[NOTE_RESERVED] = CHECK_RESERVED_BYTES,
+		[NOTE_UNDEFINED_LENGTH] = CHECK_UNDEFINED_LENGTH,
+		[NOTE_DELIMITER_LENGTH] = CHECK_DELIMITER_LENGTH,
+		[NOTE_DELIMITER_STRAY] = CHECK_DELIMITER_STRAY,
+		[NOTE_DELIMITER_MISSING] = CHECK_DELIMITER_MISSING,
+		[NOTE_FILE_META_LENGTH] = CHECK_META_LENGTH,
+		[NOTE_TRAILING] = CHECK_TRAILING_BYTES,
+	};
+	static_assert(ARRAY_LEN(checks) == NOTE_N, "a check for each");
+	bool vr = i->f.d.note == NOTE_VR_UNKNOWN || i->f.d.note == NOTE_VR_MALFORMED;
+	found(i, (enum inspect_check)checks[i->f.d.note], vr ? span_of(i->e.vr, 2) : (struct span){0});
+}
+
+void element_event(struct inspect *i, int event)
+{
+	const struct dataset *d = &i->f.d;
+	if (event == DATASET_VALUE) {
+		on_value(i);
+		return;
+	}
+	if ((event == DATASET_NOTE || event == DATASET_ELEMENT || event == DATASET_SEQUENCE ||
+		    event == DATASET_ENCAPSULATED) &&
+		is_trailing(i)) {
+		return;
+	}
+	take_element(i);
+	switch (event) {
+	case DATASET_NOTE:
+		on_note(i);
+		break;
+	case DATASET_ELEMENT:
+		on_element(i);
+		break;
+	case DATASET_SEQUENCE:
+		check_group_length(i);
+		check_group(i);
+		if (memcmp(i->e.vr, "SQ", 2) == 0 && (i->e.tag >> 16) % 2 == 0) {
+			check_vr(i);
+		}
+		break;
+	case DATASET_ITEM:
+	case DATASET_ITEM_END:
+		i->has_charset[1] = false;
+		if (event == DATASET_ITEM && d->depth > 0 && d->path[d->depth - 1] == ICON_SEQUENCE) {
+			i->pixels[1] = (struct inspect_pixels){.frames = 1};
+		}
+		break;
+	case DATASET_ENCAPSULATED:
+		check_group_length(i);
+		fragments_begin(i);
+		break;
+	case DATASET_FRAGMENT:
+		fragment_begin(i);
+		break;
+	case DATASET_ENCAPSULATED_END:
+		fragments_end(i);
+		i->after_pixels |= d->depth == 0;
+		break;
+	default:
+		break;
+	}
+}
+
+void element_failed(struct inspect *i, int err)
+{
+	static const struct {
+		int err;
+		enum inspect_check check;
+	} checks[] = {{ERR_TRUNCATED, CHECK_TRUNCATED}, {ERR_LENGTH, CHECK_LENGTH_BEYOND_PARENT},
+		{ERR_ORDER, CHECK_OUT_OF_PLACE}, {ERR_VALUE, CHECK_NOT_IN_TRANSFER_SYNTAX},
+		{ERR_LIMIT, CHECK_TOO_DEEP}, {ERR_MISSING, CHECK_META_NO_TRANSFER_SYNTAX},
+		{ERR_NOT_FOUND, CHECK_TRANSFER_SYNTAX_UNKNOWN}};
+	const struct dataset *d = &i->f.d;
+	enum inspect_check check = CHECK_NOT_INSPECTED;
+	for (size_t k = 0; k < ARRAY_LEN(checks); k++) {
+		check = checks[k].err == err ? checks[k].check : check;
+	}
+	if (err == ERR_VALUE && d->inflater) {
+		check = CHECK_DEFLATE_BROKEN;
+	}
+	i->e.tag = 0;
+	i->e.offset = d->offset;
+	bool behind = i->after_pixels && d->n_frames == 1;
+	if (!behind) {
+		found_at(i, check, d->offset > i->shift ? d->offset - i->shift : 0,
+			err == ERR_NOT_FOUND ? span_str(i->syntax) : (struct span){0});
+	}
+	if (err != ERR_TRUNCATED || behind) {
+		tail_begin(
+			i, behind && err == ERR_TRUNCATED && d->n_stash ? d->offset - d->n_stash : d->offset);
+	}
+}

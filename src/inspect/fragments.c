@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "inspect/parts.h"
+
+#include "base/reader.h"
+
+enum codec { CODEC_OTHER, CODEC_JPEG, CODEC_J2K, CODEC_RLE, CODEC_VIDEO };
+
+/* By the beginning of a transfer syntax (PS3.5 A.4). */
+static const struct {
+	const char *uid;
+	enum codec codec;
+} codecs[] = {
+	{"1.2.840.10008.1.2.4.5", CODEC_JPEG},
+	{"1.2.840.10008.1.2.4.6", CODEC_JPEG},
+	{"1.2.840.10008.1.2.4.70", CODEC_JPEG},
+	{"1.2.840.10008.1.2.4.80", CODEC_JPEG},
+	{"1.2.840.10008.1.2.4.81", CODEC_JPEG},
+	{"1.2.840.10008.1.2.4.90", CODEC_J2K},
+	{"1.2.840.10008.1.2.4.91", CODEC_J2K},
+	{"1.2.840.10008.1.2.4.92", CODEC_J2K},
+	{"1.2.840.10008.1.2.4.93", CODEC_J2K},
+	{"1.2.840.10008.1.2.4.20", CODEC_J2K},
+	{"1.2.840.10008.1.2.4.10", CODEC_VIDEO},
+	{"1.2.840.10008.1.2.5", CODEC_RLE},
+};
+
+static void mix(uint64_t *hash, uint64_t v)
+{
+	*hash = (*hash ^ v) * 0x9E3779B97F4A7C15u;
+	*hash ^= *hash >> 29;
+}
+
+/* ---- Offset tables ---- */
+
+struct inspect_table *table_of(struct inspect *i)
+{
+	return i->e.tag == 0x7FE00001 ? &i->extended : &i->lengths;
+}
+
+static void add_entry(struct inspect_table *t, uint64_t v)
+{
+	t->bad |= t->n == 0 ? v != 0 : v <= t->last;
+	if (t->n_kept < ARRAY_LEN(t->kept) && v <= UINT32_MAX) {
+		t->kept[t->n_kept++] = (uint32_t)v;
+	}
+	t->last = v;
+	t->n++;
+	mix(&t->hash, v);
+}
+
+/* Little endian: no encapsulated transfer syntax is other. size: of an entry. */
+void table_take(struct inspect_table *t, struct span piece, unsigned size)
+{
+	t->present = true;
+	for (size_t k = 0; k < piece.len; k++) {
+		t->number |= (uint64_t)piece.ptr[k] << 8 * t->fill;
+		if (++t->fill == size) {
+			add_entry(t, t->number);
+			t->number = 0;
+			t->fill = 0;
+		}
+	}
+}
+
+/* ---- Fragments as they come ---- */
+
+void fragments_begin(struct inspect *i)
+{
+	i->fragments = i->uncoded = i->fragment_hash = i->length_hash = 0;
+	i->next_kept = 0;
+	i->kept_missed = false;
+	i->basic = (struct inspect_table){0};
+	i->codec = CODEC_OTHER;
+	for (size_t k = 0; k < ARRAY_LEN(codecs); k++) {
+		if (strncmp(codecs[k].uid, i->syntax, strlen(codecs[k].uid)) == 0) {
+			i->codec = (uint8_t)codecs[k].codec;
+		}
+	}
+	pixel_codec(i, (struct span){0});
+}
+
+void fragment_begin(struct inspect *i)
+{
+	struct dataset *d = &i->f.d;
+	i->e.row = 0;
+	if (d->number == 0) {
+		dataset_pieces(d);
+		return;
+	}
+	if (d->number == 1) {
+		i->first_fragment = d->offset;
+	}
+	uint64_t at = d->offset - i->first_fragment;
+	i->fragments++;
+	mix(&i->fragment_hash, at);
+	mix(&i->length_hash, d->length);
+	while (i->next_kept < i->basic.n_kept && i->basic.kept[i->next_kept] <= at) {
+		i->kept_missed |= i->basic.kept[i->next_kept] < at;
+		i->next_kept++;
+	}
+	if (d->length == 0) {
+		found(i, CHECK_FRAGMENT_EMPTY, (struct span){0});
+	}
+	dataset_collect(d, i->value, 512);
+}
+
+/* PS3.5 G.5: how many segments, and where each begins. */
+static void check_rle(struct inspect *i, struct span v)
+{
+	struct reader r = reader_of(v);
+	uint32_t n = 0, at = 0, last = 0;
+	bool bad = reader_u32le(&r, &n) != 0 || n == 0 || n > 15 || i->e.length < 64;
+	for (uint32_t k = 0; !bad && k < n; k++) {
+		bad = reader_u32le(&r, &at) != 0 || (k == 0 ? at != 64 : at < last) || at > i->e.length;
+		last = at;
+	}
+	if (bad) {
+		found_say(i, CHECK_RLE_HEADER, "%u segments, offset %u in %u bytes", n, at, i->e.length);
+	}
+}
+
+static void check_size(struct inspect *i, uint32_t columns, uint32_t rows)
+{
+	const struct inspect_pixels *p = pixels_of(i);
+	if (p && p->rows && p->columns && (p->rows != rows || p->columns != columns)) {
+		found_say(i, CHECK_CODEC_DESCRIPTION, "%u by %u compressed, %u by %u described", columns,
+			rows, p->columns, p->rows);
+	}
+}
+
+/* ISO/IEC 15444-1 A.5.1: SIZ stands first. */
+static void check_j2k(struct inspect *i, struct span v)
+{
+	struct reader r = reader_of(v);
+	uint32_t x = 0, y = 0, x0 = 0, y0 = 0;
+	if (reader_skip(&r, 8) == 0 && reader_u32be(&r, &x) == 0 && reader_u32be(&r, &y) == 0 &&
+		reader_u32be(&r, &x0) == 0 && reader_u32be(&r, &y0) == 0) {
+		check_size(i, x - x0, y - y0);
+	}
+}
+
+/* ISO/IEC 10918-1 B.2: from marker to marker, to the frame header (SOF, and JPEG-LS's). */
+static void check_jpeg(struct inspect *i, struct span v)
+{
+	struct reader r = reader_of(v);
+	uint16_t marker = 0, length = 0, rows = 0, columns = 0;
+	int err = reader_skip(&r, 2);
+	while (err == 0 && reader_u16be(&r, &marker) == 0 && reader_u16be(&r, &length) == 0) {
+		bool frame = (marker >= 0xFFC0 && marker <= 0xFFCF && marker != 0xFFC4 && marker != 0xFFC8 &&
+				     marker != 0xFFCC) ||
+		             marker == 0xFFF7;
+		if (frame) {
+			err = reader_skip(&r, 1);
+			if (err == 0 && reader_u16be(&r, &rows) == 0 && reader_u16be(&r, &columns) == 0 &&
+				rows) {
+				check_size(i, columns, rows);
+			}
+			return;
+		}
+		err = marker < 0xFFC0 || length < 2 ? ERR_VALUE : reader_skip(&r, length - 2u);
+	}
+}
+
+void fragment_value(struct inspect *i, struct span v)
+{
+	if (i->f.d.number == 0) {
+		table_take(&i->basic, v, 4);
+		return;
+	}
+	bool first = i->f.d.number == 1;
+	bool jpeg = v.len >= 3 && memcmp(v.ptr, "\xFF\xD8\xFF", 3) == 0;
+	bool j2k = v.len >= 4 && memcmp(v.ptr, "\xFF\x4F\xFF\x51", 4) == 0;
+	if (i->codec == CODEC_RLE) {
+		check_rle(i, v);
+	} else if (i->codec == CODEC_JPEG || i->codec == CODEC_J2K) {
+		bool good = i->codec == CODEC_JPEG ? jpeg : j2k;
+		i->uncoded += !good;
+		if (first && !good) {
+			found(i, CHECK_CODEC_SIGNATURE, span_of(v.ptr, v.len < 16 ? v.len : 16));
+		} else if (good && j2k) {
+			check_j2k(i, v);
+		} else if (good) {
+			check_jpeg(i, v);
+		}
+	}
+	enum signature is = signature_of(v);
+	if (is == SIGNATURE_ELF || is == SIGNATURE_ARCHIVE || is == SIGNATURE_PDF || is == SIGNATURE_HTML ||
+		(is == SIGNATURE_PE && first && i->codec != CODEC_OTHER)) {
+		found(i, CHECK_EMBEDDED_PROGRAM, span_of(v.ptr, v.len < 16 ? v.len : 16));
+	}
+}
+
+/* ---- At the end ---- */
+
+static void check_basic(struct inspect *i, uint64_t frames)
+{
+	const struct inspect_table *t = &i->basic;
+	bool bad = t->bad || t->fill || (t->n > 0 && t->n != frames) || t->n > i->fragments;
+	if (t->n == i->fragments) {
+		bad |= t->n > 0 && t->hash != i->fragment_hash;
+	} else {
+		bad |= i->kept_missed || i->next_kept < t->n_kept;
+	}
+	if (bad) {
+		found_say(i, CHECK_OFFSET_TABLE, "%llu entries, %llu fragments, %llu frames",
+			(unsigned long long)t->n, (unsigned long long)i->fragments,
+			(unsigned long long)frames);
+	}
+}
+
+/* PS3.3 C.7.6.3.1.8, 9: each frame is one fragment, and there is no other table. */
+static void check_extended(struct inspect *i, uint64_t frames)
+{
+	const struct inspect_table *t = &i->extended;
+	bool bad = t->bad || t->fill || t->n != frames || t->n != i->fragments ||
+	           t->hash != i->fragment_hash || i->lengths.n != t->n || i->basic.n > 0;
+	if (bad) {
+		found_say(i, CHECK_EXTENDED_OFFSET_TABLE, "%llu entries, %llu lengths, %llu fragments",
+			(unsigned long long)t->n, (unsigned long long)i->lengths.n,
+			(unsigned long long)i->fragments);
+	}
+}
+
+void fragments_end(struct inspect *i)
+{
+	const struct inspect_pixels *p = pixels_of(i);
+	uint64_t frames = p ? p->frames : 1;
+	if (i->fragments < frames && i->codec != CODEC_VIDEO) {
+		found_say(i, CHECK_FRAMES_MISSING, "%llu fragments, %llu frames",
+			(unsigned long long)i->fragments, (unsigned long long)frames);
+	}
+	if (i->codec != CODEC_VIDEO) {
+		check_basic(i, frames);
+	}
+	if (i->extended.present || i->lengths.present) {
+		check_extended(i, frames);
+	}
+	if (i->fragments == frames && i->uncoded > 0 && i->counts[CHECK_CODEC_SIGNATURE] == 0) {
+		found_say(i, CHECK_CODEC_SIGNATURE, "%llu of %llu frames", (unsigned long long)i->uncoded,
+			(unsigned long long)frames);
+	}
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef INSPECT_INSPECT_H
+#define INSPECT_INSPECT_H
+
+#include "base/attr.h"
+#include "base/err.h"
+#include "base/span.h"
+#include "dicom/charset.h"
+#include "dicom/file.h"
+#include "inspect/check.h"
+
+/*
+ * What is in an object, judged while it streams past: a DICOM file, or the data set of a C-STORE. Bytes are fed in pieces
+ * of any size; what is found does not depend on how they were cut. Nothing is allocated, and no more of the object is kept
+ * than INSPECT_VALUE bytes of one value:
+ *
+ *	inspect_begin(&i, &about, inflater);
+ *	for each piece: inspect_feed(&i, piece)
+ *	inspect_end(&i), then inspect_judge(&i, &policy), i.findings, i.counts, i.facts
+ *
+ * Findings only become more: a verdict may be asked for at any time, and what is refused once stays refused.
+ */
+struct inspect_about {
+	bool file;                   /* a file (PS3.10), or what should be one; otherwise a data set in */
+	struct span transfer_syntax; /* … this one */
+	struct span sop_class, sop_instance; /* as the DIMSE command said; empty: not known */
+};
+
+#define INSPECT_FINDINGS 48 /* kept in all */
+#define INSPECT_OF_EACH  4  /* and of one check; all are counted */
+#define INSPECT_EXCERPT  64
+#define INSPECT_LEVELS   4 /* of sequences around, outermost first, that a finding names */
+
+struct inspect_finding {
+	uint8_t check;   /* enum inspect_check */
+	uint8_t depth;   /* of sequences around: may be more than are named */
+	uint32_t tag;    /* 0: of the object as a whole */
+	uint64_t offset; /* in the object; in a deflated one as if it were inflated */
+	uint32_t path[INSPECT_LEVELS], item[INSPECT_LEVELS];
+	char excerpt
+		[INSPECT_EXCERPT]; /* printable ASCII; what was not is \xNN. May be of the patient's data */
+};
+
+/* For the rules of a flow, as they were encoded, without padding; "" absent. */
+struct inspect_facts {
+	char modality[17], body_part[17], burned_in[17], photometric[17];
+	char sop_class[UID_MAX + 1], sop_instance[UID_MAX + 1];
+	uint64_t bytes; /* that were fed */
+};
+
+/* Bytes of a value that are held at once. */
+#define INSPECT_VALUE 4096
+
+/* What describes pixels (PS3.3 C.7.6.3): of the image, or of an icon inside it. */
+struct inspect_pixels {
+	uint32_t seen; /* a mask of which were there */
+	uint16_t samples, rows, columns, allocated, stored, high, planar, representation;
+	uint64_t frames; /* 1 unless it says otherwise */
+	char photometric[17];
+};
+
+/* An offset table, as numbers that can be compared with the fragments as those come. */
+struct inspect_table {
+	uint64_t n, hash, last, number; /* number: what is read of the next entry */
+	uint8_t fill;                   /* bytes of it */
+	bool bad, present;
+	uint32_t n_kept;
+	uint32_t kept[INSPECT_VALUE / 8]; /* the first ones */
+};
+
+struct inspect_stream { /* of a value, or of what is behind the object */
+	uint8_t kind, where;
+	uint16_t marks;
+	uint32_t classes;  /* of all its bytes */
+	uint64_t at, said; /* bytes so far; a mask of what was said of it */
+	uint8_t n_head;
+	uint8_t head[128];
+	uint8_t name_len, hex; /* a PDF's name that is being read */
+	bool in_name;
+	char name[20];
+	uint32_t pdf; /* a mask of what it has */
+};
+
+struct inspect {
+	/* ---- To be read ---- */
+	struct inspect_finding findings[INSPECT_FINDINGS]; /* in the order of being found */
+	unsigned n_findings;
+	uint32_t counts[CHECK_N];
+	struct inspect_facts facts;
+	bool is_file; /* it has file meta information */
+
+	/* ---- Its own ---- */
+	struct dicom_file f; /* f.d alone if it has none */
+	struct inflater *inflater;
+	bool file, begun, over, bare;
+	uint8_t n_head;
+	uint8_t head[FILE_PREAMBLE + 4]; /* the first bytes of a file */
+	uint64_t shift;                  /* what offsets of f.d are more than ours */
+	uint64_t fed;                    /* raw bytes before the present chunk */
+	uint8_t ring[16];                /* the last of them */
+	uint64_t watch;                  /* a raw offset that is looked at; 0: none */
+	uint8_t watched[8], n_watched, watch_for;
+	uint64_t tail_at; /* what is behind the object begins here, as f.d counts */
+	bool tail, tail_dirty, after_pixels;
+	struct inspect_stream s;
+	struct {
+		uint32_t tag, length;
+		uint64_t offset;
+		char vr[3];
+		uint8_t row; /* what it is, of element.c's table; 0: nothing of its own */
+	} e;                 /* the element whose value is read */
+	char sop_class[UID_MAX + 1],
+		sop_instance[UID_MAX + 1]; /* as announced: by the command or the meta information */
+	char syntax[UID_MAX + 1];
+	uint32_t seen;        /* of identifying elements */
+	uint32_t hint;        /* of the dictionary */
+	uint32_t group_known; /* the group whose length is known, and where it must end */
+	uint64_t group_end;
+	struct charset charset[2]; /* the data set's, and the present item's */
+	bool has_charset[2];
+	struct inspect_pixels pixels[2]; /* the image's, and an icon's */
+	struct inspect_table basic, extended, lengths;
+	uint64_t first_fragment, fragments, fragment_hash, length_hash, uncoded;
+	uint32_t next_kept; /* of the basic table: the next entry that must be met */
+	bool kept_missed, fragment_odd;
+	uint8_t codec;
+	char mime[64];
+	bool has_document;
+	uint8_t document[128]; /* an encapsulated document's beginning */
+	uint8_t n_document;
+	uint32_t document_length, document_classes, document_pdf;
+	uint64_t document_said;
+	uint64_t document_offset;
+	uint16_t palette[3]; /* entries that the descriptors name */
+	bool has_palette[3];
+	uint8_t value[INSPECT_VALUE];
+};
+
+static_assert(sizeof(struct inspect) <= 24 * 1024, "one for each object that streams");
+
+/*
+ * about is copied. inflater: for deflated objects; without one they are found `not-inspected`. It is used to the end, and
+ * neither struct may be moved. A transfer syntax that is not known is a finding, and the data set is not looked at.
+ */
+void inspect_begin(struct inspect *i, const struct inspect_about *about, struct inflater *inflater);
+
+/* More bytes; nothing of them is borrowed afterwards. */
+void inspect_feed(struct inspect *i, struct span bytes);
+
+/* It was all. */
+void inspect_end(struct inspect *i);
+
+/* For a process that looked at a file and died: one finding of CHECK_INSPECTION_FAILED, with these words. */
+void inspect_failed(struct inspect *i, const char *why);
+
+/* ---- The verdict ---- */
+
+enum inspect_action { ACTION_UNSET, ACTION_ALLOW, ACTION_LOG, ACTION_REFUSE, ACTION_QUARANTINE, ACTION_N };
+
+struct inspect_policy {
+	uint8_t by_severity[INSPECT_SEVERITIES]; /* enum inspect_action */
+	uint8_t by_check[CHECK_N];               /* ACTION_UNSET: as its severity says */
+};
+
+/* Notes are allowed, warnings logged, dangers refused. */
+struct inspect_policy inspect_policy_default(void);
+
+struct inspect_verdict {
+	enum inspect_action action; /* the strictest of all that was found; ACTION_ALLOW without findings */
+	enum inspect_check check;   /* why; CHECK_N: nothing was found */
+};
+
+struct inspect_verdict inspect_judge(const struct inspect *i, const struct inspect_policy *policy);
+
+/* "refuse"; static storage. */
+const char *inspect_action_name(enum inspect_action action);
+
+/* The most severe of what was found; -1: nothing. */
+int inspect_worst(const struct inspect *i);
+
+/* "(0040,A730)[2].(0008,0104)", or "" of the object as a whole. Longer paths are cut with "…". */
+#define INSPECT_PATH 96
+void inspect_path(const struct inspect_finding *f, char to[INSPECT_PATH]);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef INSPECT_MARKS_H
+#define INSPECT_MARKS_H
+
+#include "base/span.h"
+
+/*
+ * Byte strings of data/inspect_marks.tsv in a stream, all at once (Aho and Corasick), letters in both cases. The state is
+ * one number, so it does not matter how the stream is cut.
+ */
+enum mark_where {
+	MARK_IN_TEXT = 1 << 0,
+	MARK_IN_BINARY = 1 << 1,
+	MARK_IN_DOCUMENT = 1 << 2,
+	MARK_IN_PDF = 1 << 3,
+	MARK_IN_TAIL = 1 << 4,
+};
+
+struct mark {
+	uint8_t check; /* enum inspect_check */
+	uint8_t where; /* a mask of enum mark_where */
+	uint8_t len;
+};
+
+/*
+ * Go on from *state (0 at the beginning) until a mark of this place ends: *ret_mark is it, the result is how many bytes were
+ * read, and the next call goes on behind them. Without one all are read and *ret_mark is NULL.
+ */
+size_t marks_find(uint16_t *state, unsigned where, struct span bytes, const struct mark **ret_mark);
+
+#endif

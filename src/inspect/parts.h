@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef INSPECT_PARTS_H
+#define INSPECT_PARTS_H
+
+#include "inspect/inspect.h"
+#include "inspect/signature.h"
+
+/* The inspection's own parts, one file each. */
+
+/* ---- finding.c: one more; at the present element, or at an offset ---- */
+void found(struct inspect *i, enum inspect_check check, struct span excerpt);
+void found_say(struct inspect *i, enum inspect_check check, const char *format, ...) PRINTF(3, 4);
+void found_at(struct inspect *i, enum inspect_check check, uint64_t offset, struct span excerpt);
+
+/* ---- preamble.c ---- */
+void preamble_check(struct inspect *i);
+void preamble_watch(struct inspect *i, struct span raw);
+void preamble_end(struct inspect *i);
+
+/* ---- element.c: what the parser says ---- */
+void element_event(struct inspect *i, int event);
+void element_failed(struct inspect *i, int err);
+
+/* ---- value.c: a value's bytes, as they come ---- */
+enum value_kind { VALUE_SKIPPED, VALUE_TEXT, VALUE_BINARY, VALUE_DOCUMENT, VALUE_TABLE };
+void value_begin(struct inspect *i, enum value_kind kind);
+void value_piece(struct inspect *i, struct span piece, bool last);
+uint64_t number_of(const struct inspect *i, struct span value); /* US, UL, UV, in the data set's byte order */
+
+/* ---- text.c ---- */
+uint32_t text_classes(struct span s);
+void text_whole(struct inspect *i, struct span value);
+void text_streamed(struct inspect *i);
+void text_charset(struct inspect *i, struct span value);
+
+/* ---- document.c: encapsulated documents, and what private and binary values begin as ---- */
+void document_begin(struct inspect *i);
+void document_piece(struct inspect *i, struct span piece);
+void document_end(struct inspect *i);
+void document_object_end(struct inspect *i);
+void binary_end(struct inspect *i);
+
+/* ---- pixel.c, fragments.c ---- */
+enum pixel_element {
+	PIXEL_SAMPLES,
+	PIXEL_PHOTOMETRIC,
+	PIXEL_PLANAR,
+	PIXEL_FRAMES,
+	PIXEL_ROWS,
+	PIXEL_COLUMNS,
+	PIXEL_ALLOCATED,
+	PIXEL_STORED,
+	PIXEL_HIGH,
+	PIXEL_REPRESENTATION
+};
+struct inspect_pixels *pixels_of(struct inspect *i);
+void pixel_element(struct inspect *i, enum pixel_element which, struct span value);
+void pixel_native(struct inspect *i, unsigned bits); /* bits: of a float; 0 of integers */
+bool pixel_description(struct inspect *i, unsigned bits);
+void pixel_codec(struct inspect *i, struct span value);
+void fragments_begin(struct inspect *i);
+void fragment_begin(struct inspect *i);
+void fragment_value(struct inspect *i, struct span value);
+void fragments_end(struct inspect *i);
+void table_take(struct inspect_table *t, struct span piece, unsigned size);
+struct inspect_table *table_of(struct inspect *i);
+
+/* ---- identity.c: whose it is, and what ---- */
+enum identity_element {
+	IDENTITY_SOP_CLASS,
+	IDENTITY_SOP_INSTANCE,
+	IDENTITY_META_CLASS,
+	IDENTITY_META_INSTANCE,
+	IDENTITY_PATIENT,
+	IDENTITY_STUDY,
+	IDENTITY_SERIES,
+	IDENTITY_MODALITY,
+	IDENTITY_BODY_PART,
+	IDENTITY_BURNED_IN,
+	IDENTITY_SYNTAX
+};
+void identity_element(struct inspect *i, enum identity_element which, struct span value);
+void identity_end(struct inspect *i);
+
+/* ---- tail.c: bytes behind the object ---- */
+void tail_begin(struct inspect *i, uint64_t offset);
+void tail_feed(struct inspect *i, struct span raw);
+void tail_end(struct inspect *i);
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "inspect/parts.h"
+
+#include "inspect/marks.h"
+
+/* What is behind the object, or behind where it could not be read on: searched, whatever it is. */
+void tail_begin(struct inspect *i, uint64_t offset)
+{
+	i->tail = true;
+	i->tail_at = offset;
+	i->s = (struct inspect_stream){.where = MARK_IN_TAIL};
+}
+
+static void take(struct inspect *i, struct span s)
+{
+	struct inspect_stream *t = &i->s;
+	for (size_t k = 0; k < s.len && t->n_head < sizeof(t->head); k++) {
+		t->head[t->n_head++] = s.ptr[k];
+	}
+	for (size_t k = 0; !i->tail_dirty && k < s.len; k++) {
+		i->tail_dirty = s.ptr[k] != 0;
+	}
+	while (s.len > 0) {
+		const struct mark *m;
+		size_t n = marks_find(&t->marks, MARK_IN_TAIL, s, &m);
+		t->at += n;
+		s = span_of(s.ptr + n, s.len - n);
+		if (m) {
+			found_at(i, (enum inspect_check)m->check, i->tail_at - i->shift + t->at - m->len,
+				(struct span){0});
+		}
+	}
+}
+
+/* raw begins at i->fed; what lies before it, and belongs here, is in the ring. */
+void tail_feed(struct inspect *i, struct span raw)
+{
+	uint64_t want = i->tail_at - i->shift + i->s.at;
+	if (i->f.d.inflater) {
+		return; /* the offsets are those of inflated bytes */
+	}
+	if (want < i->fed) {
+		uint64_t back = i->fed - want;
+		size_t n = back < sizeof(i->ring) ? (size_t)back : sizeof(i->ring);
+		take(i, span_of(i->ring + sizeof(i->ring) - n, n));
+		want = i->fed;
+	}
+	if (want - i->fed < raw.len) {
+		size_t at = (size_t)(want - i->fed);
+		take(i, span_of(raw.ptr + at, raw.len - at));
+	}
+}
+
+void tail_end(struct inspect *i)
+{
+	if (!i->tail || i->s.at == 0) {
+		return;
+	}
+	enum signature is = signature_of(span_of(i->s.head, i->s.n_head));
+	uint64_t offset = i->tail_at - i->shift;
+	if (is != SIGNATURE_NONE && i->counts[CHECK_TRAILING_CONTENT] == 0) {
+		found_at(i, CHECK_TRAILING_CONTENT, offset, span_of(i->s.head, i->s.n_head));
+	}
+	if (i->after_pixels) {
+		found_at(i, i->tail_dirty ? CHECK_TRAILING_BYTES : CHECK_TRAILING_ZEROS, offset,
+			span_of(i->s.head, i->s.n_head));
+	}
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "inspect/parts.h"
+
+#include "dicom/uid.h"
+#include "dicom/vr.h"
+#include "inspect/marks.h"
+
+/* What characters a value has, as a mask. */
+enum {
+	DIGIT = 1 << 0,
+	UPPER = 1 << 1,
+	LOWER = 1 << 2,
+	SPACE = 1 << 3,
+	DOT = 1 << 4,
+	SIGN = 1 << 5, /* + - */
+	UNDERSCORE = 1 << 6,
+	COLON = 1 << 7,
+	OTHER = 1 << 8, /* of ASCII */
+	DELIMITER = 1 << 9,
+	BACKTICK = 1 << 10,
+	LINE = 1 << 11, /* TAB, LF, FF, CR */
+	ESCAPE = 1 << 12,
+	CONTROL = 1 << 13,
+	HIGH = 1 << 14,
+	NUMBER = DIGIT | SIGN | DOT | SPACE | DELIMITER,
+	PRINTED = DIGIT | UPPER | LOWER | SPACE | DOT | SIGN | UNDERSCORE | COLON | OTHER | BACKTICK |
+	          DELIMITER,
+	FREE = PRINTED | ESCAPE | HIGH,
+};
+
+static const uint16_t classes[256] = {
+	[0 ... 8] = CONTROL,
+	['\t'] = LINE,
+	['\n'] = LINE,
+	[11] = CONTROL,
+	['\f'] = LINE,
+	['\r'] = LINE,
+	[14 ... 26] = CONTROL,
+	[27] = ESCAPE,
+	[28 ... 31] = CONTROL,
+	[' '] = SPACE,
+	['!' ... '*'] = OTHER,
+	['+'] = SIGN,
+	[','] = OTHER,
+	['-'] = SIGN,
+	['.'] = DOT,
+	['/'] = OTHER,
+	['0' ... '9'] = DIGIT,
+	[':'] = COLON,
+	[';' ... '@'] = OTHER,
+	['A' ... 'Z'] = UPPER,
+	['['] = OTHER,
+	['\\'] = DELIMITER,
+	[']'] = OTHER,
+	['^'] = OTHER,
+	['_'] = UNDERSCORE,
+	['`'] = BACKTICK,
+	['a' ... 'z'] = LOWER,
+	['{' ... '~'] = OTHER,
+	[127] = CONTROL,
+	[128 ... 255] = HIGH,
+};
+
+/* PS3.5 Table 6.2-1: characters, and how many; most 0: no limit. */
+static const struct rule {
+	char vr[3];
+	uint16_t allowed, most;
+	bool free,
+		single; /* free: text of any kind, in the character set; single: a backslash is a character */
+} rules[] = {
+	{"AE", PRINTED, 16, false, false},
+	{"AS", DIGIT | UPPER | DELIMITER | SPACE, 4, false, false},
+	{"CS", DIGIT | UPPER | SPACE | UNDERSCORE | DELIMITER, 16, false, false},
+	{"DA", DIGIT | DOT | SIGN | DELIMITER | SPACE, 18, false, false},
+	{"DS", NUMBER | UPPER | LOWER, 16, false, false},
+	{"DT", NUMBER, 54, false, false},
+	{"IS", NUMBER, 12, false, false},
+	{"LO", FREE, 64, true, false},
+	{"LT", FREE | LINE, 10240, true, true},
+	{"PN", FREE, 64, true, false},
+	{"SH", FREE, 16, true, false},
+	{"ST", FREE | LINE, 1024, true, true},
+	{"TM", NUMBER | COLON, 28, false, false},
+	{"UC", FREE, 0, true, false},
+	{"UI", DIGIT | DOT | DELIMITER, 64, false, false},
+	{"UR", PRINTED, 0, true, true},
+	{"UT", FREE | LINE, 0, true, true},
+};
+
+static const struct rule *rule_of(const char vr[2])
+{
+	for (size_t k = 0; k < ARRAY_LEN(rules); k++) {
+		if (rules[k].vr[0] == vr[0] && rules[k].vr[1] == vr[1]) {
+			return &rules[k];
+		}
+	}
+	return &rules[7];
+}
+
+uint32_t text_classes(struct span s)
+{
+	uint32_t all = 0;
+	for (size_t k = 0; k < s.len; k++) {
+		all |= classes[s.ptr[k]];
+	}
+	return all;
+}
+
+void text_charset(struct inspect *i, struct span value)
+{
+	struct charset cs = charset_of(value);
+	unsigned level = i->f.d.depth > 0;
+	i->charset[level] = cs;
+	i->has_charset[level] = true;
+	if (cs.faults & CHARSET_UNKNOWN) {
+		found(i, CHECK_CHARSET_UNKNOWN, value);
+	} else if (cs.faults) {
+		found(i, CHECK_CHARSET, value);
+	}
+}
+
+static const struct charset *charset(const struct inspect *i)
+{
+	unsigned level = i->f.d.depth > 0 && i->has_charset[1];
+	return i->has_charset[level] ? &i->charset[level] : NULL;
+}
+
+/* Does it read as text at all? Pieces of long values may end inside a character: those are not asked. */
+static void check_characters(struct inspect *i, struct span v, uint32_t has)
+{
+	char text[3 * INSPECT_VALUE + 1];
+	struct charset_text t;
+	const struct charset *cs = charset(i);
+	if ((has & ESCAPE) && !(cs && cs->extended)) {
+		found(i, CHECK_TEXT_CONTROL, v);
+	}
+	charset_to_utf8(cs, i->e.vr, CHARSET_LINES, v, text, sizeof(text), &t);
+	if (t.replaced > 0 && !(has & CONTROL)) {
+		found(i, CHECK_TEXT_CHARSET, v);
+	}
+	if (t.bidi > 0) {
+		found(i, CHECK_TEXT_DIRECTION, v);
+	}
+}
+
+/* Characters; of sets with more bytes a character the continuation bytes of UTF-8 are left out. */
+static size_t count(struct span s)
+{
+	size_t n = 0;
+	for (size_t k = 0; k < s.len; k++) {
+		n += (s.ptr[k] & 0xC0) != 0x80;
+	}
+	return n;
+}
+
+static void check_length(struct inspect *i, const struct rule *r, struct span v, uint32_t has)
+{
+	bool name = r->vr[0] == 'P';
+	size_t longest = 0, from = 0;
+	for (size_t k = 0; k <= v.len; k++) {
+		if (k == v.len || (v.ptr[k] == '\\' && !r->single) || (v.ptr[k] == '=' && name)) {
+			struct span one = span_of(v.ptr + from, k - from);
+			size_t n = has & HIGH ? count(one) : one.len;
+			longest = n > longest ? n : longest;
+			from = k + 1;
+		}
+	}
+	if (i->e.length > INSPECT_VALUE && longest == v.len) {
+		longest = i->e.length;
+	}
+	if (r->most == 0 || longest <= r->most || ((has & ESCAPE) && longest <= 4u * r->most)) {
+		return;
+	}
+	found_say(i, longest >= 10u * r->most ? CHECK_VALUE_FAR_TOO_LONG : CHECK_VALUE_TOO_LONG,
+		"%zu characters, at most %u", longest, r->most);
+}
+
+static void check_uids(struct inspect *i, struct span v)
+{
+	size_t from = 0;
+	for (size_t k = 0; k <= v.len; k++) {
+		if (k < v.len && v.ptr[k] != '\\') {
+			continue;
+		}
+		struct span one = uid_trim(span_of(v.ptr + from, k - from));
+		if (one.len > 0 && !uid_valid(one)) {
+			found(i, CHECK_UID_GRAMMAR, one);
+			return;
+		}
+		from = k + 1;
+	}
+}
+
+static void check_backticks(struct inspect *i, struct span v)
+{
+	unsigned n = 0;
+	for (size_t k = 0; k < v.len; k++) {
+		n += v.ptr[k] == '`';
+	}
+	if (n >= 2) {
+		found(i, CHECK_TEXT_SHELL, v);
+	}
+}
+
+static void check_marks(struct inspect *i, struct span v)
+{
+	struct span left = v;
+	uint64_t said = 0;
+	uint16_t state = 0;
+	while (left.len > 0) {
+		const struct mark *m;
+		size_t n = marks_find(&state, MARK_IN_TEXT, left, &m);
+		left = span_of(left.ptr + n, left.len - n);
+		uint64_t bit = m ? 1ull << (m->check - CHECK_EMBEDDED_PROGRAM) : 0;
+		if (m && !(said & bit)) {
+			found(i, (enum inspect_check)m->check, v);
+		}
+		said |= bit;
+	}
+}
+
+static void check_classes(struct inspect *i, const struct rule *r, struct span v, uint32_t has)
+{
+	uint32_t bad = has & ~(uint32_t)r->allowed;
+	if (bad & (CONTROL | LINE | (r->free ? 0 : ESCAPE))) {
+		found(i, CHECK_TEXT_CONTROL, v);
+	} else if (bad && r->vr[0] != 'U') {
+		found(i, CHECK_VALUE_GRAMMAR, v);
+	}
+	if (has & BACKTICK) {
+		check_backticks(i, v);
+	}
+}
+
+void text_whole(struct inspect *i, struct span value)
+{
+	const struct rule *r = rule_of(i->e.vr);
+	struct span v = vr_trim(r->vr, value);
+	uint32_t has = text_classes(v);
+	if (r->vr[0] == 'U' && r->vr[1] == 'I') {
+		check_uids(i, v);
+		has &= ~(uint32_t)CONTROL | ((uint32_t)has & LINE);
+	}
+	check_classes(i, r, v, has);
+	if (r->most && v.len > r->most) {
+		check_length(i, r, v, has);
+	}
+	if (r->free && (has & (HIGH | ESCAPE))) {
+		check_characters(i, v, has);
+	}
+	if (v.len > 2 && (r->free || (has & ~(uint32_t)r->allowed) || (r->vr[0] == 'A' && r->vr[1] == 'E'))) {
+		check_marks(i, v);
+	}
+}
+
+void text_streamed(struct inspect *i)
+{
+	const struct rule *r = rule_of(i->e.vr);
+	struct span v = span_of(i->value, INSPECT_VALUE);
+	/* The last byte may be padding, which is a NUL of UI and of careless devices. */
+	check_classes(i, r, v, (i->s.classes & ~(uint32_t)CONTROL) | (text_classes(v) & CONTROL));
+	check_length(i, r, v, i->s.classes);
+	if (r->vr[0] == 'U' && r->vr[1] == 'I') {
+		check_uids(i, v);
+	}
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "inspect/parts.h"
+
+#include "inspect/marks.h"
+
+#include "base/reader.h"
+
+static const uint8_t places[] = {
+	[VALUE_TEXT] = MARK_IN_TEXT,
+	[VALUE_BINARY] = MARK_IN_BINARY,
+	[VALUE_DOCUMENT] = MARK_IN_DOCUMENT | MARK_IN_PDF,
+	[VALUE_TABLE] = 0,
+};
+
+/* A value that does not fit is read in pieces, or, if only its beginning matters, skipped behind that. */
+void value_begin(struct inspect *i, enum value_kind kind)
+{
+	struct inspect_stream *s = &i->s;
+	s->kind = (uint8_t)kind;
+	s->where = places[kind];
+	s->marks = 0;
+	s->classes = 0;
+	s->at = s->said = 0;
+	s->n_head = 0;
+	s->in_name = false;
+	s->pdf = 0;
+	if (i->e.length <= INSPECT_VALUE) {
+		dataset_collect(&i->f.d, i->value, sizeof(i->value));
+	} else if (kind == VALUE_SKIPPED) {
+		dataset_collect(&i->f.d, i->value, SIGNATURE_BYTES);
+	} else {
+		dataset_pieces(&i->f.d);
+	}
+}
+
+/* Marks; each check once a value. */
+static void search(struct inspect *i, struct span piece)
+{
+	struct inspect_stream *s = &i->s;
+	uint64_t at = s->at;
+	while (piece.len > 0) {
+		const struct mark *m;
+		size_t n = marks_find(&s->marks, s->where, piece, &m);
+		piece = span_of(piece.ptr + n, piece.len - n);
+		at += n;
+		if (!m) {
+			return;
+		}
+		static_assert(CHECK_INSPECTION_FAILED - CHECK_EMBEDDED_PROGRAM < 64, "a bit for each");
+		uint64_t bit = 1ull << (m->check - CHECK_EMBEDDED_PROGRAM);
+		if (s->said & bit) {
+			continue;
+		}
+		s->said |= bit;
+		if (s->kind != VALUE_DOCUMENT) {
+			found_say(i, (enum inspect_check)m->check, "at byte %llu of the value",
+				(unsigned long long)(at - m->len));
+		}
+	}
+}
+
+/* The first 4096 bytes of a long text are kept for what looks at characters. */
+static void keep(struct inspect *i, struct span piece)
+{
+	if (i->s.at < INSPECT_VALUE && i->e.length > INSPECT_VALUE) {
+		size_t room = INSPECT_VALUE - (size_t)i->s.at, n = piece.len < room ? piece.len : room;
+		memcpy(i->value + i->s.at, piece.ptr, n);
+	}
+}
+
+static void end(struct inspect *i)
+{
+	switch (i->s.kind) {
+	case VALUE_TEXT:
+		if (i->e.length > INSPECT_VALUE) {
+			text_streamed(i);
+		}
+		break;
+	case VALUE_DOCUMENT:
+		document_end(i);
+		break;
+	case VALUE_BINARY:
+	case VALUE_SKIPPED:
+		binary_end(i);
+		break;
+	default:
+		break;
+	}
+}
+
+void value_piece(struct inspect *i, struct span piece, bool last)
+{
+	struct inspect_stream *s = &i->s;
+	if (piece.len > 0) {
+		for (size_t k = 0; k < piece.len && s->n_head < sizeof(s->head); k++) {
+			s->head[s->n_head++] = piece.ptr[k];
+		}
+		if (s->kind == VALUE_TEXT && i->e.length <= INSPECT_VALUE) {
+			text_whole(i, piece);
+		} else if (s->kind == VALUE_TEXT) {
+			keep(i, piece);
+			s->classes |= text_classes(piece);
+		} else if (s->kind == VALUE_DOCUMENT) {
+			document_piece(i, piece);
+		} else if (s->kind == VALUE_TABLE) {
+			table_take(table_of(i), piece, 8);
+		}
+		if (s->where && (s->kind != VALUE_TEXT || i->e.length > INSPECT_VALUE)) {
+			search(i, piece);
+		}
+		s->at += piece.len;
+	}
+	if (last) {
+		end(i);
+	}
+}
+
+uint64_t number_of(const struct inspect *i, struct span value)
+{
+	const struct dataset *d = &i->f.d;
+	bool big = d->frames[d->n_frames - 1].encoding == ENCODING_EXPLICIT_BE;
+	uint64_t v = 0;
+	for (size_t k = 0; k < value.len && k < 8; k++) {
+		v |= (uint64_t)value.ptr[k] << 8 * (big ? value.len - 1 - k : k);
+	}
+	return v;
+}
