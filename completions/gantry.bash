@@ -5,7 +5,7 @@ _gantry() {
 	COMPREPLY=()
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
 		case $word in
-		init | check | run | reload | status | learn | explain | ca | user | audit)
+		init | check | run | reload | status | learn | explain | inspect | ca | user | audit)
 			verb=$word
 			break
 			;;
@@ -15,9 +15,13 @@ _gantry() {
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 	fi
+	if [[ $prev == --least ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "note warning danger" -- "$cur")
+		return
+	fi
 	local words=
 	case $verb in
-	'') words="init check run reload status learn explain audit ca user --help --version" ;;
+	'') words="init check run reload status learn explain inspect audit ca user --help --version" ;;
 	audit) words="init --folder --origin --auditor --passphrase-file verify prove verify-proof leaves --key --cold --checkpoint --leaves --record --with-record --from --output --json --help" ;;
 	ca) words="make sign list renew revoke crl --by --use --days --reason --name --yes --json --help" ;;
 	init) words="--try --help" ;;
@@ -25,13 +29,14 @@ _gantry() {
 	status) words="-c --json --watch --help" ;;
 	learn) words="-c --whole --transfer-syntaxes --help" ;;
 	explain) words="-c --json --help" ;;
+	inspect) words="--json --quiet --least --jobs --seconds --help" ;;
 	run | reload) words="-c --help" ;;
 	user) words="set remove list --groups --help" ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 	case $verb in
 	init) mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -d -- "$cur") ;;
-	check | learn | audit | ca | user) mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$cur") ;;
+	check | learn | inspect | audit | ca | user) mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$cur") ;;
 	esac
 }
 complete -o filenames -F _gantry gantry

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "inspect/parts.h"
 
-#define NUL_TERMINATED(s) span_of((s), strlen(s))
-
 void document_begin(struct inspect *i)
 {
 	i->has_document = true;
@@ -93,7 +91,8 @@ static void take_pdf(struct inspect_stream *s, uint8_t c)
 void document_piece(struct inspect *i, struct span piece)
 {
 	struct inspect_stream *s = &i->s;
-	s->classes |= text_classes(piece);
+	bool padded = s->at + piece.len == i->e.length && piece.ptr[piece.len - 1] == 0;
+	s->classes |= text_classes(span_of(piece.ptr, piece.len - padded));
 	for (size_t k = 0; k < piece.len; k++) {
 		if (!s->in_name) {
 			const uint8_t *slash = memchr(piece.ptr + k, '/', piece.len - k);
@@ -219,7 +218,7 @@ static void check_pdf(struct inspect *i)
 {
 	for (size_t k = 0; k < ARRAY_LEN(names); k++) {
 		if (i->document_pdf & 1u << k) {
-			report(i, names[k].check, NUL_TERMINATED(names[k].name));
+			report(i, names[k].check, span_str(names[k].name));
 		}
 	}
 }

@@ -260,6 +260,16 @@ static enum value_kind kind_of(const struct inspect *i)
 	return bytes || (is_private && family == FAMILY_BYTES) ? VALUE_BINARY : VALUE_SKIPPED;
 }
 
+/* UN stands for texts that are too long for their own VR (PS3.5 6.2.2): they are judged as what they are. */
+static void take_unknown(struct inspect *i)
+{
+	const char *dictionary = tag_implied_vr(i->e.tag, &i->hint);
+	unsigned family = vrs[vr_row(dictionary)].family;
+	if (memcmp(i->e.vr, "UN", 2) == 0 && (family == FAMILY_TEXT || family == FAMILY_UID)) {
+		memcpy(i->e.vr, dictionary, sizeof(i->e.vr));
+	}
+}
+
 static void on_element(struct inspect *i)
 {
 	const struct dataset *d = &i->f.d;
@@ -280,6 +290,7 @@ static void on_element(struct inspect *i)
 	if (encoding != ENCODING_IMPLICIT_LE) {
 		check_vr(i);
 	}
+	take_unknown(i);
 	if (kind_of(i) == VALUE_DOCUMENT) {
 		document_begin(i);
 	}

@@ -181,6 +181,9 @@ void inspect_end(struct inspect *i)
 	if (!i->over) {
 		dataset_last(&i->f.d);
 		run(i);
+		if (i->tail) {
+			tail_feed(i, (struct span){0});
+		}
 	}
 	preamble_end(i);
 	tail_end(i);

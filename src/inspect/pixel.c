@@ -10,10 +10,14 @@
 struct inspect_pixels *pixels_of(struct inspect *i)
 {
 	const struct dataset *d = &i->f.d;
-	if (d->depth == 0) {
+	unsigned depth = d->depth;
+	if (depth > 0 && d->path[depth - 1] == TAG_PIXEL_DATA) {
+		depth--; /* at a fragment */
+	}
+	if (depth == 0) {
 		return &i->pixels[0];
 	}
-	return d->path[d->depth - 1] == ICON_SEQUENCE ? &i->pixels[1] : NULL;
+	return d->path[depth - 1] == ICON_SEQUENCE ? &i->pixels[1] : NULL;
 }
 
 static void take_frames(struct inspect *i, struct inspect_pixels *p, struct span value)
@@ -98,6 +102,8 @@ static void check_bits(struct inspect *i, const struct inspect_pixels *p)
 						       p->high >= p->allocated || p->high + 1 < p->stored)) {
 		found_say(i, CHECK_PIXEL_DESCRIPTION, "%u bits allocated, %u stored, high bit %u",
 			p->allocated, p->stored, p->high);
+	} else if ((p->seen & both) == both && p->high + 1 != p->stored) {
+		found_say(i, CHECK_PIXEL_HIGH_BIT, "%u bits stored, high bit %u", p->stored, p->high);
 	}
 	if (p->samples == 0 || (p->samples > 1 && p->planar > 1) || p->representation > 1) {
 		found_say(i, CHECK_PIXEL_DESCRIPTION,

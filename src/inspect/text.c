@@ -222,8 +222,10 @@ static void check_marks(struct inspect *i, struct span v)
 static void check_classes(struct inspect *i, const struct rule *r, struct span v, uint32_t has)
 {
 	uint32_t bad = has & ~(uint32_t)r->allowed;
-	if (bad & (CONTROL | LINE | (r->free ? 0 : ESCAPE))) {
+	if (bad & (CONTROL | (r->free ? 0 : LINE | ESCAPE))) {
 		found(i, CHECK_TEXT_CONTROL, v);
+	} else if (bad & LINE) {
+		found(i, CHECK_TEXT_LINES, v);
 	} else if (bad && r->vr[0] != 'U') {
 		found(i, CHECK_VALUE_GRAMMAR, v);
 	}
