@@ -263,9 +263,12 @@ static enum value_kind kind_of(const struct inspect *i)
 /* UN stands for texts that are too long for their own VR (PS3.5 6.2.2): they are judged as what they are. */
 static void take_unknown(struct inspect *i)
 {
+	if (memcmp(i->e.vr, "UN", 2) != 0) {
+		return;
+	}
 	const char *dictionary = tag_implied_vr(i->e.tag, &i->hint);
 	unsigned family = vrs[vr_row(dictionary)].family;
-	if (memcmp(i->e.vr, "UN", 2) == 0 && (family == FAMILY_TEXT || family == FAMILY_UID)) {
+	if (family == FAMILY_TEXT || family == FAMILY_UID) {
 		memcpy(i->e.vr, dictionary, sizeof(i->e.vr));
 	}
 }
