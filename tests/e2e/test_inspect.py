@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`gantry inspect` over files and folders: what it says, what it follows, its exit codes."""
+import json
+import os
+import shutil
+
+from lib.site import ROOT, check, equal, test
+
+DATA = os.path.join(ROOT, "tests/data")
+
+
+@test
+def inspect_folder(bench):
+    """Notes alone are 0, dangers 1; links are not followed, pipes not opened, names not printed raw."""
+    folder = bench.path("disc")
+    os.makedirs(os.path.join(folder, "inner"))
+    shutil.copy(os.path.join(DATA, "dicom/sr.dcm"), os.path.join(folder, "a.dcm"))
+    equal(bench.run(bench.program, "inspect", folder).code, 0, "exit code of a good folder")
+    os.symlink(os.path.join(DATA, "inspect/preamble-elf64.dcm"), os.path.join(folder, "link.dcm"))
+    os.symlink(os.path.join(DATA, "inspect"), os.path.join(folder, "inner/folder"))
+    os.mkfifo(os.path.join(folder, "pipe"))
+    ran = bench.run(bench.program, "inspect", folder, wants=0)
+    check("link.dcm: skipped" in ran.text and "inner/folder: skipped" in ran.text and "pipe: skipped" in ran.text, ran.text)
+    check("1 files: 0 with dangers" in ran.text, ran.text)
+    bad = os.path.join(folder, "inner/\x1b[31mbad.dcm")
+    shutil.copy(os.path.join(DATA, "structure/encapsulated-pdf-js.dcm"), bad)
+    ran = bench.run(bench.program, "inspect", "--least", "warning", folder, wants=1)
+    check("danger" in ran.text and "pdf-javascript" in ran.text, ran.text)
+    check("pdf-open-action" not in ran.text, "a note is shown with --least warning")
+    check("\x1b" not in ran.text, "a control character is printed")
+    equal(bench.run(bench.program, "inspect", "--quiet", folder).text.count("danger"), 0, "dangers named with --quiet")
+
+
+@test
+def inspect_json(bench):
+    """A line of JSON a file, in the order of their names, however many at once."""
+    files = [os.path.join(DATA, "inspect", name) for name in sorted(os.listdir(os.path.join(DATA, "inspect")))
+             if name.endswith(".dcm")]
+    one = bench.run(bench.program, "inspect", "--json", "--jobs", "1", *files, wants=1).text
+    equal(bench.run(bench.program, "inspect", "--json", "--jobs", "8", *files, wants=1).text, one, "with eight jobs")
+    told = [json.loads(line) for line in one.splitlines()]
+    equal([o["file"] for o in told], files, "the files")
+    by_name = {os.path.basename(o["file"]): o for o in told}
+    equal(by_name["preamble-pe-in-private.dcm"]["verdict"], "refuse", "the verdict")
+    equal(by_name["preamble-tiff-le-valid.dcm"]["verdict"], "allow", "the verdict of a legal file")
+    equal(by_name["TC0437_sop_modality_ct_sop_mr_mod.dcm"]["facts"]["modality"], "MR", "the modality")
+
+
+@test
+def inspect_usage(bench):
+    """Wrong command lines are 2, files that are not there 3."""
+    for arguments, code in (((), 2), (("--least", "fatal", "x"), 2), (("--jobs", "0", "x"), 2), (("--help",), 0),
+                            ((bench.path("nothing"),), 3)):
+        equal(bench.run(bench.program, "inspect", *arguments).code, code, f"exit code with {arguments}")
