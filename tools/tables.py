@@ -118,7 +118,12 @@ def audit(entries):
 
 
 def checks(entries):
-    """A list for an enum and a table alike: INSPECT_CHECKS(X) is X(NAME, number, "name", …) for each, by number."""
+    """An enum, and for its table a list: INSPECT_CHECKS(X) is X(NAME, number, "name", …) for each, by number."""
+    yield "enum inspect_check {"
+    for e in entries:
+        yield f'\tCHECK_{c_name(e["name"])},'
+    yield "\tCHECK_N"
+    yield "};"
     yield "#define INSPECT_CHECKS(X) \\"
     last = 0
     for e in entries:

@@ -7,19 +7,15 @@
 
 #include "inspect_check_table.h"
 
-/* What is looked for in an object: data/inspect_checks.tsv has a row for each. docs/refused-object.md is for people. */
+/*
+ * What is looked for in an object: enum inspect_check, CHECK_TRUNCATED and so on to CHECK_N, of data/inspect_checks.tsv, which
+ * has a row for each. docs/refused-object.md is for people.
+ */
 enum inspect_severity {
 	INSPECT_NOTE,    /* not as the standard has it, or worth knowing; harmless */
 	INSPECT_WARNING, /* broken, or suspicious */
 	INSPECT_DANGER,  /* made to harm, or able to */
 	INSPECT_SEVERITIES,
-};
-
-enum inspect_check {
-#define X(c_name, ...) CHECK_##c_name,
-	INSPECT_CHECKS(X)
-#undef X
-		CHECK_N
 };
 
 struct inspect_check_row {

@@ -19,7 +19,7 @@
  * SANDBOX_LOOKUP       forks jobs, takes what they send, ends them; and all that they may do, as they inherit it.
  * SANDBOX_JOB          opens files for reading, datagram and stream sockets, memory to send; no listening, no fork, no exec.
  * SANDBOX_KEYS         reads and writes the channels that it has and is passed. Nothing else: it has its keys already. Also
- *                      for a job that proves a user by what it has been given.
+ *                      for a job that proves a user by what it has been given, and for one that looks into a file.
  * SANDBOX_PROOF        the same for a job that proves a user by libraries of others: what they try beyond it fails.
  * SANDBOX_TOKEN        the same for a key holder whose keys are on a token: its module may also read, write and lock files
  *                      (Landlock says which), speak to a UNIX socket, and start threads.
