@@ -138,10 +138,9 @@ static bool say_tail(struct incident *in)
 		return true;
 	}
 	return incident_note(&in->uncovered,
-		"What was recorded after the checkpoint, in records %" PRIu64 " to %" PRIu64
-		". They are in the list if they belong there, but nothing that is signed vouches for "
-		"them yet.",
-		s->covered, in->last);
+		"What was recorded after that checkpoint, from record %" PRIu64
+		" on. It is in the list if it belongs there, but nothing that is signed vouches for it yet.",
+		s->covered);
 }
 
 int incident_prove(struct incident *in)

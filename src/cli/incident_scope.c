@@ -163,6 +163,10 @@ static bool say_alert(struct incident *in, struct recording *r, const struct sea
 	const struct audit_event *ev = h->event;
 	char time[WHEN_LEN];
 	when_text(h->time_ms, time);
+	if (ev->alert == ALERT_RECORDING_STARTED && ev->outcome != AUDIT_SUCCESS) {
+		/* The auditor was there, and could not write; `unrecorded` says what happened to what would have passed. */
+		return incident_note(&in->uncovered, "%s (Record %" PRIu64 ")", ev->text, h->index);
+	}
 	if (ev->alert == ALERT_RECORDING_STOPPED || ev->alert == ALERT_RECORDING_STARTED) {
 		return say_stop(in, r, h);
 	}

@@ -1,0 +1,366 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What auditors read: searches by each criterion, each of which is recorded itself; and incident reports with proofs."""
+import base64
+import csv
+import hashlib
+import html.parser
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import xml.etree.ElementTree as ET
+
+from lib import dicom, peers
+from lib.dicom import CT, ILE, MR
+from lib.site import check, equal, test, until
+from lib.trail import Trail, object_of
+
+PASSPHRASE = "correct horse battery"
+
+
+class Auditor:
+    """The auditor's side of a trail: a key under a passphrase, and the checkpoints' public key."""
+
+    def __init__(self, trail, g):
+        self.trail, self.bench, self.g = trail, trail.bench, g
+        self.key, self.passphrase = trail.path("auditor.enc"), trail.path("passphrase")
+        for path, text in ((self.passphrase, PASSPHRASE + "\n"), (self.key, "")):
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as file:
+                file.write(text)
+        subprocess.run(["openssl", "pkcs8", "-topk8", "-in", trail.path("auditor.key"), "-out", self.key, "-passout",
+                        "file:" + self.passphrase], check=True)
+        os.chmod(self.key, 0o600)
+        raw = subprocess.run(["openssl", "pkey", "-in", trail.path("checkpoint.key"), "-pubout", "-outform", "DER"],
+                             check=True, stdout=subprocess.PIPE).stdout[-32:]
+        name = trail.config["origin"]
+        number = hashlib.sha256(name.encode() + b"\n\x01" + raw).digest()[:4].hex()
+        self.vkey = name + "+" + number + "+" + base64.b64encode(b"\x01" + raw).decode()
+
+    def with_key(self, *arguments, config=True):
+        where = ["-c", self.g.yaml] if config else []
+        return [*arguments, *where, "--key", self.key, "--passphrase-file", self.passphrase]
+
+    def run(self, *arguments, wants=0, config=True):
+        """Standard output alone, and standard error."""
+        command = [self.bench.program, *self.with_key(*arguments, config=config)]
+        ran = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
+                             timeout=60, check=False, cwd=self.bench.folder)
+        equal(ran.returncode, wants, f"{' '.join(command[1:4])} {arguments}: {ran.stderr[-600:]} {ran.stdout[-600:]}")
+        return ran.stdout, ran.stderr
+
+    def find(self, *criteria, wants=0):
+        out, _ = self.run("audit", "search", *criteria, "--format", "json", wants=wants)
+        return [json.loads(line) for line in out.splitlines()]
+
+    def settled(self):
+        """Until a checkpoint covers all that there is now."""
+        size = self.trail.settled()[-1]["index"] + 1
+
+        path = os.path.join(self.trail.folder, "checkpoint")
+
+        def covered():
+            if not os.path.exists(path):
+                return False
+            with open(path, encoding="utf-8") as file:
+                return int(file.read().split("\n")[1]) >= size
+        until(covered, f"a checkpoint of {size} records")
+
+
+def served(bench, **options):
+    """dcmqrscp behind a gateway, CT_small and MR_small stored through it, one query, one object refused, one stranger."""
+    trail = Trail(bench, **{"checkpoint-every": 1})
+    port, _ = peers.dcmqrscp(bench)
+    g = trail.gateway(archive={"address": [f"127.0.0.1:{port}"], "transport": "plain"},
+                      flow={"services": ["echo", "store", "find"],
+                            "limits": {"object-size": {"most": "200K", "over": "refuse"}}}, **options)
+    where = ["-aet", "CT1", "-aec", "ARCHIVE", "127.0.0.1", str(g.plain)]
+    for source in (peers.CT_SMALL, peers.MR_SMALL):
+        bench.run("storescu", *where, source, wants=0)
+    bench.run("findscu", "-S", "-k", "QueryRetrieveLevel=STUDY", "-k", "PatientID=4MR1", "-k", "StudyInstanceUID", *where,
+              wants=0)
+    scu = g.scu()
+    scu.associate(contexts=[(CT, [ILE])])
+    big = object_of("BIG", "1.2.3.9", "1.2.3.9.1", size=500_000, name="=HYPERLINK(1)")
+    check(scu.store(1, "1.2.3.9.1", CT, big)["status"] != 0, "the large object was taken")
+    scu.release()
+    bench.run("echoscu", "-aet", "STRANGER", "-aec", "ARCHIVE", "127.0.0.1", str(g.plain))
+    trail.wait("alert", alert=110126)
+    auditor = Auditor(trail, g)
+    auditor.settled()
+    return trail, g, auditor
+
+
+@test
+def audit_search_by_each_criterion(bench):
+    trail, _, a = served(bench)
+    study = next(r["event"]["study"] for r in trail.records("begin", patient="1CT1"))
+    stored = a.find("--patient", "1CT1", "--kind", "transfer")
+    equal([(h["how"], h["state"], h["instances"], h["from"]["node"], h["to"]["node"]) for h in stored],
+          [("stored", "complete", 1, "ct1", "archive")], "1CT1")
+    equal(len(stored[0]["records"]), 2, "its records")
+    for criterion in (("--study", study), ("--name", "COMPRESSEDSAMPLES^CT1"), ("--patient", " 1CT1 ")):
+        equal(a.find(*criterion), stored, str(criterion))
+    equal(a.find("--patient", "1ct1", wants=1), [], "another identifier")
+    hows = [h["how"] for h in a.find("--patient", "4MR1")]
+    check({"stored", "queried", "shown"} <= set(hows), "4MR1:", hows)
+    refused = a.find("--accession", "ACCBIG")
+    equal([(h["how"], h["state"], h["failed"], h["outcome"]) for h in refused], [("refused", "refused", 1, "serious")], "BIG")
+    by_number = a.find("--refusal", str(refused[0]["refusal"]))
+    equal({h["kind"] for h in by_number}, {"transfer", "alert"}, "by the refusal's number")
+    equal({h["from"]["ae"] for h in a.find("--address", "127.0.0.1", "--kind", "alert")}, {"CT1", "STRANGER"}, "alerts")
+    check(len(a.find("--node", "archive", "--outcome", "serious")) >= 2, "no serious ones")
+    equal(a.find("--node", "nobody", wants=1), [], "no such node")
+    equal(a.find("--from", "2020-01-01", "--until", "2020-12-31", wants=1), [], "long ago")
+    equal(len(a.find("--from", "1h", "--limit", "2")), 2, "a limit")
+    equal(a.find("--kind", "start")[0]["text"].split()[0], "Gantry", "the start")
+
+
+@test
+def audit_search_is_recorded(bench):
+    """Audit Log Used: who, by what and not for whom; and no search without it unless that is said."""
+    trail, g, a = served(bench)
+    a.find("--patient", "1CT1", "--from", "1d")
+    used = a.find("--kind", "log-used")
+    check("by: patient, from." in used[0]["text"] and f"Unix user {os.getuid()}," in used[0]["text"], "the text:", used[0])
+    check("@" in used[0]["user"] and used[0]["outcome"] == "success", "the user:", used[0])
+    check("1CT1" not in json.dumps(used), "the record says for whom was searched")
+    equal(len(used), 2, "searches, this one included")
+    message = trail.one("log-used", text=used[0]["text"])
+    equal(message["event"]["object"], trail.config["origin"], "the log")
+    # With a key or passphrase that opens nothing there is no search, and no record of one.
+    with open(trail.path("wrong"), "w", encoding="ascii") as file:
+        os.chmod(trail.path("wrong"), 0o600)
+        file.write("wrong\n")
+    ran = bench.run(bench.program, "audit", "search", "-c", g.yaml, "--key", a.key, "--passphrase-file", trail.path("wrong"),
+                    wants=3)
+    check("passphrase does not open" in ran.text, "said:", ran.text)
+    # A copy is nobody's journal.
+    copy = bench.path("copy")
+    shutil.copytree(trail.folder, copy, ignore=shutil.ignore_patterns("spool"))
+    _, said = a.run("audit", "search", "--journal", copy, wants=3)
+    check("this search is not in the journal" in said and "--unrecorded" in said, "said:", said)
+    _, said = a.run("audit", "search", "--journal", copy, "--unrecorded", "--patient", "1CT1")
+    check("this search is not in the journal" in said, "said:", said)
+    g.stop()
+    _, said = a.run("audit", "search", wants=3)
+    check("this search is not in the journal: the gateway does not run" in said, "said:", said)
+    out, _ = a.run("audit", "search", "--unrecorded", "--kind", "stop")
+    check("Every association has ended." in out, "the stop:", out)
+
+
+@test
+def audit_search_wrong_key_and_damage(bench):
+    trail, g, a = served(bench)
+    g.stop()
+    other = bench.path("other.key")
+    subprocess.run(["openssl", "genpkey", "-algorithm", "x25519", "-out", other], check=True)
+    os.chmod(other, 0o600)
+    ran = bench.run(bench.program, "audit", "search", "-c", g.yaml, "--unrecorded", "--key", other, wants=3)
+    check("nothing opens with this key" in ran.text, "said:", ran.text)
+    whole = a.run("audit", "search", "--unrecorded")[0].splitlines()
+    victim = trail.one("begin", patient="4MR1")
+    path = os.path.join(trail.folder, next(n for n in os.listdir(trail.folder) if re.fullmatch(r"segment-\d+", n)))
+    with open(path, "rb") as file:
+        segment = bytearray(file.read())
+    token = bytes.fromhex(trail.token(1, "4MR1")[1])
+    segment[segment.index(token) + 3] ^= 1
+    with open(path, "wb") as file:
+        file.write(segment)
+    out, said = a.run("audit", "search", "--unrecorded", wants=3)
+    check(f"records {victim['index']} to {victim['index']} cannot be read" in said, "said:", said)
+    check(len(out.splitlines()) >= len(whole) - 1 and "1CT1" in out, "the rest:", out)
+    out, _ = a.run("incident", "--node", "ct1", "--vkey", a.vkey, "--unrecorded", wants=3)
+    check("NOT shown to be complete" in out and f"record {victim['index']} cannot be read" in out, "said:", out)
+
+
+@test
+def audit_search_formats(bench):
+    """CSV as Python reads it, with no formulas; XML as ElementTree and xmllint with the standard's schema read it."""
+    _, _, a = served(bench)
+    out, _ = a.run("audit", "search", "--format", "csv")
+    check("\r\n" in out or "\n" in out, "no lines")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    check(len(rows) > 8 and all(None not in row and None not in row.values() for row in rows), "rows:", rows)
+    equal([row["patient_name"] for row in rows if row["patient_id"] == "BIG"], ["'=HYPERLINK(1)"], "a formula")
+    check(not any(re.match(r"[=+@\t-]", cell) for row in rows for cell in row.values()), "formulas:", rows)
+    out, _ = a.run("audit", "search", "--format", "xml", "--patient", "1CT1")
+    root = ET.fromstring(out)
+    equal((root.tag, [m.tag for m in root]), ("AuditMessages", ["AuditMessage"] * 2), "messages")
+    ids = {p.get("ParticipantObjectID") for p in root.iter("ParticipantObjectIdentification")}
+    check("1CT1" in ids, "objects:", ids)
+    out, _ = a.run("audit", "search", "--format", "text", "--patient", "1CT1")
+    check(out.splitlines()[0].startswith("TIME") and "stored 1" in out.splitlines()[1], "text:", out)
+    a.run("audit", "search", "--format", "yaml", wants=2)
+    a.run("audit", "search", "--until", "yesterday", wants=2)
+    a.run("audit", "search", "--patient", " ", wants=2)
+
+
+# ---- Incidents ----
+
+
+class Page(html.parser.HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.tags, self.texts, self.open = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "br", "line", "rect"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        equal(self.open.pop(), tag, "the tag that ends")
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+
+@test
+def incident_report(bench):
+    trail, g, a = served(bench)
+    folder = bench.path("report")
+    out, _ = a.run("incident", "--node", "ct1", "--from", "1d", "--vkey", a.vkey, "--out", folder)
+    with open(os.path.join(folder, "statement.txt"), encoding="utf-8") as file:
+        statement = file.read()
+    said = re.match(r"This list is complete for what crossed this gateway \(origin test\.example/gantry\) from .* for node ct1: "
+                    r"records 0 to (\d+), all (\d+) of them, were read; they are the leaves 0 to (\d+) of the tree of the "
+                    r"signed checkpoint of size (\d+); none is missing or changed\.", statement)
+    check(said, "the statement:", statement)
+    last, n, leaf, size = map(int, said.groups())
+    equal((last + 1, leaf), (n, last), "the records")
+    check(size >= n > 10 and statement in out, "the statement:", out)
+    with open(os.path.join(folder, "incident.json"), encoding="utf-8") as file:
+        report = json.load(file)
+    studies = {s["patient_id"]: s for s in report["studies"]}
+    equal(set(studies), {"1CT1", "4MR1", "BIG"}, "patients")
+    equal(studies["1CT1"]["instances_by_how"]["stored"], 1, "1CT1")
+    equal(studies["BIG"]["entries_by_how"]["refused"], 1, "BIG, refused")
+    equal(studies["BIG"]["instances_by_how"]["refused"], 1, "BIG's instances")
+    hows = {k for s in report["studies"] if s["patient_id"] == "4MR1" for k, v in s["entries_by_how"].items() if v}
+    check({"stored", "shown", "queried"} <= hows, "4MR1:", hows)
+    equal(report["complete"], True, "complete")
+    equal(sum(d["entries_by_how"]["stored"] for d in report["days"]), 2, "stored, by day")
+    check(all(r["how"] == "refused" for r in report["without_patient"]), "without a patient:", report["without_patient"])
+    with open(os.path.join(folder, "incident.csv"), encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    equal({r["patient_id"] for r in rows}, set(studies), "patients in the CSV")
+    check("'=HYPERLINK(1)" in {r["patient_name"] for r in rows}, "a formula:", rows)
+    check_page(folder)
+    check_proofs(bench, trail, a, folder, report)
+    equal(os.stat(folder).st_mode & 0o777, 0o700, "who may look into the folder")
+    a.run("incident", "--node", "ct1", "--vkey", a.vkey, "--out", folder, wants=3)
+    equal(a.find("--kind", "log-used")[0]["text"].split(" by the ")[0].split(" By ")[0],
+          "A report of the journal by: node, from.", "the record")
+
+
+def check_page(folder):
+    with open(os.path.join(folder, "incident.html"), encoding="utf-8") as file:
+        text = file.read()
+    page = Page()
+    page.feed(text)
+    page.close()
+    equal(page.open, [], "tags that are open")
+    names = [t for t, _ in page.tags]
+    check("svg" in names and names.count("rect") >= 3, "no chart")
+    check(not {"script", "img", "link", "iframe", "a"} & set(names), "something from elsewhere:", set(names))
+    check(not re.search(r"https?://|url\(|@import", text), "something from elsewhere")
+    check("CompressedSamples^CT1" in "".join(page.texts), "no patient")
+
+
+def check_proofs(bench, trail, a, folder, report):
+    proofs = os.path.join(folder, "proofs")
+    listed = {n for s in report["studies"] for e in s["entries"] for n in e["records"]}
+    listed |= {n for e in report["without_patient"] for n in e["records"]}
+    files = {int(re.fullmatch(r"record-(\d+)\.tlog-proof", f)[1]) for f in os.listdir(proofs) if f.startswith("record-")}
+    equal(files, {n for n in listed if n < report["checkpoint"]["size"]}, "proofs")
+    for n in files:
+        bench.run(bench.program, "audit", "verify-proof", os.path.join(proofs, f"record-{n}.tlog-proof"), "--key", a.vkey,
+                  wants=0)
+    with open(os.path.join(proofs, "checkpoint.vkey"), encoding="ascii") as file:
+        equal(file.read().strip(), a.vkey, "the key")
+    bench.run(bench.program, "audit", "verify", trail.folder, "--key", a.vkey, "--checkpoint",
+              os.path.join(proofs, "checkpoint"), "--leaves", os.path.join(proofs, "leaves"), wants=0)
+    one = os.path.join(proofs, f"record-{min(files)}.tlog-proof")
+    with open(one, encoding="utf-8") as file:
+        text = file.read()
+    with open(one, "w", encoding="utf-8") as file:
+        file.write(text.replace(f"index {min(files)}\n", f"index {min(files) + 1}\n"))
+    bench.run(bench.program, "audit", "verify-proof", one, "--key", a.vkey, wants=1)
+
+
+@test
+def incident_scopes(bench):
+    """By refusal, by version, by a user; a time without records; gaps; a checkpoint that left the gateway."""
+    trail, g, a = served(bench)
+    number = next(r["event"]["refusal"] for r in trail.records("transferred", patient="BIG"))
+    out, _ = a.run("incident", "--refusal", str(number), "--vkey", a.vkey)
+    check("It names 1 patient and 1 study" in out and "BIG" in out, "by refusal:", out)
+    version = subprocess.run([bench.program, "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout.split()[1]
+    out, _ = a.run("incident", "--version", version, "--node", "ct1", "--vkey", a.vkey)
+    check(f"Version {version} ran from" in out and "1CT1" in out, "by version:", out)
+    out, _ = a.run("incident", "--version", version + ".9", "--vkey", a.vkey, wants=1)
+    check("did not run in that time" in out and "complete" in out, "another version:", out)
+    out, _ = a.run("incident", "--user", "nobody", "--vkey", a.vkey, wants=1)
+    check("It names 0 patients" in out and "This list is complete" in out, "nobody:", out)
+    out, _ = a.run("incident", "--from", "2020-01-01", "--until", "2020-12-31", "--vkey", a.vkey, wants=3)
+    check("no record of that time" in out, "long ago:", out)
+    kept = bench.path("kept-checkpoint")
+    shutil.copy(os.path.join(trail.folder, "checkpoint"), kept)
+    g.stop()
+    g.start()
+    bench.run("storescu", "-aet", "CT1", "-aec", "ARCHIVE", "127.0.0.1", str(g.plain), peers.CT_SMALL, wants=0)
+    a.settled()
+    out, _ = a.run("incident", "--node", "ct1", "--vkey", a.vkey)
+    check(re.search(r"Nothing was recorded from .* until .*: recording had been stopped in good order", out), "the gap:", out)
+    out, _ = a.run("incident", "--node", "ct1", "--vkey", a.vkey, "--checkpoint", kept)
+    check("This list is complete" in out and "recorded after that checkpoint" in out, "an older checkpoint:", out)
+    stranger = a.vkey.split("+")[0] + "+00000000+" + a.vkey.split("+")[2]
+    a.run("incident", "--vkey", stranger, wants=3)
+
+
+@test
+def incident_by_certificate(bench):
+    """A certificate by its file or its subject; fingerprints are not in the records."""
+    trail, g, a = served(bench)
+    scu = g.scu(tls=True)
+    scu.associate(calling="CT_TLS", contexts=[(CT, [ILE])])
+    equal(scu.store(1, "1.2.3.7.1", CT, object_of("TLS", "1.2.3.7", "1.2.3.7.1"))["status"], 0, "status")
+    scu.release()
+    subject = trail.settled() and trail.one("begin", patient="TLS")["event"]["from"]["subject"]
+    a.settled()
+    for certificate in (subject, bench.keys.path("scanner.pem")):
+        out, _ = a.run("incident", "--certificate", certificate, "--vkey", a.vkey)
+        check("It names 1 patient " in out and "TLS" in out, f"by {certificate}:", out)
+    a.run("incident", "--certificate", "sha256:00", "--vkey", a.vkey, wants=2)
+
+
+@test
+def incident_after_a_kill(bench):
+    """All processes killed in the middle of a transfer: it is listed as interrupted, with at least what was counted."""
+    trail, g, a = served(bench)
+    scu = g.scu()
+    scu.associate(contexts=[(CT, [ILE]), (MR, [ILE])])
+    for i in range(3):
+        equal(scu.store(1, f"1.2.3.8.{i}", CT, object_of("CUT", "1.2.3.8", f"1.2.3.8.{i}"))["status"], 0, "status")
+    until(lambda: any(r["count"] == 3 for r in trail.records("progress")), "the count")
+    running = a.find("--patient", "CUT")
+    equal([(h["state"], h["instances"], h["at_least"]) for h in running], [("running", 3, True)], "while it runs")
+    all_of_it = [g.process.pid, *g.roles()]
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in all_of_it:
+            os.kill(pid, number)
+    g.process.wait()
+    scu.close()
+    g.start()
+    trail.wait("interrupted", 1)
+    cut = a.find("--patient", "CUT")
+    equal([(h["state"], h["instances"], h["at_least"], h["outcome"]) for h in cut], [("interrupted", 3, True, "major")], "after")
+    a.settled()
+    out, _ = a.run("incident", "--node", "ct1", "--vkey", a.vkey)
+    check("interrupted 1" in out and "recording ended without a word" in out, "the report:", out)
