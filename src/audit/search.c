@@ -53,6 +53,14 @@ void search_problem_text(const struct search_problem *p, char *buf, size_t cap)
 			" cannot be opened: their key is in record %" PRIu64 ", which cannot be read",
 			p->first, p->end - 1, p->key);
 		break;
+	case SEARCH_SHUT:
+		snprintf(buf, cap,
+			"records of %" PRIu64 " to %" PRIu64
+			" cannot be opened: their key, in record %" PRIu64
+			", does not open. It is damaged, or the auditor's key is on a token that may not derive with it "
+			"(CKA_DERIVE)",
+			p->first, p->end - 1, p->key);
+		break;
 	case SEARCH_UNSEALED:
 		snprintf(buf, cap, "record %" PRIu64 " does not open with its key, or holds no event",
 			p->first);
@@ -91,7 +99,7 @@ void search_tell(struct search *s, const struct search_problem *p)
 		return;
 	}
 	emit_held(s);
-	if (p->kind == SEARCH_NO_KEY) {
+	if (p->kind == SEARCH_NO_KEY || p->kind == SEARCH_SHUT) {
 		s->held = *p;
 	} else {
 		emit(s, p);

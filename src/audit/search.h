@@ -71,6 +71,7 @@ enum search_problem_kind {
 	SEARCH_DAMAGED, /* records [first, end) cannot be read; end 0: nobody knows how many */
 	SEARCH_GAP,     /* records [first, end) are not in these folders */
 	SEARCH_NO_KEY, /* records among [first, end) are sealed under a key that is not there: record `key` */
+	SEARCH_SHUT, /* the same, but the key is there and the auditor's key does not open it, though it is for it */
 	SEARCH_UNSEALED, /* record `first` does not open with the key of its epoch, or holds no event */
 	SEARCH_AWAY, /* record `first` goes on with a transfer that began in record `key`, which is not there */
 };

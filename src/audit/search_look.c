@@ -47,7 +47,8 @@ int search_epoch(struct search *s, const struct journal_record *r, struct epoch 
 	return epochs_add(&s->epochs, r->epoch, there ? key.record.body : span_of(NULL, 0), ret_epoch);
 }
 
-static void cannot_open(struct search *s, const struct journal_entry *e, int why)
+/* Its epoch's key is not to be had: it is for others, not there, or does not open. */
+static void no_key(struct search *s, const struct journal_entry *e, int why)
 {
 	struct search_totals *t = &s->totals;
 	if (why == ERR_NOT_FOUND) {
@@ -57,10 +58,17 @@ static void cannot_open(struct search *s, const struct journal_entry *e, int why
 		return;
 	}
 	s->unsealed = true;
-	search_tell(s, &(struct search_problem){.kind = why == ERR_MISSING ? SEARCH_NO_KEY : SEARCH_UNSEALED,
+	search_tell(s, &(struct search_problem){.kind = why == ERR_MISSING ? SEARCH_NO_KEY : SEARCH_SHUT,
 			       .first = e->index,
 			       .end = e->index + 1,
 			       .key = e->record.epoch});
+}
+
+static void does_not_open(struct search *s, const struct journal_entry *e)
+{
+	s->unsealed = true;
+	search_tell(
+		s, &(struct search_problem){.kind = SEARCH_UNSEALED, .first = e->index, .end = e->index + 1});
 }
 
 static int open_body(struct search *s, const struct journal_entry *e, struct epoch *epoch, size_t *ret_len)
@@ -88,14 +96,14 @@ int search_look(struct search *s, const struct journal_entry *e, bool check, siz
 	r = epoch_open(&s->epochs, epoch);
 	if (r != 0 || epoch->error != 0) {
 		if (r == 0) {
-			cannot_open(s, e, epoch->error);
+			no_key(s, e, epoch->error);
 		}
 		return r;
 	}
 	r = open_body(s, e, epoch, &len);
 	if (r != 0) {
 		if (!is_fatal(r)) {
-			cannot_open(s, e, r == ERR_NOT_FOUND || r == ERR_MISSING ? ERR_VALUE : r);
+			does_not_open(s, e);
 		}
 		return is_fatal(r) ? r : 0;
 	}

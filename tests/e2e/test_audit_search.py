@@ -198,6 +198,60 @@ def audit_search_formats(bench):
     a.run("audit", "search", "--patient", " ", wants=2)
 
 
+DERIVE = """
+import ctypes, sys
+p = ctypes.CDLL(sys.argv[1])
+L, B = ctypes.c_ulong, ctypes.c_ubyte
+class Attribute(ctypes.Structure):
+    _fields_ = [("type", L), ("value", ctypes.c_void_p), ("length", L)]
+def call(name, *arguments):
+    assert getattr(p, name)(*arguments) == 0, name
+def attribute(kind, value):
+    return Attribute(kind, ctypes.cast(ctypes.pointer(value), ctypes.c_void_p), ctypes.sizeof(value))
+call("C_Initialize", None)
+slots, n, session, key, found = (L * 8)(), L(8), L(), L(), L()
+call("C_GetSlotList", B(1), slots, ctypes.byref(n))
+call("C_OpenSession", slots[0], L(6), None, None, ctypes.byref(session))
+call("C_Login", session, L(1), sys.argv[2].encode(), L(len(sys.argv[2])))
+call("C_FindObjectsInit", session, ctypes.byref(attribute(0, L(3))), L(1))
+call("C_FindObjects", session, ctypes.byref(key), L(1), ctypes.byref(found))
+assert found.value == 1
+call("C_FindObjectsFinal", session)
+call("C_SetAttributeValue", session, key, ctypes.byref(attribute(0x10C, B(1))), L(1))
+"""
+
+
+@test
+def audit_search_with_a_token(bench):
+    """The auditor's key, P-256, on a PKCS#11 token: which must let it derive."""
+    module = "/usr/lib/softhsm/libsofthsm2.so"
+    folder = bench.new_folder("tokens")
+    env = {"SOFTHSM2_CONF": bench.write("softhsm.conf", f"directories.tokendir = {folder}\nobjectstore.backend = file\n")}
+    key, pin = bench.path("token.pem"), bench.write("pin", "4711\n")
+    os.chmod(pin, 0o600)
+    subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key], check=True)
+    subprocess.run(["openssl", "pkey", "-in", key, "-pubout", "-out", bench.path("token.pub")], check=True)
+    bench.run("softhsm2-util", "--init-token", "--free", "--label", "auditor", "--so-pin", "0815", "--pin", "4711", env=env,
+              wants=0)
+    bench.run("softhsm2-util", "--import", key, "--token", "auditor", "--label", "auditor", "--id", "01", "--pin", "4711",
+              env=env, wants=0)
+    trail = Trail(bench)
+    trail.config["auditors"].append(bench.path("token.pub"))
+    g = trail.gateway()
+    bench.run("storescu", "-aet", "CT1", "-aec", "ARCHIVE", "127.0.0.1", str(g.plain), peers.CT_SMALL, wants=0)
+    trail.settled()
+    uri = f"pkcs11:token=auditor;object=auditor?module-path={module}&pin-source={pin}"
+    ran = bench.run(bench.program, "audit", "search", "-c", g.yaml, "--key", uri, "--patient", "1CT1", env=env, wants=3)
+    check("CKA_DERIVE" in ran.text and len(ran.text.splitlines()) < 4, "said:", ran.text)
+    bench.run("python3", "-c", DERIVE, module, "4711", env=env, wants=0)
+    ran = bench.run(bench.program, "audit", "search", "-c", g.yaml, "--key", uri, "--patient", "1CT1", env=env, wants=0)
+    check("stored 1" in ran.text, "found:", ran.text)
+    with open(pin, "w", encoding="ascii") as file:
+        file.write("4712\n")
+    ran = bench.run(bench.program, "audit", "search", "-c", g.yaml, "--key", uri, env=env, wants=3)
+    check("PIN" in ran.text, "said:", ran.text)
+
+
 # ---- Incidents ----
 
 
