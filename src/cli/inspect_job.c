@@ -49,11 +49,25 @@ static int look(struct inspect *i, struct inflater *inflater, int file)
 	}
 }
 
+/* It has nothing of others: not the terminal, and not what its siblings say. */
+static void close_others(int file, int out, int ruleset)
+{
+	int limit = file > out ? file : out;
+	limit = ruleset > limit ? ruleset : limit;
+	for (int fd = 0; fd <= limit; fd++) {
+		if (fd != file && fd != out && fd != ruleset) {
+			close(fd);
+		}
+	}
+	(void)close_range((unsigned)limit + 1, ~0u, 0);
+}
+
 static void child(const struct sandbox *sandbox, int file, int out, unsigned seconds)
 {
 	static struct inspect i;
 	static struct inflater inflater;
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	close_others(file, out, sandbox_fd(sandbox));
 	limit(RLIMIT_CPU, seconds);
 #ifndef __SANITIZE_ADDRESS__
 	limit(RLIMIT_DATA, MEMORY);
