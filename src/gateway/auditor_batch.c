@@ -23,6 +23,7 @@ struct asked {
 	uint8_t token[VALUES_MOST][BLIND_TOKEN];
 	struct work *work[VALUES_MOST];
 	unsigned n;
+	/* All values of the longest event are under 5 KiB: none is left out. */
 	uint8_t text[BATCH_MOST * 8192u];
 	size_t text_len;
 };

@@ -85,6 +85,14 @@ static void record_gap(struct auditor *a, int64_t now_ms)
 	a->gap = a->failing;
 }
 
+static bool same_health(const struct msg_journal *a, const struct msg_journal *b)
+{
+	return a->failing == b->failing && a->since_ms == b->since_ms && a->records == b->records &&
+	       a->open == b->open && a->vouched == b->vouched && a->signed_ms == b->signed_ms &&
+	       a->unsent == b->unsent && strcmp(a->why, b->why) == 0 &&
+	       strcmp(a->unsigned_why, b->unsigned_why) == 0;
+}
+
 static void tell(struct auditor *a, int64_t now_ms)
 {
 	static struct message m;
@@ -95,15 +103,14 @@ static void tell(struct auditor *a, int64_t now_ms)
 	for (const struct open_transfer *t = a->open; t; t = t->next) {
 		h->open++;
 	}
-	/* Both are zero between their fields. */
-	if (a->gate.fd < 0 || memcmp(h, &a->told, sizeof(*h)) == 0) {
+	if (a->gate.fd < 0 || same_health(h, &a->told)) {
 		return;
 	}
 	m = (struct message){.type = MSG_JOURNAL, .fd = -1};
 	m.journal = *h;
 	int e = message_send(a->gate.fd, &m);
 	if (e == 0) {
-		memcpy(&a->told, h, sizeof(*h));
+		a->told = *h;
 	}
 	a->tell_again = e == ERR_AGAIN;
 	a->tell_ms = now_ms + TELL_MS;
