@@ -82,6 +82,7 @@ struct audit {
 	const char *hopeless; /* why what is pending is to be given up; NULL */
 	int64_t retry_ms;     /* nothing is sent before */
 	unsigned first, n, n_sent, n_open, n_shown;
+	unsigned stale; /* answers still to come on this channel for events that were given up */
 	uint32_t serial;
 	size_t copies_len;
 	struct audit_look look[2];
@@ -124,6 +125,8 @@ void audit_progress(struct association *as, int64_t now_ms); /* counts, to the a
 int64_t audit_progress_due(const struct association *as);
 /* Those whose beginning could not be recorded: nothing of them has passed. */
 void audit_drop_unrecorded(struct association *as);
+/* The caller's whose beginning is not recorded yet: what comes next of the same study must wait for a beginning of its own. */
+void audit_end_unrecorded(struct association *as, const char *why);
 /* All transfers are over. why NULL: in good order, and the caller's queue is barred until it is recorded. */
 void audit_end_transfers(struct association *as, const char *why);
 

@@ -64,6 +64,7 @@ void audit_bar(struct association *as)
 
 static void forget_all(struct audit *au)
 {
+	au->stale += au->n_sent; /* their answers may still come, and are nobody's */
 	au->n = au->n_sent = 0;
 	au->copies_len = 0;
 	au->hopeless = NULL;
@@ -80,8 +81,10 @@ static void alarm_once(struct association *as, struct verdict *v)
 	(void)report_refusal(as, v, &(struct subject){0});
 }
 
-/* What is pending cannot be recorded, or not in time. */
-/* Only from the loop, never in the midst of a message: sides may be closed by it. */
+/*
+ * What is pending cannot be recorded, or not in time. Only from the loop, never in the midst of a message: sides may be
+ * closed by it.
+ */
 static void give_up(struct association *as, const char *why)
 {
 	struct audit *au = as->audit;
@@ -121,7 +124,7 @@ static void lost(struct audit *au)
 		close(au->fd);
 		au->fd = -1;
 	}
-	au->n_sent = 0;
+	au->n_sent = au->stale = 0;
 	au->retry_ms = clock_mono_ms() + RETRY_MS;
 }
 
@@ -170,7 +173,7 @@ static void open_channel(struct association *as)
 		return;
 	}
 	au->fd = reply->fd;
-	au->n_sent = 0;
+	au->n_sent = au->stale = 0;
 	claim_transfers(as);
 }
 
@@ -272,6 +275,10 @@ static void answered(struct association *as, int64_t number)
 {
 	struct audit *au = as->audit;
 	struct audit_pending p = au->pending[au->first];
+	if (au->stale > 0) {
+		au->stale--;
+		return;
+	}
 	if (au->n_sent == 0) {
 		return;
 	}

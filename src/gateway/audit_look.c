@@ -199,6 +199,7 @@ void audit_target_lost(struct association *as)
 		struct audit_pending *p = &au->pending[(au->first + i) % AUDIT_PENDING];
 		p->bars = p->bars == 1 ? BARS_NONE : p->bars;
 	}
+	audit_end_unrecorded(as, "the called side was lost before it was recorded");
 	audit_bar(as);
 }
 

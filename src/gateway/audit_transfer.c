@@ -270,6 +270,16 @@ void audit_drop_unrecorded(struct association *as)
 	}
 }
 
+void audit_end_unrecorded(struct association *as, const char *why)
+{
+	for (unsigned i = 0; as->audit->n_open > 0 && i < AUDIT_TRANSFERS; i++) {
+		struct audit_transfer *t = &as->audit->transfer[i];
+		if (t->open && !t->refused && t->from == 0 && t->record < 0) {
+			end_transfer(as, t, why, false);
+		}
+	}
+}
+
 void audit_end_transfers(struct association *as, const char *why)
 {
 	for (unsigned i = 0; as->audit->n_open > 0 && i < AUDIT_TRANSFERS; i++) {

@@ -138,12 +138,65 @@ static void a_target_that_was_opened_again_has_no_old_marks(void **state)
 	audit_bar(&f->as);
 	assert_int_equal(f->as.b.bar_mark, UINT64_MAX); /* or its A-ASSOCIATE-RQ would wait */
 	answers(f, 1);                                  /* of what was lost: it has begun and is over */
+	assert_true(told(f));
+	event_is(f, AUDIT_TRANSFERRED, "P1");
+	assert_int_equal(f->number, 1);
+	assert_int_equal(f->ev.failed, 1);
+	answers(f, 2);
 	store(f, "P2", "1.21");
 	assert_int_equal(came(f, f->target), 0);
 	assert_true(told(f));
 	event_is(f, AUDIT_BEGIN, "P2");
-	answers(f, 2);
+	answers(f, 3);
 	assert_int_equal(came(f, f->target), 2);
+	done(f);
+}
+
+static void the_same_study_waits_again_after_a_lost_target(void **state)
+{
+	(void)state;
+	struct fixture *f = begin(UNRECORDED_HOLD);
+	int near;
+	store(f, "P1", "1.20");
+	assert_true(told(f));
+	target_end(&f->as, true, "lost");
+	turn(f);
+	assert_int_equal(status_at_caller(f), 0xA700);
+	(void)came(f, f->target);
+	close(f->target);
+	pair(SOCK_STREAM, &near, &f->target);
+	open_side(&f->as.b, near, true);
+	f->as.target_lost = false;
+	audit_bar(&f->as);
+	store(f, "P1", "1.20");
+	assert_int_equal(came(f, f->target), 0);
+	done(f);
+}
+
+static void a_late_answer_is_not_the_next_events(void **state)
+{
+	(void)state;
+	struct fixture *f = begin(UNRECORDED_HOLD);
+	int near;
+	store(f, "P1", "1.20");
+	assert_true(told(f));
+	(void)audit_check(&f->as, clock_mono_ms() + 6000);
+	turn(f);
+	assert_int_equal(status_at_caller(f), 0xA700);
+	(void)came(f, f->target);
+	close(f->target);
+	pair(SOCK_STREAM, &near, &f->target);
+	open_side(&f->as.b, near, true);
+	f->as.target_lost = false;
+	audit_bar(&f->as);
+	store(f, "P2", "1.21");
+	assert_int_equal(came(f, f->target), 0);
+	assert_true(told(f));
+	event_is(f, AUDIT_BEGIN, "P2");
+	answers(f, 1); /* of P1, late */
+	assert_int_equal(came(f, f->target), 0);
+	answers(f, 2);
+	assert_true(came(f, f->target) > 0);
 	done(f);
 }
 
@@ -317,6 +370,8 @@ int main(void)
 		cmocka_unit_test(an_end_follows_its_beginning),
 		cmocka_unit_test(what_is_refused_by_the_auditor_is_refused_to_the_caller),
 		cmocka_unit_test(a_target_that_was_opened_again_has_no_old_marks),
+		cmocka_unit_test(the_same_study_waits_again_after_a_lost_target),
+		cmocka_unit_test(a_late_answer_is_not_the_next_events),
 		cmocka_unit_test(who_holds_gives_up_in_time_and_answers),
 		cmocka_unit_test(who_passes_passes_with_an_alarm),
 		cmocka_unit_test(answers_wait_for_the_patients_record),
