@@ -357,3 +357,44 @@ int scope_proofs(const struct scope_request *request, const struct scope_result 
 	journal_reader_free(r);
 	return e;
 }
+
+/* ---- What is beside them ---- */
+
+static bool is_there(const int *dirs, size_t n_dirs, uint64_t index)
+{
+	struct journal_reader *r = NULL;
+	struct journal_entry e;
+	bool there = false;
+	if (journal_reader_open(dirs, n_dirs, &r) == 0) {
+		journal_reader_seek(r, index);
+		there = journal_reader_next(r, &e) == 1 && e.index == index;
+	}
+	journal_reader_free(r);
+	return there;
+}
+
+/* Its signature matters not: a false one can only add a doubt. */
+static uint64_t speaks_of(int dir)
+{
+	uint8_t *bytes;
+	size_t len;
+	struct signed_note note;
+	struct checkpoint c;
+	if (io_read_file(&journal_io_system, dir, "checkpoint", NOTE_MOST, &bytes, &len) != 0) {
+		return 0;
+	}
+	uint64_t size = checkpoint_read_note(span_of(bytes, len), &note, &c) == 0 ? c.size : 0;
+	free(bytes);
+	return size;
+}
+
+void scope_find_ends(
+	const int *dirs, size_t n_dirs, uint64_t first, uint64_t last, struct scope_ends *ret_ends)
+{
+	*ret_ends = (struct scope_ends){.before_absent = first > 0 && !is_there(dirs, n_dirs, first - 1)};
+	for (size_t i = 0; i < n_dirs; i++) {
+		uint64_t size = speaks_of(dirs[i]);
+		ret_ends->spoken_of = size > ret_ends->spoken_of ? size : ret_ends->spoken_of;
+	}
+	ret_ends->after_absent = ret_ends->spoken_of > last + 1 && !is_there(dirs, n_dirs, last + 1);
+}

@@ -43,6 +43,18 @@ MUST_USE int scope_prove(const struct scope_request *request, struct scope_resul
 void scope_done(struct scope_result *r);
 
 /*
+ * Whole segments may be absent before the first record of a time, or after the last: no gap shows it. Only a neighbour that
+ * is there, and of another time, or the journal's own beginning and end do.
+ */
+struct scope_ends {
+	bool before_absent, after_absent;
+	uint64_t spoken_of; /* records, says the greatest checkpoint in the folders */
+};
+
+void scope_find_ends(
+	const int *dirs, size_t n_dirs, uint64_t first, uint64_t last, struct scope_ends *ret_ends);
+
+/*
  * A proof of each of the records, with its bytes: text is as proof_write_inclusion() has it. indices: ascending, each once, all
  * below result->checkpoint.size and not below request->least. write() gives 0 or an error, which ends it. ERR_VALUE: the
  * journal is not what it was a moment ago.

@@ -104,6 +104,7 @@ static int run(struct incident *in)
 			&in->keys, in->checkpoint, NOTE_MOST, &in->checkpoint_note, &in->checkpoint_len);
 	}
 	code = code == AUDIT_GOOD ? incident_find_records(in) : code;
+	code = code == AUDIT_GOOD ? incident_find_ends(in) : code;
 	code = code == AUDIT_GOOD ? incident_find_versions(in) : code;
 	code = code == AUDIT_GOOD ? incident_list(in) : code;
 	code = code == AUDIT_GOOD ? incident_find_gaps(in) : code;

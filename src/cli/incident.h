@@ -104,6 +104,7 @@ void incident_subject(const struct incident *in, char *buf, size_t cap);
 
 /* incident_scope.c: which records, when a version ran, and what the journal says of itself. */
 int incident_find_records(struct incident *in);
+int incident_find_ends(struct incident *in);
 int incident_find_versions(struct incident *in);
 int incident_find_gaps(struct incident *in);
 

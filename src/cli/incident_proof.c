@@ -432,7 +432,7 @@ void incident_statement(const struct incident *in, FILE *to)
 	incident_subject(in, subject, sizeof(subject));
 	if (!in->has_records) {
 		fprintf(to,
-			"The journal (origin %s) has no record of that time. The gateway did not run, or recorded nothing.\n",
+			"The journal (origin %s) has no record of that time in these folders. Nothing was recorded, or its segments are in a folder that was not named.\n",
 			in->origin);
 		return;
 	}
@@ -452,13 +452,16 @@ void incident_statement(const struct incident *in, FILE *to)
 			until);
 	}
 	if (in->version && in->n_intervals == 0) {
-		fprintf(to, "Version %s did not run in that time.\n", in->version);
+		fprintf(to,
+			"No start of version %s is recorded for that time. A gateway whose trail was switched on by a reload, or whose first records are elsewhere, has none.\n",
+			in->version);
 	}
 	fprintf(to, "\nIt names %zu patient%s and %zu stud%s, in %zu entr%s.\n", in->n_patients,
 		in->n_patients == 1 ? "" : "s", in->n_studies, in->n_studies == 1 ? "y" : "ies",
 		in->n_touches, in->n_touches == 1 ? "y" : "ies");
 	fputs("\nWhat it does not cover:\n"
-	      "- What did not cross this gateway: devices that reach an archive by another way.\n",
+	      "- What did not cross this gateway: devices that reach an archive by another way.\n"
+	      "- Requests that neither carry nor show images: procedure steps (MPPS), storage commitment, C-ECHO.\n",
 		to);
 	for (size_t i = 0; i < in->uncovered.n; i++) {
 		fprintf(to, "- %s\n", in->uncovered.at[i]);

@@ -49,6 +49,29 @@ int incident_find_records(struct incident *in)
 	return err == 0 ? AUDIT_GOOD : failed(in, err);
 }
 
+int incident_find_ends(struct incident *in)
+{
+	struct scope_ends ends;
+	bool ok = true;
+	if (!in->has_records) {
+		return AUDIT_GOOD;
+	}
+	scope_find_ends(in->l.folders, in->l.n_folders, in->first, in->last, &ends);
+	if (ends.before_absent) {
+		ok = incident_note(&in->lacks,
+			"record %" PRIu64
+			" and those before it are in none of the folders, and may be of that time; name the folder that they were handed over to with --cold",
+			in->first - 1);
+	}
+	if (ok && ends.after_absent) {
+		ok = incident_note(&in->lacks,
+			"a checkpoint speaks of %" PRIu64 " records; those from %" PRIu64
+			" on are in none of the folders, and may be of that time",
+			ends.spoken_of, in->last + 1);
+	}
+	return ok ? AUDIT_GOOD : failed(in, ERR_NO_MEMORY);
+}
+
 /* ---- Versions ---- */
 
 static int add_interval(struct incident *in, int64_t from_ms)

@@ -59,7 +59,7 @@ static void criteria_text(const json_t *list, char *buf, size_t cap)
 	json_array_foreach(list, i, one)
 	{
 		const char *word = json_string_value(one);
-		if (i == CRITERIA_MOST || !word ||
+		if (i >= CRITERIA_MOST || !word ||
 			strspn(word, "abcdefghijklmnopqrstuvwxyz-") != strlen(word) || strlen(word) > 24) {
 			continue;
 		}

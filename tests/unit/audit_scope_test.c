@@ -95,6 +95,57 @@ static void test_least_and_furthest(void **state)
 	scope_done(&r);
 }
 
+/* Least and greatest. */
+static void made_segments(const struct made_folder *f, uint64_t ret_starts[2])
+{
+	int fd = openat(f->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fdopendir(fd);
+	const struct dirent *entry;
+	uint64_t at;
+	assert_non_null(d);
+	while ((entry = readdir(d))) {
+		if (segment_file_of(entry->d_name, &at) == FILE_SEGMENT) {
+			ret_starts[0] = at < ret_starts[0] ? at : ret_starts[0];
+			ret_starts[1] = at > ret_starts[1] ? at : ret_starts[1];
+		}
+	}
+	closedir(d);
+}
+
+/* Segments at either end that are not there leave no gap between those that are. */
+static void test_ends(void **state)
+{
+	struct scope_ends ends;
+	uint64_t starts[2] = {UINT64_MAX, 0};
+	char names[2][SEGMENT_NAME_LEN];
+	uint64_t first = 0, last = 0;
+	struct journal_reader *r;
+	struct journal_entry e;
+	scope_find_ends(&j.folder.dir, 1, 0, RECORDS - 1, &ends);
+	assert_false(ends.before_absent || ends.after_absent);
+	scope_find_ends(&j.folder.dir, 1, 40, 60, &ends);
+	assert_false(ends.before_absent || ends.after_absent);
+	assert_int_equal(ends.spoken_of, RECORDS - 5);
+	made_segments(&j.folder, starts);
+	segment_name(starts[0], names[0]);
+	segment_name(starts[1], names[1]);
+	assert_int_equal(renameat(j.folder.dir, names[0], j.folder.dir, "away-first"), 0);
+	assert_int_equal(renameat(j.folder.dir, names[1], j.folder.dir, "away-last"), 0);
+	assert_int_equal(journal_reader_open(&j.folder.dir, 1, &r), 0);
+	first = journal_reader_first(r);
+	while (journal_reader_next(r, &e) == 1) {
+		last = e.index;
+	}
+	journal_reader_free(r);
+	assert_true(first > 0 && last < RECORDS - 6);
+	scope_find_ends(&j.folder.dir, 1, first, last, &ends);
+	assert_true(ends.before_absent && ends.after_absent);
+	scope_find_ends(&j.folder.dir, 1, first + 1, last - 1, &ends);
+	assert_false(ends.before_absent || ends.after_absent);
+	assert_int_equal(renameat(j.folder.dir, "away-first", j.folder.dir, names[0]), 0);
+	assert_int_equal(renameat(j.folder.dir, "away-last", j.folder.dir, names[1]), 0);
+}
+
 static void test_strangers_checkpoints(void **state)
 {
 	struct scope_request q = request_of(1, 5);
@@ -243,6 +294,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_range),
 		cmocka_unit_test(test_least_and_furthest),
+		cmocka_unit_test(test_ends),
 		cmocka_unit_test(test_strangers_checkpoints),
 		cmocka_unit_test(test_proofs),
 		cmocka_unit_test(test_damaged_and_changed),
