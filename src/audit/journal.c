@@ -24,6 +24,11 @@ uint64_t journal_size(const struct journal *j)
 	return j->range.size;
 }
 
+void journal_range(const struct journal *j, struct merkle_range *ret_range)
+{
+	*ret_range = j->range;
+}
+
 void journal_root(const struct journal *j, struct merkle_hash *ret_root)
 {
 	merkle_root(&j->range, ret_root);
@@ -97,7 +102,7 @@ int journal_append(struct journal *j, const struct journal_record *record, uint6
 	return 0;
 }
 
-static void drop_pending(struct journal *j)
+void journal_drop(struct journal *j)
 {
 	j->buf_len = j->n_pending = j->n_begins = 0;
 	j->pending = j->range;
@@ -300,7 +305,7 @@ int journal_commit(struct journal *j)
 	if (r == 0) {
 		take_pending(j);
 	}
-	drop_pending(j);
+	journal_drop(j);
 	return r == ERR_NOT_FOUND ? ERR_SYSTEM : r;
 }
 

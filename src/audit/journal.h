@@ -82,6 +82,10 @@ MUST_USE int journal_commit(struct journal *j);
 /* Records committed, and their root. */
 uint64_t journal_size(const struct journal *j);
 void journal_root(const struct journal *j, struct merkle_hash *ret_root);
+void journal_range(const struct journal *j, struct merkle_range *ret_range);
+
+/* Forget what was appended and not committed. */
+void journal_drop(struct journal *j);
 
 /* Records appended and not committed. */
 size_t journal_pending(const struct journal *j);

@@ -161,13 +161,17 @@ static int write_all(struct auditor *a)
 			leave_out(w);
 		}
 	}
+	if (e != 0) {
+		/* All are told that it failed, and tell it again: what went before the failure must not be there as well. */
+		journal_drop(a->journal);
+		return e;
+	}
 	/* The spool first: what is sent and has no record is found out; what has a record and is not sent would be lost. */
-	if (e == 0 && a->spool && spool_commit(a->spool, clock_mono_ms()) != 0) {
+	if (a->spool && spool_commit(a->spool, clock_mono_ms()) != 0) {
 		log_say(LOG_LEVEL_ERROR, "audit.unsent",
 			"messages for the repositories could not be kept; the journal has them");
 	}
-	int c = journal_commit(a->journal);
-	return e == 0 ? c : e;
+	return journal_commit(a->journal);
 }
 
 void batch_write(struct auditor *a)
