@@ -52,6 +52,41 @@ static void copy_to_file(const struct auditor *a, struct span note)
 	}
 }
 
+/*
+ * What the last process vouched for, by the head of the segment that has its last record and the records in that: however
+ * long the journal is, no more than a segment is read, and none that has been handed over.
+ */
+void checkpoint_resume(struct auditor *a, uint64_t vouched)
+{
+	struct journal_reader *r = NULL;
+	struct journal_entry entry;
+	struct merkle_range *range = &a->checkpointed_range;
+	*range = (struct merkle_range){0};
+	if (vouched == 0) {
+		return;
+	}
+	int e = journal_reader_open(&a->dir, 1, &r);
+	if (e == 0) {
+		journal_reader_seek(r, vouched - 1);
+		e = journal_reader_before(r, range);
+	}
+	if (e == 0) {
+		journal_reader_seek(r, range->size);
+	}
+	while (e == 0 && range->size < vouched) {
+		e = journal_reader_next(r, &entry) == 1 && entry.index == range->size ? 0 : ERR_MISSING;
+		if (e == 0) {
+			merkle_append(range, &entry.leaf);
+		}
+	}
+	journal_reader_free(r);
+	if (e != 0 || range->size != vouched) {
+		*range = (struct merkle_range){0};
+		log_say(LOG_LEVEL_ERROR, "audit.checkpoint",
+			"what the last checkpoint vouches for cannot be read: witnesses that hold it will take none after it");
+	}
+}
+
 /* From the checkpoint before to this one: C2SP tlog-witness, add-checkpoint. */
 static int prove(struct auditor *a, const struct checkpoint *c, struct merkle_proof *ret_proof,
 	struct merkle_range *ret_range)
@@ -111,11 +146,27 @@ static void spool_witness(struct auditor *a, const struct checkpoint *c, struct 
 	a->checkpointed_range = range;
 }
 
+/* Nobody is to have a proof of it: whoever comes later gets one from here on. */
+static void go_past(struct auditor *a, const struct checkpoint *c)
+{
+	struct merkle_range range;
+	journal_range(a->journal, &range);
+	if (range.size == c->size) {
+		a->checkpointed_range = range;
+	}
+}
+
 static void carry_out(struct auditor *a, struct span text, struct span note)
 {
 	struct checkpoint c;
 	copy_to_file(a, note);
-	if (!a->spool || checkpoint_read(text, &c) != 0) {
+	if (checkpoint_read(text, &c) != 0) {
+		return;
+	}
+	if (!a->spool || a->site->audit.n_witnesses == 0) {
+		go_past(a, &c);
+	}
+	if (!a->spool) {
 		return;
 	}
 	if (a->site->audit.n_repositories > 0) {
@@ -172,6 +223,9 @@ void checkpoint_check(struct auditor *a, int64_t now_ms, bool now)
 	int e = 0;
 	if (now_ms < a->checkpoint_ms && !now) {
 		return;
+	}
+	if (!a->spool) {
+		auditor_use_spool(a); /* it could not be opened, or nobody was to have anything */
 	}
 	do {
 		e = sign_one(a);

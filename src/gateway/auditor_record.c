@@ -102,7 +102,7 @@ static int record_one(struct auditor *a, struct work *w, const struct audit_even
 		w->err = e;
 		return 0;
 	}
-	if (e == 0 && a->spool &&
+	if (e == 0 && a->spool && a->site->audit.n_repositories > 0 &&
 		spool_append(a->spool, SPOOL_MESSAGE, ev->time_ms, span_of(xml, xml_len)) != 0 &&
 		a->lost_in_spool++ == 0) {
 		log_say(LOG_LEVEL_ERROR, "audit.unsent",

@@ -82,7 +82,22 @@ static int open_spool(struct auditor *a)
 	memcpy(s.key, a->spool_key, sizeof(s.key));
 	int e = s.dir < 0 ? ERR_SYSTEM : spool_open(&s, &a->spool);
 	explicit_bzero(s.key, sizeof(s.key));
+	if (e != 0 && s.dir >= 0) {
+		close(s.dir);
+	}
 	return e;
+}
+
+/* Records matter more than messages: without a spool they are made all the same. */
+void auditor_use_spool(struct auditor *a)
+{
+	int e = open_spool(a);
+	if (e != 0) {
+		log_event(LOG_LEVEL_ERROR, "audit.unsent",
+			"the spool cannot be opened, and nothing is sent to repositories and witnesses until it can be; the "
+			"journal goes on",
+			LOG_TEXT("why", e == ERR_SYSTEM ? strerror(errno) : err_str(e)));
+	}
 }
 
 static int open_journal(struct auditor *a)
@@ -105,6 +120,7 @@ static int open_journal(struct auditor *a)
 		LOG_TEXT("journal", c->journal), LOG_NUMBER("records", (int64_t)r.size),
 		LOG_NUMBER("open_transfers", (int64_t)r.n_open));
 	health_start(a, r.vouched);
+	checkpoint_resume(a, r.vouched);
 	open_recovered(a, &r, clock_mono_ms());
 	say_damage(a, &r);
 	return 0;
@@ -114,8 +130,10 @@ int auditor_start(struct auditor *a)
 {
 	int e = use_auditors(a, a->site);
 	use_source(a);
-	e = e == 0 ? open_spool(a) : e;
 	e = e == 0 ? open_journal(a) : e;
+	if (e == 0) {
+		auditor_use_spool(a);
+	}
 	a->checkpoint_ms = clock_mono_ms() + 1000; /* what the last process left without one */
 	return e;
 }
@@ -130,5 +148,6 @@ int auditor_use_site(struct auditor *a, struct site *fresh)
 	site_free(a->site);
 	a->site = fresh;
 	use_source(a);
-	return open_spool(a);
+	auditor_use_spool(a);
+	return 0;
 }

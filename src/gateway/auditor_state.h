@@ -99,7 +99,6 @@ struct auditor {
 	struct open_transfer *open;
 	struct work batch[BATCH_MOST];
 	unsigned n_batch;
-	uint64_t checkpointed; /* size of the last checkpoint */
 	struct merkle_range checkpointed_range;
 	int64_t checkpoint_ms;  /* monotonic: the next one */
 	int64_t claim_by_ms;    /* monotonic: until when transfers of before may be claimed; 0: over */
@@ -108,7 +107,6 @@ struct auditor {
 	int64_t retry_ms;       /* monotonic: of what is our own to record, after a failure */
 	struct journal_closed closed[TRANSFERS_CLOSED_MOST]; /* those that the process before ended last */
 	size_t n_closed;
-	bool stop_recorded;
 	uint64_t records, lost_in_spool;
 	/* auditor_health.c */
 	struct msg_journal health, told; /* as it is; as the gate knows it */
@@ -147,6 +145,7 @@ void open_settle(struct auditor *a, bool committed); /* of the batch */
 
 /* auditor_checkpoint.c */
 void checkpoint_check(struct auditor *a, int64_t now_ms, bool now);
+void checkpoint_resume(struct auditor *a, uint64_t vouched); /* size of the last checkpoint; 0: none */
 int64_t checkpoint_next_ms(const struct auditor *a);
 
 /* auditor_health.c: how it goes, for the gate, and records of gaps */
@@ -165,6 +164,7 @@ void cold_check(struct auditor *a, int64_t now_ms);
 
 /* auditor_start.c */
 MUST_USE int auditor_start(struct auditor *a); /* with the first site: opens the journal */
+void auditor_use_spool(struct auditor *a);     /* if it has none and there is somebody to send to */
 MUST_USE int auditor_use_site(struct auditor *a, struct site *fresh); /* takes it */
 
 #endif

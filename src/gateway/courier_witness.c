@@ -148,6 +148,13 @@ static int take_lines(struct courier *c, struct exchange *x, const struct witnes
 /* What it holds can be followed by nothing that we have. */
 static int contradict(const struct witness_submission *s, uint64_t holds, char *why, size_t cap)
 {
+	if (holds < s->old) {
+		snprintf(why, cap,
+			"it holds a checkpoint of %llu records and has none of those between that and %llu, which it wants proved: it "
+			"was away for too long, or what was for it was lost; `gantry audit prove` makes the proof to be given to it",
+			(unsigned long long)holds, (unsigned long long)s->old);
+		return ERR_DENIED;
+	}
 	snprintf(why, cap,
 		"it holds a checkpoint of %llu records, and ours goes from %llu to %llu: either it is none of this journal, "
 		"or the journal was cut short or rewritten; compare both before anything else",

@@ -388,11 +388,18 @@ def forward_to_a_witness(bench):
     check("503" in line["message"], "why:", line)
     had = sender.status(witness.name)["waiting"]
     record()
-    until(lambda: sender.status(witness.name)["waiting"] > had + 1, "another checkpoint to wait")
+    until(lambda: sender.status(witness.name)["waiting"] > had, "another checkpoint to wait")
     witness.mode = "sign"
     sender.gateway.wait_log(event="audit.witness-back")
     go_on("checkpoints to be cosigned again")
     check(all(int(a.split(b"\n")[0][4:]) == n for a, n in witness.accepted), "a checkpoint out of order")
+    # The gateway starts anew: what it signs next continues what the witness holds.
+    held, mark = witness.size, sender.gateway.mark()
+    sender.gateway.stop()
+    sender.gateway.start()
+    go_on("a checkpoint to be cosigned after a restart")
+    check(all(int(a.split(b"\n")[0][4:]) >= held for a, n in witness.accepted if n >= held), "no proof after a restart")
+    equal(sender.gateway.find(mark, event="audit.witness-away"), [], "complaints of the witness")
     # It has forgotten us: the next that it gets is taken as it is. It has signed, and the answer was lost: it signs again.
     witness.size = 0
     go_on("a checkpoint without a proof to be cosigned")
