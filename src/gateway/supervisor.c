@@ -59,6 +59,11 @@ static void tell_fixed(const struct site *old, const struct site *fresh, const s
 					strcmp(old->audit.cold, fresh->audit.cold) != 0},
 		{"audit: origin", old->audit.has && fresh->audit.has &&
 					  strcmp(old->audit.origin, fresh->audit.origin) != 0},
+		{"audit: spool-most", old->audit.has && fresh->audit.has &&
+					      old->audit.spool_most != fresh->audit.spool_most},
+		{"audit: checkpoint-file",
+			old->audit.has && fresh->audit.has &&
+				strcmp(old->audit.checkpoint_file, fresh->audit.checkpoint_file) != 0},
 		{"transparent, or source: caller,", supervisor_needs_net_admin(fresh) && !v->drop.net_admin},
 		{"associations: at-once", fresh->associations_at_once > old->associations_at_once},
 	};
