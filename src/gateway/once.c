@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/once.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -8,9 +9,10 @@
 #include <unistd.h>
 
 /* A table of slots. A key may be in any of WINDOW slots from the one that its first bytes name; one that has run out is free. */
-#define SLOTS  65536u /* 40 bytes each; touched as they are used */
+#define SLOTS  65536u /* 40 bytes each */
 #define WINDOW 64u
-#define SEALS  (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+#define MAGIC  "gantry once 1\n"
+#define BOOT   40 /* an identifier of Linux has 36 characters */
 
 struct slot {
 	uint8_t key[32];
@@ -18,21 +20,62 @@ struct slot {
 };
 
 struct once {
+	char magic[16];
+	char boot[BOOT];
 	int64_t since_s;
 	struct slot slots[SLOTS];
 };
 
-int once_make(int64_t now_s, int *ret_fd)
+/* Is it whole, and of this start of the machine? Without power what was noted last may never have come to the disk. */
+static bool goes_on(int fd, const char boot[BOOT])
 {
-	int fd = memfd_create("once", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct once *o;
+	if (!boot[0] || once_map(fd, &o) != 0) {
+		return false;
+	}
+	bool same = memcmp(o->magic, MAGIC, sizeof(MAGIC)) == 0 && memcmp(o->boot, boot, BOOT) == 0;
+	once_unmap(o);
+	return same;
+}
+
+static int begin(int fd, const char boot[BOOT], int64_t now_s)
+{
+	struct once *o;
+	/* All of it has its place on the disk, or a full one would end whoever notes something. */
+	if (ftruncate(fd, 0) < 0 || (errno = posix_fallocate(fd, 0, (off_t)sizeof(*o))) != 0 ||
+		once_map(fd, &o) != 0) {
+		return ERR_SYSTEM;
+	}
+	memcpy(o->boot, boot, BOOT);
+	o->since_s = now_s;
+	memcpy(o->magic, MAGIC, sizeof(MAGIC));
+	once_unmap(o);
+	return 0;
+}
+
+static void read_boot(char boot[BOOT])
+{
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	memset(boot, 0, BOOT);
+	if (fd >= 0) {
+		ssize_t n = read(fd, boot, BOOT - 1);
+		boot[n > 0 ? n : 0] = '\0';
+		close(fd);
+	}
+}
+
+int once_open(int dir, int64_t now_s, int *ret_fd)
+{
+	char boot[BOOT];
+	int fd = openat(dir, ONCE_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
 	if (fd < 0) {
 		return ERR_SYSTEM;
 	}
-	if (ftruncate(fd, (off_t)sizeof(struct once)) < 0 ||
-		pwrite(fd, &now_s, sizeof(now_s), offsetof(struct once, since_s)) != sizeof(now_s) ||
-		fcntl(fd, F_ADD_SEALS, SEALS) < 0) {
+	read_boot(boot);
+	int e = goes_on(fd, boot) ? 0 : begin(fd, boot, now_s);
+	if (e != 0) {
 		close(fd);
-		return ERR_SYSTEM;
+		return e;
 	}
 	*ret_fd = fd;
 	return 0;
@@ -41,8 +84,7 @@ int once_make(int64_t now_s, int *ret_fd)
 int once_map(int fd, struct once **ret_once)
 {
 	struct stat st;
-	if (fcntl(fd, F_GET_SEALS) != SEALS || fstat(fd, &st) < 0 ||
-		st.st_size != (off_t)sizeof(struct once)) {
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size != (off_t)sizeof(struct once)) {
 		return ERR_PEER;
 	}
 	void *at = mmap(NULL, sizeof(struct once), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

@@ -10,13 +10,18 @@
 
 /*
  * A record of proofs that are good once (Kerberos authenticators, SAML assertions): their hashes, each until it would be
- * refused for its age. It lies in memory that the supervisor made and the lookup maps, so that it outlives a lookup. Jobs, which
- * read what strangers send, do not inherit it.
+ * refused for its age. It lies in a file of the folder `state`, which the supervisor opens and the lookup maps: it outlives both,
+ * but not the machine. Jobs, which read what strangers send, do not inherit it.
  */
 struct once;
 
-/* A new record, begun now. For the supervisor; the descriptor is the caller's. ERR_SYSTEM. */
-MUST_USE int once_make(int64_t now_s, int *ret_fd);
+#define ONCE_FILE "used-once"
+
+/*
+ * Open it; it is begun now if it is not there, is none, or is of an earlier start of the machine. For the supervisor; the
+ * descriptor is the caller's. ERR_SYSTEM.
+ */
+MUST_USE int once_open(int dir, int64_t now_s, int *ret_fd);
 
 /* Map it; the descriptor may be closed. ERR_PEER: it is none. ERR_SYSTEM. */
 MUST_USE int once_map(int fd, struct once **ret_once);

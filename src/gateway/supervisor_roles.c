@@ -149,6 +149,23 @@ void roles_give_site(struct supervisor *v)
 	roles_say(v, ROLE_GATE, &(struct message){.type = MSG_GO, .fd = -1});
 }
 
+/* Without it what is good once is refused. */
+static void give_record(struct supervisor *v)
+{
+	const struct users *u = &v->site->users;
+	if (!u->kerberos.principal && !u->saml.issuer) {
+		return;
+	}
+	if (v->once <= 0 && once_open(v->state_dir, clock_wall_ms() / 1000, &v->once) != 0) {
+		log_event(LOG_LEVEL_ERROR, "users.record",
+			"the record of Kerberos tickets and SAML assertions that were used cannot be opened, and none is taken; mend it and reload",
+			LOG_TEXT("file", ONCE_FILE), LOG_TEXT("folder", v->site->state),
+			LOG_TEXT("error", strerror(errno)));
+		return;
+	}
+	roles_say(v, ROLE_LOOKUP, &(struct message){.type = MSG_FILE, .fd = v->once, .number = USER_FILES});
+}
+
 void roles_tell_lookup(struct supervisor *v)
 {
 	for (unsigned f = 0; f < USER_FILES; f++) {
@@ -159,10 +176,7 @@ void roles_tell_lookup(struct supervisor *v)
 			close(fd);
 		}
 	}
-	if (v->once > 0 || once_make(clock_wall_ms() / 1000, &v->once) == 0) {
-		roles_say(v, ROLE_LOOKUP,
-			&(struct message){.type = MSG_FILE, .fd = v->once, .number = USER_FILES});
-	}
+	give_record(v);
 	roles_say(v, ROLE_LOOKUP, &(struct message){.type = MSG_SITE, .fd = v->site_fd});
 }
 

@@ -221,6 +221,9 @@ static const char *claims_fault(const struct saml *s, const xmlNode *subject, in
 	if (time_of(conditions, "NotOnOrAfter", &t) != READ) {
 		return "its SAML assertion says no end (NotOnOrAfter)";
 	}
+	if (time_of(s->root, "IssueInstant", &t) != READ || t > s->r->now_s + s->r->config->saml.skew_s) {
+		return "its SAML assertion is not valid yet: it says that it will be made, or not when it was";
+	}
 	*end = INT64_MAX;
 	const char *fault = in_time(s, conditions, "NotBefore", "NotOnOrAfter", end);
 	fault = fault ? fault : conditions_fault(s, conditions, once);

@@ -611,6 +611,13 @@ def saml_assertions_are_proved(bench):
     g.wait_log(event="role.ended", role="lookup")
     until(lambda: [a for a in g.roles().values() if a[2:3] == ["lookup"]], "a new lookup")
     rejected(g, (1, 2, 1), more=user_item(4, once))
+    # Nor by a provider whose clock runs ahead, after the whole gateway was started anew.
+    ahead = idp.assertion(issued=50)
+    accepted(g, more=user_item(4, ahead))
+    g.stop()
+    g.start()
+    denied(g, "has been used before", more=user_item(4, ahead))
+    denied(g, "has been used before", more=user_item(4, once))
     good = idp.assertion()
     xslt = '<ds:Transform Algorithm="http://www.w3.org/TR/1999/REC-xslt-19991116"/>'
     only_c14n = '<ds:Transform Algorithm="http://www.w3.org/2000/09/xmldsig#enveloped-signature"/>'
@@ -635,6 +642,7 @@ def saml_assertions_are_proved(bench):
             ("for another audience", idp.assertion(audience="pacs")),
             ("names no audience", idp.assertion(audience=None)),
             ("not valid yet", idp.assertion(begin=200)),
+            ("not valid yet", idp.assertion(issued=200)),
             ("has expired", idp.assertion(begin=-300, end=-100)),
             ("says no end", idp.assertion(end=None)),
             ("has expired", idp.assertion(confirmed=-100)),

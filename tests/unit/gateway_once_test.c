@@ -5,6 +5,8 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -14,10 +16,27 @@
 
 /* The record of what is good once. */
 
+static char path[64];
+static int dir;
+
+static int set_up(void **state)
+{
+	snprintf(path, sizeof(path), "/tmp/gantry-once-XXXXXX");
+	dir = mkdtemp(path) ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	return dir < 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)unlinkat(dir, ONCE_FILE, 0);
+	close(dir);
+	return rmdir(path);
+}
+
 static struct once *record(int *ret_fd)
 {
 	struct once *o = NULL;
-	assert_int_equal(once_make(1000, ret_fd), 0);
+	assert_int_equal(once_open(dir, 1000, ret_fd), 0);
 	assert_int_equal(once_map(*ret_fd, &o), 0);
 	assert_int_equal(once_since(o), 1000);
 	return o;
@@ -63,14 +82,59 @@ static void full(void **state)
 	close(fd);
 }
 
+static void put(const void *bytes, size_t len, off_t at)
+{
+	int fd = openat(dir, ONCE_FILE, O_WRONLY | O_CLOEXEC);
+	assert_int_equal(pwrite(fd, bytes, len, at), len);
+	close(fd);
+}
+
+static void cut(off_t len)
+{
+	int fd = openat(dir, ONCE_FILE, O_WRONLY | O_CLOEXEC);
+	assert_int_equal(ftruncate(fd, len), 0);
+	close(fd);
+}
+
+/* A gateway that starts anew goes on with it; with one of before the machine's start, or with none, it does not. */
+static void after_a_restart(void **state)
+{
+	int fd;
+	struct once *o = record(&fd);
+	const uint8_t key[32] = {9};
+	assert_int_equal(once_note(o, key, 5000, 1500), 0);
+	once_unmap(o);
+	close(fd);
+	assert_int_equal(once_open(dir, 2000, &fd), 0);
+	assert_int_equal(once_map(fd, &o), 0);
+	assert_int_equal(once_since(o), 1000);
+	assert_int_equal(once_note(o, key, 5000, 2000), ERR_EXISTS);
+	once_unmap(o);
+	close(fd);
+	put("another start", 13, 16);
+	for (int64_t since = 3000; since <= 5000; since += 1000) {
+		assert_int_equal(once_open(dir, since, &fd), 0);
+		assert_int_equal(once_map(fd, &o), 0);
+		assert_int_equal(once_since(o), since);
+		assert_int_equal(once_note(o, key, 9000, since), 0);
+		once_unmap(o);
+		close(fd);
+		if (since == 3000) {
+			put("no record", 9, 0);
+		} else {
+			cut(1000);
+		}
+	}
+}
+
 static void not_a_record(void **state)
 {
 	struct once *o = NULL;
-	int fd = memfd_create("x", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	assert_int_equal(once_map(fd, &o), ERR_PEER);
-	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL), 0);
+	int fd = memfd_create("x", MFD_CLOEXEC);
 	assert_int_equal(once_map(fd, &o), ERR_PEER);
 	close(fd);
+	assert_int_equal(symlinkat("/dev/null", dir, ONCE_FILE), 0);
+	assert_int_equal(once_open(dir, 1000, &fd), ERR_SYSTEM);
 }
 
 /* A job that was taken over can neither read nor write it. */
@@ -93,10 +157,11 @@ static void not_inherited(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(noted_until_its_end),
-		cmocka_unit_test(full),
-		cmocka_unit_test(not_a_record),
-		cmocka_unit_test(not_inherited),
+		cmocka_unit_test_setup_teardown(noted_until_its_end, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(full, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(after_a_restart, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(not_a_record, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(not_inherited, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
