@@ -120,22 +120,7 @@ void frame_close(uint8_t *buf, size_t payload_len, struct merkle_hash *ret_leaf)
 
 const char *journal_kind_name(uint8_t kind)
 {
-	static const char *const names[] = {[AUDIT_START] = "start",
-		[AUDIT_STOP] = "stop",
-		[AUDIT_BEGIN] = "begin",
-		[AUDIT_TRANSFERRED] = "transferred",
-		[AUDIT_PROGRESS] = "progress",
-		[AUDIT_INTERRUPTED] = "interrupted",
-		[AUDIT_QUERY] = "query",
-		[AUDIT_PATIENT_SHOWN] = "patient-shown",
-		[AUDIT_ALERT] = "alert",
-		[AUDIT_ATTACHED] = "attached",
-		[AUDIT_DETACHED] = "detached",
-		[AUDIT_LOGIN] = "login",
-		[AUDIT_LOG_USED] = "log-used",
-		[AUDIT_IMPORT] = "import",
-		[AUDIT_EXPORT] = "export",
-		[JOURNAL_KEY] = "key",
-		[JOURNAL_HANDOVER] = "hand-over"};
-	return kind < ARRAY_LEN(names) && names[kind] ? names[kind] : "unknown";
+	return kind == JOURNAL_KEY        ? "key"
+	       : kind == JOURNAL_HANDOVER ? "hand-over"
+	                                  : audit_kind_name((enum audit_kind)kind);
 }
