@@ -23,7 +23,7 @@ _gantry() {
 	case $verb in
 	'') words="init check run reload status learn explain inspect audit incident ca user --help --version" ;;
 	audit) words="init search -c --patient --issuer --name --accession --study --user --node --address --certificate --kind --outcome --refusal --association --until --format --limit --journal --unrecorded --folder --origin --auditor --passphrase-file verify prove verify-proof leaves --key --cold --checkpoint --leaves --record --with-record --from --output --json --help" ;;
-	incident) words="-c --key --passphrase-file --node --user --certificate --refusal --version --from --until --out --vkey --checkpoint --journal --cold --unrecorded --help" ;;
+	incident) words="-c --key --passphrase-file --node --user --certificate --refusal --version --from --until --to --out --vkey --checkpoint --journal --cold --unrecorded --help" ;;
 	ca) words="make sign list renew revoke crl --by --use --days --reason --name --yes --json --help" ;;
 	init) words="--try --help" ;;
 	check) words="-c --defaults --json --help" ;;

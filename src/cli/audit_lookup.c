@@ -28,6 +28,30 @@ void lookup_init(struct audit_lookup *l, const char *verb, const char *what)
 
 /* ---- Options ---- */
 
+bool lookup_parse(int argc, char **argv, const struct option *options, const char *usage,
+	int (*take)(void *arg, int c, const char *name), void *arg, int *ret_code)
+{
+	int which = 0, c;
+	*ret_code = AUDIT_GOOD;
+	while (*ret_code == AUDIT_GOOD && (c = getopt_long(argc, argv, "c:h", options, &which)) != -1) {
+		if (c == 'h') {
+			fputs(usage, stdout);
+			return false;
+		}
+		if (c == '?') {
+			fputs(usage, stderr);
+			*ret_code = AUDIT_USAGE;
+			return false;
+		}
+		*ret_code = take(arg, c, options[which].name);
+	}
+	if (*ret_code == AUDIT_GOOD && optind < argc) {
+		fputs(usage, stderr);
+		*ret_code = AUDIT_USAGE;
+	}
+	return *ret_code == AUDIT_GOOD;
+}
+
 void lookup_used(struct audit_lookup *l, const char *name)
 {
 	if (l->n_used < LOOKUP_USED_MOST) {

@@ -74,6 +74,7 @@ enum {
 		{"unrecorded", no_argument, NULL, LOOKUP_UNRECORDED},                                        \
 		{"from", required_argument, NULL, LOOKUP_FROM},                                              \
 		{"until", required_argument, NULL, LOOKUP_UNTIL},                                            \
+		{"to", required_argument, NULL, LOOKUP_UNTIL},                                               \
 		{"user", required_argument, NULL, LOOKUP_USER},                                              \
 		{"node", required_argument, NULL, LOOKUP_NODE},                                              \
 		{"refusal", required_argument, NULL, LOOKUP_REFUSAL},                                        \
@@ -85,6 +86,13 @@ void lookup_init(struct audit_lookup *l, const char *verb, const char *what);
 
 /* One of the options above. AUDIT_GOOD, or AUDIT_USAGE after it has said why. */
 int lookup_option(struct audit_lookup *l, int c, const char *name, const char *value);
+
+/*
+ * Read the verb's command line: take() gets each option. True: go on. False: *ret_code is the exit status, after help or what
+ * is wrong was printed.
+ */
+bool lookup_parse(int argc, char **argv, const struct option *options, const char *usage,
+	int (*take)(void *arg, int c, const char *name), void *arg, int *ret_code);
 
 /* A criterion is used: for the record. */
 void lookup_used(struct audit_lookup *l, const char *name);

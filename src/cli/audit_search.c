@@ -21,7 +21,7 @@ static const char usage[] =
 	"  --kind KIND      transfer, query, patient-shown, alert, login, log-used, …; several times: any of them\n"
 	"  --outcome HOW    success, minor, serious, major; several times: any of them\n"
 	"  --refusal N, --association N\n"
-	"  --from TIME, --until TIME   " WHEN_FORM "\n"
+	"  --from TIME, --to TIME   " WHEN_FORM "\n"
 	"\n"
 	"  --key KEY        an auditor's private key: a PEM file, or a pkcs11: URI\n"
 	"  --passphrase-file FILE  its first line; otherwise it is asked for\n"
@@ -180,8 +180,9 @@ static int search(struct searching *g)
 
 enum { OPTION_FORMAT = LOOKUP_OWN, OPTION_LIMIT };
 
-static int take(struct searching *g, int c, const char *name)
+static int take(void *arg, int c, const char *name)
 {
+	struct searching *g = arg;
 	if (c == OPTION_LIMIT) {
 		if (value_number(optarg, INT64_MAX, &g->limit) == 0 && g->limit > 0) {
 			return AUDIT_GOOD;
@@ -217,25 +218,12 @@ int audit_search(int argc, char **argv)
 		{"format", required_argument, NULL, OPTION_FORMAT},
 		{"limit", required_argument, NULL, OPTION_LIMIT}, {0}};
 	static struct searching g = {.limit = UINT64_MAX};
-	int code = AUDIT_GOOD, which = 0;
+	int code;
 	lookup_init(&g.l, "audit search", "search");
 	g.terminal = isatty(STDERR_FILENO) != 0;
-	for (int c; code == AUDIT_GOOD && (c = getopt_long(argc, argv, "c:h", options, &which)) != -1;) {
-		if (c == 'h') {
-			fputs(usage, stdout);
-			return AUDIT_GOOD;
-		}
-		if (c == '?') {
-			fputs(usage, stderr);
-			return AUDIT_USAGE;
-		}
-		code = take(&g, c, options[which].name);
+	if (lookup_parse(argc, argv, options, usage, take, &g, &code)) {
+		code = search(&g);
 	}
-	if (code == AUDIT_GOOD && optind < argc) {
-		fputs(usage, stderr);
-		return AUDIT_USAGE;
-	}
-	code = code == AUDIT_GOOD ? search(&g) : code;
 	lookup_done(&g.l);
 	return code;
 }

@@ -14,7 +14,7 @@ static const char usage[] =
 	"the journal's signed tree that the list is complete for what crossed this gateway.\n"
 	"\n"
 	"  --node NODE, --user USER, --certificate SUBJECT|FILE, --refusal N, --version VERSION   all must be met\n"
-	"  --from TIME, --until TIME   " WHEN_FORM "\n"
+	"  --from TIME, --to TIME   " WHEN_FORM "\n"
 	"  --out FOLDER     a new folder: incident.csv, .json, .html (to print), statement.txt and proofs\n"
 	"\n"
 	"  --key KEY        an auditor's private key: a PEM file, or a pkcs11: URI\n"
@@ -137,8 +137,9 @@ static void done(struct incident *in)
 	free(in->checkpoint_note);
 }
 
-static int take(struct incident *in, int c, const char *name)
+static int take(void *arg, int c, const char *name)
 {
+	struct incident *in = arg;
 	switch (c) {
 	case OPTION_VERSION:
 		in->version = optarg;
@@ -166,26 +167,13 @@ int verb_incident(int argc, char **argv)
 		{"checkpoint", required_argument, NULL, OPTION_CHECKPOINT},
 		{"out", required_argument, NULL, OPTION_OUT}, {0}};
 	static struct incident in;
-	int code = AUDIT_GOOD, which = 0, c;
+	int code;
 	lookup_init(&in.l, "incident", "incident");
 	in.keys.verb = "incident";
 	in.terminal = isatty(STDERR_FILENO) != 0;
-	while (code == AUDIT_GOOD && (c = getopt_long(argc, argv, "c:h", options, &which)) != -1) {
-		if (c == 'h') {
-			fputs(usage, stdout);
-			return AUDIT_GOOD;
-		}
-		if (c == '?') {
-			fputs(usage, stderr);
-			return AUDIT_USAGE;
-		}
-		code = take(&in, c, options[which].name);
+	if (lookup_parse(argc, argv, options, usage, take, &in, &code)) {
+		code = run(&in);
 	}
-	if (code == AUDIT_GOOD && optind < argc) {
-		fputs(usage, stderr);
-		return AUDIT_USAGE;
-	}
-	code = code == AUDIT_GOOD ? run(&in) : code;
 	done(&in);
 	return code;
 }

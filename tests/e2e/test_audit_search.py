@@ -113,7 +113,7 @@ def audit_search_by_each_criterion(bench):
     equal({h["from"]["ae"] for h in a.find("--address", "127.0.0.1", "--kind", "alert")}, {"CT1", "STRANGER"}, "alerts")
     check(len(a.find("--node", "archive", "--outcome", "serious")) >= 2, "no serious ones")
     equal(a.find("--node", "nobody", wants=1), [], "no such node")
-    equal(a.find("--from", "2020-01-01", "--until", "2020-12-31", wants=1), [], "long ago")
+    equal(a.find("--from", "2020-01-01", "--to", "2020-12-31", wants=1), [], "long ago")
     equal(len(a.find("--from", "1h", "--limit", "2")), 2, "a limit")
     equal(a.find("--kind", "start")[0]["text"].split()[0], "Gantry", "the start")
 
