@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "archive/role.h"
 #include "archive/folder.h"
+#include "archive/held.h"
 #include "archive/intake.h"
 #include "archive/session.h"
 #include "base/log.h"
@@ -35,6 +36,7 @@ struct store {
 	bool stopping;
 	unsigned children;
 	struct known *known;
+	struct held held;
 };
 
 /* What a crash left is removed once, when the folder is first used: later it could be a session's that just begins. */
@@ -78,14 +80,15 @@ static int enter_sandbox(const char *path)
 }
 
 /* The child: from here on this process knows one socket and one folder. */
-static void child_main(const struct store *store, int sock, const struct folder *folder, const char *path)
+static void child_main(struct store *store, int sock, const struct folder *folder, const char *path)
 	__attribute__((noreturn));
-static void child_main(const struct store *store, int sock, const struct folder *folder, const char *path)
+static void child_main(struct store *store, int sock, const struct folder *folder, const char *path)
 {
 	for (unsigned i = 0; i < store->n_channels; i++) {
 		close(store->channels[i]);
 	}
 	close(store->signals);
+	held_done(&store->held);
 	/* It ends when its association does, and a size limit is an error like a full disk. */
 	(void)signal(SIGTERM, SIG_IGN);
 	(void)signal(SIGXFSZ, SIG_IGN);
@@ -160,6 +163,10 @@ static bool take_message(struct store *store, unsigned i)
 		role_use_log(&m);
 	} else if (m.type == MSG_FOLDER && !store->stopping) {
 		serve(store, &m);
+	} else if (m.type == MSG_HOLDER && !store->stopping) {
+		(void)!held_add(&store->held, m.fd, m.client.association, m.text,
+			(uint64_t)(m.number > 0 ? m.number : 0));
+		return true;
 	} else if (m.type == MSG_CHANNEL && store->n_channels < CHANNELS) {
 		store->channels[store->n_channels++] = m.fd;
 		return true;
@@ -199,35 +206,50 @@ static int watch_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+/* How often files of held objects are looked at. */
+#define CHECK_MS 1000
+
+static void serve_channels(struct store *store, const struct pollfd *fds, unsigned n)
+{
+	/* From the last on: a channel that goes is replaced by one that was looked at. */
+	for (unsigned i = n; i > 0; i--) {
+		if (fds[i - 1].revents && !take_message(store, i - 1)) {
+			store->stopping = store->stopping || i == 1;
+			close_channel(store, i - 1);
+		}
+	}
+}
+
 /* Until nobody can ask for a session any more, and the last has ended. */
 static int serve_all(struct store *store)
 {
-	while (store->children > 0 || (store->n_channels > 0 && !store->stopping)) {
-		struct pollfd fds[CHANNELS + 1] = {{.fd = store->signals, .events = POLLIN}};
-		for (unsigned i = 0; i < store->n_channels; i++) {
+	static struct pollfd fds[1 + CHANNELS + HELD_MOST];
+	struct held *held = &store->held;
+	while (store->children > 0 || held->n > 0 || (store->n_channels > 0 && !store->stopping)) {
+		unsigned n = store->n_channels, n_held = held->n;
+		fds[0] = (struct pollfd){.fd = store->signals, .events = POLLIN};
+		for (unsigned i = 0; i < n; i++) {
 			fds[i + 1] = (struct pollfd){.fd = store->channels[i], .events = POLLIN};
 		}
-		unsigned n = store->n_channels;
-		if (poll(fds, n + 1, -1) < 0 && errno != EINTR) {
+		held_poll(held, fds + 1 + n);
+		if (poll(fds, 1 + n + n_held, held->n > 0 ? CHECK_MS : -1) < 0 && errno != EINTR) {
 			return ERR_SYSTEM;
 		}
 		if (fds[0].revents) {
 			reap(store);
 		}
-		/* From the last on: a channel that goes is replaced by one that was looked at. */
-		for (unsigned i = n; i > 0; i--) {
-			if (fds[i].revents && !take_message(store, i - 1)) {
-				store->stopping = store->stopping || i == 1;
-				close_channel(store, i - 1);
-			}
-		}
+		held_serve(held, fds + 1 + n, n_held);
+		serve_channels(store, fds + 1, n);
+		(void)held_check(held);
 	}
 	return 0;
 }
 
 int archive_role_main(int channel)
 {
-	struct store store = {.channels = {channel}, .n_channels = 1};
+	static struct store store;
+	store.channels[0] = channel;
+	store.n_channels = 1;
 	log_role("store");
 	(void)prctl(PR_SET_NAME, "gantry: store");
 	umask(027);
@@ -237,6 +259,7 @@ int archive_role_main(int channel)
 	if (r < 0) {
 		log_say(LOG_LEVEL_ERROR, "archive.failed", "the store role ends: %s", strerror(errno));
 	}
+	held_done(&store.held);
 	while (store.known) {
 		struct known *k = store.known;
 		store.known = k->next;

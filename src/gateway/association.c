@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/exchange.h"
+#include "gateway/hold.h"
 #include "gateway/relay.h"
 #include "gateway/release.h"
 #include "keys/link.h"
@@ -115,8 +116,8 @@ static int64_t side_deadline(
 		*ret_what = "took no bytes";
 		return (s->last_out_ms > s->last_in_ms ? s->last_out_ms : s->last_in_ms) + message;
 	}
-	if (in_message(s) && (!o->up || out_empty(&o->out))) {
-		*ret_what = "fell silent in the middle of a message";
+	if (in_message(s) && (!o->up || out_empty(&o->out)) && !hold_is_passing(as, s)) {
+		*ret_what = "did not go on with a message";
 		return s->last_in_ms + message;
 	}
 	*ret_what = "did not answer a request";
@@ -166,6 +167,7 @@ static int check_clocks(struct association *as)
 	int64_t now = clock_mono_ms();
 	const char *what_a = "", *what_b = "";
 	int64_t audit = sooner(audit_check(as, now), audit_progress_due(as));
+	int64_t held = as->over ? INT64_MAX : hold_check(as, now);
 	if (as->over) {
 		return 0;
 	}
@@ -191,7 +193,7 @@ static int check_clocks(struct association *as)
 		report_ended(as, "the gateway stops");
 		association_abort(as, NULL, NULL);
 	}
-	int64_t next = sooner(sooner(sooner(a, b), audit), sooner(idle, stop));
+	int64_t next = sooner(sooner(sooner(a, b), sooner(audit, held)), sooner(idle, stop));
 	if (as->progress_due) {
 		next = sooner(next, as->progress_ms + 1000);
 	}
@@ -225,6 +227,7 @@ static void take_side(struct association *as, struct side *s)
 		if (s->blocked || s->in_len == SIDE_BUFFER) {
 			audit_no_room(as, s);
 		}
+		bool moved = hold_pump(as, s);
 		/* Nothing may stay queued that the next read would overwrite. */
 		exchange_owed(as);
 		if (o->up && (!out_empty(&o->out) || o->t.flush_pending)) {
@@ -233,7 +236,7 @@ static void take_side(struct association *as, struct side *s)
 				release_lost(as, o, e);
 			}
 		}
-		again = s->blocked && relay_room(as, s);
+		again = moved || (s->blocked && relay_room(as, s));
 		if (!again && s->up && s->t.more && may_read(as, s)) {
 			again = fill(as, s) == 0;
 		}
@@ -344,6 +347,7 @@ static struct {
 	struct associate rq, proposal, ac;
 	struct side_memory a, b;
 	struct audit audit;
+	struct holds holds;
 } one;
 
 static void prepare(struct association *as, const struct association_start *start)
@@ -366,6 +370,7 @@ static void prepare(struct association *as, const struct association_start *star
 	as->ac = &one.ac;
 	as->audit = &one.audit;
 	as->audit->fd = -1;
+	as->holds = &one.holds;
 	as->loss = RULE_UPSTREAM_LOST;
 	side_init(&as->a, "caller", &one.a);
 	side_init(&as->b, "target", &one.b);
@@ -414,6 +419,7 @@ void association_main(const struct association_start *start)
 	audit_rest(as);
 	report_rest(as);
 	if (as->caller.calling) {
+		hold_report(as);
 		report_end(as);
 	}
 	side_close(&as->a);

@@ -45,6 +45,8 @@ struct audit_look {
 	uint64_t refusal; /* its number */
 	uint64_t mark;    /* where its command stands in the other side's queue */
 	struct header_scan header;
+	bool held;       /* nothing of it passes yet (gateway/hold.h), */
+	bool enough;     /* and all is known of it that will be told when it does */
 	bool unreadable; /* how its data set is encoded is not known */
 	bool late; /* it was not known while it could be held: what has gone is recorded as it was known then */
 	size_t query_len; /* in struct audit */
@@ -104,6 +106,9 @@ struct operation;
 void audit_request(struct association *as, struct side *from, const struct operation *o);
 /* It does not go on; number: of its refusal. Also after audit_request(). */
 void audit_refused(struct association *as, struct side *from, struct operation *o, uint64_t number);
+/* What follows of the message is held, and does not begin to pass before audit_pass(). */
+void audit_hold(struct association *as, struct side *from);
+void audit_pass(struct association *as, struct side *from);
 void audit_response(struct association *as, struct side *from, const struct operation *o);
 void audit_data(struct association *as, struct side *from, struct span fragment);
 void audit_message_end(struct association *as, struct side *from);

@@ -161,10 +161,28 @@ static void keep_query(struct audit_look *l, uint8_t query[AUDIT_QUERY_MOST], st
 	l->query_cut = l->query_cut || n < s.len;
 }
 
+void audit_hold(struct association *as, struct side *from)
+{
+	look_of(as, from)->held = true;
+}
+
+void audit_pass(struct association *as, struct side *from)
+{
+	struct audit_look *l = look_of(as, from);
+	l->held = false;
+	if (l->what != LOOK_AT_NOTHING) {
+		l->mark = other_side(as, from)->out.queued;
+		audit_bar(as);
+	}
+	if (l->enough) {
+		known(as, from);
+	}
+}
+
 void audit_data(struct association *as, struct side *from, struct span fragment)
 {
 	struct audit_look *l = look_of(as, from);
-	if (l->what == LOOK_AT_NOTHING) {
+	if (l->what == LOOK_AT_NOTHING || l->enough) {
 		return;
 	}
 	if (l->what == LOOK_AT_QUERY) {
@@ -172,7 +190,8 @@ void audit_data(struct association *as, struct side *from, struct span fragment)
 	}
 	/* A query goes on to its end, which is part of what is recorded. */
 	bool more = !l->unreadable && header_scan_feed(&l->header, fragment) == HEADER_MORE;
-	if (!more && (l->what == LOOK_AT_OBJECT || l->late)) {
+	l->enough = !more && l->held;
+	if (!more && !l->held && (l->what == LOOK_AT_OBJECT || l->late)) {
 		known(as, from);
 	}
 }
@@ -185,14 +204,15 @@ void audit_message_end(struct association *as, struct side *from)
 bool audit_wants_more(const struct association *as, const struct side *from)
 {
 	const struct audit_look *l = &as->audit->look[from == &as->b];
-	return l->what != LOOK_AT_NOTHING && !l->refused && !l->late && from->in_len < SIDE_BUFFER;
+	return l->what != LOOK_AT_NOTHING && !l->refused && !l->late && !l->held &&
+	       from->in_len < SIDE_BUFFER;
 }
 
 void audit_target_lost(struct association *as)
 {
 	struct audit *au = as->audit;
 	struct audit_look *l = &au->look[0];
-	l->what = l->refused ? l->what : LOOK_AT_NOTHING;
+	l->what = l->refused || l->held ? l->what : LOOK_AT_NOTHING;
 	au->look[1].what = LOOK_AT_NOTHING;
 	/* Its queue is gone, and with it what waited there. */
 	for (unsigned i = 0; i < au->n; i++) {
@@ -208,7 +228,7 @@ void audit_no_room(struct association *as, struct side *from)
 	struct audit_look *l = look_of(as, from);
 	struct side *to = other_side(as, from);
 	/* What stands before it in the queue may still leave; a full list of events empties itself. */
-	if (l->what == LOOK_AT_NOTHING || l->refused || l->late || to->out.sent < l->mark ||
+	if (l->what == LOOK_AT_NOTHING || l->refused || l->late || l->held || to->out.sent < l->mark ||
 		!audit_room(as)) {
 		return;
 	}

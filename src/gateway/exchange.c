@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/exchange.h"
 #include "base/clock.h"
+#include "gateway/hold.h"
 #include "gateway/relay.h"
 #include "priv/message.h"
 
@@ -40,13 +41,14 @@ static void refuse(
 	uint64_t number = report_refusal(as, v, &what);
 	exchange_owe(o, status, "Gantry %llu: %s", (unsigned long long)number, rule_name(v->rule));
 	s->msg.disposition = DRAIN;
+	hold_drop(as, s);
 	audit_refused(as, s, o, number);
 }
 
 static uint16_t status_for(const struct association *as, const struct verdict *v, uint16_t field)
 {
-	if (!rule_is_policy(v->rule)) {
-		return command_failure_status(field);
+	if (!rule_is_policy(v->rule) || v->rule == RULE_UNJUDGED) {
+		return command_failure_status(field); /* sent again it may pass */
 	}
 	return refusal_status(as->site, v->flow, field);
 }
@@ -251,7 +253,7 @@ static int take_request(struct association *as, struct side *s, struct parse_fai
 	if (o->field == C_STORE_RQ && o->flow >= 0) {
 		m->size_limit = as->site->flows[o->flow].object_size.most;
 	}
-	return pass_command(as, s, o);
+	return hold_begin(as, s, o) ? 0 : pass_command(as, s, o);
 }
 
 /* ---- Responses ---- */
@@ -297,10 +299,11 @@ static void count_match(struct association *as, struct side *s, struct operation
 	}
 }
 
-/* Nobody can have done what was not sent to the end. A failure may come early. */
+/* Nobody can have done what was not sent to the end. A failure may come early, but not before there is anything to fail. */
 static bool is_too_early(const struct side *s, const struct operation *o, uint16_t status)
 {
-	return !status_is_failure(status) && (o->state == OPERATION_RECEIVING || s->out.sent < o->sent_mark);
+	return o->held || (!status_is_failure(status) &&
+				  (o->state == OPERATION_RECEIVING || s->out.sent < o->sent_mark));
 }
 
 static int take_response(struct association *as, struct side *s, struct parse_fail *fail)
@@ -377,6 +380,9 @@ int exchange_command(struct association *as, struct side *s, struct parse_fail *
 void exchange_data(struct association *as, struct side *s, struct span fragment)
 {
 	struct incoming *m = &s->msg;
+	if (m->disposition == KEEP) {
+		hold_take(as, s, fragment);
+	}
 	if (m->disposition != HOLD) {
 		return;
 	}
@@ -410,15 +416,52 @@ void exchange_oversize(struct association *as, struct side *s)
 	if (!stands(as, s, &v)) {
 		return;
 	}
+	bool sent = m->disposition == PASS || hold_is_half_way(as, s);
 	refuse(as, s, o, &v, status_for(as, &v, o->field));
-	/* What has been sent on is made worthless: an archive keeps nothing of an object whose association is aborted
-	 * before its last fragment. The next request opens the target again. */
+	if (sent) {
+		exchange_cut_off(as, s, "an object over its size limit was cut off");
+	}
+}
+
+/* ---- Objects that are held ---- */
+
+void exchange_refuse(struct association *as, struct side *s, const struct verdict *v)
+{
+	struct operation *o = s->msg.operation;
+	if (o) {
+		refuse(as, s, o, v, status_for(as, v, o->field));
+	}
+	s->msg.disposition = DRAIN; /* also where the other side has answered before its end */
+}
+
+void exchange_remark(struct association *as, struct side *s, const struct verdict *v)
+{
+	struct subject what = subject_of(as, s, "");
+	(void)report_refusal(as, v, &what);
+}
+
+void exchange_cut_off(struct association *as, struct side *s, const char *why)
+{
 	if (s == &as->a) {
-		target_end(as, true, "an object over its size limit was cut off");
+		target_end(as, true, why);
 	} else {
-		report_ended(as, "an object over its size limit was cut off");
+		report_ended(as, "%s", why);
 		association_abort(as, NULL, NULL);
 	}
+}
+
+bool exchange_may_pass(struct association *as, struct side *s, struct verdict *ret_v)
+{
+	if (as->route_denied) {
+		*ret_v = as->route_verdict;
+		return false;
+	}
+	return !denied_by_target(as, s, ret_v);
+}
+
+int exchange_pass_command(struct association *as, struct side *s)
+{
+	return pass_command(as, s, s->msg.operation);
 }
 
 /* ---- The end of a message ---- */
@@ -478,11 +521,20 @@ static void end_response(struct association *as, struct side *s, struct operatio
 
 int exchange_end(struct association *as, struct side *s)
 {
-	struct incoming *m = &s->msg;
 	int e = 0;
-	if (m->disposition == HOLD) {
+	if (hold_end(as, s)) {
+		return 0;
+	}
+	if (s->msg.disposition == HOLD) {
 		e = end_guarded(as, s);
 	}
+	exchange_finish(as, s);
+	return e;
+}
+
+void exchange_finish(struct association *as, struct side *s)
+{
+	struct incoming *m = &s->msg;
 	audit_message_end(as, s);
 	struct operation *o = m->operation;
 	if (o && command_is_response(m->command.field)) {
@@ -493,5 +545,4 @@ int exchange_end(struct association *as, struct side *s)
 	m->operation = NULL;
 	m->phase = BETWEEN_MESSAGES;
 	m->command_len = 0;
-	return e;
 }

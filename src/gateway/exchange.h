@@ -21,6 +21,29 @@ void exchange_oversize(struct association *as, struct side *s);
 /* The message under way is complete. */
 MUST_USE int exchange_end(struct association *as, struct side *s);
 
+/* ---- For an object that is held (gateway/hold.h) ---- */
+
+/* Our answer; its data set is drained from now on. */
+void exchange_refuse(struct association *as, struct side *s, const struct verdict *v);
+
+/* A verdict that lets pass, for the record. */
+void exchange_remark(struct association *as, struct side *s, const struct verdict *v);
+
+/*
+ * What has been sent on of the message under way is made worthless: a receiver keeps nothing of an object whose association
+ * is aborted before its last fragment. The next request opens the target again.
+ */
+void exchange_cut_off(struct association *as, struct side *s, const char *why);
+
+/* Is there still somebody to pass it on to? Opens a lost target again. False: refuse it with *ret_v. */
+MUST_USE bool exchange_may_pass(struct association *as, struct side *s, struct verdict *ret_v);
+
+/* Its command, which waited with it. */
+MUST_USE int exchange_pass_command(struct association *as, struct side *s);
+
+/* It has been passed on, or drained, to its end. */
+void exchange_finish(struct association *as, struct side *s);
+
 /* Our own response, once the request's data set has been read. */
 void exchange_owe(struct operation *o, uint16_t status, const char *fmt, ...) PRINTF(3, 4);
 

@@ -357,6 +357,7 @@ static const struct {
 	[MSG_WHO] = {standing_ask},
 	[MSG_PROGRESS] = {take_progress},
 	[MSG_AUDIT] = {audit_ask},
+	[MSG_HOLD] = {hold_ask},
 };
 
 static void take(struct gate *g, struct child *c, struct message *m)

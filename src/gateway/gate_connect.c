@@ -187,6 +187,42 @@ static void open_folder(struct gate *g, struct connecting *k, const struct endpo
 	close(pair[1]);
 }
 
+/* The folder of held objects, beside the ledger. */
+#define HELD_FOLDER "held"
+
+static int make_holder(struct gate *g, const struct child *c, const struct site *s, int *ret_fd)
+{
+	static struct message m;
+	int pair[2];
+	if (g->store.fd < 0 ||
+		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0) {
+		return ERR_CLOSED;
+	}
+	m = (struct message){.type = MSG_HOLDER, .fd = pair[1], .number = (int64_t)s->hold_quota};
+	m.client.association = c->id;
+	int n = snprintf(m.text, sizeof(m.text), "%s/" HELD_FOLDER, s->state);
+	int e = n < 0 || (size_t)n >= sizeof(m.text) ? ERR_LIMIT : message_send(g->store.fd, &m);
+	close(pair[1]);
+	if (e != 0) {
+		close(pair[0]);
+		return e;
+	}
+	*ret_fd = pair[0];
+	return 0;
+}
+
+bool hold_ask(struct gate *g, struct child *c, const struct message *m, const struct gate_site *gs)
+{
+	struct message reply = {.type = MSG_HELD, .fd = -1};
+	(void)m;
+	reply.number = make_holder(g, c, gs->site, &reply.fd);
+	child_send(g, c, &reply);
+	if (reply.fd >= 0) {
+		close(reply.fd);
+	}
+	return true;
+}
+
 /* The addresses of the endpoint's host; none: the reason is in why. */
 static void find_ips(const struct gate *g, struct connecting *k, const struct endpoint *ep)
 {

@@ -195,6 +195,7 @@ void standing_lost(struct gate *g); /* the lookup: who waits is told */
 
 /* gate_audit.c */
 void audit_channel(struct gate *g, int fd); /* takes it */
+bool hold_ask(struct gate *g, struct child *c, const struct message *m, const struct gate_site *gs);
 bool audit_ask(struct gate *g, struct child *c, const struct message *m, const struct gate_site *gs);
 void audit_refusal(const struct refusal *r, uint64_t times, void *gate); /* a ledger_told */
 

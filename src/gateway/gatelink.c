@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/gate_tls.h"
+#include "gateway/hold.h"
 #include "gateway/state.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -46,6 +47,7 @@ static void forget_flows(struct association *as)
 			sides[k]->operations[i].flow = -1;
 		}
 	}
+	as->holds->of[0].flow = as->holds->of[1].flow = -1;
 	as->n_seen = 0;
 	as->unreported_bytes = 0;
 	as->unreported_flow = -1;

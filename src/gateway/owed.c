@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
 #include "gateway/exchange.h"
+#include "gateway/hold.h"
 #include "gateway/relay.h"
 
 #include <stdarg.h>
@@ -17,9 +18,9 @@ void exchange_owe(struct operation *o, uint16_t status, const char *fmt, ...)
 	va_end(ap);
 }
 
-static bool at_boundary(const struct side *from)
+static bool at_boundary(const struct association *as, const struct side *from)
 {
-	return from->msg.phase != IN_DATA || from->msg.disposition != PASS;
+	return from->msg.phase != IN_DATA || (from->msg.disposition != PASS && !hold_is_half_way(as, from));
 }
 
 static bool answer(struct side *asker, struct operation *o)
@@ -51,7 +52,7 @@ static void owed_to(struct association *as, struct side *asker)
 	for (unsigned i = 0; i < asker->operations_end && asker->n_operations > 0; i++) {
 		struct operation *op = &asker->operations[i];
 		bool due = op->state == OPERATION_ANSWER || (op->state == OPERATION_CUT && op->answer_cut);
-		if (due && at_boundary(o)) {
+		if (due && at_boundary(as, o)) {
 			if (!answer(asker, op)) {
 				return;
 			}
@@ -61,7 +62,7 @@ static void owed_to(struct association *as, struct side *asker)
 				continue;
 			}
 		}
-		if (op->state == OPERATION_CUT && op->cancel && o->up && at_boundary(asker) &&
+		if (op->state == OPERATION_CUT && op->cancel && o->up && at_boundary(as, asker) &&
 			send_cancel(o, op)) {
 			op->cancel = false;
 		}
@@ -90,7 +91,8 @@ void exchange_fail_all(struct association *as, const char *why)
 		if (o->state == OPERATION_CUT) {
 			o->state = OPERATION_ANSWER;
 		}
-		if (o->state != OPERATION_FORWARDED && !(o->state == OPERATION_RECEIVING && o->status == 0)) {
+		bool waits = o->state == OPERATION_RECEIVING && o->status == 0 && !o->held;
+		if (o->state != OPERATION_FORWARDED && !waits) {
 			continue;
 		}
 		struct verdict v;
@@ -108,7 +110,9 @@ void exchange_fail_all(struct association *as, const char *why)
 			o->state = OPERATION_ANSWER;
 		}
 	}
-	/* The rest of a message that was passing has nowhere to go. */
-	a->msg.disposition = DRAIN;
-	a->chunk_left = 0;
+	/* The rest of a message that was passing has nowhere to go. Of one that is held whole the next target may have all. */
+	if (a->msg.phase != IN_DATA || a->msg.disposition != KEEP || hold_is_half_way(as, a)) {
+		a->msg.disposition = DRAIN;
+		a->chunk_left = 0;
+	}
 }

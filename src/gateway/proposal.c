@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/state.h"
 #include "dicom/implementation.h"
+#include "policy/content.h"
 
 #include <stdio.h>
 #include <strings.h>
@@ -95,6 +96,17 @@ static const struct flow *leading_flow(const struct association *as)
 	return as->route.n_flows ? &as->site->flows[as->route.flows[0]] : NULL;
 }
 
+static bool holds_tails(const struct association *as)
+{
+	for (unsigned i = 0; i < as->route.n_flows; i++) {
+		const struct content *c = as->site->flows[as->route.flows[i]].inspect;
+		if (c && c->hold == HOLD_TAIL) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* Roles and extended negotiation go on for the classes that are proposed, and for no other. */
 static void narrow_user_items(struct association *as)
 {
@@ -115,7 +127,8 @@ static void narrow_user_items(struct association *as)
 			p->common_extended[p->n_common_extended++] = rq->common_extended[i];
 		}
 	}
-	p->async = rq->async;
+	/* An association that may be aborted for one object has no others under way. */
+	p->async = holds_tails(as) ? (struct async_window){0} : rq->async;
 	user_told(as, leading_flow(as), &p->identity);
 }
 

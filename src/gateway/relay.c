@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/relay.h"
 #include "gateway/exchange.h"
+#include "gateway/hold.h"
 #include "gateway/release.h"
 #include "base/clock.h"
 
@@ -13,7 +14,10 @@
 
 #define HEADS 12 /* P-DATA-TF head and PDV head */
 
-static uint32_t payload_limit(const struct side *to)
+/* What one step in the other direction may queue. */
+#define ROOM_PIECES 8
+
+uint32_t relay_payload_limit(const struct side *to)
 {
 	return to->max_out == 0 ? UINT32_MAX : to->max_out - 6;
 }
@@ -22,13 +26,23 @@ bool relay_room(const struct association *as, const struct side *s)
 {
 	const struct side *o = s == &as->a ? &as->b : &as->a;
 	return out_room(&o->out, OUT_SEGMENTS / 2, OUT_CONTROL / 4 * 3) &&
-	       out_room(&s->out, 8, OUT_CONTROL / 4) && audit_room(as);
+	       out_room(&s->out, ROOM_PIECES, OUT_CONTROL / 4) && audit_room(as) && !hold_is_full(as, s);
+}
+
+bool relay_room_for_command(const struct side *to)
+{
+	return out_room(&to->out, OUT_SEGMENTS / 2, OUT_CONTROL / 2);
+}
+
+bool relay_room_for_fragment(const struct side *to)
+{
+	return out_room(&to->out, ROOM_PIECES + 2, OUT_CONTROL / 4 + HEADS);
 }
 
 /* The head of the next chunk of the PDV that is coming in. in_place: write it over the heads that came. */
 static void begin_chunk(struct side *s, struct side *to, bool in_place)
 {
-	uint32_t n = s->pdv_left < payload_limit(to) ? s->pdv_left : payload_limit(to);
+	uint32_t n = s->pdv_left < relay_payload_limit(to) ? s->pdv_left : relay_payload_limit(to);
 	bool last = s->pdv.last && n == s->pdv_left;
 	uint8_t *head;
 	if (in_place) {
@@ -179,10 +193,14 @@ static size_t payload_step(const struct association *as, const struct side *s)
 {
 	const struct side *to = s == &as->a ? &as->b : &as->a;
 	size_t n = side_unread(s).len < s->pdv_left ? side_unread(s).len : s->pdv_left;
-	if (s->pdv.command || s->msg.disposition != PASS || payload_limit(to) > RELAY_BUFFER) {
+	if (!s->pdv.command && s->msg.disposition == KEEP) {
+		size_t space = hold_space(as, s);
+		return n < space ? n : space;
+	}
+	if (s->pdv.command || s->msg.disposition != PASS || relay_payload_limit(to) > RELAY_BUFFER) {
 		return n;
 	}
-	size_t most = (size_t)payload_limit(to) * 8;
+	size_t most = (size_t)relay_payload_limit(to) * 8;
 	return n < most ? n : most;
 }
 
@@ -204,6 +222,10 @@ static int take_payload(struct association *as, struct side *s, struct parse_fai
 			return ERR_AGAIN;
 		}
 		audit_data(as, s, span_of(s->in + s->in_pos, n));
+		hold_look(as, s, span_of(s->in + s->in_pos, n));
+		if (as->over) {
+			return ERR_AGAIN;
+		}
 		if (s->msg.disposition == PASS) {
 			pass_payload(as, s, n);
 		} else {
@@ -237,9 +259,16 @@ int relay_take(struct association *as, struct side *s, struct parse_fail *fail)
 	return e == 0 ? ERR_AGAIN : e;
 }
 
+void relay_put_fragment(struct side *to, uint8_t context, struct span bytes, bool last)
+{
+	uint8_t *head = out_control(&to->out, HEADS);
+	pdv_write_heads(head, (uint32_t)bytes.len, context, false, last);
+	out_borrow(&to->out, bytes.ptr, bytes.len);
+}
+
 bool relay_put(struct side *to, uint8_t context, bool command, struct span bytes)
 {
-	size_t limit = payload_limit(to), at = 0;
+	size_t limit = relay_payload_limit(to), at = 0;
 	size_t chunks = bytes.len / limit + 1;
 	if (!out_room(&to->out, (unsigned)chunks, bytes.len + chunks * HEADS)) {
 		return false;

@@ -13,6 +13,16 @@ bool relay_room(const struct association *as, const struct side *s);
  */
 MUST_USE int relay_take(struct association *as, struct side *s, struct parse_fail *fail);
 
+/* The most payload that one PDU to this side carries. */
+uint32_t relay_payload_limit(const struct side *to);
+
+/* Room for a command set, for a fragment of an object that was held; what answers need is left. */
+bool relay_room_for_command(const struct side *to);
+bool relay_room_for_fragment(const struct side *to);
+
+/* A fragment of a data set, borrowed until it has left. There is room. */
+void relay_put_fragment(struct side *to, uint8_t context, struct span bytes, bool last);
+
 /* Write a whole command set or data set to a side, in fragments that it takes. false: no room now. */
 MUST_USE bool relay_put(struct side *to, uint8_t context, bool command, struct span bytes);
 MUST_USE bool relay_put_command(struct side *to, uint8_t context, const struct command *c);

@@ -38,6 +38,7 @@ struct operation {
 	uint64_t sent_mark; /* the other side's out.sent when all of the request has left us */
 	int64_t since_ms;   /* of the request, or of its last pending response */
 	char sop_class[65], sop_instance[65];
+	bool held;      /* nothing of it has been sent: the other side has no part in it yet */
 	bool requested; /* the class and instance are the Requested ones (N-SET, N-GET, N-ACTION, N-DELETE) */
 };
 
@@ -45,6 +46,7 @@ enum disposition {
 	PASS,  /* forward fragment by fragment */
 	DRAIN, /* read and drop */
 	HOLD,  /* keep: a guard must read it whole */
+	KEEP,  /* an object that is held until the verdict (gateway/hold.h) */
 };
 
 enum phase { BETWEEN_MESSAGES, IN_COMMAND, IN_DATA };

@@ -84,6 +84,7 @@ struct association {
 	bool target_lost; /* the target's association ended under us; opened again at the next request */
 
 	struct audit *audit;
+	struct holds *holds;
 	char target_address[46]; /* of the target, where it is known */
 	enum rule
 		loss; /* why requests fail when the target is ended; RULE_UPSTREAM_LOST, save for a moment */

@@ -37,6 +37,17 @@ static bool has_folder(const struct site *s)
 	return false;
 }
 
+/* Large objects that wait for their verdict are the store's too. */
+static bool holds(const struct site *s)
+{
+	for (unsigned i = 0; i < s->n_flows; i++) {
+		if (s->flows[i].inspect) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static bool is_name(const char *host)
 {
 	struct in6_addr ignored;
@@ -72,7 +83,7 @@ static bool wanted(const struct supervisor *v, enum role_id r)
 {
 	switch (r) {
 	case ROLE_STORE:
-		return has_folder(v->site);
+		return has_folder(v->site) || holds(v->site);
 	case ROLE_LOOKUP:
 		return has_host(v->site) || site_asks(v->site) || v->site->ocsp_staple ||
 		       site_verifies(v->site);

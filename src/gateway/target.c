@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/exchange.h"
+#include "gateway/hold.h"
 #include "gateway/release.h"
 #include "net/proxy.h"
 #include "priv/message.h"
@@ -358,7 +359,7 @@ void target_end(struct association *as, bool abort, const char *why)
 		side_goodbye(b);
 	}
 	/* What the caller has begun to receive cannot be finished: its own association must end too. */
-	bool cut = b->msg.phase == IN_DATA && b->msg.disposition == PASS;
+	bool cut = (b->msg.phase == IN_DATA && b->msg.disposition == PASS) || hold_is_half_way(as, b);
 	side_close(b);
 	audit_target_lost(as);
 	for (unsigned i = 0; i < b->operations_end; i++) {
@@ -376,5 +377,7 @@ void target_end(struct association *as, bool abort, const char *why)
 		association_abort(as, NULL, NULL);
 		return;
 	}
+	bool half_way = hold_is_half_way(as, &as->a);
 	exchange_fail_all(as, why);
+	hold_target_lost(as, half_way);
 }

@@ -153,6 +153,21 @@ void inspect_end(struct inspect *i);
 /* For a process that looked at a file and died: one finding of CHECK_INSPECTION_FAILED, with these words. */
 void inspect_failed(struct inspect *i, const char *why);
 
+/* ---- What a flow takes ---- */
+
+/* Words between backslashes, "\\CT\\MR\\"; "": nothing is asked. */
+#define INSPECT_WORDS 256
+struct inspect_wanted {
+	char modalities[INSPECT_WORDS], not_modalities[INSPECT_WORDS];
+	char body_parts[INSPECT_WORDS], not_body_parts[INSPECT_WORDS];
+};
+
+/*
+ * After inspect_end(): CHECK_MODALITY_UNWANTED, CHECK_BODY_PART_UNWANTED (PS3.3 C.7.3.1). Where some are wanted, an object
+ * that does not say what it is is none of them.
+ */
+void inspect_want(struct inspect *i, const struct inspect_wanted *wanted);
+
 /* ---- The verdict ---- */
 
 enum inspect_action { ACTION_UNSET, ACTION_ALLOW, ACTION_LOG, ACTION_REFUSE, ACTION_QUARANTINE, ACTION_N };
@@ -164,6 +179,9 @@ struct inspect_policy {
 
 /* Notes are allowed, warnings logged, dangers refused. */
 struct inspect_policy inspect_policy_default(void);
+
+/* The strictest action that it has for anything. */
+enum inspect_action inspect_policy_strictest(const struct inspect_policy *policy);
 
 struct inspect_verdict {
 	enum inspect_action action; /* the strictest of all that was found; ACTION_ALLOW without findings */

@@ -8,6 +8,24 @@ struct inspect_policy inspect_policy_default(void)
 					       [INSPECT_DANGER] = ACTION_REFUSE}};
 }
 
+/* What is done about a check. */
+static enum inspect_action action_of(const struct inspect_policy *policy, unsigned check)
+{
+	return policy->by_check[check]
+	               ? policy->by_check[check]
+	               : policy->by_severity[inspect_check_row((enum inspect_check)check)->severity];
+}
+
+enum inspect_action inspect_policy_strictest(const struct inspect_policy *policy)
+{
+	enum inspect_action strictest = ACTION_ALLOW;
+	for (unsigned c = 0; c < CHECK_N; c++) {
+		enum inspect_action a = action_of(policy, c);
+		strictest = a > strictest ? a : strictest;
+	}
+	return strictest;
+}
+
 struct inspect_verdict inspect_judge(const struct inspect *i, const struct inspect_policy *policy)
 {
 	struct inspect_verdict v = {.action = ACTION_ALLOW, .check = CHECK_N};
@@ -15,11 +33,9 @@ struct inspect_verdict inspect_judge(const struct inspect *i, const struct inspe
 		if (i->counts[c] == 0) {
 			continue;
 		}
-		const struct inspect_check_row *row = inspect_check_row((enum inspect_check)c);
-		unsigned action =
-			policy->by_check[c] ? policy->by_check[c] : policy->by_severity[row->severity];
+		enum inspect_action action = action_of(policy, c);
 		if (action > v.action || v.check == CHECK_N) {
-			v.action = action > v.action ? (enum inspect_action)action : v.action;
+			v.action = action > v.action ? action : v.action;
 			v.check = (enum inspect_check)c;
 		}
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/keys.h"
 #include "base/limits.h"
+#include "policy/content.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -23,6 +24,10 @@ static const char *const user_certificate_words[] = {"no", "common-name", "email
 static const char *const source_words[] = {"gateway", "caller", NULL};
 static const char *const implementation_words[] = {"caller", "gateway", NULL};
 static const char *const unrecorded_words[] = {"hold", "refuse", "pass", NULL};
+static const char *const action_words[] = {"", "allow", "log", "refuse", "quarantine", NULL};
+static_assert(ARRAY_LEN(action_words) == ACTION_N + 1, "a word for each");
+static const char *const hold_words[] = {"whole", "tail", NULL};
+static const char *const hold_fail_words[] = {"refuse", "pass", NULL};
 static const char *const proxy_words[] = {"none", "v2", NULL};
 
 const char *const place_path[PLACE_COUNT] = {
@@ -59,6 +64,7 @@ const char *const place_path[PLACE_COUNT] = {
 	[IN_LIMIT_HOURS] = "flows[].limits.hours.",
 	[IN_LIMIT_UNTIL] = "flows[].limits.until.",
 	[IN_QUERY] = "flows[].query.",
+	[IN_INSPECT] = "flows[].inspect.",
 };
 
 /* A time in seconds of `timeouts`. */
@@ -75,6 +81,9 @@ const struct key keys[] = {
 		.help = "enforce, or observe: nothing is refused by policy, what would have been is recorded."},
 	{IN_TOP, "state", read_path, FIELD(struct site, state), .fallback = "/var/lib/gantry",
 		.help = "Folder of the refusal ledger."},
+	{IN_TOP, "hold-quota", read_bytes, FIELD(struct site, hold_quota), .least = 64u << 20,
+		.most = INT64_MAX, .fallback = "20G",
+		.help = "Bytes on disk, of all large objects that wait for their verdict (flows[].inspect)."},
 	{IN_TOP, "run", read_path, FIELD(struct site, run), .fallback = "/run/gantry",
 		.help = "Folder of the control socket."},
 	{IN_TOP, "user", read_text, FIELD(struct site, user), .fallback = "gantry",
@@ -465,101 +474,33 @@ const struct key keys[] = {
 		.help = "no: a value of only * and ? does not count."},
 	{IN_QUERY, "matches", read_count, FIELD(struct flow, matches), .least = 1, .most = 10000000,
 		.absent = "no limit", .help = "More answers than this end in a failure."},
+	{IN_FLOW, "inspect", read_inspect, FIELD(struct flow, inspect), .inner = IN_INSPECT,
+		.absent = "objects are not looked into",
+		.help = "What is looked for in objects, and what is done."},
+	{IN_INSPECT, "note", read_word, FIELD(struct content, policy.by_severity[INSPECT_NOTE]),
+		.choice = action_words, .fallback = "allow",
+		.help = "allow, log, refuse or quarantine what the checks call notes."},
+	{IN_INSPECT, "warning", read_word, FIELD(struct content, policy.by_severity[INSPECT_WARNING]),
+		.choice = action_words, .fallback = "log", .help = "… warnings."},
+	{IN_INSPECT, "danger", read_word, FIELD(struct content, policy.by_severity[INSPECT_DANGER]),
+		.choice = action_words, .fallback = "refuse", .help = "… dangers."},
+	{IN_INSPECT, "checks", read_checks, .absent = "as their severities say",
+		.help = "CHECK: ACTION, for checks that are treated otherwise than their severity."},
+	{IN_INSPECT, "modalities", read_wanted, FIELD(struct content, wanted.modalities), .absent = "any",
+		.help = "Modalities that the flow takes; others are `modality-unwanted`."},
+	{IN_INSPECT, "not-modalities", read_wanted, FIELD(struct content, wanted.not_modalities),
+		.absent = "none", .help = "Modalities that it does not take."},
+	{IN_INSPECT, "body-parts", read_wanted, FIELD(struct content, wanted.body_parts), .absent = "any",
+		.help = "Body parts that the flow takes; others are `body-part-unwanted`."},
+	{IN_INSPECT, "not-body-parts", read_wanted, FIELD(struct content, wanted.not_body_parts),
+		.absent = "none", .help = "Body parts that it does not take."},
+	{IN_INSPECT, "hold", read_word, FIELD(struct content, hold), .choice = hold_words,
+		.fallback = "whole",
+		.help = "whole: nothing of an object goes on before the verdict; tail: its end does not."},
+	{IN_INSPECT, "hold-max", read_seconds, FIELD(struct content, hold_max), .least = 1, .most = YEAR,
+		.fallback = "600", .help = "An object is held for so long at most."},
+	{IN_INSPECT, "fail", read_word, FIELD(struct content, fail), .choice = hold_fail_words,
+		.fallback = "refuse",
+		.help = "refuse, or pass with an alarm, what could not be judged: time over, no room to hold it."},
 };
 const size_t keys_count = ARRAY_LEN(keys);
-
-/* Places whose keys are fields of the struct around them are given that struct; others have one of their own. */
-void key_defaults(struct parse *p, enum place in, void *base)
-{
-	for (size_t i = 0; i < keys_count; i++) {
-		const struct key *k = &keys[i];
-		if (k->in != in) {
-			continue;
-		}
-		uint8_t *inner = (uint8_t *)base + k->offset;
-		if (k->fallback) {
-			struct tree v = {.kind = TREE_TEXT, .text = k->fallback, .quoted = true};
-			k->read(p, k, &v, base);
-		} else if (k->inner != IN_TOP && k->read != read_node_timeouts) {
-			key_defaults(p, k->inner, inner);
-		}
-	}
-}
-
-static const struct key *find_key(enum place in, const char *name)
-{
-	for (size_t i = 0; i < keys_count; i++) {
-		if (keys[i].in == in && strcmp(keys[i].name, name) == 0) {
-			return &keys[i];
-		}
-	}
-	return NULL;
-}
-
-static void unknown_key(struct parse *p, enum place in, const struct tree *key)
-{
-	struct nearest n = nearest_to(key->text);
-	for (size_t i = 0; i < keys_count; i++) {
-		if (keys[i].in == in) {
-			nearest_offer(&n, keys[i].name);
-		}
-	}
-	if (n.best) {
-		mistake_error(p->mistakes, key->line, key->column, "unknown key `%s`%s; did you mean `%s`?",
-			key->text, p->in, n.best);
-	} else {
-		mistake_error(p->mistakes, key->line, key->column, "unknown key `%s`%s", key->text, p->in);
-	}
-}
-
-static const struct tree *earlier(const struct tree *map, unsigned i)
-{
-	for (unsigned j = 0; j < i; j++) {
-		if (strcmp(map->at[2 * j]->text, map->at[2 * i]->text) == 0) {
-			return map->at[2 * j];
-		}
-	}
-	return NULL;
-}
-
-bool parse_is_duplicate(struct parse *p, const struct tree *map, unsigned i)
-{
-	const struct tree *key = map->at[2 * i], *first = earlier(map, i);
-	if (first) {
-		mistake_error(p->mistakes, key->line, key->column,
-			"`%s`%s stands twice; the first is in line %u", key->text, p->in, first->line);
-	}
-	return first != NULL;
-}
-
-void key_read_map(struct parse *p, enum place in, const struct tree *map, void *base)
-{
-	if (map->kind != TREE_MAP) {
-		mistake_error(p->mistakes, map->line, map->column, "expected keys and values%s", p->in);
-		return;
-	}
-	for (unsigned i = 0; i < map->n; i++) {
-		const struct tree *key = map->at[2 * i];
-		if (!find_key(in, key->text)) {
-			unknown_key(p, in, key);
-		}
-		(void)parse_is_duplicate(p, map, i);
-	}
-	/* In the table's order: flows speak of nodes, wherever they stand in the file. */
-	for (size_t i = 0; i < keys_count; i++) {
-		const struct key *k = &keys[i];
-		const struct tree *v = k->in == in ? tree_get(map, k->name) : NULL;
-		if (k->in != in) {
-			continue;
-		}
-		if (v) {
-			if (k->has) {
-				*((bool *)((uint8_t *)base + k->has)) = true;
-			}
-			k->read(p, k, v, base);
-		} else if (k->required) {
-			mistake_error(
-				p->mistakes, map->line, map->column, "`%s` is missing%s", k->name, p->in);
-		}
-	}
-}

@@ -46,6 +46,7 @@ enum place {
 	IN_LIMIT_HOURS,
 	IN_LIMIT_UNTIL,
 	IN_QUERY,
+	IN_INSPECT,
 	PLACE_COUNT,
 };
 
@@ -139,7 +140,7 @@ key_reader read_listeners, read_nodes, read_groups, read_flows, read_identities,
 	read_services, read_sop_classes, read_transfer_syntaxes, read_destinations, read_ae, read_move_titles,
 	read_audit, read_auditors, read_repositories, read_repository_addresses, read_repository_trust,
 	read_witnesses, read_hours, read_limit, read_over_both, read_query, read_tags, read_class_uid,
-	read_version_name, read_listen_address;
+	read_inspect, read_checks, read_wanted, read_version_name, read_listen_address;
 
 /* What holds between keys: after everything is read. (check_site.c, and read_users.c for `users`) */
 void parse_check(struct parse *p);

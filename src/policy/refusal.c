@@ -57,9 +57,10 @@ bool refusal_same(const struct refusal *a, const struct refusal *b)
 	}
 	/*
 	 * A policy's sentence may hold counts. A fault's sentence is the fault, and a user's why it was not proved: another
-	 * one is not hidden under its number.
+	 * one is not hidden under its number, nor one check under another's.
 	 */
-	bool counts = rule_is_policy((enum rule)a->rule) && a->rule != RULE_USER_IDENTITY;
+	bool counts = rule_is_policy((enum rule)a->rule) && a->rule != RULE_USER_IDENTITY &&
+	              a->rule != RULE_CONTENT;
 	return same && (counts || strcmp(a->sentence, b->sentence) == 0);
 }
 

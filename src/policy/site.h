@@ -284,7 +284,8 @@ struct flow {
 	uint32_t *require_any, *require_all; /* tags */
 	unsigned n_require_any, n_require_all;
 	bool bare_wildcards;
-	uint32_t matches; /* 0: no limit */
+	uint32_t matches;        /* 0: no limit */
+	struct content *inspect; /* NULL: objects are not looked into (policy/content.h) */
 };
 
 struct listener {
@@ -313,6 +314,7 @@ struct site {
 	struct span yaml; /* its text */
 	enum site_mode mode;
 	const char *state, *run;
+	uint64_t hold_quota;         /* bytes of all objects that are held on disk */
 	const char *user, *key_user; /* what the roles become, and the key holder, when started as root */
 	const char *log_file;        /* "" : standard error */
 	bool log_json;

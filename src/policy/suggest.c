@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/suggest.h"
+#include "policy/content.h"
 #include "policy/learn.h"
 #include "policy/learn_parts.h"
 #include "policy/match.h"
@@ -118,6 +119,35 @@ static void relax_query(FILE *f, const struct flow *flow, enum rule rule)
 	if (flow->matches) {
 		uint64_t most = keys ? flow->matches : (uint64_t)flow->matches * 2;
 		fprintf(f, "      matches: %" PRIu64 "\n", most > 10000000 ? 10000000 : most);
+	}
+}
+
+/* The flow's inspection, with the check that the sentence names in backquotes only logged. */
+static void relax_content(FILE *f, const struct flow *flow, const struct refusal *r)
+{
+	const struct content *c = flow->inspect;
+	const char *from = strchr(r->sentence, '`'), *to = from ? strchr(from + 1, '`') : NULL;
+	char name[64] = "";
+	enum inspect_check check;
+	if (to && to - from - 1 < (ptrdiff_t)sizeof(name)) {
+		snprintf(name, sizeof(name), "%.*s", (int)(to - from - 1), from + 1);
+	}
+	if (!c || inspect_check_by_name(name, &check) != 0) {
+		return;
+	}
+	fprintf(f, "flows:\n  - name: %s    # in line %u: these lines in place of its own\n    inspect:\n",
+		flow->name, flow->line);
+	for (unsigned s = 0; s < INSPECT_SEVERITIES; s++) {
+		fprintf(f, "      %s: %s\n", inspect_severity_name((enum inspect_severity)s),
+			inspect_action_name((enum inspect_action)c->policy.by_severity[s]));
+	}
+	fputs("      checks:\n", f);
+	for (unsigned i = 0; i < CHECK_N; i++) {
+		unsigned action = i == check ? ACTION_LOG : c->policy.by_check[i];
+		if (action != ACTION_UNSET) {
+			fprintf(f, "        %s: %s\n", inspect_check_row((enum inspect_check)i)->name,
+				inspect_action_name((enum inspect_action)action));
+		}
 	}
 }
 
@@ -275,6 +305,11 @@ static int write_lines(FILE *f, const struct site *s, const struct refusal *r)
 			relax_query(f, flow, r->rule);
 		}
 		return 0;
+	case RULE_CONTENT:
+		if (flow) {
+			relax_content(f, flow, r);
+		}
+		return 0;
 	case RULE_USER_IDENTITY:
 		if (flow) {
 			fprintf(f,
@@ -326,6 +361,10 @@ static const char *note_of(enum rule rule, bool tls)
 		return "So the guard is gone; better fill in one of the keys at the device.";
 	case RULE_QUERY_MATCHES:
 		return "Better ask more narrowly at the device.";
+	case RULE_CONTENT:
+		return "See what the check means (docs: why was this object refused?); `gantry inspect` says the same of a file.";
+	case RULE_UNJUDGED:
+		return "Sent again it may pass: see the log for what was missing; `inspect: fail` says what happens then.";
 	case RULE_HELD_OFF:
 		return "No line of gantry.yaml helps: look for crash reports of associations in the log.";
 	case RULE_STOPPING:

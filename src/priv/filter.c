@@ -116,8 +116,8 @@ static const struct {
 	{SCMP_SYS(alarm), G | LP},
 	{SCMP_SYS(memfd_create), G | S | L},
 	{SCMP_SYS(ftruncate), G | S | T | LP},
-	{SCMP_SYS(pread64), G | L | S | T},
-	{SCMP_SYS(pwrite64), G | S | T | LP},
+	{SCMP_SYS(pread64), A | G | L | S | T}, /* A: the file of an object that is held (gateway/hold.c) */
+	{SCMP_SYS(pwrite64), A | G | S | T | LP},
 	{SCMP_SYS(fdatasync), G | S | T | F},
 	{SCMP_SYS(fsync), G | S | T | F},
 	{SCMP_SYS(close_range), G | S | LP},

@@ -53,6 +53,20 @@ static int read_client(struct reader *r, struct message *m)
 	return GET(e, reader_u64be, r, &m->client.association);
 }
 
+static void write_holder(struct writer *w, const struct message *m)
+{
+	PUT_TEXT(w, m->text);
+	writer_u64be(w, (uint64_t)m->number);
+	writer_u64be(w, m->client.association);
+}
+
+static int read_holder(struct reader *r, struct message *m)
+{
+	int e = GET_TEXT(0, r, m->text);
+	e = GET(e, get_i64, r, &m->number);
+	return GET(e, reader_u64be, r, &m->client.association);
+}
+
 static void write_associated(struct writer *w, const struct message *m)
 {
 	const struct msg_associated *a = &m->associated;
@@ -507,6 +521,11 @@ static const struct row rows[] = {
 	[MSG_RECORDED] = {"recorded", FROM_AUDITOR, FD_NO, write_number, read_number},
 	[MSG_COURIER] = {"courier", FROM_FORWARD | FROM_COURIER, FD_NO, write_courier, read_courier},
 	[MSG_JOURNAL] = {"journal", FROM_AUDITOR_GATE, FD_NO, write_journal, read_journal},
+	[MSG_HOLD] = {"hold", ASSOCIATION, FD_NO, write_nothing, read_nothing},
+	[MSG_HELD] = {"held", DOWN, FD_IF_ZERO, write_number, read_number},
+	[MSG_HOLDER] = {"holder", FROM_GATE_STORE, FD_YES, write_holder, read_holder},
+	[MSG_ROOM] = {"room", FROM_HOLDER, FD_NO, write_number, read_number},
+	[MSG_ROOMED] = {"roomed", FROM_STORE, FD_IF_ZERO, write_number, read_number},
 };
 static_assert(ARRAY_LEN(rows) == MSG_TYPE_COUNT, "one row a message type");
 

@@ -43,6 +43,7 @@ enum message_from {
 	FROM_TELLER = 0x4000,  /* whoever tells the auditor what happened, on a channel of its own */
 	FROM_AUDITOR = 0x8000,
 	FROM_AUDITOR_GATE = 0x10000, /* auditor to gate */
+	FROM_HOLDER = 0x20000,       /* an association, to the store, on a channel of its own */
 };
 
 enum message_type {
@@ -84,6 +85,7 @@ enum message_type {
 	MSG_WHO,
 	MSG_PROGRESS, /* struct msg_progress; no answer; at most one a second and one at the end */
 	MSG_AUDIT,    /* a channel to the auditor is wanted -> MSG_TELL */
+	MSG_HOLD,     /* room for an object that is held is wanted -> MSG_HELD */
 	/* gate -> association */
 	MSG_VERDICT,   /* number: enum rule, RULE_NONE to go on */
 	MSG_COUNTS,    /* struct msg_counts */
@@ -119,6 +121,14 @@ enum message_type {
 	MSG_RECORDED, /* auditor -> teller. number: the record, which is durable; or an enum err: it could not be made */
 	MSG_COURIER, /* struct msg_courier: a courier -> forwarder -> gate, each few seconds */
 	MSG_JOURNAL, /* struct msg_journal: auditor -> gate, when something in it has changed, at most one a second */
+	/* gate -> association */
+	MSG_HELD, /* number 0, fd: its channel to the store, for one object; else an enum err */
+	/* gate -> store */
+	/* text: absolute folder; number: bytes that all held objects may take; client.association: whose; fd: its channel */
+	MSG_HOLDER,
+	/* association -> store, on such a channel. Who closes it gives the room back. */
+	MSG_ROOM,   /* number: bytes wanted in all -> MSG_ROOMED */
+	MSG_ROOMED, /* store -> association. number 0, fd: a file without a name, with that room; 1: it has it now; or an enum err */
 	MSG_TYPE_COUNT,
 };
 

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/exchange.h"
+#include "gateway/hold.h"
 #include "gateway/relay.h"
 #include "gateway/release.h"
 
@@ -224,12 +225,14 @@ static void begin(struct association *as, struct association_start *start, struc
 	site()->audit = (struct audit_config){0};
 	static struct audit audit;
 	static struct associate rq;
+	static struct holds holds;
 	audit = (struct audit){.fd = -1};
 	*as = (struct association){.start = start,
 		.site = site(),
 		.gate_lost = true,
 		.unreported_flow = -1,
 		.audit = &audit,
+		.holds = &holds,
 		.rq = &rq,
 		.loss = RULE_UPSTREAM_LOST};
 	as->caller.calling = "CT";

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "gateway/exchange.h"
+#include "gateway/hold.h"
 #include "gateway/relay.h"
 #include "gateway/release.h"
 
@@ -58,6 +59,8 @@ static inline void open_side(struct side *s, int fd, bool requestor)
 	s->ul.state = UL_STA6;
 }
 
+static struct holds holds;
+
 static inline void *memory(size_t n)
 {
 	void *p = calloc(1, n);
@@ -79,6 +82,7 @@ static inline struct fixture *begin(enum unrecorded unrecorded)
 	f->as.start = &f->start;
 	f->as.gate_lost = true;
 	f->as.audit = &f->audit;
+	f->as.holds = &holds;
 	f->as.rq = &f->rq;
 	f->as.loss = RULE_UPSTREAM_LOST;
 	f->as.site = f->site;

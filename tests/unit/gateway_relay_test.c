@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "gateway/exchange.h"
+#include "gateway/hold.h"
 #include "gateway/relay.h"
 
 #include <fcntl.h>
@@ -62,6 +63,8 @@ static void open_side(struct side *s, const char *name, int fd, uint32_t max_out
 	s->max_out = max_out;
 }
 
+static struct holds holds;
+
 static void begin(struct fixture *f, uint32_t max_out)
 {
 	struct mistakes mistakes = {0};
@@ -73,6 +76,7 @@ static void begin(struct fixture *f, uint32_t max_out)
 	f->start.channel = -1;
 	f->as.gate_lost = true;
 	f->as.audit = &f->audit;
+	f->as.holds = &holds;
 	f->audit.fd = -1;
 	f->as.loss = RULE_UPSTREAM_LOST;
 	f->as.site = f->site;

@@ -43,6 +43,7 @@ static const struct {
 	{MSG_WHO, FROM_ASSOCIATION | FROM_GATE_LOOKUP, false},
 	{MSG_PROGRESS, FROM_ASSOCIATION, false},
 	{MSG_AUDIT, FROM_ASSOCIATION, false},
+	{MSG_HOLD, FROM_ASSOCIATION, false},
 	{MSG_VERDICT, FROM_GATE_DOWN, false},
 	{MSG_COUNTS, FROM_GATE_DOWN, false},
 	{MSG_CONNECTED, FROM_GATE_DOWN, true},
@@ -61,10 +62,14 @@ static const struct {
 	{MSG_RECORDED, FROM_AUDITOR, false},
 	{MSG_COURIER, FROM_FORWARD | FROM_COURIER, false},
 	{MSG_JOURNAL, FROM_AUDITOR_GATE, false},
+	{MSG_HELD, FROM_GATE_DOWN, true},
+	{MSG_HOLDER, FROM_GATE_STORE, true},
+	{MSG_ROOM, FROM_HOLDER, false},
+	{MSG_ROOMED, FROM_STORE, true},
 };
 static_assert(ARRAY_LEN(contract) == MSG_TYPE_COUNT - 1, "one row a type");
 
-#define EVERYBODY   0x1ffffu
+#define EVERYBODY   0x3ffffu
 #define FULL(field) memset((field), 'x', sizeof(field) - 1)
 
 static void fill_refusal(struct refusal *r)
@@ -207,9 +212,15 @@ static struct message *made(unsigned row)
 		m.number = INT64_MIN;
 		FULL(m.text);
 		break;
+	case MSG_HOLDER:
+		m.number = INT64_MIN;
+		m.client.association = UINT64_MAX - 1;
+		FULL(m.text);
+		break;
 	case MSG_RESOLVE:
 		FULL(m.text);
 		break;
+	case MSG_ROOM:
 	case MSG_LISTENER:
 	case MSG_KEYS:
 	case MSG_CHANNEL:

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/hold.h"
+#include "base/clock.h"
+#include "gateway/exchange.h"
+#include "gateway/hold_say.h"
+#include "gateway/relay.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* What a tail is: receivers keep nothing of an object that lacks so much when its association is aborted. */
+#define TAIL HOLD_BLOCK
+
+/*
+ * What is kept of an object that passes unjudged, so that its last fragment is never an empty one, which some
+ * receivers take for the end of another.
+ */
+#define LEAST 2
+
+static struct hold *hold_of(const struct association *as, const struct side *s)
+{
+	return &as->holds->of[s == &as->b];
+}
+
+static bool is_kept(const struct side *s)
+{
+	return s->msg.phase == IN_DATA && s->msg.disposition == KEEP;
+}
+
+/* Bytes that have come and not gone. */
+static uint64_t waiting(const struct hold *h)
+{
+	return h->room.stored - h->room.loaded + (h->load_len - h->load_passed) + (h->len - h->passed);
+}
+
+/* ---- It begins ---- */
+
+bool hold_begin(struct association *as, struct side *s, struct operation *o)
+{
+	struct hold *h = hold_of(as, s);
+	const struct flow *f = o->flow >= 0 ? &as->site->flows[o->flow] : NULL;
+	if (o->field != C_STORE_RQ || !f || !f->inspect || !command_has_data_set(&s->msg.command)) {
+		return false;
+	}
+	hold_drop(as, s);
+	h->inspecting = true;
+	h->content = *f->inspect;
+	h->flow = o->flow;
+	inspect_begin(&h->i,
+		&(struct inspect_about){.transfer_syntax = as->context[s->msg.context].transfer,
+			.sop_class = s->msg.command.affected_sop_class,
+			.sop_instance = s->msg.command.affected_sop_instance},
+		&h->inflater);
+	if (inspect_policy_strictest(&h->content.policy) < ACTION_REFUSE ||
+		route_observes(as->site, &as->route, o->flow)) {
+		return false;
+	}
+	h->state = HOLD_TAKING;
+	h->keep = h->content.hold == HOLD_TAIL ? TAIL : UINT64_MAX;
+	h->until_ms = clock_mono_ms() + (int64_t)h->content.hold_max * 1000;
+	s->msg.disposition = KEEP;
+	o->held = true;
+	audit_hold(as, s);
+	return true;
+}
+
+void hold_drop(struct association *as, const struct side *s)
+{
+	struct hold *h = hold_of(as, s);
+	if (h->state != HOLD_NONE || h->inspecting) {
+		hold_room_reset(&h->room);
+	}
+	h->state = HOLD_NONE;
+	h->inspecting = h->begun = h->failed = false;
+	h->len = h->passed = h->load_len = h->load_passed = 0;
+}
+
+/* ---- It ends in a refusal ---- */
+
+/* Not judged, or judged bad: our own answer, and nothing of it is left at the other side. */
+static void refuse(struct association *as, struct side *s, const struct verdict *v)
+{
+	bool begun = hold_of(as, s)->begun;
+	hold_drop(as, s);
+	exchange_refuse(as, s, v);
+	if (begun) {
+		exchange_cut_off(as, s, "an object that may not pass was cut off before its end");
+	}
+}
+
+/* No verdict can be had: the flow says what happens. */
+static void unjudged(struct association *as, struct side *s, const char *why)
+{
+	struct hold *h = hold_of(as, s);
+	struct verdict v;
+	verdict_of(as->site, &as->route, h->flow, RULE_UNJUDGED, why, &v);
+	if (h->content.fail == HOLD_FAIL_PASS && v.refuse) {
+		v.refuse = false;
+		v.alarm = true;
+	}
+	if (v.refuse) {
+		refuse(as, s, &v);
+		return;
+	}
+	exchange_remark(as, s, &v);
+	h->failed = true;
+	h->keep = LEAST;
+}
+
+/* ---- It comes in ---- */
+
+/* What is refused stays refused: the rest need not be kept, unless it is wanted for the quarantine. */
+static void judge_early(struct association *as, struct side *s, unsigned before)
+{
+	struct hold *h = hold_of(as, s);
+	struct verdict v;
+	if (h->i.n_findings == before || !is_kept(s) || h->failed ||
+		inspect_policy_strictest(&h->content.policy) == ACTION_QUARANTINE) {
+		return;
+	}
+	if (inspect_judge(&h->i, &h->content.policy).action == ACTION_REFUSE &&
+		hold_say_verdict(as, s, h, &v) && v.refuse) {
+		refuse(as, s, &v);
+	}
+}
+
+void hold_look(struct association *as, struct side *s, struct span bytes)
+{
+	struct hold *h = hold_of(as, s);
+	if (h->inspecting) {
+		unsigned before = h->i.n_findings;
+		inspect_feed(&h->i, bytes);
+		judge_early(as, s, before);
+	}
+}
+
+size_t hold_space(const struct association *as, const struct side *s)
+{
+	const struct hold *h = hold_of(as, s);
+	const struct side *to = s == &as->a ? &as->b : &as->a;
+	bool lent = to->out.sent < h->borrowed; /* of the object before */
+	return h->state == HOLD_TAKING && !lent ? HOLD_MEMORY - h->len : 0;
+}
+
+bool hold_is_full(const struct association *as, const struct side *s)
+{
+	return is_kept(s) && hold_space(as, s) == 0;
+}
+
+static void make_room(struct association *as, struct side *s)
+{
+	struct hold *h = hold_of(as, s);
+	int e = hold_room_store(as, &h->room, h->memory, h->len);
+	if (e == 0) {
+		h->len = 0;
+		return;
+	}
+	char why[128];
+	snprintf(why, sizeof(why), "it is larger than what is held in memory, and %s",
+		e == ERR_LIMIT   ? "`hold-quota` is used up"
+		: e == ERR_SPACE ? "the disk is full"
+				 : "the store does not answer");
+	unjudged(as, s, why);
+}
+
+void hold_take(struct association *as, struct side *s, struct span bytes)
+{
+	struct hold *h = hold_of(as, s);
+	memcpy(h->memory + h->len, bytes.ptr, bytes.len);
+	h->len += bytes.len;
+	if (h->len == HOLD_MEMORY && h->keep == UINT64_MAX) {
+		make_room(as, s);
+	}
+}
+
+bool hold_end(struct association *as, struct side *s)
+{
+	struct hold *h = hold_of(as, s);
+	struct verdict v;
+	if (!h->inspecting) {
+		return false;
+	}
+	inspect_end(&h->i);
+	inspect_want(&h->i, &h->content.wanted);
+	bool said = hold_say_verdict(as, s, h, &v);
+	if (!is_kept(s)) {
+		h->inspecting = false;
+		if (said) {
+			exchange_remark(as, s, &v); /* observed */
+		}
+		return false;
+	}
+	if (said && v.refuse && !h->failed) {
+		refuse(as, s, &v);
+		return false;
+	}
+	if (said) {
+		exchange_remark(as, s, &v);
+	}
+	h->keep = 0;
+	h->state = HOLD_PASSING;
+	return true;
+}
+
+/* ---- It goes on ---- */
+
+bool hold_is_half_way(const struct association *as, const struct side *s)
+{
+	return is_kept(s) && hold_of(as, s)->begun;
+}
+
+bool hold_is_passing(const struct association *as, const struct side *s)
+{
+	return is_kept(s) && hold_of(as, s)->state == HOLD_PASSING;
+}
+
+/* With `hold: tail` the window towards the archive is one: aborting it for one object must not cost another. */
+static bool must_wait(const struct association *as, const struct side *s, const struct hold *h)
+{
+	for (unsigned i = 0; h->content.hold == HOLD_TAIL && i < s->operations_end; i++) {
+		if (s->operations[i].state == OPERATION_FORWARDED) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The command, once the first byte may follow. False: not now, or it has been refused. */
+static bool begin_passing(struct association *as, struct side *s, struct hold *h)
+{
+	struct side *to = other_side(as, s);
+	if (h->begun || must_wait(as, s, h) || !relay_room_for_command(to)) {
+		return h->begun;
+	}
+	struct verdict v = {0};
+	if (!exchange_may_pass(as, s, &v)) {
+		bool whole = h->state == HOLD_PASSING;
+		refuse(as, s, &v);
+		if (whole && !as->over) {
+			exchange_finish(as, s);
+		}
+		return false;
+	}
+	audit_pass(as, s);
+	if (exchange_pass_command(as, s) != 0) {
+		return false; /* cannot be: there was room */
+	}
+	h->begun = true;
+	if (s->msg.operation) {
+		s->msg.operation->held = false;
+	}
+	return true;
+}
+
+/* The oldest bytes that are in memory; read back, where they come from the file. */
+static struct span oldest(struct hold *h, const struct side *to, int *ret_e)
+{
+	if (h->load_passed == h->load_len && h->room.loaded < h->room.stored && !to->out.borrows) {
+		size_t n = 0;
+		*ret_e = hold_room_load(&h->room, h->load, sizeof(h->load), &n);
+		h->load_len = *ret_e == 0 ? n : 0;
+		h->load_passed = 0;
+	}
+	if (h->load_passed < h->load_len) {
+		return span_of(h->load + h->load_passed, h->load_len - h->load_passed);
+	}
+	if (h->room.loaded < h->room.stored) {
+		return (struct span){0}; /* when what was read back has left */
+	}
+	return span_of(h->memory + h->passed, h->len - h->passed);
+}
+
+static void advance(struct hold *h, size_t n)
+{
+	if (h->load_passed < h->load_len) {
+		h->load_passed += n;
+	} else {
+		h->passed += n;
+	}
+}
+
+/* One fragment. False: not now. */
+static bool pass_one(struct association *as, struct side *s, struct hold *h, int *ret_e)
+{
+	struct side *to = other_side(as, s);
+	uint64_t all = waiting(h), may = all > h->keep ? all - h->keep : 0;
+	size_t most = relay_payload_limit(to) & ~(size_t)1;
+	bool whole = h->state == HOLD_PASSING;
+	if ((may == 0 && !(whole && all == 0)) || !relay_room_for_fragment(to)) {
+		return false;
+	}
+	struct span piece = oldest(h, to, ret_e);
+	if (*ret_e != 0 || (piece.len == 0 && all > 0)) {
+		return false;
+	}
+	size_t n = piece.len < may ? piece.len : (size_t)may;
+	n = n < most ? n : most;
+	/* Not in crumbs: what has just come waits for more. PS3.8 Annex E: of even length. */
+	if (!whole && n == may && n < most && n < HOLD_BLOCK / 4) {
+		return false;
+	}
+	n = whole ? n : n & ~(size_t)1;
+	bool last = whole && n == all;
+	relay_put_fragment(to, s->msg.context, span_of(piece.ptr, n), last);
+	advance(h, n);
+	h->borrowed = to->out.queued;
+	if (last) {
+		exchange_finish(as, s);
+		hold_drop(as, s);
+	}
+	return true;
+}
+
+/* What has left makes place for what comes. */
+static void close_up(struct hold *h, const struct side *to)
+{
+	if (h->passed > 0 && !to->out.borrows) {
+		memmove(h->memory, h->memory + h->passed, h->len - h->passed);
+		h->len -= h->passed;
+		h->passed = 0;
+	}
+}
+
+bool hold_pump(struct association *as, struct side *s)
+{
+	struct hold *h = hold_of(as, s);
+	struct side *to = other_side(as, s);
+	bool moved = false;
+	int e = 0;
+	if (!is_kept(s) || h->state == HOLD_NONE || as->over) {
+		return false;
+	}
+	if (waiting(h) <= h->keep && h->state != HOLD_PASSING) {
+		return false;
+	}
+	if (!begin_passing(as, s, h)) {
+		return false;
+	}
+	while (is_kept(s) && h->state != HOLD_NONE && pass_one(as, s, h, &e)) {
+		moved = true;
+	}
+	if (e != 0) {
+		struct verdict v;
+		bool whole = h->state == HOLD_PASSING;
+		verdict_of(as->site, &as->route, h->flow, RULE_UNJUDGED,
+			"what was held of it cannot be read back", &v);
+		v.refuse = true;
+		refuse(as, s, &v);
+		if (whole && !as->over) {
+			exchange_finish(as, s);
+		}
+		return false;
+	}
+	if (h->state != HOLD_NONE) {
+		close_up(h, to);
+	}
+	return moved;
+}
+
+/* ---- What may come in between ---- */
+
+void hold_target_lost(struct association *as, bool half_way)
+{
+	bool whole = as->holds->of[0].state == HOLD_PASSING;
+	hold_drop(as, &as->b);
+	/* Of an object that has not begun to go, the next target may have all. */
+	if (half_way) {
+		hold_drop(as, &as->a);
+	}
+	if (half_way && whole) {
+		exchange_finish(as, &as->a);
+	}
+}
+
+int64_t hold_check(struct association *as, int64_t now_ms)
+{
+	struct side *sides[] = {&as->a, &as->b};
+	int64_t next = INT64_MAX;
+	for (unsigned k = 0; k < ARRAY_LEN(sides) && !as->over; k++) {
+		struct hold *h = &as->holds->of[k];
+		bool counts = is_kept(sides[k]) && h->state == HOLD_TAKING && !h->failed;
+		if (counts && h->until_ms <= now_ms) {
+			char why[64];
+			snprintf(why, sizeof(why), "it was held for %u seconds, `hold-max`",
+				h->content.hold_max);
+			unjudged(as, sides[k], why);
+		} else if (counts && h->until_ms < next) {
+			next = h->until_ms;
+		}
+	}
+	return next;
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef GATEWAY_HOLD_H
+#define GATEWAY_HOLD_H
+
+#include "gateway/hold_room.h"
+#include "gateway/state.h"
+#include "inspect/inspect.h"
+#include "policy/content.h"
+
+/*
+ * Objects that are looked into while they stream, and held until the verdict: the data sets of C-STORE, of the caller and
+ * of the target (C-GET). One for each direction.
+ *
+ * Where a flow can refuse nothing by what it finds, fragments go on as always, and what was found is logged. Elsewhere the
+ * message's disposition is KEEP: its bytes are copied here, in memory first and then in a file, and leave again in the
+ * order in which they came, by hold_pump(), but for the last `keep` of them before the verdict. So nothing of a whole
+ * object leaves (keep is without end), or all but its tail does, or, once a guard has failed and the flow says `pass`, all.
+ */
+#define HOLD_MEMORY (1u << 20)
+#define HOLD_LOAD   (4 * HOLD_BLOCK) /* read back at once */
+
+enum hold_state {
+	HOLD_NONE,
+	HOLD_TAKING,  /* the object is coming in */
+	HOLD_PASSING, /* it is complete and good, and goes on */
+};
+
+struct hold {
+	enum hold_state state;
+	bool inspecting; /* `i` is in use, whether or not the object is held */
+	bool begun;      /* its command has been passed on, and maybe more */
+	bool failed;     /* it cannot be judged, and passes as the flow says */
+	uint64_t keep;   /* bytes that do not leave before the verdict */
+	int64_t until_ms;
+	int flow; /* -1: a reload has come since */
+	struct content content;
+	size_t len, passed;           /* in memory; of these, queued */
+	size_t load_len, load_passed; /* read back from the file; of these, queued */
+	uint64_t borrowed;            /* until the other queue has sent this much, memory is its */
+	struct hold_room room;
+	struct inspect i;
+	struct inflater inflater;
+	uint8_t load[HOLD_LOAD];
+	uint8_t memory[HOLD_MEMORY];
+};
+
+/* What has been logged of an association's objects: the first of each check. */
+struct hold_said {
+	uint64_t more; /* objects of which nothing new could be said */
+	bool checks[CHECK_N];
+};
+
+struct holds {
+	struct hold of[2]; /* from the caller, from the target */
+	struct hold_said said;
+};
+
+/* A request that is allowed: does its data set have to be held? Then its command waits too. */
+MUST_USE bool hold_begin(struct association *as, struct side *s, struct operation *o);
+
+/* Bytes of the data set, before they are passed on or given to hold_take(). May refuse it. */
+void hold_look(struct association *as, struct side *s, struct span bytes);
+
+/* Of a message whose disposition is KEEP: no more than hold_space(). May refuse it. */
+void hold_take(struct association *as, struct side *s, struct span bytes);
+size_t hold_space(const struct association *as, const struct side *s);
+
+/* Can nothing be taken from s now, because of what is held of it? */
+bool hold_is_full(const struct association *as, const struct side *s);
+
+/* The data set is complete. True: the message goes on by hold_pump(), and is not over yet. */
+MUST_USE bool hold_end(struct association *as, struct side *s);
+
+/* Queue what may leave, as far as there is room. True: something was. May end the message. */
+bool hold_pump(struct association *as, struct side *s);
+
+/* Is a message from s half-way in the other side's queue? */
+bool hold_is_half_way(const struct association *as, const struct side *s);
+
+/* Is it complete, and does s wait for us? */
+bool hold_is_passing(const struct association *as, const struct side *s);
+
+/* The target is gone: what was on its way to it, or came from it, ends. What has not begun to go can go to the next one. */
+void hold_target_lost(struct association *as, bool half_way);
+
+/* It is refused, or over: forget it. */
+void hold_drop(struct association *as, const struct side *s);
+
+/* Act on what was held for too long. When to be called again; INT64_MAX. */
+int64_t hold_check(struct association *as, int64_t now_ms);
+
+/* At the association's end: what was found beside what was logged. */
+void hold_report(const struct association *as);
+
+#endif

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/hold_room.h"
+#include "base/clock.h"
+#include "gateway/state.h"
+
+#include <errno.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <poll.h>
+#include <unistd.h>
+
+#define STORE_WAIT_MS 5000
+
+/* Asked for at once; what is no more than this is kept for the next object. */
+#define EXTENT (64ull << 20)
+#define SEALED (HOLD_BLOCK + AEAD_TAG)
+
+/* Fetched once: each EVP_aes_256_gcm() would look it up anew for each block. */
+static EVP_CIPHER *cipher;
+
+static void give_back(struct hold_room *r)
+{
+	if (r->open) {
+		close(r->channel);
+		if (r->file >= 0) {
+			close(r->file);
+		}
+	}
+	r->open = false;
+	r->room = 0;
+}
+
+void hold_room_reset(struct hold_room *r)
+{
+	if (r->room > EXTENT) {
+		give_back(r);
+	}
+	OPENSSL_cleanse(r->key, sizeof(r->key));
+	r->stored = r->loaded = 0;
+}
+
+static int wait_for(int channel, struct message *ret_m)
+{
+	int64_t deadline = clock_mono_ms() + STORE_WAIT_MS;
+	int e;
+	while ((e = message_recv(channel, FROM_STORE, ret_m)) == ERR_AGAIN) {
+		int64_t left = deadline - clock_mono_ms();
+		struct pollfd p = {.fd = channel, .events = POLLIN};
+		if (left <= 0) {
+			return ERR_TIMEOUT;
+		}
+		(void)poll(&p, 1, (int)left);
+	}
+	return e;
+}
+
+static int open_channel(struct association *as, struct hold_room *r)
+{
+	struct message *m = &as->ask, *reply = &as->reply;
+	*m = (struct message){.type = MSG_HOLD, .fd = -1};
+	int e = gate_ask(as, m, MSG_HELD, reply, STORE_WAIT_MS);
+	if (e != 0 || reply->number != 0) {
+		return e != 0 ? e : ERR_CLOSED;
+	}
+	r->open = true;
+	r->channel = reply->fd;
+	r->file = -1;
+	return 0;
+}
+
+/* Room for so many bytes of the file in all. */
+static int get_room(struct association *as, struct hold_room *r, uint64_t most)
+{
+	struct message *m = &as->ask, *reply = &as->reply;
+	uint64_t wanted = (most + EXTENT - 1) / EXTENT * EXTENT;
+	int e = r->open ? 0 : open_channel(as, r);
+	*m = (struct message){.type = MSG_ROOM, .fd = -1, .number = (int64_t)wanted};
+	e = e == 0 ? message_send(r->channel, m) : e;
+	e = e == 0 ? wait_for(r->channel, reply) : e;
+	if (e == 0 && reply->type == MSG_ROOMED && reply->number == 0 && r->file < 0) {
+		r->file = reply->fd;
+	} else if (e == 0 && (reply->type != MSG_ROOMED || reply->number != 1 || r->file < 0)) {
+		e = reply->number == ERR_LIMIT || reply->number == ERR_SPACE ? (int)reply->number : ERR_PEER;
+	}
+	if (e == 0) {
+		r->room = wanted;
+	} else if (e != ERR_LIMIT && e != ERR_SPACE) {
+		give_back(r);
+	}
+	return e;
+}
+
+static void nonce_of(uint64_t block, uint8_t nonce[AEAD_NONCE])
+{
+	memset(nonce, 0, AEAD_NONCE);
+	for (unsigned i = 0; i < 8; i++) {
+		nonce[AEAD_NONCE - 1 - i] = (uint8_t)(block >> 8 * i);
+	}
+}
+
+/* Its first block: a key of its own. */
+static int begin(struct hold_room *r)
+{
+	if (!cipher) {
+		cipher = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
+	}
+	return cipher && RAND_bytes(r->key, sizeof(r->key)) == 1 ? 0 : ERR_SYSTEM;
+}
+
+static int store_block(const struct hold_room *r, uint64_t block, const uint8_t *bytes)
+{
+	static uint8_t sealed[SEALED];
+	uint8_t nonce[AEAD_NONCE];
+	size_t n = 0;
+	nonce_of(block, nonce);
+	struct aead_key k = {.key = r->key, .nonce = nonce};
+	int e = aead_seal(cipher, &k, span_of(bytes, HOLD_BLOCK), sealed, sizeof(sealed), &n);
+	if (e == 0 && pwrite(r->file, sealed, n, (off_t)(block * SEALED)) != (ssize_t)n) {
+		e = errno == ENOSPC || errno == EDQUOT ? ERR_SPACE : ERR_SYSTEM;
+	}
+	return e;
+}
+
+int hold_room_store(struct association *as, struct hold_room *r, const uint8_t *bytes, size_t n)
+{
+	uint64_t first = r->stored / HOLD_BLOCK, blocks = n / HOLD_BLOCK;
+	int e = r->stored == 0 ? begin(r) : 0;
+	if (e == 0 && (first + blocks) * SEALED > r->room) {
+		e = get_room(as, r, (first + blocks) * SEALED);
+	}
+	for (uint64_t i = 0; e == 0 && i < blocks; i++) {
+		e = store_block(r, first + i, bytes + i * HOLD_BLOCK);
+	}
+	r->stored += e == 0 ? n : 0;
+	return e;
+}
+
+static int load_block(const struct hold_room *r, uint64_t block, uint8_t *to)
+{
+	static uint8_t sealed[SEALED];
+	uint8_t nonce[AEAD_NONCE];
+	size_t n = 0;
+	nonce_of(block, nonce);
+	struct aead_key k = {.key = r->key, .nonce = nonce};
+	if (pread(r->file, sealed, sizeof(sealed), (off_t)(block * SEALED)) != (ssize_t)sizeof(sealed)) {
+		return ERR_SYSTEM;
+	}
+	return aead_open(cipher, &k, span_of(sealed, sizeof(sealed)), to, HOLD_BLOCK, &n);
+}
+
+int hold_room_load(struct hold_room *r, uint8_t *to, size_t cap, size_t *ret_n)
+{
+	size_t n = 0;
+	int e = 0;
+	while (e == 0 && n < cap && r->loaded + n < r->stored) {
+		e = load_block(r, (r->loaded + n) / HOLD_BLOCK, to + n);
+		n += HOLD_BLOCK;
+	}
+	if (e == 0) {
+		r->loaded += n;
+		*ret_n = n;
+	}
+	return e;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef GATEWAY_HOLD_ROOM_H
+#define GATEWAY_HOLD_ROOM_H
+
+#include "audit/aead.h"
+#include "base/attr.h"
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Room on disk for one large object that is held: a file without a name, of the store role's (archive/held.h). It is
+ * written in blocks, sealed with a key that only this process has and that is of this object alone, so that nobody who
+ * reads the disk learns anything, and no change goes unseen.
+ */
+#define HOLD_BLOCK (64u * 1024)
+
+struct hold_room {
+	bool open;
+	int channel, file;       /* the store's; valid where open */
+	uint64_t room;           /* bytes of the file that are ours */
+	uint64_t stored, loaded; /* plain bytes: written, and read back */
+	uint8_t key[AEAD_KEY];
+};
+
+struct association;
+
+/* Nothing is in it. What it has of the store it keeps for the next object, if that is little. */
+void hold_room_reset(struct hold_room *r);
+
+/*
+ * n is a multiple of HOLD_BLOCK. ERR_CLOSED (the gate or the store is lost), ERR_TIMEOUT, ERR_LIMIT (the quota is used up),
+ * ERR_SPACE (the disk is full), ERR_SYSTEM; it stays as it was then.
+ */
+MUST_USE int hold_room_store(struct association *as, struct hold_room *r, const uint8_t *bytes, size_t n);
+
+/* The next bytes, in their order: up to cap, which is a multiple of HOLD_BLOCK. 0 with *ret_n, or ERR_DENIED, ERR_SYSTEM. */
+MUST_USE int hold_room_load(struct hold_room *r, uint8_t *to, size_t cap, size_t *ret_n);
+
+#endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/hold_say.h"
+#include "base/log.h"
+
+#include <stdio.h>
+
+/* What was found in objects, for people: one line an object, and none where all of it has been said of an earlier one. */
+
+static bool is_worth_a_line(const struct inspect_policy *p, unsigned check)
+{
+	unsigned action = p->by_check[check]
+	                          ? p->by_check[check]
+	                          : p->by_severity[inspect_check_row((enum inspect_check)check)->severity];
+	return action >= ACTION_LOG;
+}
+
+static size_t add(char *to, size_t cap, size_t at, const char *name, uint32_t count)
+{
+	int n = count > 1 ? snprintf(to + at, cap - at, "%s%s (%u)", at ? ", " : "", name, count)
+	                  : snprintf(to + at, cap - at, "%s%s", at ? ", " : "", name);
+	return n < 0 || (size_t)n >= cap - at ? cap - 1 : at + (size_t)n;
+}
+
+/* The names of what is to be logged; "": nothing. *ret_new: something that no line of this association has. */
+static void list_checks(struct hold_said *said, const struct hold *h, char *to, size_t cap, bool *ret_new)
+{
+	size_t at = 0;
+	to[0] = '\0';
+	for (unsigned c = 0; c < CHECK_N; c++) {
+		if (h->i.counts[c] > 0 && is_worth_a_line(&h->content.policy, c)) {
+			at = add(to, cap, at, inspect_check_row((enum inspect_check)c)->name, h->i.counts[c]);
+			*ret_new |= !said->checks[c];
+			said->checks[c] = true;
+		}
+	}
+}
+
+/* Where the first of these was found. */
+static void place_of(const struct hold *h, enum inspect_check check, char to[INSPECT_PATH])
+{
+	to[0] = '\0';
+	for (unsigned i = 0; i < h->i.n_findings; i++) {
+		if (h->i.findings[i].check == check) {
+			inspect_path(&h->i.findings[i], to);
+			return;
+		}
+	}
+}
+
+/* Texts of the object are the patient's, and not for the log: names of checks, and where. */
+static void say(struct association *as, const struct side *s, const struct hold *h,
+	const struct inspect_verdict *found)
+{
+	char checks[512], place[INSPECT_PATH];
+	bool fresh = false;
+	list_checks(&as->holds->said, h, checks, sizeof(checks), &fresh);
+	if (!checks[0]) {
+		return;
+	}
+	if (!fresh) {
+		as->holds->said.more++;
+		return;
+	}
+	place_of(h, found->check, place);
+	const struct operation *o = s->msg.operation;
+	log_event(LOG_LEVEL_WARNING, "object.found", inspect_check_row(found->check)->sentence,
+		LOG_NUMBER("association", (int64_t)as->start->id), LOG_TEXT("checks", checks),
+		LOG_TEXT("place", place), LOG_TEXT("action", inspect_action_name(found->action)),
+		LOG_TEXT("flow", h->flow >= 0 ? as->site->flows[h->flow].name : ""),
+		LOG_TEXT("instance", o ? o->sop_instance : ""), LOG_TEXT("modality", h->i.facts.modality));
+}
+
+bool hold_say_verdict(struct association *as, const struct side *s, struct hold *h, struct verdict *ret_v)
+{
+	struct inspect_verdict found = inspect_judge(&h->i, &h->content.policy);
+	if (found.action < ACTION_LOG) {
+		return false;
+	}
+	bool refuses = found.action >= ACTION_REFUSE;
+	say(as, s, h, &found);
+	if (!refuses) {
+		return false;
+	}
+	const struct inspect_check_row *row = inspect_check_row(found.check);
+	char detail[256];
+	snprintf(detail, sizeof(detail), "`%s`, a %s: %s", row->name, inspect_severity_name(row->severity),
+		row->sentence);
+	size_t n = strlen(detail);
+	if (n > 0 && detail[n - 1] == '.') {
+		detail[n - 1] = '\0'; /* it stands in brackets */
+	}
+	verdict_of(as->site, &as->route, h->flow, RULE_CONTENT, detail, ret_v);
+	return true;
+}
+
+void hold_report(const struct association *as)
+{
+	uint64_t more = as->holds->said.more;
+	if (more > 0) {
+		log_event(LOG_LEVEL_NOTICE, "object.found-more",
+			"Further objects of this association had findings of the checks that were named.",
+			LOG_NUMBER("association", (int64_t)as->start->id),
+			LOG_NUMBER("objects", (int64_t)more));
+	}
+}

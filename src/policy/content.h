@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef POLICY_CONTENT_H
+#define POLICY_CONTENT_H
+
+#include "inspect/inspect.h"
+
+/*
+ * `inspect` of a flow: what is looked for in its objects, and what is done about it. A value: associations copy it for as
+ * long as an object streams, since a reload may take the site away.
+ */
+enum hold_kind {
+	HOLD_WHOLE, /* nothing of an object leaves before the verdict */
+	HOLD_TAIL,  /* its end does not */
+};
+
+enum hold_fail { HOLD_FAIL_REFUSE, HOLD_FAIL_PASS };
+
+struct content {
+	struct inspect_policy policy;
+	struct inspect_wanted wanted;
+	enum hold_kind hold;
+	enum hold_fail fail; /* what happens to an object that could not be judged */
+	uint32_t hold_max;   /* s, from an object's first byte to its verdict */
+};
+
+#endif

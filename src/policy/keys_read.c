@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/keys.h"
+
+#include <string.h>
+
+/* Maps of gantry.yaml, read and given defaults by the table of keys (keys.c). */
+
+/* Places whose keys are fields of the struct around them are given that struct; others have one of their own. */
+void key_defaults(struct parse *p, enum place in, void *base)
+{
+	for (size_t i = 0; i < keys_count; i++) {
+		const struct key *k = &keys[i];
+		if (k->in != in) {
+			continue;
+		}
+		uint8_t *inner = (uint8_t *)base + k->offset;
+		if (k->fallback) {
+			struct tree v = {.kind = TREE_TEXT, .text = k->fallback, .quoted = true};
+			k->read(p, k, &v, base);
+		} else if (k->inner != IN_TOP && k->read != read_node_timeouts && k->read != read_inspect) {
+			key_defaults(p, k->inner, inner);
+		}
+	}
+}
+
+static const struct key *find_key(enum place in, const char *name)
+{
+	for (size_t i = 0; i < keys_count; i++) {
+		if (keys[i].in == in && strcmp(keys[i].name, name) == 0) {
+			return &keys[i];
+		}
+	}
+	return NULL;
+}
+
+static void unknown_key(struct parse *p, enum place in, const struct tree *key)
+{
+	struct nearest n = nearest_to(key->text);
+	for (size_t i = 0; i < keys_count; i++) {
+		if (keys[i].in == in) {
+			nearest_offer(&n, keys[i].name);
+		}
+	}
+	if (n.best) {
+		mistake_error(p->mistakes, key->line, key->column, "unknown key `%s`%s; did you mean `%s`?",
+			key->text, p->in, n.best);
+	} else {
+		mistake_error(p->mistakes, key->line, key->column, "unknown key `%s`%s", key->text, p->in);
+	}
+}
+
+static const struct tree *earlier(const struct tree *map, unsigned i)
+{
+	for (unsigned j = 0; j < i; j++) {
+		if (strcmp(map->at[2 * j]->text, map->at[2 * i]->text) == 0) {
+			return map->at[2 * j];
+		}
+	}
+	return NULL;
+}
+
+bool parse_is_duplicate(struct parse *p, const struct tree *map, unsigned i)
+{
+	const struct tree *key = map->at[2 * i], *first = earlier(map, i);
+	if (first) {
+		mistake_error(p->mistakes, key->line, key->column,
+			"`%s`%s stands twice; the first is in line %u", key->text, p->in, first->line);
+	}
+	return first != NULL;
+}
+
+void key_read_map(struct parse *p, enum place in, const struct tree *map, void *base)
+{
+	if (map->kind != TREE_MAP) {
+		mistake_error(p->mistakes, map->line, map->column, "expected keys and values%s", p->in);
+		return;
+	}
+	for (unsigned i = 0; i < map->n; i++) {
+		const struct tree *key = map->at[2 * i];
+		if (!find_key(in, key->text)) {
+			unknown_key(p, in, key);
+		}
+		(void)parse_is_duplicate(p, map, i);
+	}
+	/* In the table's order: flows speak of nodes, wherever they stand in the file. */
+	for (size_t i = 0; i < keys_count; i++) {
+		const struct key *k = &keys[i];
+		const struct tree *v = k->in == in ? tree_get(map, k->name) : NULL;
+		if (k->in != in) {
+			continue;
+		}
+		if (v) {
+			if (k->has) {
+				*((bool *)((uint8_t *)base + k->has)) = true;
+			}
+			k->read(p, k, v, base);
+		} else if (k->required) {
+			mistake_error(
+				p->mistakes, map->line, map->column, "`%s` is missing%s", k->name, p->in);
+		}
+	}
+}

@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Objects that are looked into on their way: held, let pass, refused; what happens in between."""
+import glob
+import hashlib
+import json
+import os
+import shutil
+import signal
+import time
+import urllib.request
+
+from lib import dicom, peers
+from lib.site import ROOT, check, equal, free_port, test, until
+
+BAD = os.path.join(ROOT, "tests/data/structure/encapsulated-pdf-js.dcm")  # pdf-javascript, a danger
+PDF = "1.2.840.10008.5.1.4.1.1.104.1"
+CONTEXTS = ((dicom.VERIFICATION, [dicom.ILE]), (dicom.CT, [dicom.ELE]), (PDF, [dicom.ELE]))
+
+
+def plain(port):
+    return {"address": [f"127.0.0.1:{port}"], "transport": "plain"}
+
+
+def good(instance, size=0):
+    """A CT's data set in explicit VR little endian that has nothing to remark, but with pixels of any size."""
+    part10 = dicom.Part10(peers.CT_SMALL)
+    uid = part10.instance.encode() + (b"\0" if len(part10.instance) % 2 else b"")
+    new = instance.encode() + (b"\0" if len(instance) % 2 else b"")
+    head = b"\x08\0\x18\0UI"
+    data = part10.data.replace(head + len(uid).to_bytes(2, "little") + uid, head + len(new).to_bytes(2, "little") + new)
+    return data if not size else enlarge(data, size)
+
+
+def enlarge(data, size):
+    """So many bytes of pixels, in frames of 1024 by 1024."""
+    at = data.index(b"\xe0\x7f\x10\0")
+    rows = size // (2048 * 1024)
+    head = data[:at]
+    for tag in (b"\x28\0\x10\0US", b"\x28\0\x11\0US"):
+        where = head.index(tag) + 8
+        head = head[:where] + (1024).to_bytes(2, "little") + head[where + 2:]
+    frames = str(rows).encode() + (b" " if len(str(rows)) % 2 else b"")
+    where = head.index(b"\x28\0\x10\0US")
+    head = head[:where] + b"\x28\0\x08\0IS" + len(frames).to_bytes(2, "little") + frames + head[where:]
+    pixels = hashlib.shake_128(b"pixels").digest(1 << 20) * 2 * rows
+    return head + b"\xe0\x7f\x10\0OW\0\0" + len(pixels).to_bytes(4, "little") + pixels
+
+
+def store_three(scu):
+    """A good object, a bad one, another good one: their statuses."""
+    scu.associate(contexts=CONTEXTS)
+    bad = dicom.Part10(BAD)
+    first = scu.store(context=3, instance="1.2.3.1", data=good("1.2.3.1"))
+    second = scu.store(context=5, sop_class=PDF, instance=bad.instance, data=bad.data)
+    third = scu.store(context=3, instance="1.2.3.3", data=good("1.2.3.3"))
+    equal(scu.echo(), 0, "an echo after them")
+    scu.release()
+    return first, second, third
+
+
+def refused_between(g):
+    first, second, third = store_three(g.scu())
+    line = g.decision("content")
+    check("pdf-javascript" in line["message"], "the check is not named", line)
+    equal((first["status"], second["status"], third["status"]), (0, 0x0124, 0), "statuses")
+    equal(second.get("comment"), f"Gantry {line['number']}: content", "the comment")
+
+
+def has_three(found):
+    equal(found, ["1.2.3.1", "1.2.3.3"], "what the archive has")
+
+
+def each_mode(bench, make, has):
+    """The refused instance is not in the archive, the one before it still is, and the next one arrives."""
+    for mode in ("whole", "tail"):
+        port, place = make()
+        g = bench.gateway(archive=plain(port), flow={"inspect": {"hold": mode}})
+        refused_between(g)
+        has_three(sorted(until(lambda has=has, place=place: found if len(found := has(place)) >= 2 else None,
+                               f"two objects ({mode})")))
+        g.stop()
+
+
+@test
+def hold_before_storescp(bench):
+    each_mode(bench, lambda: peers.storescp(bench, "-v", name="scp"), peers.received)
+
+
+@test
+def hold_before_dcmqrscp(bench):
+    def has(folder):
+        return [dicom.Part10(path).instance for path in glob.glob(os.path.join(folder, "*"))
+                if not path.endswith("index.dat")]
+
+    def make():
+        shutil.rmtree(bench.path("dcmqrscp"), ignore_errors=True)
+        return peers.dcmqrscp(bench)
+
+    each_mode(bench, make, has)
+
+
+@test
+def hold_before_orthanc(bench):
+    def get(http, path):
+        with urllib.request.urlopen(f"http://127.0.0.1:{http}{path}", timeout=10) as answer:
+            return json.load(answer)
+
+    def has(http):
+        return [get(http, f"/instances/{i}/simplified-tags")["SOPInstanceUID"] for i in get(http, "/instances")]
+
+    def make():
+        shutil.rmtree(bench.path("orthanc"), ignore_errors=True)
+        return peers.orthanc(bench)
+
+    each_mode(bench, make, has)
+
+
+@test
+def hold_large(bench):
+    """An object of many times the memory goes through a file without a name, and arrives byte for byte; a bad one does not."""
+    port, folder = peers.storescp(bench, "-pdu", "131072")
+    g = bench.gateway(archive=plain(port), flow={"inspect": "yes"})
+    data = good("1.2.9.1", 40 << 20)
+    with g.scu(timeout=60) as scu:
+        scu.associate(contexts=CONTEXTS)
+        equal(scu.store(instance="1.2.9.1", data=data)["status"], 0, "a large one")
+        held = os.path.join(g.folder, "state", "held")
+        equal(os.listdir(held), [], "names in the folder of held objects")
+        with open(os.path.join(ROOT, "tests/data/inspect/preamble-elf64.dcm"), "rb") as file:
+            bad = data.replace(b"1.2.9.1\0", b"1.2.9.2\0") + file.read(128)
+        answer = scu.store(instance="1.2.9.2", data=bad)
+        equal(answer["status"], 0x0124, "a large one that is bad at its end")
+        equal(scu.store(instance="1.2.9.3", data=good("1.2.9.3"))["status"], 0, "a small one after it")
+        scu.release()
+    found = peers.received(folder)
+    equal(sorted(found), ["1.2.9.1", "1.2.9.3"], "what arrived")
+    check(found["1.2.9.1"].data == data, "the large object has changed on its way")
+
+
+@test
+def hold_of_what_a_get_brings(bench):
+    """The sub-operations of C-GET: the bad object does not reach the caller, the good ones do."""
+    port, _ = peers.dcmqrscp(bench)
+    for path in (peers.CT_SMALL, BAD):
+        bench.run("dcmsend", "-aec", "ARCHIVE", "127.0.0.1", str(port), path, wants=0)
+    g = bench.gateway(archive=plain(port), flow={"services": ["get", "find"], "inspect": "yes"})
+    out = bench.new_folder("got")
+    for path in (peers.CT_SMALL, BAD):
+        study = bench.run("dcmdump", "+P", "StudyInstanceUID", path, wants=0).text.split("[")[1].split("]")[0]
+        bench.run("getscu", "-S", "-aet", "CT1", "-aec", "ARCHIVE", "+B", "-od", out, "-k", "QueryRetrieveLevel=STUDY",
+                  "-k", f"StudyInstanceUID={study}", "127.0.0.1", str(g.plain))
+    equal([dicom.Part10(p).instance for p in glob.glob(os.path.join(out, "*"))], [dicom.Part10(peers.CT_SMALL).instance],
+          "what the caller got")
+    check("pdf-javascript" in g.decision("content")["message"], "the check is not named")
+
+
+@test
+def hold_not_in_observe_mode(bench):
+    """Observed, and where the policy can refuse nothing: all pass as they come, and what was found is recorded."""
+    port, folder = peers.storescp(bench)
+    g = bench.gateway(archive=plain(port), flow={"inspect": "yes", "mode": "observe"})
+    equal([a["status"] for a in store_three(g.scu())], [0, 0, 0], "statuses")
+    equal(g.decision("content")["decision"], "observe", "what was done")
+    equal(len(peers.received(folder)), 3, "objects in the archive")
+    g.stop()
+    g = bench.gateway(archive=plain(port), flow={"inspect": {"danger": "log"}})
+    equal([a["status"] for a in store_three(g.scu())], [0, 0, 0], "statuses")
+    line = g.wait_log(event="object.found")
+    check("pdf-javascript" in line["checks"] and line["action"] == "log", "what was found", line)
+
+
+@test
+def hold_for_too_long(bench):
+    """An object that dribbles in: after `hold-max` the flow's `fail` says what happens, and both are told."""
+    port, folder = peers.storescp(bench)
+    data = good("1.2.8.1")
+    for fail, status, there in (("refuse", 0xA700, 0), ("pass", 0, 1)):
+        g = bench.gateway(archive=plain(port), flow={"inspect": {"hold-max": "1s", "fail": fail}})
+        with g.scu() as scu:
+            scu.associate(contexts=CONTEXTS)
+            scu.send_pdvs(3, dicom.command_bytes(field=dicom.C_STORE, id=1, priority=0, affected_class=dicom.CT,
+                                                 affected_instance="1.2.8.1", data=1), True)
+            scu.send_pdvs(3, data[:1000], False, last=False)
+            line = g.decision("unjudged")
+            check("hold-max" in line["message"], "what was waited for", line)
+            scu.send_pdvs(3, data[1000:], False)
+            equal(scu.answer()["status"], status, f"status with fail: {fail}")
+            scu.release()
+        equal(len(peers.received(folder)), there, f"objects with fail: {fail}")
+        g.stop()
+    check(peers.received(folder)["1.2.8.1"].data == data, "the object has changed on its way")
+
+
+@test
+def hold_without_room(bench):
+    """The quota is used up: refused, or let pass, as the flow says; and the disk's room comes back."""
+    port, folder = peers.storescp(bench, "-pdu", "131072")
+    data = good("1.2.7.1", 80 << 20)
+    for fail, status in (("refuse", 0xA700), ("pass", 0)):
+        g = bench.gateway(archive=plain(port), flow={"inspect": {"fail": fail}}, **{"hold-quota": "64M"})
+        with g.scu(timeout=60) as scu:
+            scu.associate(contexts=CONTEXTS)
+            equal(scu.store(instance="1.2.7.1", data=data)["status"], status, f"status with fail: {fail}")
+            check("hold-quota" in g.decision("unjudged")["message"], "why")
+            equal(scu.store(instance="1.2.7.2", data=good("1.2.7.2", 40 << 20))["status"], 0, "one that has room")
+            scu.release()
+        g.stop()
+    found = peers.received(folder)
+    equal(sorted(found), ["1.2.7.1", "1.2.7.2"], "what arrived")
+    check(found["1.2.7.1"].data == data, "the object has changed on its way")
+
+
+@test
+def hold_while_the_archive_restarts(bench):
+    """Nothing of a whole object has been sent: an archive that goes meanwhile is opened again, and gets it."""
+    port = free_port()
+    scp = bench.scp(port=port)
+    g = bench.gateway(archive=plain(port), flow={"inspect": "yes"})
+    data = good("1.2.6.1")
+    with g.scu() as scu:
+        scu.associate(contexts=CONTEXTS)
+        scu.send_pdvs(3, dicom.command_bytes(field=dicom.C_STORE, id=1, priority=0, affected_class=dicom.CT,
+                                             affected_instance="1.2.6.1", data=1), True)
+        scu.send_pdvs(3, data[:1000], False, last=False)
+        until(lambda: scp.wires, "the archive's association")
+        scp.wires[0].send(dicom.pdu(dicom.ABORT, bytes(4)))
+        time.sleep(0.3)
+        scu.send_pdvs(3, data[1000:], False)
+        equal(scu.answer()["status"], 0, "status")
+        scu.release()
+    check(len(scp.requests) == 2, "the archive was not opened again")
+    equal(scp.stored()["1.2.6.1"][1], data, "what the archive has")
+
+
+@test
+def hold_store_killed(bench):
+    """The store role is killed in the midst of a large object: it is refused or passes, never lost or half there."""
+    port, folder = peers.storescp(bench, "-pdu", "131072")
+    g = bench.gateway(archive=plain(port), flow={"inspect": "yes"})
+    data = good("1.2.5.1", 100 << 20)
+    with g.scu(timeout=60) as scu:
+        scu.associate(contexts=CONTEXTS)
+        scu.send_pdvs(3, dicom.command_bytes(field=dicom.C_STORE, id=1, priority=0, affected_class=dicom.CT,
+                                             affected_instance="1.2.5.1", data=1), True)
+        scu.send_pdvs(3, data[:20 << 20], False, last=False)
+        store = [pid for pid, line in g.roles().items() if "store" in line][0]
+        os.kill(store, signal.SIGKILL)
+        scu.send_pdvs(3, data[20 << 20:], False)
+        equal(scu.answer()["status"], 0xA700, "status")
+        check("store does not answer" in g.decision("unjudged")["message"], "why")
+        until(lambda: [pid for pid, line in g.roles().items() if "store" in line and pid != store], "a new store role")
+        equal(scu.store(instance="1.2.5.1", data=data)["status"], 0, "sent again")
+        scu.release()
+    check(peers.received(folder)["1.2.5.1"].data == data, "the object has changed on its way")
+
+
+@test
+def hold_unwanted(bench):
+    """Modalities and body parts that the flow does not take."""
+    port, folder = peers.storescp(bench)
+    g = bench.gateway(archive=plain(port), flow={"inspect": {"modalities": ["MR", "US"]}})
+    with g.scu() as scu:
+        scu.associate(contexts=CONTEXTS)
+        equal(scu.store(instance="1.2.4.1", data=good("1.2.4.1"))["status"], 0x0124, "a CT where none is wanted")
+        scu.release()
+    check("modality-unwanted" in g.decision("content")["message"], "the check is not named")
+    equal(peers.received(folder), {}, "objects in the archive")
+
+
+@test
+def hold_configured(bench):
+    """Mistakes under `inspect`, and what is meant."""
+    g = bench.gateway(flow={"inspect": {"checks": {"pdf-javascrip": "refuse"}, "danger": "reject", "modalities": ["ct"]}},
+                      start=False)
+    text = g.cli("check", wants=1)
+    for words in ("did you mean `pdf-javascript`", "`danger: reject`", "`ct`"):
+        check(words in text, f"{words} is missing:", text)
+    g.config["flows"][0]["inspect"] = "maybe"
+    g.write()
+    check("yes, no, or keys of its own" in g.cli("check", wants=1), "what may stand there")
