@@ -311,48 +311,48 @@ static bool pass_one(struct association *as, struct side *s, struct hold *h, int
 	return true;
 }
 
-/* What has left makes place for what comes. */
-static void close_up(struct hold *h, const struct side *to)
+/* What has left makes place for what comes. True: it did. */
+static bool close_up(struct hold *h, const struct side *to)
 {
-	if (h->passed > 0 && !to->out.borrows) {
-		memmove(h->memory, h->memory + h->passed, h->len - h->passed);
-		h->len -= h->passed;
-		h->passed = 0;
+	if (h->passed == 0 || to->out.borrows) {
+		return false;
+	}
+	memmove(h->memory, h->memory + h->passed, h->len - h->passed);
+	h->len -= h->passed;
+	h->passed = 0;
+	return true;
+}
+
+/* What was kept of it is gone. */
+static void lost(struct association *as, struct side *s, struct hold *h)
+{
+	struct verdict v;
+	bool whole = h->state == HOLD_PASSING;
+	verdict_of(
+		as->site, &as->route, h->flow, RULE_UNJUDGED, "what was held of it cannot be read back", &v);
+	v.refuse = true;
+	refuse(as, s, &v);
+	if (whole && !as->over) {
+		exchange_finish(as, s);
 	}
 }
 
 bool hold_pump(struct association *as, struct side *s)
 {
 	struct hold *h = hold_of(as, s);
-	struct side *to = other_side(as, s);
-	bool moved = false;
 	int e = 0;
 	if (!is_kept(s) || h->state == HOLD_NONE || as->over) {
 		return false;
 	}
-	if (waiting(h) <= h->keep && h->state != HOLD_PASSING) {
-		return false;
-	}
-	if (!begin_passing(as, s, h)) {
-		return false;
+	bool moved = close_up(h, other_side(as, s));
+	if ((waiting(h) <= h->keep && h->state != HOLD_PASSING) || !begin_passing(as, s, h)) {
+		return moved;
 	}
 	while (is_kept(s) && h->state != HOLD_NONE && pass_one(as, s, h, &e)) {
 		moved = true;
 	}
 	if (e != 0) {
-		struct verdict v;
-		bool whole = h->state == HOLD_PASSING;
-		verdict_of(as->site, &as->route, h->flow, RULE_UNJUDGED,
-			"what was held of it cannot be read back", &v);
-		v.refuse = true;
-		refuse(as, s, &v);
-		if (whole && !as->over) {
-			exchange_finish(as, s);
-		}
-		return false;
-	}
-	if (h->state != HOLD_NONE) {
-		close_up(h, to);
+		lost(as, s, h);
 	}
 	return moved;
 }
