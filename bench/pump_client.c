@@ -79,6 +79,18 @@ static size_t header(uint8_t *to, unsigned study)
 	return w.len;
 }
 
+/* The same, and the head of so many bytes of pixel data. */
+static size_t header_and_pixels(uint8_t *to, unsigned study, size_t size)
+{
+	size_t head = header(to, study);
+	struct writer pixels = writer_of(to + head, 12);
+	writer_u16le(&pixels, 0x7fe0);
+	writer_u16le(&pixels, 0x0010);
+	writer_bytes(&pixels, "OW\0", 4);
+	writer_u32le(&pixels, (uint32_t)size);
+	return head + 12;
+}
+
 static void store_small(struct wire *w, uint16_t id, size_t size, unsigned study)
 {
 	static uint8_t block[64u * 1024];
@@ -90,13 +102,7 @@ static void store_small(struct wire *w, uint16_t id, size_t size, unsigned study
 		.data_set_type = COMMAND_DATA_SET};
 	size = size < sizeof(block) - 2048 ? size : sizeof(block) - 2048;
 	wire_put(w, out, wire_command(out, &c, WIRE_CONTEXT_STORE));
-	size_t head = header(block + 12, study);
-	struct writer pixels = writer_of(block + 12 + head, 12);
-	writer_u16le(&pixels, 0x7fe0);
-	writer_u16le(&pixels, 0x0010);
-	writer_bytes(&pixels, "OW\0", 4);
-	writer_u32le(&pixels, (uint32_t)size);
-	uint32_t n = (uint32_t)(head + 12 + size);
+	uint32_t n = (uint32_t)(header_and_pixels(block + 12, study, size) + size);
 	pdv_write_heads(block, n, WIRE_CONTEXT_STORE, false, true);
 	wire_put(w, block, 12 + n);
 	must_succeed(wire_response(w));
@@ -118,6 +124,9 @@ static void store(struct wire *w, uint16_t id, size_t size, uint32_t pdu)
 		block = calloc(1, batch + each);
 	}
 	wire_put(w, out, wire_command(out, &c, WIRE_CONTEXT_STORE));
+	size_t head = header_and_pixels(out + 12, id, size);
+	pdv_write_heads(out, (uint32_t)head, WIRE_CONTEXT_STORE, false, false);
+	wire_put(w, out, 12 + head);
 	for (size_t left = size; left > 0;) {
 		size_t n = left < payload ? left : payload;
 		pdv_write_heads(block + fill, (uint32_t)n, WIRE_CONTEXT_STORE, false, n == left);

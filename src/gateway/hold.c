@@ -9,13 +9,16 @@
 #include <string.h>
 
 /* What a tail is: receivers keep nothing of an object that lacks so much when its association is aborted. */
-#define TAIL HOLD_BLOCK
+#define TAIL (64u * 1024)
 
 /*
  * What is kept of an object that passes unjudged, so that its last fragment is never an empty one, which some
  * receivers take for the end of another.
  */
 #define LEAST 2
+
+/* Less than this is not worth a fragment of its own while more may come. */
+#define CRUMB (16u * 1024)
 
 static struct hold *hold_of(const struct association *as, const struct side *s)
 {
@@ -296,7 +299,7 @@ static bool pass_one(struct association *as, struct side *s, struct hold *h, int
 	size_t n = piece.len < may ? piece.len : (size_t)may;
 	n = n < most ? n : most;
 	/* Not in crumbs: what has just come waits for more. PS3.8 Annex E: of even length. */
-	if (!whole && n == may && n < most && n < HOLD_BLOCK / 4) {
+	if (!whole && n == may && n < most && n < CRUMB) {
 		return false;
 	}
 	n = whole ? n : n & ~(size_t)1;

@@ -17,7 +17,7 @@
  * object leaves (keep is without end), or all but its tail does, or, once a guard has failed and the flow says `pass`, all.
  */
 #define HOLD_MEMORY (1u << 20)
-#define HOLD_LOAD   (4 * HOLD_BLOCK) /* read back at once */
+#define HOLD_LOAD   HOLD_BLOCK /* read back at once */
 
 enum hold_state {
 	HOLD_NONE,

@@ -14,6 +14,7 @@
 /* Asked for at once; what is no more than this is kept for the next object. */
 #define EXTENT (64ull << 20)
 #define SEALED (HOLD_BLOCK + AEAD_TAG)
+#define STRIDE (HOLD_BLOCK + 4096) /* on whole pages: the kernel need not read what it writes */
 
 /* Fetched once: each EVP_aes_256_gcm() would look it up anew for each block. */
 static EVP_CIPHER *cipher;
@@ -115,7 +116,7 @@ static int store_block(const struct hold_room *r, uint64_t block, const uint8_t 
 	nonce_of(block, nonce);
 	struct aead_key k = {.key = r->key, .nonce = nonce};
 	int e = aead_seal(cipher, &k, span_of(bytes, HOLD_BLOCK), sealed, sizeof(sealed), &n);
-	if (e == 0 && pwrite(r->file, sealed, n, (off_t)(block * SEALED)) != (ssize_t)n) {
+	if (e == 0 && pwrite(r->file, sealed, n, (off_t)(block * STRIDE)) != (ssize_t)n) {
 		e = errno == ENOSPC || errno == EDQUOT ? ERR_SPACE : ERR_SYSTEM;
 	}
 	return e;
@@ -125,8 +126,8 @@ int hold_room_store(struct association *as, struct hold_room *r, const uint8_t *
 {
 	uint64_t first = r->stored / HOLD_BLOCK, blocks = n / HOLD_BLOCK;
 	int e = r->stored == 0 ? begin(r) : 0;
-	if (e == 0 && (first + blocks) * SEALED > r->room) {
-		e = get_room(as, r, (first + blocks) * SEALED);
+	if (e == 0 && (first + blocks) * STRIDE > r->room) {
+		e = get_room(as, r, (first + blocks) * STRIDE);
 	}
 	for (uint64_t i = 0; e == 0 && i < blocks; i++) {
 		e = store_block(r, first + i, bytes + i * HOLD_BLOCK);
@@ -142,7 +143,7 @@ static int load_block(const struct hold_room *r, uint64_t block, uint8_t *to)
 	size_t n = 0;
 	nonce_of(block, nonce);
 	struct aead_key k = {.key = r->key, .nonce = nonce};
-	if (pread(r->file, sealed, sizeof(sealed), (off_t)(block * SEALED)) != (ssize_t)sizeof(sealed)) {
+	if (pread(r->file, sealed, sizeof(sealed), (off_t)(block * STRIDE)) != (ssize_t)sizeof(sealed)) {
 		return ERR_SYSTEM;
 	}
 	return aead_open(cipher, &k, span_of(sealed, sizeof(sealed)), to, HOLD_BLOCK, &n);
