@@ -116,6 +116,28 @@ def hold_before_orthanc(bench):
 
 
 @test
+def hold_before_ctn(bench):
+    """CTN keeps what it has had of an object that is cut off, so that `hold: tail` is not for it; whole objects are."""
+    port, folder = free_port(), bench.new_folder("ctn")
+    bench.serve(port, "simple_storage", "-s", "-f", "-i", "-c", "ARCHIVE", "-x", folder, str(port))
+    g = bench.gateway(archive=plain(port), flow={"inspect": "yes"})
+    mr = dicom.Part10(peers.MR_SMALL)
+    with open(os.path.join(ROOT, "tests/data/inspect/preamble-elf64.dcm"), "rb") as file:
+        program = file.read(128)
+    with g.scu() as scu:
+        scu.associate(contexts=((dicom.VERIFICATION, [dicom.ILE]), (mr.sop_class, [dicom.ILE])))
+        statuses = [scu.store(context=3, sop_class=mr.sop_class, instance=mr.instance, data=data)["status"]
+                    for data in (mr.data, mr.data + program, mr.data)]
+        equal(statuses, [0, 0x0124, 0], "statuses")
+        scu.release()
+    files = [path for path in glob.glob(os.path.join(folder, "**"), recursive=True) if os.path.isfile(path)]
+    check(len(files) in (1, 2), "files in CTN's folder", files)
+    for path in files:
+        with open(path, "rb") as file:
+            check(program not in file.read(), "the refused object is in CTN's folder", path)
+
+
+@test
 def hold_large(bench):
     """An object of many times the memory goes through a file without a name, and arrives byte for byte; a bad one does not."""
     port, folder = peers.storescp(bench, "-pdu", "131072")

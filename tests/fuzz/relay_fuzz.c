@@ -19,6 +19,9 @@
  * If the first byte is 0xff an auditor is told what passes: the second says what the site does with what cannot be
  * recorded, and pieces of no bytes are the auditor's: what it does is in the byte that follows. Nothing may leave that
  * stands behind what it has not answered.
+ *
+ * If the first byte is 0xfe objects are looked into and held; the second says how. Then nothing may leave of one that is
+ * held whole before it is complete.
  */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -32,7 +35,8 @@ static const char yaml[] =
 	"flows:\n"
 	"  - { name: all, from: [ct], to: pacs, services: [echo, store, find, move, get],\n"
 	"      limits: { object-size: { most: 64, over: refuse } },\n"
-	"      query: { require-any: [PatientID], matches: 2 } }\n";
+	"      query: { require-any: [PatientID], matches: 2 } }\n"
+	"  - { name: none, from: [ct], to: pacs, services: [echo], inspect: { danger: refuse } }\n";
 
 static const char *const classes[] = {"1.2.840.10008.1.1", "1.2.840.10008.5.1.4.1.1.2",
 	"1.2.840.10008.5.1.4.1.2.2.1", "1.2.840.10008.5.1.4.1.2.2.3", "1.2.840.10008.5.1.4.1.1.4"};
@@ -77,6 +81,36 @@ static void open_side(struct side *s, const char *name, struct far *far, bool re
 	s->ul.state = UL_STA6;
 	s->max_in = 4096;
 	s->max_out = max_out;
+}
+
+/* ---- Objects that are held ---- */
+
+enum { HELD_WHOLE, HELD_TAIL, HELD_BUT_PASSES, HELD_WAYS };
+
+static int held = -1;
+
+static void use_inspection(struct site *s, uint8_t how)
+{
+	static struct content content;
+	content = *s->flows[1].inspect;
+	held = how % HELD_WAYS;
+	content.hold = held == HELD_TAIL ? HOLD_TAIL : HOLD_WHOLE;
+	content.fail = held == HELD_BUT_PASSES ? HOLD_FAIL_PASS : HOLD_FAIL_REFUSE;
+	content.hold_max = how & 0x80 ? 0 : 3600;
+	s->flows[0].inspect = &content;
+	s->flows[0].object_size.most = how & 0x40 ? 64 : 4096;
+}
+
+/* Nothing of an object that is held whole has left before it is complete, and what is kept is within its bounds. */
+static void no_byte_before_its_verdict(const struct association *as)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		const struct hold *h = &as->holds->of[i];
+		must(h->len <= HOLD_MEMORY && h->passed <= h->len && h->load_passed <= h->load_len);
+		must(h->room.loaded <= h->room.stored);
+		must(h->state != HOLD_TAKING || h->keep != UINT64_MAX || (h->passed == 0 && !h->begun));
+		must(h->state != HOLD_PASSING || h->keep == 0);
+	}
 }
 
 /* Read what came and step over whole PDUs. */
@@ -197,6 +231,8 @@ static void turn(struct association *as, struct side *s, struct far far[2])
 		if (s->blocked || s->in_len == SIDE_BUFFER) {
 			audit_no_room(as, s);
 		}
+		bool moved = hold_pump(as, s);
+		no_byte_before_its_verdict(as);
 		exchange_owed(as);
 		flush(as, &as->a);
 		flush(as, &as->b);
@@ -206,7 +242,7 @@ static void turn(struct association *as, struct side *s, struct far far[2])
 		}
 		read_far(&far[0], !as->over && as->a.up);
 		read_far(&far[1], !as->over && as->b.up);
-		if (!s->blocked || !relay_room(as, s)) {
+		if (!moved && (!s->blocked || !relay_room(as, s))) {
 			break;
 		}
 	}
@@ -223,6 +259,9 @@ static void begin(struct association *as, struct association_start *start, struc
 {
 	*start = (struct association_start){.site = site(), .channel = -1};
 	site()->audit = (struct audit_config){0};
+	site()->flows[0].inspect = NULL;
+	site()->flows[0].object_size.most = 64;
+	held = -1;
 	static struct audit audit;
 	static struct associate rq;
 	static struct holds holds;
@@ -239,6 +278,11 @@ static void begin(struct association *as, struct association_start *start, struc
 	as->caller.called = "PACS";
 	as->caller.transport = TRANSPORT_PLAIN;
 	as->route = (struct route){.from = 0, .to = 1, .flows = {0}, .n_flows = 1};
+	for (unsigned i = 0; i < 2; i++) {
+		hold_drop(as, i == 0 ? &as->a : &as->b);
+		holds.of[i].borrowed = 0;
+	}
+	holds.said = (struct hold_said){0};
 	open_side(&as->a, "caller", &far[0], false, 4096);
 	open_side(&as->b, "target", &far[1], true, 134);
 	for (unsigned i = 0; i < ARRAY_LEN(classes); i++) {
@@ -271,6 +315,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		must(reader_skip(&r, 2) == 0);
 		use_auditor(&as, site(), data[1]);
 	}
+	if (size > 2 && data[0] == 0xfe) {
+		must(reader_skip(&r, 2) == 0);
+		use_inspection(site(), data[1]);
+	}
 	while (!as.over && reader_u8(&r, &how) == 0) {
 		struct side *s = how & 0x80 ? &as.b : &as.a;
 		size_t n = (size_t)(how & 0x7f) * 4;
@@ -294,6 +342,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			break;
 		}
 		turn(&as, s, far);
+		if (held >= 0 && !as.over) {
+			(void)hold_check(&as, clock_mono_ms() + 1);
+		}
 	}
 	audit_end_transfers(&as, "the end");
 	no_byte_before_its_record(&as);

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "archive/held.h"
+#include "base/log.h"
+#include "base/span.h"
+#include "priv/message.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MIB (1 << 20)
+
+static char folder[64];
+static struct held held;
+static struct message answer;
+
+static int setup(void **state)
+{
+	(void)state;
+	snprintf(folder, sizeof(folder), "/tmp/held-test-XXXXXX");
+	return mkdtemp(folder) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	held_done(&held);
+	return rmdir(folder);
+}
+
+/* The association's end of a new channel. */
+static int open_channel(uint64_t association)
+{
+	int pair[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
+	assert_int_equal(held_add(&held, pair[1], association, folder, 64 * MIB), 0);
+	return pair[0];
+}
+
+static void serve(void)
+{
+	struct pollfd fds[HELD_MOST];
+	unsigned n = held.n;
+	held_poll(&held, fds);
+	assert_true(poll(fds, n, 0) >= 0);
+	held_serve(&held, fds, n);
+}
+
+/* What the store answers to a wish for so many bytes. */
+static int64_t ask(int channel, int64_t bytes)
+{
+	struct message m = {.type = MSG_ROOM, .fd = -1, .number = bytes};
+	assert_int_equal(message_send(channel, &m), 0);
+	serve();
+	assert_int_equal(message_recv(channel, FROM_STORE, &answer), 0);
+	assert_int_equal(answer.type, MSG_ROOMED);
+	return answer.number;
+}
+
+static void give_back(int channel)
+{
+	close(channel);
+	serve();
+}
+
+static void room_is_given_and_comes_back(void **state)
+{
+	struct stat st;
+	int a = open_channel(1), b = open_channel(2);
+	(void)state;
+	assert_int_equal(ask(a, 16 * MIB), 0);
+	int file = answer.fd;
+	assert_true(file >= 0);
+	assert_int_equal(fstat(file, &st), 0);
+	assert_int_equal(st.st_nlink, 0);
+	assert_int_equal(pwrite(file, "x", 1, 16 * MIB - 1), 1);
+	assert_int_equal(ask(a, 48 * MIB), 1);
+	/* Less than there is, nothing, or what no quota has. */
+	assert_int_equal(ask(a, 48 * MIB), ERR_VALUE);
+	assert_int_equal(ask(a, 0), ERR_VALUE);
+	assert_int_equal(ask(a, -1), ERR_VALUE);
+	assert_int_equal(ask(b, INT64_MAX), ERR_LIMIT);
+	assert_int_equal(ask(b, 17 * MIB), ERR_LIMIT);
+	assert_int_equal(ask(b, 16 * MIB), 0);
+	close(answer.fd);
+	assert_int_equal(ask(a, 49 * MIB), ERR_LIMIT);
+	give_back(a);
+	assert_int_equal(held.n, 1);
+	assert_int_equal(held.room, 16 * MIB);
+	assert_int_equal(ask(b, 64 * MIB), 1);
+	give_back(b);
+	assert_int_equal(held.room, 0);
+	close(file);
+}
+
+/* Who asks again and again takes from itself alone. */
+static void an_association_has_two(void **state)
+{
+	int other = open_channel(7), a = open_channel(9), b = open_channel(9), c = open_channel(9);
+	(void)state;
+	assert_int_equal(held.n, 3);
+	assert_int_equal(message_recv(a, FROM_STORE, &answer), ERR_CLOSED);
+	assert_int_equal(ask(b, MIB), 0);
+	close(answer.fd);
+	assert_int_equal(ask(c, MIB), 0);
+	close(answer.fd);
+	assert_int_equal(ask(other, MIB), 0);
+	close(answer.fd);
+	close(a);
+	give_back(b);
+	give_back(c);
+	give_back(other);
+	assert_int_equal(held.n, 0);
+}
+
+/* More than its room: emptied, and its channel closed. */
+static void who_writes_over_its_room_loses_it(void **state)
+{
+	struct stat st;
+	int a = open_channel(1);
+	(void)state;
+	assert_int_equal(ask(a, MIB), 0);
+	int file = answer.fd;
+	assert_int_equal(ftruncate(file, MIB), 0);
+	assert_int_equal(held_check(&held), 0);
+	assert_int_equal(ftruncate(file, 2 * MIB), 0);
+	assert_int_equal(held_check(&held), 1);
+	assert_int_equal(fstat(file, &st), 0);
+	assert_int_equal(st.st_size, 0);
+	assert_int_equal(held.n, 0);
+	assert_int_equal(held.room, 0);
+	close(file);
+	close(a);
+}
+
+static void another_message_ends_it(void **state)
+{
+	int a = open_channel(1);
+	struct message m = {.type = MSG_ROOMED, .fd = -1, .number = 1};
+	(void)state;
+	assert_int_equal(message_send(a, &m), 0);
+	serve();
+	assert_int_equal(held.n, 0);
+	close(a);
+}
+
+static void not_more_than_there_is_place_for(void **state)
+{
+	static int mine[HELD_MOST];
+	int pair[2];
+	(void)state;
+	struct rlimit files;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+	files.rlim_cur = files.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+	for (unsigned i = 0; i < HELD_MOST; i++) {
+		mine[i] = open_channel(100 + i);
+	}
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	assert_int_equal(held_add(&held, pair[1], 1, folder, MIB), ERR_LIMIT);
+	close(pair[0]);
+	/* A folder whose name no path holds. */
+	give_back(mine[0]);
+	char *name = calloc(1, 5000);
+	assert_non_null(name);
+	memset(name, 'x', 4999);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	assert_int_equal(held_add(&held, pair[1], 1, name, MIB), ERR_LIMIT);
+	free(name);
+	close(pair[0]);
+	for (unsigned i = 1; i < HELD_MOST; i++) {
+		give_back(mine[i]);
+	}
+	assert_int_equal(held.n, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(room_is_given_and_comes_back),
+		cmocka_unit_test(an_association_has_two),
+		cmocka_unit_test(who_writes_over_its_room_loses_it),
+		cmocka_unit_test(another_message_ends_it),
+		cmocka_unit_test(not_more_than_there_is_place_for),
+	};
+	log_to(open("/dev/null", O_WRONLY | O_CLOEXEC), LOG_FORMAT_TEXT);
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
