@@ -27,6 +27,8 @@ struct association_start {
 	struct in6_addr local_ip;
 	uint16_t local_port;
 	bool proxy_header;     /* the peer is a listed load balancer: a PROXY v2 header comes first */
+	bool door;             /* it came through the local door: a header of net/door.h comes first, */
+	uint32_t uid;          /* and the kernel says which Unix user it is */
 	enum rule refuse_rule; /* not RULE_NONE: read the A-ASSOCIATE-RQ and reject it with this rule */
 };
 

@@ -20,13 +20,13 @@
 
 /* Events that the auditor has not answered. With AUDIT_COPIES full too the association waits. */
 #define AUDIT_PENDING 64
-#define AUDIT_COPIES  (256u * 1024)
+#define AUDIT_COPIES  (512u * 1024)
 
 /*
- * What the relay leaves free of both, or it waits: one message ends as many transfers as there can be, and begins one. So
+ * What the relay leaves free of both, or it waits: one message ends as many transfers as there can be, each of which may be an import too, and begins one. So
  * nobody waits for the auditor in the midst of a message.
  */
-#define AUDIT_SPARE (AUDIT_TRANSFERS + 4)
+#define AUDIT_SPARE (2 * AUDIT_TRANSFERS + 4)
 
 /* Bytes of a query that are recorded. */
 #define AUDIT_QUERY_MOST (48u * 1024)

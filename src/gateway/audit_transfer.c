@@ -60,6 +60,24 @@ static void forget_operations(struct association *as, const struct audit_transfe
 	}
 }
 
+/* PS3.15 A.5.3.5: what came in by a disc is an import beside the transfer that it was to the called node. */
+static void tell_import(struct association *as, const struct audit_transfer *t, bool bars_caller)
+{
+	static struct audit_event ev;
+	if (as->door.why != DOOR_IMPORT || t->from != 0 || taken(&t->ev) == 0) {
+		return;
+	}
+	ev = t->ev;
+	ev.kind = AUDIT_IMPORT;
+	ev.outcome = AUDIT_SUCCESS;
+	ev.failed = 0;
+	AUDIT_TEXT(ev.object, span_str(as->door.note[0] ? as->door.note : "a medium without a name"));
+	audit_tell(as, &ev, MSG_EVENT_NEW,
+		(struct audit_pending){.bars = bars_caller ? 0 : BARS_NONE,
+			.mark = as->a.out.queued,
+			.transfer = AUDIT_TRANSFERS});
+}
+
 static void end_transfer(struct association *as, struct audit_transfer *t, const char *why, bool bars_caller)
 {
 	struct audit_pending how = {.bars = bars_caller ? 0 : BARS_NONE,
@@ -83,6 +101,7 @@ static void end_transfer(struct association *as, struct audit_transfer *t, const
 		snprintf(t->ev.text, sizeof(t->ev.text), "%.400s", why);
 	}
 	audit_tell(as, &t->ev, t->record < 0 ? MSG_EVENT_NEW : t->record, how);
+	tell_import(as, t, bars_caller);
 }
 
 /* Which of two is rather ended to make room: one that waits for no answer, and then the one not used for longer. */

@@ -250,8 +250,9 @@ static bool may_tell(const struct teller *t, const struct audit_event *ev)
 		return t->kind == TELLER_ASSOCIATION;
 	case AUDIT_ALERT:
 		return t->kind != TELLER_ASSOCIATION;
+	case AUDIT_IMPORT: /* of one that came through the local door */
+		return t->kind != TELLER_SUPERVISOR;
 	case AUDIT_LOG_USED:
-	case AUDIT_IMPORT:
 	case AUDIT_EXPORT:
 		return t->kind == TELLER_GATE;
 	default:

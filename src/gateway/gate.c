@@ -84,6 +84,16 @@ static void take_control(struct gate *g, int fd)
 	}
 }
 
+static void take_door(struct gate *g, int fd)
+{
+	gate_unwatch(g, &g->door);
+	g->door = (struct source){.fd = fd, .ready = door_ready};
+	if (gate_watch(g, &g->door, EPOLLIN) != 0) {
+		log_say(LOG_LEVEL_ERROR, "gate.door", "the local door cannot be watched: %s",
+			strerror(errno));
+	}
+}
+
 static void take_log(struct gate *g, struct message *m)
 {
 	role_use_log(m);
@@ -137,6 +147,9 @@ static void take(struct gate *g, struct message *m)
 		break;
 	case MSG_CONTROL:
 		take_control(g, m->fd);
+		break;
+	case MSG_DOOR:
+		take_door(g, m->fd);
 		break;
 	case MSG_LOG:
 		take_log(g, m);
@@ -287,7 +300,7 @@ static int enter_sandbox(struct gate *g)
 static int prepare(struct gate *g)
 {
 	(void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
-	g->control.fd = g->lookup.fd = g->store.fd = g->forwarder.fd = g->auditor.fd = -1;
+	g->control.fd = g->door.fd = g->lookup.fd = g->store.fd = g->forwarder.fd = g->auditor.fd = -1;
 	g->pending_keys = -1;
 	g->started_ms = clock_wall_ms();
 	g->supervisor_pid = getppid();

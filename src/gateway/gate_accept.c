@@ -159,12 +159,11 @@ static int fork_association(struct gate *g, struct association_start *start, str
 }
 
 /* Whoever has a part in TLS, on either side, needs signatures. */
-static void make_keys_channel(const struct gate_site *gs, const struct gate_listener *l,
-	struct association_start *start, int *ret_other)
+static void make_keys_channel(
+	const struct gate_site *gs, bool tls, struct association_start *start, int *ret_other)
 {
 	start->keys = *ret_other = -1;
-	if ((gs->site->listeners[l->index].transport == TRANSPORT_TLS || gate_tls_calls(&gs->tls)) &&
-		keys_channel(gs, &start->keys, ret_other) != 0) {
+	if ((tls || gate_tls_calls(&gs->tls)) && keys_channel(gs, &start->keys, ret_other) != 0) {
 		start->keys = *ret_other = -1; /* it will say that the key holder is away */
 	}
 }
@@ -174,6 +173,21 @@ static void close_fd(int *fd)
 	if (*fd >= 0) {
 		close(*fd);
 	}
+}
+
+static int fork_one(
+	struct gate *g, const struct gate_site *gs, struct association_start *start, struct child **ret_child)
+{
+	int e = fork_association(g, start, ret_child);
+	close_fd(&start->keys);
+	if (e != 0) {
+		log_say(LOG_LEVEL_ERROR, "gate.fork", "a connection was closed: no process for it (%s)",
+			strerror(errno));
+		g->closed_at_once++;
+		return e;
+	}
+	(*ret_child)->generation = gs->generation;
+	return 0;
 }
 
 static void begin(struct gate *g, const struct gate_listener *l, int fd, const struct peer *p, bool proxy,
@@ -200,16 +214,10 @@ static void begin(struct gate *g, const struct gate_listener *l, int fd, const s
 	};
 	struct child *c = NULL;
 	int keys CLEANUP(close_fd) = -1;
-	make_keys_channel(gs, l, &start, &keys);
-	int failed = fork_association(g, &start, &c);
-	close_fd(&start.keys);
-	if (failed) {
-		log_say(LOG_LEVEL_ERROR, "gate.fork", "a connection was closed: no process for it (%s)",
-			strerror(errno));
-		g->closed_at_once++;
+	make_keys_channel(gs, gs->site->listeners[l->index].transport == TRANSPORT_TLS, &start, &keys);
+	if (fork_one(g, gs, &start, &c) != 0) {
 		return;
 	}
-	c->generation = gs->generation;
 	c->ip = p->ip;
 	c->port = p->port;
 	c->by_proxy = proxy;
@@ -297,4 +305,58 @@ void accept_ready(struct gate *g, struct source *s, uint32_t events)
 			return;
 		}
 	}
+}
+
+/* ---- The local door ---- */
+
+/* Who started the gateway, and root: others have no business there, whatever the socket's mode says. */
+static bool may_enter(const struct ucred *who)
+{
+	return who->uid == 0 || who->uid == geteuid();
+}
+
+static void let_in(struct gate *g, int fd, const struct ucred *who)
+{
+	const struct gate_site *gs = g->sites;
+	struct association_start start = {
+		.site = gs->site,
+		.hosts = g->hosts,
+		.tls = &gs->tls,
+		.sandbox = g->sandbox,
+		.socket = fd,
+		.peer_ip = {.s6_addr = {[10] = 0xff, 0xff, 127, 0, 0, 1}},
+		.local_ip = {.s6_addr = {[10] = 0xff, 0xff, 127, 0, 0, 1}},
+		.door = true,
+		.uid = who->uid,
+		.refuse_rule = accept_rule(g, NULL, clock_mono_ms()),
+	};
+	struct child *c = NULL;
+	int keys CLEANUP(close_fd) = -1;
+	make_keys_channel(gs, false, &start, &keys);
+	if (fork_one(g, gs, &start, &c) != 0) {
+		return;
+	}
+	c->ip = start.peer_ip;
+	c->reject_only = start.refuse_rule != RULE_NONE;
+	g->n_reject_only += c->reject_only;
+	keys_give(gs, &keys, &c->ip);
+	snprintf(c->listener, sizeof(c->listener), "door");
+	g->accepted++;
+}
+
+void door_ready(struct gate *g, struct source *s, uint32_t events)
+{
+	int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct ucred who = {.uid = (uid_t)-1};
+	socklen_t len = sizeof(who);
+	if (fd < 0) {
+		return;
+	}
+	if (g->serving && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 && may_enter(&who)) {
+		let_in(g, fd, &who);
+	} else {
+		log_event(LOG_LEVEL_WARNING, "door.closed", "the local door was not opened",
+			LOG_NUMBER("uid", (int64_t)who.uid));
+	}
+	close(fd);
 }

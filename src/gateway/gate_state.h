@@ -83,7 +83,7 @@ struct gate_host {
 
 struct gate {
 	int epoll;
-	struct source supervisor, signals, control, lookup, store, forwarder;
+	struct source supervisor, signals, control, door, lookup, store, forwarder;
 	struct source auditor;
 	bool serving, stopping, cut;
 	int64_t started_ms, stop_deadline_ms;
@@ -194,7 +194,8 @@ void standing_take(struct gate *g, const struct message *m);
 void standing_lost(struct gate *g); /* the lookup: who waits is told */
 
 /* gate_audit.c */
-void audit_channel(struct gate *g, int fd); /* takes it */
+void audit_channel(struct gate *g, int fd);                         /* takes it */
+void door_ready(struct gate *g, struct source *s, uint32_t events); /* gate_accept.c */
 bool hold_ask(struct gate *g, struct child *c, const struct message *m, const struct gate_site *gs);
 bool audit_ask(struct gate *g, struct child *c, const struct message *m, const struct gate_site *gs);
 void audit_refusal(const struct refusal *r, uint64_t times, void *gate); /* a ledger_told */

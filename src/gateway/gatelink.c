@@ -16,6 +16,12 @@
 #include <string.h>
 #include <unistd.h>
 
+int route_find(struct association *as, struct route *ret_route, struct verdict *ret_verdict)
+{
+	return as->door.why ? decide_local(as->site, as->door.to, ret_route, ret_verdict)
+	                    : decide_route(as->site, as->start->hosts, &as->caller, ret_route, ret_verdict);
+}
+
 /*
  * The route of this association under the new site, by the same facts as at its beginning. Where it would now lead to
  * another node it leads nowhere: the association that is open to the old one must not be taken for one to the new.
@@ -24,7 +30,7 @@ void route_again(struct association *as)
 {
 	struct route r = {.from = -1, .to = -1};
 	as->caller.wall_s = clock_wall_ms() / 1000;
-	int e = decide_route(as->site, as->start->hosts, &as->caller, &r, &as->route_verdict);
+	int e = route_find(as, &r, &as->route_verdict);
 	if (e == 0 && strcmp(as->site->nodes[r.to].name, as->target_name) != 0) {
 		verdict_of(as->site, &r, -1, RULE_NO_FLOW,
 			"the configuration now gives this title to another node: a new association is needed",

@@ -38,16 +38,35 @@ static uint64_t waiting(const struct hold *h)
 
 /* ---- It begins ---- */
 
+/* What a disc brings is looked into as a flow with `inspect: yes` would. */
+static struct content imported(void)
+{
+	return (struct content){.policy = inspect_policy_default(), .hold_max = 600};
+}
+
+static bool find_content(const struct association *as, const struct operation *o, struct content *ret_content)
+{
+	const struct flow *f = o->flow >= 0 ? &as->site->flows[o->flow] : NULL;
+	if (f && f->inspect) {
+		*ret_content = *f->inspect;
+		return true;
+	}
+	if (as->door.why == DOOR_IMPORT) {
+		*ret_content = imported();
+		return true;
+	}
+	return false;
+}
+
 bool hold_begin(struct association *as, struct side *s, struct operation *o)
 {
 	struct hold *h = hold_of(as, s);
-	const struct flow *f = o->flow >= 0 ? &as->site->flows[o->flow] : NULL;
-	if (o->field != C_STORE_RQ || !f || !f->inspect || !command_has_data_set(&s->msg.command)) {
+	if (o->field != C_STORE_RQ || !command_has_data_set(&s->msg.command) ||
+		!find_content(as, o, &h->content)) {
 		return false;
 	}
 	hold_drop(as, s);
 	h->inspecting = true;
-	h->content = *f->inspect;
 	h->flow = o->flow;
 	inspect_begin(&h->i,
 		&(struct inspect_about){.transfer_syntax = as->context[s->msg.context].transfer,

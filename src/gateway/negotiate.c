@@ -111,6 +111,31 @@ static int read_proxy_header(struct association *as, int64_t deadline)
 	return e != 0 ? e : (reply->number == RULE_NONE ? 0 : ERR_DENIED);
 }
 
+/* What a program of this machine has come for. */
+static int read_door(struct association *as, int64_t deadline)
+{
+	struct side *a = &as->a;
+	size_t used = 0;
+	int e;
+	while ((e = door_read(side_unread(a), &as->door, &used)) == ERR_AGAIN && a->in_len < DOOR_MOST) {
+		size_t n = 0;
+		e = stream_read(&a->t, a->in + a->in_len, DOOR_MOST - a->in_len, &n);
+		a->in_len += e == 0 ? n : 0;
+		e = e == ERR_AGAIN ? wait_readable(as, a, deadline) : e;
+		if (e != 0) {
+			return e;
+		}
+	}
+	if (e == 0) {
+		side_consume(a, used);
+		log_event(LOG_LEVEL_NOTICE, "door.opened", as->door.note,
+			LOG_NUMBER("association", (int64_t)as->start->id),
+			LOG_TEXT("why", door_why_name(as->door.why)), LOG_TEXT("to", as->door.to),
+			LOG_TEXT("user", as->door.user), LOG_NUMBER("uid", as->start->uid));
+	}
+	return e;
+}
+
 void netaddr_text(const struct in6_addr *ip, char ret_text[46])
 {
 	bool v4 = IN6_IS_ADDR_V4MAPPED(ip);
@@ -150,7 +175,8 @@ static int below_failed(struct association *as, const char *what, int e)
 	report_ended(as, "%s: %s", what, why);
 	log_event(LOG_LEVEL_NOTICE, "association.failed", as->ended, LOG_TEXT("from", as->caller_text),
 		LOG_NUMBER("port", as->caller.port),
-		LOG_TEXT("listener", as->start->site->listeners[as->start->listener].name));
+		LOG_TEXT("listener",
+			as->start->door ? "door" : as->start->site->listeners[as->start->listener].name));
 	return e;
 }
 
@@ -193,6 +219,11 @@ static int below(struct association *as, int64_t deadline)
 {
 	const struct listener *l = &as->start->site->listeners[as->start->listener];
 	struct side *a = &as->a;
+	if (as->start->door) {
+		int e = read_door(as, deadline);
+		netaddr_text(&as->caller.ip, as->caller_text);
+		return e == 0 ? 0 : below_failed(as, "the local door", e);
+	}
 	if (as->start->proxy_header) {
 		int e = read_proxy_header(as, deadline);
 		if (e != 0) {
@@ -372,7 +403,7 @@ static int decide_caller(struct association *as)
 		return refuse_rule(as, RULE_MALFORMED, "its maximum PDU is too small to carry anything");
 	}
 	struct verdict v;
-	int e = decide_route(as->site, as->start->hosts, &as->caller, &as->route, &v);
+	int e = route_find(as, &as->route, &v);
 	if (e != 0) {
 		/* What is malformed here is the padding of a title, which is then not recognized. */
 		return refuse(as, &v, rule_reject(v.rule == RULE_MALFORMED ? RULE_CALLER_UNKNOWN : v.rule));
@@ -380,7 +411,11 @@ static int decide_caller(struct association *as)
 	if (v.observed || v.alarm) {
 		(void)report_refusal(as, &v, &(struct subject){0});
 	}
-	user_find(as);
+	if (as->door.why) {
+		user_of_door(as);
+	} else {
+		user_find(as);
+	}
 	e = decide_user(as->site, &as->route, &as->user, &v);
 	if (as->user.verified || e != 0) {
 		audit_login(as, e == 0, e == 0 ? "" : v.sentence);

@@ -128,7 +128,9 @@ static void narrow_user_items(struct association *as)
 		}
 	}
 	/* An association that may be aborted for one object has no others under way. */
-	p->async = holds_tails(as) ? (struct async_window){0} : rq->async;
+	if (!holds_tails(as)) {
+		p->async = rq->async;
+	}
 	user_told(as, leading_flow(as), &p->identity);
 }
 

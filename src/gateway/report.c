@@ -32,7 +32,9 @@ static void fill_who(const struct association *as, struct refusal *r)
 		COPY(r->target, s->nodes[as->route.to].name);
 	}
 	/* The listener is of the site that we were forked with, whatever came since. */
-	if (as->start->site) {
+	if (as->start->door) {
+		COPY(r->listener, "door");
+	} else if (as->start->site) {
 		COPY(r->listener, as->start->site->listeners[as->start->listener].name);
 	}
 	if (as->caller.has_certificate) {

@@ -8,6 +8,7 @@
 #include "keys/ocsp.h"
 #include "keys/tls.h"
 #include "net/associate.h"
+#include "net/door.h"
 #include "policy/decide.h"
 #include "policy/refusal.h"
 #include "priv/message.h"
@@ -57,6 +58,7 @@ struct association {
 	int64_t stop_ms;           /* 0, or the moment by which it must have ended */
 	int64_t begun_ms;
 
+	struct door door;     /* what the caller came through the local door for; why 0: it did not */
 	struct side a, b;     /* caller, target */
 	struct tls_peer peer; /* of the caller; san borrowed by caller.san */
 	const char *san[TLS_SAN_MAX];
@@ -126,8 +128,12 @@ void gate_progress(struct association *as, uint8_t state);
 /* The route by the same facts under the site and the standing of now; where it changes, route_denied. */
 void route_again(struct association *as);
 
+/* The route by what is known of the caller, or by the door that it came through. ERR_DENIED with the verdict. */
+MUST_USE int route_find(struct association *as, struct route *ret_route, struct verdict *ret_verdict);
+
 /* user.c: whose identity the caller has, what the target is told of it, what the caller is answered. */
 void user_find(struct association *as);
+void user_of_door(struct association *as);
 void user_told(const struct association *as, const struct flow *f /* may be NULL */, struct identity *ret);
 void user_answer(const struct association *as, struct identity *ret);
 

@@ -414,6 +414,9 @@ static int prepare(struct supervisor *v)
 		e = supervisor_control(v->site, v->drop.gid, v->control_path, &v->control);
 	}
 	if (e == 0) {
+		e = supervisor_door(v->site, v->door_path, &v->door);
+	}
+	if (e == 0) {
 		e = supervisor_bind(v->site, NULL, 0, v->bound);
 	}
 	if (e == 0) {
@@ -428,26 +431,34 @@ static int prepare(struct supervisor *v)
 	return e == 0 ? keys_open(v, v->site, v->site_fd, false, first, &v->role[ROLE_KEYS]) : e;
 }
 
+static void remove_sockets(const struct supervisor *v)
+{
+	if (v->control_path[0]) {
+		(void)unlink(v->control_path);
+	}
+	if (v->door_path[0]) {
+		(void)unlink(v->door_path);
+	}
+}
+
 int supervisor_main(const char *file)
 {
 	static struct supervisor v;
 	char absolute[4096];
 	log_role("supervisor");
-	v.control_path[0] = 0;
+	v.control_path[0] = v.door_path[0] = 0;
 	/* The folder may change its meaning while we run; the file may not. */
 	v.file = realpath(file, absolute) ? absolute : file;
 	for (unsigned r = 0; r < ROLE_COUNT; r++) {
 		v.role[r].channel = -1;
 	}
 	if (prepare(&v) != 0) {
-		if (v.control_path[0]) {
-			(void)unlink(v.control_path);
-		}
+		remove_sockets(&v);
 		return 1;
 	}
 	v.watchdog_ms = notify_watchdog_ms();
 	loop(&v);
-	(void)unlink(v.control_path);
+	remove_sockets(&v);
 	log_event(LOG_LEVEL_NOTICE, "gateway.stopped", "stopped", LOG_NUMBER("cut", v.n_cut));
 	site_free(v.site);
 	return v.exit_status;

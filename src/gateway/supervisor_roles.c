@@ -207,6 +207,7 @@ static void give_gate(struct supervisor *v)
 {
 	roles_say(v, ROLE_GATE, &(struct message){.type = MSG_LEDGER, .fd = v->ledger});
 	roles_say(v, ROLE_GATE, &(struct message){.type = MSG_CONTROL, .fd = v->control});
+	roles_say(v, ROLE_GATE, &(struct message){.type = MSG_DOOR, .fd = v->door});
 	join(v, ROLE_LOOKUP);
 	join(v, ROLE_STORE);
 	join(v, ROLE_AUDIT);

@@ -317,7 +317,7 @@ static bool somebody_answers(const struct sockaddr_un *at)
 	return answers;
 }
 
-static int listen_control(const struct sockaddr_un *at, gid_t gid)
+static int listen_at(const struct sockaddr_un *at, gid_t gid, mode_t mode)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0) {
@@ -331,7 +331,7 @@ static int listen_control(const struct sockaddr_un *at, gid_t gid)
 		bad = lchown(at->sun_path, 0, gid);
 	}
 	if (bad == 0) {
-		bad = chmod(at->sun_path, 0660);
+		bad = chmod(at->sun_path, mode);
 	}
 	if (bad < 0 || listen(fd, 16) < 0) {
 		int kept = errno;
@@ -342,17 +342,15 @@ static int listen_control(const struct sockaddr_un *at, gid_t gid)
 	return fd;
 }
 
-int supervisor_control(const struct site *s, gid_t gid, char ret_path[108], int *ret_fd)
+static int make_socket(
+	const struct site *s, const char *name, gid_t gid, mode_t mode, char ret_path[108], int *ret_fd)
 {
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
-	int n = snprintf(at.sun_path, sizeof(at.sun_path), "%s/control", s->run);
+	int n = snprintf(at.sun_path, sizeof(at.sun_path), "%s/%s", s->run, name);
 	if (n < 0 || (size_t)n >= sizeof(at.sun_path)) {
 		log_say(LOG_LEVEL_ERROR, "control.failed",
 			"the folder of `run:` has too long a name for a socket: %s", s->run);
 		return ERR_LIMIT;
-	}
-	if (make_folder(s->run, 0755) != 0) {
-		return ERR_SYSTEM;
 	}
 	if (somebody_answers(&at)) {
 		log_say(LOG_LEVEL_ERROR, "control.failed", "another gateway runs already: it answers on %s",
@@ -363,7 +361,7 @@ int supervisor_control(const struct site *s, gid_t gid, char ret_path[108], int 
 	if (lstat(at.sun_path, &st) == 0 && S_ISSOCK(st.st_mode)) {
 		(void)unlink(at.sun_path);
 	}
-	int fd = listen_control(&at, gid);
+	int fd = listen_at(&at, gid, mode);
 	if (fd < 0) {
 		log_say(LOG_LEVEL_ERROR, "control.failed", "%s cannot be made: %s", at.sun_path,
 			strerror(errno));
@@ -372,4 +370,17 @@ int supervisor_control(const struct site *s, gid_t gid, char ret_path[108], int 
 	memcpy(ret_path, at.sun_path, sizeof(at.sun_path));
 	*ret_fd = fd;
 	return 0;
+}
+
+int supervisor_control(const struct site *s, gid_t gid, char ret_path[108], int *ret_fd)
+{
+	if (make_folder(s->run, 0755) != 0) {
+		return ERR_SYSTEM;
+	}
+	return make_socket(s, "control", gid, 0660, ret_path, ret_fd);
+}
+
+int supervisor_door(const struct site *s, char ret_path[108], int *ret_fd)
+{
+	return make_socket(s, "door", getegid(), 0600, ret_path, ret_fd);
 }

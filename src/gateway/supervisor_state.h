@@ -37,7 +37,8 @@ struct supervisor {
 	struct bound bound[SUPERVISOR_LISTENERS]; /* as site->listeners */
 	int exe, null, log, signals, ledger, control, state_dir;
 	int once; /* the record of proofs that are good once; 0: none was made yet */
-	char control_path[108];
+	char control_path[108], door_path[108];
+	int door; /* listening socket of the local door */
 	struct drop drop;
 	struct role_process role[ROLE_COUNT];
 	pid_t old_gates[SUPERVISOR_OLD]; /* process groups in which associations of dead gates may live on */
@@ -59,6 +60,8 @@ void supervisor_unbind(struct bound *b, unsigned n, const struct bound *kept, un
 MUST_USE int supervisor_log(const struct site *s, int *ret_fd);
 MUST_USE int supervisor_state(const struct site *s, int *ret_dir, int *ret_ledger);
 MUST_USE int supervisor_rotate(int state_dir, int *ret_ledger);
+/* The local door: open to who started the gateway alone. */
+MUST_USE int supervisor_door(const struct site *s, char ret_path[108], int *ret_fd);
 MUST_USE int supervisor_control(const struct site *s, gid_t gid, char ret_path[108], int *ret_fd);
 bool supervisor_needs_net_admin(const struct site *s);
 /* What is wrong with a key, told with its place in gantry.yaml; identity: an index, or their number for none. */

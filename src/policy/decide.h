@@ -104,6 +104,7 @@ struct route {
 	unsigned flows[64]; /* indices, in file order; empty in observe mode when none joins them */
 	unsigned n_flows;
 	unsigned tolerated; /* misbehaviour tolerated for this node (for counting) */
+	bool local; /* through the gateway's own door, of a program on this machine: no flow is asked */
 };
 
 /*
@@ -113,6 +114,10 @@ struct route {
  */
 MUST_USE int decide_route(const struct site *s, const struct hosts *h, const struct caller *c,
 	struct route *ret_route, struct verdict *ret_verdict);
+
+/* The route of a program that came through the local door, to the node of that name. ERR_DENIED, as above. */
+MUST_USE int decide_local(
+	const struct site *s, const char *node, struct route *ret_route, struct verdict *ret_verdict);
 
 /*
  * After a reload the same call gives a live association its route anew, from the same struct caller. The route is

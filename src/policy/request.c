@@ -104,6 +104,13 @@ int decide_context(const struct site *s, const struct route *r, const struct con
 	int err = 0;
 	uid_text(c->abstract, abstract);
 	memset(allowed, 0, LIMIT_TRANSFER_SYNTAXES * sizeof(allowed[0]));
+	if (r->local) {
+		for (unsigned i = 0; i < c->n_transfer; i++) {
+			allowed[i] = true;
+		}
+		*ret_verdict = v;
+		return 0;
+	}
 	unsigned n = narrow(s, r, c, abstract, allowed, &sop_class);
 	if (r->n_flows == 0) {
 		snprintf(what, sizeof(what), "SOP class %s", word_of_uid(abstract));
@@ -366,6 +373,21 @@ static unsigned farthest(
 	return best;
 }
 
+/* Who comes through the local door stores objects, and may ask whether anybody is there. */
+static int decide_at_door(const struct asked *a, struct verdict *ret_verdict)
+{
+	struct verdict v = {.flow = -1};
+	bool may = !a->f->reverse && (a->service == SERVICE_STORE || a->service == SERVICE_ECHO);
+	if (!may) {
+		v.rule = RULE_SERVICE;
+		snprintf(v.sentence, sizeof(v.sentence), "%s through the local door, which is for storing",
+			command_name(a->f->command->field));
+		(void)!verdict_settle(&v, false);
+	}
+	*ret_verdict = v;
+	return may ? 0 : ERR_DENIED;
+}
+
 int decide_request(const struct site *s, const struct route *r, const struct request_facts *f,
 	struct verdict *ret_verdict)
 {
@@ -379,6 +401,9 @@ int decide_request(const struct site *s, const struct route *r, const struct req
 		return 0;
 	}
 	uid_text(f->abstract_syntax, a.abstract);
+	if (r->local) {
+		return decide_at_door(&a, ret_verdict);
+	}
 	uid_text(f->command->affected_sop_class, a.affected);
 	uid_text(f->transfer_syntax, a.transfer);
 	if (r->n_flows == 0) {

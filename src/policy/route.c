@@ -34,6 +34,9 @@ static enum site_mode first_mode(const struct site *s, const struct route *r, in
 
 bool route_observes(const struct site *s, const struct route *r, int flow)
 {
+	if (r->local) {
+		return false;
+	}
 	if (flow >= 0 || r->n_flows == 0) {
 		return first_mode(s, r, flow) == MODE_OBSERVE;
 	}
@@ -292,4 +295,23 @@ int decide_route(const struct site *s, const struct hosts *h, const struct calle
 	*ret_route = r;
 	*ret_verdict = v;
 	return err;
+}
+
+int decide_local(const struct site *s, const char *node, struct route *ret_route, struct verdict *ret_verdict)
+{
+	struct route r = {.from = -1, .to = -1, .local = true};
+	struct verdict v = {.flow = -1};
+	for (unsigned i = 0; i < s->n_nodes; i++) {
+		if (strcmp(s->nodes[i].name, node) == 0 && callable(&s->nodes[i])) {
+			r.to = (int)i;
+		}
+	}
+	*ret_route = r;
+	if (r.to < 0) {
+		v.rule = RULE_CALLED_UNKNOWN;
+		snprintf(v.sentence, sizeof(v.sentence), "no node `%.64s` that has an `address`", node);
+		(void)!verdict_settle(&v, false);
+	}
+	*ret_verdict = v;
+	return r.to < 0 ? ERR_DENIED : 0;
 }

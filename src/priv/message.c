@@ -485,6 +485,7 @@ static const struct row rows[] = {
 	[MSG_CHANNEL] = {"channel", SUPERVISOR, FD_YES, write_number, read_number},
 	[MSG_LEDGER] = {"ledger", SUPERVISOR, FD_YES, write_nothing, read_nothing},
 	[MSG_CONTROL] = {"control", SUPERVISOR, FD_YES, write_nothing, read_nothing},
+	[MSG_DOOR] = {"door", SUPERVISOR, FD_YES, write_nothing, read_nothing},
 	[MSG_LOG] = {"log", SUPERVISOR | DOWN, FD_YES, write_number, read_number},
 	[MSG_GO] = {"go", SUPERVISOR, FD_NO, write_nothing, read_nothing},
 	[MSG_STOP] = {"stop", SUPERVISOR | DOWN, FD_NO, write_nothing, read_nothing},

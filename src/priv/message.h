@@ -53,6 +53,7 @@ enum message_type {
 	MSG_CHANNEL,  /* fd: channel to another role; number: enum role_id */
 	MSG_LEDGER,   /* fd: refusals.jsonl, O_APPEND | O_RDWR */
 	MSG_CONTROL,  /* fd: listening AF_UNIX socket of `gantry status` */
+	MSG_DOOR,     /* fd: listening AF_UNIX socket of the local door (net/door.h) */
 	MSG_LOG, /* fd: where log lines go from now on; number: how, see MSG_LOG_HOW. Also gate -> association */
 	MSG_GO, /* all of the above has been sent: serve with it. After a reload it replaces what was there */
 	MSG_STOP, /* finish; said again: now. Also gate -> association: after the current message */

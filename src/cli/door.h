@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CLI_DOOR_H
+#define CLI_DOOR_H
+
+#include "base/attr.h"
+#include "base/err.h"
+#include "net/door.h"
+
+#include <stddef.h>
+
+/*
+ * The running gateway's local door: a stream on which plain DICOM is spoken with an association process of the gateway, which
+ * relays to the node and is recorded like any other. Open to who started the gateway, and root.
+ */
+
+/*
+ * From the control socket's path (control_path()). The gateway is told door_user(). 0 with *ret_fd, the
+ * caller's; or an enum err, and said has a sentence for people.
+ */
+MUST_USE int door_open(const char *control_socket, enum door_why why, const char *to, const char *note,
+	int *ret_fd, char *said, size_t cap);
+
+/* The name of who runs this: of who ran sudo, if that is known. */
+void door_user(char *to, size_t cap);
+
+#endif

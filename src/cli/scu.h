@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CLI_SCU_H
+#define CLI_SCU_H
+
+#include "base/attr.h"
+#include "base/err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* A storage SCU (PS3.4 Annex B) over a stream that is open already: objects as they are, in their own transfer syntaxes. */
+
+struct scu_object {
+	const char *sop_class, *sop_instance, *transfer_syntax; /* UIDs */
+	int fd;                                                 /* its data set stands here, */
+	uint64_t at, len;                                       /* in these bytes */
+};
+
+/*
+ * What became of the object of that index, in their order. status: of the C-STORE response (PS3.7 C.5, PS3.4 B.2.3), with its
+ * Error Comment or ""; or a negative enum err and a sentence: it was not sent, or nobody knows whether it was taken.
+ */
+typedef void scu_told(void *arg, size_t index, int status, const char *comment);
+
+/* A fresh stream to the other end, which is closed when its association is over. Not 0: there is none. */
+typedef int scu_open(void *arg, int *ret_fd);
+
+/*
+ * Send them, in as many associations as their presentation contexts need; after one that was lost the rest goes in another.
+ * Blocks. Returns how many were taken, with success or with a warning. SIGPIPE must be ignored.
+ */
+size_t scu_store(scu_open *open, void *arg, const char *calling, const char *called,
+	const struct scu_object *objects, size_t n, scu_told *told);
+
+#endif
