@@ -259,6 +259,10 @@ static void put_audit(const json_t *o)
 		printf("  %sno new checkpoint can be made%s: %s\n", RED, PLAIN,
 			safe(text(c, "why"), why, sizeof(why)));
 	}
+	if (text(c, "copy_why")[0]) {
+		printf("  %scheckpoints are not copied to checkpoint-file%s: %s\n", RED, PLAIN,
+			safe(text(c, "copy_why"), why, sizeof(why)));
+	}
 	if (number(a, "not_sent") > 0) {
 		printf("  %s%lld messages had no room in the spool%s and are not sent to the repositories\n",
 			RED, number(a, "not_sent"), PLAIN);

@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <openssl/evp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -235,6 +234,8 @@ static int next_wait(const struct auditor *a)
 	next = a->spool && a->spool_ms < next ? a->spool_ms : next;
 	int64_t health = health_next_ms(a);
 	next = health < next ? health : next;
+	int64_t copy = copy_next_ms(a);
+	next = copy < next ? copy : next;
 	next = a->cold.fd >= 0 && a->cold_ms < next ? a->cold_ms : next;
 	/* A failure is tried again soon; who waits is not answered by itself. */
 	next = a->failing && now + 250 > next ? now + 250 : next;
@@ -255,6 +256,8 @@ static void handle(struct auditor *a, struct teller *t)
 		take_gate(a);
 	} else if (t == &a->cold) {
 		cold_take(a);
+	} else if (t == &a->copy.channel) {
+		copy_take(a);
 	} else {
 		take_teller(a, t);
 	}
@@ -289,6 +292,7 @@ static int loop(struct auditor *a)
 			batch_write(a);
 		}
 		int64_t now = clock_mono_ms();
+		copy_check(a, now);
 		open_check(a, now);
 		checkpoint_check(a, now, false);
 		cold_check(a, now);
@@ -300,27 +304,16 @@ static int loop(struct auditor *a)
 	say(a, AUDIT_ALERT, ALERT_RECORDING_STOPPED, "The gateway was told to stop, or to keep no journal.");
 	batch_write(a);
 	checkpoint_check(a, clock_mono_ms(), true);
+	copy_rest(a);
 	return a->failing ? 1 : 0;
 }
 
 /* ---- The start ---- */
 
-/* The folder of a file, or "". */
-static const char *folder_of(const char *file, char buf[4096])
-{
-	if (!file[0] || snprintf(buf, 4096, "%s", file) >= 4096) {
-		return "";
-	}
-	return dirname(buf);
-}
-
 static int enter_sandbox(const struct auditor *a)
 {
-	char folder[4096];
-	const struct audit_config *c = &a->site->audit;
 	struct sandbox *s = NULL;
-	const struct sandbox_path paths[] = {{c->journal, true}, {c->cold[0] ? c->cold : c->journal, true},
-		{c->checkpoint_file[0] ? folder_of(c->checkpoint_file, folder) : c->journal, true}};
+	const struct sandbox_path paths[] = {{a->site->audit.journal, true}};
 	int e = sandbox_new(SANDBOX_STORE, paths, ARRAY_LEN(paths), &s);
 	return e == 0 ? sandbox_load(s) : e;
 }
@@ -348,6 +341,7 @@ static int prepare(struct auditor *a)
 		return ERR_CLOSED;
 	}
 	e = cold_start(a);
+	e = e == 0 ? copy_start(a) : e;
 	e = e == 0 ? enter_sandbox(a) : e;
 	if (e != 0) {
 		log_say(LOG_LEVEL_ERROR, "audit.failed", "the auditor's sandbox cannot be entered: %s",
@@ -373,7 +367,8 @@ int role_audit_main(void)
 		return 1;
 	}
 	if (fcntl(ROLE_CHANNEL, F_SETFL, O_NONBLOCK) < 0 || watch(&a, &a.supervisor) != 0 ||
-		(a.cold.fd >= 0 && watch(&a, &a.cold) != 0)) {
+		(a.cold.fd >= 0 && watch(&a, &a.cold) != 0) ||
+		(a.copy.channel.fd >= 0 && watch(&a, &a.copy.channel) != 0)) {
 		log_say(LOG_LEVEL_ERROR, "audit.failed", "the auditor cannot start: %s", strerror(errno));
 		return 1;
 	}

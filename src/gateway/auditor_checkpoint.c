@@ -4,53 +4,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-
 /*
  * Checkpoints: signed by the key holder while the journal grows, stored beside it, and carried out of the machine: to a file
  * elsewhere, to the repositories, to witnesses.
  */
 
 #define RETRY_MS 5000
-
-static int write_all(int fd, struct span s)
-{
-	while (s.len > 0) {
-		ssize_t n = write(fd, s.ptr, s.len);
-		if (n < 0 && errno == EINTR) {
-			continue;
-		}
-		if (n <= 0) {
-			return ERR_SYSTEM;
-		}
-		s = span_of(s.ptr + n, s.len - (size_t)n);
-	}
-	return fsync(fd) == 0 ? 0 : ERR_SYSTEM;
-}
-
-/* Renamed into place, so that whoever carries it away never reads half of one. */
-static void copy_to_file(const struct auditor *a, struct span note)
-{
-	const char *path = a->site->audit.checkpoint_file;
-	char fresh[4096];
-	int n = snprintf(fresh, sizeof(fresh), "%s.new", path);
-	if (!path[0] || n < 0 || (size_t)n >= sizeof(fresh)) {
-		return;
-	}
-	int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-	int e = fd < 0 ? ERR_SYSTEM : write_all(fd, note);
-	if (fd >= 0) {
-		close(fd);
-	}
-	if (e != 0 || rename(fresh, path) < 0) {
-		log_say(LOG_LEVEL_ERROR, "audit.checkpoint",
-			"the copy of the checkpoint, %s, cannot be written: %s", path, strerror(errno));
-	}
-}
 
 /*
  * What the last process vouched for, by the head of the segment that has its last record and the records in that: however
@@ -159,7 +118,7 @@ static void go_past(struct auditor *a, const struct checkpoint *c)
 static void carry_out(struct auditor *a, struct span text, struct span note)
 {
 	struct checkpoint c;
-	copy_to_file(a, note);
+	copy_checkpoint(a, note);
 	if (checkpoint_read(text, &c) != 0) {
 		return;
 	}
@@ -202,7 +161,7 @@ static int sign(struct auditor *a, struct span text, char *note, size_t cap, siz
 /* ERR_AGAIN: all is vouched for. */
 static int sign_one(struct auditor *a)
 {
-	char text[CHECKPOINT_MOST], note[CHECKPOINT_MOST + NOTE_LINE_MOST + 2];
+	char text[CHECKPOINT_MOST], note[COPY_MOST];
 	size_t text_len, note_len;
 	struct checkpoint c;
 	int e = journal_checkpoint_text(a->journal, text, sizeof(text), &text_len);

@@ -3,21 +3,16 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/auditor_state.h"
-#include "priv/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
-#include <signal.h>
 #include <stdio.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 /*
  * Segments that are older than the site keeps them are handed over to a cold folder by a process of its own: copying them
- * takes longer than anybody who waits for a record should wait. It is forked before the auditor has any key, does one
- * hand-over at a time, and says what went.
+ * takes longer than anybody who waits for a record should wait. It does one hand-over at a time, and says what went.
  */
 
 #define FIRST_MS 2000
@@ -46,50 +41,22 @@ static void work(int fd, const struct audit_config *c)
 	}
 }
 
-static void child(int fd, const struct audit_config *c)
-{
-	const struct sandbox_path paths[] = {{c->journal, true}, {c->cold, true}};
-	struct sandbox *s = NULL;
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	(void)prctl(PR_SET_NAME, "gantry: cold");
-	/* Nothing of the auditor's but the log. */
-	if (null < 0 || dup2(fd, 3) != 3 || dup2(null, 0) != 0) {
-		_exit(1);
-	}
-	(void)close_range(4, ~0u, 0);
-	if (sandbox_new(SANDBOX_STORE, paths, ARRAY_LEN(paths), &s) != 0 || sandbox_load(s) != 0) {
-		log_say(LOG_LEVEL_ERROR, "audit.cold", "the sandbox cannot be entered: %s", strerror(errno));
-		_exit(1);
-	}
-	work(3, c);
-	_exit(0);
-}
-
 int cold_start(struct auditor *a)
 {
-	int pair[2];
 	const struct audit_config *c = &a->site->audit;
+	const struct sandbox_path paths[] = {{c->journal, true}, {c->cold, true}};
 	a->cold.fd = -1;
 	if (!c->cold[0]) {
 		return 0;
 	}
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
-		return ERR_SYSTEM;
-	}
-	pid_t pid = fork();
-	if (pid == 0) {
-		child(pair[1], c);
-	}
-	close(pair[1]);
-	if (pid < 0) {
-		close(pair[0]);
-		return ERR_SYSTEM;
-	}
-	(void)fcntl(pair[0], F_SETFL, O_NONBLOCK);
-	a->cold.fd = pair[0];
 	a->cold_ms = clock_mono_ms() + FIRST_MS;
-	return 0;
+	return worker_start(a,
+		&(struct worker){.name = "gantry: cold",
+			.event = "audit.cold",
+			.work = work,
+			.paths = paths,
+			.n_paths = ARRAY_LEN(paths)},
+		&a->cold.fd);
 }
 
 static void say_done(struct auditor *a, const struct done *d)

@@ -12,6 +12,7 @@
 #include "keys/link_audit.h"
 #include "policy/site.h"
 #include "priv/message.h"
+#include "priv/sandbox.h"
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -73,9 +74,22 @@ struct work {
 	uint8_t *query; /* malloc'ed: ev.query borrows it */
 };
 
+/* Copies of checkpoints, by a process of its own. */
+#define COPY_MOST (CHECKPOINT_MOST + NOTE_LINE_MOST + 2)
+struct copier {
+	struct teller channel;
+	bool busy, late; /* it writes one; and that has been told of, as it does not end */
+	int64_t since_ms;
+	bool owed; /* the newest is not there, and is not being written */
+	int64_t retry_ms;
+	size_t len;
+	uint8_t note[COPY_MOST]; /* the newest */
+};
+
 struct auditor {
 	int epoll;
 	struct teller supervisor, gate, cold; /* channels that live as long as we do */
+	struct copier copy;
 	struct teller *tellers, *gone;
 	uint64_t gates; /* that there have been */
 	struct site *site;
@@ -148,6 +162,24 @@ void checkpoint_check(struct auditor *a, int64_t now_ms, bool now);
 void checkpoint_resume(struct auditor *a, uint64_t vouched); /* size of the last checkpoint; 0: none */
 int64_t checkpoint_next_ms(const struct auditor *a);
 
+/* auditor_worker.c: a process for what takes long, in a sandbox with those paths. work() gets its end of the channel. */
+struct worker {
+	const char *name, *event; /* of the process; of the log, when it cannot start */
+	void (*work)(int fd, const struct audit_config *c);
+	const struct sandbox_path *paths;
+	unsigned n_paths;
+};
+MUST_USE int worker_start(
+	struct auditor *a, const struct worker *w, int *ret_fd); /* before the sandbox, and before any key */
+
+/* auditor_copy.c: checkpoints in `checkpoint-file` */
+MUST_USE int copy_start(struct auditor *a); /* as worker_start() */
+void copy_checkpoint(struct auditor *a, struct span note);
+void copy_take(struct auditor *a); /* what the process says */
+void copy_check(struct auditor *a, int64_t now_ms);
+int64_t copy_next_ms(const struct auditor *a);
+void copy_rest(struct auditor *a); /* at the end: wait a moment for the last */
+
 /* auditor_health.c: how it goes, for the gate, and records of gaps */
 const char *health_why(int e);                                 /* what failed, for people */
 void health_start(struct auditor *a, uint64_t vouched);        /* by the stored checkpoint */
@@ -158,7 +190,7 @@ void health_check(struct auditor *a, int64_t now_ms);
 int64_t health_next_ms(const struct auditor *a);
 
 /* auditor_cold.c */
-MUST_USE int cold_start(struct auditor *a); /* before the sandbox, and before any key */
+MUST_USE int cold_start(struct auditor *a); /* as worker_start() */
 void cold_take(struct auditor *a);
 void cold_check(struct auditor *a, int64_t now_ms);
 

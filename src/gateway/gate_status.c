@@ -382,6 +382,7 @@ static json_t *audit(const struct gate *g, const struct site *s)
 	set(checkpoint, "age",
 		j->signed_ms > 0 ? json_integer((clock_wall_ms() - j->signed_ms) / 1000) : json_null());
 	set_text(checkpoint, "why", j->unsigned_why);
+	set_text(checkpoint, "copy_why", j->uncopied_why);
 	set(o, "checkpoint", checkpoint);
 	set_number(o, "not_sent", j->unsent);
 	return o;

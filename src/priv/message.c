@@ -446,6 +446,7 @@ static void write_journal(struct writer *w, const struct message *m)
 	}
 	PUT_TEXT(w, j->why);
 	PUT_TEXT(w, j->unsigned_why);
+	PUT_TEXT(w, j->uncopied_why);
 }
 
 static int read_journal(struct reader *r, struct message *m)
@@ -460,6 +461,7 @@ static int read_journal(struct reader *r, struct message *m)
 	e = GET(e, reader_u64be, r, &j->unsent);
 	e = GET_TEXT(e, r, j->why);
 	e = GET_TEXT(e, r, j->unsigned_why);
+	e = GET_TEXT(e, r, j->uncopied_why);
 	return e == 0 && j->failing != (j->why[0] != 0) ? ERR_VALUE : e;
 }
 

@@ -235,6 +235,7 @@ struct msg_journal {
 	uint64_t unsent;        /* messages that the spool had no room for, since the auditor started */
 	char why[128];          /* failing: what failed */
 	char unsigned_why[128]; /* why no new checkpoint can be made; "": nothing is wrong with them */
+	char uncopied_why[128]; /* why they are not in `checkpoint-file`; "": they are, or are not to be */
 };
 
 #define MSG_ADDRESSES_MOST 16

@@ -30,6 +30,11 @@ def role(g, name):
     return until(lambda: next((pid for pid, what in g.roles().items() if name in what), None), f"the role {name}")
 
 
+def name_of(pid):
+    with open(f"/proc/{pid}/comm", encoding="ascii") as file:
+        return file.read().strip()
+
+
 def stranger(bench, g):
     """Refused, and so recorded; nobody waits for that record."""
     bench.run("echoscu", "-aet", "STRANGER", "-aec", "ARCHIVE", "127.0.0.1", str(g.plain))
@@ -80,6 +85,36 @@ def audit_status_away(bench):
     os.rename(folder + ".kept", folder)
     back = wait(g, lambda a: a["state"] == "recording", "the auditor to be back", 60)
     check(back["records"] > 0 and back["since"] > away["since"], "records:", back)
+
+
+@test
+def audit_copy_of_checkpoints_hangs(bench):
+    """The disk of checkpoint-file hangs (a write to a pipe that nobody reads): records go on, it is told once, and mends."""
+    mount = bench.new_folder("mount")
+    target, pipe = os.path.join(mount, "checkpoint"), os.path.join(mount, "checkpoint.new")
+    os.mkfifo(pipe)
+    os.chmod(mount, 0o777)
+    os.chmod(pipe, 0o666)
+    keys, g = gateway(bench, **{"checkpoint-file": target})
+    late = wait(g, lambda a: a["checkpoint"].get("copy_why"), "word of the copy that hangs")
+    check("5 s" in late["checkpoint"]["copy_why"] and late["state"] == "recording", "status:", late)
+    check("not copied to checkpoint-file" in g.cli("status"), "status:", g.cli("status"))
+    stranger(bench, g)
+    wait(g, lambda a: a["records"] > late["records"] and a["checkpoint"]["records"] > late["checkpoint"]["records"],
+         "records and checkpoints")
+    equal(len([pid for pid in g.roles() if name_of(pid) == "gantry: copy"]), 1, "processes that copy")
+    equal(len(g.find(event="audit.checkpoint")), 1, "times that it is told")
+    # The disk is back: what hung ends (a pipe cannot be synced, so that one fails), and the newest is written.
+    with open(pipe, "rb"):
+        wait(g, lambda a: "5 s" not in a["checkpoint"]["copy_why"], "the write to end")
+        os.unlink(pipe)
+    wait(g, lambda a: a["checkpoint"]["copy_why"] == "", "a copy")
+    equal(g.stop(), 0, "exit code")
+    check(os.path.exists(target), "there is no copy")
+    folder = os.path.join(g.folder, "state/audit")
+    with open(os.path.join(folder, "checkpoint"), "rb") as last, open(target, "rb") as copy:
+        equal(copy.read(), last.read(), "the last checkpoint, and its copy")
+    bench.run(bench.program, "audit", "verify", folder, "--key", f"{keys}/checkpoint.vkey", "--checkpoint", target, wants=0)
 
 
 @test

@@ -89,7 +89,7 @@ static int setup(void **state)
 	EVP_PKEY *key = fresh(HPKE_X25519);
 	assert_non_null(mkdtemp(folder));
 	a = (struct auditor){
-		.site = &site, .xml = xml_stub, .cold.fd = -1, .gate.fd = -1, .supervisor.fd = -1};
+		.site = &site, .xml = xml_stub, .cold.fd = -1, .copy.channel.fd = -1, .gate.fd = -1, .supervisor.fd = -1};
 	a.dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_true(a.dir >= 0);
 	assert_int_equal(hpke_public_of(key, &public), 0);

@@ -131,9 +131,10 @@ static void fill_asked(struct message *m)
 		FULL(m->text);
 		break;
 	case MSG_JOURNAL:
-		m->journal = (struct msg_journal){true, INT64_MIN, 1, 2, 3, INT64_MAX, UINT64_MAX, "", ""};
+		m->journal = (struct msg_journal){true, INT64_MIN, 1, 2, 3, INT64_MAX, UINT64_MAX, "", "", ""};
 		FULL(m->journal.why);
 		FULL(m->journal.unsigned_why);
+		FULL(m->journal.uncopied_why);
 		break;
 	case MSG_COURIER:
 		memset(&m->courier, 0x21, sizeof(m->courier));
