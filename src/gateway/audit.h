@@ -69,6 +69,7 @@ struct audit_transfer {
 struct audit_pending {
 	uint8_t bars;     /* 0 the caller's queue, 1 the target's, BARS_NONE */
 	uint8_t transfer; /* its AUDIT_BEGIN; AUDIT_TRANSFERS: no transfer's */
+	uint8_t kind;     /* enum audit_kind */
 	uint32_t serial;  /* of that transfer */
 	bool follows;   /* not sent until the AUDIT_BEGIN of serial has a number, which is then its own too */
 	uint64_t mark;  /* of the barred queue: what stands after it waits */

@@ -62,6 +62,25 @@ void audit_bar(struct association *as)
 
 /* ---- Giving up ---- */
 
+/*
+ * Tell the auditor, by way of the gate, of what has happened or passes without a record. all: of what is pending all passes;
+ * otherwise what waited for its record goes nowhere, and only what nobody waited for has happened.
+ */
+static void tell_unrecorded(struct association *as, bool all)
+{
+	struct audit *au = as->audit;
+	unsigned counts[AUDIT_KIND_COUNT] = {0};
+	for (unsigned i = 0; i < au->n; i++) {
+		const struct audit_pending *p = &au->pending[(au->first + i) % AUDIT_PENDING];
+		counts[p->kind] += all || p->bars == BARS_NONE;
+	}
+	for (unsigned i = 1; i < AUDIT_KIND_COUNT; i++) {
+		if (counts[i] > 0) {
+			gate_unrecorded(as, i, counts[i]);
+		}
+	}
+}
+
 static void forget_all(struct audit *au)
 {
 	au->stale += au->n_sent; /* their answers may still come, and are nobody's */
@@ -92,6 +111,7 @@ static void give_up(struct association *as, const char *why)
 	bool caller_waits = awaited(as, 0), target_waits = awaited(as, 1);
 	verdict_of(as->site, &as->route, -1, RULE_UNRECORDED, why, &v);
 	au->look[0].what = au->look[1].what = LOOK_AT_NOTHING;
+	tell_unrecorded(as, as->site->audit.unrecorded == UNRECORDED_PASS);
 	forget_all(au);
 	if (as->site->audit.unrecorded == UNRECORDED_PASS) {
 		alarm_once(as, &v);
@@ -399,6 +419,7 @@ static void cannot_tell(struct association *as, const struct audit_event *ev, st
 	struct audit *au = as->audit;
 	log_say(LOG_LEVEL_ERROR, "audit.lost", "an event `%s` could not be told", audit_kind_name(ev->kind));
 	if (how.bars == BARS_NONE) {
+		gate_unrecorded(as, ev->kind, 1);
 		return;
 	}
 	au->hopeless = "it cannot be told to the auditor";
@@ -419,6 +440,7 @@ void audit_tell(
 		wait_until(as, 0, 0, clock_mono_ms() + hold_most_ms(as));
 	}
 	how.number = number;
+	how.kind = (uint8_t)ev->kind;
 	how.since_ms = clock_mono_ms();
 	how.at = au->copies_len;
 	if (au->n == AUDIT_PENDING ||
@@ -456,6 +478,7 @@ void audit_rest(struct association *as)
 		wait_until(as, 0, AUDIT_COPIES, clock_mono_ms() + LAST_WORDS_MS);
 	}
 	if (au->n > 0) {
+		tell_unrecorded(as, true);
 		log_event(LOG_LEVEL_ERROR, "audit.lost",
 			"what this association did last may not be in the journal: the auditor did not answer",
 			LOG_NUMBER("association", (int64_t)as->start->id), LOG_NUMBER("events", au->n));

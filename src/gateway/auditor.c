@@ -129,6 +129,9 @@ static void take_gate(struct auditor *a)
 	while ((e = message_recv(a->gate.fd, FROM_GATE_AUDITOR, &m)) == 0) {
 		if (m.type == MSG_CLIENT) {
 			add_teller(a, &m);
+		} else if (m.type == MSG_UNRECORDED) {
+			kept_missed(
+				a, MSG_UNRECORDED_KIND(m.number), (uint64_t)MSG_UNRECORDED_COUNT(m.number));
 		} else {
 			batch_take(a, &a->gate, m.number, m.bytes);
 		}
@@ -301,6 +304,7 @@ static int loop(struct auditor *a)
 		free_gone(a);
 	}
 	open_check(a, clock_mono_ms());
+	kept_end(a);
 	say(a, AUDIT_ALERT, ALERT_RECORDING_STOPPED, "The gateway was told to stop, or to keep no journal.");
 	batch_write(a);
 	checkpoint_check(a, clock_mono_ms(), true);

@@ -179,6 +179,7 @@ void batch_write(struct auditor *a)
 	int e = write_all(a);
 	if (e != 0) {
 		seal_drop(a->seal); /* its key may not be there */
+		kept_take(a);
 	}
 	a->epoch_new = false;
 	said(a, e);
@@ -304,7 +305,9 @@ void batch_take(struct auditor *a, struct teller *t, int64_t number, struct span
 		return;
 	}
 	set_facts(t, &w->ev);
-	w->ev.time_ms = clock_wall_ms();
+	int64_t now = clock_wall_ms();
+	/* The supervisor may have had to wait for us. */
+	w->ev.time_ms = t->kind == TELLER_SUPERVISOR && w->ev.time_ms < now ? w->ev.time_ms : now;
 	if (w->ev.kind == AUDIT_PROGRESS) {
 		open_progress(a, t, number, &w->ev);
 		return;

@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 
 /*
- * How it goes. The gate is told for `gantry status`. When records could not be made, a record says from when to when and
- * why as soon as one can be made; trying to make it is also how a failure ends where nothing else happens.
+ * How it goes. The gate is told for `gantry status`. When records could not be made, a record says from when to when,
+ * why, and how many of what are missing for it, as soon as one can be made; trying to make it is also how a failure ends where nothing else happens.
  */
 
 #define TELL_MS  1000
@@ -74,15 +74,25 @@ static void record_gap(struct auditor *a, int64_t now_ms)
 		.alert = ALERT_RECORDING_STARTED,
 		.outcome = AUDIT_MAJOR,
 		.time_ms = clock_wall_ms()};
-	char from[CLOCK_ISO_LEN], to[CLOCK_ISO_LEN];
+	char from[CLOCK_ISO_LEN], to[CLOCK_ISO_LEN], more[320];
 	clock_iso(a->gap_from_ms, from);
 	clock_iso(a->health.failing ? ev.time_ms : a->gap_to_ms, to);
-	snprintf(
-		ev.text, sizeof(ev.text), "From %s to %s no record could be made: %s.", from, to, a->gap_why);
+	kept_text(a, more, sizeof(more));
+	if (a->gap) {
+		snprintf(ev.text, sizeof(ev.text), "From %s to %s no record could be made: %.100s.%s", from,
+			to, a->gap_why, more);
+	} else {
+		snprintf(
+			ev.text, sizeof(ev.text), "The auditor was away, or did not answer in time.%s", more);
+	}
 	a->gap_ms = now_ms + RETRY_MS;
 	batch_add(a, &ev);
+	a->batch[a->n_batch - 1].again = true;
 	batch_write(a);
 	a->gap = a->failing;
+	if (!a->failing) {
+		kept_told(a);
+	}
 }
 
 static bool same_health(const struct msg_journal *a, const struct msg_journal *b)
@@ -118,8 +128,11 @@ static void tell(struct auditor *a, int64_t now_ms)
 
 void health_check(struct auditor *a, int64_t now_ms)
 {
-	if (a->gap && now_ms >= a->gap_ms) {
+	if ((a->gap || a->has_missed) && now_ms >= a->gap_ms) {
 		record_gap(a, now_ms);
+	}
+	if (!a->gap) {
+		kept_check(a); /* after the record that announces them */
 	}
 	/* What has changed so soon after the last time waits for the next. */
 	a->tell_again = now_ms < a->tell_ms;
@@ -130,6 +143,7 @@ void health_check(struct auditor *a, int64_t now_ms)
 
 int64_t health_next_ms(const struct auditor *a)
 {
-	int64_t next = a->gap ? a->gap_ms : INT64_MAX;
+	int64_t next = a->gap || a->has_missed ? a->gap_ms : INT64_MAX;
+	next = a->kept && !a->gap && !a->failing ? 0 : next;
 	return a->tell_again && a->tell_ms < next ? a->tell_ms : next;
 }

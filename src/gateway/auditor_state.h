@@ -69,6 +69,7 @@ struct work {
 	struct open_transfer *of; /* that it goes on with or ends; NULL */
 	bool has_index;           /* it was recorded before, in index: its answer was lost */
 	int err;                  /* it alone cannot be recorded */
+	bool again;               /* if it cannot be recorded, who made it makes it again */
 	struct tokens tokens;
 	uint64_t index; /* of its record */
 	uint8_t *query; /* malloc'ed: ev.query borrows it */
@@ -122,12 +123,17 @@ struct auditor {
 	struct journal_closed closed[TRANSFERS_CLOSED_MOST]; /* those that the process before ended last */
 	size_t n_closed;
 	uint64_t records, lost_in_spool;
+	/* auditor_kept.c */
+	struct kept *kept, *kept_last;
+	unsigned n_kept;
+	bool has_missed;
+	uint64_t missed[AUDIT_KIND_COUNT]; /* since the last record that told of it */
 	/* auditor_health.c */
 	struct msg_journal health, told; /* as it is; as the gate knows it */
 	int64_t tell_ms;                 /* monotonic: tell it no earlier */
 	bool tell_again;                 /* then look whether there is something to tell */
 	bool gap;                        /* records could not be made, and no record says so yet */
-	int64_t gap_ms;                  /* monotonic: try to make it */
+	int64_t gap_ms;                  /* monotonic: try to make it, or one that tells of what was missed */
 	int64_t gap_from_ms, gap_to_ms;  /* wall; 0: it goes on */
 	char gap_why[128];
 };
@@ -179,6 +185,16 @@ void copy_take(struct auditor *a); /* what the process says */
 void copy_check(struct auditor *a, int64_t now_ms);
 int64_t copy_next_ms(const struct auditor *a);
 void copy_rest(struct auditor *a); /* at the end: wait a moment for the last */
+
+/* auditor_kept.c: what could not be recorded */
+#define KEPT_TELL_MS 1000
+void kept_take(struct auditor *a);  /* of a batch that failed: what nobody tells again */
+void kept_check(struct auditor *a); /* record what was kept, if that can be */
+void kept_end(struct auditor *a);
+void kept_missed(struct auditor *a, unsigned kind,
+	uint64_t n); /* so many of a kind are not recorded, and never will be */
+void kept_text(const struct auditor *a, char *buf, size_t cap); /* sentences, or "" */
+void kept_told(struct auditor *a);                              /* they are in a record */
 
 /* auditor_health.c: how it goes, for the gate, and records of gaps */
 const char *health_why(int e);                                 /* what failed, for people */

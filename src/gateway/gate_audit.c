@@ -2,6 +2,7 @@
 #include "audit/event.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/audit.h"
 #include "gateway/gate_state.h"
 
 #include <errno.h>
@@ -17,6 +18,33 @@
  * `gantry status`.
  */
 
+/* What it cannot be told now it is told when it, or the next one, speaks. */
+static void tell_unrecorded(struct gate *g)
+{
+	for (unsigned i = 0; g->auditor.fd >= 0 && i < ARRAY_LEN(g->unrecorded); i++) {
+		uint64_t n = g->unrecorded[i] < MSG_UNRECORDED_MOST ? g->unrecorded[i] : MSG_UNRECORDED_MOST;
+		struct message m = {.type = MSG_UNRECORDED, .fd = -1};
+		m.number = MSG_UNRECORDED_OF(n, i);
+		if (n > 0 && message_send(g->auditor.fd, &m) == 0) {
+			g->unrecorded[i] -= n;
+		}
+	}
+}
+
+bool audit_unrecorded(struct gate *g, struct child *c, const struct message *m, const struct gate_site *gs)
+{
+	unsigned kind = MSG_UNRECORDED_KIND(m->number);
+	(void)c;
+	(void)gs;
+	/* An association has no more that can be lost at once. */
+	if (kind == 0 || kind >= AUDIT_KIND_COUNT || MSG_UNRECORDED_COUNT(m->number) > AUDIT_PENDING) {
+		return false;
+	}
+	g->unrecorded[kind] += (uint64_t)MSG_UNRECORDED_COUNT(m->number);
+	tell_unrecorded(g);
+	return true;
+}
+
 static void auditor_ready(struct gate *g, struct source *s, uint32_t events)
 {
 	static struct message m;
@@ -30,6 +58,7 @@ static void auditor_ready(struct gate *g, struct source *s, uint32_t events)
 		}
 		g->journal = m.journal;
 		g->journal_known = true;
+		tell_unrecorded(g);
 	}
 }
 
@@ -44,7 +73,9 @@ void audit_channel(struct gate *g, int fd)
 	if (gate_watch(g, &g->auditor, EPOLLIN) != 0) {
 		log_say(LOG_LEVEL_ERROR, "gate.auditor", "the auditor's channel cannot be watched: %s",
 			strerror(errno));
+		return;
 	}
+	tell_unrecorded(g);
 }
 
 static int make_channel(struct gate *g, const struct child *c)
@@ -111,7 +142,7 @@ void audit_refusal(const struct refusal *r, uint64_t times, void *arg)
 	static uint8_t bytes[16u * 1024];
 	struct gate *g = arg;
 	size_t len;
-	if (g->auditor.fd < 0 || !gate_newest(g) || !gate_newest(g)->audit.has) {
+	if (!gate_newest(g) || !gate_newest(g)->audit.has) {
 		return;
 	}
 	ev = (struct audit_event){.kind = AUDIT_ALERT,
@@ -133,10 +164,11 @@ void audit_refusal(const struct refusal *r, uint64_t times, void *arg)
 	m.number = MSG_EVENT_NEW;
 	if (audit_event_write(&ev, bytes, sizeof(bytes), &len) == 0) {
 		m.bytes = span_of(bytes, len);
-		if (message_send(g->auditor.fd, &m) == 0) {
+		if (g->auditor.fd >= 0 && message_send(g->auditor.fd, &m) == 0) {
 			return;
 		}
 	}
+	g->unrecorded[AUDIT_ALERT]++;
 	log_event(LOG_LEVEL_ERROR, "audit.lost",
 		"the auditor could not be told of a refusal; the ledger has it",
 		LOG_NUMBER("number", (int64_t)r->number));

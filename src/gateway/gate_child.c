@@ -358,6 +358,7 @@ static const struct {
 	[MSG_PROGRESS] = {take_progress},
 	[MSG_AUDIT] = {audit_ask},
 	[MSG_HOLD] = {hold_ask},
+	[MSG_UNRECORDED] = {audit_unrecorded},
 };
 
 static void take(struct gate *g, struct child *c, struct message *m)

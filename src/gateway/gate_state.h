@@ -2,6 +2,7 @@
 #ifndef GATEWAY_GATE_STATE_H
 #define GATEWAY_GATE_STATE_H
 
+#include "audit/event.h"
 #include "gateway/gate_count.h"
 #include "gateway/gate_ledger.h"
 #include "gateway/gate_tls.h"
@@ -94,10 +95,11 @@ struct gate {
 
 	struct gate_site *sites; /* newest first; NULL before the first MSG_GO */
 	struct gate_site *pending;
-	int pending_keys;           /* for the site that comes next; -1 */
-	struct msg_journal journal; /* what the auditor said last */
-	bool journal_known;         /* it has said so, and is there */
-	int64_t auditor_lost_ms;    /* wall; 0: it has not been lost */
+	int pending_keys;                      /* for the site that comes next; -1 */
+	struct msg_journal journal;            /* what the auditor said last */
+	bool journal_known;                    /* it has said so, and is there */
+	int64_t auditor_lost_ms;               /* wall; 0: it has not been lost */
+	uint64_t unrecorded[AUDIT_KIND_COUNT]; /* that the auditor has not been told of */
 	struct msg_courier
 		couriers[MSG_COURIERS_MOST]; /* what the forwarder said last; name "": nothing yet */
 	struct gate_listener *listeners, *pending_listeners;
@@ -198,6 +200,7 @@ void audit_channel(struct gate *g, int fd);                         /* takes it 
 void door_ready(struct gate *g, struct source *s, uint32_t events); /* gate_accept.c */
 bool hold_ask(struct gate *g, struct child *c, const struct message *m, const struct gate_site *gs);
 bool audit_ask(struct gate *g, struct child *c, const struct message *m, const struct gate_site *gs);
+bool audit_unrecorded(struct gate *g, struct child *c, const struct message *m, const struct gate_site *gs);
 void audit_refusal(const struct refusal *r, uint64_t times, void *gate); /* a ledger_told */
 
 /* gate_expiry.c: fresh: a configuration was just taken. */

@@ -16,6 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define UNRECORDED_WAIT_MS 1000
+
 int route_find(struct association *as, struct route *ret_route, struct verdict *ret_verdict)
 {
 	return as->door.why ? decide_local(as->site, as->door.to, ret_route, ret_verdict)
@@ -276,6 +278,19 @@ int gate_ask(struct association *as, struct message *request, enum message_type 
 		as->owed_side = -1;
 	}
 	return e;
+}
+
+void gate_unrecorded(struct association *as, unsigned kind, unsigned n)
+{
+	struct message *m = &as->ask;
+	*m = (struct message){.type = MSG_UNRECORDED, .fd = -1, .generation = as->generation};
+	m->number = MSG_UNRECORDED_OF(n, kind);
+	if (as->gate_lost || send_waiting(as, m, clock_mono_ms() + UNRECORDED_WAIT_MS) != 0) {
+		log_event(LOG_LEVEL_ERROR, "audit.lost",
+			"events passed, or were lost, without a record, and the journal does not tell of it",
+			LOG_NUMBER("association", (int64_t)as->start->id), LOG_NUMBER("kind", kind),
+			LOG_NUMBER("events", n));
+	}
 }
 
 void gate_progress(struct association *as, uint8_t state)

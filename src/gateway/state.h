@@ -124,6 +124,7 @@ void gate_take(struct association *as); /* read what the gate has sent unasked *
 void gate_apply(struct association
 		*as); /* work with the site of the last reload, and with what authorities now say */
 void gate_progress(struct association *as, uint8_t state);
+void gate_unrecorded(struct association *as, unsigned kind, unsigned n); /* MSG_UNRECORDED */
 
 /* The route by the same facts under the site and the standing of now; where it changes, route_denied. */
 void route_again(struct association *as);

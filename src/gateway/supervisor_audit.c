@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -55,6 +56,37 @@ static void say(struct supervisor *v, const struct message *m)
 		log_say(LOG_LEVEL_ERROR, "role.deaf", "the auditor could not be told `%s`",
 			message_name(m->type));
 	}
+}
+
+static bool say_event(const struct supervisor *v, struct span bytes)
+{
+	struct message m = {.type = MSG_EVENT, .fd = -1};
+	m.number = MSG_EVENT_NEW;
+	m.bytes = bytes;
+	return v->role[ROLE_AUDIT].channel >= 0 && message_send(v->role[ROLE_AUDIT].channel, &m) == 0;
+}
+
+/* The auditor is away: it hears of it when it is back. */
+static void keep(struct supervisor *v, enum audit_kind kind, struct span bytes)
+{
+	uint8_t *copy = v->n_untold < UNTOLD_MOST ? malloc(bytes.len) : NULL;
+	if (!copy) {
+		log_say(LOG_LEVEL_ERROR, "audit.lost", "the auditor could not be told `%s`: it is away",
+			audit_kind_name(kind));
+		return;
+	}
+	memcpy(copy, bytes.ptr, bytes.len);
+	v->untold[v->n_untold++] = (struct untold){copy, bytes.len};
+}
+
+void audit_tell_kept(struct supervisor *v)
+{
+	unsigned told = 0;
+	while (told < v->n_untold && say_event(v, span_of(v->untold[told].bytes, v->untold[told].len))) {
+		free(v->untold[told++].bytes);
+	}
+	v->n_untold -= told;
+	memmove(v->untold, v->untold + told, v->n_untold * sizeof(v->untold[0]));
 }
 
 static int spool_key_fd(const struct supervisor *v, int *ret_fd)
@@ -155,9 +187,6 @@ static void tell_auditor(struct supervisor *v, enum audit_kind kind, enum audit_
 	static struct audit_event ev;
 	static uint8_t bytes[AUDIT_EVENT_MOST];
 	size_t len;
-	if (v->role[ROLE_AUDIT].channel < 0) {
-		return;
-	}
 	ev = (struct audit_event){
 		.kind = kind, .alert = alert, .outcome = outcome, .time_ms = clock_wall_ms()};
 	audit_text_set(ev.text, sizeof(ev.text), span_str(text));
@@ -168,10 +197,10 @@ static void tell_auditor(struct supervisor *v, enum audit_kind kind, enum audit_
 			audit_kind_name(kind), err_str(e));
 		return;
 	}
-	struct message m = {.type = MSG_EVENT, .fd = -1};
-	m.number = MSG_EVENT_NEW;
-	m.bytes = span_of(bytes, len);
-	say(v, &m);
+	audit_tell_kept(v);
+	if (v->n_untold > 0 || !say_event(v, span_of(bytes, len))) {
+		keep(v, kind, span_of(bytes, len));
+	}
 }
 
 void audit_give_site(struct supervisor *v, bool first)
@@ -191,6 +220,7 @@ void audit_give_site(struct supervisor *v, bool first)
 	say(v, &(struct message){.type = MSG_SITE, .fd = v->site_fd});
 	if (first) {
 		say(v, &(struct message){.type = MSG_GO, .fd = -1});
+		audit_tell_kept(v);
 	}
 }
 

@@ -357,9 +357,7 @@ static void ended(struct supervisor *v, enum role_id r, int status)
 		return;
 	}
 	say_ended(r, status, wait);
-	if (r != ROLE_AUDIT) {
-		audit_role_died(v, role_name(r), status);
-	}
+	audit_role_died(v, role_name(r), status);
 }
 
 void roles_ended(struct supervisor *v, pid_t pid, int status)

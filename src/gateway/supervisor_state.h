@@ -30,6 +30,8 @@ struct role_process {
 	unsigned failures; /* in a row; each doubles the wait */
 };
 
+#define UNTOLD_MOST 64
+
 struct supervisor {
 	const char *file;
 	struct site *site;
@@ -50,6 +52,11 @@ struct supervisor {
 	int64_t kept_ms; /* when a reload was last refused, wall; 0: none since the site in use was taken */
 	char kept[256];  /* why */
 	int64_t stop_deadline_ms, watchdog_ms, next_watchdog_ms;
+	struct untold { /* events for the auditor, while it is away; malloc'ed */
+		uint8_t *bytes;
+		size_t len;
+	} untold[UNTOLD_MOST];
+	unsigned n_untold;
 };
 
 /* supervisor_site.c: from a file to what the roles get. All of them say in the log or on stderr what failed. */
@@ -103,6 +110,7 @@ void audit_forwarder_keys(struct supervisor *v);
 void audit_started(struct supervisor *v);
 void audit_reloaded(struct supervisor *v, const char *why); /* NULL: it was taken; else why not */
 void audit_stopping(struct supervisor *v);
+void audit_tell_kept(struct supervisor *v); /* what it was to hear while it was away */
 void audit_role_died(struct supervisor *v, const char *role, int status);
 
 /* supervisor_notify.c: sd_notify(3), without its library. Nothing happens where nobody asked to be told. */

@@ -435,6 +435,13 @@ static int read_courier(struct reader *r, struct message *m)
 	return e == 0 && !sound ? ERR_VALUE : e;
 }
 
+static int read_unrecorded(struct reader *r, struct message *m)
+{
+	int e = get_i64(r, &m->number);
+	int64_t n = MSG_UNRECORDED_COUNT(m->number);
+	return e == 0 && (n < 1 || n > MSG_UNRECORDED_MOST) ? ERR_VALUE : e;
+}
+
 static void write_journal(struct writer *w, const struct message *m)
 {
 	const struct msg_journal *j = &m->journal;
@@ -529,6 +536,8 @@ static const struct row rows[] = {
 	[MSG_HOLDER] = {"holder", FROM_GATE_STORE, FD_YES, write_holder, read_holder},
 	[MSG_ROOM] = {"room", FROM_HOLDER, FD_NO, write_number, read_number},
 	[MSG_ROOMED] = {"roomed", FROM_STORE, FD_IF_ZERO, write_number, read_number},
+	[MSG_UNRECORDED] = {"unrecorded", ASSOCIATION | FROM_GATE_AUDITOR, FD_NO, write_number,
+		read_unrecorded},
 };
 static_assert(ARRAY_LEN(rows) == MSG_TYPE_COUNT, "one row a message type");
 

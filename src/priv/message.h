@@ -130,13 +130,23 @@ enum message_type {
 	/* association -> store, on such a channel. Who closes it gives the room back. */
 	MSG_ROOM,   /* number: bytes wanted in all -> MSG_ROOMED */
 	MSG_ROOMED, /* store -> association. number 0, fd: a file without a name, with that room; 1: it has it now; or an enum err */
+	/*
+	 * Association -> gate -> auditor; no answer. number: MSG_UNRECORDED_OF: so many events of an enum audit_kind passed, or were
+	 * lost, without a record.
+	 */
+	MSG_UNRECORDED,
 	MSG_TYPE_COUNT,
 };
 
 /* MSG_LOG's number: the format in bit 0, the least level above bit 7. */
-#define MSG_LOG_HOW(json, level) ((int64_t)(level) << 8 | ((json) ? 1 : 0))
-#define MSG_LOG_JSON(number)     (((number)&1) != 0)
-#define MSG_LOG_LEVEL(number)    ((number) >> 8 & 0xff)
+#define MSG_LOG_HOW(json, level)   ((int64_t)(level) << 8 | ((json) ? 1 : 0))
+#define MSG_LOG_JSON(number)       (((number)&1) != 0)
+#define MSG_LOG_LEVEL(number)      ((number) >> 8 & 0xff)
+
+#define MSG_UNRECORDED_MOST        UINT32_MAX
+#define MSG_UNRECORDED_OF(n, kind) ((int64_t)(n) << 8 | (int64_t)(kind))
+#define MSG_UNRECORDED_KIND(m)     ((unsigned)((m)&0xff))
+#define MSG_UNRECORDED_COUNT(m)    ((m) >> 8) /* 1 to MSG_UNRECORDED_MOST */
 
 struct msg_admit {
 	struct in6_addr ip;

@@ -653,6 +653,12 @@ def audit_disk_full_pass(bench):
     scu.release()
     until(lambda: trail.passed(patient="F5") == 1, lambda: "the record of what came after:\n" + trail.table())
     until(lambda: trail.passed(patient="F2") == 3, lambda: "the sums of what passed:\n" + trail.table())
+    # What could not be recorded is told of: the alarm itself, from when to when, and how many of what.
+    alerts = until(lambda: len(got := [r["event"] for r in trail.records("alert") if r["outcome"] > 0]) >= 2 and got,
+                   lambda: "two alerts:\n" + trail.table())
+    check(any(e.get("object") == "unrecorded" for e in alerts), "the alarm is not among", alerts)
+    check(any(re.search(r"no record could be made.* passed, or were lost: [1-9]\d* begin", e["text"]) for e in alerts),
+          "no count of what is missing:", alerts)
 
 
 # ---- Starting on what is not as it was ----

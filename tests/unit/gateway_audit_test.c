@@ -360,6 +360,36 @@ static void a_full_list_of_events_is_waited_for(void **state)
 	done(f);
 }
 
+/* `pass`: what goes on without its record is told to the gate, by kinds. */
+static void what_passes_unrecorded_is_counted(void **state)
+{
+	(void)state;
+	static struct message m;
+	struct fixture *f = begin(UNRECORDED_PASS);
+	int far;
+	pair(SOCK_SEQPACKET, &f->start.channel, &far);
+	f->as.gate_lost = false;
+	m = (struct message){.type = MSG_NUMBER, .fd = -1};
+	m.number = 7;
+	store(f, "P1", "1.20");
+	assert_true(told(f));
+	assert_int_equal(came(f, f->target), 0);
+	assert_int_equal(message_send(far, &m), 0); /* the number of the alarm */
+	answers(f, ERR_SPACE);
+	assert_int_equal(came(f, f->target), 2);
+	assert_int_equal(message_recv(far, FROM_ASSOCIATION, &m), 0);
+	assert_int_equal(m.type, MSG_UNRECORDED);
+	assert_int_equal(MSG_UNRECORDED_KIND(m.number), AUDIT_BEGIN);
+	assert_int_equal(MSG_UNRECORDED_COUNT(m.number), 1);
+	assert_int_equal(message_recv(far, FROM_ASSOCIATION, &m), 0);
+	assert_int_equal(m.type, MSG_REFUSAL);
+	f->as.gate_lost = true;
+	close(f->start.channel);
+	f->start.channel = -1;
+	close(far);
+	done(f);
+}
+
 int main(void)
 {
 	log_least(LOG_LEVEL_ERROR);
@@ -369,6 +399,7 @@ int main(void)
 		cmocka_unit_test(an_abort_takes_the_place_of_what_waits),
 		cmocka_unit_test(an_end_follows_its_beginning),
 		cmocka_unit_test(what_is_refused_by_the_auditor_is_refused_to_the_caller),
+		cmocka_unit_test(what_passes_unrecorded_is_counted),
 		cmocka_unit_test(a_target_that_was_opened_again_has_no_old_marks),
 		cmocka_unit_test(the_same_study_waits_again_after_a_lost_target),
 		cmocka_unit_test(a_late_answer_is_not_the_next_events),

@@ -21,6 +21,8 @@ static struct auditor a;
 static char folder[] = "/tmp/gantry-auditor-XXXXXX";
 static int keys_far = -1;
 static pthread_t keys_thread;
+static char texts[2 * BATCH_MOST][512]; /* of the messages that were written last */
+static unsigned n_texts;
 
 /* ---- What it stands on ---- */
 
@@ -32,6 +34,7 @@ static int xml_stub(const struct audit_event *ev, const struct audit_source *src
 	if (strcmp(ev->patient_id, "UNWRITABLE") == 0) {
 		return ERR_SPACE;
 	}
+	memcpy(texts[n_texts++ % ARRAY_LEN(texts)], ev->text, sizeof(texts[0]));
 	memcpy(buf, "<x/>", 4);
 	*ret_len = 4;
 	return 0;
@@ -88,8 +91,12 @@ static int setup(void **state)
 	(void)state;
 	EVP_PKEY *key = fresh(HPKE_X25519);
 	assert_non_null(mkdtemp(folder));
-	a = (struct auditor){
-		.site = &site, .xml = xml_stub, .cold.fd = -1, .copy.channel.fd = -1, .gate.fd = -1, .supervisor.fd = -1};
+	a = (struct auditor){.site = &site,
+		.xml = xml_stub,
+		.cold.fd = -1,
+		.copy.channel.fd = -1,
+		.gate.fd = -1,
+		.supervisor.fd = -1};
 	a.dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_true(a.dir >= 0);
 	assert_int_equal(hpke_public_of(key, &public), 0);
@@ -386,6 +393,94 @@ static void who_takes_a_new_channel_keeps_its_transfers(void **state)
 	assert_null(a.open);
 }
 
+/* Of the gate's channel, which waits for no answer. */
+static void gate_tells(const char *text)
+{
+	static uint8_t bytes[AUDIT_EVENT_MOST];
+	static struct audit_event ev;
+	size_t len;
+	ev = (struct audit_event){
+		.kind = AUDIT_ALERT, .alert = ALERT_RESTRICTED_FUNCTION, .time_ms = clock_wall_ms()};
+	snprintf(ev.text, sizeof(ev.text), "%s", text);
+	assert_int_equal(audit_event_write(&ev, bytes, sizeof(bytes), &len), 0);
+	batch_take(&a, &a.gate, MSG_EVENT_NEW, span_of(bytes, len));
+}
+
+static bool wrote(const char *part)
+{
+	for (unsigned i = 0; i < n_texts && i < ARRAY_LEN(texts); i++) {
+		if (strstr(texts[i], part)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void nothing_that_was_told_is_lost_in_silence(void **state)
+{
+	(void)state;
+	uint64_t who = 0;
+	unsigned before = recorded(AUDIT_ALERT, JOURNAL_NONE, &who);
+	struct puppet p = puppet(11);
+	int64_t now = clock_mono_ms();
+	keys_go();
+	gate_tells("refusal one");
+	gate_tells("refusal two");
+	tell(&p, AUDIT_LOGIN, -1, "P1"); /* the association's to tell again */
+	batch_write(&a);
+	assert_true(a.failing);
+	assert_true(answer(&p) < 0);
+	/* What passed meanwhile, as the gate says. */
+	kept_missed(&a, AUDIT_BEGIN, 3);
+	kept_missed(&a, AUDIT_QUERY, 1);
+	kept_missed(&a, 0, 1);
+	kept_missed(&a, AUDIT_KIND_COUNT, 1);
+	health_check(&a, now + 2000);
+	assert_true(a.failing);
+	keys_come();
+	n_texts = 0;
+	health_check(&a, now + 4000);
+	assert_false(a.failing);
+	assert_true(wrote("no record could be made"));
+	assert_true(wrote("were lost: 3 begin, 1 query."));
+	assert_true(wrote("2 that were kept follow"));
+	assert_true(wrote("refusal one"));
+	assert_true(wrote("refusal two"));
+	assert_int_equal(recorded(AUDIT_ALERT, JOURNAL_NONE, &who), before + 3);
+	assert_null(a.kept);
+	/* And that was all. */
+	health_check(&a, now + 6000);
+	assert_int_equal(recorded(AUDIT_ALERT, JOURNAL_NONE, &who), before + 3);
+	done(&p);
+}
+
+static void what_has_no_place_is_counted(void **state)
+{
+	(void)state;
+	int64_t now = clock_mono_ms();
+	keys_go();
+	for (unsigned i = 0; i < 1100; i++) {
+		gate_tells("one of many");
+	}
+	batch_write(&a);
+	keys_come();
+	n_texts = 0;
+	health_check(&a, now + 4000);
+	assert_true(wrote("were lost: 76 alert."));
+	assert_true(wrote("1024 that were kept follow"));
+	for (unsigned i = 0; i < 1024 / BATCH_MOST; i++) {
+		assert_true(health_next_ms(&a) == 0 || !a.kept);
+		health_check(&a, now + 4000);
+	}
+	assert_null(a.kept);
+	/* The auditor was away: no commit failed, and it is told all the same. */
+	kept_missed(&a, AUDIT_PATIENT_SHOWN, 2);
+	assert_true(health_next_ms(&a) <= clock_mono_ms() + KEPT_TELL_MS);
+	n_texts = 0;
+	health_check(&a, clock_mono_ms() + 2 * KEPT_TELL_MS);
+	assert_true(wrote("did not answer in time. Without a record in time passed, or were lost: 2 "));
+}
+
 int main(void)
 {
 	log_to(open("/dev/null", O_WRONLY | O_CLOEXEC), LOG_FORMAT_TEXT);
@@ -396,6 +491,8 @@ int main(void)
 		cmocka_unit_test(what_is_wrong_with_one_is_no_others_fault),
 		cmocka_unit_test(who_goes_while_nothing_can_be_recorded_is_recorded_later),
 		cmocka_unit_test(who_takes_a_new_channel_keeps_its_transfers),
+		cmocka_unit_test(nothing_that_was_told_is_lost_in_silence),
+		cmocka_unit_test(what_has_no_place_is_counted),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -67,6 +67,7 @@ static const struct {
 	{MSG_HOLDER, FROM_GATE_STORE, true},
 	{MSG_ROOM, FROM_HOLDER, false},
 	{MSG_ROOMED, FROM_STORE, true},
+	{MSG_UNRECORDED, FROM_ASSOCIATION | FROM_GATE_AUDITOR, false},
 };
 static_assert(ARRAY_LEN(contract) == MSG_TYPE_COUNT - 1, "one row a type");
 
@@ -131,7 +132,8 @@ static void fill_asked(struct message *m)
 		FULL(m->text);
 		break;
 	case MSG_JOURNAL:
-		m->journal = (struct msg_journal){true, INT64_MIN, 1, 2, 3, INT64_MAX, UINT64_MAX, "", "", ""};
+		m->journal =
+			(struct msg_journal){true, INT64_MIN, 1, 2, 3, INT64_MAX, UINT64_MAX, "", "", ""};
 		FULL(m->journal.why);
 		FULL(m->journal.unsigned_why);
 		FULL(m->journal.uncopied_why);
@@ -223,6 +225,9 @@ static struct message *made(unsigned row)
 		FULL(m.text);
 		break;
 	case MSG_ROOM:
+	case MSG_UNRECORDED:
+		m.number = MSG_UNRECORDED_OF(MSG_UNRECORDED_MOST, 255);
+		break;
 	case MSG_LISTENER:
 	case MSG_KEYS:
 	case MSG_CHANNEL:
@@ -320,6 +325,21 @@ static void test_descriptor(void **state)
 	assert_int_equal(read_exact(len, FROM_GATE_DOWN, false, &got), 0);
 	assert_int_equal(got.connected.result, ERR_TIMEOUT);
 	assert_int_equal(read_exact(len, FROM_GATE_DOWN, true, &got), ERR_PEER);
+}
+
+/* Of what was not recorded there is at least one. */
+static void none_is_no_number(void **state)
+{
+	static struct message m, got;
+	(void)state;
+	const int64_t numbers[] = {MSG_UNRECORDED_OF(0, 3), -1, INT64_MAX, INT64_MIN};
+	for (unsigned i = 0; i < ARRAY_LEN(numbers); i++) {
+		size_t len = 0;
+		m = (struct message){.type = MSG_UNRECORDED, .fd = -1};
+		m.number = numbers[i];
+		assert_int_equal(message_write(&m, buf, sizeof(buf), &len), 0);
+		assert_int_equal(read_exact(len, FROM_ASSOCIATION, false, &got), ERR_VALUE);
+	}
 }
 
 static int patched(unsigned row, size_t at, uint8_t v)
@@ -492,6 +512,7 @@ int main(void)
 		cmocka_unit_test(test_exact_and_truncated),
 		cmocka_unit_test(test_permission),
 		cmocka_unit_test(test_descriptor),
+		cmocka_unit_test(none_is_no_number),
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_space),
 		cmocka_unit_test(test_channel),
