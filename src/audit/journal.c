@@ -50,6 +50,11 @@ bool journal_rolls(const struct journal *j, int64_t time_ms)
 		       (time_ms > j->first_ms && time_ms - j->first_ms >= j->params.segment_ms));
 }
 
+bool journal_at_head(const struct journal *j, int64_t time_ms)
+{
+	return j->n_pending == 0 && (j->suspect || !j->has_times || journal_rolls(j, time_ms));
+}
+
 /* ---- Appending ---- */
 
 static int room(struct journal *j, size_t n)
@@ -98,8 +103,34 @@ int journal_append(struct journal *j, const struct journal_record *record, uint6
 	j->n_pending++;
 	j->n_begins += record->kind == AUDIT_BEGIN;
 	*ret_index = j->pending.size;
+	j->last_leaf = leaf;
 	merkle_append(&j->pending, &leaf);
 	return 0;
+}
+
+bool journal_pending_last(const struct journal *j, uint64_t *ret_index, struct merkle_hash *ret_leaf)
+{
+	if (j->n_pending > 0) {
+		*ret_index = j->pending.size - 1;
+		*ret_leaf = j->last_leaf;
+	}
+	return j->n_pending > 0;
+}
+
+void journal_place(const struct journal *j, struct journal_place *ret_place)
+{
+	*ret_place = (struct journal_place){.buf_len = j->buf_len,
+		.n_pending = j->n_pending,
+		.n_begins = j->n_begins,
+		.pending = j->pending};
+}
+
+void journal_back(struct journal *j, const struct journal_place *place)
+{
+	j->buf_len = place->buf_len;
+	j->n_pending = place->n_pending;
+	j->n_begins = place->n_begins;
+	j->pending = place->pending;
 }
 
 void journal_drop(struct journal *j)

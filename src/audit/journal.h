@@ -87,11 +87,25 @@ void journal_range(const struct journal *j, struct merkle_range *ret_range);
 /* Forget what was appended and not committed. */
 void journal_drop(struct journal *j);
 
+/* Take back what was appended after a place, which is good until the next commit; the record before it is then not the last. */
+struct journal_place {
+	size_t buf_len, n_pending, n_begins;
+	struct merkle_range pending;
+};
+void journal_place(const struct journal *j, struct journal_place *ret_place);
+void journal_back(struct journal *j, const struct journal_place *place);
+
+/* The last of what was appended and not committed. False: there is none. */
+bool journal_pending_last(const struct journal *j, uint64_t *ret_index, struct merkle_hash *ret_leaf);
+
 /* Records appended and not committed. */
 size_t journal_pending(const struct journal *j);
 
-/* Will the next commit begin a new segment, if its first record is of that time? (A good moment for a new epoch.) */
+/* Will the next commit begin a new segment, if its first record is of that time? */
 bool journal_rolls(const struct journal *j, int64_t time_ms);
+
+/* Will the next record, if it is of that time, be the first of a segment? Then it is to be an epoch's key. */
+bool journal_at_head(const struct journal *j, int64_t time_ms);
 
 /*
  * The text of the checkpoint that wants to be signed next: that of a segment which was finished, if it has none yet,

@@ -37,6 +37,7 @@ struct journal {
 	size_t n_pending, n_begins;
 	int64_t pending_first_ms;
 	struct merkle_range pending;
+	struct merkle_hash last_leaf; /* of the last that was appended */
 
 	struct checkpoint last; /* stored; size 0: none */
 	uint8_t *last_note;

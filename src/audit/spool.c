@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "audit/spool.h"
-#include "audit/spool_file.h"
+#include "audit/spool_parts.h"
 #include "base/writer.h"
 
 #include <errno.h>
@@ -18,24 +18,6 @@
 #define LOOK_AGAIN_MS 1000
 
 #define LOST_LEN      24
-
-struct spool {
-	struct spool_settings set;
-	int fd;     /* -1: the file at hand is not made yet */
-	bool begun; /* there is a file at hand: its head is written, or pending */
-	struct spool_head head;
-	uint8_t file_key[SPOOL_KEY_LEN];
-	uint64_t frames, good; /* of the file at hand, pending ones included; bytes that are committed */
-	int64_t made_ms;       /* 0: not committed yet */
-	uint64_t next_number, next_entry, committed_entry;
-	uint8_t *pending;
-	size_t len, cap;
-	struct spool_lost waiting; /* what the pending entries are, should they be lost; their number */
-	struct spool_lost telling; /* what a pending SPOOL_LOST tells */
-	uint64_t total; /* bytes of all files, of when it was last looked, and of what was written since */
-	int64_t looked_ms;
-	struct spool_state state;
-};
 
 /* ---- The system ---- */
 
@@ -88,7 +70,7 @@ static void number_after(struct spool *s, const struct spool_list *l)
  * The last file: what is torn at its end goes, so that nobody takes it for damage. ERR_NOT_FOUND: it has not even a head, and
  * does not tell where the entries are.
  */
-static int mend(struct spool *s, const struct spool_listed *last)
+static int mend(struct spool *s, const struct spool_listed *last, struct spool_tail *ret_tail)
 {
 	char name[SPOOL_NAME_LEN];
 	struct spool_head h;
@@ -108,17 +90,30 @@ static int mend(struct spool *s, const struct spool_listed *last)
 	if (e == 0 && !headless && h.first + entries > s->next_entry) {
 		s->next_entry = h.first + entries;
 	}
+	e = e == 0 && !headless ? spool_tail_of(fd, s->set.key, ret_tail) : e;
 	close(fd);
 	return e == 0 && headless ? ERR_NOT_FOUND : e;
 }
 
+/*
+ * Also the group that waits for its decision. One that is not whole was never decided about: its writer died before it was told
+ * that it is prepared. If it is all that a file has, it may be one that was being settled: then the one before it is looked at.
+ */
 static int mend_last(struct spool *s, const struct spool_list *l)
 {
-	int e = ERR_NOT_FOUND;
-	for (unsigned i = l->n; e == ERR_NOT_FOUND && i > 0; i--) {
-		e = mend(s, &l->at[i - 1]);
+	bool more = true;
+	int e = 0;
+	for (unsigned i = l->n; e == 0 && more && i > 0; i--) {
+		struct spool_tail t = {.alone = true};
+		e = mend(s, &l->at[i - 1], &t);
+		e = e == ERR_NOT_FOUND ? 0 : e;
+		more = t.alone && !t.whole;
+		if (e == 0 && t.whole) {
+			s->undecided.file = l->at[i - 1].number;
+			s->undecided.tail = t;
+		}
 	}
-	return e == ERR_NOT_FOUND ? 0 : e;
+	return e;
 }
 
 int spool_open(const struct spool_settings *settings, struct spool **ret_spool)
@@ -167,7 +162,7 @@ void spool_close(struct spool *s)
 
 /* ---- Appending ---- */
 
-static void count_lost(struct spool_lost *to, uint64_t entries, int64_t first_ms, int64_t last_ms)
+void spool_count_lost(struct spool_lost *to, uint64_t entries, int64_t first_ms, int64_t last_ms)
 {
 	if (entries > 0) {
 		to->first_ms = to->entries == 0 || first_ms < to->first_ms ? first_ms : to->first_ms;
@@ -178,7 +173,7 @@ static void count_lost(struct spool_lost *to, uint64_t entries, int64_t first_ms
 
 static int lose(struct spool *s, int64_t time_ms, int e)
 {
-	count_lost(&s->state.lost, 1, time_ms, time_ms);
+	spool_count_lost(&s->state.lost, 1, time_ms, time_ms);
 	s->state.lost_ever++;
 	return e;
 }
@@ -219,20 +214,35 @@ static int begin_file(struct spool *s)
 	s->len += SPOOL_HEAD_LEN;
 	s->head = h;
 	s->begun = true;
-	s->frames = s->good = 0;
+	s->frames = s->good = s->good_frames = 0;
 	s->made_ms = 0;
 	s->next_number++;
 	return 0;
 }
 
-static int put(struct spool *s, uint8_t type, int64_t time_ms, struct span bytes)
+/* The place of the control frame before the entries, which is written when their number is known. */
+static int begin_group(struct spool *s)
+{
+	int e = reserve(s, SPOOL_GROUP_LEN + SPOOL_FRAME_MORE);
+	if (e == 0) {
+		s->group.has_frame = true;
+		s->group.at = s->len;
+		s->group.frame = s->frames++;
+		s->len += SPOOL_GROUP_LEN + SPOOL_FRAME_MORE;
+	}
+	return e;
+}
+
+int spool_put(struct spool *s, uint8_t type, int64_t time_ms, struct span bytes)
 {
 	int e = s->begun ? 0 : begin_file(s);
+	e = e == 0 && s->group.begun && !s->group.has_frame ? begin_group(s) : e;
 	e = e == 0 ? reserve(s, bytes.len + SPOOL_FRAME_MORE) : e;
 	e = e == 0 ? spool_frame_seal(s->file_key, s->frames, type, time_ms, bytes, s->pending + s->len) : e;
 	if (e == 0) {
 		s->len += bytes.len + SPOOL_FRAME_MORE;
 		s->frames++;
+		s->group.n += s->group.begun;
 	}
 	return e;
 }
@@ -277,9 +287,10 @@ static int tell_lost(struct spool *s, int64_t time_ms)
 	writer_u64be(&w, s->state.lost.entries);
 	writer_u64be(&w, (uint64_t)s->state.lost.first_ms);
 	writer_u64be(&w, (uint64_t)s->state.lost.last_ms);
-	int e = put(s, SPOOL_LOST, time_ms, writer_span_of(&w));
+	int e = spool_put(s, SPOOL_LOST, time_ms, writer_span_of(&w));
 	if (e == 0) {
-		count_lost(&s->telling, s->state.lost.entries, s->state.lost.first_ms, s->state.lost.last_ms);
+		spool_count_lost(
+			&s->telling, s->state.lost.entries, s->state.lost.first_ms, s->state.lost.last_ms);
 		s->state.lost = (struct spool_lost){0};
 		s->next_entry++;
 	}
@@ -291,22 +302,22 @@ int spool_append(struct spool *s, enum spool_type type, int64_t time_ms, struct 
 	if (bytes.len == 0 || bytes.len > SPOOL_ENTRY_MOST) {
 		return lose(s, time_ms, ERR_LIMIT);
 	}
-	if (!has_room(s, time_ms, bytes.len + LOST_LEN + 3 * (size_t)SPOOL_FRAME_MORE)) {
+	if (!has_room(s, time_ms, bytes.len + LOST_LEN + SPOOL_GROUP_LEN + 5 * (size_t)SPOOL_FRAME_MORE)) {
 		return lose(s, time_ms, ERR_SPACE);
 	}
 	int e = tell_lost(s, time_ms);
-	e = e == 0 ? put(s, (uint8_t)type, time_ms, bytes) : e;
+	e = e == 0 ? spool_put(s, (uint8_t)type, time_ms, bytes) : e;
 	if (e != 0) {
 		return lose(s, time_ms, e);
 	}
-	count_lost(&s->waiting, 1, time_ms, time_ms);
+	spool_count_lost(&s->waiting, 1, time_ms, time_ms);
 	s->next_entry++;
 	return 0;
 }
 
 /* ---- Committing ---- */
 
-static int write_all(struct spool *s, const uint8_t *bytes, size_t len)
+int spool_write_all(struct spool *s, const uint8_t *bytes, size_t len)
 {
 	while (len > 0) {
 		ssize_t n = s->set.io->write(s->fd, bytes, len);
@@ -330,7 +341,7 @@ static int create(struct spool *s)
 	return s->fd >= 0 ? 0 : errno == ENOSPC || errno == EDQUOT ? ERR_SPACE : ERR_SYSTEM;
 }
 
-static void leave_file(struct spool *s)
+void spool_leave_file(struct spool *s)
 {
 	if (s->fd >= 0) {
 		close(s->fd);
@@ -338,13 +349,15 @@ static void leave_file(struct spool *s)
 	}
 	s->begun = false;
 	s->made_ms = 0;
+	s->good_frames = 0;
 	OPENSSL_cleanse(s->file_key, sizeof(s->file_key));
 }
 
-static void forget_pending(struct spool *s)
+void spool_forget_pending(struct spool *s)
 {
 	s->len = 0;
 	s->waiting = s->telling = (struct spool_lost){0};
+	s->group = (struct group){0};
 }
 
 /* What was committed before stays; what was not is taken out of the file as well as that goes. */
@@ -357,53 +370,66 @@ static void fail(struct spool *s)
 		spool_file_name(s->head.number, name);
 		(void)unlinkat(s->set.dir, name, 0);
 	}
-	leave_file(s);
-	count_lost(&s->state.lost, s->waiting.entries, s->waiting.first_ms, s->waiting.last_ms);
-	count_lost(&s->state.lost, s->telling.entries, s->telling.first_ms, s->telling.last_ms);
+	spool_leave_file(s);
+	spool_count_lost(&s->state.lost, s->waiting.entries, s->waiting.first_ms, s->waiting.last_ms);
+	spool_count_lost(&s->state.lost, s->telling.entries, s->telling.first_ms, s->telling.last_ms);
 	s->state.lost_ever += s->waiting.entries;
 	s->next_entry = s->committed_entry;
-	forget_pending(s);
+	spool_forget_pending(s);
 }
 
-static bool is_due(const struct spool *s, int64_t now_ms)
+bool spool_is_due(const struct spool *s, int64_t now_ms)
 {
 	return s->good + s->len >= s->set.file_bytes ||
 	       (s->made_ms != 0 && now_ms - s->made_ms >= (int64_t)s->set.file_ms);
 }
 
-static int write_pending(struct spool *s)
+int spool_write_pending(struct spool *s)
 {
 	bool fresh = s->fd < 0;
 	int e = fresh ? create(s) : 0;
-	e = e == 0 ? write_all(s, s->pending, s->len) : e;
+	e = e == 0 ? spool_write_all(s, s->pending, s->len) : e;
 	if (e == 0 && (s->set.io->sync(s->fd) < 0 || (fresh && s->set.io->sync_dir(s->set.dir) < 0))) {
 		e = errno == ENOSPC || errno == EDQUOT ? ERR_SPACE : ERR_SYSTEM;
 	}
 	return e;
 }
 
+/* What failed leaves errno. */
+int spool_failed(struct spool *s, int e)
+{
+	int kept = errno;
+	fail(s);
+	errno = kept;
+	return e;
+}
+
+void spool_written(struct spool *s)
+{
+	s->good += s->len;
+	s->good_frames = s->frames;
+	s->total += s->len;
+	s->len = 0;
+}
+
 int spool_commit(struct spool *s, int64_t now_ms)
 {
-	bool end = s->begun && is_due(s, now_ms);
-	if (s->len == 0 && !end) {
+	bool end = s->begun && spool_is_due(s, now_ms);
+	if ((s->len == 0 && !end) || s->group.prepared) {
 		return 0;
 	}
-	int e = end ? put(s, SPOOL_END, 0, span_of(NULL, 0)) : 0;
-	e = e == 0 ? write_pending(s) : e;
+	int e = end ? spool_put(s, SPOOL_END, 0, span_of(NULL, 0)) : 0;
+	e = e == 0 ? spool_write_pending(s) : e;
 	if (e != 0) {
-		int kept = errno;
-		fail(s);
-		errno = kept;
-		return e;
+		return spool_failed(s, e);
 	}
-	s->good += s->len;
-	s->total += s->len;
+	spool_written(s);
 	s->committed_entry = s->next_entry;
 	s->state.entries += s->waiting.entries;
 	s->made_ms = s->made_ms == 0 ? now_ms : s->made_ms;
-	forget_pending(s);
+	spool_forget_pending(s);
 	if (end) {
-		leave_file(s);
+		spool_leave_file(s);
 	}
 	return 0;
 }

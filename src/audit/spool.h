@@ -18,7 +18,8 @@
  * A file is `spool-` and its number in 20 digits. Its head: "GANTRYS1", 16 random bytes, u64 number, u64 index of its first
  * entry. Then frames: u32 length of what follows; AES-256-GCM (key: HMAC-SHA-256 under the spool's key of the head; nonce:
  * u32 0 and u64 place of the frame in the file; the length is authenticated too) of u8 type, i64 time, bytes; 16 bytes of
- * tag. A writer never goes on with a file of an earlier writer, nor with one in which a write failed, so that no nonce
+ * tag. Frames whose length has its highest bit set are no entries: they say that the entries that follow wait for a decision,
+ * and what it was. A writer never goes on with a file of an earlier writer, nor with one in which a write failed, so that no nonce
  * serves twice. The last frame of a file that was ended in order says so. All numbers are big endian.
  *
  * Where a group is stands in `at-` and a hash of its name, a small file that is renamed into place.
@@ -26,6 +27,7 @@
 
 #define SPOOL_KEY_LEN    32
 #define SPOOL_ENTRY_MOST (256u * 1024) /* bytes of one entry, which has one at least */
+#define SPOOL_MARK       40            /* bytes by which who decided finds out again what it decided */
 
 enum spool_type {
 	SPOOL_MESSAGE = 1, /* an audit message: XML, UTF-8 without a byte order mark */
@@ -92,8 +94,26 @@ void spool_close(struct spool *s);
 MUST_USE int spool_append(struct spool *s, enum spool_type type, int64_t time_ms, struct span bytes);
 
 /*
- * Write what was appended, durably. In a group commit the spool comes before the journal: a crash between the two then
- * leaves a message that is sent though its record is missing, and never a record whose message is not sent. ERR_SPACE,
+ * A message is sent if its record is made, and only then; no crash may leave one without the other. So what belongs to a commit
+ * of the journal is a group: spool_begin() before its entries, spool_prepare() when all are appended, durably, but no reader is
+ * given them; then the journal's commit; then spool_decide(). After a crash before that spool_undecided() gives the mark by which
+ * the journal is asked whether that commit took place, and spool_settle() does what was not done. A group without
+ * entries is none, and the decision about it nothing. spool_prepare() fails as spool_commit(); then there is nothing to decide.
+ */
+void spool_begin(struct spool *s);
+MUST_USE int spool_prepare(struct spool *s, const uint8_t mark[SPOOL_MARK]);
+/* ERR_SPACE, ERR_SYSTEM: the group's entries are lost, and counted. */
+MUST_USE int spool_decide(struct spool *s, bool counts, int64_t now_ms);
+/* Drop what was appended and neither committed nor prepared, as its records will not be made. It is not counted as lost. */
+void spool_forget(struct spool *s);
+
+/* Of an earlier writer. False: none. */
+bool spool_undecided(const struct spool *s, uint8_t ret_mark[SPOOL_MARK]);
+/* As spool_commit(). */
+MUST_USE int spool_settle(struct spool *s, bool counts, int64_t now_ms);
+
+/*
+ * Write what was appended, durably. ERR_SPACE,
  * ERR_SYSTEM: all that was appended since the last good commit is lost, and counted; the next entries begin a new file.
  * With nothing to write it ends a file that has become too old, so that it can be erased: call it now and then.
  * now_ms: monotonic.
@@ -159,5 +179,8 @@ uint64_t spool_missed(const struct spool_reader *r);
  * three quarters: so one group that is away for ever takes the room of none that keeps up. For one process. ERR_SYSTEM.
  */
 MUST_USE int spool_sweep(int dir, const char *const *names, unsigned n, uint64_t most);
+
+/* Unlink all files, and all that is known of groups: nobody reads any more. For the writer, which has closed it. ERR_SYSTEM. */
+MUST_USE int spool_erase(int dir, unsigned *ret_files);
 
 #endif

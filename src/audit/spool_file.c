@@ -23,6 +23,7 @@
 #define NONCE_LEN   12
 #define CHECK_LEN   8
 #define GROUP_MOST  200
+#define CONTROL     0x80000000u /* in a frame's length */
 
 /* ---- The head ---- */
 
@@ -97,7 +98,8 @@ int spool_frame_seal(const uint8_t file_key[SPOOL_KEY_LEN], uint64_t frame, uint
 	struct writer w = writer_of(inner, sizeof(inner)), head = writer_of(buf, 4);
 	writer_u8(&w, type);
 	writer_u64be(&w, (uint64_t)time_ms);
-	writer_u32be(&head, (uint32_t)(bytes.len + INNER_LEN + TAG_LEN));
+	writer_u32be(
+		&head, (uint32_t)(bytes.len + INNER_LEN + TAG_LEN) | (spool_is_control(type) ? CONTROL : 0));
 	nonce_of(frame, nonce);
 	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
 	bool ok = encrypt(ctx, file_key, nonce, buf, writer_span_of(&w), bytes, buf + 4);
@@ -105,16 +107,18 @@ int spool_frame_seal(const uint8_t file_key[SPOOL_KEY_LEN], uint64_t frame, uint
 	return ok ? 0 : ERR_SYSTEM;
 }
 
-int spool_frame_len(struct span bytes, uint32_t *ret_len)
+int spool_frame_len(struct span bytes, uint32_t *ret_len, bool *ret_control)
 {
 	struct reader r = reader_of(bytes);
-	uint32_t len;
-	int e = reader_u32be(&r, &len);
+	uint32_t field;
+	int e = reader_u32be(&r, &field);
+	uint32_t len = e == 0 ? field & ~CONTROL : 0;
 	if (e == 0 && (len < INNER_LEN + TAG_LEN || len > SPOOL_ENTRY_MOST + INNER_LEN + TAG_LEN)) {
 		return ERR_LENGTH;
 	}
 	if (e == 0) {
 		*ret_len = len;
+		*ret_control = (field & CONTROL) != 0;
 	}
 	return e;
 }
@@ -132,28 +136,31 @@ static bool decrypt(EVP_CIPHER_CTX *ctx, const uint8_t *key, const uint8_t *nonc
 	       EVP_DecryptFinal_ex(ctx, plain + len, &n) == 1;
 }
 
-int spool_frame_open(const uint8_t file_key[SPOOL_KEY_LEN], uint64_t frame, struct span sealed,
-	uint8_t *plain, uint8_t *ret_type, int64_t *ret_time_ms, struct span *ret_bytes)
+int spool_frame_open(const uint8_t file_key[SPOOL_KEY_LEN], uint64_t frame, struct span whole, uint8_t *plain,
+	uint8_t *ret_type, int64_t *ret_time_ms, struct span *ret_bytes)
 {
-	uint8_t head[4], nonce[NONCE_LEN], type;
+	uint8_t nonce[NONCE_LEN], type;
 	uint64_t time_ms;
+	uint32_t len;
+	bool control;
 	struct span bytes;
-	struct writer w = writer_of(head, sizeof(head));
-	if (sealed.len < INNER_LEN + TAG_LEN || sealed.len > SPOOL_ENTRY_MOST + INNER_LEN + TAG_LEN) {
+	if (spool_frame_len(whole, &len, &control) != 0 || whole.len != 4 + (size_t)len) {
 		return ERR_VALUE;
 	}
-	writer_u32be(&w, (uint32_t)sealed.len);
 	nonce_of(frame, nonce);
 	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-	bool ok = decrypt(ctx, file_key, nonce, writer_span_of(&w), sealed, plain);
+	bool ok = decrypt(ctx, file_key, nonce, span_of(whole.ptr, 4), span_of(whole.ptr + 4, len), plain);
 	EVP_CIPHER_CTX_free(ctx);
 	if (!ok) {
 		return ERR_VALUE;
 	}
-	struct reader r = reader_of(span_of(plain, sealed.len - TAG_LEN));
+	struct reader r = reader_of(span_of(plain, len - TAG_LEN));
 	int e = reader_u8(&r, &type);
 	e = e == 0 ? reader_u64be(&r, &time_ms) : e;
 	e = e == 0 ? reader_bytes(&r, reader_left(&r), &bytes) : e;
+	if (e == 0 && control != spool_is_control(type)) {
+		return ERR_VALUE;
+	}
 	if (e == 0) {
 		*ret_type = type;
 		*ret_time_ms = (int64_t)time_ms;
@@ -181,67 +188,126 @@ ssize_t spool_pread(int fd, void *buf, size_t n, uint64_t offset)
 	return (ssize_t)got;
 }
 
-/* ERR_TRUNCATED: no whole frame is there; *ret_len otherwise. */
-static int walk_one(int fd, const uint8_t *file_key, uint64_t offset, uint64_t frame, uint64_t size,
-	uint8_t *buf, uint32_t *ret_len)
+int spool_frame_at(int fd, const uint8_t *file_key, uint64_t offset, uint64_t frame, uint8_t *buf,
+	struct spool_found *ret_found)
 {
-	uint8_t head[4], type;
-	int64_t time_ms;
-	struct span bytes;
-	ssize_t n = spool_pread(fd, head, sizeof(head), offset);
+	struct spool_found f = {0};
+	ssize_t n = spool_pread(fd, buf, 4, offset);
 	if (n < 0) {
 		return ERR_SYSTEM;
 	}
-	if (spool_frame_len(span_of(head, (size_t)n), ret_len) != 0 || size - offset - 4 < *ret_len) {
+	if (spool_frame_len(span_of(buf, (size_t)n), &f.len, &f.control) != 0) {
 		return ERR_TRUNCATED;
 	}
-	if (!file_key) {
-		return 0;
-	}
-	n = spool_pread(fd, buf, *ret_len, offset + 4);
+	/* Without a key its last byte tells whether it is whole. */
+	size_t from = file_key ? 4 : 3 + (size_t)f.len;
+	n = spool_pread(fd, buf + from, 4 + (size_t)f.len - from, offset + from);
 	if (n < 0) {
 		return ERR_SYSTEM;
 	}
-	return (uint32_t)n == *ret_len && spool_frame_open(file_key, frame, span_of(buf, *ret_len), buf,
-						  &type, &time_ms, &bytes) == 0
-	               ? 0
-	               : ERR_TRUNCATED;
+	if ((size_t)n < 4 + (size_t)f.len - from ||
+		(file_key && spool_frame_open(file_key, frame, span_of(buf, 4 + (size_t)f.len), buf + 4,
+				     &f.type, &f.time_ms, &f.bytes) != 0)) {
+		return ERR_TRUNCATED;
+	}
+	*ret_found = f;
+	return 0;
+}
+
+/* What a file is read with. */
+struct walk {
+	struct spool_head head;
+	uint8_t file_key[SPOOL_KEY_LEN];
+	uint8_t *buf;
+};
+
+static void end_walk(struct walk *w)
+{
+	free(w->buf);
+	OPENSSL_cleanse(w->file_key, sizeof(w->file_key));
+}
+
+static int begin_walk(int fd, const uint8_t *key, struct walk *w)
+{
+	uint8_t head[SPOOL_HEAD_LEN];
+	w->buf = NULL;
+	ssize_t n = spool_pread(fd, head, sizeof(head), 0);
+	if (n < 0) {
+		return ERR_SYSTEM;
+	}
+	if (spool_head_read(span_of(head, (size_t)n), &w->head) != 0) {
+		return ERR_VALUE;
+	}
+	w->buf = malloc(SPOOL_ENTRY_MOST + SPOOL_FRAME_MORE);
+	int e = w->buf ? 0 : ERR_NO_MEMORY;
+	return e == 0 && key ? spool_file_key(key, &w->head, w->file_key) : e;
 }
 
 int spool_walk(
 	int fd, const uint8_t *key, struct spool_head *ret_head, uint64_t *ret_end, uint64_t *ret_entries)
 {
-	uint8_t head[SPOOL_HEAD_LEN], file_key[SPOOL_KEY_LEN];
-	struct spool_head h;
-	struct stat st;
+	struct walk w;
+	struct spool_found f;
 	uint64_t at = SPOOL_HEAD_LEN, frames = 0, entries = 0;
-	ssize_t n = spool_pread(fd, head, sizeof(head), 0);
-	if (n < 0 || fstat(fd, &st) < 0) {
-		return ERR_SYSTEM;
-	}
-	if (spool_head_read(span_of(head, (size_t)n), &h) != 0) {
-		return ERR_VALUE;
-	}
-	uint8_t *buf = key ? malloc(SPOOL_ENTRY_MOST + SPOOL_FRAME_MORE) : NULL;
-	int e = key && !buf ? ERR_NO_MEMORY : 0;
-	e = e == 0 && key ? spool_file_key(key, &h, file_key) : e;
-	uint64_t size = (uint64_t)st.st_size;
-	while (e == 0 && size - at >= 4) {
-		uint32_t len;
-		e = walk_one(fd, key ? file_key : NULL, at, frames, size, buf, &len);
-		at += e == 0 ? 4 + (uint64_t)len : 0;
+	int e = begin_walk(fd, key, &w);
+	while (e == 0) {
+		e = spool_frame_at(fd, key ? w.file_key : NULL, at, frames, w.buf, &f);
+		at += e == 0 ? 4 + (uint64_t)f.len : 0;
 		frames += e == 0;
-		entries += e == 0 &&
-		           len > INNER_LEN + TAG_LEN; /* an entry is never empty; the end of a file is */
+		/* An entry is never empty; the end of a file is. */
+		entries += e == 0 && !f.control && f.len > INNER_LEN + TAG_LEN;
 	}
-	free(buf);
-	OPENSSL_cleanse(file_key, sizeof(file_key));
-	if (e != 0 && e != ERR_TRUNCATED) {
+	end_walk(&w);
+	if (e != ERR_TRUNCATED) {
 		return e;
 	}
-	*ret_head = h;
+	*ret_head = w.head;
 	*ret_end = at;
 	*ret_entries = entries;
+	return 0;
+}
+
+static int read_group(struct span bytes, struct spool_tail *t)
+{
+	struct reader r = reader_of(bytes);
+	struct span mark;
+	int e = reader_u32be(&r, &t->n);
+	e = e == 0 ? reader_bytes(&r, SPOOL_MARK, &mark) : e;
+	e = e == 0 ? reader_end(&r) : e;
+	if (e == 0) {
+		memcpy(t->mark, mark.ptr, SPOOL_MARK);
+	}
+	return e;
+}
+
+int spool_tail_of(int fd, const uint8_t key[SPOOL_KEY_LEN], struct spool_tail *ret_tail)
+{
+	struct walk w;
+	struct spool_found f;
+	struct spool_tail t = {0};
+	uint64_t at = SPOOL_HEAD_LEN, frames = 0, entries = 0; /* of the group */
+	int e = begin_walk(fd, key, &w);
+	while (e == 0 && (e = spool_frame_at(fd, w.file_key, at, frames, w.buf, &f)) == 0) {
+		at += 4 + (uint64_t)f.len;
+		if (f.type == SPOOL_GROUP) {
+			t = (struct spool_tail){
+				.open = true, .alone = frames == 0, .offset = at, .frame = frames + 1};
+			e = read_group(f.bytes, &t);
+			entries = 0;
+		} else if (f.type == SPOOL_DECISION) {
+			t.open = false;
+		} else {
+			entries++;
+		}
+		frames++;
+	}
+	end_walk(&w);
+	if (e == ERR_SYSTEM || e == ERR_NO_MEMORY || e == ERR_VALUE) {
+		return e;
+	}
+	t.whole = t.open && entries == t.n;
+	t.alone = frames == 0 || (t.open && t.alone);
+	*ret_tail = t;
 	return 0;
 }
 

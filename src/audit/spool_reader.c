@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "audit/spool.h"
 #include "audit/spool_file.h"
+#include "base/reader.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +16,10 @@ struct spool_reader {
 	char name[256], place_name[SPOOL_NAME_LEN];
 	struct spool_place at, confirmed;
 	uint64_t damaged, missed;
-	bool begun; /* r->at.entry is of an entry that was there */
+	bool begun;    /* r->at.entry is of an entry that was there */
+	bool waits;    /* what is at hand is a group without a decision */
+	uint64_t end;  /* of what of it can be read */
+	uint32_t held; /* its entries in that */
 	uint8_t sealed[SPOOL_ENTRY_MOST + SPOOL_FRAME_MORE], plain[SPOOL_ENTRY_MOST + SPOOL_FRAME_MORE];
 };
 
@@ -79,10 +83,13 @@ static int find_file(int dir, uint64_t from, uint64_t *ret_number)
 	return e;
 }
 
+/* A group of which nothing was decided before its writer died does not count, or is in a later file once more. */
 static void next_file(struct spool_reader *r)
 {
 	leave_file(r);
-	r->at = (struct spool_place){.file = r->at.file + 1, .entry = r->at.entry};
+	r->at = (struct spool_place){.file = r->at.file + 1, .entry = r->at.entry + r->held};
+	r->waits = false;
+	r->held = 0;
 }
 
 /* ERR_AGAIN: its head is not there yet, or never will be. */
@@ -130,18 +137,18 @@ static int enter_file(struct spool_reader *r)
 }
 
 /* The frame at hand into r->sealed. ERR_AGAIN: it is not whole, yet or for ever. */
-static int fetch(struct spool_reader *r, uint32_t *ret_len)
+static int fetch(struct spool_reader *r, uint64_t offset, uint32_t *ret_len, bool *ret_control)
 {
-	uint8_t head[4];
 	uint32_t len;
-	ssize_t n = spool_pread(r->fd, head, sizeof(head), r->at.offset);
+	bool control;
+	ssize_t n = spool_pread(r->fd, r->sealed, 4, offset);
 	if (n < 0) {
 		return ERR_SYSTEM;
 	}
-	if (spool_frame_len(span_of(head, (size_t)n), &len) != 0) {
+	if (spool_frame_len(span_of(r->sealed, (size_t)n), &len, &control) != 0) {
 		return ERR_AGAIN;
 	}
-	n = spool_pread(r->fd, r->sealed, len, r->at.offset + 4);
+	n = spool_pread(r->fd, r->sealed + 4, len, offset + 4);
 	if (n < 0) {
 		return ERR_SYSTEM;
 	}
@@ -149,13 +156,21 @@ static int fetch(struct spool_reader *r, uint32_t *ret_len)
 		return ERR_AGAIN;
 	}
 	*ret_len = len;
+	*ret_control = control;
 	return 0;
+}
+
+static int open_frame(struct spool_reader *r, uint64_t frame, uint32_t len, uint8_t *ret_type,
+	int64_t *ret_time_ms, struct span *ret_bytes)
+{
+	return spool_frame_open(r->file_key, frame, span_of(r->sealed, 4 + (size_t)len), r->plain, ret_type,
+		ret_time_ms, ret_bytes);
 }
 
 static bool has_bytes_left(const struct spool_reader *r)
 {
 	uint8_t byte;
-	return r->fd >= 0 && spool_pread(r->fd, &byte, 1, r->at.offset) == 1;
+	return r->fd >= 0 && spool_pread(r->fd, &byte, 1, r->waits ? r->end : r->at.offset) == 1;
 }
 
 /*
@@ -181,23 +196,73 @@ static bool is_known(uint8_t type)
 	return type >= SPOOL_MESSAGE && type < SPOOL_TYPE_COUNT;
 }
 
-/* One frame was fetched: 0 for an entry, ERR_NOT_FOUND for what is none. */
-static int take(struct spool_reader *r, uint32_t len, struct spool_entry *ret_entry)
+/* ---- Groups ---- */
+
+static int group_size(struct span bytes, uint32_t *ret_n)
+{
+	struct reader r = reader_of(bytes);
+	int e = reader_u32be(&r, ret_n);
+	e = e == 0 ? reader_skip(&r, SPOOL_MARK) : e;
+	return e == 0 ? reader_end(&r) : e;
+}
+
+/*
+ * The frame at hand, of len bytes, begins a group of n entries. Those that count are read as all others; those that do not are
+ * stepped over. ERR_AGAIN: it is not decided. Who has changed the decision's frame has them sent.
+ */
+static int take_group(struct spool_reader *r, uint32_t len, uint32_t n)
+{
+	uint64_t after = r->at.offset + 4 + (uint64_t)len, at = after;
+	uint8_t type = 0;
+	bool control = false;
+	int64_t ignored;
+	struct span bytes = {0};
+	int e = 0;
+	r->waits = true;
+	r->held = 0;
+	for (uint32_t i = 0; e == 0 && i <= n; i++) {
+		e = fetch(r, at, &len, &control);
+		at += e == 0 ? 4 + (uint64_t)len : 0;
+		r->held += e == 0 && !control;
+	}
+	r->end = at;
+	if (e != 0) {
+		return e;
+	}
+	r->waits = false;
+	r->held = 0;
+	e = open_frame(r, r->at.frame + 1 + n, len, &type, &ignored, &bytes);
+	if (e == 0 && type == SPOOL_DECISION && bytes.len == 1 && bytes.ptr[0] == 0) {
+		r->at.offset = at;
+		r->at.frame += 2 + (uint64_t)n;
+		r->at.entry += n;
+	} else {
+		r->at.offset = after;
+		r->at.frame++;
+	}
+	return ERR_NOT_FOUND;
+}
+
+/* One frame was fetched: 0 for an entry, ERR_NOT_FOUND for what is none, ERR_AGAIN for what waits. */
+static int take(struct spool_reader *r, uint32_t len, bool control, struct spool_entry *ret_entry)
 {
 	uint8_t type = 0;
 	int64_t time_ms = 0;
+	uint32_t n = 0;
 	struct span bytes = {0};
-	int e = spool_frame_open(
-		r->file_key, r->at.frame, span_of(r->sealed, len), r->plain, &type, &time_ms, &bytes);
+	int e = open_frame(r, r->at.frame, len, &type, &time_ms, &bytes);
 	if (e == 0 && type == SPOOL_END) {
 		next_file(r);
 		return ERR_NOT_FOUND;
 	}
+	if (e == 0 && type == SPOOL_GROUP && group_size(bytes, &n) == 0) {
+		return take_group(r, len, n);
+	}
 	r->at.offset += 4 + (uint64_t)len;
 	r->at.frame++;
-	r->at.entry++;
+	r->at.entry += !control;
 	if (e != 0 || !is_known(type)) {
-		r->damaged++;
+		r->damaged += !control || e != 0;
 		return ERR_NOT_FOUND;
 	}
 	*ret_entry = (struct spool_entry){(enum spool_type)type, time_ms, bytes, r->at};
@@ -209,14 +274,12 @@ int spool_next(struct spool_reader *r, struct spool_entry *ret_entry)
 	uint64_t finished = UINT64_MAX;
 	for (;;) {
 		uint32_t len = 0;
+		bool control = false;
 		int e = r->fd < 0 ? enter_file(r) : 0;
 		bool headless = e == ERR_AGAIN;
-		e = e == 0 ? fetch(r, &len) : e;
-		if (e == 0) {
-			e = take(r, len, ret_entry);
-			if (e != ERR_NOT_FOUND) {
-				return e;
-			}
+		e = e == 0 ? fetch(r, r->at.offset, &len, &control) : e;
+		e = e == 0 ? take(r, len, control, ret_entry) : e;
+		if (e == ERR_NOT_FOUND) {
 			continue;
 		}
 		if (e != ERR_AGAIN) {
@@ -241,6 +304,8 @@ void spool_rewind(struct spool_reader *r)
 {
 	leave_file(r);
 	r->at = r->confirmed;
+	r->waits = false;
+	r->held = 0;
 }
 
 static int write_place(const struct spool_reader *r, const struct spool_place *place, const char *name)
@@ -412,6 +477,24 @@ int spool_sweep(int dir, const char *const *names, unsigned n, uint64_t most)
 			e = ERR_SYSTEM;
 		}
 	}
+	spool_list_done(&l);
+	return e;
+}
+
+int spool_erase(int dir, unsigned *ret_files)
+{
+	struct spool_list l;
+	int e = spool_list(dir, &l);
+	if (e != 0) {
+		return e;
+	}
+	for (unsigned i = 0; i < l.n; i++) {
+		e = unlink_file(dir, l.at[i].number) != 0 ? ERR_SYSTEM : e;
+	}
+	for (unsigned i = 0; i < l.n_places; i++) {
+		e = unlinkat(dir, l.places[i], 0) < 0 && errno != ENOENT ? ERR_SYSTEM : e;
+	}
+	*ret_files = l.n;
 	spool_list_done(&l);
 	return e;
 }

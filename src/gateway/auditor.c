@@ -273,15 +273,6 @@ static void say(struct auditor *a, enum audit_kind kind, enum audit_alert alert,
 	batch_add(a, &ev);
 }
 
-/* What was spooled waits in a file that is ended, so that it can be erased when it has been sent. */
-static void end_spool_file(struct auditor *a, int64_t now_ms)
-{
-	if (a->spool && now_ms >= a->spool_ms) {
-		a->spool_ms = now_ms + SPOOL_FILE_MS;
-		(void)!spool_commit(a->spool, now_ms);
-	}
-}
-
 static int loop(struct auditor *a)
 {
 	struct epoll_event events[EVENTS_A_TURN];
@@ -298,9 +289,9 @@ static int loop(struct auditor *a)
 		copy_check(a, now);
 		open_check(a, now);
 		checkpoint_check(a, now, false);
-		cold_check(a, now);
-		end_spool_file(a, now);
+		send_check(a, now);
 		health_check(a, now);
+		cold_check(a, now);
 		free_gone(a);
 	}
 	open_check(a, clock_mono_ms());
@@ -359,6 +350,7 @@ int role_audit_main(void)
 {
 	static struct auditor a = {.supervisor = {.fd = ROLE_CHANNEL, .kind = TELLER_SUPERVISOR},
 		.gate = {.fd = -1, .kind = TELLER_GATE},
+		.spool_dir = -1,
 		.keys = {.fd = -1, .wait_ms = KEYS_WAIT_MS}};
 	log_role("audit");
 	(void)prctl(PR_SET_NAME, "gantry: audit");

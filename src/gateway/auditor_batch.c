@@ -151,6 +151,7 @@ static void leave_out(struct work *w)
 static int write_all(struct auditor *a)
 {
 	int e = a->keys.fd < 0 ? ERR_CLOSED : batch_tokens(a);
+	send_begin(a);
 	for (unsigned i = 0; e == 0 && i < a->n_batch; i++) {
 		struct work *w = &a->batch[i];
 		if (w->has_index || w->err != 0) {
@@ -164,14 +165,13 @@ static int write_all(struct auditor *a)
 	if (e != 0) {
 		/* All are told that it failed, and tell it again: what went before the failure must not be there as well. */
 		journal_drop(a->journal);
+		send_forget(a);
 		return e;
 	}
-	/* The spool first: what is sent and has no record is found out; what has a record and is not sent would be lost. */
-	if (a->spool && spool_commit(a->spool, clock_mono_ms()) != 0) {
-		log_say(LOG_LEVEL_ERROR, "audit.unsent",
-			"messages for the repositories could not be kept; the journal has them");
-	}
-	return journal_commit(a->journal);
+	send_prepare(a);
+	e = journal_commit(a->journal);
+	send_decide(a, e == 0);
+	return e;
 }
 
 void batch_write(struct auditor *a)
@@ -185,7 +185,7 @@ void batch_write(struct auditor *a)
 	said(a, e);
 	for (unsigned i = 0; i < a->n_batch; i++) {
 		struct work *w = &a->batch[i];
-		if (e == 0 && w->err == 0 && w->ev.kind == AUDIT_BEGIN && w->teller) {
+		if (e == 0 && w->err == 0 && w->ev.kind == AUDIT_BEGIN && w->teller && !w->has_index) {
 			begun(a, w);
 		}
 		answer(a, w, e);
@@ -310,6 +310,14 @@ void batch_take(struct auditor *a, struct teller *t, int64_t number, struct span
 	w->ev.time_ms = t->kind == TELLER_SUPERVISOR && w->ev.time_ms < now ? w->ev.time_ms : now;
 	if (w->ev.kind == AUDIT_PROGRESS) {
 		open_progress(a, t, number, &w->ev);
+		return;
+	}
+	struct open_transfer *again = w->ev.kind == AUDIT_BEGIN ? open_told_again(a, t, &w->ev) : NULL;
+	if (again) {
+		again->moved = false;
+		w->has_index = true;
+		w->index = again->record;
+		a->n_batch++;
 		return;
 	}
 	if (w->ev.kind == AUDIT_BEGIN && open_count(a, t) >= OPEN_MOST) {

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/auditor_state.h"
 #include "audit/armor.h"
+#include "audit/io.h"
 #include "base/clock.h"
 #include "base/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 /*
  * Checkpoints: signed by the key holder while the journal grows, stored beside it, and carried out of the machine: to a file
@@ -12,38 +17,32 @@
 #define RETRY_MS 5000
 
 /*
- * What the last process vouched for, by the head of the segment that has its last record and the records in that: however
+ * The range of the first records, by the head of the segment that has the last of them and the records in that: however
  * long the journal is, no more than a segment is read, and none that has been handed over.
  */
-void checkpoint_resume(struct auditor *a, uint64_t vouched)
+static int range_of(const struct auditor *a, uint64_t size, struct merkle_range *ret_range)
 {
 	struct journal_reader *r = NULL;
 	struct journal_entry entry;
-	struct merkle_range *range = &a->checkpointed_range;
-	*range = (struct merkle_range){0};
-	if (vouched == 0) {
-		return;
+	struct merkle_range range = {0};
+	int e = size == 0 ? 0 : journal_reader_open(&a->dir, 1, &r);
+	if (e == 0 && size > 0) {
+		journal_reader_seek(r, size - 1);
+		e = journal_reader_before(r, &range);
+		journal_reader_seek(r, range.size);
 	}
-	int e = journal_reader_open(&a->dir, 1, &r);
-	if (e == 0) {
-		journal_reader_seek(r, vouched - 1);
-		e = journal_reader_before(r, range);
-	}
-	if (e == 0) {
-		journal_reader_seek(r, range->size);
-	}
-	while (e == 0 && range->size < vouched) {
-		e = journal_reader_next(r, &entry) == 1 && entry.index == range->size ? 0 : ERR_MISSING;
+	while (e == 0 && range.size < size) {
+		e = journal_reader_next(r, &entry) == 1 && entry.index == range.size ? 0 : ERR_MISSING;
 		if (e == 0) {
-			merkle_append(range, &entry.leaf);
+			merkle_append(&range, &entry.leaf);
 		}
 	}
 	journal_reader_free(r);
-	if (e != 0 || range->size != vouched) {
-		*range = (struct merkle_range){0};
-		log_say(LOG_LEVEL_ERROR, "audit.checkpoint",
-			"what the last checkpoint vouches for cannot be read: witnesses that hold it will take none after it");
+	if (e == 0 && range.size == size) {
+		*ret_range = range;
+		return 0;
 	}
+	return e == 0 ? ERR_MISSING : e;
 }
 
 /* From the checkpoint before to this one: C2SP tlog-witness, add-checkpoint. */
@@ -54,12 +53,14 @@ static int prove(struct auditor *a, const struct checkpoint *c, struct merkle_pr
 	struct merkle_prover *p = NULL;
 	struct journal_entry entry;
 	uint64_t old = a->checkpointed_range.size;
+	*ret_proof = (struct merkle_proof){0};
+	if (old == 0) {
+		return range_of(a, c->size, ret_range);
+	}
 	*ret_range = a->checkpointed_range;
 	int e = journal_reader_open(&a->dir, 1, &r);
-	if (e == 0 && old > 0) {
-		e = merkle_prove_consistency(old, c->size, &p);
-		e = e == 0 ? merkle_prover_start(p, &a->checkpointed_range) : e;
-	}
+	e = e == 0 ? merkle_prove_consistency(old, c->size, &p) : e;
+	e = e == 0 ? merkle_prover_start(p, &a->checkpointed_range) : e;
 	if (e == 0) {
 		journal_reader_seek(r, old);
 	}
@@ -67,28 +68,25 @@ static int prove(struct auditor *a, const struct checkpoint *c, struct merkle_pr
 		e = journal_reader_next(r, &entry) == 1 && entry.index == i ? 0 : ERR_MISSING;
 		if (e == 0) {
 			merkle_append(ret_range, &entry.leaf);
-		}
-		if (e == 0 && p) {
 			merkle_prover_leaf(p, i, &entry.leaf);
 		}
 	}
-	*ret_proof = (struct merkle_proof){0};
-	if (e == 0 && p) {
-		e = merkle_prover_end(p, ret_proof);
-	}
+	e = e == 0 ? merkle_prover_end(p, ret_proof) : e;
 	merkle_prover_free(p);
 	journal_reader_free(r);
 	return e;
 }
 
-static void spool_witness(struct auditor *a, const struct checkpoint *c, struct span note)
+/* *ret_range: what a witness that has it can be given the next from. */
+static int spool_witness(
+	struct auditor *a, const struct checkpoint *c, struct span note, struct merkle_range *ret_range)
 {
 	static char text[NOTE_MOST];
 	struct merkle_proof proof;
-	struct merkle_range range;
-	if (prove(a, c, &proof, &range) != 0) {
+	int e = prove(a, c, &proof, ret_range);
+	if (e != 0) {
 		log_say(LOG_LEVEL_ERROR, "audit.checkpoint", "no proof for the witnesses could be made");
-		return;
+		return e;
 	}
 	struct writer w = writer_of(text, sizeof(text));
 	armor_write_text(&w, "old ");
@@ -99,10 +97,8 @@ static void spool_witness(struct auditor *a, const struct checkpoint *c, struct 
 	}
 	armor_write_text(&w, "\n\n");
 	writer_span(&w, note);
-	if (writer_end(&w) == 0) {
-		(void)!spool_append(a->spool, SPOOL_WITNESS, clock_wall_ms(), writer_span_of(&w));
-	}
-	a->checkpointed_range = range;
+	e = writer_end(&w);
+	return e == 0 ? spool_append(a->spool, SPOOL_WITNESS, clock_wall_ms(), writer_span_of(&w)) : e;
 }
 
 /* Nobody is to have a proof of it: whoever comes later gets one from here on. */
@@ -115,6 +111,62 @@ static void go_past(struct auditor *a, const struct checkpoint *c)
 	}
 }
 
+/* ---- What has been carried out ---- */
+
+static void store_carried(const struct auditor *a, uint64_t size)
+{
+	char text[24];
+	struct writer w = writer_of(text, sizeof(text));
+	armor_write_number(&w, size);
+	if (writer_end(&w) != 0 ||
+		io_replace(&journal_io_system, a->spool_dir, CARRIED_FILE, writer_span_of(&w)) != 0) {
+		log_say(LOG_LEVEL_ERROR, "audit.checkpoint",
+			"how far checkpoints were carried out cannot be written down: %s", strerror(errno));
+	}
+}
+
+/* 0 where that is not known: what follows is right for a witness that has nothing, and for one that has that checkpoint. */
+static uint64_t load_carried(const struct auditor *a)
+{
+	uint8_t *bytes = NULL;
+	size_t len = 0;
+	uint64_t size = 0;
+	if (io_read_file(&journal_io_system, a->spool_dir, CARRIED_FILE, 20, &bytes, &len) == 0 &&
+		armor_read_number(span_of(bytes, len), &size) != 0) {
+		size = 0;
+	}
+	free(bytes);
+	return size;
+}
+
+/* All of it or nothing: with what is not in the spool the next one begins where this one would have. */
+static void to_spool(struct auditor *a, const struct checkpoint *c, struct span note)
+{
+	const struct audit_config *config = &a->site->audit;
+	struct merkle_range range = a->checkpointed_range;
+	int e = 0;
+	if (config->n_repositories > 0) {
+		e = spool_append(a->spool, SPOOL_CHECKPOINT, clock_wall_ms(), note);
+	}
+	if (config->n_witnesses > 0) {
+		int w = spool_witness(a, c, note, &range);
+		e = e == 0 ? w : e;
+	}
+	int s = spool_commit(a->spool, clock_mono_ms());
+	e = e == 0 ? s : e;
+	if (e != 0) {
+		log_say(LOG_LEVEL_ERROR, "audit.unsent",
+			"the checkpoint could not be kept for repositories and witnesses: %s", err_str(e));
+		return;
+	}
+	if (config->n_witnesses > 0) {
+		a->checkpointed_range = range;
+	} else {
+		go_past(a, c);
+	}
+	store_carried(a, c->size);
+}
+
 static void carry_out(struct auditor *a, struct span text, struct span note)
 {
 	struct checkpoint c;
@@ -122,21 +174,45 @@ static void carry_out(struct auditor *a, struct span text, struct span note)
 	if (checkpoint_read(text, &c) != 0) {
 		return;
 	}
-	if (!a->spool || a->site->audit.n_witnesses == 0) {
+	if (a->spool) {
+		to_spool(a, &c, note);
+	} else {
 		go_past(a, &c);
 	}
-	if (!a->spool) {
+}
+
+/* The stored one, which the process before did not get to the spool, or not to the end of it. */
+static void carry_stored(struct auditor *a, uint64_t vouched)
+{
+	struct signed_note n;
+	struct checkpoint c;
+	uint8_t *note = NULL;
+	size_t len = 0;
+	int e = io_read_file(&journal_io_system, a->dir, "checkpoint", NOTE_MOST, &note, &len);
+	e = e == 0 ? checkpoint_read_note(span_of(note, len), &n, &c) : e;
+	if (e == 0 && c.size == vouched) {
+		to_spool(a, &c, span_of(note, len));
+	}
+	free(note);
+}
+
+void checkpoint_resume(struct auditor *a, uint64_t vouched)
+{
+	struct merkle_range range = {0};
+	uint64_t carried = a->spool ? load_carried(a) : vouched;
+	a->checkpointed_range = range;
+	if (vouched == 0) {
 		return;
 	}
-	if (a->site->audit.n_repositories > 0) {
-		(void)!spool_append(a->spool, SPOOL_CHECKPOINT, clock_wall_ms(), note);
+	/* What cannot be read any more is of no use as a beginning. */
+	if (carried < vouched) {
+		a->checkpointed_range = range_of(a, carried, &range) == 0 ? range : (struct merkle_range){0};
+		carry_stored(a, vouched);
+		return;
 	}
-	if (a->site->audit.n_witnesses > 0) {
-		spool_witness(a, &c, note);
-	}
-	if (spool_commit(a->spool, clock_mono_ms()) != 0) {
-		log_say(LOG_LEVEL_ERROR, "audit.unsent",
-			"the checkpoint could not be kept for the repositories");
+	if (range_of(a, vouched, &a->checkpointed_range) != 0) {
+		log_say(LOG_LEVEL_ERROR, "audit.checkpoint",
+			"what the last checkpoint vouches for cannot be read: witnesses that hold it will take none after it");
 	}
 }
 

@@ -17,6 +17,7 @@
 
 #define FIRST_MS 2000
 #define EACH_MS  (6 * 60 * 60 * 1000)
+#define RETRY_MS 60000
 
 struct done {
 	int result; /* 0, or an enum err */
@@ -59,27 +60,40 @@ int cold_start(struct auditor *a)
 		&a->cold.fd);
 }
 
-static void say_done(struct auditor *a, const struct done *d)
+/* Until it is done: what went must be told of. */
+static void say_done(struct auditor *a)
 {
-	char text[sizeof(d->what.statement) + 2 * MERKLE_HASH + 2], hex[2 * MERKLE_HASH + 1];
+	const struct handover *h = &a->cold_done;
+	char text[sizeof(h->statement) + 2 * MERKLE_HASH + 2], hex[2 * MERKLE_HASH + 1];
 	for (unsigned i = 0; i < MERKLE_HASH; i++) {
-		snprintf(hex + 2 * i, 3, "%02x", d->what.sha256.at[i]);
+		snprintf(hex + 2 * i, 3, "%02x", h->sha256.at[i]);
 	}
-	snprintf(text, sizeof(text), "%s %s", d->what.statement, hex);
+	snprintf(text, sizeof(text), "%s %s", h->statement, hex);
 	const struct journal_record r = {.kind = JOURNAL_HANDOVER,
 		.time_ms = clock_wall_ms(),
 		.about = JOURNAL_NONE,
 		.epoch = JOURNAL_NONE,
 		.body = span_str(text)};
 	uint64_t index;
-	int e = journal_append(a->journal, &r, &index);
-	e = e == 0 ? journal_commit(a->journal) : e;
-	log_event(LOG_LEVEL_NOTICE, "audit.handed-over",
-		"older segments of the journal went to the cold folder",
-		LOG_TEXT("folder", a->site->audit.cold), LOG_TEXT("statement", d->what.statement),
-		LOG_NUMBER("segments", (int64_t)d->what.segments),
-		LOG_NUMBER("bytes", (int64_t)d->what.bytes),
-		LOG_TEXT("recorded", e == 0 ? "yes" : err_str(e)));
+	int e = record_key(a, r.time_ms);
+	e = e == 0 ? journal_append(a->journal, &r, &index) : e;
+	if (e != 0) {
+		journal_drop(a->journal);
+		log_event(LOG_LEVEL_ERROR, "audit.cold",
+			"what was handed over could not be recorded; it is tried again",
+			LOG_TEXT("statement", h->statement), LOG_TEXT("why", err_str(e)));
+		a->cold_ms = clock_mono_ms() + RETRY_MS;
+		return;
+	}
+	batch_write(a);
+	a->cold_owed = a->failing;
+	a->cold_ms = clock_mono_ms() + (a->failing ? RETRY_MS : EACH_MS);
+	if (!a->cold_owed) {
+		log_event(LOG_LEVEL_NOTICE, "audit.handed-over",
+			"older segments of the journal went to the cold folder",
+			LOG_TEXT("folder", a->site->audit.cold), LOG_TEXT("statement", h->statement),
+			LOG_NUMBER("segments", (int64_t)h->segments), LOG_NUMBER("bytes", (int64_t)h->bytes));
+	}
 }
 
 void cold_take(struct auditor *a)
@@ -104,7 +118,9 @@ void cold_take(struct auditor *a)
 			LOG_TEXT("folder", a->site->audit.cold),
 			LOG_TEXT("why", d.result == ERR_SYSTEM ? strerror(d.err) : err_str(d.result)));
 	} else if (d.what.segments > 0) {
-		say_done(a, &d);
+		a->cold_done = d.what;
+		a->cold_owed = true;
+		say_done(a);
 	}
 }
 
@@ -114,6 +130,13 @@ void cold_check(struct auditor *a, int64_t now_ms)
 	if (a->cold.fd < 0 || now_ms < a->cold_ms) {
 		return;
 	}
-	a->cold_ms = INT64_MAX; /* until it has answered */
-	(void)!send(a->cold.fd, &before_ms, sizeof(before_ms), MSG_NOSIGNAL);
+	if (a->cold_owed) {
+		say_done(a);
+		return;
+	}
+	if (send(a->cold.fd, &before_ms, sizeof(before_ms), MSG_NOSIGNAL) == (ssize_t)sizeof(before_ms)) {
+		a->cold_ms = INT64_MAX; /* until it has answered */
+	} else {
+		a->cold_ms = now_ms + RETRY_MS;
+	}
 }

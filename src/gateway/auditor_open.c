@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /*
  * Transfers that have begun. One whose association ends without a word is ended here; one that was found when the journal
@@ -51,6 +52,7 @@ void open_recovered(struct auditor *a, const struct journal_recovered *r, int64_
 			.association = from->association,
 			.count = from->count,
 			.written = from->count,
+			.durable = from->count,
 			.next = a->open};
 		t->tokens.n = from->n_tokens;
 		memcpy(t->tokens.at, from->tokens, sizeof(from->tokens[0]) * from->n_tokens);
@@ -84,6 +86,7 @@ void open_progress(struct auditor *a, struct teller *teller, int64_t number, con
 	if (!t || !open_may_claim(t, teller)) {
 		return; /* ended already */
 	}
+	t->moved = false; /* its record is known */
 	if (!t->teller) {
 		/* A gateway that was started anew counts its associations anew: then it is ended as interrupted. */
 		t->teller = teller;
@@ -153,6 +156,8 @@ void open_settle(struct auditor *a, bool committed)
 			open_remove(a, t);
 		} else {
 			t->ending = false;
+			t->durable = committed ? t->written : t->durable;
+			t->written = t->durable;
 		}
 	}
 }
@@ -175,18 +180,39 @@ unsigned open_count(const struct auditor *a, const struct teller *teller)
 	return n;
 }
 
-void open_teller_moved(struct auditor *a, const struct teller *from, struct teller *to)
+static bool is_in_batch(const struct auditor *a, const struct teller *t)
 {
+	bool found = false;
+	for (unsigned i = 0; i < a->n_batch && !found; i++) {
+		found = a->batch[i].teller == t;
+	}
+	return found;
+}
+
+void open_teller_moved(struct auditor *a, struct teller *from, struct teller *to)
+{
+	if (is_in_batch(a, from)) {
+		batch_write(a);
+	}
 	for (struct open_transfer *t = a->open; t; t = t->next) {
+		t->moved = t->moved || t->teller == from;
 		t->teller = t->teller == from ? to : t->teller;
 	}
-	for (unsigned i = 0; i < a->n_batch; i++) {
-		struct work *w = &a->batch[i];
-		if (w->teller == from) {
-			w->teller = to; /* told on the channel before: there is nobody left to answer */
-			w->answer = false;
-		}
+}
+
+struct open_transfer *open_told_again(
+	struct auditor *a, const struct teller *teller, const struct audit_event *ev)
+{
+	struct open_transfer *t = a->open;
+	while (t &&
+		!(t->teller == teller && t->moved && !t->ending && t->has_event &&
+			t->ev.to_caller == ev->to_caller && strcmp(t->ev.patient_id, ev->patient_id) == 0 &&
+			strcmp(t->ev.patient_issuer, ev->patient_issuer) == 0 &&
+			strcmp(t->ev.patient_name, ev->patient_name) == 0 &&
+			strcmp(t->ev.study, ev->study) == 0)) {
+		t = t->next;
 	}
+	return t;
 }
 
 void open_teller_gone(struct auditor *a, const struct teller *teller)
@@ -232,5 +258,6 @@ int64_t open_next_ms(const struct auditor *a)
 		                                      : INT64_MAX;
 		next = at < next ? at : next;
 	}
-	return next;
+	/* While nothing can be recorded one try a second is enough. */
+	return a->failing && next < a->retry_ms ? a->retry_ms : next;
 }

@@ -2,7 +2,6 @@
 #include "gateway/auditor_state.h"
 #include "audit/body.h"
 #include "base/clock.h"
-#include "base/log.h"
 
 #include <string.h>
 
@@ -73,55 +72,74 @@ static int seal_and_append(struct auditor *a, struct work *w, const struct audit
 }
 
 /* Also with each segment, so that one that goes to a cold folder can be read without those before it. */
-static bool epoch_due(const struct auditor *a, int64_t time_ms)
+static int key_if_due(struct auditor *a, int64_t time_ms)
 {
-	return seal_due(a->seal, clock_mono_ms()) ||
-	       (journal_pending(a->journal) == 0 && journal_rolls(a->journal, time_ms));
+	bool due = seal_due(a->seal, clock_mono_ms()) || journal_at_head(a->journal, time_ms);
+	return due ? begin_epoch(a, time_ms) : 0;
 }
 
-/* w->err: what is wrong with this event. Other errors are nobody's fault, and concern all. */
-static int record_one(struct auditor *a, struct work *w, const struct audit_event *ev)
+int record_key(struct auditor *a, int64_t time_ms)
 {
-	static uint8_t xml[AUDIT_XML_MOST], wire[BODY_WIRE_MOST], body[BODY_MOST];
-	size_t xml_len, wire_len, body_len;
-	int e = epoch_due(a, ev->time_ms) ? begin_epoch(a, ev->time_ms) : 0;
-	if (e != 0) {
-		return e;
-	}
-	e = a->xml(ev, &a->source, xml, sizeof(xml), &xml_len);
+	return journal_at_head(a->journal, time_ms) ? begin_epoch(a, time_ms) : 0;
+}
+
+/* One event's message, and the body of its record. */
+struct made {
+	uint8_t xml[AUDIT_XML_MOST], body[BODY_MOST];
+	size_t xml_len, body_len;
+};
+
+static int make(struct auditor *a, const struct audit_event *ev, struct made *m)
+{
+	static uint8_t wire[BODY_WIRE_MOST];
+	size_t wire_len;
+	int e = a->xml(ev, &a->source, m->xml, sizeof(m->xml), &m->xml_len);
 	e = e == 0 ? audit_event_write(ev, wire, sizeof(wire), &wire_len) : e;
-	e = e == 0 ? body_write(a->packer, span_of(wire, wire_len), span_of(xml, xml_len), body, sizeof(body),
-			     &body_len)
-	           : e;
-	if (e != 0) {
-		w->err = e;
-		return 0;
+	return e == 0 ? body_write(a->packer, span_of(wire, wire_len), span_of(m->xml, m->xml_len), m->body,
+				sizeof(m->body), &m->body_len)
+	              : e;
+}
+
+static int append_all(struct auditor *a, struct work *w, const struct audit_event *const *events,
+	const struct made *made, unsigned n)
+{
+	uint64_t first = 0;
+	int e = 0;
+	for (unsigned i = 0; e == 0 && i < n; i++) {
+		e = key_if_due(a, events[i]->time_ms);
+		e = e == 0 ? seal_and_append(a, w, events[i], span_of(made[i].body, made[i].body_len)) : e;
+		first = i == 0 ? w->index : first;
 	}
-	e = seal_and_append(a, w, ev, span_of(body, body_len));
-	if (e == ERR_LIMIT) {
-		w->err = e;
-		return 0;
-	}
-	if (e == 0 && a->spool && a->site->audit.n_repositories > 0 &&
-		spool_append(a->spool, SPOOL_MESSAGE, ev->time_ms, span_of(xml, xml_len)) != 0 &&
-		a->lost_in_spool++ == 0) {
-		log_say(LOG_LEVEL_ERROR, "audit.unsent",
-			"the spool is full: messages are not sent to the repositories; the journal has them");
-	}
+	w->index = first;
 	return e;
 }
 
+/* w->err: what is wrong with this event. Other errors are nobody's fault, and concern all. */
 int record_event(struct auditor *a, struct work *w)
 {
 	static struct audit_event failed;
-	uint64_t first;
+	static struct made made[2];
+	const struct audit_event *const events[] = {&w->ev, &failed};
+	struct journal_place before;
 	/* PS3.15 A.5.2: what succeeded in part is two messages. The one that succeeded ends the transfer. */
-	bool both = audit_event_split(&w->ev, &failed);
-	int e = record_one(a, w, &w->ev);
-	if (e == 0 && w->err == 0 && both) {
-		first = w->index;
-		e = record_one(a, w, &failed);
-		w->index = first;
+	unsigned n = audit_event_split(&w->ev, &failed) ? 2 : 1;
+	for (unsigned i = 0; w->err == 0 && i < n; i++) {
+		w->err = make(a, events[i], &made[i]);
+	}
+	if (w->err != 0) {
+		return 0;
+	}
+	journal_place(a->journal, &before);
+	int e = append_all(a, w, events, made, n);
+	if (e == ERR_LIMIT) {
+		/* All of it or nothing, or the part would be recorded again with each time that it is told. */
+		journal_back(a->journal, &before);
+		seal_drop(a->seal); /* its key may have been in it */
+		w->err = e;
+		return 0;
+	}
+	for (unsigned i = 0; e == 0 && i < n; i++) {
+		send_message(a, events[i], span_of(made[i].xml, made[i].xml_len));
 	}
 	return e;
 }
@@ -135,10 +153,11 @@ int record_progress(struct auditor *a, struct open_transfer *t, int64_t now_ms)
 		.epoch = JOURNAL_NONE,
 		.count = t->count};
 	uint64_t ignored;
-	int e = journal_append(a->journal, &r, &ignored);
+	int e = record_key(a, r.time_ms);
+	e = e == 0 ? journal_append(a->journal, &r, &ignored) : e;
+	t->written_ms = now_ms; /* no sooner again, if it failed */
 	if (e == 0) {
 		t->written = t->count;
-		t->written_ms = now_ms;
 	}
 	return e;
 }

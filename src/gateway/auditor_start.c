@@ -69,38 +69,7 @@ static void use_source(struct auditor *a)
 		.process = (uint32_t)getpid()};
 }
 
-static int open_spool(struct auditor *a)
-{
-	const struct audit_config *c = &a->site->audit;
-	char path[4096];
-	if (a->spool || !a->has_spool_key || (c->n_repositories == 0 && c->n_witnesses == 0)) {
-		return 0;
-	}
-	int n = snprintf(path, sizeof(path), "%s/spool", c->journal);
-	struct spool_settings s = {.most = c->spool_most};
-	s.dir = n > 0 && (size_t)n < sizeof(path) ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	memcpy(s.key, a->spool_key, sizeof(s.key));
-	int e = s.dir < 0 ? ERR_SYSTEM : spool_open(&s, &a->spool);
-	explicit_bzero(s.key, sizeof(s.key));
-	if (e != 0 && s.dir >= 0) {
-		close(s.dir);
-	}
-	return e;
-}
-
-/* Records matter more than messages: without a spool they are made all the same. */
-void auditor_use_spool(struct auditor *a)
-{
-	int e = open_spool(a);
-	if (e != 0) {
-		log_event(LOG_LEVEL_ERROR, "audit.unsent",
-			"the spool cannot be opened, and nothing is sent to repositories and witnesses until it can be; the "
-			"journal goes on",
-			LOG_TEXT("why", e == ERR_SYSTEM ? strerror(errno) : err_str(e)));
-	}
-}
-
-static int open_journal(struct auditor *a)
+static int open_journal(struct auditor *a, uint64_t *ret_vouched)
 {
 	const struct audit_config *c = &a->site->audit;
 	struct journal_recovered r;
@@ -120,19 +89,22 @@ static int open_journal(struct auditor *a)
 		LOG_TEXT("journal", c->journal), LOG_NUMBER("records", (int64_t)r.size),
 		LOG_NUMBER("open_transfers", (int64_t)r.n_open));
 	health_start(a, r.vouched);
-	checkpoint_resume(a, r.vouched);
 	open_recovered(a, &r, clock_mono_ms());
 	say_damage(a, &r);
+	*ret_vouched = r.vouched;
 	return 0;
 }
 
 int auditor_start(struct auditor *a)
 {
+	uint64_t vouched = 0;
 	int e = use_auditors(a, a->site);
 	use_source(a);
-	e = e == 0 ? open_journal(a) : e;
+	e = e == 0 ? open_journal(a, &vouched) : e;
 	if (e == 0) {
+		auditor_drop_spool(a);
 		auditor_use_spool(a);
+		checkpoint_resume(a, vouched);
 	}
 	a->checkpoint_ms = clock_mono_ms() + 1000; /* what the last process left without one */
 	return e;
@@ -148,6 +120,7 @@ int auditor_use_site(struct auditor *a, struct site *fresh)
 	site_free(a->site);
 	a->site = fresh;
 	use_source(a);
+	auditor_drop_spool(a);
 	auditor_use_spool(a);
 	return 0;
 }

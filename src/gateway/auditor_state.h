@@ -5,6 +5,7 @@
 #include "audit/blind.h"
 #include "audit/body.h"
 #include "audit/event.h"
+#include "audit/handover.h"
 #include "audit/journal.h"
 #include "audit/seal.h"
 #include "audit/spool.h"
@@ -54,8 +55,10 @@ struct open_transfer {
 	struct teller *teller; /* NULL: of before this process, and nobody has claimed it yet */
 	bool has_event;        /* ev is known: it began in this process */
 	bool ending;           /* by the batch under way */
+	bool moved; /* it came from a channel that is gone: its teller may not know of its record */
 	uint64_t association;
 	uint32_t count, written; /* instances; in the last record of them */
+	uint32_t durable;        /* in the last that was committed */
 	int64_t written_ms;      /* monotonic */
 	struct tokens tokens;
 	struct audit_event ev;
@@ -105,7 +108,10 @@ struct auditor {
 	bool epoch_new; /* it is in the batch under way */
 	struct spool *spool;
 	bool has_spool_key;
+	int spool_dir;    /* -1: not open */
 	int64_t spool_ms; /* monotonic: look whether its file is old */
+	bool losing;      /* messages are lost, and the log has it */
+	bool lost_in_batch, sent_in_batch;
 	uint8_t spool_key[SPOOL_KEY_LEN];
 	audit_xml_function *xml;
 	struct body_packer *packer;
@@ -115,9 +121,11 @@ struct auditor {
 	struct work batch[BATCH_MOST];
 	unsigned n_batch;
 	struct merkle_range checkpointed_range;
-	int64_t checkpoint_ms;  /* monotonic: the next one */
-	int64_t claim_by_ms;    /* monotonic: until when transfers of before may be claimed; 0: over */
-	int64_t cold_ms;        /* monotonic: the next hand-over; INT64_MAX: one is under way */
+	int64_t checkpoint_ms; /* monotonic: the next one */
+	int64_t claim_by_ms;   /* monotonic: until when transfers of before may be claimed; 0: over */
+	int64_t cold_ms;       /* monotonic: the next hand-over; INT64_MAX: one is under way */
+	bool cold_owed;        /* what went has no record yet: cold_done */
+	struct handover cold_done;
 	bool stopping, failing; /* failing: the last commit failed */
 	int64_t retry_ms;       /* monotonic: of what is our own to record, after a failure */
 	struct journal_closed closed[TRANSFERS_CLOSED_MOST]; /* those that the process before ended last */
@@ -148,6 +156,7 @@ MUST_USE int batch_tokens(struct auditor *a);                    /* of all that 
 /* auditor_record.c: one event's record into the journal and its message into the spool. */
 MUST_USE int record_event(struct auditor *a, struct work *w);
 MUST_USE int record_progress(struct auditor *a, struct open_transfer *t, int64_t now_ms);
+MUST_USE int record_key(struct auditor *a, int64_t time_ms); /* if the next record begins a segment */
 
 /* auditor_open.c: transfers */
 struct open_transfer *open_find(struct auditor *a, uint64_t record);
@@ -155,7 +164,11 @@ void open_recovered(struct auditor *a, const struct journal_recovered *r, int64_
 void open_progress(struct auditor *a, struct teller *t, int64_t number, const struct audit_event *ev);
 void open_check(struct auditor *a, int64_t now_ms); /* progress that is due, claims that did not come */
 int64_t open_next_ms(const struct auditor *a);
-void open_teller_moved(struct auditor *a, const struct teller *from, struct teller *to);
+/* With all that it has told and is not recorded yet, which is recorded now. */
+void open_teller_moved(struct auditor *a, struct teller *from, struct teller *to);
+/* The transfer that this AUDIT_BEGIN tells of again, as its answer went to a channel that is gone; NULL: it is a new one. */
+struct open_transfer *open_told_again(
+	struct auditor *a, const struct teller *t, const struct audit_event *ev);
 unsigned open_count(const struct auditor *a, const struct teller *teller);
 /* May it end that, or go on with it? Its own, or one of an association with its number that the process before had. */
 bool open_may_claim(const struct open_transfer *t, const struct teller *teller);
@@ -163,7 +176,18 @@ void open_teller_gone(struct auditor *a, const struct teller *t);
 void open_remove(struct auditor *a, struct open_transfer *t);
 void open_settle(struct auditor *a, bool committed); /* of the batch */
 
+/* auditor_spool.c: messages for repositories. One batch: begin, messages, prepare; the journal's commit; decide. */
+void auditor_use_spool(struct auditor *a);  /* if it has none and there is somebody to send to */
+void auditor_drop_spool(struct auditor *a); /* if there is nobody */
+void send_begin(struct auditor *a);
+void send_message(struct auditor *a, const struct audit_event *ev, struct span xml);
+void send_prepare(struct auditor *a);
+void send_decide(struct auditor *a, bool recorded);
+void send_forget(struct auditor *a); /* instead of prepare */
+void send_check(struct auditor *a, int64_t now_ms);
+
 /* auditor_checkpoint.c */
+#define CARRIED_FILE "carried" /* in the spool: the size of the last checkpoint that was put there */
 void checkpoint_check(struct auditor *a, int64_t now_ms, bool now);
 void checkpoint_resume(struct auditor *a, uint64_t vouched); /* size of the last checkpoint; 0: none */
 int64_t checkpoint_next_ms(const struct auditor *a);
@@ -212,7 +236,6 @@ void cold_check(struct auditor *a, int64_t now_ms);
 
 /* auditor_start.c */
 MUST_USE int auditor_start(struct auditor *a); /* with the first site: opens the journal */
-void auditor_use_spool(struct auditor *a);     /* if it has none and there is somebody to send to */
 MUST_USE int auditor_use_site(struct auditor *a, struct site *fresh); /* takes it */
 
 #endif

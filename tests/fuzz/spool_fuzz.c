@@ -36,6 +36,10 @@ static void walk(struct span bytes)
 	must(end >= SPOOL_HEAD_LEN && end <= bytes.len);
 	must(spool_walk(fd, key, &h, &end_known, &entries_known) == 0);
 	must(end_known <= end && entries_known <= entries);
+	struct spool_tail tail = {0};
+	if (spool_tail_of(fd, key, &tail) == 0) {
+		must(!tail.whole || tail.open);
+	}
 }
 
 static void place(struct span bytes)
@@ -55,6 +59,7 @@ static void frame(struct span bytes)
 	int64_t time_ms = 0;
 	uint32_t len = 0;
 	struct span got = {0};
+	bool control = false;
 	if (spool_frame_open(key, 0, bytes, plain, &type, &time_ms, &got) == 0) {
 		must(got.len <= bytes.len);
 	}
@@ -62,10 +67,14 @@ static void frame(struct span bytes)
 		return;
 	}
 	must(spool_frame_seal(key, 5, 2, -7, bytes, sealed) == 0);
-	must(spool_frame_len(span_of(sealed, 4), &len) == 0 && len == bytes.len + SPOOL_FRAME_MORE - 4);
-	must(spool_frame_open(key, 5, span_of(sealed + 4, len), plain, &type, &time_ms, &got) == 0);
+	must(spool_frame_len(span_of(sealed, 4), &len, &control) == 0 &&
+		len == bytes.len + SPOOL_FRAME_MORE - 4);
+	must(!control &&
+		spool_frame_open(key, 5, span_of(sealed, 4 + len), plain, &type, &time_ms, &got) == 0);
 	must(type == 2 && time_ms == -7 && span_eq(got, bytes));
-	must(spool_frame_open(key, 6, span_of(sealed + 4, len), plain, &type, &time_ms, &got) != 0);
+	must(spool_frame_open(key, 6, span_of(sealed, 4 + len), plain, &type, &time_ms, &got) != 0);
+	sealed[0] ^= 0x80; /* no entry is a control frame */
+	must(spool_frame_open(key, 5, span_of(sealed, 4 + len), plain, &type, &time_ms, &got) != 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
