@@ -123,6 +123,12 @@ static void write_component(struct span part, struct writer *w)
 	}
 }
 
+/* Directories compare names so (RFC 4518 2.6.1), and people type them so. */
+static void write_user(struct span text, struct span second, struct writer *w)
+{
+	write_component(text, w);
+}
+
 static bool says_nothing(struct span group)
 {
 	for (size_t i = 0; i < group.len; i++) {
@@ -175,7 +181,7 @@ static const struct {
 	[BLIND_PATIENT_OF_ISSUER] = {"patient-of-issuer", write_id_of_issuer},
 	[BLIND_ACCESSION] = {"accession", write_id},
 	[BLIND_STUDY] = {"study", write_id},
-	[BLIND_USER] = {"user", write_id},
+	[BLIND_USER] = {"user", write_user},
 	[BLIND_NAME] = {"name", write_name},
 	[BLIND_NODE] = {"node", write_id},
 	[BLIND_ADDRESS] = {"address", write_address},

@@ -12,12 +12,14 @@
  * that what was written by one device is found with what another one, or a person, writes.
  *
  *   kind       what is made the same
- *   ids        patient identifier, accession number, study, user, node: the padding of DICOM (spaces and NULs at either
+ *   ids        patient identifier, accession number, study, node: the padding of DICOM (spaces and NULs at either
  *              end, PS3.5 6.2) is cut; the rest stays as it is, upper and lower case too
  *   names      the first group that is not empty (the alphabetic one, as a rule; PS3.5 6.2.1); within it spaces at either
  *              end of a component are cut, several become one, empty components at the end go; capital letters of Latin
  *              (ASCII, Latin-1, Latin Extended-A), Greek and Cyrillic become small ones. Nothing else is folded:
  *              no accents, no composed forms, no order of components
+ *   users      as a component of a name: spaces at either end are cut, several become one, capital letters become small
+ *              ones, as directories compare names. The record has the name as it was told
  *   addresses  an IP address in its one canonical form, IPv4 in IPv6 as IPv4; other text in small letters
  */
 enum blind_kind {

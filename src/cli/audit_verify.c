@@ -124,19 +124,21 @@ static void tell_json(struct verifying *v, const struct verify_result *r)
 	json_decref(o);
 }
 
+#define PLURAL(n) ((n) == 1 ? "" : "s")
+
 static void tell(const struct verify_result *r)
 {
 	char from[CLOCK_ISO_LEN], until[CLOCK_ISO_LEN];
-	printf("%" PRIu64 " records", r->size - r->first);
+	printf("%" PRIu64 " record%s", r->size - r->first, PLURAL(r->size - r->first));
 	if (r->size > r->first) {
 		clock_iso(r->least_ms, from);
 		clock_iso(r->greatest_ms, until);
 		printf(", %" PRIu64 " to %" PRIu64 ", of %s to %s", r->first, r->size - 1, from, until);
 	}
-	printf(", in %" PRIu64 " segments\n", r->segments);
-	printf("%u signed checkpoints agree, %u of them cosigned by a witness; records up to %" PRIu64
+	printf(", in %" PRIu64 " segment%s\n", r->segments, PLURAL(r->segments));
+	printf("%u signed checkpoint%s, %u of them cosigned by a witness; records up to %" PRIu64
 	       " are covered\n",
-		r->checkpoints, r->cosigned, r->covered);
+		r->checkpoints, r->checkpoints == 1 ? " agrees" : "s agree", r->cosigned, r->covered);
 	puts(r->bad == 0 ? "good: nothing that is covered was changed, removed, reordered or inserted"
 			 : "BAD: the journal was tampered with, or is damaged");
 }

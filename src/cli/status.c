@@ -69,6 +69,16 @@ static const char *safe(const char *s, char *buf, size_t cap)
 	return buf;
 }
 
+/* A number of things: "1 record", "2 records". For one printf, twice. */
+static const char *count(long long n, const char *what)
+{
+	static char buf[2][64];
+	static unsigned at;
+	at = !at;
+	snprintf(buf[at], sizeof(buf[at]), "%lld %s%s", n, what, n == 1 ? "" : "s");
+	return buf[at];
+}
+
 static const char *bytes(long long n, char buf[24])
 {
 	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
@@ -108,9 +118,10 @@ static void put_head(const json_t *o)
 	char name[128];
 	printf("%s%s%s  %s, gantry %s, since %.19s UTC\n", BOLD, safe(text(o, "site"), name, sizeof(name)),
 		PLAIN, text(o, "mode"), text(o, "version"), text(o, "since"));
-	printf("pid %lld, %lld live of %lld connections, %lld closed at once, %lld crashed, last refusal number %lld%s\n",
-		number(o, "pid"), number(o, "live"), number(o, "connections"), number(o, "closed_at_once"),
-		number(o, "crashed"), number(json_object_get(o, "refusals"), "last_number"),
+	printf("pid %lld, %lld live of %s, %lld closed at once, %lld crashed, last refusal number %lld%s\n",
+		number(o, "pid"), number(o, "live"), count(number(o, "connections"), "connection"),
+		number(o, "closed_at_once"), number(o, "crashed"),
+		number(json_object_get(o, "refusals"), "last_number"),
 		json_is_true(json_object_get(o, "stopping")) ? ", stopping" : "");
 	if (text(o, "reload_refused")[0]) {
 		char why[256];
@@ -246,11 +257,11 @@ static void put_audit(const json_t *o)
 	if (!state[0] || strcmp(state, "off") == 0) {
 		return;
 	}
-	printf("\n%saudit trail%s  %s%s%s since %.19s UTC, %lld records, %lld transfers open; ", BOLD, PLAIN,
+	printf("\n%saudit trail%s  %s%s%s since %.19s UTC, %s, %s open; ", BOLD, PLAIN,
 		strcmp(state, "recording") == 0 ? "" : RED, state, PLAIN, text(a, "since"),
-		number(a, "records"), number(a, "open_transfers"));
+		count(number(a, "records"), "record"), count(number(a, "open_transfers"), "transfer"));
 	if (signed_at[0]) {
-		printf("last checkpoint of %lld records, %lld s old\n", number(c, "records"),
+		printf("last checkpoint of %s, %lld s old\n", count(number(c, "records"), "record"),
 			number(c, "age"));
 	} else {
 		puts("no checkpoint yet");
@@ -264,8 +275,8 @@ static void put_audit(const json_t *o)
 			safe(text(c, "copy_why"), why, sizeof(why)));
 	}
 	if (number(a, "not_sent") > 0) {
-		printf("  %s%lld messages had no room in the spool%s and are not sent to the repositories\n",
-			RED, number(a, "not_sent"), PLAIN);
+		printf("  %s%s had no room in the spool%s: not sent to the repositories\n", RED,
+			count(number(a, "not_sent"), "message"), PLAIN);
 	}
 }
 

@@ -102,6 +102,10 @@ static bool was_shown(struct audit *au, const struct audit_event *ev)
 	h = hash_text(h, ev->patient_issuer);
 	h = hash_text(h, ev->patient_name);
 	h = hash_text(h, ev->study);
+	/* A worklist has one study, or none yet, for several of a patient's orders. */
+	for (unsigned i = 0; i < ev->n_accession; i++) {
+		h = hash_text(h, ev->accession[i]);
+	}
 	for (unsigned i = 0; i < au->n_shown && i < ARRAY_LEN(au->shown); i++) {
 		if (au->shown[i] == h) {
 			return true;

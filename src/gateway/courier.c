@@ -5,6 +5,7 @@
 #include "gateway/courier_state.h"
 #include "gateway/gate_tls.h"
 #include "keys/link.h"
+#include "priv/sandbox.h"
 
 #include <errno.h>
 #include <openssl/ssl.h>
@@ -459,6 +460,12 @@ void courier_main(const struct forwarder *f, unsigned index, int channel)
 	static struct courier c;
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	(void)prctl(PR_SET_NAME, "gantry: courier");
+	/* From here on it meets what others send. */
+	if (sandbox_load(f->sandbox) != 0) {
+		log_say(LOG_LEVEL_ERROR, "audit.forwarder-failed", "the sandbox could not be entered: %s",
+			strerror(errno));
+		_exit(1);
+	}
 	begin(&c, f, index, channel);
 	courier_tell(&c);
 	if (c.witness) {

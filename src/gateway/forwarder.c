@@ -251,7 +251,7 @@ static bool take(struct forwarder *f)
 static int enter_sandbox(struct forwarder *f)
 {
 	char spool[32];
-	struct sandbox *s = NULL;
+	struct sandbox *own = NULL;
 	struct addrinfo *found = NULL;
 	/* By its descriptor: the folders above it may be closed to us. */
 	snprintf(spool, sizeof(spool), "/proc/self/fd/%d", f->dir);
@@ -265,8 +265,9 @@ static int enter_sandbox(struct forwarder *f)
 		freeaddrinfo(found);
 	}
 	(void)OPENSSL_init_ssl(0, NULL);
-	int e = sandbox_new(SANDBOX_FORWARD, paths, ARRAY_LEN(paths), &s);
-	e = e == 0 ? sandbox_load(s) : e;
+	int e = sandbox_new(SANDBOX_COURIER, paths, ARRAY_LEN(paths), &f->sandbox);
+	e = e == 0 ? sandbox_new(SANDBOX_FORWARD, paths, ARRAY_LEN(paths), &own) : e;
+	e = e == 0 ? sandbox_load(own) : e;
 	f->sandboxed = e == 0;
 	return e;
 }

@@ -17,9 +17,10 @@
  */
 
 struct forwarder {
-	int gate; /* -1 */
-	int keys; /* channel to the key holder, on which couriers name their own; -1 */
-	int dir;  /* the spool's folder; -1 */
+	int gate;                /* -1 */
+	int keys;                /* channel to the key holder, on which couriers name their own; -1 */
+	int dir;                 /* the spool's folder; -1 */
+	struct sandbox *sandbox; /* of a courier */
 	bool sandboxed, has_key, stopping, replacing;
 	uint8_t key[SPOOL_KEY_LEN];
 	struct site *site, *next; /* next: of the MSG_SITE before the MSG_GO */

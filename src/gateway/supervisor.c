@@ -232,9 +232,11 @@ static void take_ready(struct supervisor *v, int64_t number)
 		return;
 	}
 	bool again = v->reloading;
-	if (!v->ready_once) {
-		audit_started(v);
-	} else if (again) {
+	if (v->site->audit.has && !v->trail_begun) {
+		audit_started(v, again);
+	}
+	v->trail_begun = v->site->audit.has;
+	if (v->ready_once && again) {
 		audit_reloaded(v, NULL);
 	}
 	v->ready_once = true;

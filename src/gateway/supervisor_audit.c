@@ -180,6 +180,8 @@ void audit_give_forwarder(struct supervisor *v)
 	roles_say(v, ROLE_FORWARD, &(struct message){.type = MSG_GO, .fd = -1});
 }
 
+#define PLURAL(n) ((n) == 1 ? "" : "s")
+
 /* Of the gateway as a whole. */
 static void tell_auditor(struct supervisor *v, enum audit_kind kind, enum audit_alert alert,
 	enum audit_outcome outcome, const char *text, const char *object)
@@ -233,11 +235,14 @@ static void tell(struct supervisor *v, enum audit_kind kind, enum audit_alert al
 	}
 }
 
-void audit_started(struct supervisor *v)
+void audit_started(struct supervisor *v, bool reloaded)
 {
 	char text[512];
-	snprintf(text, sizeof(text), "Gantry %s serves with %u listeners, %u nodes and %u flows.",
-		GANTRY_VERSION, v->site->n_listeners, v->site->n_nodes, v->site->n_flows);
+	const struct site *s = v->site;
+	snprintf(text, sizeof(text), "Gantry %s serves with %u listener%s, %u node%s and %u flow%s.%s",
+		GANTRY_VERSION, s->n_listeners, PLURAL(s->n_listeners), s->n_nodes, PLURAL(s->n_nodes),
+		s->n_flows, PLURAL(s->n_flows),
+		reloaded ? " It has served before; the trail was switched on by a reload." : "");
 	tell(v, AUDIT_START, 0, AUDIT_SUCCESS, text, "");
 	tell(v, AUDIT_ATTACHED, 0, AUDIT_SUCCESS, "The gateway accepts connections.", "");
 }

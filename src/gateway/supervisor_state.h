@@ -47,6 +47,7 @@ struct supervisor {
 	pid_t old_keys[SUPERVISOR_OLD]; /* key holders of earlier sites, which live until nobody needs them */
 	unsigned n_old_gates, n_old_keys;
 	bool ready_once, reloading, stopping, killed;
+	bool trail_begun; /* the audit trail has the start, with the version */
 	int exit_status;
 	int64_t n_cut; /* associations, told by the gate, and those of earlier gates that roles_kill ended */
 	int64_t kept_ms; /* when a reload was last refused, wall; 0: none since the site in use was taken */
@@ -107,7 +108,7 @@ void audit_give_site(struct supervisor *v, bool first);
 void audit_join_keys(struct supervisor *v);
 void audit_give_forwarder(struct supervisor *v); /* the spool, the site, go */
 void audit_forwarder_keys(struct supervisor *v);
-void audit_started(struct supervisor *v);
+void audit_started(struct supervisor *v, bool reloaded);    /* or the trail was, by a reload */
 void audit_reloaded(struct supervisor *v, const char *why); /* NULL: it was taken; else why not */
 void audit_stopping(struct supervisor *v);
 void audit_tell_kept(struct supervisor *v); /* what it was to hear while it was away */

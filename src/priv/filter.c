@@ -25,7 +25,9 @@
 #define A        IN(SANDBOX_ASSOCIATION)
 #define G        IN(SANDBOX_GATE)
 #define F        IN(SANDBOX_FORWARD)
-#define L        (IN(SANDBOX_LOOKUP) | IN(SANDBOX_JOB) | F)
+#define C        IN(SANDBOX_COURIER)
+#define FC       (F | C)
+#define L        (IN(SANDBOX_LOOKUP) | IN(SANDBOX_JOB) | FC)
 #define LP       (IN(SANDBOX_LOOKUP) | F)
 #define J        IN(SANDBOX_JOB)
 #define S        IN(SANDBOX_STORE)
@@ -118,7 +120,7 @@ static const struct {
 	{SCMP_SYS(ftruncate), G | S | T | LP},
 	{SCMP_SYS(pread64), A | G | L | S | T}, /* A: the file of an object that is held (gateway/hold.c) */
 	{SCMP_SYS(pwrite64), A | G | S | T | LP},
-	{SCMP_SYS(fdatasync), G | S | T | F},
+	{SCMP_SYS(fdatasync), G | S | T | FC},
 	{SCMP_SYS(fsync), G | S | T | F},
 	{SCMP_SYS(close_range), G | S | LP},
 	{SCMP_SYS(set_tid_address), G | S},
@@ -143,15 +145,15 @@ static const struct {
 	{SCMP_SYS(pselect6), L | T},
 	{SCMP_SYS(ioctl), L | T}, /* FIONREAD, of the resolver */
 	/* the store, and the forwarder with its spool: their folders, as far as Landlock and the file modes let it */
-	{SCMP_SYS(open), S | T | F},
-	{SCMP_SYS(openat), S | T | F},
+	{SCMP_SYS(open), S | T | FC},
+	{SCMP_SYS(openat), S | T | FC},
 	{SCMP_SYS(openat2), S | T},
 	{SCMP_SYS(mkdir), S | T},
 	{SCMP_SYS(mkdirat), S | T},
 	{SCMP_SYS(rmdir), S | T},
-	{SCMP_SYS(rename), S | T | F},
-	{SCMP_SYS(renameat), S | T | F},
-	{SCMP_SYS(renameat2), S | T | F},
+	{SCMP_SYS(rename), S | T | FC},
+	{SCMP_SYS(renameat), S | T | FC},
+	{SCMP_SYS(renameat2), S | T | FC},
 	{SCMP_SYS(link), S},
 	{SCMP_SYS(linkat), S},
 	{SCMP_SYS(unlink), S | T | F},
@@ -214,7 +216,7 @@ static const struct {
 	{SCMP_SYS(socket), G | L, {EQ(0, AF_INET6)}, 1},
 	{SCMP_SYS(socket), L | T, {EQ(0, AF_UNIX)}, 1},
 	{SCMP_SYS(socket), L, {EQ(0, AF_NETLINK)}, 1},
-	{SCMP_SYS(socketpair), G | LP, {EQ(0, AF_UNIX)}, 1},
+	{SCMP_SYS(socketpair), G | LP | C, {EQ(0, AF_UNIX)}, 1},
 	{SCMP_SYS(accept4), S, {{0}}, 0},
 	{SCMP_SYS(openat), L, {BITS(2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY)}, 1},
 	{SCMP_SYS(open), L, {BITS(1, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY)}, 1},
@@ -259,7 +261,7 @@ static int allow(scmp_filter_ctx ctx, enum sandbox_kind kind)
 static bool runs_others(enum sandbox_kind kind)
 {
 	return kind == SANDBOX_LOOKUP || kind == SANDBOX_JOB || kind == SANDBOX_PROOF ||
-	       kind == SANDBOX_TOKEN || kind == SANDBOX_FORWARD;
+	       kind == SANDBOX_TOKEN || kind == SANDBOX_FORWARD || kind == SANDBOX_COURIER;
 }
 
 static bool has_rule(enum sandbox_kind kind, int call)

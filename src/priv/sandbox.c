@@ -35,7 +35,7 @@ int sandbox_new(
 	int e = filter_build(kind, &s->program);
 	if (e == 0) {
 		bool no_network = kind != SANDBOX_GATE && kind != SANDBOX_LOOKUP && kind != SANDBOX_JOB &&
-		                  kind != SANDBOX_FORWARD;
+		                  kind != SANDBOX_FORWARD && kind != SANDBOX_COURIER;
 		e = landlock_new(paths, n, no_network, no_network, &s->landlock);
 	}
 	if (e != 0) {

@@ -25,6 +25,7 @@
  *                      (Landlock says which), speak to a UNIX socket, and start threads.
  * SANDBOX_FORWARD      the lookup's and its jobs', as it forks a process for each repository, that resolves and calls it; and
  *                      writes, renames and unlinks files, of its spool alone.
+ * SANDBOX_COURIER      that process's own, which the forwarder's, inherited, contains: no fork, no wait, no kill, no unlink.
  * SANDBOX_STORE        opens, renames, syncs and unlinks files under its folders; no socket but what it is passed.
  */
 enum sandbox_kind {
@@ -37,6 +38,7 @@ enum sandbox_kind {
 	SANDBOX_PROOF,
 	SANDBOX_TOKEN,
 	SANDBOX_FORWARD,
+	SANDBOX_COURIER,
 };
 
 /* A path below which files may be read, or also written, made and removed. */

@@ -661,6 +661,28 @@ def audit_disk_full_pass(bench):
           "no count of what is missing:", alerts)
 
 
+@test
+def audit_begins_with_a_start(bench):
+    """Also where the trail is switched on by a reload: which version serves since when is in it, once each time."""
+    trail = Trail(bench)
+    g = bench.gateway()
+    without = dict(g.config)
+    trail.folder = os.path.join(g.folder, "state/audit")
+    for n in (1, 2):
+        g.config = {"audit": trail.config, **without}
+        g.write()
+        g.wait_log(g.reload(), event="gateway.reloaded")
+        starts = [r["event"]["text"] for r in trail.wait("start", n)]
+        equal(len(starts), n, f"starts, {starts}")
+        check(re.match(r"Gantry \d+\.\d+\.\d+ serves .*switched on by a reload", starts[-1]), "the start:", starts)
+        g.wait_log(g.reload(), event="gateway.reloaded")  # with nothing new
+        g.config = without
+        g.write()
+        g.wait_log(g.reload(), event="gateway.reloaded")
+        until(lambda: not any("audit" in line for line in g.roles().values()), "the auditor to end")
+    equal(len(trail.records("start")), 2, "starts")
+
+
 # ---- Starting on what is not as it was ----
 
 

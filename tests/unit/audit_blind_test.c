@@ -23,8 +23,7 @@ static const char *made(enum blind_kind kind, const char *text, const char *seco
 
 static void identifiers(void **state)
 {
-	static const enum blind_kind kinds[] = {
-		BLIND_PATIENT, BLIND_ACCESSION, BLIND_STUDY, BLIND_USER, BLIND_NODE};
+	static const enum blind_kind kinds[] = {BLIND_PATIENT, BLIND_ACCESSION, BLIND_STUDY, BLIND_NODE};
 	for (unsigned i = 0; i < ARRAY_LEN(kinds); i++) {
 		assert_string_equal(made(kinds[i], "  A 17b ", "x"), "A 17b");
 		assert_string_equal(made(kinds[i], "007", ""), "007");
@@ -42,6 +41,17 @@ static void identifiers(void **state)
 		blind_value(BLIND_STUDY, span_of(NULL, 0), span_of(NULL, 0), value, &len), ERR_MISSING);
 	assert_int_equal(blind_value(0, span_str("x"), span_str(""), value, &len), ERR_TYPE);
 	assert_int_equal(blind_value(BLIND_KIND_COUNT, span_str("x"), span_str(""), value, &len), ERR_TYPE);
+}
+
+static void users(void **state)
+{
+	static const char *const same[] = {"weber", "Weber", "  WEBER ", "weber "};
+	for (unsigned i = 0; i < ARRAY_LEN(same); i++) {
+		assert_string_equal(made(BLIND_USER, same[i], ""), "weber");
+	}
+	assert_string_equal(made(BLIND_USER, "Anna  M\xc3\x9cLLER", ""), "anna m\xc3\xbcller");
+	assert_string_equal(made(BLIND_USER, "HOSPITAL\\weber", ""), "hospital\\weber");
+	assert_string_equal(made(BLIND_USER, "  ", ""), "(none)");
 }
 
 static void identifiers_of_issuers(void **state)
@@ -134,6 +144,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(identifiers),
+		cmocka_unit_test(users),
 		cmocka_unit_test(identifiers_of_issuers),
 		cmocka_unit_test(names),
 		cmocka_unit_test(addresses),

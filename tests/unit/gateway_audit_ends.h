@@ -128,6 +128,8 @@ static inline void done(struct fixture *f)
 
 /* ---- What peers say ---- */
 
+static const char *accession; /* in data sets; NULL: none */
+
 static inline size_t put_command(uint8_t *to, const struct command *c, uint8_t context)
 {
 	uint8_t bytes[1024];
@@ -150,6 +152,9 @@ static inline size_t put_data(uint8_t *to, uint8_t context, const char *patient,
 {
 	uint8_t bytes[512];
 	struct writer w = writer_of(bytes, sizeof(bytes));
+	if (accession) {
+		put_element(&w, 0x8, 0x50, accession);
+	}
 	put_element(&w, 0x10, 0x20, patient);
 	put_element(&w, 0x20, 0xD, study);
 	put_element(&w, 0x20, 0xE, "1.22");

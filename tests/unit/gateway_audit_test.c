@@ -264,6 +264,22 @@ static void answers_wait_for_the_patients_record(void **state)
 	assert_int_equal(came(f, f->caller), 0);
 	answers(f, 3);
 	assert_int_equal(came(f, f->caller), 2);
+	/* Once for the same; another order of the same patient is another record. */
+	n = put_command(wire, &rsp, 3);
+	n += put_data(wire + n, 3, "PB", "1.21");
+	says(f, f->target, wire, n);
+	assert_int_equal(came(f, f->caller), 2);
+	assert_false(told(f));
+	accession = "A17 ";
+	n = put_command(wire, &rsp, 3);
+	n += put_data(wire + n, 3, "PB", "1.21");
+	accession = NULL;
+	says(f, f->target, wire, n);
+	assert_int_equal(came(f, f->caller), 0);
+	assert_true(told(f));
+	assert_string_equal(f->ev.accession[0], "A17");
+	answers(f, 4);
+	assert_int_equal(came(f, f->caller), 2);
 	done(f);
 }
 

@@ -320,6 +320,26 @@ static long act_write_inside(void)
 	return rename(path, to) == 0 ? unlink(to) : -1;
 }
 
+/* As a courier writes how far it is. */
+static long act_courier_write(void)
+{
+	char path[128], to[128];
+	snprintf(path, sizeof(path), "%s/a", folder);
+	snprintf(to, sizeof(to), "%s/courier", folder);
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+	if (fd < 0 || write(fd, "x", 1) != 1 || fdatasync(fd) < 0 || close(fd) < 0) {
+		return -1;
+	}
+	return rename(path, to);
+}
+
+static long act_courier_unlink(void)
+{
+	char path[128];
+	snprintf(path, sizeof(path), "%s/courier", folder);
+	return unlink(path);
+}
+
 static long act_write_outside(void)
 {
 	char path[128];
@@ -439,6 +459,17 @@ static void test_forward(void **state)
 	assert_int_equal(run_in(SANDBOX_FORWARD, paths, 2, act_execve), KILLED);
 	assert_int_equal(run_in(SANDBOX_FORWARD, paths, 2, act_listen), KILLED);
 	assert_int_equal(run_in(SANDBOX_FORWARD, paths, 2, act_ptrace), KILLED);
+	/* A courier has not what its parent needs to have couriers. */
+	assert_int_equal(run_in(SANDBOX_COURIER, paths, 2, act_courier_write), 0);
+	assert_int_equal(run_in(SANDBOX_COURIER, paths, 2, act_socket), 0);
+	assert_int_equal(run_in(SANDBOX_COURIER, paths, 2, act_courier_unlink), EPERM);
+	assert_int_equal(run_in(SANDBOX_COURIER, paths, 2, act_fork), KILLED);
+	assert_int_equal(run_in(SANDBOX_COURIER, paths, 2, act_kill), KILLED);
+	assert_int_equal(run_in(SANDBOX_COURIER, paths, 2, act_execve), KILLED);
+	assert_int_equal(run_in(SANDBOX_COURIER, paths, 2, act_listen), KILLED);
+	char left[128];
+	snprintf(left, sizeof(left), "%s/courier", folder);
+	assert_int_equal(unlink(left), 0);
 	rmdir(folder);
 	rmdir(elsewhere);
 }
