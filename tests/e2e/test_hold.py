@@ -64,6 +64,8 @@ def refused_between(g):
     check("pdf-javascript" in line["message"], "the check is not named", line)
     equal((first["status"], second["status"], third["status"]), (0, 0x0124, 0), "statuses")
     equal(second.get("comment"), f"Gantry {line['number']}: content", "the comment")
+    text = g.cli("explain", str(line["number"]))
+    check("pdf-javascript: log" in text and "refused" in text, "what would let it pass", text)
 
 
 def has_three(found):
