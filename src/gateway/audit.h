@@ -85,7 +85,8 @@ struct audit {
 	const char *hopeless; /* why what is pending is to be given up; NULL */
 	int64_t retry_ms;     /* nothing is sent before */
 	unsigned first, n, n_sent, n_open, n_shown;
-	unsigned stale; /* answers still to come on this channel for events that were given up */
+	unsigned n_used; /* of transfer[]: those behind have never been touched */
+	unsigned stale;  /* answers still to come on this channel for events that were given up */
 	uint32_t serial;
 	size_t copies_len;
 	struct audit_look look[2];

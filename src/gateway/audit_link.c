@@ -18,6 +18,9 @@
 #define RETRY_MS      250 /* after a failure */
 #define LAST_WORDS_MS 5000
 
+static struct message
+	said; /* the one that is sent or was received: a process that has said nothing has not its pages */
+
 bool audit_on(const struct association *as)
 {
 	return as->site->audit.has;
@@ -151,7 +154,7 @@ static void lost(struct audit *au)
 static bool has_begun(const struct audit *au)
 {
 	bool found = false;
-	for (unsigned i = 0; au->n_open > 0 && i < AUDIT_TRANSFERS && !found; i++) {
+	for (unsigned i = 0; au->n_open > 0 && i < au->n_used && !found; i++) {
 		found = au->transfer[i].open && au->transfer[i].record >= 0;
 	}
 	return found;
@@ -174,7 +177,7 @@ static const struct audit_pending *next_unsent(const struct audit *au)
 /* Those who were open before are named again, so that an auditor that is new knows that somebody still has them. */
 static void claim_transfers(struct association *as)
 {
-	for (unsigned i = 0; i < AUDIT_TRANSFERS; i++) {
+	for (unsigned i = 0; i < as->audit->n_used; i++) {
 		struct audit_transfer *t = &as->audit->transfer[i];
 		if (t->open && t->record >= 0) {
 			audit_tell_progress(as, t);
@@ -200,7 +203,6 @@ static void open_channel(struct association *as)
 /* Send what has not been sent. */
 static void push(struct association *as)
 {
-	static struct message m;
 	const struct audit_pending *p;
 	struct audit *au = as->audit;
 	if (!wants_channel(au) || clock_mono_ms() < au->retry_ms) {
@@ -210,10 +212,10 @@ static void push(struct association *as)
 		open_channel(as);
 	}
 	while (au->fd >= 0 && (p = next_unsent(au)) != NULL) {
-		m = (struct message){.type = MSG_EVENT, .fd = -1};
-		m.number = p->number;
-		m.bytes = span_of(au->copies + p->at, p->len);
-		int e = message_send(au->fd, &m);
+		said = (struct message){.type = MSG_EVENT, .fd = -1};
+		said.number = p->number;
+		said.bytes = span_of(au->copies + p->at, p->len);
+		int e = message_send(au->fd, &said);
 		if (e == ERR_AGAIN) {
 			return;
 		}
@@ -315,11 +317,10 @@ static void answered(struct association *as, int64_t number)
 
 static void take_answers(struct association *as)
 {
-	static struct message m;
 	struct audit *au = as->audit;
 	int e = 0;
-	while (au->fd >= 0 && (e = message_recv(au->fd, FROM_AUDITOR, &m)) == 0) {
-		answered(as, m.number);
+	while (au->fd >= 0 && (e = message_recv(au->fd, FROM_AUDITOR, &said)) == 0) {
+		answered(as, said.number);
 	}
 	if (au->fd >= 0 && e != ERR_AGAIN) {
 		lost(au);
@@ -353,7 +354,7 @@ static void switched_off(struct association *as)
 {
 	struct audit *au = as->audit;
 	au->look[0].what = au->look[1].what = LOOK_AT_NOTHING;
-	for (unsigned i = 0; i < AUDIT_TRANSFERS; i++) {
+	for (unsigned i = 0; i < au->n_used; i++) {
 		au->transfer[i].open = false;
 	}
 	au->n_open = 0;
@@ -456,17 +457,16 @@ void audit_tell(
 
 void audit_tell_progress(struct association *as, struct audit_transfer *t)
 {
-	static struct message m;
 	static uint8_t bytes[16u * 1024];
 	enum audit_kind kind = t->ev.kind;
 	size_t len;
 	t->ev.kind = AUDIT_PROGRESS;
 	if (as->audit->fd >= 0 && audit_event_write(&t->ev, bytes, sizeof(bytes), &len) == 0) {
-		m = (struct message){.type = MSG_EVENT, .fd = -1};
-		m.number = t->record;
-		m.bytes = span_of(bytes, len);
+		said = (struct message){.type = MSG_EVENT, .fd = -1};
+		said.number = t->record;
+		said.bytes = span_of(bytes, len);
 		/* Not answered, and not missed: the next one has the sums again. */
-		(void)!message_send(as->audit->fd, &m);
+		(void)!message_send(as->audit->fd, &said);
 	}
 	t->ev.kind = kind;
 }

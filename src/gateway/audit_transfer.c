@@ -115,11 +115,14 @@ static unsigned make_room(struct association *as)
 {
 	struct audit *au = as->audit;
 	unsigned oldest = 0;
-	for (unsigned i = 0; i < AUDIT_TRANSFERS; i++) {
+	for (unsigned i = 0; i < au->n_used; i++) {
 		if (!au->transfer[i].open) {
 			return i;
 		}
 		oldest = rather(&au->transfer[i], &au->transfer[oldest]) ? i : oldest;
+	}
+	if (au->n_used < AUDIT_TRANSFERS) {
+		return au->n_used++;
 	}
 	end_transfer(as, &au->transfer[oldest],
 		au->transfer[oldest].outstanding > 0
@@ -190,12 +193,12 @@ void audit_object(struct association *as, struct side *from, const struct audit_
 		return;
 	}
 	unsigned at = 0;
-	while (at < AUDIT_TRANSFERS && !same_study(&as->audit->transfer[at], &ev, side, look->refused)) {
+	while (at < as->audit->n_used && !same_study(&as->audit->transfer[at], &ev, side, look->refused)) {
 		at++;
 	}
-	if (at < AUDIT_TRANSFERS && look->refused) {
+	if (at < as->audit->n_used && look->refused) {
 		as->audit->transfer[at].ev.failed++;
-	} else if (at == AUDIT_TRANSFERS) {
+	} else if (at == as->audit->n_used) {
 		at = make_room(as);
 		begin_transfer(as, at, &ev, side, look);
 	}
@@ -256,7 +259,7 @@ static bool lags(const struct audit_transfer *t)
 int64_t audit_progress_due(const struct association *as)
 {
 	int64_t at = INT64_MAX;
-	for (unsigned i = 0; as->audit->n_open > 0 && i < AUDIT_TRANSFERS; i++) {
+	for (unsigned i = 0; as->audit->n_open > 0 && i < as->audit->n_used; i++) {
 		const struct audit_transfer *t = &as->audit->transfer[i];
 		if (lags(t) && t->told_ms + PROGRESS_MS < at) {
 			at = t->told_ms + PROGRESS_MS;
@@ -267,7 +270,7 @@ int64_t audit_progress_due(const struct association *as)
 
 void audit_progress(struct association *as, int64_t now_ms)
 {
-	for (unsigned i = 0; as->audit->n_open > 0 && i < AUDIT_TRANSFERS; i++) {
+	for (unsigned i = 0; as->audit->n_open > 0 && i < as->audit->n_used; i++) {
 		struct audit_transfer *t = &as->audit->transfer[i];
 		if (lags(t) && now_ms >= t->told_ms + PROGRESS_MS) {
 			t->told = taken(&t->ev);
@@ -279,7 +282,7 @@ void audit_progress(struct association *as, int64_t now_ms)
 
 void audit_drop_unrecorded(struct association *as)
 {
-	for (unsigned i = 0; as->audit->n_open > 0 && i < AUDIT_TRANSFERS; i++) {
+	for (unsigned i = 0; as->audit->n_open > 0 && i < as->audit->n_used; i++) {
 		struct audit_transfer *t = &as->audit->transfer[i];
 		if (t->open && !t->refused && t->record < 0) {
 			forget_operations(as, t);
@@ -291,7 +294,7 @@ void audit_drop_unrecorded(struct association *as)
 
 void audit_end_unrecorded(struct association *as, const char *why)
 {
-	for (unsigned i = 0; as->audit->n_open > 0 && i < AUDIT_TRANSFERS; i++) {
+	for (unsigned i = 0; as->audit->n_open > 0 && i < as->audit->n_used; i++) {
 		struct audit_transfer *t = &as->audit->transfer[i];
 		if (t->open && !t->refused && t->from == 0 && t->record < 0) {
 			end_transfer(as, t, why, false);
@@ -301,7 +304,7 @@ void audit_end_unrecorded(struct association *as, const char *why)
 
 void audit_end_transfers(struct association *as, const char *why)
 {
-	for (unsigned i = 0; as->audit->n_open > 0 && i < AUDIT_TRANSFERS; i++) {
+	for (unsigned i = 0; as->audit->n_open > 0 && i < as->audit->n_used; i++) {
 		struct audit_transfer *t = &as->audit->transfer[i];
 		if (t->open) {
 			end_transfer(as, t, why, !why);

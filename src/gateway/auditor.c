@@ -35,7 +35,10 @@ static int watch(struct auditor *a, struct teller *t)
 static void unwatch(struct auditor *a, struct teller *t)
 {
 	if (t->fd >= 0) {
-		(void)epoll_ctl(a->epoll, EPOLL_CTL_DEL, t->fd, NULL);
+		/* Of an association's nobody else has a copy: closed it is watched no more. */
+		if (t->kind != TELLER_ASSOCIATION) {
+			(void)epoll_ctl(a->epoll, EPOLL_CTL_DEL, t->fd, NULL);
+		}
 		close(t->fd);
 		t->fd = -1;
 	}
@@ -70,43 +73,6 @@ static void replace_teller(struct auditor *a, struct teller *fresh)
 	}
 }
 
-static void add_teller(struct auditor *a, const struct message *m)
-{
-	struct teller *t = calloc(1, sizeof(*t));
-	if (!t) {
-		close(m->fd);
-		return;
-	}
-	*t = (struct teller){.fd = m->fd,
-		.kind = m->client.association == 0 ? TELLER_GATE : TELLER_ASSOCIATION,
-		.answers = true,
-		.association = m->client.association,
-		.gate = a->gates,
-		.ip = m->client.ip,
-		.next = a->tellers};
-	(void)fcntl(t->fd, F_SETFL, O_NONBLOCK);
-	if (watch(a, t) != 0) {
-		close(t->fd);
-		free(t);
-		return;
-	}
-	a->tellers = t;
-	if (t->kind == TELLER_ASSOCIATION) {
-		replace_teller(a, t);
-	}
-}
-
-static void free_gone(struct auditor *a)
-{
-	while (a->gone) {
-		struct teller *t = a->gone;
-		a->gone = t->next;
-		free(t);
-	}
-}
-
-/* ---- Messages ---- */
-
 static void take_teller(struct auditor *a, struct teller *t)
 {
 	static struct message m;
@@ -121,6 +87,46 @@ static void take_teller(struct auditor *a, struct teller *t)
 		end_teller(a, t);
 	}
 }
+
+static void add_teller(struct auditor *a, const struct message *m)
+{
+	struct teller *t = calloc(1, sizeof(*t));
+	if (!t) {
+		close(m->fd);
+		return;
+	}
+	*t = (struct teller){.fd = m->fd,
+		.kind = m->client.association == 0 ? TELLER_GATE : TELLER_ASSOCIATION,
+		.answers = true,
+		.association = m->client.association,
+		.gate = a->gates,
+		.ip = m->client.ip,
+		.next = a->tellers};
+	if (t->kind != TELLER_ASSOCIATION) {
+		(void)fcntl(t->fd, F_SETFL, O_NONBLOCK); /* those of associations are made so */
+	}
+	if (watch(a, t) != 0) {
+		close(t->fd);
+		free(t);
+		return;
+	}
+	a->tellers = t;
+	if (t->kind == TELLER_ASSOCIATION) {
+		replace_teller(a, t);
+	}
+	take_teller(a, t); /* what it has told already */
+}
+
+static void free_gone(struct auditor *a)
+{
+	while (a->gone) {
+		struct teller *t = a->gone;
+		a->gone = t->next;
+		free(t);
+	}
+}
+
+/* ---- Messages ---- */
 
 static void take_gate(struct auditor *a)
 {
@@ -149,6 +155,7 @@ static void use_channel(struct auditor *a, const struct message *m)
 		}
 		a->keys.fd = m->fd;
 		a->keys.late = false;
+		tokens_forget();
 		a->has_index_envelope = false;
 		if (a->seal) {
 			seal_drop(

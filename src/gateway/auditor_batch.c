@@ -14,78 +14,6 @@
 
 /* Batches: what came in one turn, made durable by one commit. */
 
-/* ---- Tokens ---- */
-
-#define VALUES_MOST (BATCH_MOST * JOURNAL_TOKENS_MOST)
-
-struct asked {
-	struct link_value value[VALUES_MOST];
-	uint8_t token[VALUES_MOST][BLIND_TOKEN];
-	struct work *work[VALUES_MOST];
-	unsigned n;
-	/* All values of the longest event are under 5 KiB: none is left out. */
-	uint8_t text[BATCH_MOST * 8192u];
-	size_t text_len;
-};
-
-static void ask(struct asked *q, struct work *w, enum blind_kind kind, const char *s, const char *second)
-{
-	size_t len = 0;
-	uint8_t *to = q->text + q->text_len;
-	if (!s[0] || q->n == VALUES_MOST || sizeof(q->text) - q->text_len < BLIND_VALUE_MOST ||
-		blind_value(kind, span_str(s), span_str(second), to, &len) != 0) {
-		return;
-	}
-	q->value[q->n] = (struct link_value){.kind = kind, .value = span_of(to, len)};
-	q->work[q->n++] = w;
-	q->text_len += len;
-}
-
-static void ask_event(struct asked *q, struct work *w)
-{
-	const struct audit_event *ev = &w->ev;
-	ask(q, w, BLIND_PATIENT, ev->patient_id, "");
-	if (ev->patient_issuer[0]) {
-		ask(q, w, BLIND_PATIENT_OF_ISSUER, ev->patient_id, ev->patient_issuer);
-	}
-	ask(q, w, BLIND_NAME, ev->patient_name, "");
-	ask(q, w, BLIND_STUDY, ev->study, "");
-	for (unsigned i = 0; i < ev->n_accession; i++) {
-		ask(q, w, BLIND_ACCESSION, ev->accession[i], "");
-	}
-	ask(q, w, BLIND_USER, ev->user, "");
-	ask(q, w, BLIND_NODE, ev->from.node, "");
-	ask(q, w, BLIND_NODE, ev->to.node, "");
-	ask(q, w, BLIND_ADDRESS, ev->from.address, "");
-	ask(q, w, BLIND_ADDRESS, ev->to.address, "");
-}
-
-int batch_tokens(struct auditor *a)
-{
-	static struct asked q;
-	q.n = 0;
-	q.text_len = 0;
-	for (unsigned i = 0; i < a->n_batch; i++) {
-		if (a->batch[i].tokens.n == 0 && a->batch[i].err == 0) {
-			ask_event(&q, &a->batch[i]);
-		}
-	}
-	int e = 0;
-	for (unsigned i = 0; e == 0 && i < q.n; i += HOLDER_INDEX_MOST) {
-		unsigned n = q.n - i < HOLDER_INDEX_MOST ? q.n - i : HOLDER_INDEX_MOST;
-		e = link_audit_index(&a->keys, q.value + i, n, q.token + i);
-	}
-	explicit_bzero(q.text, q.text_len);
-	for (unsigned i = 0; e == 0 && i < q.n; i++) {
-		struct tokens *t = &q.work[i]->tokens;
-		if (t->n < JOURNAL_TOKENS_MOST) {
-			t->at[t->n].kind = (uint8_t)q.value[i].kind;
-			memcpy(t->at[t->n++].value, q.token[i], BLIND_TOKEN);
-		}
-	}
-	return e;
-}
-
 /* ---- Writing ---- */
 
 static void answer(struct auditor *a, struct work *w, int e)
@@ -148,20 +76,38 @@ static void leave_out(struct work *w)
 	}
 }
 
-static int write_all(struct auditor *a)
+/* While the key holder makes the tokens, the messages are written. */
+static int make_all(struct auditor *a)
 {
-	int e = a->keys.fd < 0 ? ERR_CLOSED : batch_tokens(a);
-	send_begin(a);
+	int e = tokens_ask(a);
 	for (unsigned i = 0; e == 0 && i < a->n_batch; i++) {
 		struct work *w = &a->batch[i];
-		if (w->has_index || w->err != 0) {
-			continue;
+		if (!w->has_index && w->err == 0) {
+			record_make(a, w);
 		}
-		e = record_event(a, w);
-		if (e == 0 && w->err != 0) {
+	}
+	return e == 0 ? tokens_take(a) : e;
+}
+
+static int append_all(struct auditor *a)
+{
+	int e = 0;
+	for (unsigned i = 0; e == 0 && i < a->n_batch; i++) {
+		struct work *w = &a->batch[i];
+		bool good = !w->has_index && w->err == 0;
+		e = good ? record_append(a, w) : 0;
+		if (e == 0 && w->err != 0 && w->ev.kind != 0) {
 			leave_out(w);
 		}
 	}
+	return e;
+}
+
+static int write_all(struct auditor *a)
+{
+	int e = a->keys.fd < 0 ? ERR_CLOSED : make_all(a);
+	send_begin(a);
+	e = e == 0 ? append_all(a) : e;
 	if (e != 0) {
 		/* All are told that it failed, and tell it again: what went before the failure must not be there as well. */
 		journal_drop(a->journal);
@@ -189,6 +135,7 @@ void batch_write(struct auditor *a)
 			begun(a, w);
 		}
 		answer(a, w, e);
+		record_forget(w);
 		free(w->query);
 		a->records += e == 0;
 	}

@@ -3,6 +3,7 @@
 #include "audit/body.h"
 #include "base/clock.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* One event: its message, the sealed body of its record, the record's place in the journal, and the message in the spool. */
@@ -48,22 +49,34 @@ static uint32_t taken(const struct audit_event *ev)
 	return n;
 }
 
-static int seal_and_append(struct auditor *a, struct work *w, const struct audit_event *ev, struct span plain)
+/* A record to be, and its message. */
+struct made {
+	uint8_t kind, outcome;
+	int64_t time_ms;
+	uint64_t association;
+	uint32_t count;
+	size_t body_len, xml_len;
+	uint8_t bytes[]; /* the body, and the message */
+};
+
+static int seal_and_append(struct auditor *a, struct work *w, const struct made *m)
 {
 	static uint8_t head[FRAME_CLEAR_MOST], sealed[JOURNAL_BODY_MOST];
 	size_t head_len, len;
-	struct journal_record r = {.kind = (uint8_t)ev->kind,
-		.outcome = (uint8_t)ev->outcome,
-		.time_ms = ev->time_ms,
+	struct journal_record r = {.kind = m->kind,
+		.outcome = m->outcome,
+		.time_ms = m->time_ms,
 		.about = w->of ? w->of->record : JOURNAL_NONE,
-		.association = ev->association,
+		.association = m->association,
 		.epoch = a->epoch,
 		.turn = seal_turn(a->seal),
-		.count = ev->kind == AUDIT_INTERRUPTED && w->of ? w->of->count : taken(ev),
+		.count = m->kind == AUDIT_INTERRUPTED && w->of ? w->of->count : m->count,
 		.n_tokens = w->tokens.n,
 		.tokens = w->tokens.at};
 	int e = record_write_clear(&r, head, sizeof(head), &head_len);
-	e = e == 0 ? seal_body(a->seal, span_of(head, head_len), plain, sealed, sizeof(sealed), &len) : e;
+	e = e == 0 ? seal_body(a->seal, span_of(head, head_len), span_of(m->bytes, m->body_len), sealed,
+			     sizeof(sealed), &len)
+	           : e;
 	if (e != 0) {
 		return e;
 	}
@@ -83,54 +96,66 @@ int record_key(struct auditor *a, int64_t time_ms)
 	return journal_at_head(a->journal, time_ms) ? begin_epoch(a, time_ms) : 0;
 }
 
-/* One event's message, and the body of its record. */
-struct made {
-	uint8_t xml[AUDIT_XML_MOST], body[BODY_MOST];
-	size_t xml_len, body_len;
-};
-
-static int make(struct auditor *a, const struct audit_event *ev, struct made *m)
+static int make(struct auditor *a, const struct audit_event *ev, struct made **ret_made)
 {
-	static uint8_t wire[BODY_WIRE_MOST];
-	size_t wire_len;
-	int e = a->xml(ev, &a->source, m->xml, sizeof(m->xml), &m->xml_len);
+	static uint8_t wire[BODY_WIRE_MOST], xml[AUDIT_XML_MOST], body[BODY_MOST];
+	size_t wire_len, xml_len, body_len;
+	int e = a->xml(ev, &a->source, xml, sizeof(xml), &xml_len);
 	e = e == 0 ? audit_event_write(ev, wire, sizeof(wire), &wire_len) : e;
-	return e == 0 ? body_write(a->packer, span_of(wire, wire_len), span_of(m->xml, m->xml_len), m->body,
-				sizeof(m->body), &m->body_len)
-	              : e;
+	e = e == 0 ? body_write(a->packer, span_of(wire, wire_len), span_of(xml, xml_len), body, sizeof(body),
+			     &body_len)
+	           : e;
+	struct made *m = e == 0 ? malloc(sizeof(*m) + body_len + xml_len) : NULL;
+	if (!m) {
+		return e == 0 ? ERR_NO_MEMORY : e;
+	}
+	*m = (struct made){.kind = (uint8_t)ev->kind,
+		.outcome = (uint8_t)ev->outcome,
+		.time_ms = ev->time_ms,
+		.association = ev->association,
+		.count = taken(ev),
+		.body_len = body_len,
+		.xml_len = xml_len};
+	memcpy(m->bytes, body, body_len);
+	memcpy(m->bytes + body_len, xml, xml_len);
+	*ret_made = m;
+	return 0;
 }
 
-static int append_all(struct auditor *a, struct work *w, const struct audit_event *const *events,
-	const struct made *made, unsigned n)
+void record_make(struct auditor *a, struct work *w)
 {
+	static struct audit_event failed;
+	/* PS3.15 A.5.2: what succeeded in part is two messages. The one that succeeded ends the transfer. */
+	bool both = audit_event_split(&w->ev, &failed);
+	w->err = make(a, &w->ev, &w->made[0]);
+	if (both && w->err == 0) {
+		w->err = make(a, &failed, &w->made[1]);
+	}
+}
+
+void record_forget(struct work *w)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(w->made); i++) {
+		if (w->made[i]) {
+			explicit_bzero(w->made[i]->bytes, w->made[i]->body_len + w->made[i]->xml_len);
+			free(w->made[i]);
+			w->made[i] = NULL;
+		}
+	}
+}
+
+int record_append(struct auditor *a, struct work *w)
+{
+	struct journal_place before;
 	uint64_t first = 0;
 	int e = 0;
-	for (unsigned i = 0; e == 0 && i < n; i++) {
-		e = key_if_due(a, events[i]->time_ms);
-		e = e == 0 ? seal_and_append(a, w, events[i], span_of(made[i].body, made[i].body_len)) : e;
+	journal_place(a->journal, &before);
+	for (unsigned i = 0; e == 0 && i < ARRAY_LEN(w->made) && w->made[i]; i++) {
+		e = key_if_due(a, w->made[i]->time_ms);
+		e = e == 0 ? seal_and_append(a, w, w->made[i]) : e;
 		first = i == 0 ? w->index : first;
 	}
 	w->index = first;
-	return e;
-}
-
-/* w->err: what is wrong with this event. Other errors are nobody's fault, and concern all. */
-int record_event(struct auditor *a, struct work *w)
-{
-	static struct audit_event failed;
-	static struct made made[2];
-	const struct audit_event *const events[] = {&w->ev, &failed};
-	struct journal_place before;
-	/* PS3.15 A.5.2: what succeeded in part is two messages. The one that succeeded ends the transfer. */
-	unsigned n = audit_event_split(&w->ev, &failed) ? 2 : 1;
-	for (unsigned i = 0; w->err == 0 && i < n; i++) {
-		w->err = make(a, events[i], &made[i]);
-	}
-	if (w->err != 0) {
-		return 0;
-	}
-	journal_place(a->journal, &before);
-	int e = append_all(a, w, events, made, n);
 	if (e == ERR_LIMIT) {
 		/* All of it or nothing, or the part would be recorded again with each time that it is told. */
 		journal_back(a->journal, &before);
@@ -138,8 +163,9 @@ int record_event(struct auditor *a, struct work *w)
 		w->err = e;
 		return 0;
 	}
-	for (unsigned i = 0; e == 0 && i < n; i++) {
-		send_message(a, events[i], span_of(made[i].xml, made[i].xml_len));
+	for (unsigned i = 0; e == 0 && i < ARRAY_LEN(w->made) && w->made[i]; i++) {
+		const struct made *m = w->made[i];
+		send_message(a, m->time_ms, span_of(m->bytes + m->body_len, m->xml_len));
 	}
 	return e;
 }

@@ -154,13 +154,13 @@ void send_begin(struct auditor *a)
 	a->lost_in_batch = a->sent_in_batch = false;
 }
 
-void send_message(struct auditor *a, const struct audit_event *ev, struct span xml)
+void send_message(struct auditor *a, int64_t time_ms, struct span xml)
 {
 	if (!sends(a)) {
 		return;
 	}
 	a->sent_in_batch = true;
-	if (spool_append(a->spool, SPOOL_MESSAGE, ev->time_ms, xml) != 0) {
+	if (spool_append(a->spool, SPOOL_MESSAGE, time_ms, xml) != 0) {
 		a->lost_in_spool++;
 		trouble(a,
 			"the spool is full: messages are not sent to the repositories; the journal has them");

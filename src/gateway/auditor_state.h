@@ -74,8 +74,9 @@ struct work {
 	int err;                  /* it alone cannot be recorded */
 	bool again;               /* if it cannot be recorded, who made it makes it again */
 	struct tokens tokens;
-	uint64_t index; /* of its record */
-	uint8_t *query; /* malloc'ed: ev.query borrows it */
+	uint64_t index;       /* of its record */
+	uint8_t *query;       /* malloc'ed: ev.query borrows it */
+	struct made *made[2]; /* malloc'ed, auditor_record.c */
 };
 
 /* Copies of checkpoints, by a process of its own. */
@@ -151,10 +152,18 @@ struct auditor {
 void batch_take(struct auditor *a, struct teller *t, int64_t number, struct span bytes);
 void batch_add(struct auditor *a, const struct audit_event *ev); /* of our own */
 void batch_write(struct auditor *a);                             /* commit, and answer */
-MUST_USE int batch_tokens(struct auditor *a);                    /* of all that is in it */
+
+/* auditor_tokens.c: of all that is in the batch. What was asked for must be taken. */
+MUST_USE int tokens_ask(struct auditor *a);
+MUST_USE int tokens_take(struct auditor *a);
+void tokens_forget(void); /* those that are remembered: the key may be another one */
 
 /* auditor_record.c: one event's record into the journal and its message into the spool. */
-MUST_USE int record_event(struct auditor *a, struct work *w);
+/* Its messages and bodies, into w->made; w->err: what is wrong with it. */
+void record_make(struct auditor *a, struct work *w);
+/* Those into the journal and the spool; w->err as before. Other errors are nobody's fault, and concern all. */
+MUST_USE int record_append(struct auditor *a, struct work *w);
+void record_forget(struct work *w);
 MUST_USE int record_progress(struct auditor *a, struct open_transfer *t, int64_t now_ms);
 MUST_USE int record_key(struct auditor *a, int64_t time_ms); /* if the next record begins a segment */
 
@@ -180,7 +189,7 @@ void open_settle(struct auditor *a, bool committed); /* of the batch */
 void auditor_use_spool(struct auditor *a);  /* if it has none and there is somebody to send to */
 void auditor_drop_spool(struct auditor *a); /* if there is nobody */
 void send_begin(struct auditor *a);
-void send_message(struct auditor *a, const struct audit_event *ev, struct span xml);
+void send_message(struct auditor *a, int64_t time_ms, struct span xml);
 void send_prepare(struct auditor *a);
 void send_decide(struct auditor *a, bool recorded);
 void send_forget(struct auditor *a); /* instead of prepare */

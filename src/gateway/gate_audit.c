@@ -78,23 +78,13 @@ void audit_channel(struct gate *g, int fd)
 	tell_unrecorded(g);
 }
 
-static int make_channel(struct gate *g, const struct child *c)
+/* Where it cannot be named to the auditor, the association finds it closed, and asks again. */
+static void name_channel(struct gate *g, const struct child *c, int fd)
 {
-	int pair[2];
-	if (g->auditor.fd < 0 ||
-		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0) {
-		return -1;
-	}
-	struct message m = {.type = MSG_CLIENT, .fd = pair[1]};
+	struct message m = {.type = MSG_CLIENT, .fd = fd};
 	m.client.ip = c->ip;
 	m.client.association = c->id;
-	int e = message_send(g->auditor.fd, &m);
-	close(pair[1]);
-	if (e != 0) {
-		close(pair[0]);
-		return -1;
-	}
-	return pair[0];
+	(void)!message_send(g->auditor.fd, &m);
 }
 
 /* Who lost one waits longer than this by itself; a hostile one must not keep the auditor busy with it. */
@@ -104,14 +94,21 @@ bool audit_ask(struct gate *g, struct child *c, const struct message *m, const s
 {
 	int64_t now = clock_mono_ms();
 	bool soon = c->audit_ms != 0 && now - c->audit_ms < CHANNEL_EVERY_MS;
-	struct message reply = {
-		.type = MSG_TELL, .fd = gs->site->audit.has && !soon ? make_channel(g, c) : -1};
+	int pair[2] = {-1, -1};
+	struct message reply = {.type = MSG_TELL, .fd = -1};
 	(void)m;
-	c->audit_ms = reply.fd >= 0 ? now : c->audit_ms;
+	if (gs->site->audit.has && !soon && g->auditor.fd >= 0 &&
+		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0) {
+		c->audit_ms = now;
+		reply.fd = pair[0];
+	}
 	reply.number = reply.fd < 0;
+	/* First to the association: what it tells at once is there when the auditor takes its end, and wakes it no second time. */
 	child_send(g, c, &reply);
 	if (reply.fd >= 0) {
-		close(reply.fd);
+		name_channel(g, c, pair[1]);
+		close(pair[0]);
+		close(pair[1]);
 	}
 	return true;
 }

@@ -76,14 +76,16 @@ static int get(int fd, uint8_t *buf, size_t cap, int64_t deadline_ms, struct spa
 	}
 }
 
-int link_exchange(int fd, int wait_ms, struct span head, struct span body, uint8_t *buf, size_t cap,
-	struct span *ret_bytes)
+int link_put(int fd, int wait_ms, struct span head, struct span body)
 {
-	int64_t deadline = clock_mono_ms() + wait_ms;
+	return put(fd, head, body, clock_mono_ms() + wait_ms);
+}
+
+int link_get(int fd, int wait_ms, uint8_t *buf, size_t cap, struct span *ret_bytes)
+{
 	struct span answer;
 	uint8_t version, status;
-	int e = put(fd, head, body, deadline);
-	e = e < 0 ? e : get(fd, buf, cap, deadline, &answer);
+	int e = get(fd, buf, cap, clock_mono_ms() + wait_ms, &answer);
 	if (e < 0) {
 		return e;
 	}
@@ -93,6 +95,15 @@ int link_exchange(int fd, int wait_ms, struct span head, struct span body, uint8
 		return ERR_PEER;
 	}
 	return -(int)status;
+}
+
+int link_exchange(int fd, int wait_ms, struct span head, struct span body, uint8_t *buf, size_t cap,
+	struct span *ret_bytes)
+{
+	int64_t begun = clock_mono_ms();
+	int e = link_put(fd, wait_ms, head, body);
+	int64_t left = begun + wait_ms - clock_mono_ms();
+	return e < 0 ? e : link_get(fd, (int)(left > 0 ? left : 0), buf, cap, ret_bytes);
 }
 
 /* A channel whose answers are out of step is of no more use. */

@@ -33,6 +33,10 @@ MUST_USE int link_session_get(struct span id, uint8_t *der, size_t cap, size_t *
 MUST_USE int link_exchange(int fd, int wait_ms, struct span head, struct span body, uint8_t *buf, size_t cap,
 	struct span *ret_bytes);
 
+/* Its halves, which wait as long each. */
+MUST_USE int link_put(int fd, int wait_ms, struct span head, struct span body);
+MUST_USE int link_get(int fd, int wait_ms, uint8_t *buf, size_t cap, struct span *ret_bytes);
+
 /* Why the last link_sign failed, for people: "" when it did not. Static. */
 const char *link_why(void);
 

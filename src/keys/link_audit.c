@@ -55,13 +55,10 @@ int link_audit_checkpoint(struct link_audit *l, struct span text, uint8_t ret_pu
 	return 0;
 }
 
-int link_audit_index(
-	struct link_audit *l, const struct link_value *values, unsigned n, uint8_t (*ret_tokens)[BLIND_TOKEN])
+int link_audit_index_ask(struct link_audit *l, const struct link_value *values, unsigned n)
 {
-	uint8_t head[2], body[HOLDER_INDEX_MOST * (3 + BLIND_VALUE_MOST)],
-		buf[2 + HOLDER_INDEX_MOST * BLIND_TOKEN];
+	uint8_t head[2], body[HOLDER_INDEX_MOST * (3 + BLIND_VALUE_MOST)];
 	struct writer w = writer_of(body, sizeof(body));
-	struct span bytes;
 	if (n == 0 || n > HOLDER_INDEX_MOST) {
 		return ERR_LIMIT;
 	}
@@ -70,10 +67,19 @@ int link_audit_index(
 		writer_u16be(&w, (uint16_t)values[i].value.len);
 		writer_span(&w, values[i].value);
 	}
-	int e = writer_end(&w);
-	e = e < 0 ? ERR_LIMIT
-	          : exchange(l, head_of(head, sizeof(head), ASK_INDEX), writer_span_of(&w), buf, sizeof(buf),
-			    &bytes);
+	int e = writer_end(&w) < 0 ? ERR_LIMIT : l->late ? throw_away(l) : 0;
+	e = e == 0 ? link_put(l->fd, l->wait_ms, head_of(head, sizeof(head), ASK_INDEX), writer_span_of(&w))
+	           : e;
+	l->late = l->late || e == 0;
+	return e;
+}
+
+int link_audit_index_take(struct link_audit *l, unsigned n, uint8_t (*ret_tokens)[BLIND_TOKEN])
+{
+	uint8_t buf[2 + HOLDER_INDEX_MOST * BLIND_TOKEN];
+	struct span bytes;
+	int e = link_get(l->fd, l->wait_ms, buf, sizeof(buf), &bytes);
+	l->late = e == ERR_TIMEOUT;
 	if (e < 0) {
 		return e;
 	}
@@ -82,6 +88,13 @@ int link_audit_index(
 	}
 	memcpy(ret_tokens, bytes.ptr, bytes.len);
 	return 0;
+}
+
+int link_audit_index(
+	struct link_audit *l, const struct link_value *values, unsigned n, uint8_t (*ret_tokens)[BLIND_TOKEN])
+{
+	int e = link_audit_index_ask(l, values, n);
+	return e == 0 ? link_audit_index_take(l, n, ret_tokens) : e;
 }
 
 int link_audit_envelope(struct link_audit *l, uint8_t *buf, size_t cap, size_t *ret_len)

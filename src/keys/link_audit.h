@@ -28,6 +28,13 @@ struct link_value {
 MUST_USE int link_audit_index(struct link_audit *l, const struct link_value *values, unsigned n,
 	uint8_t (*ret_tokens)[BLIND_TOKEN]);
 
+/*
+ * The same in two steps, so that something else can be done while the key holder does it. Between them nothing else can be asked;
+ * after a question that was put its answer must be taken, of the same n.
+ */
+MUST_USE int link_audit_index_ask(struct link_audit *l, const struct link_value *values, unsigned n);
+MUST_USE int link_audit_index_take(struct link_audit *l, unsigned n, uint8_t (*ret_tokens)[BLIND_TOKEN]);
+
 /* The envelopes of the index's key; *ret_len 0: it is on a token. ENVELOPE_MOST is room enough. ERR_SPACE. */
 MUST_USE int link_audit_envelope(struct link_audit *l, uint8_t *buf, size_t cap, size_t *ret_len);
 
