@@ -3,6 +3,7 @@
 #include "archive/folder.h"
 #include "archive/held.h"
 #include "archive/intake.h"
+#include "archive/keepers.h"
 #include "archive/session.h"
 #include "base/log.h"
 #include "priv/role.h"
@@ -11,6 +12,7 @@
 #include "priv/sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -37,6 +39,8 @@ struct store {
 	unsigned children;
 	struct known *known;
 	struct held held;
+	struct keepers keepers;
+	bool quarantine_new; /* the gate's channel is: it knows nothing of the quarantine */
 };
 
 /* What a crash left is removed once, when the folder is first used: later it could be a session's that just begins. */
@@ -79,16 +83,24 @@ static int enter_sandbox(const char *path)
 	return sandbox_load(sandbox);
 }
 
-/* The child: from here on this process knows one socket and one folder. */
-static void child_main(struct store *store, int sock, const struct folder *folder, const char *path)
-	__attribute__((noreturn));
-static void child_main(struct store *store, int sock, const struct folder *folder, const char *path)
+/* What a child must not have: channels, and the files of objects that are held. */
+static void close_channels(void *arg)
 {
+	struct store *store = arg;
 	for (unsigned i = 0; i < store->n_channels; i++) {
 		close(store->channels[i]);
 	}
 	close(store->signals);
 	held_done(&store->held);
+}
+
+/* The child: from here on this process knows one socket and one folder. */
+static void child_main(struct store *store, int sock, const struct folder *folder, const char *path)
+	__attribute__((noreturn));
+static void child_main(struct store *store, int sock, const struct folder *folder, const char *path)
+{
+	close_channels(store);
+	keepers_forget(&store->keepers);
 	/* It ends when its association does, and a size limit is an error like a full disk. */
 	(void)signal(SIGTERM, SIG_IGN);
 	(void)signal(SIGXFSZ, SIG_IGN);
@@ -167,8 +179,16 @@ static bool take_message(struct store *store, unsigned i)
 		(void)!held_add(&store->held, m.fd, m.client.association, m.text,
 			(uint64_t)(m.number > 0 ? m.number : 0));
 		return true;
+	} else if (m.type == MSG_KEEPING && !store->stopping) {
+		store->children += keepers_serve(&store->keepers, &m, close_channels, store);
+	} else if (m.type == MSG_QUARANTINE) {
+		keepers_take(&store->keepers, &m);
+		return true;
 	} else if (m.type == MSG_CHANNEL && store->n_channels < CHANNELS) {
+		/* A gate that is busy is not waited for. */
+		(void)fcntl(m.fd, F_SETFL, O_NONBLOCK);
 		store->channels[store->n_channels++] = m.fd;
+		store->quarantine_new = true;
 		return true;
 	}
 	if (m.fd >= 0) {
@@ -184,13 +204,25 @@ static void reap(struct store *store)
 		store->stopping = store->stopping || info.ssi_signo == SIGTERM;
 	}
 	int status;
-	while (waitpid(-1, &status, WNOHANG) > 0) {
+	pid_t pid;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		store->children--;
+		bool kept = keepers_ended(&store->keepers, pid, status);
 		if (WIFSIGNALED(status)) {
-			log_event(LOG_LEVEL_ERROR, "archive.crashed",
-				"A session of the folder archive crashed.",
+			log_event(LOG_LEVEL_ERROR, kept ? "quarantine.crashed" : "archive.crashed",
+				kept ? "A process that takes an object into quarantine crashed."
+				     : "A session of the folder archive crashed.",
 				LOG_NUMBER("signal", WTERMSIG(status)));
 		}
+	}
+}
+
+/* The newest channel is the gate's that lives. */
+static void tell_quarantine(struct store *store)
+{
+	if (store->n_channels > 1) {
+		keepers_tell(&store->keepers, store->channels[store->n_channels - 1], store->quarantine_new);
+		store->quarantine_new = false;
 	}
 }
 
@@ -232,7 +264,8 @@ static int serve_all(struct store *store)
 			fds[i + 1] = (struct pollfd){.fd = store->channels[i], .events = POLLIN};
 		}
 		held_poll(held, fds + 1 + n);
-		if (poll(fds, 1 + n + n_held, held->n > 0 ? CHECK_MS : -1) < 0 && errno != EINTR) {
+		int wait = held->n > 0 ? CHECK_MS : store->keepers.dir < 0 ? -1 : KEEPERS_AGAIN_MS;
+		if (poll(fds, 1 + n + n_held, wait) < 0 && errno != EINTR) {
 			return ERR_SYSTEM;
 		}
 		if (fds[0].revents) {
@@ -241,6 +274,7 @@ static int serve_all(struct store *store)
 		held_serve(held, fds + 1 + n, n_held);
 		serve_channels(store, fds + 1, n);
 		(void)held_check(held);
+		tell_quarantine(store);
 	}
 	return 0;
 }
@@ -250,10 +284,12 @@ int archive_role_main(int channel)
 	static struct store store;
 	store.channels[0] = channel;
 	store.n_channels = 1;
+	store.keepers = KEEPERS_NONE;
 	log_role("store");
 	(void)prctl(PR_SET_NAME, "gantry: store");
 	umask(027);
 	intake_prepare();
+	quarantine_prepare();
 	store.signals = watch_signals();
 	int r = store.signals < 0 ? ERR_SYSTEM : serve_all(&store);
 	if (r < 0) {

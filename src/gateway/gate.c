@@ -116,11 +116,7 @@ static void take_channel(struct gate *g, const struct message *m)
 		couriers_channel(g, m->fd);
 		return;
 	}
-	/* The store says nothing on its channel: it answers on the streams that it is passed. */
-	if (g->store.fd >= 0) {
-		close(g->store.fd);
-	}
-	g->store.fd = m->fd;
+	quarantine_channel(g, m->fd);
 }
 
 static void take(struct gate *g, struct message *m)

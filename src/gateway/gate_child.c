@@ -359,6 +359,7 @@ static const struct {
 	[MSG_AUDIT] = {audit_ask},
 	[MSG_HOLD] = {hold_ask},
 	[MSG_UNRECORDED] = {audit_unrecorded},
+	[MSG_KEEP] = {quarantine_ask},
 };
 
 static void take(struct gate *g, struct child *c, struct message *m)

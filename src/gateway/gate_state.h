@@ -58,6 +58,7 @@ struct child {
 	uint32_t generation;      /* of the site it last spoke of: it may speak of this one or a newer one */
 	int keys;                 /* its channel's other end, until the real caller is known; -1 */
 	int64_t audit_ms;         /* monotonic: of its last channel to the auditor; 0: none */
+	int64_t keep_ms;          /* monotonic: of its last socket to the quarantine; 0: none */
 	struct in6_addr ip;       /* the real caller's, after MSG_ADMIT */
 	uint16_t port;
 	struct address_count *address; /* NULL: behind a load balancer, not told yet */
@@ -100,6 +101,8 @@ struct gate {
 	bool journal_known;                    /* it has said so, and is there */
 	int64_t auditor_lost_ms;               /* wall; 0: it has not been lost */
 	uint64_t unrecorded[AUDIT_KIND_COUNT]; /* that the auditor has not been told of */
+	struct msg_quarantined quarantined;    /* what the store said last */
+	bool quarantined_known;                /* it has said so, and is there */
 	struct msg_courier
 		couriers[MSG_COURIERS_MOST]; /* what the forwarder said last; name "": nothing yet */
 	struct gate_listener *listeners, *pending_listeners;
@@ -208,6 +211,10 @@ void expiry_check(struct gate *g, int64_t now_ms, bool fresh);
 
 /* gate_couriers.c: what the forwarder says of repositories. */
 void couriers_channel(struct gate *g, int fd); /* takes it */
+
+/* gate_quarantine.c: the store's channel, and sockets on which it takes what associations quarantine. */
+void quarantine_channel(struct gate *g, int fd); /* takes it */
+bool quarantine_ask(struct gate *g, struct child *c, const struct message *m, const struct gate_site *gs);
 
 /* gate_request.c: in a process of its own. True: it was one, and has been answered. */
 bool gate_request(const struct gate *g, int fd);

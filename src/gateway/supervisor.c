@@ -92,6 +92,9 @@ static int take_new(struct supervisor *v, struct site *fresh, int site_fd, const
 		e = audit_folders(v, fresh);
 	}
 	if (e == 0) {
+		e = quarantine_folder(v, fresh);
+	}
+	if (e == 0) {
 		e = supervisor_bind(fresh, v->bound, n_old, bound);
 	}
 	if (e != 0) {
@@ -178,6 +181,7 @@ static void reload(struct supervisor *v)
 	roles_tell_lookup(v);
 	audit_give_site(v, false);
 	audit_give_forwarder(v);
+	quarantine_give(v);
 	roles_give_site(v);
 }
 
@@ -426,6 +430,9 @@ static int prepare(struct supervisor *v)
 	}
 	if (e == 0) {
 		e = audit_folders(v, v->site);
+	}
+	if (e == 0) {
+		e = quarantine_folder(v, v->site);
 	}
 	if (e == 0) {
 		e = pack(v->site, &v->site_fd);

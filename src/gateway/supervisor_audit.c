@@ -17,8 +17,7 @@
 
 /* What the auditor needs before it gives up its rights, and what only the supervisor can tell it. */
 
-/* The folder itself may be made; that in which it lies must be there. */
-static int make_folder(const struct supervisor *v, const char *path)
+int supervisor_folder(const struct supervisor *v, const char *path)
 {
 	if (mkdir(path, 0750) < 0 && errno != EEXIST) {
 		log_say(LOG_LEVEL_ERROR, "folder.failed", "the folder %s cannot be made: %s", path,
@@ -29,8 +28,9 @@ static int make_folder(const struct supervisor *v, const char *path)
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	int e = fd < 0 || (v->drop.change && fchown(fd, v->drop.uid, v->drop.gid) < 0) ? ERR_SYSTEM : 0;
 	if (e != 0) {
-		log_say(LOG_LEVEL_ERROR, "folder.failed", "the folder %s cannot be given to the auditor: %s",
-			path, strerror(errno));
+		log_say(LOG_LEVEL_ERROR, "folder.failed",
+			"the folder %s cannot be given to the role that writes it: %s", path,
+			strerror(errno));
 	}
 	if (fd >= 0) {
 		close(fd);
@@ -45,9 +45,9 @@ int audit_folders(const struct supervisor *v, const struct site *s)
 		return 0;
 	}
 	int n = snprintf(spool, sizeof(spool), "%s/spool", s->audit.journal);
-	int e = n < 0 || (size_t)n >= sizeof(spool) ? ERR_LIMIT : make_folder(v, s->audit.journal);
-	e = e == 0 ? make_folder(v, spool) : e;
-	return e == 0 && s->audit.cold[0] ? make_folder(v, s->audit.cold) : e;
+	int e = n < 0 || (size_t)n >= sizeof(spool) ? ERR_LIMIT : supervisor_folder(v, s->audit.journal);
+	e = e == 0 ? supervisor_folder(v, spool) : e;
+	return e == 0 && s->audit.cold[0] ? supervisor_folder(v, s->audit.cold) : e;
 }
 
 static void say(struct supervisor *v, const struct message *m)

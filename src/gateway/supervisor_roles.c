@@ -83,7 +83,7 @@ static bool wanted(const struct supervisor *v, enum role_id r)
 {
 	switch (r) {
 	case ROLE_STORE:
-		return has_folder(v->site) || holds(v->site);
+		return has_folder(v->site) || holds(v->site) || site_quarantines(v->site);
 	case ROLE_LOOKUP:
 		return has_host(v->site) || site_asks(v->site) || v->site->ocsp_staple ||
 		       site_verifies(v->site);
@@ -264,6 +264,8 @@ static void start(struct supervisor *v, enum role_id r)
 			roles_tell_lookup(v);
 		} else if (r == ROLE_FORWARD) {
 			audit_give_forwarder(v);
+		} else if (r == ROLE_STORE) {
+			quarantine_give(v);
 		}
 		join(v, r);
 	}

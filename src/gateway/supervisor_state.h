@@ -101,7 +101,17 @@ void keys_retire(struct supervisor *v, struct role_process *p); /* it ends by it
 void keys_end(struct supervisor *v, struct role_process *p);    /* at once */
 bool keys_is_old(struct supervisor *v, pid_t pid);              /* and forget it: it has ended */
 
+/* supervisor_quarantine.c */
+MUST_USE int quarantine_folder(
+	const struct supervisor *v, const struct site *s); /* made, and given to the store */
+void quarantine_give(struct supervisor *v);                /* folder and key */
+
 /* supervisor_audit.c */
+/*
+ * Make a folder of a role's, and give it to what the roles are; that in which it lies must be there. ERR_SYSTEM, after it has said
+ * why.
+ */
+MUST_USE int supervisor_folder(const struct supervisor *v, const char *path);
 MUST_USE int audit_folders(
 	const struct supervisor *v, const struct site *s); /* made, and given to the auditor */
 void audit_give_site(struct supervisor *v, bool first);

@@ -410,9 +410,12 @@ static void check_flow_pairs(struct parse *p)
 
 void parse_check(struct parse *p)
 {
-	const struct site *s = p->site;
+	struct site *s = p->site;
+	if (!s->quarantine.folder) {
+		s->quarantine.folder = region_printf(p->region, "%s/quarantine", s->state);
+	}
 	struct use *uses = region_array(p->region, s->n_nodes, sizeof(*uses));
-	if (!uses) {
+	if (!uses || !s->quarantine.folder) {
 		return;
 	}
 	find_uses(s, uses);

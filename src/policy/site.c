@@ -121,6 +121,11 @@ bool site_verifies(const struct site *s)
 	return verifies;
 }
 
+bool site_quarantines(const struct site *s)
+{
+	return s->quarantine.has;
+}
+
 bool site_asks(const struct site *s)
 {
 	bool asks = s->ocsp_ask;

@@ -171,6 +171,14 @@ struct audit_config {
 	uint64_t spool_most; /* bytes that wait for repositories */
 };
 
+/* Where objects are kept that a flow quarantines (archive/quarantine.h). */
+struct quarantine_config {
+	bool has;           /* it stands in gantry.yaml */
+	const char *folder; /* absolute */
+	uint64_t size_most; /* bytes */
+	uint32_t objects_most;
+};
+
 /* An address of either family; IPv4 is kept as IPv4-mapped IPv6, so that one comparison serves. */
 struct netaddr {
 	struct in6_addr ip;
@@ -335,6 +343,7 @@ struct site {
 	uint32_t revocation_again;  /* seconds until the network is asked again of one certificate */
 	struct users users;
 	struct audit_config audit;
+	struct quarantine_config quarantine;
 	struct timeouts timeouts;
 	uint32_t associations_at_once, associations_per_address;
 	const char *implementation_class, *implementation_version;
@@ -367,6 +376,9 @@ const struct blob *site_user_file(const struct site *s, enum user_file which);
 
 /* Does any flow verify users? */
 bool site_verifies(const struct site *s);
+
+/* Is there a quarantine? */
+bool site_quarantines(const struct site *s);
 
 /* Is the network asked about peers' certificates? */
 bool site_asks(const struct site *s);

@@ -395,6 +395,12 @@ static const struct row rows[] = {
 	[MSG_ROOMED] = {"roomed", FROM_STORE, FD_IF_ZERO, write_number, read_number},
 	[MSG_UNRECORDED] = {"unrecorded", ASSOCIATION | FROM_GATE_AUDITOR, FD_NO, write_number,
 		read_unrecorded},
+	[MSG_KEEP] = {"keep", ASSOCIATION, FD_NO, write_nothing, read_nothing},
+	[MSG_KEEPER] = {"keeper", DOWN, FD_IF_ZERO, write_number, read_number},
+	[MSG_KEEPING] = {"keeping", FROM_GATE_STORE, FD_YES, message_write_keeping, message_read_keeping},
+	[MSG_QUARANTINE] = {"quarantine", SUPERVISOR, FD_YES, write_number, read_number},
+	[MSG_QUARANTINED] = {"quarantined", FROM_STORE_GATE, FD_NO, message_write_quarantined,
+		message_read_quarantined},
 };
 static_assert(ARRAY_LEN(rows) == MSG_TYPE_COUNT, "one row a message type");
 

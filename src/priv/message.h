@@ -44,6 +44,7 @@ enum message_from {
 	FROM_AUDITOR = 0x8000,
 	FROM_AUDITOR_GATE = 0x10000, /* auditor to gate */
 	FROM_HOLDER = 0x20000,       /* an association, to the store, on a channel of its own */
+	FROM_STORE_GATE = 0x40000,   /* store to gate */
 };
 
 enum message_type {
@@ -135,6 +136,15 @@ enum message_type {
 	 * lost, without a record.
 	 */
 	MSG_UNRECORDED,
+	MSG_KEEP, /* association -> gate: the quarantine is wanted for one object -> MSG_KEEPER */
+	/*
+	 * gate -> association. number 0, fd: stream socket to who keeps it (archive/keeper.h); ERR_AGAIN: too soon after the last; else
+	 * there is none now.
+	 */
+	MSG_KEEPER,
+	MSG_KEEPING,    /* gate -> store. struct msg_keeping; fd: the other end of MSG_KEEPER's socket */
+	MSG_QUARANTINE, /* supervisor -> store. fd: number 0, the quarantine's folder; 1, a memfd with its key */
+	MSG_QUARANTINED, /* struct msg_quarantined: store -> gate, when something in it has changed */
 	MSG_TYPE_COUNT,
 };
 
@@ -248,6 +258,20 @@ struct msg_journal {
 	char uncopied_why[128]; /* why they are not in `checkpoint-file`; "": they are, or are not to be */
 };
 
+/* How much the quarantine may hold. */
+struct msg_keeping {
+	uint64_t most_bytes, most_objects;
+};
+
+/* How the quarantine is. */
+struct msg_quarantined {
+	uint64_t objects, bytes, released; /* in it; of all its files; that were released */
+	int64_t oldest_ms;                 /* wall: when the oldest object came first; 0: none, or unknown */
+	uint64_t not_kept;                 /* objects, since the store role started */
+	int64_t not_kept_ms;               /* wall: the last of them; 0: none */
+	char why[64];                      /* of not_kept_ms */
+};
+
 #define MSG_ADDRESSES_MOST 16
 struct msg_addresses {
 	char host[256];
@@ -276,6 +300,8 @@ struct message {
 		struct msg_addresses addresses;
 		struct msg_courier courier;
 		struct msg_journal journal;
+		struct msg_keeping keeping;
+		struct msg_quarantined quarantined;
 		struct refusal refusal;
 	};
 	char text

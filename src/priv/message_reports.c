@@ -150,3 +150,39 @@ int message_read_journal(struct reader *r, struct message *m)
 	e = GET_TEXT(e, r, j->uncopied_why);
 	return e == 0 && j->failing != (j->why[0] != 0) ? ERR_VALUE : e;
 }
+
+void message_write_keeping(struct writer *w, const struct message *m)
+{
+	writer_u64be(w, m->keeping.most_bytes);
+	writer_u64be(w, m->keeping.most_objects);
+}
+
+int message_read_keeping(struct reader *r, struct message *m)
+{
+	int e = reader_u64be(r, &m->keeping.most_bytes);
+	return GET(e, reader_u64be, r, &m->keeping.most_objects);
+}
+
+void message_write_quarantined(struct writer *w, const struct message *m)
+{
+	const struct msg_quarantined *q = &m->quarantined;
+	const uint64_t numbers[] = {q->objects, q->bytes, q->released, (uint64_t)q->oldest_ms, q->not_kept,
+		(uint64_t)q->not_kept_ms};
+	for (unsigned i = 0; i < ARRAY_LEN(numbers); i++) {
+		writer_u64be(w, numbers[i]);
+	}
+	PUT_TEXT(w, q->why);
+}
+
+int message_read_quarantined(struct reader *r, struct message *m)
+{
+	struct msg_quarantined *q = &m->quarantined;
+	int e = reader_u64be(r, &q->objects);
+	e = GET(e, reader_u64be, r, &q->bytes);
+	e = GET(e, reader_u64be, r, &q->released);
+	e = GET(e, get_i64, r, &q->oldest_ms);
+	e = GET(e, reader_u64be, r, &q->not_kept);
+	e = GET(e, get_i64, r, &q->not_kept_ms);
+	e = GET_TEXT(e, r, q->why);
+	return e == 0 && (q->not_kept > 0) != (q->why[0] != 0) ? ERR_VALUE : e;
+}

@@ -6,7 +6,10 @@
 #include "base/writer.h"
 #include "priv/message.h"
 
-/* Shapes of messages, for message.c's table: struct refusal, struct msg_courier, struct msg_journal. Errors as message_read(). */
+/*
+ * Shapes of messages, for message.c's table: struct refusal, struct msg_courier, struct msg_journal, and the
+ * quarantine's. Errors as message_read().
+ */
 
 void message_write_refusal(struct writer *w, const struct message *m);
 MUST_USE int message_read_refusal(struct reader *r, struct message *m);
@@ -14,5 +17,9 @@ void message_write_courier(struct writer *w, const struct message *m);
 MUST_USE int message_read_courier(struct reader *r, struct message *m);
 void message_write_journal(struct writer *w, const struct message *m);
 MUST_USE int message_read_journal(struct reader *r, struct message *m);
+void message_write_keeping(struct writer *w, const struct message *m);
+MUST_USE int message_read_keeping(struct reader *r, struct message *m);
+void message_write_quarantined(struct writer *w, const struct message *m);
+MUST_USE int message_read_quarantined(struct reader *r, struct message *m);
 
 #endif

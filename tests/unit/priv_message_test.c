@@ -68,6 +68,11 @@ static const struct {
 	{MSG_ROOM, FROM_HOLDER, false},
 	{MSG_ROOMED, FROM_STORE, true},
 	{MSG_UNRECORDED, FROM_ASSOCIATION | FROM_GATE_AUDITOR, false},
+	{MSG_KEEP, FROM_ASSOCIATION, false},
+	{MSG_KEEPER, FROM_GATE_DOWN, true},
+	{MSG_KEEPING, FROM_GATE_STORE, true},
+	{MSG_QUARANTINE, FROM_SUPERVISOR, true},
+	{MSG_QUARANTINED, FROM_STORE_GATE, false},
 };
 static_assert(ARRAY_LEN(contract) == MSG_TYPE_COUNT - 1, "one row a type");
 
@@ -138,6 +143,13 @@ static void fill_asked(struct message *m)
 		FULL(m->journal.unsigned_why);
 		FULL(m->journal.uncopied_why);
 		break;
+	case MSG_KEEPING:
+		m->keeping = (struct msg_keeping){UINT64_MAX, 1};
+		break;
+	case MSG_QUARANTINED:
+		m->quarantined = (struct msg_quarantined){1, 2, 3, INT64_MAX, 4, INT64_MIN, ""};
+		FULL(m->quarantined.why);
+		break;
 	case MSG_COURIER:
 		memset(&m->courier, 0x21, sizeof(m->courier));
 		m->courier.index = MSG_COURIERS_MOST - 1;
@@ -151,6 +163,7 @@ static void fill_asked(struct message *m)
 	case MSG_FILE:
 	case MSG_LIST:
 	case MSG_SPOOL:
+	case MSG_QUARANTINE:
 		m->number = 1;
 		break;
 	case MSG_CLIENT:
