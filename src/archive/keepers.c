@@ -94,8 +94,9 @@ static int log_answer(const struct facts *f, const struct keeper_answer *a)
 	enum log_level level = LOG_LEVEL_WARNING;
 	int code = ENDED_GOOD;
 	if (a->result == KEEPER_SEEN) {
+		/* A scanner that resends for ever fills no log. */
 		sentence = "An object came again that is in quarantine.";
-		level = LOG_LEVEL_NOTICE;
+		level = (a->count & (a->count - 1)) == 0 ? LOG_LEVEL_NOTICE : LOG_LEVEL_DEBUG;
 	} else if (a->result != KEEPER_NEW) {
 		sentence = "An object was not put in quarantine, and is lost unless its sender keeps it.";
 		level = LOG_LEVEL_ERROR;

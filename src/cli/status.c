@@ -280,6 +280,29 @@ static void put_audit(const json_t *o)
 	}
 }
 
+static void put_quarantine(const json_t *o)
+{
+	const json_t *q = json_object_get(o, "quarantine");
+	const char *state = text(q, "state");
+	char size[24], most[24], why[80];
+	if (!state[0] || strcmp(state, "off") == 0) {
+		return;
+	}
+	printf("\n%squarantine%s  %s%s%s, %lld of %lld objects, %s of %s", BOLD, PLAIN,
+		strcmp(state, "open") == 0 ? "" : RED, state, PLAIN, number(q, "objects"),
+		number(q, "objects_most"), bytes(number(q, "bytes"), size),
+		bytes(number(q, "bytes_most"), most));
+	if (text(q, "oldest")[0]) {
+		printf(", the oldest since %.19s UTC", text(q, "oldest"));
+	}
+	putchar('\n');
+	if (number(q, "not_kept") > 0) {
+		printf("  %s%lld objects were not kept%s, the last at %.19s UTC: %s\n", RED,
+			number(q, "not_kept"), PLAIN, text(q, "last_not_kept"),
+			safe(text(q, "why"), why, sizeof(why)));
+	}
+}
+
 static void put_repositories(const json_t *o)
 {
 	size_t i;
@@ -328,6 +351,7 @@ static void put_all(const json_t *o)
 	put_refusals(o);
 	put_audit(o);
 	put_repositories(o);
+	put_quarantine(o);
 	put_certificates(o);
 	put_debts(o);
 }

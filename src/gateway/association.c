@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "gateway/exchange.h"
 #include "gateway/hold.h"
+#include "gateway/hold_keep.h"
 #include "gateway/relay.h"
 #include "gateway/release.h"
 #include "keys/link.h"
@@ -25,7 +26,7 @@
 /* Longer than a slow token needs for one signature. */
 #define KEYS_WAIT_MS 10000
 
-enum { FD_A, FD_B, FD_GATE, FD_AUDIT, FD_COUNT };
+enum { FD_A, FD_B, FD_GATE, FD_AUDIT, FD_KEEP_A, FD_KEEP_B, FD_COUNT };
 
 void association_abort(struct association *as, struct side *culprit, const struct parse_fail *fail)
 {
@@ -309,6 +310,8 @@ static void relay_loop(struct association *as)
 			[FD_B] = side_poll(as, &as->b),
 			[FD_GATE] = {.fd = as->gate_lost ? -1 : as->start->channel, .events = POLLIN},
 			[FD_AUDIT] = {.fd = as->audit->fd, .events = audit_events(as)},
+			[FD_KEEP_A] = hold_keep_poll(&as->holds->of[0]),
+			[FD_KEEP_B] = hold_keep_poll(&as->holds->of[1]),
 		};
 		stream_ack(&as->a.t);
 		stream_ack(&as->b.t);
@@ -323,6 +326,12 @@ static void relay_loop(struct association *as)
 		gate_apply(as);
 		if (p[FD_AUDIT].revents) {
 			audit_take(as);
+		}
+		if (p[FD_KEEP_A].revents) {
+			hold_keep_step(as, &as->a, &as->holds->of[0]);
+		}
+		if (p[FD_KEEP_B].revents && !as->over) {
+			hold_keep_step(as, &as->b, &as->holds->of[1]);
 		}
 		serve_side(as, &as->b, p[FD_B].revents);
 		serve_side(as, &as->a, p[FD_A].revents);

@@ -32,7 +32,7 @@ static struct subject subject_of(const struct association *as, const struct side
 
 /* ---- Refusing ---- */
 
-static void refuse(
+static uint64_t refuse(
 	struct association *as, struct side *s, struct operation *o, const struct verdict *v, uint16_t status)
 {
 	char answered[32];
@@ -43,6 +43,7 @@ static void refuse(
 	s->msg.disposition = DRAIN;
 	hold_drop(as, s);
 	audit_refused(as, s, o, number);
+	return number;
 }
 
 static uint16_t status_for(const struct association *as, const struct verdict *v, uint16_t field)
@@ -425,13 +426,12 @@ void exchange_oversize(struct association *as, struct side *s)
 
 /* ---- Objects that are held ---- */
 
-void exchange_refuse(struct association *as, struct side *s, const struct verdict *v)
+uint64_t exchange_refuse(struct association *as, struct side *s, const struct verdict *v)
 {
 	struct operation *o = s->msg.operation;
-	if (o) {
-		refuse(as, s, o, v, status_for(as, v, o->field));
-	}
+	uint64_t number = o ? refuse(as, s, o, v, status_for(as, v, o->field)) : 0;
 	s->msg.disposition = DRAIN; /* also where the other side has answered before its end */
+	return number;
 }
 
 void exchange_remark(struct association *as, struct side *s, const struct verdict *v)

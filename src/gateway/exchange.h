@@ -23,8 +23,8 @@ MUST_USE int exchange_end(struct association *as, struct side *s);
 
 /* ---- For an object that is held (gateway/hold.h) ---- */
 
-/* Our answer; its data set is drained from now on. */
-void exchange_refuse(struct association *as, struct side *s, const struct verdict *v);
+/* Our answer; its data set is drained from now on. Returns the refusal's number; 0: it has none. */
+uint64_t exchange_refuse(struct association *as, struct side *s, const struct verdict *v);
 
 /* A verdict that lets pass, for the record. */
 void exchange_remark(struct association *as, struct side *s, const struct verdict *v);

@@ -16,12 +16,13 @@
  * happens in the process that was forked for this client.
  *
  *   {"record": "search", "name": "anna", "host": "pc7", "criteria": ["patient", "from"]}
+ *   {"record": "quarantine", …}      gate_request_quarantine.c
  *   {"recorded": 4711}      or {"recorded": null, "why": "…"}
  *
  * Whose it is the kernel says, as a number; the name beside it is the client's word.
  */
 
-#define REQUEST_MOST  4096
+#define REQUEST_MOST  16384
 #define REQUEST_MS    300 /* clients of ours send at once; others want the report */
 #define RECORD_MS     8000
 #define CRITERIA_MOST 32
@@ -158,7 +159,9 @@ static void answer(int fd, int e, int64_t number)
 {
 	json_t *o = e == 0 ? json_pack("{s:I}", "recorded", (json_int_t)number)
 	                   : json_pack("{s:n,s:s}", "recorded", "why",
-				     e == ERR_NOT_FOUND ? "the gateway keeps no audit trail" : err_str(e));
+				     e == ERR_NOT_FOUND ? "the gateway keeps no audit trail"
+				     : e == ERR_DENIED  ? "only root may"
+							: err_str(e));
 	char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
 	if (text) {
 		(void)!send(fd, text, strlen(text), MSG_NOSIGNAL);
@@ -174,8 +177,13 @@ bool gate_request(const struct gate *g, int fd)
 	if (!text_of(o, "record")[0]) {
 		return false;
 	}
-	fill_event(g, fd, o, &ev);
-	int e = record(g, &ev, &number);
+	int e = 0;
+	if (strcmp(text_of(o, "record"), "quarantine") == 0) {
+		e = request_quarantine(fd, o, &ev);
+	} else {
+		fill_event(g, fd, o, &ev);
+	}
+	e = e == 0 ? record(g, &ev, &number) : e;
 	answer(fd, e, number);
 	return true;
 }

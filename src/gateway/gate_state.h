@@ -12,6 +12,7 @@
 #include "priv/message.h"
 #include "priv/sandbox.h"
 
+#include <jansson.h>
 #include <openssl/types.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -218,6 +219,13 @@ bool quarantine_ask(struct gate *g, struct child *c, const struct message *m, co
 
 /* gate_request.c: in a process of its own. True: it was one, and has been answered. */
 bool gate_request(const struct gate *g, int fd);
+
+/*
+ * gate_request_quarantine.c: what is done to an object in quarantine, as an event, and a line in the log. ERR_DENIED: by somebody
+ * who may not; ERR_VALUE.
+ */
+struct audit_event;
+MUST_USE int request_quarantine(int fd, const json_t *o, struct audit_event *ret_event);
 
 /* gate_status.c */
 void gate_status_ready(struct gate *g, struct source *s, uint32_t events);

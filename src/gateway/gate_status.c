@@ -388,6 +388,31 @@ static json_t *audit(const struct gate *g, const struct site *s)
 	return o;
 }
 
+/* The quarantine: what is in it, and whether there is room for more. */
+static json_t *quarantine(const struct gate *g, const struct site *s)
+{
+	const struct msg_quarantined *q = &g->quarantined;
+	json_t *o = json_object();
+	bool full = (s->quarantine.size_most > 0 && q->bytes >= s->quarantine.size_most) ||
+	            (s->quarantine.objects_most > 0 && q->objects >= s->quarantine.objects_most);
+	if (!site_quarantines(s)) {
+		set_text(o, "state", "off");
+		return o;
+	}
+	set_text(o, "state", !g->quarantined_known ? "away" : text_of(full, "full", "open"));
+	set_text(o, "folder", s->quarantine.folder);
+	set_number(o, "objects", q->objects);
+	set_number(o, "objects_most", s->quarantine.objects_most);
+	set_number(o, "bytes", q->bytes);
+	set_number(o, "bytes_most", s->quarantine.size_most);
+	set_number(o, "released", q->released);
+	set_time(o, "oldest", q->oldest_ms);
+	set_number(o, "not_kept", q->not_kept);
+	set_time(o, "last_not_kept", q->not_kept_ms);
+	set_text(o, "why", q->why);
+	return o;
+}
+
 static json_t *couriers(const struct gate *g, const struct site *s)
 {
 	static const char *const states[COURIER_STATES] = {"idle", "sending", "away"};
@@ -444,6 +469,7 @@ static json_t *document(const struct gate *g)
 	set(o, "refusals", refusals(g));
 	set(o, "audit", audit(g, s));
 	set(o, "audit_repositories", couriers(g, s));
+	set(o, "quarantine", quarantine(g, s));
 	set(o, "certificates", certificates(s));
 	set(o, "debts", debts(s));
 	return o;

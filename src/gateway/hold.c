@@ -2,6 +2,7 @@
 #include "gateway/hold.h"
 #include "base/clock.h"
 #include "gateway/exchange.h"
+#include "gateway/hold_keep.h"
 #include "gateway/hold_say.h"
 #include "gateway/relay.h"
 
@@ -77,6 +78,9 @@ bool hold_begin(struct association *as, struct side *s, struct operation *o)
 		route_observes(as->site, &as->route, o->flow)) {
 		return false;
 	}
+	if (inspect_policy_strictest(&h->content.policy) == ACTION_QUARANTINE) {
+		h->content.hold = HOLD_WHOLE; /* of what has left nothing could be kept */
+	}
 	h->state = HOLD_TAKING;
 	h->keep = h->content.hold == HOLD_TAIL ? TAIL : UINT64_MAX;
 	h->until_ms = clock_mono_ms() + (int64_t)h->content.hold_max * 1000;
@@ -89,6 +93,12 @@ bool hold_begin(struct association *as, struct side *s, struct operation *o)
 void hold_drop(struct association *as, const struct side *s)
 {
 	struct hold *h = hold_of(as, s);
+	if (h->pinned) {
+		return;
+	}
+	if (h->state == HOLD_KEEPING) {
+		keep_done(&h->keeping);
+	}
 	if (h->state != HOLD_NONE || h->inspecting) {
 		hold_room_reset(&h->room);
 	}
@@ -213,7 +223,13 @@ bool hold_end(struct association *as, struct side *s)
 		return false;
 	}
 	if (said && v.refuse && !h->failed) {
-		refuse(as, s, &v);
+		bool keeps = inspect_judge(&h->i, &h->content.policy).action == ACTION_QUARANTINE;
+		if (keeps && hold_keep_begin(as, s, h, &v)) {
+			return true;
+		}
+		if (!keeps) {
+			refuse(as, s, &v);
+		}
 		return false;
 	}
 	if (said) {
@@ -233,7 +249,8 @@ bool hold_is_half_way(const struct association *as, const struct side *s)
 
 bool hold_is_passing(const struct association *as, const struct side *s)
 {
-	return is_kept(s) && hold_of(as, s)->state == HOLD_PASSING;
+	const struct hold *h = hold_of(as, s);
+	return is_kept(s) && (h->state == HOLD_PASSING || h->state == HOLD_KEEPING);
 }
 
 /* With `hold: tail` the window towards the archive is one: aborting it for one object must not cost another. */
@@ -401,6 +418,10 @@ int64_t hold_check(struct association *as, int64_t now_ms)
 	for (unsigned k = 0; k < ARRAY_LEN(sides) && !as->over; k++) {
 		struct hold *h = &as->holds->of[k];
 		bool counts = is_kept(sides[k]) && h->state == HOLD_TAKING && !h->failed;
+		if (h->state == HOLD_KEEPING) {
+			int64_t late = hold_keep_check(as, sides[k], h, now_ms);
+			next = late < next ? late : next;
+		}
 		if (counts && h->until_ms <= now_ms) {
 			char why[64];
 			snprintf(why, sizeof(why), "it was held for %u seconds, `hold-max`",

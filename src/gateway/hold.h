@@ -3,6 +3,7 @@
 #define GATEWAY_HOLD_H
 
 #include "gateway/hold_room.h"
+#include "gateway/keep.h"
 #include "gateway/state.h"
 #include "inspect/inspect.h"
 #include "policy/content.h"
@@ -23,6 +24,7 @@ enum hold_state {
 	HOLD_NONE,
 	HOLD_TAKING,  /* the object is coming in */
 	HOLD_PASSING, /* it is complete and good, and goes on */
+	HOLD_KEEPING, /* it is complete and refused, and goes into the quarantine (hold_keep.h) */
 };
 
 struct hold {
@@ -38,6 +40,9 @@ struct hold {
 	size_t load_len, load_passed; /* read back from the file; of these, queued */
 	uint64_t borrowed;            /* until the other queue has sent this much, memory is its */
 	struct hold_room room;
+	bool pinned; /* it is refused, and not to be dropped all the same */
+	struct keep keeping;
+	struct span first; /* the piece of it that was read already; empty: none */
 	struct inspect i;
 	struct inflater inflater;
 	uint8_t load[HOLD_LOAD];
@@ -77,7 +82,7 @@ bool hold_pump(struct association *as, struct side *s);
 /* Is a message from s half-way in the other side's queue? */
 bool hold_is_half_way(const struct association *as, const struct side *s);
 
-/* Is it complete, and does s wait for us? */
+/* Is it complete, and does s wait for us, as it leaves or is put in quarantine? */
 bool hold_is_passing(const struct association *as, const struct side *s);
 
 /* The target is gone: what was on its way to it, or came from it, ends. What has not begun to go can go to the next one. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/site.h"
+#include "policy/content.h"
 #include "base/limits.h"
 #include "policy/keys.h"
 #include "policy/site_parse.h"
@@ -123,7 +124,12 @@ bool site_verifies(const struct site *s)
 
 bool site_quarantines(const struct site *s)
 {
-	return s->quarantine.has;
+	bool any = s->quarantine.has;
+	for (unsigned i = 0; i < s->n_flows; i++) {
+		const struct content *c = s->flows[i].inspect;
+		any = any || (c && inspect_policy_strictest(&c->policy) == ACTION_QUARANTINE);
+	}
+	return any;
 }
 
 bool site_asks(const struct site *s)
