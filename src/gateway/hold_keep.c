@@ -9,7 +9,9 @@
 /* The store that has done nothing for so long will do nothing more. */
 #define STILL_MS 30000
 
-static_assert(HOLD_LOAD <= KEEPER_PIECE, "what is read back is a piece");
+#if HOLD_LOAD > KEEPER_PIECE
+#error "what is read back must be a piece"
+#endif
 
 /* ---- What is known of it ---- */
 
