@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/audit_lookup.h"
 #include "base/clock.h"
+#include "cli/record.h"
 #include "cli/when.h"
 #include "keys/cert.h"
 #include "policy/values.h"
@@ -15,9 +16,6 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-
-#define RECORD_TRIES  4
-#define RECORD_WAIT_S 10
 
 void lookup_init(struct audit_lookup *l, const char *verb, const char *what)
 {
@@ -299,33 +297,13 @@ static json_t *request_of(const struct audit_lookup *l)
 /* NULL: it is recorded. */
 static const char *record(const struct audit_lookup *l)
 {
-	static char why[300];
-	const char *reason = "this is not the journal of the gateway that is configured here";
 	if (!is_own(l)) {
-		return reason;
+		return "this is not the journal of the gateway that is configured here";
 	}
-	json_t *request = request_of(l), *answer = NULL, *recorded = NULL;
-	char *path = control_path(l->config);
-	reason = "no memory";
-	/* A gateway that is busy may take it for a client that wants its report, or close at once. */
-	for (unsigned i = 0; request && path && !recorded && i < RECORD_TRIES; i++) {
-		if (i > 0) {
-			(void)nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
-		}
-		json_decref(answer);
-		answer = control_request(path, request, RECORD_WAIT_S, &reason);
-		recorded = json_object_get(answer, "recorded");
-		if (!answer && strcmp(reason, "the gateway did not answer") != 0) {
-			break;
-		}
-	}
-	bool ok = json_is_integer(recorded);
-	const char *said = json_string_value(json_object_get(answer, "why"));
-	snprintf(why, sizeof(why), "%s", said ? said : reason);
-	json_decref(answer);
+	json_t *request = request_of(l);
+	const char *why = record_request(l->config, request);
 	json_decref(request);
-	free(path);
-	return ok ? NULL : why;
+	return why;
 }
 
 static int have_recorded(const struct audit_lookup *l)

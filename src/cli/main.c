@@ -30,6 +30,8 @@ static const struct {
 	{"ca", verb_ca, "a certificate authority of the site's own"},
 	{"user", verb_user, "the file of users with passcodes"},
 	{"explain", verb_explain, "say what a refusal was about, and which lines would allow it"},
+	{"quarantine", verb_quarantine,
+		"objects that were kept from where they were bound: look, release, delete"},
 	{"inspect", verb_inspect, "say what is in DICOM files that should not be"},
 };
 

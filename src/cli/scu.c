@@ -212,13 +212,18 @@ static int put_command(struct session *s, const struct scu_object *o, uint8_t co
 	return 0;
 }
 
+static bool read_data(const struct scu_object *o, uint64_t at, uint8_t *buf, size_t n)
+{
+	return o->read ? o->read(o->arg, at, buf, n) == 0 : pread(o->fd, buf, n, (off_t)at) == (ssize_t)n;
+}
+
 static int put_data(struct session *s, const struct scu_object *o, uint8_t context)
 {
 	static uint8_t block[HEADS + FRAGMENT];
 	uint64_t left = o->len, at = o->at;
 	do {
 		size_t n = left < s->fragment ? (size_t)left : s->fragment;
-		if (n > 0 && pread(o->fd, block + HEADS, n, (off_t)at) != (ssize_t)n) {
+		if (n > 0 && !read_data(o, at, block + HEADS, n)) {
 			return say(s, ERR_SYSTEM, "it cannot be read to its end");
 		}
 		pdv_write_heads(block, (uint32_t)n, context, false, n == left);

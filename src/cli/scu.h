@@ -13,7 +13,10 @@
 struct scu_object {
 	const char *sop_class, *sop_instance, *transfer_syntax; /* UIDs */
 	int fd;                                                 /* its data set stands here, */
-	uint64_t at, len;                                       /* in these bytes */
+	uint64_t at, len; /* in these bytes; or, where it is not NULL, */
+	/* read() gives n bytes of it from an offset on. Not 0: they cannot be read. */
+	int (*read)(void *arg, uint64_t at, void *buf, size_t n);
+	void *arg;
 };
 
 /*

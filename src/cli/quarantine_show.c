@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/writer.h"
+#include "cli/audit.h"
+#include "cli/quarantine.h"
+#include "cli/quarantine_json.h"
+#include "cli/when.h"
+#include "dicom/implementation.h"
+#include "dicom/part10.h"
+#include "dicom/uid.h"
+#include "inspect/check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static const char usage[] =
+	"usage: gantry quarantine show N [--findings] [--json] [-c FILE]\n"
+	"       gantry quarantine show N --export FILE [--unrecorded] [-c FILE]\n"
+	"\n"
+	"All that is known of object N: why it is in quarantine, from whom it came and when, whose data it has, and who asked for its\n"
+	"release.\n"
+	"\n"
+	"  --findings     also each thing that was found in it, and where\n"
+	"  --json         as JSON\n"
+	"  --export FILE  write the object into a new DICOM file, for a specialist to look at; the audit trail records it. It\n"
+	"                 is as hostile as it was: do not open it with a viewer\n"
+	"  --unrecorded   go on if it cannot be recorded\n";
+
+/* ---- For people ---- */
+
+static void put(const char *name, const char *text)
+{
+	if (text[0]) {
+		printf("  %-16s", name);
+		audit_print_text(text);
+		putchar('\n');
+	}
+}
+
+static void put_time(const char *name, int64_t ms)
+{
+	char when[WHEN_LEN];
+	if (ms > 0) {
+		when_text(ms, when);
+		put(name, when);
+	}
+}
+
+static void put_uid(const char *name, const char *uid)
+{
+	char text[256];
+	const struct uid_entry *known = uid_find(span_str(uid));
+	snprintf(text, sizeof(text), "%s%s%s%s", uid, known ? " (" : "", known ? known->name : "",
+		known ? ")" : "");
+	put(name, text);
+}
+
+static void put_two(const char *name, const char *node, const char *title, const char *address)
+{
+	char text[256];
+	snprintf(text, sizeof(text), "%s%s%s%s%s", node[0] ? node : "a node that is not known",
+		title[0] ? ", AE title " : "", title, address[0] ? ", address " : "", address);
+	put(name, text);
+}
+
+static void put_person(const char *name, const struct quarantine_person *p)
+{
+	char text[256], when[WHEN_LEN];
+	if (p->has) {
+		when_text(p->at_ms, when);
+		snprintf(text, sizeof(text), "%s (Unix user %u), %s", p->name, (unsigned)p->uid, when);
+		put(name, text);
+	}
+}
+
+static void put_facts(const struct facts *f)
+{
+	char text[600];
+	snprintf(text, sizeof(text), "%" PRIu64 "; `gantry explain %" PRIu64 "` says more", f->refusal,
+		f->refusal);
+	put("why", f->why);
+	put("refusal", f->refusal ? text : "");
+	put("flow", f->flow);
+	put_two("from", f->from, f->calling, f->address);
+	put("certificate", f->subject);
+	snprintf(text, sizeof(text), "%s%s", f->user, f->user[0] && !f->user_proved ? " (not proved)" : "");
+	put("user", text);
+	put_two("bound for", f->to, f->called, "");
+	put_uid("SOP class", f->sop_class);
+	put("SOP instance", f->sop_instance);
+	put_uid("transfer syntax", f->transfer_syntax);
+	put("patient ID", f->patient_id);
+	put("patient's name", f->patient_name);
+	put("study", f->study);
+}
+
+static void put_state(const struct quarantine_state *s)
+{
+	char text[64], size[24];
+	put_time("first came", s->first_ms);
+	put_time("last came", s->count > 1 ? s->last_ms : 0);
+	snprintf(text, sizeof(text), "%" PRIu64, s->count);
+	put("times", text);
+	quarantine_size(s->size, size);
+	put("size", size);
+	printf("  %-16s", "SHA-256");
+	for (unsigned i = 0; i < sizeof(s->sha256); i++) {
+		printf("%02x", s->sha256[i]);
+	}
+	puts(" (of the data set)");
+	put_person("release asked", &s->asked);
+	put_person("approved", &s->approved);
+	put_time("delivery", s->ended_ms);
+	put("outcome", s->outcome);
+}
+
+static void put_findings(const struct facts *f, bool all)
+{
+	printf("\n%u finding%s%s\n", f->n_findings, f->n_findings == 1 ? "" : "s",
+		f->n_findings > 0 && !all ? "; --findings shows where" : "");
+	for (unsigned i = 0; i < f->n_findings; i++) {
+		const struct facts_finding *one = &f->finding[i];
+		printf("  %-8s ", inspect_severity_name((enum inspect_severity)one->severity));
+		audit_print_text(one->check);
+		fputs(": ", stdout);
+		audit_print_text(one->sentence);
+		putchar('\n');
+		if (all) {
+			printf("           at %s%sbyte %" PRIu64, one->path, one->path[0] ? ", " : "",
+				one->offset);
+			if (one->excerpt[0]) {
+				fputs(": ", stdout);
+				audit_print_text(one->excerpt);
+			}
+			putchar('\n');
+		}
+	}
+}
+
+static int show(const struct quarantine_item *item, const struct quarantine_options *o)
+{
+	if (o->json) {
+		json_t *all = quarantine_json(item, 0);
+		(void)json_dumpf(all, stdout, JSON_INDENT(2));
+		putchar('\n');
+		json_decref(all);
+		return QUARANTINE_DONE;
+	}
+	printf("object %" PRIu64 ": %s\n", item->object.number, quarantine_word(&item->state));
+	put_facts(&item->facts);
+	put_state(&item->state);
+	put_findings(&item->facts, o->findings);
+	return QUARANTINE_DONE;
+}
+
+/* ---- A copy ---- */
+
+static void free_digest(EVP_MD_CTX **ctx)
+{
+	EVP_MD_CTX_free(*ctx);
+}
+
+static int put_bytes(FILE *f, const void *bytes, size_t n)
+{
+	return fwrite(bytes, 1, n, f) == n ? 0 : ERR_SYSTEM;
+}
+
+static int put_head(const struct facts *facts, FILE *f)
+{
+	uint8_t head[PART10_META_MAX];
+	struct writer w = writer_of(head, sizeof(head));
+	struct part10_meta meta = {.sop_class = span_str(facts->sop_class),
+		.sop_instance = span_str(facts->sop_instance),
+		.transfer_syntax = span_str(facts->transfer_syntax),
+		.implementation_class = span_str(GANTRY_IMPLEMENTATION_CLASS)};
+	snprintf(meta.implementation_version, sizeof(meta.implementation_version), "%s",
+		GANTRY_IMPLEMENTATION_VERSION);
+	snprintf(meta.source_ae, sizeof(meta.source_ae), "%s", facts->calling);
+	int e = part10_write(&meta, &w);
+	return e == 0 ? put_bytes(f, head, w.len) : e;
+}
+
+static int put_data(const struct quarantine_item *item, FILE *f)
+{
+	static uint8_t piece[QUARANTINE_PIECE];
+	uint8_t sha256[EVP_MAX_MD_SIZE];
+	bool last = false;
+	size_t n = 0;
+	CLEANUP(free_digest) EVP_MD_CTX *digest = EVP_MD_CTX_new();
+	int e = digest && EVP_DigestInit_ex(digest, EVP_sha256(), NULL) == 1 ? 0 : ERR_NO_MEMORY;
+	for (uint64_t i = 0; e == 0 && !last; i++) {
+		e = quarantine_file_read(&item->file, i, piece, &n, &last);
+		e = e == 0 && EVP_DigestUpdate(digest, piece, n) != 1 ? ERR_SYSTEM : e;
+		e = e == 0 ? put_bytes(f, piece, n) : e;
+	}
+	if (e == 0 && (EVP_DigestFinal_ex(digest, sha256, NULL) != 1 ||
+			      memcmp(sha256, item->state.sha256, sizeof(item->state.sha256)) != 0)) {
+		e = ERR_DENIED;
+	}
+	return e;
+}
+
+static int write_copy(const struct quarantine_item *item, const char *path)
+{
+	/* Nobody else's file is written over, and nobody else reads it. */
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
+	if (!f) {
+		fprintf(stderr, "gantry quarantine: %s: %s\n", path, strerror(errno));
+		return QUARANTINE_FAILED;
+	}
+	int e = put_head(&item->facts, f);
+	e = e == 0 ? put_data(item, f) : e;
+	if (e == 0 && (fflush(f) != 0 || fsync(fd) < 0)) {
+		e = ERR_SYSTEM;
+	}
+	int kept = errno;
+	if (fclose(f) != 0 && e == 0) {
+		e = ERR_SYSTEM;
+		kept = errno;
+	}
+	if (e != 0) {
+		fprintf(stderr, "gantry quarantine: no copy was written: %s\n",
+			e == ERR_SYSTEM      ? strerror(kept)
+			: e == ERR_NOT_FOUND ? "the object was released, and its data are gone"
+			: e == ERR_VALUE     ? "its UIDs are none that a file can have"
+					     : "the object's file is damaged");
+		(void)unlink(path);
+		return QUARANTINE_FAILED;
+	}
+	printf("object %" PRIu64 " was written to %s. It is as it came: nothing was taken out of it.\n",
+		item->object.number, path);
+	return QUARANTINE_DONE;
+}
+
+static int export(const struct quarantine_place *p, const struct quarantine_item *item,
+	const struct quarantine_options *o)
+{
+	char where[4096 + 300];
+	struct person who;
+	if (item->object.released) {
+		fputs("gantry quarantine: the object was released, and its data are gone\n", stderr);
+		return QUARANTINE_FAILED;
+	}
+	char *folder = o->export[0] == '/' ? NULL : getcwd(NULL, 0);
+	snprintf(where, sizeof(where), "%s%s%s", folder ? folder : "", folder ? "/" : "", o->export);
+	free(folder);
+	person_find(&who);
+	if (!quarantine_record(p, o->unrecorded, "export", &who, item, json_pack("{s:s}", "file", where))) {
+		return QUARANTINE_FAILED;
+	}
+	return write_copy(item, o->export);
+}
+
+int quarantine_show_verb(int argc, char **argv)
+{
+	static struct quarantine_item item;
+	struct quarantine_options o;
+	struct quarantine_place p;
+	bool damaged;
+	int code;
+	if (!quarantine_options(argc, argv, usage, "fjeu", 1, 1, &o, &code)) {
+		return code;
+	}
+	code = QUARANTINE_FAILED;
+	if (quarantine_place(o.config, &p)) {
+		if (quarantine_item(&p, o.numbers[0], &item, &damaged)) {
+			code = o.export ? export(&p, &item, &o) : show(&item, &o);
+			quarantine_file_done(&item.file);
+		}
+		quarantine_place_done(&p);
+	}
+	quarantine_options_done(&o);
+	return code;
+}
