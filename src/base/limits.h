@@ -74,6 +74,24 @@
 /* gantry.yaml and each file it names. */
 #define LIMIT_CONFIG_FILE (1024u * 1024)
 
+/* Files of a folder, and members of an image of a disc, folders included. A full DVD of one-slice files has under 20 000. */
+#define LIMIT_MEMBERS 200000
+
+/* Folders below a folder that is walked. ISO 9660 allows 8, PS3.10 8.2 as many for a File ID. */
+#define LIMIT_FOLDER_DEPTH 32
+
+/* The name of a member, its path below the disc's root, in bytes. */
+#define LIMIT_MEMBER_NAME 1024
+
+/*
+ * What an image of a disc unpacks to, in bytes: each member, all of them, and how many times the image's own size, which is
+ * not looked at below LIMIT_UNPACKED_FREE. Pictures that are all black deflate to a thousandth; a disc of them there is not.
+ */
+#define LIMIT_MEMBER_BYTES   (8ull << 30)
+#define LIMIT_UNPACKED       (128ull << 30)
+#define LIMIT_UNPACKED_RATIO 100u
+#define LIMIT_UNPACKED_FREE  (256ull << 20)
+
 /* A peer whose association processes crash this often within this many seconds is held off as long. */
 #define LIMIT_CRASHES      3
 #define LIMIT_CRASH_WINDOW 600

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/image.h"
 #include "cli/inspect_job.h"
 #include "cli/verbs.h"
 #include "base/clock.h"
@@ -17,9 +18,9 @@
 #include <unistd.h>
 
 static const char usage[] =
-	"usage: gantry inspect [--json] [--quiet] [--least note|warning|danger] [--jobs N] [--seconds N] FILE|FOLDER...\n"
+	"usage: gantry inspect [--json] [--quiet] [--least note|warning|danger] [--jobs N] [--seconds N] FILE|FOLDER|IMAGE...\n"
 	"\n"
-	"Looks into DICOM files, and all files in folders, for what should not be there: broken structure, pixel data that its\n"
+	"Looks into DICOM files, and all files in folders and in images of discs (ISO, ZIP), for what should not be there: broken structure, pixel data that its\n"
 	"description does not suit, programs, scripts and archives, text that viewers run. Each is looked at by a process of its\n"
 	"own in a sandbox. Links are not followed. Exit status: 0 nothing worse than a note, 1 warnings or dangers, 3 a file\n"
 	"could not be read.\n"
@@ -37,8 +38,13 @@ enum { EXIT_GOOD, EXIT_FOUND, EXIT_USAGE, EXIT_UNREADABLE };
 #define JOBS_MOST       64
 #define SECONDS_DEFAULT 60
 
+struct file {
+	char *path;
+	bool named; /* on the command line: it may be an image of a disc */
+};
+
 struct slot {
-	size_t file; /* index of its path */
+	char *name;
 	bool over;
 	struct inspect_job job;
 };
@@ -47,8 +53,13 @@ struct inspecting {
 	bool json, quiet, colour, progress;
 	enum inspect_severity least;
 	unsigned n_jobs, seconds;
-	char **paths;
-	size_t n_paths, n_started, n_done;
+	struct file *files;
+	size_t n_files, n_started;
+	struct image *image; /* that is being read; NULL: none */
+	int image_fd;
+	const char *image_path;
+	bool had_image;
+	size_t n_found, n_done; /* files that are looked at, members of images among them */
 	struct sandbox *sandbox;
 	struct slot *slots; /* in a ring, in the order of the files */
 	unsigned first, n_slots;
@@ -82,17 +93,18 @@ static void unreadable(struct inspecting *v, const char *path, const char *why)
 	v->unreadable = true;
 }
 
-static int add_path(struct inspecting *v, const char *path)
+static int add_file(struct inspecting *v, const char *path, bool named)
 {
-	if ((v->n_paths & (v->n_paths - 1)) == 0) {
-		char **more = realloc(v->paths, (v->n_paths ? 2 * v->n_paths : 1) * sizeof(*more));
+	if ((v->n_files & (v->n_files - 1)) == 0) {
+		struct file *more = realloc(v->files, (v->n_files ? 2 * v->n_files : 1) * sizeof(*more));
 		if (!more) {
 			return ERR_NO_MEMORY;
 		}
-		v->paths = more;
+		v->files = more;
 	}
-	v->paths[v->n_paths] = strdup(path);
-	return v->paths[v->n_paths] ? (v->n_paths++, 0) : ERR_NO_MEMORY;
+	struct file *f = &v->files[v->n_files];
+	*f = (struct file){.path = strdup(path), .named = named};
+	return f->path ? (v->n_files++, 0) : ERR_NO_MEMORY;
 }
 
 static int by_name(const FTSENT **a, const FTSENT **b)
@@ -104,7 +116,7 @@ static int take_entry(struct inspecting *v, const FTSENT *e)
 {
 	switch (e->fts_info) {
 	case FTS_F:
-		return add_path(v, e->fts_path);
+		return add_file(v, e->fts_path, e->fts_level == FTS_ROOTLEVEL);
 	case FTS_D:
 	case FTS_DP:
 	case FTS_DOT:
@@ -214,6 +226,19 @@ static void tell_json(const struct inspecting *v, const char *path, const struct
 	json_decref(o);
 }
 
+/* How many files an image has is known when it has been read. */
+static void show_progress(const struct inspecting *v)
+{
+	if (v->had_image) {
+		size_t whole = v->n_started - (v->image ? 1 : 0);
+		unsigned part = v->image ? image_progress(v->image) : 0;
+		fprintf(stderr, "\r%zu files, %zu %%", v->n_done, (whole * 1000 + part) / (v->n_files * 10));
+	} else {
+		fprintf(stderr, "\r%zu of %zu files, %zu %%", v->n_done, v->n_files,
+			v->n_done * 100 / v->n_files);
+	}
+}
+
 static void report(struct inspecting *v, const struct slot *s)
 {
 	int worst = inspect_worst(&s->job.said);
@@ -226,14 +251,13 @@ static void report(struct inspecting *v, const struct slot *s)
 	}
 	clear_progress(v);
 	if (v->json) {
-		tell_json(v, v->paths[s->file], &s->job.said);
+		tell_json(v, s->name, &s->job.said);
 	} else {
-		tell(v, v->paths[s->file], &s->job.said);
+		tell(v, s->name, &s->job.said);
 	}
 	if (v->progress) {
 		(void)fflush(stdout);
-		fprintf(stderr, "\r%zu of %zu files, %zu %%", v->n_done, v->n_paths,
-			v->n_done * 100 / v->n_paths);
+		show_progress(v);
 	}
 }
 
@@ -252,27 +276,111 @@ static int open_file(const char *path)
 	return fd;
 }
 
+static int start_job(struct inspecting *v, const char *folder, const char *name, int fd)
+{
+	struct slot *s = &v->slots[(v->first + v->n_slots) % v->n_jobs];
+	s->over = false;
+	if (asprintf(&s->name, "%s%s%s", folder, folder[0] ? "/" : "", name) < 0) {
+		return ERR_NO_MEMORY;
+	}
+	int err = inspect_job_start(&s->job, v->sandbox, fd, v->seconds);
+	if (err) {
+		free(s->name);
+		return err;
+	}
+	v->n_found++;
+	v->n_slots++;
+	return 0;
+}
+
+static int start_image(struct inspecting *v, const char *path, int fd)
+{
+	char why[192];
+	const struct image_how how = {.seconds = v->seconds};
+	v->had_image = true;
+	if (image_open(fd, &how, &v->image, why, sizeof(why)) != 0) {
+		unreadable(v, path, why);
+		close(fd);
+		return 0;
+	}
+	v->image_fd = fd;
+	v->image_path = path;
+	return 0;
+}
+
+static int start_file(struct inspecting *v)
+{
+	const struct file *f = &v->files[v->n_started++];
+	int fd = open_file(f->path);
+	enum image_kind kind = fd >= 0 && f->named ? image_kind_of(fd) : IMAGE_NONE;
+	if (fd >= 0 && (kind == IMAGE_ISO || kind == IMAGE_ZIP)) {
+		return start_image(v, f->path, fd);
+	}
+	if (fd < 0 || kind == IMAGE_UDF) {
+		unreadable(v, f->path,
+			fd < 0 ? strerror(errno) : "an image with UDF alone: mount it and name the folder");
+		v->n_found++;
+		v->n_done++;
+	}
+	int err = fd < 0 || kind == IMAGE_UDF ? 0 : start_job(v, "", f->path, fd);
+	if (fd >= 0) {
+		close(fd);
+	}
+	return err;
+}
+
+static void end_image(struct inspecting *v)
+{
+	if (v->image) {
+		image_close(v->image);
+		close(v->image_fd);
+		v->image = NULL;
+	}
+}
+
+/* A member that has no bytes to look at. */
+static void skip_member(struct inspecting *v, const struct image_member *m)
+{
+	static const char *const why[IMAGE_WHATS] = {[IMAGE_LINK] = "it is a link",
+		[IMAGE_AGAIN] = "it is another name of a file that was looked at",
+		[IMAGE_SPECIAL] = "it is no plain file",
+		[IMAGE_OUTSIDE] = "its name leads out of the disc",
+		[IMAGE_LOCKED] = "it is encrypted",
+		[IMAGE_PACKED] = "it is compressed in a way that is not read"};
+	bool harmless = m->what == IMAGE_LINK || m->what == IMAGE_AGAIN || m->what == IMAGE_SPECIAL;
+	clear_progress(v);
+	fprintf(stderr, "gantry inspect: %s/", printed(v->image_path));
+	fprintf(stderr, "%s: skipped, as %s\n", printed(m->name), m->bad ? m->why : why[m->what]);
+	v->unreadable = v->unreadable || !harmless;
+}
+
+static int start_member(struct inspecting *v)
+{
+	struct image_member m;
+	int more = image_next(v->image, &m);
+	if (more <= 0) {
+		if (more < 0) {
+			unreadable(v, v->image_path, image_why(v->image));
+		}
+		end_image(v);
+		return 0;
+	}
+	if (m.bytes.fd < 0) {
+		skip_member(v, &m);
+		return 0;
+	}
+	int err = start_job(v, v->image_path, m.name, m.bytes.fd);
+	scrap_done(&m.bytes);
+	return err;
+}
+
 static int start(struct inspecting *v)
 {
-	while (v->n_slots < v->n_jobs && v->n_started < v->n_paths) {
-		const char *path = v->paths[v->n_started];
-		struct slot *s = &v->slots[(v->first + v->n_slots) % v->n_jobs];
-		int fd = open_file(path);
-		s->file = v->n_started++;
-		s->over = false;
-		if (fd < 0) {
-			unreadable(v, path, strerror(errno));
-			v->n_done++;
-			continue;
-		}
-		int err = inspect_job_start(&s->job, v->sandbox, fd, v->seconds);
-		close(fd);
-		if (err) {
-			return err;
-		}
-		v->n_slots++;
+	int err = 0;
+	while (err == 0 && v->n_slots < v->n_jobs && (v->image || v->n_started < v->n_files)) {
+		err = v->image ? start_member(v) : start_file(v);
 	}
-	return 0;
+	return err;
 }
 
 static void wait_for_some(struct inspecting *v)
@@ -304,10 +412,12 @@ static int run(struct inspecting *v)
 		wait_for_some(v);
 		while (v->n_slots > 0 && v->slots[v->first].over) {
 			report(v, &v->slots[v->first]);
+			free(v->slots[v->first].name);
 			v->first = (v->first + 1) % v->n_jobs;
 			v->n_slots--;
 		}
 	}
+	end_image(v);
 	clear_progress(v);
 	if (err) {
 		fprintf(stderr, "gantry inspect: %s\n", err == ERR_SYSTEM ? strerror(errno) : err_str(err));
@@ -319,7 +429,7 @@ static int outcome(const struct inspecting *v, int err)
 {
 	bool bad = v->by_severity[INSPECT_WARNING] + v->by_severity[INSPECT_DANGER] > 0;
 	if (!v->quiet && !v->json && err == 0) {
-		printf("%zu files: %zu with dangers, %zu with warnings, %zu with notes alone\n", v->n_paths,
+		printf("%zu files: %zu with dangers, %zu with warnings, %zu with notes alone\n", v->n_found,
 			v->by_severity[INSPECT_DANGER], v->by_severity[INSPECT_WARNING],
 			v->by_severity[INSPECT_NOTE]);
 	}
@@ -388,10 +498,10 @@ int verb_inspect(int argc, char **argv)
 	int err = walk(&v, argv + optind);
 	err = err ? err : run(&v);
 	int code = outcome(&v, err);
-	for (size_t k = 0; k < v.n_paths; k++) {
-		free(v.paths[k]);
+	for (size_t k = 0; k < v.n_files; k++) {
+		free(v.files[k].path);
 	}
-	free(v.paths);
+	free(v.files);
 	free(v.slots);
 	sandbox_free(v.sandbox);
 	return code;

@@ -47,6 +47,37 @@ def inspect_json(bench):
 
 
 @test
+def inspect_image(bench):
+    """Of members of an image the same is said as of files, whoever made it; what is odd is named and not opened."""
+    folder = bench.path("disc")
+    os.makedirs(os.path.join(folder, "IMAGES"))
+    for name in ("CT_small.dcm", "sr.dcm"):
+        shutil.copy(os.path.join(DATA, "dicom", name), os.path.join(folder, "IMAGES"))
+    shutil.copy(os.path.join(DATA, "inspect/preamble-elf64.dcm"), os.path.join(folder, "IMAGES/program.dcm"))
+    told = {}
+    for line in bench.run(bench.program, "inspect", "--json", folder, wants=1).text.splitlines():
+        one = json.loads(line)
+        told[os.path.relpath(one.pop("file"), folder)] = one
+    equal(len(told), 3, "files of the folder")
+    bench.run("xorriso", "-as", "mkisofs", "-quiet", "-R", "-J", "-o", bench.path("xorriso.iso"), folder, wants=0)
+    bench.run("genisoimage", "-quiet", "-udf", "-J", "-o", bench.path("udf.iso"), folder, wants=0)
+    bench.run("zip", "-qr", bench.path("disc.zip"), "IMAGES", cwd=folder, wants=0)
+    for image in ("xorriso.iso", "udf.iso", "disc.zip"):
+        lines = bench.run(bench.program, "inspect", "--json", bench.path(image), wants=1).text.splitlines()
+        members = {}
+        for one in map(json.loads, lines):
+            members[os.path.relpath(one.pop("file"), bench.path(image))] = one
+        equal(members, told, image)
+    odd = os.path.join(ROOT, "tests/corpus/image/made-outside.zip")
+    ran = bench.run(bench.program, "inspect", odd, wants=3)
+    check(ran.text.count("leads out of the disc") == 5 and "link: skipped" in ran.text, ran.text)
+    # In a folder an image is a file like others.
+    shutil.copy(bench.path("disc.zip"), os.path.join(folder, "IMAGES"))
+    ran = bench.run(bench.program, "inspect", "--json", folder, wants=1)
+    check("disc.zip" in ran.text and "disc.zip/" not in ran.text, ran.text)
+
+
+@test
 def inspect_usage(bench):
     """Wrong command lines are 2, files that are not there 3."""
     for arguments, code in (((), 2), (("--least", "fatal", "x"), 2), (("--jobs", "0", "x"), 2), (("--help",), 0),
