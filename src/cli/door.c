@@ -43,6 +43,16 @@ static int failed(int fd, const char *path, char *said, size_t cap)
 	return e == EACCES || e == EPERM ? ERR_DENIED : ERR_SYSTEM;
 }
 
+int door_reach(const char *control_socket, char *said, size_t cap)
+{
+	struct sockaddr_un at;
+	if (door_path(control_socket, &at) != 0) {
+		snprintf(said, cap, "the name of the gateway's folder is too long");
+		return ERR_LIMIT;
+	}
+	return access(at.sun_path, W_OK) < 0 ? failed(-1, at.sun_path, said, cap) : 0;
+}
+
 int door_open(const char *control_socket, enum door_why why, const char *to, const char *note, int *ret_fd,
 	char *said, size_t cap)
 {

@@ -20,6 +20,9 @@
 MUST_USE int door_open(const char *control_socket, enum door_why why, const char *to, const char *note,
 	int *ret_fd, char *said, size_t cap);
 
+/* Could door_open() get in, as far as can be told without going? Errors as above. */
+MUST_USE int door_reach(const char *control_socket, char *said, size_t cap);
+
 /* The name of who runs this: of who ran sudo, if that is known. */
 void door_user(char *to, size_t cap);
 

@@ -33,6 +33,7 @@ static const struct {
 	{"quarantine", verb_quarantine,
 		"objects that were kept from where they were bound: look, release, delete"},
 	{"inspect", verb_inspect, "say what is in DICOM files that should not be"},
+	{"media", verb_media, "take in a patient's disc: look into it, and send what passes to a node"},
 };
 
 static void usage(FILE *to)

@@ -17,6 +17,7 @@ int verb_reload(int argc, char **argv);
 int verb_status(int argc, char **argv);
 int verb_learn(int argc, char **argv);
 int verb_explain(int argc, char **argv);
+int verb_media(int argc, char **argv);
 int verb_quarantine(int argc, char **argv);
 int verb_inspect(int argc, char **argv);
 

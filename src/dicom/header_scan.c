@@ -14,18 +14,20 @@ static const struct {
 	[HEADER_CHARSET] = {0x00080005, "CS", 0, 256},
 	[HEADER_SOP_CLASS] = {0x00080016, "UI", 256, 80},
 	[HEADER_SOP_INSTANCE] = {0x00080018, "UI", 336, 80},
-	[HEADER_ACCESSION] = {0x00080050, "SH", 416, 128},
-	[HEADER_MODALITY] = {0x00080060, "CS", 544, 32},
-	[HEADER_PATIENT_NAME] = {0x00100010, "PN", 576, 1024},
-	[HEADER_PATIENT_ID] = {0x00100020, "LO", 1600, 320},
-	[HEADER_ISSUER] = {0x00100021, "LO", 1920, 320},
-	[HEADER_BIRTH_DATE] = {0x00100030, "DA", 2240, 32},
-	[HEADER_STUDY] = {0x0020000D, "UI", 2272, 80},
-	[HEADER_SERIES] = {SERIES_INSTANCE_UID, "UI", 2352, 80},
+	[HEADER_STUDY_DATE] = {0x00080020, "DA", 416, 32},
+	[HEADER_ACCESSION] = {0x00080050, "SH", 448, 128},
+	[HEADER_MODALITY] = {0x00080060, "CS", 576, 32},
+	[HEADER_DESCRIPTION] = {0x00081030, "LO", 608, 320},
+	[HEADER_PATIENT_NAME] = {0x00100010, "PN", 928, 1024},
+	[HEADER_PATIENT_ID] = {0x00100020, "LO", 1952, 320},
+	[HEADER_ISSUER] = {0x00100021, "LO", 2272, 320},
+	[HEADER_BIRTH_DATE] = {0x00100030, "DA", 2592, 32},
+	[HEADER_STUDY] = {0x0020000D, "UI", 2624, 80},
+	[HEADER_SERIES] = {SERIES_INSTANCE_UID, "UI", 2704, 80},
 };
 
 static_assert(ARRAY_LEN(fields) == HEADER_N, "a row for each");
-static_assert(2352 + 80 == HEADER_BYTES, "the last field ends where the room does");
+static_assert(2704 + 80 == HEADER_BYTES, "the last field ends where the room does");
 
 int header_scan_begin(struct header_scan *s, struct span transfer_syntax, struct inflater *inflater)
 {

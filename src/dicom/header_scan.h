@@ -12,8 +12,10 @@ enum header_field {
 	HEADER_CHARSET,      /* (0008,0005), all values */
 	HEADER_SOP_CLASS,    /* (0008,0016) */
 	HEADER_SOP_INSTANCE, /* (0008,0018) */
+	HEADER_STUDY_DATE,   /* (0008,0020) */
 	HEADER_ACCESSION,    /* (0008,0050) */
 	HEADER_MODALITY,     /* (0008,0060) */
+	HEADER_DESCRIPTION,  /* (0008,1030), of the study */
 	HEADER_PATIENT_NAME, /* (0010,0010) */
 	HEADER_PATIENT_ID,   /* (0010,0020) */
 	HEADER_ISSUER,       /* (0010,0021), of the patient ID */
@@ -24,7 +26,7 @@ enum header_field {
 };
 
 /* The sum of what the fields hold at most: 80 bytes a UID, 1024 a name, the others between. */
-#define HEADER_BYTES 2432
+#define HEADER_BYTES 2784
 
 struct header_value {
 	uint16_t at, len; /* in bytes[] */

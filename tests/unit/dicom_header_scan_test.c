@@ -51,8 +51,10 @@ static size_t object(struct writer *w, enum encoding e)
 	put_head(w, e, 0x00080016, "UI", 26);
 	writer_bytes(w, "1.2.840.10008.5.1.4.1.1.4", 26); /* with its NUL */
 	put_text(w, e, 0x00080018, "UI", "1.2.34");
+	put_text(w, e, 0x00080020, "DA", "20240501");
 	put_text(w, e, 0x00080050, "SH", " A 123");
 	put_text(w, e, 0x00080060, "CS", "MR");
+	put_text(w, e, 0x00081030, "LO", "Kopf  ");
 	put_referenced(w, e);
 	put_text(w, e, 0x00100010, "PN", " D\xD6 E^JJ. ");
 	put_text(w, e, 0x00100020, "LO", "PID-0001  ");
@@ -73,8 +75,10 @@ static const char *const expected[HEADER_N] = {
 	[HEADER_CHARSET] = "ISO_IR 100",
 	[HEADER_SOP_CLASS] = "1.2.840.10008.5.1.4.1.1.4",
 	[HEADER_SOP_INSTANCE] = "1.2.34",
+	[HEADER_STUDY_DATE] = "20240501",
 	[HEADER_ACCESSION] = "A 123",
 	[HEADER_MODALITY] = "MR",
+	[HEADER_DESCRIPTION] = "Kopf",
 	[HEADER_PATIENT_NAME] = " D\xD6 E^JJ.",
 	[HEADER_PATIENT_ID] = "PID-0001",
 	[HEADER_ISSUER] = "",

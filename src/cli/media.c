@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/media.h"
+#include "cli/door.h"
+#include "cli/place.h"
+#include "cli/verbs.h"
+#include "dicom/charset.h"
+#include "policy/nearest.h"
+#include "policy/site.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char usage[] =
+	"usage: gantry media import FOLDER|ISO|ZIP --to NODE [-c FILE] [--note TEXT] [--yes] [--json]\n"
+	"\n"
+	"Take in a patient's disc or stick: looks into every DICOM file, each in a sandboxed process of its own, leaves everything else\n"
+	"unopened or unread, shows patients and studies, asks, and sends what passes to a node through the running gateway.\n"
+	"Exit status: 0 all was sent, 1 something was refused, failed or is missing, 3 nothing was sent.\n"
+	"\n"
+	"      --to NODE      a node of the configuration that takes objects\n"
+	"      --note TEXT    for the log and the audit trail; default: the disc as it was named here\n"
+	"      --yes          do not ask\n"
+	"      --json         one JSON document; without --yes nothing is sent\n"
+	"  -c, --config FILE  the running gateway's; default: ./gantry.yaml, then /etc/gantry/gantry.yaml\n"
+	"  -h, --help         print this\n"
+	"\n"
+	"`man gantry-media` says more.\n";
+
+enum { EXIT_ALL, EXIT_SOME, EXIT_USAGE, EXIT_NOTHING };
+
+#define SECONDS      60                     /* that a file may take */
+#define SPOOL_MEMORY (512ull * 1024 * 1024) /* what more passes waits on the disk */
+
+/* ---- Before the disc is read ---- */
+
+/* A configuration that cannot be read here is the gateway's to judge. */
+static bool is_node(const char *file, const char *name)
+{
+	struct site *s = NULL;
+	struct mistakes found;
+	int err = site_load_settings(file, &s, &found);
+	mistakes_done(&found);
+	if (err) {
+		return true;
+	}
+	struct nearest nearest = nearest_to(name);
+	bool good = false;
+	for (unsigned i = 0; !good && i < s->n_nodes; i++) {
+		good = strcmp(s->nodes[i].name, name) == 0 && s->nodes[i].n_address > 0;
+		if (s->nodes[i].n_address > 0) {
+			nearest_offer(&nearest, s->nodes[i].name);
+		}
+	}
+	if (!good) {
+		fprintf(stderr, "gantry media: %s has no node `%s` with an address", file, name);
+		fprintf(stderr, nearest.best ? "; did you mean `%s`?\n" : "\n", nearest.best);
+	}
+	site_free(s);
+	return good;
+}
+
+/* ---- What is sent ---- */
+
+static bool ask(const struct media *m)
+{
+	char line[16];
+	if (isatty(STDIN_FILENO) != 1) {
+		fputs("gantry media: nobody can be asked here, and nothing was sent: look at what is above, and say --yes\n",
+			stderr);
+		return false;
+	}
+	printf("\nSend %zu object%s to %s? [y/N] ", m->n_objects, m->n_objects == 1 ? "" : "s", m->to);
+	(void)fflush(stdout);
+	bool yes = fgets(line, sizeof(line), stdin) && (line[0] == 'y' || line[0] == 'Y');
+	if (!yes) {
+		puts("nothing was sent");
+	}
+	return yes;
+}
+
+static int outcome(const struct media *m)
+{
+	bool whole = m->refused.n == 0 && m->missing.n == 0 && m->unread == 0 && !m->broken[0];
+	return m->n_sent == 0 ? EXIT_NOTHING : m->n_sent < m->n_objects || !whole ? EXIT_SOME : EXIT_ALL;
+}
+
+static int send_all(struct media *m, const char *control, bool yes)
+{
+	if (!m->json) {
+		media_show(m);
+		(void)fflush(stdout);
+	}
+	if (m->n_objects > 0 && (m->json ? yes : yes || ask(m)) && media_send(m, control) && !m->json) {
+		media_show_sent(m);
+	}
+	if (m->json) {
+		json_t *o = media_json(m);
+		(void)json_dumpf(o, stdout, JSON_INDENT(2));
+		putchar('\n');
+		json_decref(o);
+	}
+	return outcome(m);
+}
+
+static int import(struct media *m, const char *control, bool yes)
+{
+	char why[256];
+	int err = sandbox_new(SANDBOX_KEYS, NULL, 0, &m->sandbox);
+	err = err ? err : scrap_new(&m->spool, SPOOL_MEMORY);
+	snprintf(why, sizeof(why), "%s", err_str(err));
+	err = err ? err : media_take(m, why, sizeof(why));
+	if (err == 0 && (media_compare(m) != 0 || media_sort(m) != 0)) {
+		err = ERR_NO_MEMORY;
+		snprintf(why, sizeof(why), "%s", err_str(err));
+	}
+	if (err) {
+		fprintf(stderr, "gantry media: %s: ", media_printed(m->source));
+		fprintf(stderr, "%s; nothing was sent\n", media_printed(why));
+		return EXIT_NOTHING;
+	}
+	return send_all(m, control, yes);
+}
+
+/* ---- The command line ---- */
+
+static int wrong(void)
+{
+	fputs(usage, stderr);
+	return EXIT_USAGE;
+}
+
+/* What the gateway takes, between characters. */
+static void cut_note(const char *from, char to[sizeof(((struct door *)0)->note)])
+{
+	struct charset utf8 = {.coding = CHARSET_UTF8};
+	struct charset_text t;
+	charset_to_utf8(
+		&utf8, "ST", CHARSET_NO_BIDI, span_str(from), to, sizeof(((struct door *)0)->note), &t);
+}
+
+static int begin(struct media *m, const char *file, bool yes)
+{
+	char said[256];
+	file = place_file("media", file);
+	char *control = file && is_node(file, m->to) ? control_path(file) : NULL;
+	if (!control) {
+		return EXIT_NOTHING;
+	}
+	int code = EXIT_NOTHING;
+	if (door_reach(control, said, sizeof(said)) != 0) {
+		fprintf(stderr, "gantry media: %s\n", said);
+	} else {
+		code = import(m, control, yes);
+	}
+	media_done(m);
+	free(control);
+	return code;
+}
+
+int verb_media(int argc, char **argv)
+{
+	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+		{"to", required_argument, NULL, 't'}, {"note", required_argument, NULL, 'n'},
+		{"yes", no_argument, NULL, 'y'}, {"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'}, {0}};
+	struct media m = {.spool = SCRAP_NONE, .seconds = SECONDS};
+	char note[sizeof(((struct door *)0)->note)];
+	const char *file = NULL;
+	bool yes = false;
+	for (int o; (o = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
+		switch (o) {
+		case 'c':
+			file = optarg;
+			break;
+		case 't':
+			m.to = optarg;
+			break;
+		case 'n':
+			m.note = optarg;
+			break;
+		case 'y':
+			yes = true;
+			break;
+		case 'j':
+			m.json = true;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return EXIT_ALL;
+		default:
+			return wrong();
+		}
+	}
+	if (argc - optind != 2 || strcmp(argv[optind], "import") != 0 || !m.to) {
+		return wrong();
+	}
+	m.source = argv[optind + 1];
+	cut_note(m.note ? m.note : m.source, note);
+	m.note = note;
+	m.progress = isatty(STDERR_FILENO) == 1;
+	return begin(&m, file, yes);
+}

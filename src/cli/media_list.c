@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/media.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int media_add(struct media_list *l, const char *file, const char *check, const char *why)
+{
+	if ((l->n & (l->n - 1)) == 0) {
+		struct media_line *more = realloc(l->at, (l->n ? 2 * l->n : 1) * sizeof(*more));
+		if (!more) {
+			return ERR_NO_MEMORY;
+		}
+		l->at = more;
+	}
+	struct media_line line = {.file = strdup(file), .why = strdup(why), .check = check};
+	if (!line.file || !line.why) {
+		free(line.file);
+		free(line.why);
+		return ERR_NO_MEMORY;
+	}
+	l->at[l->n++] = line;
+	return 0;
+}
+
+static void list_done(struct media_list *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		free(l->at[i].file);
+		free(l->at[i].why);
+	}
+	free(l->at);
+}
+
+void media_done(struct media *m)
+{
+	for (size_t i = 0; i < m->n_objects; i++) {
+		free(m->objects[i].file);
+		free(m->objects[i].comment);
+	}
+	free(m->objects);
+	free(m->by_uid);
+	free(m->studies);
+	list_done(&m->refused);
+	list_done(&m->names);
+	list_done(&m->listed);
+	list_done(&m->missing);
+	for (unsigned k = 0; k < LEFT_KINDS; k++) {
+		list_done(&m->left[k]);
+	}
+	scrap_done(&m->spool);
+	sandbox_free(m->sandbox);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/door.h"
+#include "cli/media.h"
+#include "cli/scu.h"
+#include "net/dimse.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TITLE "GANTRY"
+#define WIDTH 40 /* of the bar */
+
+struct sending {
+	struct media *m;
+	const char *control;
+	size_t done;
+	char said[256]; /* why the door did not open */
+};
+
+static int on_open(void *arg, int *ret_fd)
+{
+	struct sending *s = arg;
+	return door_open(s->control, DOOR_IMPORT, s->m->to, s->m->note, ret_fd, s->said, sizeof(s->said));
+}
+
+static void tell_progress(const struct sending *s)
+{
+	size_t n = s->m->n_objects, filled = s->done * WIDTH / n;
+	if (s->m->progress) {
+		fprintf(stderr, "\rsending [%.*s%.*s] %zu of %zu", (int)filled,
+			"########################################", (int)(WIDTH - filled),
+			"                                        ", s->done, n);
+	}
+}
+
+static void on_told(void *arg, size_t index, int status, const char *comment)
+{
+	struct sending *s = arg;
+	struct media_object *o = &s->m->objects[index];
+	bool taken = status >= 0 && !status_is_failure((uint16_t)status);
+	o->status = status;
+	o->comment = comment[0] ? strdup(media_printed(comment)) : NULL;
+	s->m->n_sent += taken;
+	s->m->n_failed += !taken;
+	s->done++;
+	tell_progress(s);
+}
+
+bool media_send(struct media *m, const char *control)
+{
+	struct sending s = {.m = m, .control = control};
+	struct scu_object *objects = calloc(m->n_objects, sizeof(*objects));
+	if (!objects) {
+		fprintf(stderr, "gantry media: %s\n", err_str(ERR_NO_MEMORY));
+		return false;
+	}
+	for (size_t i = 0; i < m->n_objects; i++) {
+		const struct media_object *o = &m->objects[i];
+		objects[i] = (struct scu_object){.sop_class = o->d.sop_class,
+			.sop_instance = o->d.sop_instance,
+			.transfer_syntax = o->d.transfer_syntax,
+			.fd = m->spool.fd,
+			.at = o->at + o->d.data_at,
+			.len = o->len - o->d.data_at};
+	}
+	(void)signal(SIGPIPE, SIG_IGN);
+	tell_progress(&s);
+	(void)scu_store(on_open, &s, TITLE, TITLE, objects, m->n_objects, on_told);
+	if (m->progress) {
+		fputs("\r\033[K", stderr);
+	}
+	free(objects);
+	if (s.said[0]) {
+		fprintf(stderr, "gantry media: %s\n", s.said);
+	}
+	return m->n_sent > 0 || !s.said[0];
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/media.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* ---- Patients, studies, series ---- */
+
+static int compare_patient(const struct described *a, const struct described *b)
+{
+	int c = strcmp(a->id, b->id);
+	c = c ? c : strcmp(a->name, b->name);
+	return c ? c : strcmp(a->birth_date, b->birth_date);
+}
+
+static int compare_study(const struct described *a, const struct described *b)
+{
+	int c = strcmp(a->study_date, b->study_date);
+	return c ? c : strcmp(a->study, b->study);
+}
+
+static int compare(const void *x, const void *y)
+{
+	const struct media_object *a = x, *b = y;
+	int c = compare_patient(&a->d, &b->d);
+	c = c ? c : compare_study(&a->d, &b->d);
+	c = c ? c : strcmp(a->d.series, b->d.series);
+	return c ? c : a->at < b->at ? -1 : a->at > b->at;
+}
+
+static void add_modality(struct media_study *s, const char *modality)
+{
+	size_t n = strlen(s->modalities), more = strlen(modality);
+	for (const char *at = s->modalities; more > 0 && (at = strstr(at, modality)); at += more) {
+		if ((at == s->modalities || at[-1] == ' ') && (at[more] == ' ' || !at[more])) {
+			return;
+		}
+	}
+	if (more > 0 && n + 1 + more < sizeof(s->modalities)) {
+		snprintf(s->modalities + n, sizeof(s->modalities) - n, "%s%s", n ? " " : "", modality);
+	}
+}
+
+int media_sort(struct media *m)
+{
+	if (m->n_objects == 0) {
+		return 0;
+	}
+	qsort(m->objects, m->n_objects, sizeof(*m->objects), compare);
+	m->studies = calloc(m->n_objects, sizeof(*m->studies));
+	if (!m->studies) {
+		return ERR_NO_MEMORY;
+	}
+	struct media_study *s = NULL;
+	const struct described *before = NULL;
+	for (size_t i = 0; i < m->n_objects; i++) {
+		const struct described *d = &m->objects[i].d;
+		bool patient = !before || compare_patient(before, d) != 0;
+		bool study = patient || compare_study(before, d) != 0;
+		if (study) {
+			m->n_patients += patient;
+			s = &m->studies[m->n_studies++];
+			*s = (struct media_study){.of = d, .patient = m->n_patients - 1};
+		}
+		s->series += study || strcmp(before->series, d->series) != 0;
+		s->objects++;
+		add_modality(s, d->modality);
+		before = d;
+	}
+	return 0;
+}
+
+/* ---- What DICOMDIRs list ---- */
+
+/* As systems show names of discs: the version of ISO 9660 7.5 and an empty ending are left away, and case is nothing. */
+static size_t stem(const char *name)
+{
+	size_t n = strlen(name);
+	const char *version = strrchr(name, ';');
+	n = version ? (size_t)(version - name) : n;
+	return n > 0 && name[n - 1] == '.' ? n - 1 : n;
+}
+
+static int compare_names(const char *a, const char *b)
+{
+	size_t n = stem(a), k = stem(b);
+	int c = strncasecmp(a, b, n < k ? n : k);
+	return c ? c : n < k ? -1 : n > k;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return compare_names(((const struct media_line *)a)->file, ((const struct media_line *)b)->file);
+}
+
+int media_compare(struct media *m)
+{
+	int err = 0;
+	if (m->names.n > 0) {
+		qsort(m->names.at, m->names.n, sizeof(*m->names.at), by_name);
+	}
+	for (size_t i = 0; err == 0 && i < m->listed.n; i++) {
+		const struct media_line *l = &m->listed.at[i];
+		if (m->names.n == 0 || !bsearch(l, m->names.at, m->names.n, sizeof(*l), by_name)) {
+			err = media_add(
+				&m->missing, l->file, NULL, "the DICOMDIR lists it, and it is not there");
+		}
+	}
+	return err;
+}
