@@ -116,6 +116,7 @@ static int take_member(struct media *m, const struct image_member *got)
 	}
 	switch (got->what) {
 	case IMAGE_AGAIN: /* its other name has its bytes */
+		m->repeated++;
 		return 0;
 	case IMAGE_LINK:
 		return leave(m, LEFT_LINK, got->name);
@@ -146,7 +147,8 @@ static int take_image(struct media *m, int fd, char *why, size_t cap)
 		err = take_member(m, &got);
 		scrap_done(&got.bytes);
 	}
-	if (more == ERR_LIMIT || more == ERR_TYPE || more == ERR_SYSTEM) {
+	/* One whose reader died may have meant it to. */
+	if (more == ERR_LIMIT || more == ERR_TYPE || more == ERR_SYSTEM || more == ERR_PEER) {
 		snprintf(why, cap, "%s", image_why(image));
 		err = more;
 	} else if (more < 0) {

@@ -11,6 +11,7 @@ import zipfile
 
 from lib import dicom, peers
 from lib.site import ROOT, check, equal, test
+from lib.trail import Trail
 
 DATA = os.path.join(ROOT, "tests/data")
 IMAGES = {"IM000001": "CT_small.dcm", "IM000002": "MR_small_implicit.dcm", "IM000003": "sr.dcm"}
@@ -78,7 +79,8 @@ class Watched:
 def media_folder(bench):
     """The objects of a disc arrive as they are, programs are not opened, and it is said what there is."""
     port, folder = peers.storescp(bench)
-    g = behind(bench, port)
+    trail = Trail(bench)
+    g = trail.gateway(archive={"address": [f"127.0.0.1:{port}"], "transport": "plain"})
     disc = a_disc(bench)
     watched = Watched(os.path.join(disc, "AUTORUN.INF"), os.path.join(disc, "VIEWER/SETUP.EXE"))
     ran = media(bench, g, disc, "--yes", "--note", "CD of Mr Doe", wants=0)
@@ -89,6 +91,9 @@ def media_folder(bench):
                   "1 file that is not DICOM", "3 of 3 objects sent to archive"):
         check(words in ran.text, f"`{words}` is not said:", ran.text)
     check("CD of Mr Doe" in g.find(event="door.opened")[0]["message"], "the note", g.find(event="door.opened"))
+    imports = trail.wait("import", 3)
+    equal(sorted(r["event"].get("patient", "") for r in imports), ["", "1CT1", "4MR1"], "patients of imports")
+    equal({r["event"]["object"] for r in imports}, {"CD of Mr Doe"}, "what was imported")
     equal(os.listdir(bench.path("tmp")), [], "left in TMPDIR")
 
 
