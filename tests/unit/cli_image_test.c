@@ -252,6 +252,26 @@ static void knows_what_it_is(void **state)
 	}
 }
 
+/* ECMA-167 2/8.3: a UDF file system begins with these, and has "CD001" before or behind them if it is ISO 9660 too. */
+static void tells_udf_apart(void **state)
+{
+	static const char *const volumes[][3] = {{"BEA01", "NSR02", "TEA01"}, {"BEA01", "NSR03", "CD001"},
+		{"CD001", "BEA01", "NSR02"}, {"BEA01", "BOOT2", "TEA01"}};
+	static const enum image_kind kinds[] = {IMAGE_UDF, IMAGE_ISO, IMAGE_ISO, IMAGE_NONE};
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		struct scrap s;
+		static uint8_t sector[2048];
+		assert_int_equal(scrap_new(&s, 1 << 20), 0);
+		for (size_t k = 0; k < 19; k++) {
+			memset(sector, 0, sizeof(sector));
+			memcpy(sector + 1, k < 16 ? "-----" : volumes[i][k - 16], 5);
+			assert_int_equal(scrap_add(&s, span_of(sector, sizeof(sector))), 0);
+		}
+		assert_int_equal(image_kind_of(s.fd), kinds[i]);
+		scrap_done(&s);
+	}
+}
+
 static bool is_inf(const char *name)
 {
 	return strstr(name, ".INF");
@@ -335,6 +355,7 @@ int main(void)
 		cmocka_unit_test(does_what_it_is_told),
 		cmocka_unit_test(refuses_a_bomb),
 		cmocka_unit_test(knows_what_it_is),
+		cmocka_unit_test(tells_udf_apart),
 		cmocka_unit_test(is_read_in_a_process),
 		cmocka_unit_test(may_end_early),
 	};
