@@ -13,7 +13,7 @@ from lib import dicom
 from lib.netns import Network
 from lib.site import ROOT, check, equal, listening, role_user, test, to_yaml, until
 
-VERBS = ("init", "check", "run", "reload", "status", "learn", "explain", "inspect", "audit", "ca")
+VERBS = ("init", "check", "run", "reload", "status", "learn", "explain", "inspect", "media", "audit", "ca")
 
 
 @test
