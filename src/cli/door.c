@@ -45,7 +45,7 @@ static int failed(int fd, const char *path, char *said, size_t cap)
 
 int door_reach(const char *control_socket, char *said, size_t cap)
 {
-	struct sockaddr_un at;
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
 	if (door_path(control_socket, &at) != 0) {
 		snprintf(said, cap, "the name of the gateway's folder is too long");
 		return ERR_LIMIT;
