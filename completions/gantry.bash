@@ -30,7 +30,7 @@ _gantry() {
 	status) words="-c --json --watch --help" ;;
 	learn) words="-c --whole --transfer-syntaxes --help" ;;
 	explain) words="-c --json --help" ;;
-	inspect) words="--json --quiet --least --jobs --seconds --help" ;;
+	inspect) words="--json --quiet --least --jobs --seconds --antivirus --help" ;;
 	media) words="import --to -c --note --yes --json --help" ;;
 	quarantine) words="list show release delete -c --all --json --findings --export --reason --withdraw --yes --unrecorded --help" ;;
 	run | reload) words="-c --help" ;;

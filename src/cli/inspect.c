@@ -2,6 +2,7 @@
 #include "cli/image.h"
 #include "cli/inspect_job.h"
 #include "cli/verbs.h"
+#include "antivirus/probe.h"
 #include "base/clock.h"
 #include "policy/values.h"
 
@@ -18,7 +19,8 @@
 #include <unistd.h>
 
 static const char usage[] =
-	"usage: gantry inspect [--json] [--quiet] [--least note|warning|danger] [--jobs N] [--seconds N] FILE|FOLDER|IMAGE...\n"
+	"usage: gantry inspect [--json] [--quiet] [--least note|warning|danger] [--jobs N] [--seconds N] [--antivirus SOCKET]\n"
+	"                      FILE|FOLDER|IMAGE...\n"
 	"\n"
 	"Looks into DICOM files, and all files in folders and in images of discs (ISO, ZIP), for what should not be there: broken structure, pixel data that its\n"
 	"description does not suit, programs, scripts and archives, text that viewers run. Each is looked at by a process of its\n"
@@ -30,6 +32,7 @@ static const char usage[] =
 	"  --least      what is shown: notes and above (the default), warnings and above, dangers alone\n"
 	"  --jobs N     files at once (default: as many as there are processors)\n"
 	"  --seconds N  that a file may take (default 60)\n"
+	"  --antivirus SOCKET  also show each file, and what is in it, to the virus scanner clamd\n"
 	"\n"
 	"`man gantry-inspect` says more; docs/refused-object.md explains each finding.\n";
 
@@ -61,7 +64,9 @@ struct inspecting {
 	bool had_image;
 	size_t n_found, n_done; /* files that are looked at, members of images among them */
 	struct sandbox *sandbox;
-	struct slot *slots; /* in a ring, in the order of the files */
+	struct clamd clamd;     /* socket NULL: none */
+	uint64_t largest, most; /* of the files, in bytes; of what clamd looks at */
+	struct slot *slots;     /* in a ring, in the order of the files */
 	unsigned first, n_slots;
 	size_t by_severity[INSPECT_SEVERITIES]; /* files, by their worst */
 	bool unreadable;
@@ -116,6 +121,8 @@ static int take_entry(struct inspecting *v, const FTSENT *e)
 {
 	switch (e->fts_info) {
 	case FTS_F:
+		v->largest = (uint64_t)e->fts_statp->st_size > v->largest ? (uint64_t)e->fts_statp->st_size
+		                                                          : v->largest;
 		return add_file(v, e->fts_path, e->fts_level == FTS_ROOTLEVEL);
 	case FTS_D:
 	case FTS_DP:
@@ -283,7 +290,11 @@ static int start_job(struct inspecting *v, const char *folder, const char *name,
 	if (asprintf(&s->name, "%s%s%s", folder, folder[0] ? "/" : "", name) < 0) {
 		return ERR_NO_MEMORY;
 	}
-	int err = inspect_job_start(&s->job, v->sandbox, fd, v->seconds);
+	const struct inspect_how how = {.sandbox = v->sandbox,
+		.seconds = v->seconds,
+		.clamd = v->clamd.socket ? &v->clamd : NULL,
+		.most = v->most};
+	int err = inspect_job_start(&s->job, &how, fd);
 	if (err) {
 		free(s->name);
 		return err;
@@ -405,7 +416,7 @@ static void wait_for_some(struct inspecting *v)
 
 static int run(struct inspecting *v)
 {
-	int err = sandbox_new(SANDBOX_KEYS, NULL, 0, &v->sandbox);
+	int err = sandbox_new(v->clamd.socket ? SANDBOX_SCAN : SANDBOX_KEYS, NULL, 0, &v->sandbox);
 	v->slots = calloc(v->n_jobs, sizeof(*v->slots));
 	err = err == 0 && !v->slots ? ERR_NO_MEMORY : err;
 	while (err == 0 && (err = start(v)) == 0 && v->n_slots > 0) {
@@ -436,6 +447,28 @@ static int outcome(const struct inspecting *v, int err)
 	return err || v->unreadable ? EXIT_UNREADABLE : bad ? EXIT_FOUND : EXIT_GOOD;
 }
 
+/* ---- The virus scanner ---- */
+
+#define PROBE_LEAST (1024ull * 1024)
+#define PROBE_MOST  (256ull * 1024 * 1024)
+
+/* Nothing is said of any file by one that does not find what it must. */
+static int try_clamd(struct inspecting *v)
+{
+	struct probe p;
+	if (!v->clamd.socket) {
+		return 0;
+	}
+	v->clamd.timeout_ms = (int64_t)v->seconds * 800;
+	uint64_t want = v->largest < PROBE_LEAST ? PROBE_LEAST : v->largest;
+	probe_long(&v->clamd, want < PROBE_MOST ? want : PROBE_MOST, &p);
+	v->most = p.most;
+	if (!p.good || p.why[0]) {
+		fprintf(stderr, "gantry inspect: %s\n", p.why);
+	}
+	return p.good ? 0 : ERR_NOT_FOUND;
+}
+
 /* ---- The command line ---- */
 
 static bool take_option(struct inspecting *v, int o)
@@ -456,6 +489,9 @@ static bool take_option(struct inspecting *v, int o)
 		}
 		v->n_jobs = (unsigned)n;
 		return true;
+	case 'a':
+		v->clamd.socket = optarg;
+		return true;
 	case 's':
 		if (value_number(optarg, 86400, &n) < 0 || n == 0) {
 			return false;
@@ -472,7 +508,7 @@ int verb_inspect(int argc, char **argv)
 	static const struct option options[] = {{"json", no_argument, NULL, 'j'},
 		{"quiet", no_argument, NULL, 'q'}, {"least", required_argument, NULL, 'l'},
 		{"jobs", required_argument, NULL, 'n'}, {"seconds", required_argument, NULL, 's'},
-		{"help", no_argument, NULL, 'h'}, {0}};
+		{"antivirus", required_argument, NULL, 'a'}, {"help", no_argument, NULL, 'h'}, {0}};
 	long processors = sysconf(_SC_NPROCESSORS_ONLN);
 	struct inspecting v = {.n_jobs = processors < 1           ? 1
 	                                 : processors > JOBS_MOST ? JOBS_MOST
@@ -496,7 +532,9 @@ int verb_inspect(int argc, char **argv)
 	v.colour = isatty(STDOUT_FILENO) == 1;
 	v.progress = isatty(STDERR_FILENO) == 1 && !v.quiet;
 	int err = walk(&v, argv + optind);
-	err = err ? err : run(&v);
+	int scanner = err ? 0 : try_clamd(&v);
+	v.unreadable |= scanner != 0;
+	err = err || scanner ? err : run(&v);
 	int code = outcome(&v, err);
 	for (size_t k = 0; k < v.n_files; k++) {
 		free(v.files[k].path);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/inspect_job.h"
 
+#include "antivirus/scanner.h"
 #include "base/clock.h"
 
 #include <errno.h>
@@ -29,9 +30,47 @@ static void limit(int what, rlim_t most)
 	(void)setrlimit(what, &l);
 }
 
-static int look(struct inspect *i, struct inflater *inflater, int file)
+/* The file as it is, and what is in it. */
+struct scanning {
+	struct extract x;
+	struct inflater inflater;
+	struct scanner s;
+};
+
+static void show(struct scanning *v, struct span bytes)
+{
+	struct extract_piece p;
+	scanner_take(&v->s, SCAN_TO_WHOLE, bytes);
+	extract_feed(&v->x, bytes);
+	while (extract_next(&v->x, &p)) {
+		scanner_take(&v->s, (enum scan_to)p.to, p.bytes);
+	}
+}
+
+static void show_end(struct scanning *v, struct inspect *i)
+{
+	static const enum inspect_check checks[SCAN_VERDICTS] = {[SCAN_FOUND] = CHECK_ANTIVIRUS_FOUND,
+		[SCAN_PARTLY] = CHECK_ANTIVIRUS_PARTLY,
+		[SCAN_NOT_SCANNED] = CHECK_ANTIVIRUS_NOT_SCANNED};
+	extract_last(&v->x);
+	show(v, (struct span){0});
+	if (v->x.unread) {
+		scanner_take(&v->s, SCAN_UNREAD, span_str(v->x.unread));
+	}
+	scanner_end(&v->s);
+	if (v->s.sum.verdict != SCAN_CLEAN) {
+		inspect_told(i, checks[v->s.sum.verdict], v->s.sum.text);
+	}
+}
+
+static int look(struct inspect *i, struct inflater *inflater, const struct inspect_how *how, int file)
 {
 	static uint8_t buf[PIECE];
+	static struct scanning scanning;
+	if (how->clamd) {
+		scanner_begin(&scanning.s, how->clamd, how->most);
+		extract_begin(&scanning.x, true, (struct span){0}, &scanning.inflater);
+	}
 	inspect_begin(i, &(struct inspect_about){.file = true}, inflater);
 	for (;;) {
 		ssize_t n = read(file, buf, sizeof(buf));
@@ -43,9 +82,15 @@ static int look(struct inspect *i, struct inflater *inflater, int file)
 		}
 		if (n == 0) {
 			inspect_end(i);
+			if (how->clamd) {
+				show_end(&scanning, i);
+			}
 			return 0;
 		}
 		inspect_feed(i, span_of(buf, (size_t)n));
+		if (how->clamd) {
+			show(&scanning, span_of(buf, (size_t)n));
+		}
 	}
 }
 
@@ -62,17 +107,17 @@ static void close_others(int file, int out, int ruleset)
 	(void)close_range((unsigned)limit + 1, ~0u, 0);
 }
 
-static void child(const struct sandbox *sandbox, int file, int out, unsigned seconds)
+static void child(const struct inspect_how *how, int file, int out)
 {
 	static struct inspect i;
 	static struct inflater inflater;
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	close_others(file, out, sandbox_fd(sandbox));
-	limit(RLIMIT_CPU, seconds);
+	close_others(file, out, sandbox_fd(how->sandbox));
+	limit(RLIMIT_CPU, how->seconds);
 #ifndef __SANITIZE_ADDRESS__
 	limit(RLIMIT_DATA, MEMORY);
 #endif
-	if (sandbox_load(sandbox) != 0 || look(&i, &inflater, file) != 0) {
+	if (sandbox_load(how->sandbox) != 0 || look(&i, &inflater, how, file) != 0) {
 		_exit(1);
 	}
 	const uint8_t *from = (const uint8_t *)&i;
@@ -88,7 +133,7 @@ static void child(const struct sandbox *sandbox, int file, int out, unsigned sec
 
 /* ---- The parent, which trusts nothing that it says ---- */
 
-int inspect_job_start(struct inspect_job *j, const struct sandbox *sandbox, int file, unsigned seconds)
+int inspect_job_start(struct inspect_job *j, const struct inspect_how *how, int file)
 {
 	int ends[2];
 	if (pipe2(ends, O_CLOEXEC) < 0) {
@@ -98,7 +143,7 @@ int inspect_job_start(struct inspect_job *j, const struct sandbox *sandbox, int 
 	pid_t pid = fork();
 	if (pid == 0) {
 		close(ends[0]);
-		child(sandbox, file, ends[1], seconds);
+		child(how, file, ends[1]);
 	}
 	close(ends[1]);
 	if (pid < 0) {
@@ -110,7 +155,7 @@ int inspect_job_start(struct inspect_job *j, const struct sandbox *sandbox, int 
 	j->fd = ends[0];
 	j->len = 0;
 	j->late = false;
-	j->deadline_ms = clock_mono_ms() + (int64_t)seconds * 1000;
+	j->deadline_ms = clock_mono_ms() + (int64_t)how->seconds * 1000;
 	memset(&j->said, 0, sizeof(j->said));
 	return 0;
 }

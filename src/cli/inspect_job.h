@@ -2,6 +2,7 @@
 #ifndef CLI_INSPECT_JOB_H
 #define CLI_INSPECT_JOB_H
 
+#include "antivirus/clamd.h"
 #include "inspect/inspect.h"
 #include "priv/sandbox.h"
 
@@ -20,9 +21,15 @@ struct inspect_job {
 	struct inspect said; /* the part that is to be read */
 };
 
-/* file: open for reading, is not closed. seconds: how long it may take. ERR_SYSTEM. */
-MUST_USE int inspect_job_start(
-	struct inspect_job *j, const struct sandbox *sandbox, int file, unsigned seconds);
+struct inspect_how {
+	const struct sandbox *sandbox; /* SANDBOX_KEYS; with a virus scanner SANDBOX_SCAN */
+	unsigned seconds;              /* how long it may take */
+	const struct clamd *clamd;     /* the virus scanner; NULL: none is asked */
+	uint64_t most;                 /* bytes of one file that it looks at */
+};
+
+/* file: open for reading, is not closed. ERR_SYSTEM. */
+MUST_USE int inspect_job_start(struct inspect_job *j, const struct inspect_how *how, int file);
 
 /* Read what it says, when its pipe can be read or its deadline is over. True: j->said is whole, and the process is gone. */
 bool inspect_job_go_on(struct inspect_job *j, int64_t now_ms);

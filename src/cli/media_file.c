@@ -11,7 +11,8 @@
 
 static int inspect(const struct media *m, int fd, struct inspect_job *j)
 {
-	int err = inspect_job_start(j, m->sandbox, fd, m->seconds);
+	const struct inspect_how how = {.sandbox = m->sandbox, .seconds = m->seconds};
+	int err = inspect_job_start(j, &how, fd);
 	while (err == 0) {
 		int64_t left = j->deadline_ms - clock_mono_ms();
 		struct pollfd p = {.fd = j->fd, .events = POLLIN};

@@ -113,6 +113,15 @@ static void put_unrecorded(const json_t *audit)
 		safe(text(audit, "why"), why, sizeof(why)), what);
 }
 
+static void put_unscanned(const json_t *antivirus)
+{
+	char why[200];
+	if (strcmp(text(antivirus, "state"), "away") == 0) {
+		printf("%sNOTHING IS SCANNED FOR VIRUSES since %.19s UTC%s (%s): what becomes of objects the flows say\n",
+			RED, text(antivirus, "since"), PLAIN, safe(text(antivirus, "why"), why, sizeof(why)));
+	}
+}
+
 static void put_head(const json_t *o)
 {
 	char name[128];
@@ -130,6 +139,7 @@ static void put_head(const json_t *o)
 			safe(text(o, "reload_refused_why"), why, sizeof(why)), text(o, "configured"));
 	}
 	put_unrecorded(json_object_get(o, "audit"));
+	put_unscanned(json_object_get(o, "antivirus"));
 	size_t i;
 	json_t *l;
 	json_array_foreach(json_object_get(o, "listeners"), i, l)
@@ -328,6 +338,26 @@ static void put_repositories(const json_t *o)
 	}
 }
 
+static void put_antivirus(const json_t *o)
+{
+	const json_t *a = json_object_get(o, "antivirus");
+	const char *state = text(a, "state");
+	char version[160], why[200], size[24];
+	if (!state[0] || strcmp(state, "off") == 0) {
+		return;
+	}
+	printf("\n%svirus scanner%s  %s%s%s, %s, looks at files up to %s; %lld objects clean, %lld found, %lld partly "
+	       "scanned, %lld not scanned\n",
+		BOLD, PLAIN, strcmp(state, "ready") == 0 ? "" : RED, state, PLAIN,
+		text(a, "version")[0] ? safe(text(a, "version"), version, sizeof(version))
+				      : "version unknown",
+		bytes(number(a, "largest"), size), number(a, "clean"), number(a, "found"),
+		number(a, "partly"), number(a, "not_scanned"));
+	if (text(a, "why")[0]) {
+		printf("  %s%s%s\n", RED, safe(text(a, "why"), why, sizeof(why)), PLAIN);
+	}
+}
+
 static void put_debts(const json_t *o)
 {
 	size_t i;
@@ -352,6 +382,7 @@ static void put_all(const json_t *o)
 	put_audit(o);
 	put_repositories(o);
 	put_quarantine(o);
+	put_antivirus(o);
 	put_certificates(o);
 	put_debts(o);
 }

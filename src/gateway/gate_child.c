@@ -360,6 +360,7 @@ static const struct {
 	[MSG_HOLD] = {hold_ask},
 	[MSG_UNRECORDED] = {audit_unrecorded},
 	[MSG_KEEP] = {quarantine_ask},
+	[MSG_SCAN] = {scan_ask},
 };
 
 static void take(struct gate *g, struct child *c, struct message *m)

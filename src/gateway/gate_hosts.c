@@ -144,6 +144,8 @@ static void lookup_ready(struct gate *g, struct source *s, uint32_t events)
 		if (m.type == MSG_ADDRESSES) {
 			g->n_waiting -= g->n_waiting > 0;
 			take(g, &m.addresses);
+		} else if (m.type == MSG_ANTIVIRUS) {
+			antivirus_take(g, &m.antivirus);
 		} else {
 			standing_take(g, &m);
 		}

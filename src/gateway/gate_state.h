@@ -104,6 +104,8 @@ struct gate {
 	uint64_t unrecorded[AUDIT_KIND_COUNT]; /* that the auditor has not been told of */
 	struct msg_quarantined quarantined;    /* what the store said last */
 	bool quarantined_known;                /* it has said so, and is there */
+	struct msg_antivirus antivirus;        /* what the lookup said last of the virus scanner */
+	bool antivirus_known;
 	struct msg_courier
 		couriers[MSG_COURIERS_MOST]; /* what the forwarder said last; name "": nothing yet */
 	struct gate_listener *listeners, *pending_listeners;
@@ -198,6 +200,10 @@ bool hosts_all_answered(const struct gate *g);
 bool standing_ask(struct gate *g, struct child *c, const struct message *m, const struct gate_site *gs);
 void standing_take(struct gate *g, const struct message *m);
 void standing_lost(struct gate *g); /* the lookup: who waits is told */
+
+/* gate_scan.c: the virus scanner. */
+bool scan_ask(struct gate *g, struct child *c, const struct message *m, const struct gate_site *gs);
+void antivirus_take(struct gate *g, const struct msg_antivirus *a);
 
 /* gate_audit.c */
 void audit_channel(struct gate *g, int fd);                         /* takes it */

@@ -442,6 +442,28 @@ static json_t *couriers(const struct gate *g, const struct site *s)
 	return list;
 }
 
+/* The virus scanner, as the lookup saw it last. */
+static json_t *antivirus(const struct gate *g, const struct site *s)
+{
+	const struct msg_antivirus *a = &g->antivirus;
+	json_t *o = json_object();
+	if (!s->antivirus.has) {
+		set_text(o, "state", "off");
+		return o;
+	}
+	set_text(o, "state", !g->antivirus_known ? "unknown" : text_of(a->good, "ready", "away"));
+	set_time(o, "since", a->since_ms);
+	set_text(o, "why", a->why);
+	set_text(o, "socket", s->antivirus.socket);
+	set_text(o, "version", a->version);
+	set_number(o, "largest", a->most);
+	set_number(o, "clean", a->scanned);
+	set_number(o, "found", a->found);
+	set_number(o, "partly", a->partly);
+	set_number(o, "not_scanned", a->not_scanned);
+	return o;
+}
+
 static json_t *document(const struct gate *g)
 {
 	const struct site *s = gate_newest(g);
@@ -470,6 +492,7 @@ static json_t *document(const struct gate *g)
 	set(o, "audit", audit(g, s));
 	set(o, "audit_repositories", couriers(g, s));
 	set(o, "quarantine", quarantine(g, s));
+	set(o, "antivirus", antivirus(g, s));
 	set(o, "certificates", certificates(s));
 	set(o, "debts", debts(s));
 	return o;

@@ -66,6 +66,7 @@ static int enter_sandbox(struct lookup *l)
 	int e = sandbox_new(SANDBOX_JOB, readable, ARRAY_LEN(readable), &l->sandbox);
 	e = e == 0 ? sandbox_new(SANDBOX_KEYS, NULL, 0, &l->proof_sandbox) : e;
 	e = e == 0 ? sandbox_new(SANDBOX_PROOF, NULL, 0, &l->module_sandbox) : e;
+	e = e == 0 ? sandbox_new(SANDBOX_SCAN, NULL, 0, &l->scan_sandbox) : e;
 	e = e == 0 ? sandbox_new(SANDBOX_LOOKUP, more, ARRAY_LEN(more), &own) : e;
 	return e == 0 ? sandbox_load(own) : e;
 }
@@ -81,15 +82,19 @@ unsigned jobs_of(const struct lookup *l, enum job_kind kind)
 	return n;
 }
 
-static const struct sandbox *sandbox_of(const struct lookup *l, const struct proof_kind *proof)
+static const struct sandbox *sandbox_of(
+	const struct lookup *l, enum job_kind kind, const struct proof_kind *proof)
 {
+	if (kind == JOB_SCAN || kind == JOB_PROBE) {
+		return l->scan_sandbox;
+	}
 	if (!proof || proof->network) {
 		return l->sandbox;
 	}
 	return proof->prove ? l->proof_sandbox : l->module_sandbox;
 }
 
-static void begin_child(struct lookup *l, const struct proof_kind *proof)
+static void begin_child(struct lookup *l, enum job_kind kind, const struct proof_kind *proof)
 {
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	(void)prctl(PR_SET_NAME, "gantry: job");
@@ -110,10 +115,11 @@ static void begin_child(struct lookup *l, const struct proof_kind *proof)
 			close(l->files[f]);
 		}
 	}
+	scan_before_sandbox(l);
 	if (proof) {
 		user_before_sandbox(proof);
 	}
-	if (sandbox_load(sandbox_of(l, proof)) != 0) {
+	if (sandbox_load(sandbox_of(l, kind, proof)) != 0) {
 		_exit(1);
 	}
 }
@@ -135,7 +141,7 @@ int job_fork(struct lookup *l, enum job_kind kind, const struct proof_kind *proo
 	pid_t pid = fork();
 	if (pid == 0) {
 		close(pair[0]);
-		begin_child(l, proof);
+		begin_child(l, kind, proof);
 	} else {
 		close(pair[1]);
 	}
@@ -194,6 +200,8 @@ static void finish(struct lookup *l, struct job *j, const struct message *m)
 	} else if (ended.kind == JOB_USER) {
 		user_answered(l, &ended, m);
 		user_forget(&ended);
+	} else if (ended.kind == JOB_SCAN || ended.kind == JOB_PROBE) {
+		scan_answered(l, &ended, m);
 	} else {
 		standing_answered(l, &ended, m);
 	}
@@ -239,6 +247,8 @@ static bool serve(struct lookup *l)
 		} else if (m.type == MSG_WHO) {
 			user_asked(l, &m);
 			message_wipe();
+		} else if (m.type == MSG_SCANNING) {
+			scan_asked(l, &m);
 		} else {
 			standing_asked(l, &m);
 		}
@@ -256,6 +266,7 @@ static void use_site(struct lookup *l, int fd)
 		return;
 	}
 	standing_site(l, fresh);
+	scan_site(l);
 }
 
 /* False: nobody is there any more, or it is time to end. */
@@ -294,7 +305,8 @@ static bool take(struct lookup *l)
 
 static int next_wait(struct lookup *l)
 {
-	int64_t now = clock_mono_ms(), next = standing_start_due(l, now);
+	int64_t now = clock_mono_ms(), next = standing_start_due(l, now), scan = scan_start_due(l, now);
+	next = scan < next ? scan : next;
 	for (unsigned i = 0; i < JOBS_MOST; i++) {
 		const struct job *j = &l->jobs[i];
 		next = j->kind != JOB_FREE && j->deadline_ms < next ? j->deadline_ms : next;

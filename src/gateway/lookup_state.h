@@ -18,7 +18,8 @@
  * sandbox, with a deadline, that sends one message and ends. Shared by the lookup_ files.
  */
 
-#define JOBS_MOST          24
+#define JOBS_MOST          (24 + JOBS_MOST_SCAN)
+#define JOBS_MOST_SCAN     96 /* a job lasts as long as its object is on its way */
 #define JOBS_MOST_STANDING 12 /* so that host names have room beside them */
 
 /* One way to prove a user, and what its job is given: it sees these files and no other, and is as alone as it can be. */
@@ -31,14 +32,14 @@ struct proof_kind {
 	const char *module, *function; /* where prove is NULL: base/module.h */
 };
 
-enum job_kind { JOB_FREE, JOB_RESOLVE, JOB_STANDING, JOB_STAPLE, JOB_LIST, JOB_USER };
+enum job_kind { JOB_FREE, JOB_RESOLVE, JOB_STANDING, JOB_STAPLE, JOB_LIST, JOB_USER, JOB_SCAN, JOB_PROBE };
 
 struct job {
 	enum job_kind kind;
 	pid_t pid;
 	int fd;
 	int64_t deadline_ms;
-	int64_t id; /* JOB_USER: who asked, */
+	int64_t id; /* JOB_SCAN: who asked; JOB_USER: who asked, */
 	uint8_t *
 		who; /* and with what, where another kind may have to be asked: owned, and wiped; NULL: not */
 	size_t who_len;
@@ -82,13 +83,32 @@ struct own {
 	bool asking, failing;
 };
 
+/* An object that waits for a job. */
+#define SCANS_WAITING 256
+struct waiting_scan {
+	int fd;
+	int64_t id; /* who asked */
+};
+
+/* The virus scanner. */
+struct scanning {
+	bool known;                /* it was tried since it was last found away; until then objects wait */
+	bool probing, changed;     /* changed: the gate is to be told */
+	struct msg_antivirus said; /* of it */
+	int64_t probe_ms, probed_ms, long_ms,
+		told_ms; /* when to try it next; when it was; by halves; the gate */
+	struct waiting_scan waiting[SCANS_WAITING];
+	unsigned n_waiting;
+};
+
 struct lookup {
 	int gate;                /* -1 */
 	struct sandbox *sandbox; /* of a job that uses the network */
 	struct sandbox *proof_sandbox,
-		*module_sandbox; /* of one that proves a user: by our code alone, by others' */
-	struct site *site;       /* NULL: none, or none that asks */
-	uint32_t number;         /* of the site */
+		*module_sandbox;      /* of one that proves a user: by our code alone, by others' */
+	struct sandbox *scan_sandbox; /* of one that shows clamd an object */
+	struct site *site;            /* NULL: none, or none that asks */
+	uint32_t number;              /* of the site */
 	struct job jobs[JOBS_MOST];
 	struct entry *entries[ENTRIES_MOST];
 	unsigned n_entries;
@@ -101,6 +121,7 @@ struct lookup {
 		*once;   /* what was proved by something that is good once; NULL: none, and nothing can be */
 	int64_t since_s; /* its beginning: jobs have no other part of it */
 	struct span *trust; /* of the site, for crl_list_new() */
+	struct scanning scanning;
 };
 
 /*
@@ -124,6 +145,18 @@ void user_answered(struct lookup *l, const struct job *j, const struct message *
 void user_file(struct lookup *l, int64_t which, int fd);                            /* takes it */
 void user_forget(struct job *j);                          /* with what it was asked */
 void user_before_sandbox(const struct proof_kind *proof); /* in the job */
+
+/* lookup_scan.c: in the parent. */
+void scan_site(struct lookup *l);                                                   /* there is a new one */
+void scan_asked(struct lookup *l, const struct message *m);                         /* takes the descriptor */
+void scan_answered(struct lookup *l, const struct job *j, const struct message *m); /* m NULL: it failed */
+int64_t scan_start_due(struct lookup *l, int64_t now_ms); /* as standing_start_due() */
+void scan_before_sandbox(struct lookup *l);               /* in a job: what waits is others' */
+
+/* scan_job.c: in the child. */
+void job_scan(
+	const struct antivirus_config *config, uint64_t most, bool patient, int fd, struct message *reply);
+void job_probe(const struct antivirus_config *config, bool at_length, struct message *reply);
 
 /* lookup_standing.c: in the parent. */
 void standing_site(struct lookup *l, struct site *fresh); /* takes it */

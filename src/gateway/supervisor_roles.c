@@ -86,7 +86,7 @@ static bool wanted(const struct supervisor *v, enum role_id r)
 		return has_folder(v->site) || holds(v->site) || site_quarantines(v->site);
 	case ROLE_LOOKUP:
 		return has_host(v->site) || site_asks(v->site) || v->site->ocsp_staple ||
-		       site_verifies(v->site);
+		       site_verifies(v->site) || v->site->antivirus.has;
 	case ROLE_KEYS:
 		return v->site->n_identities > 0 || v->site->audit.has;
 	case ROLE_AUDIT:

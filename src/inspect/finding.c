@@ -73,6 +73,11 @@ void inspect_failed(struct inspect *i, const char *why)
 	found_at(i, CHECK_INSPECTION_FAILED, 0, span_str(why));
 }
 
+void inspect_told(struct inspect *i, enum inspect_check check, const char *words)
+{
+	found_at(i, check, 0, span_str(words));
+}
+
 void inspect_path(const struct inspect_finding *f, char to[INSPECT_PATH])
 {
 	size_t n = 0;

@@ -168,6 +168,9 @@ struct inspect_wanted {
  */
 void inspect_want(struct inspect *i, const struct inspect_wanted *wanted);
 
+/* What somebody else found in the same object, as a virus scanner does; with their words. */
+void inspect_told(struct inspect *i, enum inspect_check check, const char *words);
+
 /* ---- The verdict ---- */
 
 enum inspect_action { ACTION_UNSET, ACTION_ALLOW, ACTION_LOG, ACTION_REFUSE, ACTION_QUARANTINE, ACTION_N };

@@ -30,6 +30,7 @@ enum place {
 	IN_REPOSITORY,
 	IN_WITNESS,
 	IN_QUARANTINE,
+	IN_ANTIVIRUS,
 	IN_TIMEOUTS,
 	IN_ASSOCIATIONS,
 	IN_IMPLEMENTATION,
@@ -140,7 +141,7 @@ key_reader read_listeners, read_nodes, read_groups, read_flows, read_identities,
 	read_node_timeouts, read_profile, read_ending, read_certificate, read_flow_from, read_flow_to,
 	read_services, read_sop_classes, read_transfer_syntaxes, read_destinations, read_ae, read_move_titles,
 	read_audit, read_auditors, read_repositories, read_repository_addresses, read_repository_trust,
-	read_witnesses, read_hours, read_limit, read_over_both, read_query, read_tags, read_class_uid,
+	read_witnesses, read_antivirus, read_hours, read_limit, read_over_both, read_query, read_tags, read_class_uid,
 	read_inspect, read_checks, read_wanted, read_version_name, read_listen_address;
 
 /* What holds between keys: after everything is read. (check_site.c, and read_users.c for `users`) */

@@ -179,6 +179,19 @@ struct quarantine_config {
 	uint32_t objects_most;
 };
 
+/* `antivirus:`. Without it nothing of it but `has` means anything. */
+struct antivirus_config {
+	bool has;
+	const char *socket; /* of clamd */
+	uint32_t timeout_s; /* that clamd may take nothing, or think */
+	uint64_t max_size;  /* bytes of one file that it is shown */
+	/* Of `gantry antivirus`. */
+	const char *definitions;           /* folder: sets of definitions, staged, in use, and before */
+	const char *corpus;                /* folder with good/ and bad/ */
+	const char *program, *config;      /* clamd, and its configuration */
+	uint32_t slower_most, larger_most; /* per cent */
+};
+
 /* An address of either family; IPv4 is kept as IPv4-mapped IPv6, so that one comparison serves. */
 struct netaddr {
 	struct in6_addr ip;
@@ -344,6 +357,7 @@ struct site {
 	struct users users;
 	struct audit_config audit;
 	struct quarantine_config quarantine;
+	struct antivirus_config antivirus;
 	struct timeouts timeouts;
 	uint32_t associations_at_once, associations_per_address;
 	const char *implementation_class, *implementation_version;

@@ -33,7 +33,8 @@
 #define S        IN(SANDBOX_STORE)
 #define K        (IN(SANDBOX_KEYS) | IN(SANDBOX_PROOF))
 #define T        IN(SANDBOX_TOKEN)
-#define ALL      (A | G | L | S | K | T)
+#define N        IN(SANDBOX_SCAN)
+#define ALL      (A | G | L | S | K | T | N)
 
 /* System calls that are allowed whatever their arguments, and to whom. */
 static const struct {
@@ -109,7 +110,7 @@ static const struct {
 	{SCMP_SYS(prctl), G | S | LP},
 	/* the gate: connections, associations, their sandbox */
 	{SCMP_SYS(accept4), G},
-	{SCMP_SYS(connect), G | L | T},
+	{SCMP_SYS(connect), G | L | T | N},
 	{SCMP_SYS(bind), G | L},
 	{SCMP_SYS(setsockopt), G | L | S | T},
 	{SCMP_SYS(wait4), G | LP},
@@ -184,8 +185,8 @@ static const struct {
 	{                                                                                                    \
 		(i), SCMP_CMP_MASKED_EQ, (m), (v)                                                            \
 	}
-	{SCMP_SYS(mmap), A | G | S | K | T, {BITS(2, PROT_EXEC, 0)}, 1},
-	{SCMP_SYS(mprotect), A | G | S | K | T, {BITS(2, PROT_EXEC, 0)}, 1},
+	{SCMP_SYS(mmap), A | G | S | K | T | N, {BITS(2, PROT_EXEC, 0)}, 1},
+	{SCMP_SYS(mprotect), A | G | S | K | T | N, {BITS(2, PROT_EXEC, 0)}, 1},
 	/* A name service module may still have to be loaded. */
 	{SCMP_SYS(mmap), L, {{0}}, 0},
 	{SCMP_SYS(mprotect), L, {{0}}, 0},
@@ -214,7 +215,7 @@ static const struct {
 	{SCMP_SYS(clone), T, {BITS(0, CLONE_THREAD, CLONE_THREAD)}, 1},
 	{SCMP_SYS(socket), G | L, {EQ(0, AF_INET)}, 1},
 	{SCMP_SYS(socket), G | L, {EQ(0, AF_INET6)}, 1},
-	{SCMP_SYS(socket), L | T, {EQ(0, AF_UNIX)}, 1},
+	{SCMP_SYS(socket), L | T | N, {EQ(0, AF_UNIX)}, 1},
 	{SCMP_SYS(socket), L, {EQ(0, AF_NETLINK)}, 1},
 	{SCMP_SYS(socketpair), G | LP | C, {EQ(0, AF_UNIX)}, 1},
 	{SCMP_SYS(accept4), S, {{0}}, 0},

@@ -145,6 +145,10 @@ enum message_type {
 	MSG_KEEPING,    /* gate -> store. struct msg_keeping; fd: the other end of MSG_KEEPER's socket */
 	MSG_QUARANTINE, /* supervisor -> store. fd: number 0, the quarantine's folder; 1, a memfd with its key */
 	MSG_QUARANTINED, /* struct msg_quarantined: store -> gate, when something in it has changed */
+	MSG_SCAN,        /* association -> gate: an object is to be scanned for viruses -> MSG_SCANNER */
+	MSG_SCANNING, /* gate -> lookup. number: who asks; fd: a stream socket for the job (antivirus/scanner.h) */
+	MSG_SCANNER, /* gate -> association. number 0, fd: the other end of that; else there is none */
+	MSG_ANTIVIRUS, /* struct msg_antivirus: a job -> lookup -> gate, when something has changed, at most one a second */
 	MSG_TYPE_COUNT,
 };
 
@@ -272,6 +276,17 @@ struct msg_quarantined {
 	char why[64];                      /* of not_kept_ms */
 };
 
+/* How the virus scanner is. */
+struct msg_antivirus {
+	bool good; /* it was asked last and finds what it must */
+	uint8_t verdict; /* enum scan_verdict: of a job that scanned one object; SCAN_PENDING: of one that tried the scanner */
+	int64_t since_ms;                             /* wall: it is as it is since then */
+	uint64_t most;                                /* bytes of one file that it was seen to look at */
+	uint64_t scanned, found, partly, not_scanned; /* objects, since the lookup started */
+	char version[128];
+	char why[160]; /* not good; or `most` is less than `max-size`; of one object: the name found, or why not */
+};
+
 #define MSG_ADDRESSES_MOST 16
 struct msg_addresses {
 	char host[256];
@@ -302,6 +317,7 @@ struct message {
 		struct msg_journal journal;
 		struct msg_keeping keeping;
 		struct msg_quarantined quarantined;
+		struct msg_antivirus antivirus;
 		struct refusal refusal;
 	};
 	char text

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "priv/message_reports.h"
+#include "antivirus/answer.h"
 #include "priv/message_values.h"
 
 #include <string.h>
@@ -185,4 +186,33 @@ int message_read_quarantined(struct reader *r, struct message *m)
 	e = GET(e, get_i64, r, &q->not_kept_ms);
 	e = GET_TEXT(e, r, q->why);
 	return e == 0 && (q->not_kept > 0) != (q->why[0] != 0) ? ERR_VALUE : e;
+}
+
+void message_write_antivirus(struct writer *w, const struct message *m)
+{
+	const struct msg_antivirus *a = &m->antivirus;
+	const uint64_t numbers[] = {
+		(uint64_t)a->since_ms, a->most, a->scanned, a->found, a->partly, a->not_scanned};
+	writer_u8(w, a->good);
+	writer_u8(w, a->verdict);
+	for (unsigned i = 0; i < ARRAY_LEN(numbers); i++) {
+		writer_u64be(w, numbers[i]);
+	}
+	PUT_TEXT(w, a->version);
+	PUT_TEXT(w, a->why);
+}
+
+int message_read_antivirus(struct reader *r, struct message *m)
+{
+	struct msg_antivirus *a = &m->antivirus;
+	uint64_t *const counts[] = {&a->most, &a->scanned, &a->found, &a->partly, &a->not_scanned};
+	int e = get_bool(r, &a->good);
+	e = GET(e, reader_u8, r, &a->verdict);
+	e = GET(e, get_i64, r, &a->since_ms);
+	for (unsigned i = 0; i < ARRAY_LEN(counts); i++) {
+		e = GET(e, reader_u64be, r, counts[i]);
+	}
+	e = GET_TEXT(e, r, a->version);
+	e = GET_TEXT(e, r, a->why);
+	return e == 0 && (a->verdict >= SCAN_VERDICTS || (!a->good && !a->why[0])) ? ERR_VALUE : e;
 }

@@ -22,4 +22,8 @@ MUST_USE int message_read_keeping(struct reader *r, struct message *m);
 void message_write_quarantined(struct writer *w, const struct message *m);
 MUST_USE int message_read_quarantined(struct reader *r, struct message *m);
 
+/* MSG_ANTIVIRUS */
+void message_write_antivirus(struct writer *w, const struct message *m);
+MUST_USE int message_read_antivirus(struct reader *r, struct message *m);
+
 #endif

@@ -21,7 +21,8 @@
  * SANDBOX_KEYS         reads and writes the channels that it has and is passed. Nothing else: it has its keys already. Also
  *                      for a job that proves a user by what it has been given, and for one that looks into a file.
  * SANDBOX_PROOF        the same for a job that proves a user by libraries of others: what they try beyond it fails.
- * SANDBOX_TOKEN        the same for a key holder whose keys are on a token: its module may also read, write and lock files
+ * SANDBOX_SCAN         as SANDBOX_KEYS, and connects to UNIX sockets: a job that shows clamd an object.
+ * SANDBOX_TOKEN        as SANDBOX_KEYS for a key holder whose keys are on a token: its module may also read, write and lock files
  *                      (Landlock says which), speak to a UNIX socket, and start threads.
  * SANDBOX_FORWARD      the lookup's and its jobs', as it forks a process for each repository, that resolves and calls it; and
  *                      writes, renames and unlinks files, of its spool alone.
@@ -39,6 +40,7 @@ enum sandbox_kind {
 	SANDBOX_TOKEN,
 	SANDBOX_FORWARD,
 	SANDBOX_COURIER,
+	SANDBOX_SCAN,
 };
 
 /* A path below which files may be read, or also written, made and removed. */

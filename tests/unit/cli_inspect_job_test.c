@@ -14,6 +14,11 @@
 static struct sandbox *sandbox;
 static struct inspect_job job;
 
+static int start(int file, unsigned seconds)
+{
+	return inspect_job_start(&job, &(struct inspect_how){.sandbox = sandbox, .seconds = seconds}, file);
+}
+
 static void wait_for_it(void)
 {
 	for (;;) {
@@ -38,7 +43,7 @@ static void says_what_it_found(void **state)
 {
 	int file = open(TESTS_DATA "/inspect/preamble-elf64.dcm", O_RDONLY | O_CLOEXEC);
 	assert_true(file >= 0);
-	assert_int_equal(inspect_job_start(&job, sandbox, file, 60), 0);
+	assert_int_equal(start(file, 60), 0);
 	close(file);
 	wait_for_it();
 	is_gone();
@@ -60,7 +65,7 @@ static void has_a_deadline(void **state)
 {
 	int ends[2];
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-	assert_int_equal(inspect_job_start(&job, sandbox, ends[0], 1), 0);
+	assert_int_equal(start(ends[0], 1), 0);
 	int64_t began = clock_mono_ms();
 	wait_for_it();
 	assert_true(clock_mono_ms() - began < 30000);
@@ -73,7 +78,7 @@ static void may_die(void **state)
 {
 	int ends[2];
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-	assert_int_equal(inspect_job_start(&job, sandbox, ends[0], 60), 0);
+	assert_int_equal(start(ends[0], 60), 0);
 	assert_int_equal(kill(job.pid, SIGKILL), 0);
 	wait_for_it();
 	failed("it was ended by signal 9");
@@ -86,7 +91,7 @@ static void cannot_read(void **state)
 {
 	int folder = open("/", O_RDONLY | O_CLOEXEC | O_DIRECTORY);
 	assert_true(folder >= 0);
-	assert_int_equal(inspect_job_start(&job, sandbox, folder, 60), 0);
+	assert_int_equal(start(folder, 60), 0);
 	close(folder);
 	wait_for_it();
 	failed("it did not come to its end");

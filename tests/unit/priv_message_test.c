@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/limits.h"
 #include "priv/message.h"
+#include "antivirus/answer.h"
 #include "keys/ocsp.h"
 
 #include <errno.h>
@@ -73,6 +74,10 @@ static const struct {
 	{MSG_KEEPING, FROM_GATE_STORE, true},
 	{MSG_QUARANTINE, FROM_SUPERVISOR, true},
 	{MSG_QUARANTINED, FROM_STORE_GATE, false},
+	{MSG_SCAN, FROM_ASSOCIATION, false},
+	{MSG_SCANNING, FROM_GATE_LOOKUP, true},
+	{MSG_SCANNER, FROM_GATE_DOWN, true},
+	{MSG_ANTIVIRUS, FROM_LOOKUP | FROM_JOB, false},
 };
 static_assert(ARRAY_LEN(contract) == MSG_TYPE_COUNT - 1, "one row a type");
 
@@ -149,6 +154,12 @@ static void fill_asked(struct message *m)
 	case MSG_QUARANTINED:
 		m->quarantined = (struct msg_quarantined){1, 2, 3, INT64_MAX, 4, INT64_MIN, ""};
 		FULL(m->quarantined.why);
+		break;
+	case MSG_ANTIVIRUS:
+		m->antivirus = (struct msg_antivirus){
+			false, SCAN_VERDICTS - 1, INT64_MIN, 1, 2, 3, 4, UINT64_MAX, "", ""};
+		FULL(m->antivirus.version);
+		FULL(m->antivirus.why);
 		break;
 	case MSG_COURIER:
 		memset(&m->courier, 0x21, sizeof(m->courier));
@@ -390,6 +401,9 @@ static void test_values(void **state)
 	/* a journal that fails for no reason, or has one and does not */
 	assert_int_equal(patched(row_of(MSG_JOURNAL), HEAD, 0), ERR_VALUE);
 	assert_int_equal(patched(row_of(MSG_JOURNAL), HEAD, 2), ERR_VALUE);
+	/* a scanner that is away for no reason, or answers what is no verdict */
+	assert_int_equal(patched(row_of(MSG_ANTIVIRUS), HEAD, 2), ERR_VALUE);
+	assert_int_equal(patched(row_of(MSG_ANTIVIRUS), HEAD + 1, SCAN_VERDICTS), ERR_VALUE);
 	/* more addresses than the array */
 	assert_int_equal(
 		patched(row_of(MSG_ADDRESSES), HEAD + 2 + 255 + 3, MSG_ADDRESSES_MOST + 1), ERR_VALUE);
