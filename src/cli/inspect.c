@@ -533,9 +533,8 @@ int verb_inspect(int argc, char **argv)
 	v.progress = isatty(STDERR_FILENO) == 1 && !v.quiet;
 	int err = walk(&v, argv + optind);
 	int scanner = err ? 0 : try_clamd(&v);
-	v.unreadable |= scanner != 0;
 	err = err || scanner ? err : run(&v);
-	int code = outcome(&v, err);
+	int code = scanner ? EXIT_UNREADABLE : outcome(&v, err);
 	for (size_t k = 0; k < v.n_files; k++) {
 		free(v.files[k].path);
 	}

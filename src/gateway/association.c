@@ -26,7 +26,7 @@
 /* Longer than a slow token needs for one signature. */
 #define KEYS_WAIT_MS 10000
 
-enum { FD_A, FD_B, FD_GATE, FD_AUDIT, FD_KEEP_A, FD_KEEP_B, FD_COUNT };
+enum { FD_A, FD_B, FD_GATE, FD_AUDIT, FD_KEEP_A, FD_KEEP_B, FD_SCAN_A, FD_SCAN_B, FD_COUNT };
 
 void association_abort(struct association *as, struct side *culprit, const struct parse_fail *fail)
 {
@@ -312,6 +312,8 @@ static void relay_loop(struct association *as)
 			[FD_AUDIT] = {.fd = as->audit->fd, .events = audit_events(as)},
 			[FD_KEEP_A] = hold_keep_poll(&as->holds->of[0]),
 			[FD_KEEP_B] = hold_keep_poll(&as->holds->of[1]),
+			[FD_SCAN_A] = hold_poll(as, &as->a),
+			[FD_SCAN_B] = hold_poll(as, &as->b),
 		};
 		stream_ack(&as->a.t);
 		stream_ack(&as->b.t);
@@ -332,6 +334,12 @@ static void relay_loop(struct association *as)
 		}
 		if (p[FD_KEEP_B].revents && !as->over) {
 			hold_keep_step(as, &as->b, &as->holds->of[1]);
+		}
+		if (p[FD_SCAN_A].revents) {
+			hold_ready(as, &as->a);
+		}
+		if (p[FD_SCAN_B].revents) {
+			hold_ready(as, &as->b);
 		}
 		serve_side(as, &as->b, p[FD_B].revents);
 		serve_side(as, &as->a, p[FD_A].revents);
@@ -424,6 +432,7 @@ void association_main(const struct association_start *start)
 	if (as->b.up) {
 		association_abort(as, NULL, NULL);
 	}
+	hold_rest(as);
 	audit_end_transfers(as, as->ended[0] ? as->ended : "the association ended");
 	audit_rest(as);
 	report_rest(as);

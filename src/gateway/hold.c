@@ -4,6 +4,7 @@
 #include "gateway/exchange.h"
 #include "gateway/hold_keep.h"
 #include "gateway/hold_say.h"
+#include "gateway/hold_scan.h"
 #include "gateway/relay.h"
 
 #include <stdio.h>
@@ -74,6 +75,7 @@ bool hold_begin(struct association *as, struct side *s, struct operation *o)
 			.sop_class = s->msg.command.affected_sop_class,
 			.sop_instance = s->msg.command.affected_sop_instance},
 		&h->inflater);
+	hold_scan_begin(as, s, h);
 	if (inspect_policy_strictest(&h->content.policy) < ACTION_REFUSE ||
 		route_observes(as->site, &as->route, o->flow)) {
 		return false;
@@ -102,6 +104,7 @@ void hold_drop(struct association *as, const struct side *s)
 	if (h->state != HOLD_NONE || h->inspecting) {
 		hold_room_reset(&h->room);
 	}
+	hold_scan_drop(h);
 	h->state = HOLD_NONE;
 	h->inspecting = h->begun = h->failed = false;
 	h->len = h->passed = h->load_len = h->load_passed = 0;
@@ -162,6 +165,7 @@ void hold_look(struct association *as, struct side *s, struct span bytes)
 	if (h->inspecting) {
 		unsigned before = h->i.n_findings;
 		inspect_feed(&h->i, bytes);
+		hold_scan_feed(h, bytes);
 		judge_early(as, s, before);
 	}
 }
@@ -176,7 +180,9 @@ size_t hold_space(const struct association *as, const struct side *s)
 
 bool hold_is_full(const struct association *as, const struct side *s)
 {
-	return is_kept(s) && hold_space(as, s) == 0;
+	const struct hold *h = hold_of(as, s);
+	bool kept = is_kept(s) && hold_space(as, s) == 0;
+	return kept || hold_scan_is_full(h) || h->state == HOLD_ASKING;
 }
 
 static void make_room(struct association *as, struct side *s)
@@ -205,18 +211,15 @@ void hold_take(struct association *as, struct side *s, struct span bytes)
 	}
 }
 
-bool hold_end(struct association *as, struct side *s)
+/* All is known of it. True: it goes on by hold_pump(). */
+static bool judge(struct association *as, struct side *s)
 {
 	struct hold *h = hold_of(as, s);
 	struct verdict v;
-	if (!h->inspecting) {
-		return false;
-	}
-	inspect_end(&h->i);
-	inspect_want(&h->i, &h->content.wanted);
 	bool said = hold_say_verdict(as, s, h, &v);
 	if (!is_kept(s)) {
 		h->inspecting = false;
+		h->state = HOLD_NONE;
 		if (said) {
 			exchange_remark(as, s, &v); /* observed */
 		}
@@ -240,6 +243,59 @@ bool hold_end(struct association *as, struct side *s)
 	return true;
 }
 
+bool hold_end(struct association *as, struct side *s)
+{
+	struct hold *h = hold_of(as, s);
+	if (!h->inspecting) {
+		return false;
+	}
+	inspect_end(&h->i);
+	inspect_want(&h->i, &h->content.wanted);
+	if (!hold_scan_end(h)) {
+		return judge(as, s);
+	}
+	/* What is not held has passed: its message is over, and the next one waits. */
+	h->state = HOLD_ASKING;
+	return is_kept(s);
+}
+
+/* ---- The virus scanner ---- */
+
+struct pollfd hold_poll(const struct association *as, const struct side *s)
+{
+	const struct hold *h = hold_of(as, s);
+	return (struct pollfd){
+		.fd = h->scanning ? h->scan.fd : -1, .events = h->scanning ? h->scan.events : 0};
+}
+
+static void go_on(struct association *as, struct side *s, int64_t now_ms)
+{
+	struct hold *h = hold_of(as, s);
+	bool kept = is_kept(s);
+	if (hold_scan_go_on(h, now_ms) && h->state == HOLD_ASKING && !judge(as, s) && kept && !as->over) {
+		exchange_finish(as, s);
+	}
+}
+
+void hold_ready(struct association *as, struct side *s)
+{
+	go_on(as, s, clock_mono_ms());
+}
+
+/* Who hangs up does not escape the record of what has passed. */
+void hold_rest(struct association *as)
+{
+	struct side *sides[] = {&as->a, &as->b};
+	for (unsigned k = 0; k < ARRAY_LEN(sides); k++) {
+		struct hold *h = &as->holds->of[k];
+		while (h->state == HOLD_ASKING && !is_kept(sides[k])) {
+			struct pollfd p = hold_poll(as, sides[k]);
+			(void)poll(&p, 1, 100);
+			go_on(as, sides[k], clock_mono_ms());
+		}
+	}
+}
+
 /* ---- It goes on ---- */
 
 bool hold_is_half_way(const struct association *as, const struct side *s)
@@ -250,7 +306,8 @@ bool hold_is_half_way(const struct association *as, const struct side *s)
 bool hold_is_passing(const struct association *as, const struct side *s)
 {
 	const struct hold *h = hold_of(as, s);
-	return is_kept(s) && (h->state == HOLD_PASSING || h->state == HOLD_KEEPING);
+	return (is_kept(s) && (h->state == HOLD_PASSING || h->state == HOLD_KEEPING)) ||
+	       h->state == HOLD_ASKING || hold_scan_is_full(h);
 }
 
 /* With `hold: tail` the window towards the archive is one: aborting it for one object must not cost another. */
@@ -400,7 +457,8 @@ bool hold_pump(struct association *as, struct side *s)
 
 void hold_target_lost(struct association *as, bool half_way)
 {
-	bool whole = as->holds->of[0].state == HOLD_PASSING;
+	enum hold_state state = as->holds->of[0].state;
+	bool whole = state == HOLD_PASSING || state == HOLD_ASKING;
 	hold_drop(as, &as->b);
 	/* Of an object that has not begun to go, the next target may have all. */
 	if (half_way) {
@@ -411,13 +469,28 @@ void hold_target_lost(struct association *as, bool half_way)
 	}
 }
 
+/* It was complete already: what was refused ends, and what passes unjudged does not wait for the scanner. */
+static void end_of_asking(struct association *as, struct side *s, bool asking)
+{
+	struct hold *h = hold_of(as, s);
+	if (asking && h->failed) {
+		hold_scan_drop(h);
+		h->keep = 0;
+		h->state = HOLD_PASSING;
+	} else if (asking && !as->over) {
+		exchange_finish(as, s);
+	}
+}
+
 int64_t hold_check(struct association *as, int64_t now_ms)
 {
 	struct side *sides[] = {&as->a, &as->b};
 	int64_t next = INT64_MAX;
 	for (unsigned k = 0; k < ARRAY_LEN(sides) && !as->over; k++) {
 		struct hold *h = &as->holds->of[k];
-		bool counts = is_kept(sides[k]) && h->state == HOLD_TAKING && !h->failed;
+		go_on(as, sides[k], now_ms);
+		bool asking = h->state == HOLD_ASKING;
+		bool counts = is_kept(sides[k]) && (h->state == HOLD_TAKING || asking) && !h->failed;
 		if (h->state == HOLD_KEEPING) {
 			int64_t late = hold_keep_check(as, sides[k], h, now_ms);
 			next = late < next ? late : next;
@@ -427,9 +500,11 @@ int64_t hold_check(struct association *as, int64_t now_ms)
 			snprintf(why, sizeof(why), "it was held for %u seconds, `hold-max`",
 				h->content.hold_max);
 			unjudged(as, sides[k], why);
+			end_of_asking(as, sides[k], asking);
 		} else if (counts && h->until_ms < next) {
 			next = h->until_ms;
 		}
+		next = hold_scan_due(h) < next ? hold_scan_due(h) : next;
 	}
 	return next;
 }

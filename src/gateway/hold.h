@@ -4,9 +4,13 @@
 
 #include "gateway/hold_room.h"
 #include "gateway/keep.h"
+#include "gateway/scan.h"
+#include "gateway/side.h"
 #include "gateway/state.h"
 #include "inspect/inspect.h"
 #include "policy/content.h"
+
+#include <poll.h>
 
 /*
  * Objects that are looked into while they stream, and held until the verdict: the data sets of C-STORE, of the caller and
@@ -23,6 +27,7 @@
 enum hold_state {
 	HOLD_NONE,
 	HOLD_TAKING,  /* the object is coming in */
+	HOLD_ASKING,  /* it is complete, and the virus scanner has not answered; whether or not it is held */
 	HOLD_PASSING, /* it is complete and good, and goes on */
 	HOLD_KEEPING, /* it is complete and refused, and goes into the quarantine (hold_keep.h) */
 };
@@ -42,11 +47,15 @@ struct hold {
 	struct hold_room room;
 	bool pinned; /* it is refused, and not to be dropped all the same */
 	struct keep keeping;
-	struct span first; /* the piece of it that was read already; empty: none */
+	struct span first;          /* the piece of it that was read already; empty: none */
+	bool scanning, scan_ending; /* `scan` is in use; the object is complete */
+	size_t n_unscanned;         /* that `scan` had no room for: nothing more is taken meanwhile */
 	struct inspect i;
 	struct inflater inflater;
 	uint8_t load[HOLD_LOAD];
 	uint8_t memory[HOLD_MEMORY];
+	struct scan scan;
+	uint8_t unscanned[SIDE_BUFFER];
 };
 
 /* What has been logged of an association's objects: the first of each check. */
@@ -82,7 +91,7 @@ bool hold_pump(struct association *as, struct side *s);
 /* Is a message from s half-way in the other side's queue? */
 bool hold_is_half_way(const struct association *as, const struct side *s);
 
-/* Is it complete, and does s wait for us, as it leaves or is put in quarantine? */
+/* Does s wait for us: is it complete, and leaves or is put in quarantine, or has the virus scanner no room for more? */
 bool hold_is_passing(const struct association *as, const struct side *s);
 
 /* The target is gone: what was on its way to it, or came from it, ends. What has not begun to go can go to the next one. */
@@ -91,10 +100,17 @@ void hold_target_lost(struct association *as, bool half_way);
 /* It is refused, or over: forget it. */
 void hold_drop(struct association *as, const struct side *s);
 
+/* What to poll for the virus scanner, of the objects of one side; fd -1: nothing. And what to do when it says so. */
+struct pollfd hold_poll(const struct association *as, const struct side *s);
+void hold_ready(struct association *as, struct side *s);
+
 /* Act on what was held for too long. When to be called again; INT64_MAX. */
 int64_t hold_check(struct association *as, int64_t now_ms);
 
-/* At the association's end: what was found beside what was logged. */
+/* At the association's end: wait for what is still to be said of objects that have passed. */
+void hold_rest(struct association *as);
+
+/* At its end: what was found beside what was logged. */
 void hold_report(const struct association *as);
 
 #endif

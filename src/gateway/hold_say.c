@@ -67,7 +67,13 @@ static void say(struct association *as, const struct side *s, const struct hold 
 		LOG_NUMBER("association", (int64_t)as->start->id), LOG_TEXT("checks", checks),
 		LOG_TEXT("place", place), LOG_TEXT("action", inspect_action_name(found->action)),
 		LOG_TEXT("flow", h->flow >= 0 ? as->site->flows[h->flow].name : ""),
-		LOG_TEXT("instance", o ? o->sop_instance : ""), LOG_TEXT("modality", h->i.facts.modality));
+		LOG_TEXT("instance", o ? o->sop_instance : h->i.facts.sop_instance), LOG_TEXT("modality", h->i.facts.modality));
+}
+
+static bool is_of_scanner(enum inspect_check check)
+{
+	return check == CHECK_ANTIVIRUS_FOUND || check == CHECK_ANTIVIRUS_PARTLY ||
+	       check == CHECK_ANTIVIRUS_NOT_SCANNED;
 }
 
 bool hold_say_verdict(struct association *as, const struct side *s, struct hold *h, struct verdict *ret_v)
@@ -89,7 +95,17 @@ bool hold_say_verdict(struct association *as, const struct side *s, struct hold 
 	if (n > 0 && detail[n - 1] == '.') {
 		detail[n - 1] = '\0'; /* it stands in brackets */
 	}
-	verdict_of(as->site, &as->route, h->flow, RULE_CONTENT, detail, ret_v);
+	if (is_of_scanner(found.check)) {
+		/* The scanner's own words are not the patient's. */
+		snprintf(detail, sizeof(detail), "`%s`: %s", row->name, h->scan.answer.text);
+	}
+	/* Sent again it may be scanned. */
+	bool unjudged = found.check == CHECK_ANTIVIRUS_NOT_SCANNED;
+	verdict_of(as->site, &as->route, h->flow, unjudged ? RULE_UNJUDGED : RULE_CONTENT, detail, ret_v);
+	if (unjudged && h->content.fail == HOLD_FAIL_PASS && ret_v->refuse) {
+		ret_v->refuse = false;
+		ret_v->alarm = true;
+	}
 	return true;
 }
 

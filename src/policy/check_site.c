@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/content.h"
 #include "policy/keys.h"
 #include "base/clock.h"
 #include "policy/identity.h"
@@ -249,6 +250,12 @@ static void check_flow(struct parse *p, unsigned i)
 	const struct tree *entry = p->flow_at[i], *limits = tree_get(entry, "limits");
 	const struct tree *from = tree_get(entry, "from"), *services = tree_get(entry, "services");
 	check_user(p, f, entry);
+	if (f->inspect && f->inspect->antivirus != ANTIVIRUS_OFF && !p->site->antivirus.has) {
+		const struct tree *at = place(place(entry, "inspect"), "antivirus");
+		mistake_error(p->mistakes, at->line, at->column,
+			"flow %s has its objects scanned for viruses, and there is no `antivirus:` that says where",
+			f->name);
+	}
 	if (from && from->kind == TREE_LIST && from->n == 0) {
 		mistake_warning(p->mistakes, from->line, from->column,
 			"flow %s has an empty `from`: it admits no one", f->name);

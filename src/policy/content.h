@@ -13,12 +13,20 @@ enum hold_kind {
 	HOLD_TAIL,  /* its end does not */
 };
 
+/* What of an object a virus scanner is shown. */
+enum antivirus_kind {
+	ANTIVIRUS_OFF,
+	ANTIVIRUS_VALUES, /* all but its pixels (inspect/extract.h) */
+	ANTIVIRUS_WHOLE,  /* that, and the file that an archive would make of it */
+};
+
 enum hold_fail { HOLD_FAIL_REFUSE, HOLD_FAIL_PASS };
 
 struct content {
 	struct inspect_policy policy;
 	struct inspect_wanted wanted;
 	enum hold_kind hold;
+	enum antivirus_kind antivirus;
 	enum hold_fail fail; /* what happens to an object that could not be judged */
 	uint32_t hold_max;   /* s, from an object's first byte to its verdict */
 };

@@ -27,6 +27,7 @@ static const char *const unrecorded_words[] = {"hold", "refuse", "pass", NULL};
 static const char *const action_words[] = {"", "allow", "log", "refuse", "quarantine", NULL};
 static_assert(ARRAY_LEN(action_words) == ACTION_N + 1, "a word for each");
 static const char *const hold_words[] = {"whole", "tail", NULL};
+static const char *const antivirus_words[] = {"off", "values", "whole", NULL};
 static const char *const hold_fail_words[] = {"refuse", "pass", NULL};
 static const char *const proxy_words[] = {"none", "v2", NULL};
 
@@ -532,6 +533,9 @@ const struct key keys[] = {
 		.help = "Body parts that the flow takes; others are `body-part-unwanted`."},
 	{IN_INSPECT, "not-body-parts", read_wanted, FIELD(struct content, wanted.not_body_parts),
 		.absent = "none", .help = "Body parts that it does not take."},
+	{IN_INSPECT, "antivirus", read_word, FIELD(struct content, antivirus), .choice = antivirus_words,
+		.fallback = "off",
+		.help = "values: a virus scanner is shown all but the pixels of objects; whole: them too; off."},
 	{IN_INSPECT, "hold", read_word, FIELD(struct content, hold), .choice = hold_words,
 		.fallback = "whole",
 		.help = "whole: nothing of an object goes on before the verdict; tail: its end does not."},
