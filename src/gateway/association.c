@@ -292,7 +292,8 @@ static struct pollfd side_poll(const struct association *as, const struct side *
 
 static bool has_work(const struct association *as, const struct side *s)
 {
-	return s->up && ((s->blocked && relay_room(as, s)) || (s->t.more && may_read(as, s)));
+	return s->up &&
+	       ((s->blocked && relay_room(as, s)) || (s->t.more && may_read(as, s)) || hold_is_ready(as, s));
 }
 
 static void relay_loop(struct association *as)

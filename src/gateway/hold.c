@@ -433,6 +433,25 @@ static void lost(struct association *as, struct side *s, struct hold *h)
 	}
 }
 
+bool hold_is_ready(const struct association *as, const struct side *s)
+{
+	const struct hold *h = hold_of(as, s);
+	const struct side *to = s == &as->a ? &as->b : &as->a;
+	uint64_t all = waiting(h), may = all > h->keep ? all - h->keep : 0;
+	if (!is_kept(s) || h->state == HOLD_NONE || h->state == HOLD_KEEPING || as->over) {
+		return false;
+	}
+	if (h->passed > 0 && !to->out.borrows) {
+		return true; /* to close up */
+	}
+	if ((h->state != HOLD_PASSING && may < CRUMB) || !relay_room_for_fragment(to) ||
+		(!h->begun && (must_wait(as, s, h) || !relay_room_for_command(to)))) {
+		return false;
+	}
+	bool loads = h->load_passed == h->load_len && h->room.loaded < h->room.stored;
+	return !loads || !to->out.borrows;
+}
+
 bool hold_pump(struct association *as, struct side *s)
 {
 	struct hold *h = hold_of(as, s);

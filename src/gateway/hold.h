@@ -88,6 +88,9 @@ MUST_USE bool hold_end(struct association *as, struct side *s);
 /* Queue what may leave, as far as there is room. True: something was. May end the message. */
 bool hold_pump(struct association *as, struct side *s);
 
+/* Would hold_pump() do something now? What was in its way may have left since it was last called. */
+bool hold_is_ready(const struct association *as, const struct side *s);
+
 /* Is a message from s half-way in the other side's queue? */
 bool hold_is_half_way(const struct association *as, const struct side *s);
 
