@@ -2,6 +2,7 @@
 #include "antivirus/scanner.h"
 
 #include "base/clock.h"
+#include "base/reader.h"
 
 void scanner_begin(struct scanner *s, const struct clamd *clamd, uint64_t most)
 {
@@ -177,4 +178,30 @@ void scanner_end(struct scanner *s)
 	clamd_drop(&s->part);
 	clamd_drop(&s->whole);
 	answer_add(&s->sum, &nothing_found);
+}
+
+int scanner_read(struct scanner *s, struct span bytes, size_t *ret_used)
+{
+	struct reader r = reader_of(bytes);
+	int e = 0;
+	while (e == 0) {
+		struct reader piece = r;
+		struct span data;
+		uint8_t to;
+		uint32_t n;
+		if (reader_u8(&piece, &to) != 0 || reader_u32be(&piece, &n) != 0) {
+			break;
+		}
+		if (to < SCAN_TO_REST || to > SCAN_END || n > SCAN_PIECE) {
+			return ERR_PEER;
+		}
+		if (reader_bytes(&piece, n, &data) != 0) {
+			break;
+		}
+		scanner_take(s, (enum scan_to)to, data);
+		e = to == SCAN_END ? ERR_CLOSED : 0;
+		r = piece;
+	}
+	*ret_used = r.pos;
+	return e;
 }

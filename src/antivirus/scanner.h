@@ -55,4 +55,10 @@ void scanner_end(struct scanner *s);
 #define SCAN_PIECE      (32u * 1024)
 #define SCAN_PIECE_HEAD 5u
 
+/*
+ * Take the pieces that are there whole; *ret_used: how many bytes they have. 0; ERR_CLOSED: SCAN_END was the last of them;
+ * ERR_PEER: there is something that is no piece, and nothing is said of *ret_used.
+ */
+MUST_USE int scanner_read(struct scanner *s, struct span bytes, size_t *ret_used);
+
 #endif

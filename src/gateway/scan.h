@@ -27,7 +27,7 @@ struct scan_about {
 	int64_t timeout_ms; /* for the answer, after all was sent */
 };
 
-#define SCAN_SLICE (16u * 1024)
+#define SCAN_SLICE INFLATER_STEP /* no piece that the parser gives is larger */
 #define SCAN_OUT   (96u * 1024)
 
 struct scan {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "antivirus/probe.h"
 #include "antivirus/scanner.h"
-#include "base/reader.h"
 #include "gateway/lookup_state.h"
 
 #include <errno.h>
@@ -57,34 +56,6 @@ struct pieces {
 	uint8_t buffer[2 * (SCAN_PIECE + SCAN_PIECE_HEAD)];
 };
 
-/* Whole pieces, as far as they are there. 0; ERR_CLOSED: the last; ERR_PEER. */
-static int take_pieces(struct pieces *p, struct scanner *s)
-{
-	struct reader r = reader_of(span_of(p->buffer, p->len));
-	int e = 0;
-	while (e == 0) {
-		struct reader piece = r;
-		uint8_t to;
-		uint32_t n;
-		struct span bytes;
-		if (reader_u8(&piece, &to) != 0 || reader_u32be(&piece, &n) != 0) {
-			break;
-		}
-		if (to < SCAN_TO_REST || to > SCAN_END || n > SCAN_PIECE) {
-			return ERR_PEER;
-		}
-		if (reader_bytes(&piece, n, &bytes) != 0) {
-			break;
-		}
-		scanner_take(s, (enum scan_to)to, bytes);
-		e = to == SCAN_END ? ERR_CLOSED : 0;
-		r = piece;
-	}
-	p->len -= r.pos;
-	memmove(p->buffer, p->buffer + r.pos, p->len);
-	return e;
-}
-
 /* True: it was all. */
 static bool take_object(struct pieces *p, struct scanner *s)
 {
@@ -102,10 +73,13 @@ static bool take_object(struct pieces *p, struct scanner *s)
 			return false;
 		}
 		p->len += (size_t)n;
-		int e = take_pieces(p, s);
+		size_t used;
+		int e = scanner_read(s, span_of(p->buffer, p->len), &used);
 		if (e != 0) {
 			return e == ERR_CLOSED;
 		}
+		p->len -= used;
+		memmove(p->buffer, p->buffer + used, p->len);
 	}
 }
 

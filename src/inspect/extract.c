@@ -85,9 +85,9 @@ static void on_value(struct extract *x, struct span s, bool last)
 		size_t room = EXTRACT_HEAD - (size_t)x->n_head, n = s.len < room ? s.len : room;
 		if (n > 0) {
 			memcpy(x->head + x->n_head, s.ptr, n);
+			x->n_head = (uint8_t)(x->n_head + n);
+			s = span_of(s.ptr + n, s.len - n);
 		}
-		x->n_head = (uint8_t)(x->n_head + n);
-		s = span_of(s.ptr + n, s.len - n);
 		if (x->n_head == EXTRACT_HEAD) {
 			x->to = (uint8_t)decide(x);
 			push(x, (enum extract_to)x->to, span_of(x->head, EXTRACT_HEAD));
@@ -281,9 +281,9 @@ static bool take_head(struct extract *x)
 	size_t room = sizeof(x->head) - x->n_head, n = x->in.len < room ? x->in.len : room;
 	if (n > 0) {
 		memcpy(x->head + x->n_head, x->in.ptr, n);
+		x->n_head = (uint8_t)(x->n_head + n);
+		x->in = span_of(x->in.ptr + n, x->in.len - n);
 	}
-	x->n_head = (uint8_t)(x->n_head + n);
-	x->in = span_of(x->in.ptr + n, x->in.len - n);
 	if (x->n_head == sizeof(x->head) || x->last) {
 		begin_file(x);
 		return true;

@@ -141,6 +141,16 @@ static void relax_content(FILE *f, const struct flow *flow, const struct refusal
 		fprintf(f, "      %s: %s\n", inspect_severity_name((enum inspect_severity)s),
 			inspect_action_name((enum inspect_action)c->policy.by_severity[s]));
 	}
+	/* What is not the default would be lost with the lines that these replace. */
+	if (c->antivirus != ANTIVIRUS_OFF) {
+		fprintf(f, "      antivirus: %s\n", c->antivirus == ANTIVIRUS_WHOLE ? "whole" : "values");
+	}
+	if (c->hold == HOLD_TAIL) {
+		fputs("      hold: tail\n", f);
+	}
+	if (c->fail == HOLD_FAIL_PASS) {
+		fputs("      fail: pass\n", f);
+	}
 	fputs("      checks:\n", f);
 	for (unsigned i = 0; i < CHECK_N; i++) {
 		unsigned action = i == check ? ACTION_LOG : c->policy.by_check[i];

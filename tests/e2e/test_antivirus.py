@@ -72,6 +72,8 @@ def antivirus_found(bench):
     line = g.decision("content", mark)
     equal(answer["status"], 0x0124, "a bad one")
     check("antivirus-found" in line["message"] and "Test.Body" in line["message"], line)
+    text = g.cli("explain", str(line["number"]))
+    check("antivirus: values" in text and "antivirus-found: log" in text, "what would let it pass", text)
     for instance, content, name in (("1.2.3.3", clamd.EICAR, "Test.Eicar"), ("1.2.3.4", attachment, "Test.Document")):
         mark = g.mark()
         equal(store(scu, instance, content)["status"], 0x0124, name)
