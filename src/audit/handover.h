@@ -18,7 +18,8 @@
  *                                          an empty line
  * the signed checkpoint of all records up to the last, as it is
  *
- * The checkpoint's signature covers all bytes of the segments: a head is a function of the records before it.
+ * The checkpoint's signature covers all bytes of the segments: a head is a function of the records before it. Where the gateway
+ * has a key for records, "record-" and the statement's name is the signed record of it, with its SHA-256.
  */
 
 #define HANDOVER_SEGMENTS_MOST 4096 /* in one go */

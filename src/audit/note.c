@@ -77,6 +77,17 @@ static bool is_text(struct span bytes)
 	return true;
 }
 
+bool note_line_valid(struct span line)
+{
+	while (line.len > 0) {
+		uint32_t c;
+		if (next_character(&line, &c) < 0 || c < 0x20 || (c >= 0x7f && c < 0xa0)) {
+			return false;
+		}
+	}
+	return true;
+}
+
 /* ---- Keys ---- */
 
 int note_key_make(

@@ -31,6 +31,9 @@ struct note_key {
 /* UTF-8, not empty, no space of Unicode's, no plus, no control character, at most NOTE_NAME_MOST bytes. */
 bool note_name_valid(struct span name);
 
+/* UTF-8 without control characters; may be empty. */
+bool note_line_valid(struct span line);
+
 /* ERR_VALUE: not a name. */
 MUST_USE int note_key_make(
 	const char *name, enum note_key_type type, const uint8_t public_key[32], struct note_key *ret_key);

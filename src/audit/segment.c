@@ -49,6 +49,9 @@ enum journal_file segment_file_of(const char *name, uint64_t *ret_first)
 	if (strncmp(name, "hand-over-", 10) == 0) {
 		return FILE_HANDOVER;
 	}
+	if (strncmp(name, "record-hand-over-", 17) == 0) {
+		return FILE_RECORD;
+	}
 	size_t n = strlen(name);
 	if (strncmp(name, "segment-", 8) != 0 || n < SEGMENT_NAME_LEN - 1) {
 		return FILE_FOREIGN;

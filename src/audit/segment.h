@@ -33,6 +33,7 @@ enum journal_file {
 	FILE_NEW,        /* *.new: was being made when something stopped */
 	FILE_DAMAGED,    /* damaged-*: kept aside when the journal was opened */
 	FILE_HANDOVER,   /* hand-over-*: statements, in the cold folder */
+	FILE_RECORD,     /* record-hand-over-*: signed records of them (audit/deed.h) */
 	FILE_FOREIGN,
 };
 enum journal_file segment_file_of(const char *name, uint64_t *ret_first);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "audit/armor.h"
+#include "audit/deed.h"
 #include "audit/handover.h"
 #include "audit/verify_parts.h"
 
@@ -77,6 +79,67 @@ static int check_statement(struct verifier *v, int dir, const char *name)
 	return r;
 }
 
+/* ---- Signed records of hand-overs ---- */
+
+/* Signed falsely, by a key that was given. Records whose key was not given are not held against anything. */
+static bool is_false(const struct verifier *v, const struct signed_note *note)
+{
+	for (size_t i = 0; i < v->request->n_keys; i++) {
+		if (note_check(note, &v->request->keys[i], NULL) == ERR_DENIED) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The statement is there, and the one that is told of. */
+static int check_told(struct verifier *v, int dir, const char *name, const struct deed *d)
+{
+	struct handover_segment got = {0};
+	uint8_t wanted[MERKLE_HASH];
+	const char *statement = deed_get(d, "statement"), *hex = deed_get(d, "sha256");
+	if (strcmp(name + strlen("record-"), statement) != 0) {
+		verify_found(v, VERIFY_STATEMENT, 0, 0, name, 0, "this record tells of another hand-over");
+		return 0;
+	}
+	int r = handover_hash(&journal_io_system, dir, statement, &got);
+	if (r < 0 && r != ERR_NOT_FOUND) {
+		return r;
+	}
+	if (r == ERR_NOT_FOUND || armor_read_hex(span_str(hex), wanted, sizeof(wanted)) < 0 ||
+		memcmp(wanted, got.sha256.at, sizeof(wanted)) != 0) {
+		verify_found(v, VERIFY_STATEMENT, 0, 0, name, 0, "%s %s", statement,
+			r == ERR_NOT_FOUND ? "is told of and is not there"
+					   : "is not what this record tells of: its SHA-256 is another");
+	}
+	return 0;
+}
+
+static int check_record(struct verifier *v, int dir, const char *name)
+{
+	static struct deed d;
+	struct signed_note note;
+	uint8_t *bytes;
+	size_t len;
+	int r = io_read_file(&journal_io_system, dir, name, NOTE_MOST, &bytes, &len);
+	if (r < 0 && r != ERR_LIMIT) {
+		return r == ERR_NOT_FOUND ? 0 : r;
+	}
+	int e = r < 0 ? r : note_read(span_of(bytes, len), &note);
+	e = e < 0 ? e : deed_read(note.text, &d);
+	int end = 0;
+	if (e < 0 || d.what != DEED_HAND_OVER || strcmp(d.origin, v->origin) != 0 || is_false(v, &note)) {
+		verify_found(v, VERIFY_STATEMENT, 0, 0, name, 0,
+			"this is no signed record of a hand-over of `%s`", v->origin);
+	} else {
+		end = check_told(v, dir, name, &d);
+	}
+	if (r == 0) {
+		free(bytes);
+	}
+	return end;
+}
+
 static int check_folder(struct verifier *v, int dir)
 {
 	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
@@ -90,9 +153,10 @@ static int check_folder(struct verifier *v, int dir)
 		return ERR_SYSTEM;
 	}
 	while (r == 0 && (e = readdir(d))) {
-		if (segment_file_of(e->d_name, &first) == FILE_HANDOVER) {
-			r = check_statement(v, dir, e->d_name);
-		}
+		enum journal_file kind = segment_file_of(e->d_name, &first);
+		r = kind == FILE_HANDOVER ? check_statement(v, dir, e->d_name)
+		    : kind == FILE_RECORD ? check_record(v, dir, e->d_name)
+		                          : 0;
 	}
 	closedir(d);
 	return r;

@@ -15,9 +15,9 @@
 static const char usage[] =
 	"usage: gantry audit init [--folder DIR] [--origin NAME] [--auditor NAME] [--passphrase-file FILE]\n"
 	"\n"
-	"Makes the keys of an audit trail: the one that signs checkpoints, the one of the blind index, and an auditor's pair,\n"
-	"whose private half is kept under a passphrase. Prints the lines for gantry.yaml, and what to carry where. Nothing that\n"
-	"is there is overwritten.\n"
+	"Makes the keys of an audit trail: the one that signs checkpoints, the one that signs records, the one of the blind\n"
+	"index, and an auditor's pair, whose private half is kept under a passphrase. Prints the lines for gantry.yaml, and what\n"
+	"to carry where. Nothing that is there is overwritten.\n"
 	"\n"
 	"  --folder DIR            where to (default: audit)\n"
 	"  --origin NAME           of this journal, for ever: the name of its checkpoints (default: this host's name and /gantry)\n"
@@ -52,6 +52,8 @@ static void name_files(struct job *j)
 {
 	static const char *const fixed[AUDIT_KEY_FILES] = {[AUDIT_CHECKPOINT_KEY] = "checkpoint.key",
 		[AUDIT_CHECKPOINT_VKEY] = "checkpoint.vkey",
+		[AUDIT_RECORD_KEY] = "record.key",
+		[AUDIT_RECORD_VKEY] = "record.vkey",
 		[AUDIT_INDEX_KEY] = "index.key"};
 	for (unsigned i = 0; i < AUDIT_KEY_FILES; i++) {
 		if (fixed[i]) {
@@ -155,20 +157,22 @@ static void tell(const struct job *j)
 	       "  origin: %s\n"
 	       "  auditors: [ %s ]\n"
 	       "  checkpoint-key: %s\n"
+	       "  record-key: %s\n"
 	       "  index-key: %s\n",
 		j->origin, j->path[AUDIT_AUDITOR_PEM], j->path[AUDIT_CHECKPOINT_KEY],
-		j->path[AUDIT_INDEX_KEY]);
+		j->path[AUDIT_RECORD_KEY], j->path[AUDIT_INDEX_KEY]);
 	printf("\n"
 	       "# Carry to the auditor, and then delete here:\n"
 	       "#   %s   reads the records, with its passphrase. Without it, and without that of another\n"
 	       "#   auditor, nobody ever reads them: keep a second copy in a safe.\n"
 	       "# Carry to whoever verifies the journal, by a way that the gateway's administrator does not rule:\n"
 	       "#   %s   public; checkpoints are held against it.\n"
+	       "#   %s   public; signed records are held against it (`gantry record verify`).\n"
 	       "# Stay here, for root alone:\n"
-	       "#   %s, %s   the key holder opens them. The auditor gets the\n"
-	       "#   index's key with the records.\n",
-		j->path[AUDIT_AUDITOR_KEY], j->path[AUDIT_CHECKPOINT_VKEY], j->path[AUDIT_CHECKPOINT_KEY],
-		j->path[AUDIT_INDEX_KEY]);
+	       "#   %s, %s, %s   the key holder opens them. The auditor\n"
+	       "#   gets the index's key with the records.\n",
+		j->path[AUDIT_AUDITOR_KEY], j->path[AUDIT_CHECKPOINT_VKEY], j->path[AUDIT_RECORD_VKEY],
+		j->path[AUDIT_CHECKPOINT_KEY], j->path[AUDIT_RECORD_KEY], j->path[AUDIT_INDEX_KEY]);
 }
 
 static int run(struct job *j)

@@ -2,6 +2,7 @@
 #include "cli/audit_keys.h"
 #include "audit/armor.h"
 #include "audit/blind.h"
+#include "audit/deed.h"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -35,7 +36,8 @@ static int put_bio(struct audit_keys *k, enum audit_key_file which, mode_t mode,
 	return len > 0 ? put(k, which, mode, text, (size_t)len) : ERR_SYSTEM;
 }
 
-static int make_checkpoint_key(const char *origin, struct audit_keys *k)
+/* A pair of Ed25519; the public half of that name goes to the file after the private one's. */
+static int make_note_key(struct audit_keys *k, enum audit_key_file which, const char *name)
 {
 	uint8_t public[32];
 	char vkey[NOTE_LINE_MOST + 2];
@@ -46,14 +48,14 @@ static int make_checkpoint_key(const char *origin, struct audit_keys *k)
 	int e = ERR_SYSTEM;
 	if (key && bio && EVP_PKEY_get_raw_public_key(key, public, &len) == 1 &&
 		PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) == 1) {
-		e = note_key_make(origin, NOTE_ED25519, public, &note);
+		e = note_key_make(name, NOTE_ED25519, public, &note);
 		e = e == 0 ? note_key_write(&note, vkey, sizeof(vkey) - 1) : e;
 	}
-	e = e == 0 ? put_bio(k, AUDIT_CHECKPOINT_KEY, 0600, bio) : e;
+	e = e == 0 ? put_bio(k, which, 0600, bio) : e;
 	if (e == 0) {
 		len = strlen(vkey);
 		vkey[len] = '\n';
-		e = put(k, AUDIT_CHECKPOINT_VKEY, 0644, vkey, len + 1);
+		e = put(k, which + 1, 0644, vkey, len + 1);
 	}
 	BIO_free(bio);
 	EVP_PKEY_free(key);
@@ -105,10 +107,29 @@ static int make_auditor(const char *passphrase, struct audit_keys *k)
 	return e;
 }
 
+static int make_record_key(const char *origin, struct audit_keys *k)
+{
+	char name[NOTE_NAME_MOST + 1];
+	int n = snprintf(name, sizeof(name), "%s" DEED_KEY_SUFFIX, origin);
+	return n > 0 && (size_t)n < sizeof(name) ? make_note_key(k, AUDIT_RECORD_KEY, name) : ERR_VALUE;
+}
+
+int audit_keys_make_record(const char *origin, struct audit_keys *ret_keys)
+{
+	struct audit_keys k = {0};
+	int e = make_record_key(origin, &k);
+	if (e == 0) {
+		*ret_keys = k;
+	}
+	OPENSSL_cleanse(&k, sizeof(k));
+	return e;
+}
+
 int audit_keys_make(const char *origin, const char *passphrase, struct audit_keys *ret_keys)
 {
 	struct audit_keys k = {0};
-	int e = make_checkpoint_key(origin, &k);
+	int e = make_note_key(&k, AUDIT_CHECKPOINT_KEY, origin);
+	e = e == 0 ? make_record_key(origin, &k) : e;
 	e = e == 0 ? make_index_key(&k) : e;
 	e = e == 0 ? make_auditor(passphrase, &k) : e;
 	if (e == 0) {

@@ -14,9 +14,11 @@
 enum audit_key_file {
 	AUDIT_CHECKPOINT_KEY,  /* Ed25519, PEM */
 	AUDIT_CHECKPOINT_VKEY, /* its public half, a line of C2SP signed-note */
-	AUDIT_INDEX_KEY,       /* hex, a line */
-	AUDIT_AUDITOR_KEY,     /* X25519, PEM under a passphrase */
-	AUDIT_AUDITOR_PEM,     /* its public half */
+	AUDIT_RECORD_KEY,      /* as the two above, of signed records */
+	AUDIT_RECORD_VKEY,
+	AUDIT_INDEX_KEY,   /* hex, a line */
+	AUDIT_AUDITOR_KEY, /* X25519, PEM under a passphrase */
+	AUDIT_AUDITOR_PEM, /* its public half */
 	AUDIT_KEY_FILES
 };
 
@@ -33,6 +35,9 @@ struct audit_keys {
 
 /* ERR_SYSTEM: OpenSSL cannot; ERR_VALUE: origin is no key name. */
 MUST_USE int audit_keys_make(const char *origin, const char *passphrase, struct audit_keys *ret_keys);
+
+/* Of these the key of records alone: for a trail that has no such key yet. Errors as above. */
+MUST_USE int audit_keys_make_record(const char *origin, struct audit_keys *ret_keys);
 
 /* An origin for a journal of this host: its name and "/gantry". */
 void audit_origin(char ret_origin[NOTE_NAME_MOST + 1]);

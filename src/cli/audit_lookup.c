@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -280,18 +279,13 @@ static bool is_own(const struct audit_lookup *l)
 static json_t *request_of(const struct audit_lookup *l)
 {
 	char host[256] = "localhost";
-	const struct passwd *p = getpwuid(getuid());
-	const char *sudo = getuid() == 0 ? getenv("SUDO_USER") : NULL;
 	json_t *words = json_array();
 	(void)gethostname(host, sizeof(host) - 1);
 	for (unsigned i = 0; i < l->n_used; i++) {
 		(void)json_array_append_new(words, json_string(l->used[i]));
 	}
-	return json_pack("{s:s,s:s,s:s,s:o}", "record", l->what, "name",
-		sudo ? sudo
-		: p  ? p->pw_name
-		     : "unknown",
-		"host", host, "criteria", words);
+	return json_pack("{s:s,s:s,s:s,s:o}", "record", l->what, "name", control_user(), "host", host,
+		"criteria", words);
 }
 
 /* NULL: it is recorded. */

@@ -2,6 +2,7 @@
 #include "cli/place.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,13 @@ char *control_path(const char *file)
 	}
 	free(run);
 	return path;
+}
+
+const char *control_user(void)
+{
+	const struct passwd *p = getpwuid(getuid());
+	const char *sudo = getuid() == 0 ? getenv("SUDO_USER") : NULL;
+	return sudo ? sudo : p ? p->pw_name : "unknown";
 }
 
 /* -1: errno tells. */

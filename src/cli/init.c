@@ -101,6 +101,8 @@ static int make_audit(struct site *site, const char *origin)
 {
 	static const char *const paths[AUDIT_KEY_FILES] = {[AUDIT_CHECKPOINT_KEY] = "audit/checkpoint.key",
 		[AUDIT_CHECKPOINT_VKEY] = "audit/checkpoint.vkey",
+		[AUDIT_RECORD_KEY] = "audit/record.key",
+		[AUDIT_RECORD_VKEY] = "audit/record.vkey",
 		[AUDIT_INDEX_KEY] = "audit/index.key",
 		[AUDIT_AUDITOR_KEY] = "audit/auditor.key",
 		[AUDIT_AUDITOR_PEM] = "audit/auditor.pem"};

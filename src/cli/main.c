@@ -27,6 +27,7 @@ static const struct {
 	{"audit", verb_audit, "the audit trail: search it, verify it, prove what is in it, make its keys"},
 	{"incident", verb_incident,
 		"list whom a device or a user touched, and show that the list is complete"},
+	{"record", verb_record, "have the gateway sign what was done, and check what it signed"},
 	{"ca", verb_ca, "a certificate authority of the site's own"},
 	{"user", verb_user, "the file of users with passcodes"},
 	{"explain", verb_explain, "say what a refusal was about, and which lines would allow it"},

@@ -87,8 +87,10 @@ bool place_audit(const char *verb, const char *file, struct place_audit *ret)
 	} else {
 		*ret = (struct place_audit){.journal = strdup(s->audit.journal),
 			.cold = strdup(s->audit.cold),
-			.checkpoint_key = strdup(s->audit.checkpoint_key.path)};
-		ok = ret->journal && ret->cold && ret->checkpoint_key;
+			.origin = strdup(s->audit.origin),
+			.checkpoint_key = strdup(s->audit.checkpoint_key.path),
+			.record_key = strdup(s->audit.record_key.path ? s->audit.record_key.path : "")};
+		ok = ret->journal && ret->cold && ret->origin && ret->checkpoint_key && ret->record_key;
 	}
 	mistakes_done(&mistakes);
 	site_free(s);
@@ -99,6 +101,8 @@ void place_audit_done(struct place_audit *p)
 {
 	free(p->journal);
 	free(p->cold);
+	free(p->origin);
 	free(p->checkpoint_key);
+	free(p->record_key);
 	*p = (struct place_audit){0};
 }

@@ -29,10 +29,13 @@ json_t *control_ask(const char *verb, const char *path);
  */
 json_t *control_request(const char *path, const json_t *request, unsigned wait_s, const char **ret_why);
 
-/* The journal of a configuration, and its cold folder ("" none) and checkpoint key. malloc'ed. False after it has said why,
- * if it has a verb to say it for. */
+/* Who runs this, for requests: the Unix user's name, or who called sudo. Static. */
+const char *control_user(void);
+
+/* The journal of a configuration, its origin, its cold folder ("" none), its keys ("": none for records). malloc'ed. False after it has
+ * said why, if it has a verb to say it for. */
 struct place_audit {
-	char *journal, *cold, *checkpoint_key;
+	char *journal, *cold, *origin, *checkpoint_key, *record_key;
 };
 bool place_audit(const char *verb, const char *file, struct place_audit *ret);
 void place_audit_done(struct place_audit *p);

@@ -28,12 +28,13 @@ static const char top[] =
 	"  trust: [ tls/ca.pem ]        # authorities whose certificates peers may show\n"
 	"\n"
 	"# What passes is recorded before it passes. The records can be read by auditors alone: move audit/auditor.key and\n"
-	"# audit/auditor.passphrase to the auditor, and audit/checkpoint.vkey to whoever verifies.\n"
+	"# audit/auditor.passphrase to the auditor, and audit/checkpoint.vkey and record.vkey to whoever verifies.\n"
 	"audit:\n";
 
 static const char rest[] =
 	"  auditors: [ audit/auditor.pem ]\n"
 	"  checkpoint-key: audit/checkpoint.key\n"
+	"  record-key: audit/record.key\n"
 	"  index-key: audit/index.key\n"
 	"  unrecorded: hold             # what cannot be recorded waits, and is refused after half a minute\n"
 	"\n"

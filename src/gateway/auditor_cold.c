@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "audit/deed.h"
 #include "audit/handover.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -6,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -19,21 +21,33 @@
 #define EACH_MS  (6 * 60 * 60 * 1000)
 #define RETRY_MS 60000
 
+/* Hand over what is older; or, with a note, leave that beside a statement. */
+struct ask {
+	int64_t before_ms;
+	char name[80]; /* of the note's file */
+	uint32_t note_len;
+	char note[DEED_MOST + NOTE_LINE_MOST + 2];
+};
+
 struct done {
-	int result; /* 0, or an enum err */
-	int err;    /* errno */
+	int result;   /* 0, or an enum err */
+	int err;      /* errno */
+	bool is_note; /* it was about one */
 	struct handover what;
 };
 
 static void work(int fd, const struct audit_config *c)
 {
-	int64_t before_ms;
+	static struct ask ask;
 	int journal = open(c->journal, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int cold = open(c->cold, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	while (read(fd, &before_ms, sizeof(before_ms)) == (ssize_t)sizeof(before_ms)) {
-		struct done d = {.result = ERR_SYSTEM};
-		if (journal >= 0 && cold >= 0) {
-			d.result = journal_hand_over(journal, cold, before_ms, NULL, &d.what);
+	while (read(fd, &ask, sizeof(ask)) == (ssize_t)sizeof(ask)) {
+		struct done d = {.result = ERR_SYSTEM, .is_note = ask.note_len > 0};
+		if (cold >= 0 && d.is_note) {
+			d.result = io_replace(
+				&journal_io_system, cold, ask.name, span_of(ask.note, ask.note_len));
+		} else if (journal >= 0 && cold >= 0) {
+			d.result = journal_hand_over(journal, cold, ask.before_ms, NULL, &d.what);
 		}
 		d.err = errno;
 		if (write(fd, &d, sizeof(d)) != (ssize_t)sizeof(d)) {
@@ -58,6 +72,60 @@ int cold_start(struct auditor *a)
 			.paths = paths,
 			.n_paths = ARRAY_LEN(paths)},
 		&a->cold.fd);
+}
+
+/* ---- The signed record of it, beside the statement ---- */
+
+static void set_number(struct deed *r, const char *field, uint64_t n)
+{
+	char text[24];
+	snprintf(text, sizeof(text), "%" PRIu64, n);
+	(void)!deed_set(r, field, text);
+}
+
+static int sign(struct auditor *a, const struct handover *h, const char *hex, struct ask *ask)
+{
+	static struct deed r;
+	char text[DEED_MOST];
+	uint8_t public[ED25519_PUBLIC], signature[ED25519_SIGNATURE];
+	struct note_key key;
+	size_t len = 0, note_len = 0;
+	r = (struct deed){
+		.what = DEED_HAND_OVER, .time_s = clock_wall_ms() / 1000, .uid = getuid(), .by = "gantry"};
+	snprintf(r.origin, sizeof(r.origin), "%s", a->site->audit.origin);
+	set_number(&r, "first", h->first);
+	set_number(&r, "next", h->next);
+	set_number(&r, "segments", h->segments);
+	set_number(&r, "bytes", h->bytes);
+	int e = deed_set(&r, "statement", h->statement);
+	e = e < 0 ? e : deed_set(&r, "sha256", hex);
+	e = e < 0 ? e : deed_write(&r, text, sizeof(text), &len);
+	e = e < 0            ? e
+	    : a->keys.fd < 0 ? ERR_CLOSED
+	                     : link_audit_record(&a->keys, span_of(text, len), public, signature);
+	e = e < 0 ? e : deed_key_make(r.origin, public, &key);
+	e = e < 0 ? e
+	          : note_write(span_of(text, len), &key, signature, ask->note, sizeof(ask->note), &note_len);
+	ask->note_len = (uint32_t)note_len;
+	return e;
+}
+
+static void no_record(const char *statement, const char *why)
+{
+	log_event(LOG_LEVEL_ERROR, "audit.cold",
+		"no signed record of the hand-over is beside its statement, which holds by its checkpoint",
+		LOG_TEXT("statement", statement), LOG_TEXT("why", why));
+}
+
+static void leave_record(struct auditor *a, const struct handover *h, const char *hex)
+{
+	static struct ask ask;
+	ask = (struct ask){.before_ms = 0};
+	snprintf(ask.name, sizeof(ask.name), "record-%s", h->statement);
+	int e = sign(a, h, hex, &ask);
+	if (e < 0 || send(a->cold.fd, &ask, sizeof(ask), MSG_NOSIGNAL) != (ssize_t)sizeof(ask)) {
+		no_record(h->statement, e < 0 ? err_str(e) : strerror(errno));
+	}
 }
 
 /* Until it is done: what went must be told of. */
@@ -94,6 +162,9 @@ static void say_done(struct auditor *a)
 			LOG_TEXT("folder", a->site->audit.cold), LOG_TEXT("statement", h->statement),
 			LOG_NUMBER("segments", (int64_t)h->segments), LOG_NUMBER("bytes", (int64_t)h->bytes));
 	}
+	if (!a->cold_owed && a->site->audit.record_key.path) {
+		leave_record(a, h, hex);
+	}
 }
 
 void cold_take(struct auditor *a)
@@ -111,6 +182,13 @@ void cold_take(struct auditor *a)
 		a->cold.fd = -1;
 		return;
 	}
+	if (d.is_note) {
+		if (d.result != 0) {
+			no_record(a->cold_done.statement,
+				d.result == ERR_SYSTEM ? strerror(d.err) : err_str(d.result));
+		}
+		return;
+	}
 	a->cold_ms = clock_mono_ms() + EACH_MS;
 	if (d.result != 0) {
 		log_event(LOG_LEVEL_ERROR, "audit.cold",
@@ -126,7 +204,6 @@ void cold_take(struct auditor *a)
 
 void cold_check(struct auditor *a, int64_t now_ms)
 {
-	int64_t before_ms = clock_wall_ms() - (int64_t)a->site->audit.keep * 1000;
 	if (a->cold.fd < 0 || now_ms < a->cold_ms) {
 		return;
 	}
@@ -134,7 +211,9 @@ void cold_check(struct auditor *a, int64_t now_ms)
 		say_done(a);
 		return;
 	}
-	if (send(a->cold.fd, &before_ms, sizeof(before_ms), MSG_NOSIGNAL) == (ssize_t)sizeof(before_ms)) {
+	static struct ask ask;
+	ask = (struct ask){.before_ms = clock_wall_ms() - (int64_t)a->site->audit.keep * 1000};
+	if (send(a->cold.fd, &ask, sizeof(ask), MSG_NOSIGNAL) == (ssize_t)sizeof(ask)) {
 		a->cold_ms = INT64_MAX; /* until it has answered */
 	} else {
 		a->cold_ms = now_ms + RETRY_MS;

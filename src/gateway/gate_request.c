@@ -19,7 +19,8 @@
  *   {"record": "quarantine", …}      gate_request_quarantine.c
  *   {"recorded": 4711}      or {"recorded": null, "why": "…"}
  *
- * Whose it is the kernel says, as a number; the name beside it is the client's word.
+ * Whose it is the kernel says, as a number; the name beside it is the client's word. Lines that ask for a signature are
+ * gate_sign.c's.
  */
 
 #define REQUEST_MOST  16384
@@ -174,6 +175,9 @@ bool gate_request(const struct gate *g, int fd)
 	static char line[REQUEST_MOST];
 	int64_t number = -1;
 	json_t *o = read_line(fd, line, sizeof(line)) == 0 ? json_loads(line, 0, NULL) : NULL;
+	if (gate_sign(g, fd, o)) {
+		return true;
+	}
 	if (!text_of(o, "record")[0]) {
 		return false;
 	}

@@ -233,6 +233,9 @@ bool gate_request(const struct gate *g, int fd);
 struct audit_event;
 MUST_USE int request_quarantine(int fd, const json_t *o, struct audit_event *ret_event);
 
+/* gate_sign.c: the same, of a line that asks for a signature. */
+bool gate_sign(const struct gate *g, int fd, const json_t *o);
+
 /* gate_status.c */
 void gate_status_ready(struct gate *g, struct source *s, uint32_t events);
 

@@ -95,9 +95,13 @@ static void add_client(struct key_role *r, int fd, const struct holder_client *c
 static void take_from(struct key_role *r, struct channel *c)
 {
 	static struct message m;
+	unsigned permitted = c == &r->gate ? FROM_GATE_KEYS | FROM_GATE_ALONE : FROM_GATE_KEYS;
 	int e = 0;
-	while (c->fd >= 0 && (e = message_recv(c->fd, FROM_GATE_KEYS, &m)) == 0) {
-		add_client(r, m.fd, &(struct holder_client){.from = m.client.ip});
+	while (c->fd >= 0 && (e = message_recv(c->fd, permitted, &m)) == 0) {
+		const struct holder_client client = {
+			.whose = m.type == MSG_OPERATOR ? HOLDER_OPERATOR : HOLDER_ASSOCIATION,
+			.from = m.type == MSG_OPERATOR ? in6addr_any : m.client.ip};
+		add_client(r, m.fd, &client);
 	}
 	if (c->fd >= 0 && e != ERR_AGAIN) {
 		unwatch(r, c); /* a new gate's channel will come, or this site is no longer served */
@@ -180,7 +184,7 @@ static enum told take(struct key_role *r)
 		break;
 	case MSG_CHANNEL:
 		if (m.number == ROLE_AUDIT) {
-			add_client(r, m.fd, &(struct holder_client){.auditor = true});
+			add_client(r, m.fd, &(struct holder_client){.whose = HOLDER_AUDITOR});
 		} else {
 			use_channel(r, m.number == ROLE_FORWARD ? &r->forward : &r->gate, m.fd);
 		}
@@ -218,7 +222,8 @@ static int open_record_keys(struct key_role *r, char *why, size_t cap)
 		holder_use_records(r->holder, keys);
 	}
 	r->token = r->token || private_key_is_token(a->checkpoint_key.path) ||
-	           private_key_is_token(a->index_key.path);
+	           private_key_is_token(a->index_key.path) ||
+	           (a->record_key.path && private_key_is_token(a->record_key.path));
 	return e;
 }
 

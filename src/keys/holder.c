@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "keys/holder.h"
+#include "base/clock.h"
 #include "base/reader.h"
 #include "base/writer.h"
 #include "keys/sessions.h"
@@ -182,6 +183,22 @@ static int answer_checkpoint(const struct turn *t)
 	return e;
 }
 
+static int answer_record(const struct turn *t)
+{
+	struct span text;
+	uint8_t public[ED25519_PUBLIC], signature[ED25519_SIGNATURE];
+	if (reader_bytes(t->r, reader_left(t->r), &text) < 0) {
+		return ERR_PEER;
+	}
+	int e = record_keys_record(t->h->records, text, t->client->whose == HOLDER_AUDITOR,
+		clock_wall_ms() / 1000, public, signature);
+	if (e == 0) {
+		writer_bytes(t->w, public, sizeof(public));
+		writer_bytes(t->w, signature, sizeof(signature));
+	}
+	return e;
+}
+
 static int answer_index(const struct turn *t)
 {
 	unsigned n = 0;
@@ -209,16 +226,20 @@ static int answer_envelope(const struct turn *t)
 
 /* ---- All ---- */
 
+#define OF(whose) (1u << (whose))
+
 static const struct {
 	int (*answer)(const struct turn *t);
-	bool of_auditor, no_answer, counted; /* counted: a refusal is worth a line of the log */
+	unsigned of;             /* whose channel it may be */
+	bool no_answer, counted; /* counted: a refusal is worth a line of the log */
 } asks[ASK_COUNT] = {
-	[ASK_SIGN] = {answer_sign, .counted = true},
-	[ASK_SESSION_PUT] = {answer_put, .no_answer = true},
-	[ASK_SESSION_GET] = {answer_get},
-	[ASK_CHECKPOINT] = {answer_checkpoint, .of_auditor = true, .counted = true},
-	[ASK_INDEX] = {answer_index, .of_auditor = true, .counted = true},
-	[ASK_INDEX_ENVELOPE] = {answer_envelope, .of_auditor = true, .counted = true},
+	[ASK_SIGN] = {answer_sign, OF(HOLDER_ASSOCIATION), .counted = true},
+	[ASK_SESSION_PUT] = {answer_put, OF(HOLDER_ASSOCIATION), .no_answer = true},
+	[ASK_SESSION_GET] = {answer_get, OF(HOLDER_ASSOCIATION)},
+	[ASK_CHECKPOINT] = {answer_checkpoint, OF(HOLDER_AUDITOR), .counted = true},
+	[ASK_INDEX] = {answer_index, OF(HOLDER_AUDITOR), .counted = true},
+	[ASK_INDEX_ENVELOPE] = {answer_envelope, OF(HOLDER_AUDITOR), .counted = true},
+	[ASK_RECORD] = {answer_record, OF(HOLDER_AUDITOR) | OF(HOLDER_OPERATOR), .counted = true},
 };
 
 int holder_answer(struct holder *h, struct holder_client *c, struct span request, int64_t now_ms,
@@ -232,7 +253,7 @@ int holder_answer(struct holder *h, struct holder_client *c, struct span request
 		what >= ASK_COUNT || !asks[what].answer) {
 		return ERR_PEER;
 	}
-	bool may = asks[what].of_auditor == c->auditor && (!c->auditor || h->records);
+	bool may = asks[what].of & OF(c->whose) && (c->whose == HOLDER_ASSOCIATION || h->records);
 	writer_u8(&w, HOLDER_VERSION);
 	writer_u8(&w, 0);
 	int e = may ? asks[what].answer(&t) : ERR_DENIED;

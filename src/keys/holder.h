@@ -26,11 +26,13 @@
  *   ASK_SIGN          u8 purpose, u16 key, u16 SignatureScheme, the structure     -> the signature
  *   ASK_SESSION_PUT   u8 once, u8 length and bytes of the session's id, its DER   -> no answer
  *   ASK_SESSION_GET   u8 length and bytes of the session's id                     -> its DER
- * of an association or the gate; and of the auditor alone, which may ask nothing else (keys/record_keys.h):
+ * of an association or the gate; of the auditor, which may ask none of these (keys/record_keys.h):
  *   ASK_CHECKPOINT      the text of a checkpoint                         -> the public key (32 bytes), the signature (64)
  *   ASK_INDEX           1 to HOLDER_INDEX_MOST × u8 kind, u16 length, value of the blind index  -> 16 bytes of each
  *   ASK_INDEX_ENVELOPE  nothing                                          -> envelopes of the index's key (audit/envelope.h),
  *                                                                           or nothing where it is on a token
+ * and of the auditor and of who was let in at the control socket, who may ask nothing else, each for kinds of its own:
+ *   ASK_RECORD          the text of a record (audit/deed.h)            -> the public key (32 bytes), the signature (64)
  * An answer is u8 version, u8 status (0, or -enum err), bytes.
  */
 #define HOLDER_VERSION 1
@@ -48,15 +50,23 @@ enum holder_ask {
 	ASK_CHECKPOINT,
 	ASK_INDEX,
 	ASK_INDEX_ENVELOPE,
+	ASK_RECORD,
 	ASK_COUNT
 };
 
 struct holder;
 
-/* One channel: an association, the gate itself, or the auditor. Plain data. */
+/* Whose channel it is, which says what may be asked on it: never what is said on it. */
+enum holder_whose {
+	HOLDER_ASSOCIATION, /* or the gate itself, as the gate says */
+	HOLDER_AUDITOR,     /* as the supervisor says */
+	HOLDER_OPERATOR,    /* a process of the gate's for a client of the control socket, as the gate says */
+};
+
+/* One channel. Plain data. */
 struct holder_client {
-	struct in6_addr from;   /* its caller, as the gate says */
-	bool auditor;           /* the supervisor says so */
+	enum holder_whose whose;
+	struct in6_addr from;   /* an association's caller, as the gate says */
 	int64_t signs_since_ms; /* the bucket of signatures that it may still have; zeroed at first */
 	unsigned signs_used;
 	bool served;              /* it has had its signature as a server */

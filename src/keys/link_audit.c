@@ -38,12 +38,12 @@ static int exchange(struct link_audit *l, struct span head, struct span body, ui
 	return e;
 }
 
-int link_audit_checkpoint(struct link_audit *l, struct span text, uint8_t ret_public[ED25519_PUBLIC],
-	uint8_t ret_signature[ED25519_SIGNATURE])
+static int sign(struct link_audit *l, enum holder_ask what, struct span text,
+	uint8_t ret_public[ED25519_PUBLIC], uint8_t ret_signature[ED25519_SIGNATURE])
 {
 	uint8_t head[2], buf[2 + ED25519_PUBLIC + ED25519_SIGNATURE];
 	struct span bytes;
-	int e = exchange(l, head_of(head, sizeof(head), ASK_CHECKPOINT), text, buf, sizeof(buf), &bytes);
+	int e = exchange(l, head_of(head, sizeof(head), what), text, buf, sizeof(buf), &bytes);
 	if (e < 0) {
 		return e;
 	}
@@ -53,6 +53,18 @@ int link_audit_checkpoint(struct link_audit *l, struct span text, uint8_t ret_pu
 	memcpy(ret_public, bytes.ptr, ED25519_PUBLIC);
 	memcpy(ret_signature, bytes.ptr + ED25519_PUBLIC, ED25519_SIGNATURE);
 	return 0;
+}
+
+int link_audit_checkpoint(struct link_audit *l, struct span text, uint8_t ret_public[ED25519_PUBLIC],
+	uint8_t ret_signature[ED25519_SIGNATURE])
+{
+	return sign(l, ASK_CHECKPOINT, text, ret_public, ret_signature);
+}
+
+int link_audit_record(struct link_audit *l, struct span text, uint8_t ret_public[ED25519_PUBLIC],
+	uint8_t ret_signature[ED25519_SIGNATURE])
+{
+	return sign(l, ASK_RECORD, text, ret_public, ret_signature);
 }
 
 int link_audit_index_ask(struct link_audit *l, const struct link_value *values, unsigned n)

@@ -19,6 +19,10 @@ struct link_audit {
 MUST_USE int link_audit_checkpoint(struct link_audit *l, struct span text, uint8_t ret_public[ED25519_PUBLIC],
 	uint8_t ret_signature[ED25519_SIGNATURE]);
 
+/* The same of the text of a record; also on the channel of who was let in at the control socket. */
+MUST_USE int link_audit_record(struct link_audit *l, struct span text, uint8_t ret_public[ED25519_PUBLIC],
+	uint8_t ret_signature[ED25519_SIGNATURE]);
+
 struct link_value {
 	enum blind_kind kind;
 	struct span value; /* of blind_value() */

@@ -13,8 +13,8 @@
 
 struct record_keys {
 	char origin[NOTE_NAME_MOST + 1];
-	struct private_key *checkpoint;
-	uint8_t public[ED25519_PUBLIC];
+	struct private_key *checkpoint, *record; /* record may be NULL */
+	uint8_t public[ED25519_PUBLIC], record_public[ED25519_PUBLIC];
 	uint8_t *index; /* BLIND_KEY bytes of locked memory; NULL: on a token */
 	struct token_key *index_token;
 	struct hpke_public auditors[ENVELOPE_PEOPLE];
@@ -100,6 +100,29 @@ static int take_auditors(const struct record_keys_of *what, struct record_keys *
 	return 0;
 }
 
+/* One key a purpose: what one of them says can never be taken for what the other says. */
+static int open_record(const char *where, struct record_keys *k, char *why, size_t cap)
+{
+	struct note_key key;
+	if (!where) {
+		return 0;
+	}
+	int e = private_key_open_ed25519(where, &k->record, k->record_public, why, cap);
+	if (e < 0) {
+		return e;
+	}
+	if (memcmp(k->record_public, k->public, sizeof(k->public)) == 0) {
+		snprintf(why, cap, "the key of records, %s, is that of checkpoints: each has one of its own",
+			where);
+		return ERR_DENIED;
+	}
+	e = deed_key_make(k->origin, k->record_public, &key);
+	if (e < 0) {
+		snprintf(why, cap, "`%s" DEED_KEY_SUFFIX "` is too long for a key's name", k->origin);
+	}
+	return e;
+}
+
 int record_keys_open(const struct record_keys_of *what, struct record_keys **ret_keys, char *why, size_t cap)
 {
 	struct record_keys *k = calloc(1, sizeof(*k));
@@ -115,6 +138,7 @@ int record_keys_open(const struct record_keys_of *what, struct record_keys **ret
 	e = e < 0 ? e : take_auditors(what, k, why, cap);
 	e = e < 0 ? e : private_key_open_ed25519(what->checkpoint_key, &k->checkpoint, k->public, why, cap);
 	e = e < 0 ? e : open_index(what->index_key, k, why, cap);
+	e = e < 0 ? e : open_record(what->record_key, k, why, cap);
 	if (e < 0) {
 		record_keys_free(k);
 		if (!why[0]) {
@@ -133,7 +157,7 @@ int record_keys_open_site(const struct audit_config *a, struct record_keys **ret
 		auditors[i] = a->auditors[i].bytes;
 	}
 	return record_keys_open(&(struct record_keys_of){a->origin, a->checkpoint_key.path, a->index_key.path,
-					auditors, a->n_auditors},
+					auditors, a->n_auditors, a->record_key.path},
 		ret_keys, why, cap);
 }
 
@@ -141,6 +165,7 @@ void record_keys_free(struct record_keys *k)
 {
 	if (k) {
 		private_key_free(k->checkpoint);
+		private_key_free(k->record);
 		token_key_free(k->index_token);
 		OPENSSL_secure_clear_free(k->index, BLIND_KEY);
 		free(k);
@@ -149,12 +174,24 @@ void record_keys_free(struct record_keys *k)
 
 /* ---- What they do ---- */
 
+static int sign_text(
+	const struct private_key *key, struct span text, uint8_t ret_signature[ED25519_SIGNATURE])
+{
+	uint8_t signature[PRIVATE_KEY_SIGNATURE_MOST];
+	size_t len = 0;
+	int e = private_key_sign(
+		key, sign_scheme_for(SIGN_ED25519, NULL, false), text, signature, sizeof(signature), &len);
+	if (e < 0 || len != ED25519_SIGNATURE) {
+		return e < 0 ? e : ERR_TLS;
+	}
+	memcpy(ret_signature, signature, ED25519_SIGNATURE);
+	return 0;
+}
+
 int record_keys_checkpoint(struct record_keys *k, struct span text, uint8_t ret_public[ED25519_PUBLIC],
 	uint8_t ret_signature[ED25519_SIGNATURE])
 {
 	struct checkpoint c;
-	uint8_t signature[PRIVATE_KEY_SIGNATURE_MOST];
-	size_t len = 0;
 	if (checkpoint_read(text, &c) < 0) {
 		return ERR_VALUE;
 	}
@@ -166,16 +203,37 @@ int record_keys_checkpoint(struct record_keys *k, struct span text, uint8_t ret_
 			(c.size == k->last.size && memcmp(&c.root, &k->last.root, sizeof(c.root)) != 0))) {
 		return ERR_ORDER;
 	}
-	int e = private_key_sign(k->checkpoint, sign_scheme_for(SIGN_ED25519, NULL, false), text, signature,
-		sizeof(signature), &len);
-	if (e < 0 || len != ED25519_SIGNATURE) {
-		return e < 0 ? e : ERR_TLS;
+	int e = sign_text(k->checkpoint, text, ret_signature);
+	if (e < 0) {
+		return e;
 	}
 	k->last = c;
 	k->signed_one = true;
 	memcpy(ret_public, k->public, sizeof(k->public));
-	memcpy(ret_signature, signature, ED25519_SIGNATURE);
 	return 0;
+}
+
+int record_keys_record(struct record_keys *k, struct span text, bool auditor, int64_t now_s,
+	uint8_t ret_public[ED25519_PUBLIC], uint8_t ret_signature[ED25519_SIGNATURE])
+{
+	struct deed r;
+	if (!k->record) {
+		return ERR_NOT_FOUND;
+	}
+	if (deed_read(text, &r) < 0) {
+		return ERR_VALUE;
+	}
+	if (strcmp(r.origin, k->origin) != 0 || deed_is_auditors(r.what) != auditor) {
+		return ERR_DENIED;
+	}
+	if (r.time_s < now_s - RECORD_KEYS_SLACK_S || r.time_s > now_s + RECORD_KEYS_SLACK_S) {
+		return ERR_ORDER;
+	}
+	int e = sign_text(k->record, text, ret_signature);
+	if (e == 0) {
+		memcpy(ret_public, k->record_public, sizeof(k->record_public));
+	}
+	return e;
 }
 
 int record_keys_token(

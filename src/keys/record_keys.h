@@ -4,14 +4,16 @@
 
 #include "audit/blind.h"
 #include "audit/hpke.h"
+#include "audit/deed.h"
 #include "base/writer.h"
 #include "keys/private.h"
 #include "policy/site.h"
 
 /*
- * The keys of the audit trail, as the key holder has them: the one that signs checkpoints of the journal, and the one of
- * the blind index. It is the checkpoint's text that is signed, which is parsed here, and never a digest; the key of the
- * index leaves this process to nobody but the auditors, each by HPKE, and not at all where it is on a token.
+ * The keys of the audit trail, as the key holder has them: the one that signs checkpoints of the journal, the one of
+ * the blind index, and the one that signs records. It is the text of a checkpoint or a record that is signed, which is
+ * parsed here, and never a digest; the key of the index leaves this process to nobody but the auditors, each by HPKE, and
+ * not at all where it is on a token.
  */
 struct record_keys;
 
@@ -22,6 +24,8 @@ struct record_keys_of {
 		index_key; /* absolute path of a file with 64 hex digits, for its owner alone, or `pkcs11:` */
 	const struct span *auditors; /* PEM: public keys or certificates */
 	unsigned n_auditors;
+	const char
+		*record_key; /* as checkpoint_key, and another key than that; NULL: no records are signed */
 };
 
 /* why (never NULL): a sentence for people on failure. Errors as private_key_open(). */
@@ -41,6 +45,15 @@ MUST_USE int index_key_read(const char *path, uint8_t ret_key[BLIND_KEY], char *
  * does not sign.
  */
 MUST_USE int record_keys_checkpoint(struct record_keys *k, struct span text,
+	uint8_t ret_public[ED25519_PUBLIC], uint8_t ret_signature[ED25519_SIGNATURE]);
+
+/*
+ * Sign the text of a record. now_s: wall. ERR_VALUE: it is none. ERR_DENIED: of another origin, or of a kind that this
+ * channel may not ask for. ERR_ORDER: of another time than now, by more than RECORD_KEYS_SLACK_S. ERR_NOT_FOUND: there is no
+ * key for records. ERR_TLS, ERR_SYSTEM: the key does not sign.
+ */
+#define RECORD_KEYS_SLACK_S 120
+MUST_USE int record_keys_record(struct record_keys *k, struct span text, bool auditor, int64_t now_s,
 	uint8_t ret_public[ED25519_PUBLIC], uint8_t ret_signature[ED25519_SIGNATURE]);
 
 /* The token of a value that blind_value() made. ERR_TYPE, ERR_SYSTEM. */

@@ -154,8 +154,8 @@ struct audit_config {
 	const char *origin;  /* of checkpoints, and the name of their key */
 	struct blob *auditors;
 	unsigned n_auditors; /* public keys or certificates of who may read records */
-	struct blob checkpoint_key,
-		index_key; /* no bytes: the key holder alone opens them. path: absolute, or `pkcs11:` */
+	/* No bytes: the key holder alone opens them. path: absolute, or `pkcs11:`; NULL in record_key: no records are signed */
+	struct blob checkpoint_key, index_key, record_key;
 	uint32_t checkpoint_every;   /* seconds */
 	const char *checkpoint_file; /* "": no copy */
 	enum unrecorded unrecorded;

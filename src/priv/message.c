@@ -381,6 +381,7 @@ static const struct row rows[] = {
 	[MSG_LIST] = {"list", FROM_JOB, FD_YES, write_number, read_number},
 	[MSG_CLIENT] = {"client", FROM_GATE_KEYS | FROM_GATE_AUDITOR, FD_YES, write_client, read_client},
 	[MSG_AUDIT] = {"audit", ASSOCIATION, FD_NO, write_nothing, read_nothing},
+	[MSG_OPERATOR] = {"operator", FROM_GATE_ALONE, FD_YES, write_nothing, read_nothing},
 	[MSG_TELL] = {"tell", DOWN, FD_IF_ZERO, write_number, read_number},
 	[MSG_EVENT] = {"event", FROM_TELLER | FROM_GATE_AUDITOR | SUPERVISOR, FD_NO, write_event, read_event},
 	[MSG_SPOOL] = {"spool", SUPERVISOR, FD_YES, write_number, read_number},

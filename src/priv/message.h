@@ -45,6 +45,7 @@ enum message_from {
 	FROM_AUDITOR_GATE = 0x10000, /* auditor to gate */
 	FROM_HOLDER = 0x20000,       /* an association, to the store, on a channel of its own */
 	FROM_STORE_GATE = 0x40000,   /* store to gate */
+	FROM_GATE_ALONE = 0x80000,   /* gate to key holder: what the forwarder, which is FROM_GATE_KEYS too, may not */
 };
 
 enum message_type {
@@ -122,6 +123,7 @@ enum message_type {
 	MSG_SPOOL, /* supervisor -> forwarder, auditor. fd: number 0, the spool's folder; 1, a memfd with its key */
 	MSG_RECORDED, /* auditor -> teller. number: the record, which is durable; or an enum err: it could not be made */
 	MSG_COURIER, /* struct msg_courier: a courier -> forwarder -> gate, each few seconds */
+	MSG_OPERATOR, /* gate -> key holder. fd: the channel of a process for a client of the control socket (keys/holder.h) */
 	MSG_JOURNAL, /* struct msg_journal: auditor -> gate, when something in it has changed, at most one a second */
 	/* gate -> association */
 	MSG_HELD, /* number 0, fd: its channel to the store, for one object; else an enum err */

@@ -60,7 +60,7 @@ def audit_init_makes_keys(bench):
     said = init(bench, "--folder", "trail", "--origin", "hospital.example/gantry", "--passphrase-file", passphrase(bench))
     modes = {name: stat.S_IMODE(os.stat(bench.path(f"trail/{name}")).st_mode) for name in os.listdir(bench.path("trail"))}
     equal(modes, {"checkpoint.key": 0o600, "index.key": 0o600, "auditor.key": 0o600, "checkpoint.vkey": 0o644,
-                  "auditor.pem": 0o644}, "files and modes")
+                  "record.key": 0o600, "record.vkey": 0o644, "auditor.pem": 0o644}, "files and modes")
     public = subprocess.run(["openssl", "pkey", "-in", bench.path("trail/auditor.key"), "-pubout", "-passin",
                              "file:" + bench.path("passphrase")], check=True, stdout=subprocess.PIPE, text=True).stdout
     with open(bench.path("trail/auditor.pem"), encoding="ascii") as file:

@@ -11,7 +11,7 @@
 
 /*
  * What a process that was taken over may send the key holder: several requests, each after its length, of two clients
- * in turn; of the auditor where the length's highest bit is set. And the URI of a token, which a configuration holds.
+ * in turn; of the auditor where the length's highest bit is set, or of an operator where the one after it is. And the URI of a token, which a configuration holds.
  */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -47,6 +47,9 @@ static const char checkpoint_pem[] = "-----BEGIN PRIVATE KEY-----\n"
 		  auditor_pem[] = "-----BEGIN PUBLIC KEY-----\n"
 				  "MCowBQYDK2VuAyEAQw9LmFlmUUWmsbonQCRIe9ZvA6LdV313U8aNfX0AwAw=\n"
 				  "-----END PUBLIC KEY-----\n",
+		  record_pem[] = "-----BEGIN PRIVATE KEY-----\n"
+				 "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9h\n"
+				 "-----END PRIVATE KEY-----\n",
 		  index_key[] = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
 static int file_of(const char *text, char path[64])
@@ -59,16 +62,17 @@ static int file_of(const char *text, char path[64])
 
 static struct record_keys *records(void)
 {
-	static char checkpoint[64], index[64];
+	static char checkpoint[64], index[64], record[64];
 	const struct span auditors[] = {span_of(auditor_pem, sizeof(auditor_pem) - 1)};
 	struct record_keys *keys = NULL;
 	char why[256];
 	if (!checkpoint[0]) {
 		(void)file_of(checkpoint_pem, checkpoint);
 		(void)file_of(index_key, index);
+		(void)file_of(record_pem, record);
 	}
-	must(record_keys_open(&(struct record_keys_of){"o", checkpoint, index, auditors, 1}, &keys, why,
-		     sizeof(why)) == 0);
+	must(record_keys_open(&(struct record_keys_of){"o", checkpoint, index, auditors, 1, record}, &keys,
+		     why, sizeof(why)) == 0);
 	return keys;
 }
 
@@ -76,7 +80,9 @@ static struct record_keys *records(void)
 static void look(const struct holder_client *c, unsigned what, const uint8_t *answer, size_t len)
 {
 	bool good = len > 2;
-	must(c->auditor == (what >= ASK_CHECKPOINT) || !good);
+	must((c->whose == HOLDER_ASSOCIATION) == (what < ASK_CHECKPOINT) || !good);
+	must(c->whose != HOLDER_OPERATOR || what == ASK_RECORD || !good);
+	must(what != ASK_RECORD || !good || len == 2 + ED25519_PUBLIC + ED25519_SIGNATURE);
 	must(what != ASK_CHECKPOINT || !good || len == 2 + ED25519_PUBLIC + ED25519_SIGNATURE);
 	must(what != ASK_INDEX || !good || (len - 2) % BLIND_TOKEN == 0);
 	must(len < 2 || answer[1] == 0 || len == 2);
@@ -85,14 +91,15 @@ static void look(const struct holder_client *c, unsigned what, const uint8_t *an
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static uint8_t answer[HOLDER_ANSWER_MOST];
-	struct holder_client client[3] = {{.from.s6_addr = {1}}, {.from.s6_addr = {2}}, {.auditor = true}};
+	struct holder_client client[4] = {{.from.s6_addr = {1}}, {.from.s6_addr = {2}},
+		{.whose = HOLDER_AUDITOR}, {.whose = HOLDER_OPERATOR}};
 	uri(data, size);
 	struct holder *h = holder_new();
 	must(h != NULL);
 	holder_use_records(h, records());
 	for (unsigned i = 0; size >= 2; i++) {
-		struct holder_client *c = &client[data[0] & 0x80 ? 2 : i % 2];
-		size_t n = (size_t)(data[0] & 0x7f) << 8 | data[1], len = sizeof(answer) + 1;
+		struct holder_client *c = &client[data[0] & 0x80 ? 2 : data[0] & 0x40 ? 3 : i % 2];
+		size_t n = (size_t)(data[0] & 0x3f) << 8 | data[1], len = sizeof(answer) + 1;
 		data += 2;
 		size -= 2;
 		n = n < size ? n : size;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "audit/deed.h"
 #include "audit/handover.h"
 #include "audit/note.h"
 #include "audit/verify.h"
@@ -68,9 +69,22 @@ static void read_statement(struct span text)
 	}
 }
 
+/* One text, one record. */
+static void read_deed(struct span text)
+{
+	static struct deed d;
+	static char buf[DEED_MOST];
+	size_t len;
+	if (deed_read(text, &d) == 0 &&
+		(deed_write(&d, buf, sizeof(buf), &len) < 0 || !span_eq(span_of(buf, len), text))) {
+		abort();
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static void (*const readers[])(struct span text) = {read_note, read_key, read_leaves, read_statement};
+	static void (*const readers[])(struct span text) = {
+		read_note, read_key, read_leaves, read_statement, read_deed};
 	if (size < 1) {
 		return 0;
 	}
@@ -79,7 +93,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	}
 	memcpy(copy, data + 1, size - 1);
-	readers[data[0] % ARRAY_LEN(readers)](span_of(copy, size - 1));
+	/* Files of the corpus are older than the last. */
+	readers[data[0] == ARRAY_LEN(readers) - 1 ? data[0] : data[0] % (ARRAY_LEN(readers) - 1)](
+		span_of(copy, size - 1));
 	free(copy);
 	return 0;
 }

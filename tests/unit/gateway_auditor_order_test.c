@@ -303,6 +303,7 @@ static void was_handed_over(int far)
 {
 	struct {
 		int result, err;
+		bool is_note;
 		struct handover what;
 	} said = {0};
 	said.what.segments = 1;

@@ -17,7 +17,7 @@
 #define ORIGIN "hospital.example/gantry"
 
 static struct {
-	char folder[64], checkpoint[128], index[128], other[128];
+	char folder[64], checkpoint[128], index[128], record[128], other[128];
 	char auditor_pem[2][4096];
 	EVP_PKEY *auditor[2];
 	struct hpke_opener opener[2];
@@ -59,10 +59,13 @@ static inline int set_up(void **state)
 	assert_non_null(mkdtemp(site.folder));
 	snprintf(site.checkpoint, sizeof(site.checkpoint), "%s/checkpoint.key", site.folder);
 	snprintf(site.index, sizeof(site.index), "%s/index.key", site.folder);
+	snprintf(site.record, sizeof(site.record), "%s/record.key", site.folder);
 	snprintf(site.other, sizeof(site.other), "%s/other", site.folder);
-	EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
-	write_private(site.checkpoint, key);
-	EVP_PKEY_free(key);
+	for (unsigned i = 0; i < 2; i++) {
+		EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+		write_private(i == 0 ? site.checkpoint : site.record, key);
+		EVP_PKEY_free(key);
+	}
 	index_text(text);
 	write_file(site.index, 0600, text);
 	for (unsigned i = 0; i < 2; i++) {
@@ -91,7 +94,7 @@ static inline int open_records(
 {
 	const struct span auditors[] = {span_str(site.auditor_pem[0]), span_str(site.auditor_pem[1])};
 	return record_keys_open(
-		&(struct record_keys_of){ORIGIN, checkpoint, index, auditors, 2}, ret, why, 256);
+		&(struct record_keys_of){ORIGIN, checkpoint, index, auditors, 2, site.record}, ret, why, 256);
 }
 
 static inline struct holder *holder_of(const char *checkpoint, const char *index)
@@ -141,7 +144,7 @@ static inline struct span checkpoint_text(const char *origin, uint64_t size, uin
 /* The answer is the note's key and a signature that a note's reader takes. */
 static inline void signs(struct holder *h, uint64_t size, uint8_t root)
 {
-	struct holder_client auditor = {.auditor = true};
+	struct holder_client auditor = {.whose = HOLDER_AUDITOR};
 	struct span text = checkpoint_text(ORIGIN, size, root);
 	struct note_key key;
 	struct signed_note note;
@@ -158,7 +161,7 @@ static inline void signs(struct holder *h, uint64_t size, uint8_t root)
 
 static inline void refuses(struct holder *h, struct span text, int want)
 {
-	struct holder_client auditor = {.auditor = true};
+	struct holder_client auditor = {.whose = HOLDER_AUDITOR};
 	assert_int_equal(ask(h, &auditor, ASK_CHECKPOINT, text), want);
 	assert_int_equal(answer_len, 2);
 	assert_int_equal(auditor.refused, 1);
@@ -175,7 +178,7 @@ static inline size_t put_value(uint8_t *buf, size_t at, unsigned kind, const cha
 
 static inline void gives_tokens(struct holder *h)
 {
-	struct holder_client auditor = {.auditor = true};
+	struct holder_client auditor = {.whose = HOLDER_AUDITOR};
 	uint8_t request[4096], want[BLIND_TOKEN];
 	size_t len = put_value(request, 0, BLIND_PATIENT, "17");
 	len = put_value(request, len, BLIND_NAME, "doe^john");

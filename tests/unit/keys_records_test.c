@@ -37,10 +37,111 @@ static void signs_checkpoints(void **state)
 	holder_free(h);
 }
 
+/* ---- Records ---- */
+
+static struct span record_text(const char *origin, enum deed_what what, int64_t time_s)
+{
+	static char text[DEED_MOST];
+	static const char hash[] = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+	static struct deed d;
+	size_t len = 0;
+	unsigned n;
+	const struct deed_field *f = deed_fields(what, &n);
+	d = (struct deed){.what = what, .time_s = time_s, .uid = 7, .by = "anna@pc7"};
+	snprintf(d.origin, sizeof(d.origin), "%s", origin);
+	for (unsigned i = 0; i < n; i++) {
+		assert_int_equal(deed_set(&d, f[i].name, f[i].value == DEED_HASH ? hash : "12"), 0);
+	}
+	assert_int_equal(deed_write(&d, text, sizeof(text), &len), 0);
+	return span_of(text, len);
+}
+
+static void signs_record(struct holder *h, struct holder_client *c, struct span text)
+{
+	struct note_key key, journal;
+	struct signed_note note;
+	char bytes[DEED_MOST + NOTE_LINE_MOST];
+	size_t len = 0;
+	assert_int_equal(ask(h, c, ASK_RECORD, text), 0);
+	assert_int_equal(answer_len, 2 + ED25519_PUBLIC + ED25519_SIGNATURE);
+	assert_int_equal(deed_key_make(ORIGIN, answer_bytes + 2, &key), 0);
+	assert_string_equal(key.name, ORIGIN "/records");
+	assert_int_equal(
+		note_write(text, &key, answer_bytes + 2 + ED25519_PUBLIC, bytes, sizeof(bytes), &len), 0);
+	assert_int_equal(note_read(span_of(bytes, len), &note), 0);
+	assert_int_equal(note_check(&note, &key, NULL), 0);
+	/* And by no other purpose's key. */
+	struct holder_client auditor = {.whose = HOLDER_AUDITOR};
+	assert_int_equal(ask(h, &auditor, ASK_CHECKPOINT, checkpoint_text(ORIGIN, 1, 1)), 0);
+	assert_int_equal(deed_key_make(ORIGIN, answer_bytes + 2, &journal), 0);
+	assert_int_equal(note_check(&note, &journal, NULL), ERR_NOT_FOUND);
+}
+
+static void signs_records(void **state)
+{
+	struct holder *h = holder_of(site.checkpoint, site.index);
+	struct holder_client asker = {.whose = HOLDER_OPERATOR}, auditor = {.whose = HOLDER_AUDITOR},
+			     any = {0};
+	int64_t now_s = clock_wall_ms() / 1000;
+	signs_record(h, &asker, record_text(ORIGIN, DEED_ANTIVIRUS_DEFINITIONS, now_s));
+	signs_record(h, &asker, record_text(ORIGIN, DEED_ANTIVIRUS_DEFINITIONS, now_s - 60));
+	signs_record(h, &auditor, record_text(ORIGIN, DEED_HAND_OVER, now_s));
+	assert_int_equal(asker.refused + auditor.refused, 0);
+	/* Each of its own kinds, of this origin, of now. */
+	struct span text = record_text(ORIGIN, DEED_HAND_OVER, now_s);
+	assert_int_equal(ask(h, &asker, ASK_RECORD, text), ERR_DENIED);
+	assert_int_equal(ask(h, &any, ASK_RECORD, text), ERR_DENIED);
+	text = record_text(ORIGIN, DEED_ANTIVIRUS_DEFINITIONS, now_s);
+	assert_int_equal(ask(h, &auditor, ASK_RECORD, text), ERR_DENIED);
+	assert_int_equal(ask(h, &any, ASK_RECORD, text), ERR_DENIED);
+	text = record_text(ORIGIN "2", DEED_ANTIVIRUS_DEFINITIONS, now_s);
+	assert_int_equal(ask(h, &asker, ASK_RECORD, text), ERR_DENIED);
+	for (int sign = -1; sign <= 1; sign += 2) {
+		text = record_text(
+			ORIGIN, DEED_ANTIVIRUS_DEFINITIONS, now_s + sign * (RECORD_KEYS_SLACK_S + 60));
+		assert_int_equal(ask(h, &asker, ASK_RECORD, text), ERR_ORDER);
+	}
+	/* Whole, and nothing else. */
+	text = record_text(ORIGIN, DEED_ANTIVIRUS_DEFINITIONS, now_s);
+	for (size_t n = 0; n < text.len; n++) {
+		/* The last field may be absent. */
+		bool whole = n + strlen("note 12\n") == text.len;
+		assert_int_equal(ask(h, &asker, ASK_RECORD, span_of(text.ptr, n)), whole ? 0 : ERR_VALUE);
+	}
+	assert_int_equal(ask(h, &asker, ASK_RECORD, checkpoint_text(ORIGIN, 1, 1)), ERR_VALUE);
+	assert_int_equal(ask(h, &asker, ASK_RECORD, span_str("01234567890123456789012345678901")), ERR_VALUE);
+	/* An asker has nothing else. */
+	assert_int_equal(ask(h, &asker, ASK_CHECKPOINT, checkpoint_text(ORIGIN, 9, 1)), ERR_DENIED);
+	assert_int_equal(ask(h, &asker, ASK_INDEX_ENVELOPE, span_str("")), ERR_DENIED);
+	assert_int_equal(ask(h, &asker, ASK_SIGN, span_of("\1\0\0\4\3x", 6)), ERR_DENIED);
+	holder_free(h);
+}
+
+static void record_key(void **state)
+{
+	struct record_keys *keys = NULL;
+	struct holder *h = holder_new();
+	struct holder_client asker = {.whose = HOLDER_OPERATOR};
+	const struct span good[] = {span_str(site.auditor_pem[0])};
+	char why[256] = "";
+	struct record_keys_of what = {ORIGIN, site.checkpoint, site.index, good, 1, site.checkpoint};
+	assert_int_equal(record_keys_open(&what, &keys, why, sizeof(why)), ERR_DENIED);
+	assert_non_null(strstr(why, "each has one of its own"));
+	what.record_key = "/nowhere/key";
+	assert_int_equal(record_keys_open(&what, &keys, why, sizeof(why)), ERR_SYSTEM);
+	what.record_key = NULL;
+	assert_int_equal(record_keys_open(&what, &keys, why, sizeof(why)), 0);
+	holder_use_records(h, keys);
+	assert_int_equal(ask(h, &asker, ASK_RECORD,
+				 record_text(ORIGIN, DEED_ANTIVIRUS_DEFINITIONS, clock_wall_ms() / 1000)),
+		ERR_NOT_FOUND);
+	holder_free(h);
+}
+
 static void gives_index(void **state)
 {
 	struct holder *h = holder_of(site.checkpoint, site.index);
-	struct holder_client auditor = {.auditor = true};
+	struct holder_client auditor = {.whose = HOLDER_AUDITOR};
 	uint8_t key[BLIND_KEY];
 	gives_tokens(h);
 	assert_int_equal(ask(h, &auditor, ASK_INDEX_ENVELOPE, span_str("x")), ERR_PEER);
@@ -61,7 +162,7 @@ static void gives_index(void **state)
 static void not_on_that_channel(void **state)
 {
 	struct holder *h = holder_of(site.checkpoint, site.index), *none = holder_new();
-	struct holder_client association = {0}, auditor = {.auditor = true};
+	struct holder_client association = {0}, auditor = {.whose = HOLDER_AUDITOR};
 	uint8_t request[4096];
 	size_t len = put_value(request, 0, BLIND_PATIENT, "17");
 	static const uint8_t session[] = {4, 1, 2, 3, 4}, put[] = {0, 4, 1, 2, 3, 4, 5};
@@ -141,7 +242,7 @@ static void in_the_sandbox(void **state)
 	assert_true(pid >= 0);
 	if (pid == 0) {
 		struct holder *h = holder_of(site.checkpoint, site.index);
-		struct holder_client auditor = {.auditor = true};
+		struct holder_client auditor = {.whose = HOLDER_AUDITOR};
 		struct sandbox *s = NULL;
 		uint8_t request[64];
 		size_t len = put_value(request, 0, BLIND_PATIENT, "17");
@@ -196,7 +297,7 @@ static void asks_over_a_channel(void **state)
 	int pair[2];
 	pthread_t thread;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
-	struct serving s = {holder_of(site.checkpoint, site.index), pair[1], {.auditor = true}};
+	struct serving s = {holder_of(site.checkpoint, site.index), pair[1], {.whose = HOLDER_AUDITOR}};
 	struct link_audit l = {.fd = pair[0], .wait_ms = 10000};
 	assert_int_equal(pthread_create(&thread, NULL, serve, &s), 0);
 	uint8_t public[ED25519_PUBLIC], signature[ED25519_SIGNATURE], tokens[8][BLIND_TOKEN],
@@ -256,7 +357,7 @@ static void answers_too_late(void **state)
 		assert_int_equal(link_audit_index(&l, values, 1, tokens), ERR_TIMEOUT);
 	}
 	l.wait_ms = 10000;
-	struct serving s = {holder_of(site.checkpoint, site.index), pair[1], {.auditor = true}};
+	struct serving s = {holder_of(site.checkpoint, site.index), pair[1], {.whose = HOLDER_AUDITOR}};
 	assert_int_equal(pthread_create(&thread, NULL, serve, &s), 0);
 	/* The answer to the first is not taken for that to the second, of the same length. */
 	assert_int_equal(link_audit_index(&l, values + 1, 1, tokens), 0);
@@ -276,6 +377,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(in_the_sandbox), /* first, while OpenSSL has looked up little */
 		cmocka_unit_test(signs_checkpoints),
+		cmocka_unit_test(signs_records),
+		cmocka_unit_test(record_key),
 		cmocka_unit_test(gives_index),
 		cmocka_unit_test(not_on_that_channel),
 		cmocka_unit_test(files),

@@ -120,7 +120,7 @@ static void keys_on_a_token(void **state)
 {
 	make_token();
 	struct holder *h = holder_of(uris[0], uris[1]);
-	struct holder_client auditor = {.auditor = true};
+	struct holder_client auditor = {.whose = HOLDER_AUDITOR};
 	signs(h, 3, 1);
 	refuses(h, checkpoint_text(ORIGIN, 2, 1), ERR_ORDER);
 	gives_tokens(h);

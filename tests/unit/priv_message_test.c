@@ -58,6 +58,7 @@ static const struct {
 	{MSG_STAPLE, FROM_LOOKUP | FROM_JOB, false},
 	{MSG_LIST, FROM_JOB, true},
 	{MSG_CLIENT, FROM_GATE_KEYS | FROM_GATE_AUDITOR, true},
+	{MSG_OPERATOR, FROM_GATE_ALONE, true},
 	{MSG_TELL, FROM_GATE_DOWN, true},
 	{MSG_EVENT, FROM_TELLER | FROM_GATE_AUDITOR | FROM_SUPERVISOR, false},
 	{MSG_SPOOL, FROM_SUPERVISOR, true},
@@ -319,7 +320,7 @@ static void test_permission(void **state)
 		static struct message got;
 		size_t len = 0;
 		assert_int_equal(message_write(made(i), buf, sizeof(buf), &len), 0);
-		for (unsigned bit = 1; bit <= FROM_AUDITOR_GATE; bit <<= 1) {
+		for (unsigned bit = 1; bit <= FROM_GATE_ALONE; bit <<= 1) {
 			int want = contract[i].from & bit ? 0 : ERR_PEER;
 			assert_int_equal(read_exact(len, bit, contract[i].fd, &got), want);
 		}

@@ -5,6 +5,7 @@
 //	tlog checkpoint VKEY FILE   a signed checkpoint: prints its size
 //	tlog inclusion VKEY FILE    a proof by `gantry audit prove --record N --with-record`
 //	tlog consistency VKEY FILE  a proof by `gantry audit prove --from FILE`
+//	tlog note VKEY FILE         any signed note: prints its text
 //	tlog cosign NAME FILE       add a witness's line to the checkpoint at the end of FILE; prints the witness's key
 package main
 
@@ -117,6 +118,12 @@ func main() {
 		inclusion(string(bytes), os.Args[2])
 	case "consistency":
 		consistency(string(bytes), os.Args[2])
+	case "note":
+		verifier, err := note.NewVerifier(os.Args[2])
+		must(err)
+		n, err := note.Open(bytes, note.VerifierList(verifier))
+		must(err)
+		fmt.Print(n.Text)
 	case "cosign":
 		cosign(os.Args[2], os.Args[3], string(bytes))
 	default:
