@@ -24,10 +24,12 @@ static const char usage[] =
 	"       gantry ca renew DIR SERIAL|CERTIFICATE --by PERSON [--use ...] [--days N] [--yes]\n"
 	"       gantry ca revoke DIR SERIAL|CERTIFICATE --by PERSON [--reason REASON] [--yes]\n"
 	"       gantry ca crl DIR [--days N]\n"
+	"       gantry ca delegate DIR REQUEST --by PERSON [--days N] [--yes]\n"
 	"\n"
 	"A site's own certificate authority, in the folder DIR: it signs devices' requests (PKCS#10) when a named person has\n"
 	"approved them, remembers what it issued, and publishes the list of what it revoked (DIR/crl.pem, for `tls: crl`).\n"
-	"Keep the folder on a machine of its own: the gateway needs ca.pem and crl.pem, and never ca.key.\n"
+	"Keep the folder on a machine of its own: the gateway needs ca.pem and crl.pem, and never ca.key. delegate certifies a\n"
+	"gateway's key for revocation lists, and for nothing else: `gantry revoke` blocks certificates with it there.\n"
 	"\n"
 	"  --by PERSON   who approves; written to the index\n"
 	"  --use USE     what the certificate is for; default both (client for a device that only calls)\n"
@@ -210,10 +212,24 @@ static int use_of(const char *word)
 	return strcmp(word, "client") == 0 ? CA_USE_CLIENT : strcmp(word, "server") == 0 ? CA_USE_SERVER : -1;
 }
 
+/* The certificate of who may sign lists as well, for the certificates that are issued from then on; empty: nobody. */
+static struct span delegate_of(const struct ca_index *i, char *buf, size_t cap)
+{
+	int fd = openat(i->dir, "delegate.pem", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd >= 0 ? read(fd, buf, cap) : 0;
+	if (fd >= 0) {
+		close(fd);
+	}
+	return span_of(buf, n > 0 ? (size_t)n : 0);
+}
+
 /* Sign what was approved: first the line in the index, then the file, so that nothing is out that is not written down. */
 static int issue(struct ca_index *i, const struct options *o, struct span from, int use)
 {
+	char delegate[8192];
 	struct ca_request how = {.use = (unsigned)use,
+		.delegate =
+			use == CA_USE_LISTS ? span_of(NULL, 0) : delegate_of(i, delegate, sizeof(delegate)),
 		.not_before_s = now_s() - 60,
 		.not_after_s = now_s() + (int64_t)(o->days ? o->days : DAYS_CERTIFICATE) * DAY_S};
 	struct ca_entry e = {.issued_s = now_s()};
@@ -231,6 +247,7 @@ static int issue(struct ca_index *i, const struct options *o, struct span from, 
 	snprintf(e.by, sizeof(e.by), "%s", o->by);
 	snprintf(name, sizeof(name), "issued/%s.pem", e.facts.serial);
 	r = ca_index_issued(i, &e) < 0 ? -1 : ca_index_write(i, name, pem, len, 0644);
+	r = r == 0 && use == CA_USE_LISTS ? ca_index_write(i, "delegate.pem", pem, len, 0644) : r;
 	free(pem);
 	if (r < 0) {
 		return 1;
@@ -240,13 +257,12 @@ static int issue(struct ca_index *i, const struct options *o, struct span from, 
 	return 0;
 }
 
-static int verb_sign(const struct options *o)
+static int sign_request(const struct options *o, int use, const char *what, const char *question)
 {
 	struct ca_index i;
 	struct ca_facts facts;
 	char why[200] = "";
 	size_t len = 0;
-	int use = use_of(o->use);
 	if (!has_person(o) || use < 0) {
 		return 2;
 	}
@@ -259,14 +275,30 @@ static int verb_sign(const struct options *o)
 	if (ca_read_request(span_of(text, len), &facts, why, sizeof(why)) < 0) {
 		fprintf(stderr, "gantry ca: %s cannot be signed: %s\n", o->what, why);
 	} else {
-		printf("%s asks for a certificate:\n", o->what);
+		printf("%s asks for a certificate%s:\n", o->what, what);
 		show(&facts);
-		code = approved(o, "Is this the device's own request?")
-		               ? issue(&i, o, span_of(text, len), use)
-		               : 1;
+		code = approved(o, question) ? issue(&i, o, span_of(text, len), use) : 1;
 	}
 	ca_index_done(&i);
 	free(text);
+	return code;
+}
+
+static int verb_sign(const struct options *o)
+{
+	return sign_request(o, use_of(o->use), "", "Is this the device's own request?");
+}
+
+static int verb_delegate(const struct options *o)
+{
+	int code =
+		o->use ? 2
+		       : sign_request(o, CA_USE_LISTS, " for revocation lists",
+				 "Is this the gateway's own request? It may then block every certificate of this authority.");
+	if (code == 0) {
+		printf("Take it to the gateway, as `certificate` of `tls: revocation`. Certificates that are issued from now on "
+		       "name it\n(cRLIssuer), for programs that ask for that.\n");
+	}
 	return code;
 }
 
@@ -302,7 +334,7 @@ static int verb_renew(const struct options *o)
 	return code;
 }
 
-static int verb_revoke(const struct options *o)
+static int verb_block(const struct options *o)
 {
 	struct ca_index i;
 	int code = 1, reason = o->reason ? ca_reason(o->reason) : 0;
@@ -392,8 +424,9 @@ static const struct {
 	{"sign", verb_sign, true},
 	{"list", verb_list, false},
 	{"renew", verb_renew, true},
-	{"revoke", verb_revoke, true},
+	{"revoke", verb_block, true},
 	{"crl", verb_crl, false},
+	{"delegate", verb_delegate, true},
 };
 
 static bool take_option(struct options *o, int c)

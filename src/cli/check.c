@@ -5,6 +5,7 @@
 #include "gateway/gate_tls.h"
 #include "keys/cert.h"
 #include "keys/crl.h"
+#include "keys/list_key.h"
 #include "keys/private.h"
 #include "keys/record_keys.h"
 #include "keys/token.h"
@@ -105,6 +106,20 @@ static void check_record_keys(struct check *c, const struct audit_config *a)
 	record_keys_free(keys);
 }
 
+static void check_list_key(struct check *c, const struct site *s)
+{
+	struct list_key *key = NULL;
+	char why[512];
+	if (!s->revocation.certificate.path || s->revocation.certificate.bytes.len == 0) {
+		return;
+	}
+	if (list_key_open_site(s, &key, why, sizeof(why)) < 0) {
+		mistake_error(
+			c->list, s->revocation.certificate.line, s->revocation.certificate.column, "%s", why);
+	}
+	list_key_free(key);
+}
+
 static void check_crl(struct check *c, const struct blob *b)
 {
 	char issuer[256] = "";
@@ -185,6 +200,10 @@ static void check_files(void *arg, const struct site *s, struct mistake_list *m)
 	for (unsigned i = 0; i < s->n_crl; i++) {
 		check_crl(c, &s->crl[i]);
 	}
+	if (s->revocation.certificate.path) {
+		check_certificate(c, &s->revocation.certificate);
+	}
+	check_list_key(c, s);
 	check_record_keys(c, &s->audit);
 	if (!s->audit.has) {
 		mistake_warning(m, 0, 0, "there is no `audit:`: no audit trail is kept");

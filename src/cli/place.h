@@ -20,6 +20,9 @@ char *place_folder(const char *file, const char *key, const char *fallback);
 /* The gateway's control socket; malloc'ed. */
 char *control_path(const char *file);
 
+/* Have the gateway that answers there read its configuration again; says what becomes of it. Exit status. (reload.c) */
+int control_reload(const char *path);
+
 /* The gateway's report. NULL after it has said why there is none. */
 json_t *control_ask(const char *verb, const char *path);
 

@@ -72,7 +72,7 @@ static int wait_for_answer(const char *path, const struct seen *before)
 	return 1;
 }
 
-static int reload(const char *path)
+int control_reload(const char *path)
 {
 	struct seen before;
 	if (look(path, &before) < 0) {
@@ -112,7 +112,7 @@ int verb_reload(int argc, char **argv)
 	}
 	file = place_file("reload", file);
 	char *path = file ? control_path(file) : NULL;
-	int code = path ? reload(path) : 1;
+	int code = path ? control_reload(path) : 1;
 	free(path);
 	return code;
 }

@@ -52,4 +52,7 @@ void expiry_check(struct gate *g, int64_t now_ms, bool fresh)
 	for (unsigned i = 0; i < s->n_trust; i++) {
 		look_at(&s->trust[i], "trust", clock_wall_ms() / 1000);
 	}
+	if (s->revocation.certificate.path) {
+		look_at(&s->revocation.certificate, "revocation", clock_wall_ms() / 1000);
+	}
 }

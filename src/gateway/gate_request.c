@@ -23,8 +23,8 @@
  * gate_sign.c's.
  */
 
-#define REQUEST_MOST  16384
-#define REQUEST_MS    300 /* clients of ours send at once; others want the report */
+#define REQUEST_MOST  (256u * 1024) /* a revocation list of as much as the key holder takes */
+#define REQUEST_MS    300           /* clients of ours send at once; others want the report */
 #define RECORD_MS     8000
 #define CRITERIA_MOST 32
 

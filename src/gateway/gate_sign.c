@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "audit/armor.h"
 #include "audit/deed.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/gate_state.h"
 #include "keys/link_audit.h"
+#include "keys/tbs_list.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -18,6 +20,9 @@
  *
  *   {"sign-record": "antivirus-definitions", "name": "anna@pc7", "fields": {"engine": "ClamAV 1.0.7", "files": 52}}
  *   {"record": "gantry-record@v1\n…"}      or {"record": null, "why": "…"}
+ *
+ *   {"sign-list": "MIIB…", "name": "anna@pc7"}      a TBSCertList (RFC 5280 5.1) in base64, of `tls: revocation`
+ *   {"list": "MEUC…"}      its signature, or {"list": null, "why": "…"}
  *
  * The control socket is open to the gateway's group, who look at its state. Only root and the user that the gateway runs as
  * have something signed. Whose wish it is the kernel says, as a number; the name beside it is the client's word.
@@ -120,18 +125,40 @@ static int fill(struct wish *w, const json_t *o, struct deed *r)
 	return missing ? fail(w, ERR_MISSING, "the field `%s` is missing", missing) : e;
 }
 
-static const char *explain(int e)
+struct reason {
+	int error;
+	const char *text;
+};
+
+static const struct reason record_reasons[] = {
+	{ERR_NOT_FOUND,
+		"the gateway has no key for records: `record-key` in `audit:`, which `gantry audit init` makes"},
+	{ERR_DENIED, "the key holder refuses: the gateway keeps no audit trail, or it is of another origin"},
+	{ERR_TIMEOUT, "the key holder does not answer: is a token slow or gone?"},
+	{0},
+};
+
+static const struct reason list_reasons[] = {
+	{ERR_VALUE, "the key holder refuses: it is no list of the form that it signs"},
+	{ERR_DENIED,
+		"the key holder refuses: the running gateway has no `tls: revocation`, or another certificate for it, or "
+		"an entry is of no authority that it trusts"},
+	{ERR_ORDER,
+		"the key holder refuses: its last list has this number or a later one, or a time is not now. Was the "
+		"list's file put back?"},
+	{ERR_LIMIT, "the key holder refuses: the list would serve too long"},
+	{ERR_CLOSED,
+		"the delegation is over: have `gantry ca delegate` make a new certificate; or the key holder is away"},
+	{ERR_TIMEOUT, "the key holder does not answer: is a token slow or gone?"},
+	{0},
+};
+
+static const char *explain(const struct reason *r, int e)
 {
-	switch (e) {
-	case ERR_NOT_FOUND:
-		return "the gateway has no key for records: `record-key` in `audit:`, which `gantry audit init` makes";
-	case ERR_DENIED:
-		return "the key holder refuses: the gateway keeps no audit trail, or it is of another origin";
-	case ERR_TIMEOUT:
-		return "the key holder does not answer: is a token slow or gone?";
-	default:
-		return err_str(e);
+	while (r->error != 0 && r->error != e) {
+		r++;
 	}
+	return r->text ? r->text : err_str(e);
 }
 
 static int sign(struct wish *w, const struct deed *r, char note[NOTE_MOST])
@@ -155,7 +182,7 @@ static int sign(struct wish *w, const struct deed *r, char note[NOTE_MOST])
 	e = e < 0 ? e : deed_key_make(r->origin, public, &key);
 	e = e < 0 ? e : note_write(span_of(text, len), &key, signature, note, NOTE_MOST - 1, &len);
 	if (e < 0) {
-		return fail(w, e, "%s", explain(e));
+		return fail(w, e, "%s", explain(record_reasons, e));
 	}
 	note[len] = 0;
 	return 0;
@@ -196,12 +223,73 @@ static void sign_record(struct wish *w, const json_t *o)
 	answer(w->fd, json_pack("{s:s}", "record", note));
 }
 
+/* ---- The site's own revocation list ---- */
+
+static int ask_list(struct wish *w, struct span tbs, uint8_t *sig, size_t cap, size_t *ret_len)
+{
+	struct link_audit l;
+	if (tbs.len + HOLDER_HEAD > HOLDER_REQUEST_MOST) {
+		return fail(w, ERR_LIMIT, "the list is too long for the key holder");
+	}
+	int e = open_channel(w, &l);
+	if (e < 0) {
+		return e;
+	}
+	e = link_audit_list(&l, tbs, sig, cap, ret_len);
+	close(l.fd);
+	return e < 0 ? fail(w, e, "%s", explain(list_reasons, e)) : 0;
+}
+
+static int log_list(const struct wish *w, const json_t *o, struct span tbs)
+{
+	struct tbs_list l;
+	struct tbs_entry entry;
+	int64_t n = 0;
+	int e = tbs_list_read(tbs, &l);
+	while (e == 0 && reader_left(&l.entries) > 0) {
+		e = tbs_entry_next(&l.entries, &entry);
+		n++;
+	}
+	if (e == 0) {
+		log_event(LOG_LEVEL_NOTICE, "revocation.signed", "the site's own revocation list was signed",
+			LOG_NUMBER("number", l.number), LOG_NUMBER("entries", n),
+			LOG_TEXT("by", text_of(o, "name")), LOG_NUMBER("uid", (int64_t)w->uid));
+	}
+	return e;
+}
+
+static void sign_list(struct wish *w, const json_t *o)
+{
+	static uint8_t tbs[HOLDER_REQUEST_MOST], sig[PRIVATE_KEY_SIGNATURE_MOST];
+	char text[ARMOR_LEN(PRIVATE_KEY_SIGNATURE_MOST) + 1];
+	size_t len = 0, sig_len = 0;
+	int e = who_asks(w);
+	if (e == 0 && armor_read(span_str(text_of(o, "sign-list")), tbs, sizeof(tbs), &len) < 0) {
+		e = fail(w, ERR_VALUE, "the list is no base64, or too long for the key holder");
+	}
+	e = e == 0 ? ask_list(w, span_of(tbs, len), sig, sizeof(sig), &sig_len) : e;
+	if (e != 0 || log_list(w, o, span_of(tbs, len)) < 0) {
+		log_event(LOG_LEVEL_WARNING, "revocation.refused", "a revocation list was not signed",
+			LOG_TEXT("why", w->why), LOG_NUMBER("uid", (int64_t)w->uid));
+		answer(w->fd, json_pack("{s:n,s:s}", "list", "why", w->why));
+		return;
+	}
+	struct writer writer = writer_of(text, sizeof(text) - 1);
+	armor_write(&writer, span_of(sig, sig_len));
+	text[writer.len] = 0;
+	answer(w->fd, json_pack("{s:s}", "list", text));
+}
+
 bool gate_sign(const struct gate *g, int fd, const json_t *o)
 {
 	struct wish w = {.g = g, .fd = fd, .uid = (uid_t)-1};
-	if (!text_of(o, "sign-record")[0]) {
-		return false;
+	if (text_of(o, "sign-record")[0]) {
+		sign_record(&w, o);
+		return true;
 	}
-	sign_record(&w, o);
-	return true;
+	if (text_of(o, "sign-list")[0]) {
+		sign_list(&w, o);
+		return true;
+	}
+	return false;
 }

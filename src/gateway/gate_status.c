@@ -264,8 +264,8 @@ static json_t *certificates(const struct site *s)
 {
 	json_t *list = json_array();
 	for (unsigned i = 0; i < s->n_crl; i++) {
-		if (blob_is_url(&s->crl[i])) {
-			continue; /* the lookup's affair, and in the log when it is not to be had */
+		if (!blob_is_list(&s->crl[i])) {
+			continue; /* the lookup's affair, and in the log when it is not to be had; or nobody is blocked yet */
 		}
 		add_crl(list, &s->crl[i]);
 	}
@@ -274,6 +274,9 @@ static json_t *certificates(const struct site *s)
 	}
 	for (unsigned i = 0; i < s->n_trust; i++) {
 		add_certificate(list, &s->trust[i], "trust");
+	}
+	if (s->revocation.certificate.path) {
+		add_certificate(list, &s->revocation.certificate, "revocation");
 	}
 	return list;
 }

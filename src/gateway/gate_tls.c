@@ -64,7 +64,7 @@ static int material_of(const struct site *s, struct material *m, struct tls_conf
 		m->trust[i] = s->trust[i].bytes;
 	}
 	for (unsigned i = 0; i < s->n_crl; i++) {
-		if (!blob_is_url(&s->crl[i])) {
+		if (blob_is_list(&s->crl[i])) {
 			m->crl[m->n_crl++] = s->crl[i].bytes;
 		}
 	}

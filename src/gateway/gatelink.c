@@ -70,7 +70,7 @@ static struct crl_list *lists_of(const struct site *s, char *why, size_t cap)
 	unsigned n_crl = 0;
 	snprintf(why, cap, "out of memory");
 	for (unsigned i = 0; crl && i < s->n_crl; i++) {
-		if (!blob_is_url(&s->crl[i])) {
+		if (blob_is_list(&s->crl[i])) {
 			crl[n_crl++] = s->crl[i].bytes;
 		}
 	}

@@ -227,6 +227,17 @@ static int open_record_keys(struct key_role *r, char *why, size_t cap)
 	return e;
 }
 
+static int open_list_key(struct key_role *r, char *why, size_t cap)
+{
+	struct list_key *key = NULL;
+	int e = list_key_open_site(r->site, &key, why, cap);
+	if (e == 0) {
+		holder_use_list(r->holder, key);
+	}
+	r->token = r->token || private_key_is_token(r->site->revocation.key.path);
+	return e;
+}
+
 static int open_keys(struct key_role *r, char *why, size_t cap, unsigned *ret_at)
 {
 	r->holder = holder_new();
@@ -243,6 +254,10 @@ static int open_keys(struct key_role *r, char *why, size_t cap, unsigned *ret_at
 	if (e == 0 && r->site->audit.has) {
 		*ret_at = r->site->n_identities;
 		e = open_record_keys(r, why, cap);
+	}
+	if (e == 0 && r->site->revocation.certificate.path) {
+		*ret_at = r->site->n_identities;
+		e = open_list_key(r, why, cap);
 	}
 	return e;
 }

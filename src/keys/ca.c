@@ -111,13 +111,41 @@ static int add_authority_extensions(X509 *cert)
 	return r;
 }
 
-static int add_leaf_extensions(X509 *cert, X509 *issuer, const struct ca_leaf *leaf)
+/* RFC 5280 4.2.1.13: who else than the authority tells that it is revoked, in whatever list of theirs. */
+static int add_delegate(X509 *cert, const X509_NAME *delegate)
+{
+	CRL_DIST_POINTS *points = sk_DIST_POINT_new_null();
+	DIST_POINT *point = DIST_POINT_new();
+	GENERAL_NAME *name = GENERAL_NAME_new();
+	X509_NAME *copy = X509_NAME_dup(delegate);
+	bool ok = points && point && name && copy &&
+	          (point->CRLissuer = sk_GENERAL_NAME_new_null()) != NULL &&
+	          sk_GENERAL_NAME_push(point->CRLissuer, name) > 0;
+	if (ok) {
+		GENERAL_NAME_set0_value(name, GEN_DIRNAME, copy);
+		ok = sk_DIST_POINT_push(points, point) > 0;
+	} else {
+		GENERAL_NAME_free(name);
+		X509_NAME_free(copy);
+	}
+	if (!ok) {
+		DIST_POINT_free(point);
+	}
+	ok = ok && X509_add1_ext_i2d(cert, NID_crl_distribution_points, points, 0, X509V3_ADD_DEFAULT) == 1;
+	sk_DIST_POINT_pop_free(points, DIST_POINT_free);
+	return ok ? 0 : ERR_NO_MEMORY;
+}
+
+static int add_uses(X509 *cert, X509 *issuer, const struct ca_leaf *leaf)
 {
 	static const char *const uses[] = {
 		[CA_USE_SERVER] = "serverAuth",
 		[CA_USE_CLIENT] = "clientAuth",
 		[CA_USE_SERVER | CA_USE_CLIENT] = "serverAuth,clientAuth",
 	};
+	if (leaf->use == CA_USE_LISTS) {
+		return add_extension(cert, issuer, NID_key_usage, "critical,cRLSign");
+	}
 	if (leaf->use == 0 || leaf->use >= ARRAY_LEN(uses)) {
 		return ERR_VALUE;
 	}
@@ -125,12 +153,15 @@ static int add_leaf_extensions(X509 *cert, X509 *issuer, const struct ca_leaf *l
 	const char *usage = EVP_PKEY_base_id(leaf->key) != EVP_PKEY_RSA
 	                            ? "critical,digitalSignature"
 	                            : "critical,digitalSignature,keyEncipherment";
+	int r = add_extension(cert, issuer, NID_key_usage, usage);
+	return r == 0 ? add_extension(cert, issuer, NID_ext_key_usage, uses[leaf->use]) : r;
+}
+
+static int add_leaf_extensions(X509 *cert, X509 *issuer, const struct ca_leaf *leaf)
+{
 	int r = add_extension(cert, issuer, NID_basic_constraints, "critical,CA:FALSE");
 	if (r == 0) {
-		r = add_extension(cert, issuer, NID_key_usage, usage);
-	}
-	if (r == 0) {
-		r = add_extension(cert, issuer, NID_ext_key_usage, uses[leaf->use]);
+		r = add_uses(cert, issuer, leaf);
 	}
 	if (r == 0) {
 		r = add_extension(cert, issuer, NID_subject_key_identifier, "hash");
@@ -141,6 +172,9 @@ static int add_leaf_extensions(X509 *cert, X509 *issuer, const struct ca_leaf *l
 	if (r == 0 && leaf->names &&
 		X509_add1_ext_i2d(cert, NID_subject_alt_name, leaf->names, 0, X509V3_ADD_DEFAULT) != 1) {
 		r = ERR_NO_MEMORY;
+	}
+	if (r == 0 && leaf->delegate) {
+		r = add_delegate(cert, leaf->delegate);
 	}
 	return r;
 }

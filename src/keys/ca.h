@@ -18,6 +18,7 @@ enum ca_key { CA_KEY_P256, CA_KEY_RSA2048 };
 enum ca_use {
 	CA_USE_SERVER = 1, /* extended key usage serverAuth */
 	CA_USE_CLIENT = 2, /* clientAuth; both may be set, as a gateway is both */
+	CA_USE_LISTS = 4,  /* alone: key usage cRLSign, of a delegate (delegate.h) */
 };
 
 /* A certificate and its key in PEM, each malloc'd and followed by a NUL that is not counted. */
@@ -36,6 +37,8 @@ struct ca_request {
 	size_t n_san;
 	int64_t not_before_s; /* seconds since 1970 */
 	int64_t not_after_s;
+	struct span
+		delegate; /* certificate, PEM, of who may sign lists for it: it is named in cRLIssuer; empty: nobody */
 };
 
 /* A self-signed authority (basicConstraints CA, path length 0). ERR_VALUE: a name or time that cannot be. */

@@ -10,9 +10,10 @@
 
 struct ca_leaf {
 	X509_NAME *subject;
-	EVP_PKEY *key;        /* its public half is certified */
-	GENERAL_NAMES *names; /* NULL: none */
-	unsigned use;         /* enum ca_use, joined */
+	EVP_PKEY *key;             /* its public half is certified */
+	GENERAL_NAMES *names;      /* NULL: none */
+	unsigned use;              /* enum ca_use, joined */
+	const X509_NAME *delegate; /* of its cRLIssuer (RFC 5280 4.2.1.13); NULL: none */
 	int64_t not_before_s, not_after_s;
 };
 

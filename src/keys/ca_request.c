@@ -186,11 +186,22 @@ int ca_sign(const struct ca_pair *ca, struct span request_or_certificate, const 
 	if (r == 0) {
 		r = facts_of(&a, &facts, why, cap);
 	}
+	if (r == 0 && how->use == CA_USE_LISTS &&
+		X509_NAME_cmp(a.subject, X509_get_subject_name(issuer)) == 0) {
+		r = fault(why, cap,
+			"its subject is the authority's: who signs lists for it has a name of its own");
+	}
+	BIO *delegate_bio CLEANUP(x509_bio_freep) = x509_bio(how->delegate);
+	X509 *delegate CLEANUP(x509_freep) = NULL;
+	if (r == 0 && how->delegate.len > 0 && (!delegate_bio || x509_next(delegate_bio, &delegate) < 0)) {
+		r = fault(why, cap, "delegate.pem holds no certificate");
+	}
 	if (r == 0) {
 		struct ca_leaf leaf = {.subject = a.subject,
 			.key = a.key,
-			.names = a.names,
+			.names = how->use == CA_USE_LISTS ? NULL : a.names,
 			.use = how->use,
+			.delegate = delegate ? X509_get_subject_name(delegate) : NULL,
 			.not_before_s = how->not_before_s,
 			.not_after_s = how->not_after_s};
 		r = ca_certify(issuer, issuer_key, &leaf, &cert);

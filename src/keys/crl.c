@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "keys/crl.h"
+#include "keys/delegate.h"
 #include "keys/x509.h"
 
 #include <openssl/err.h>
@@ -13,7 +14,9 @@
 
 struct list {
 	X509_CRL *crl;
-	EVP_PKEY *key; /* that has signed it */
+	EVP_PKEY *key;  /* that has signed it */
+	X509 *delegate; /* who has signed an indirect one; NULL: an anchor */
+	bool indirect;
 };
 
 struct crl_list {
@@ -28,17 +31,23 @@ struct crl_list *crl_list_share(struct crl_list *l)
 	return l;
 }
 
+static void destroy(struct crl_list *l)
+{
+	for (size_t i = 0; l && i < l->n; i++) {
+		X509_CRL_free(l->at[i].crl);
+		EVP_PKEY_free(l->at[i].key);
+		X509_free(l->at[i].delegate);
+	}
+	free(l);
+}
+
 void crl_list_free(struct crl_list *l)
 {
 	if (l && l->others > 0) {
 		l->others--;
 		return;
 	}
-	for (size_t i = 0; l && i < l->n; i++) {
-		X509_CRL_free(l->at[i].crl);
-		EVP_PKEY_free(l->at[i].key);
-	}
-	free(l);
+	destroy(l);
 }
 
 /* The next list of a file. DER is told by its first byte. ERR_NOT_FOUND at the end. */
@@ -60,12 +69,43 @@ static int next_crl(struct span bytes, BIO *bio, bool first, X509_CRL **ret_crl)
 	return end && !first ? ERR_NOT_FOUND : ERR_VALUE;
 }
 
+/* RFC 5280 5.2.5: one of all reasons and of all kinds of certificates, from wherever it is fetched. */
+static bool is_indirect(const X509_CRL *crl)
+{
+	ISSUING_DIST_POINT *p = X509_CRL_get_ext_d2i(crl, NID_issuing_distribution_point, NULL, NULL);
+	bool is = p && p->indirectCRL && !p->onlyuser && !p->onlyCA && !p->onlyattr && !p->onlysomereasons &&
+	          !p->distpoint;
+	ISSUING_DIST_POINT_free(p);
+	return is;
+}
+
 /* RFC 5280 5.2: a critical extension tells that the list is not the whole truth about its issuer's certificates. */
-static bool is_partial(const X509_CRL *crl)
+static bool is_partial(const X509_CRL *crl, bool indirect)
 {
 	for (int i = 0; i < X509_CRL_get_ext_count(crl); i++) {
-		if (X509_EXTENSION_get_critical(X509_CRL_get_ext(crl, i))) {
+		const X509_EXTENSION *ext = X509_CRL_get_ext(crl, i);
+		if (X509_EXTENSION_get_critical(ext) &&
+			!(indirect &&
+				OBJ_obj2nid(X509_EXTENSION_get_object((X509_EXTENSION *)(uintptr_t)ext)) ==
+					NID_issuing_distribution_point)) {
 			return true;
+		}
+	}
+	return false;
+}
+
+/* RFC 5280 5.3: an entry that says more than whose certificate it is must not be taken for less. */
+static bool has_strange_entry(X509_CRL *crl)
+{
+	STACK_OF(X509_REVOKED) *entries = X509_CRL_get_REVOKED(crl);
+	for (int i = 0; i < sk_X509_REVOKED_num(entries); i++) {
+		const X509_REVOKED *one = sk_X509_REVOKED_value(entries, i);
+		for (int k = 0; k < X509_REVOKED_get_ext_count(one); k++) {
+			X509_EXTENSION *ext = X509_REVOKED_get_ext(one, k);
+			if (X509_EXTENSION_get_critical(ext) &&
+				OBJ_obj2nid(X509_EXTENSION_get_object(ext)) != NID_certificate_issuer) {
+				return true;
+			}
 		}
 	}
 	return false;
@@ -93,58 +133,128 @@ static EVP_PKEY *signer_of(X509_CRL *crl, const struct span *trust, size_t n_tru
 	return key;
 }
 
-static int add(struct crl_list *l, X509_CRL *crl, const struct span *trust, size_t n_trust, size_t number,
-	char *why, size_t cap)
+/* Was the list made while the delegation held? What it blocks stays blocked when that is over. */
+static bool made_in_time(const X509_CRL *crl, const X509 *delegate)
+{
+	int64_t at, from, until;
+	return x509_time_s(X509_CRL_get0_lastUpdate(crl), &at) == 0 &&
+	       x509_time_s(X509_get0_notBefore(delegate), &from) == 0 &&
+	       x509_time_s(X509_get0_notAfter(delegate), &until) == 0 && at >= from - 86400 && at <= until;
+}
+
+/* Of an indirect list: a certificate in the same file, which an anchor has issued for that. NULL: *ret_fault says why. */
+static X509 *delegate_of(
+	X509_CRL *crl, struct span file, const struct span *trust, size_t n_trust, const char **ret_fault)
+{
+	BIO *bio CLEANUP(x509_bio_freep) = x509_bio(file);
+	*ret_fault = "is signed by nobody whose certificate is in the same file";
+	for (X509 *cert = NULL; bio && x509_next(bio, &cert) == 0; X509_free(cert)) {
+		if (X509_NAME_cmp(X509_CRL_get_issuer(crl), X509_get_subject_name(cert)) != 0 ||
+			X509_CRL_verify(crl, X509_get0_pubkey(cert)) != 1) {
+			continue;
+		}
+		const char *fault = delegate_fault(cert, trust, n_trust);
+		if (!fault && made_in_time(crl, cert)) {
+			ERR_clear_error();
+			return cert;
+		}
+		*ret_fault =
+			fault ? "is signed with a certificate that is not for that (see `gantry ca delegate`)"
+			      : "was signed when its signer's certificate was not valid";
+	}
+	ERR_clear_error();
+	return NULL;
+}
+
+struct source {
+	struct span file;
+	size_t number; /* for people */
+	const struct span *trust;
+	size_t n_trust;
+};
+
+static const char *find_signer(const struct source *from, struct list *one)
+{
+	const char *fault = NULL;
+	one->key = signer_of(one->crl, from->trust, from->n_trust);
+	if (one->key || !one->indirect) {
+		return one->key
+		               ? NULL
+		               : "is signed by no authority of tls: trust that may sign lists (an intermediate authority "
+		                 "must be listed there too)";
+	}
+	one->delegate = delegate_of(one->crl, from->file, from->trust, from->n_trust, &fault);
+	one->key = one->delegate ? X509_get_pubkey(one->delegate) : NULL;
+	return one->key ? NULL : fault;
+}
+
+static const char *judge(const struct source *from, struct list *one)
+{
+	one->indirect = is_indirect(one->crl);
+	return is_partial(one->crl, one->indirect)
+	               ? "is a partial list (a delta, or of some certificates only), which is not understood"
+	       : one->indirect && has_strange_entry(one->crl) ? "has an entry that is not understood"
+	       : x509_hash_is_weak(X509_CRL_get_signature_nid(one->crl))
+	               ? "is signed with a hash weaker than SHA-256"
+	       : !X509_CRL_get0_nextUpdate(one->crl) ? "does not say when the next one comes"
+	                                             : find_signer(from, one);
+}
+
+static int add(struct crl_list *l, X509_CRL *crl, const struct source *from, char *why, size_t cap)
 {
 	char issuer[200];
-	x509_name_text(X509_CRL_get_issuer(crl), issuer, sizeof(issuer));
-	const char *fault = NULL;
-	EVP_PKEY *key = NULL;
-	if (is_partial(crl)) {
-		fault = "is a partial list (a delta, or of some certificates only), which is not understood";
-	} else if (x509_hash_is_weak(X509_CRL_get_signature_nid(crl))) {
-		fault = "is signed with a hash weaker than SHA-256";
-	} else if (!(key = signer_of(crl, trust, n_trust))) {
-		fault = "is signed by no authority of tls: trust that may sign lists (an intermediate authority must be "
-			"listed there too)";
-	} else if (!X509_CRL_get0_nextUpdate(crl)) {
-		fault = "does not say when the next one comes";
-	} else if (l->n == CRL_MOST) {
-		fault = "is one list too many: 64 at most";
-	}
+	struct list one = {.crl = crl};
+	const char *fault = l->n == CRL_MOST ? "is one list too many: 64 at most" : judge(from, &one);
 	if (fault) {
-		snprintf(why, cap, "revocation list %zu, of %s, %s", number, issuer, fault);
+		x509_name_text(X509_CRL_get_issuer(crl), issuer, sizeof(issuer));
+		snprintf(why, cap, "revocation list %zu, of %s, %s", from->number, issuer, fault);
 		X509_CRL_free(crl);
-		EVP_PKEY_free(key);
+		EVP_PKEY_free(one.key);
+		X509_free(one.delegate);
 		return ERR_VALUE;
 	}
-	l->at[l->n++] = (struct list){crl, key};
+	l->at[l->n++] = one;
 	return 0;
 }
 
-static int read_file(struct crl_list *l, struct span bytes, const struct span *trust, size_t n_trust,
-	size_t number, char *why, size_t cap)
+static int read_file(struct crl_list *l, const struct source *from, char *why, size_t cap)
 {
-	BIO *bio CLEANUP(x509_bio_freep) = x509_bio(bytes);
+	BIO *bio CLEANUP(x509_bio_freep) = x509_bio(from->file);
 	if (!bio) {
 		return ERR_NO_MEMORY;
 	}
 	for (bool first = true;; first = false) {
 		X509_CRL *crl;
-		int e = next_crl(bytes, bio, first, &crl);
+		int e = next_crl(from->file, bio, first, &crl);
 		if (e == ERR_NOT_FOUND) {
 			return 0;
 		}
 		if (e < 0) {
 			snprintf(why, cap, "file %zu of tls: crl holds no revocation list in PEM or DER",
-				number);
+				from->number);
 			return e;
 		}
-		e = add(l, crl, trust, n_trust, number, why, cap);
+		e = add(l, crl, from, why, cap);
 		if (e < 0) {
 			return e;
 		}
 	}
+}
+
+/* Who signs indirect lists may have been revoked itself, by its authority. */
+static int check_delegates(const struct crl_list *l, char *why, size_t cap)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		char revoked[128], name[200];
+		if (l->at[i].delegate &&
+			crl_ask(l, l->at[i].delegate, 0, revoked, sizeof(revoked)) == CRL_REVOKED) {
+			x509_name_text(X509_CRL_get_issuer(l->at[i].crl), name, sizeof(name));
+			snprintf(why, cap, "the certificate of %s, who signs a revocation list, %s", name,
+				revoked);
+			return ERR_VALUE;
+		}
+	}
+	return 0;
 }
 
 int crl_list_new(const struct span *crl, size_t n, const struct span *trust, size_t n_trust,
@@ -153,11 +263,13 @@ int crl_list_new(const struct span *crl, size_t n, const struct span *trust, siz
 	struct crl_list *l = calloc(1, sizeof(*l));
 	int e = l ? 0 : ERR_NO_MEMORY;
 	for (size_t i = 0; e == 0 && i < n; i++) {
-		e = read_file(l, crl[i], trust, n_trust, i + 1, why, cap);
+		const struct source from = {crl[i], i + 1, trust, n_trust};
+		e = read_file(l, &from, why, cap);
 	}
+	e = e < 0 ? e : check_delegates(l, why, cap);
 	ERR_clear_error();
 	if (e < 0) {
-		crl_list_free(l);
+		destroy(l);
 		return e;
 	}
 	*ret_list = l;
@@ -224,10 +336,36 @@ static X509_CRL *list_of_issuer(const struct crl_list *l, X509 *cert)
 	return found;
 }
 
+/* By any indirect list, of whatever age: an entry names its certificate's issuer. */
+static bool is_blocked(const struct crl_list *l, X509 *cert, char *why, size_t cap)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		X509_REVOKED *entry = NULL;
+		if (l->at[i].indirect && X509_CRL_get0_by_cert(l->at[i].crl, &entry, cert) == 1) {
+			say_revoked(entry, why, cap);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool has_direct(const struct crl_list *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		if (!l->at[i].delegate) {
+			return true;
+		}
+	}
+	return false;
+}
+
 enum crl_answer crl_ask(const struct crl_list *l, X509 *cert, int64_t now_s, char *why, size_t cap)
 {
 	why[0] = 0;
-	if (l->n == 0) {
+	if (is_blocked(l, cert, why, cap)) {
+		return CRL_REVOKED;
+	}
+	if (!has_direct(l)) {
 		return CRL_NOT_ASKED;
 	}
 	X509_CRL *crl = list_of_issuer(l, cert);
@@ -288,4 +426,25 @@ bool crl_is_older(struct span bytes, struct span than)
 	X509_CRL_free(b);
 	ERR_clear_error();
 	return older;
+}
+
+int64_t crl_number_of(struct span pem, struct span issuer)
+{
+	BIO *bio CLEANUP(x509_bio_freep) = x509_bio(pem);
+	X509_CRL *crl = NULL;
+	int64_t number = 0;
+	for (bool first = true; bio && number == 0 && next_crl(pem, bio, first, &crl) == 0; first = false) {
+		unsigned char *der = NULL;
+		int len = i2d_X509_NAME(X509_CRL_get_issuer(crl), &der);
+		ASN1_INTEGER *value = X509_CRL_get_ext_d2i(crl, NID_crl_number, NULL, NULL);
+		if (len <= 0 || !value || !span_eq(span_of(der, (size_t)len), issuer) ||
+			ASN1_INTEGER_get_int64(&number, value) != 1 || number < 0) {
+			number = 0;
+		}
+		ASN1_INTEGER_free(value);
+		OPENSSL_free(der);
+		X509_CRL_free(crl);
+	}
+	ERR_clear_error();
+	return number;
 }

@@ -15,12 +15,18 @@
  * Certificate revocation lists (RFC 5280 5), read from files. Each must be signed by a trust anchor when it is read, so
  * that looking a certificate up later is a comparison and nothing else: for handshakes, for sessions that are resumed,
  * and for associations that are open when a new list comes.
+ *
+ * An indirect list (RFC 5280 5.2.5) is signed by a delegate of an anchor (delegate.h), whose certificate stands behind it
+ * in the same file. It blocks certificates of every anchor, and vouches for none: what it does not name is looked for in the
+ * authority's own list, if any is there. exception: RFC 5280 6.3.3 b wants that certificates name who signs such lists
+ * (cRLIssuer); a site that lists one here has said so, also of certificates that are older than it.
  */
 struct crl_list;
 
 /*
  * crl: PEM or DER, each file one list or more in PEM. trust: PEM. ERR_VALUE: not readable, signed by nobody that is
- * trusted, or a kind that is not understood (a delta, one of only some reasons); why then says which and what to do.
+ * trusted, or a kind that is not understood (a delta, one of only some reasons), or an indirect one whose signer has been
+ * revoked; why then says which and what to do.
  * n 0 makes an empty list. ERR_NO_MEMORY.
  */
 MUST_USE int crl_list_new(const struct span *crl, size_t n, const struct span *trust, size_t n_trust,
@@ -44,6 +50,9 @@ MUST_USE int crl_days_left(struct span crl, int64_t now_s, int *ret_days, char r
 
 /* Is the first list of these bytes of the same issuer as that of others, and was it made before it? */
 bool crl_is_older(struct span crl, struct span than);
+
+/* The number (RFC 5280 5.2.3) of the first list of that issuer (a Name in DER) in PEM; 0: there is none, or without one. */
+int64_t crl_number_of(struct span pem, struct span issuer);
 
 /* " (key compromise)" of RFC 5280 5.3.1's reason codes; "" where there is nothing to say. */
 const char *crl_reason(long reason);

@@ -22,6 +22,7 @@ struct holder {
 	unsigned n;
 	struct sessions *sessions;
 	struct record_keys *records; /* NULL: no audit trail is kept */
+	struct list_key *list;       /* NULL: the site has no list of its own */
 };
 
 struct holder *holder_new(void)
@@ -55,6 +56,7 @@ void holder_free(struct holder *h)
 	if (h) {
 		sessions_free(h->sessions);
 		record_keys_free(h->records);
+		list_key_free(h->list);
 	}
 	free(h);
 }
@@ -62,6 +64,11 @@ void holder_free(struct holder *h)
 void holder_use_records(struct holder *h, struct record_keys *keys)
 {
 	h->records = keys;
+}
+
+void holder_use_list(struct holder *h, struct list_key *key)
+{
+	h->list = key;
 }
 
 static bool may_sign(struct holder_client *c, int64_t now_ms)
@@ -224,6 +231,21 @@ static int answer_envelope(const struct turn *t)
 	return reader_end(t->r) < 0 ? ERR_PEER : record_keys_envelope(t->h->records, t->w);
 }
 
+/* ---- An operator ---- */
+
+static int answer_list(const struct turn *t)
+{
+	struct span tbs;
+	size_t len = 0;
+	if (reader_bytes(t->r, reader_left(t->r), &tbs) < 0) {
+		return ERR_PEER;
+	}
+	int e = list_key_sign(
+		t->h->list, tbs, clock_wall_ms() / 1000, t->w->ptr + t->w->len, t->w->cap - t->w->len, &len);
+	t->w->len += e == 0 ? len : 0;
+	return e;
+}
+
 /* ---- All ---- */
 
 #define OF(whose) (1u << (whose))
@@ -240,7 +262,14 @@ static const struct {
 	[ASK_INDEX] = {answer_index, OF(HOLDER_AUDITOR), .counted = true},
 	[ASK_INDEX_ENVELOPE] = {answer_envelope, OF(HOLDER_AUDITOR), .counted = true},
 	[ASK_RECORD] = {answer_record, OF(HOLDER_AUDITOR) | OF(HOLDER_OPERATOR), .counted = true},
+	[ASK_LIST] = {answer_list, OF(HOLDER_OPERATOR), .counted = true},
 };
+
+/* Are there the keys that it wants? */
+static bool has_keys(const struct holder *h, unsigned what)
+{
+	return what < ASK_CHECKPOINT || (what == ASK_LIST ? h->list != NULL : h->records != NULL);
+}
 
 int holder_answer(struct holder *h, struct holder_client *c, struct span request, int64_t now_ms,
 	uint8_t *answer, size_t *ret_len)
@@ -253,7 +282,7 @@ int holder_answer(struct holder *h, struct holder_client *c, struct span request
 		what >= ASK_COUNT || !asks[what].answer) {
 		return ERR_PEER;
 	}
-	bool may = asks[what].of & OF(c->whose) && (c->whose == HOLDER_ASSOCIATION || h->records);
+	bool may = asks[what].of & OF(c->whose) && has_keys(h, what);
 	writer_u8(&w, HOLDER_VERSION);
 	writer_u8(&w, 0);
 	int e = may ? asks[what].answer(&t) : ERR_DENIED;

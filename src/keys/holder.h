@@ -5,6 +5,7 @@
 #include "base/attr.h"
 #include "base/err.h"
 #include "base/span.h"
+#include "keys/list_key.h"
 #include "keys/private.h"
 #include "keys/record_keys.h"
 
@@ -33,6 +34,8 @@
  *                                                                           or nothing where it is on a token
  * and of the auditor and of who was let in at the control socket, who may ask nothing else, each for kinds of its own:
  *   ASK_RECORD          the text of a record (audit/deed.h)            -> the public key (32 bytes), the signature (64)
+ * and of an operator alone:
+ *   ASK_LIST            a TBSCertList (keys/list_key.h)                  -> the signature
  * An answer is u8 version, u8 status (0, or -enum err), bytes.
  */
 #define HOLDER_VERSION 1
@@ -51,6 +54,7 @@ enum holder_ask {
 	ASK_INDEX,
 	ASK_INDEX_ENVELOPE,
 	ASK_RECORD,
+	ASK_LIST,
 	ASK_COUNT
 };
 
@@ -81,6 +85,8 @@ struct holder *holder_new(void);
 MUST_USE int holder_add(struct holder *h, struct private_key *key);
 /* Those of the audit trail. Owned from then on; once. */
 void holder_use_records(struct holder *h, struct record_keys *keys);
+/* That of the site's own revocation list. Owned from then on; once. */
+void holder_use_list(struct holder *h, struct list_key *key);
 void holder_free(struct holder *h);
 
 /*

@@ -67,6 +67,22 @@ int link_audit_record(struct link_audit *l, struct span text, uint8_t ret_public
 	return sign(l, ASK_RECORD, text, ret_public, ret_signature);
 }
 
+int link_audit_list(struct link_audit *l, struct span tbs, uint8_t *sig, size_t cap, size_t *ret_len)
+{
+	uint8_t head[2], buf[2 + PRIVATE_KEY_SIGNATURE_MOST];
+	struct span bytes;
+	int e = exchange(l, head_of(head, sizeof(head), ASK_LIST), tbs, buf, sizeof(buf), &bytes);
+	if (e < 0) {
+		return e;
+	}
+	if (bytes.len == 0 || bytes.len > cap) {
+		return ERR_SPACE;
+	}
+	memcpy(sig, bytes.ptr, bytes.len);
+	*ret_len = bytes.len;
+	return 0;
+}
+
 int link_audit_index_ask(struct link_audit *l, const struct link_value *values, unsigned n)
 {
 	uint8_t head[2], body[HOLDER_INDEX_MOST * (3 + BLIND_VALUE_MOST)];

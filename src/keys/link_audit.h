@@ -23,6 +23,10 @@ MUST_USE int link_audit_checkpoint(struct link_audit *l, struct span text, uint8
 MUST_USE int link_audit_record(struct link_audit *l, struct span text, uint8_t ret_public[ED25519_PUBLIC],
 	uint8_t ret_signature[ED25519_SIGNATURE]);
 
+/* A TBSCertList, on an operator's channel (list_key.h). ERR_SPACE. */
+MUST_USE int link_audit_list(
+	struct link_audit *l, struct span tbs, uint8_t *sig, size_t cap, size_t *ret_len);
+
 struct link_value {
 	enum blind_kind kind;
 	struct span value; /* of blind_value() */

@@ -245,6 +245,31 @@ void read_trust(struct parse *p, const struct key *k, const struct tree *v, void
 	s->trust = parse_blobs(p, k, v, &s->n_trust);
 }
 
+/* Read after `crl`, as the table has it: the own list is one more of them. */
+void read_own_list(struct parse *p, const struct key *k, const struct tree *v, void *base)
+{
+	struct site *s = base;
+	read_table(p, k, v, base);
+	if (!s->revocation.list.path || !s->revocation.certificate.path || !s->revocation.key.path) {
+		s->revocation = (struct own_list){0}; /* said already */
+		return;
+	}
+	struct blob *all = region_array(p->region, s->n_crl + 1, sizeof(*all));
+	if (!all) {
+		return;
+	}
+	for (unsigned i = 0; i < s->n_crl; i++) {
+		all[i] = s->crl[i];
+	}
+	all[s->n_crl] = s->revocation.list;
+	all[s->n_crl++].may_be_absent = true;
+	s->crl = all;
+	if (s->n_trust == 0) {
+		mistake_error(p->mistakes, v->line, v->column,
+			"`revocation` in tls needs `trust`: an authority of it has delegated the list");
+	}
+}
+
 void read_crl(struct parse *p, const struct key *k, const struct tree *v, void *base)
 {
 	struct site *s = base;

@@ -61,6 +61,13 @@ struct blob {
 	const char *path; /* absolute */
 	struct span bytes;
 	unsigned line, column; /* where gantry.yaml names it */
+	bool may_be_absent;    /* then it has no bytes */
+};
+
+/* `tls: revocation`: the list that the gateway's key holder signs (keys/list_key.h). */
+struct own_list {
+	struct blob key, certificate; /* key has no bytes; certificate.path NULL: there is no such list */
+	struct blob list;             /* its path; its bytes are the last of struct site's crl */
 };
 
 /* What a flow wants of a caller's user identity (PS3.7 D.3.3.7), and what the target is told of it. */
@@ -344,8 +351,9 @@ struct site {
 	unsigned n_identities;
 	struct blob *trust;
 	unsigned n_trust;
-	struct blob *crl;
+	struct blob *crl; /* the last is the site's own list, where it has `tls: revocation` */
 	unsigned n_crl;
+	struct own_list revocation;
 	struct blob *
 		token_folders; /* no bytes: what a token's module may use when the key holder is in its sandbox */
 	unsigned n_token_folders;
@@ -370,10 +378,22 @@ struct site {
 	struct region *region; /* owns all of it */
 };
 
+/* Of a site that has `tls: revocation`: the list that it publishes, which may have no bytes yet. */
+static inline const struct blob *site_own_list(const struct site *s)
+{
+	return &s->crl[s->n_crl - 1];
+}
+
 /* A revocation list that is fetched, and not read. */
 static inline bool blob_is_url(const struct blob *b)
 {
 	return strncmp(b->path, "http://", 7) == 0;
+}
+
+/* A revocation list whose bytes are here: not one of an address, and not the site's own before there is one. */
+static inline bool blob_is_list(const struct blob *b)
+{
+	return !blob_is_url(b) && !(b->may_be_absent && b->bytes.len == 0);
 }
 
 /* The files of users, in the order of enum user_file. */

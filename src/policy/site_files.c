@@ -104,6 +104,12 @@ static struct blob *packed_blob(const struct site *s, unsigned i)
 		return &s->flows[i].user_passcode;
 	}
 	i -= s->n_flows;
+	if (s->revocation.certificate.path) {
+		if (i == 0) {
+			return (struct blob *)(uintptr_t)&s->revocation.certificate;
+		}
+		i--;
+	}
 	for (unsigned k = 0; k < a->n_repositories; k++) {
 		if (i < a->repositories[k].n_trust) {
 			return &a->repositories[k].trust[i];
@@ -130,6 +136,9 @@ static void read_blob(struct site *s, struct blob *b, bool secret, struct mistak
 		return; /* missing: said already */
 	}
 	int err = file_read(s->region, b->path, &b->bytes, &mode);
+	if (err == ERR_SYSTEM && errno == ENOENT && b->may_be_absent) {
+		return;
+	}
 	if (err < 0) {
 		mistake_error(m, b->line, b->column, "cannot read %s: %s", b->path, why_unread(err));
 		return;

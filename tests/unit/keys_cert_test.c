@@ -124,7 +124,7 @@ static void requests_that_cannot_be(void **state)
 	cases[1].common_name = long_name;
 	cases[2].not_after_s = cases[2].not_before_s;
 	cases[3].use = 0;
-	cases[4].use = 4;
+	cases[4].use = CA_USE_LISTS | CA_USE_SERVER;
 	cases[5].san = bad_san;
 	cases[5].n_san = 1;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

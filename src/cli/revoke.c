@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "audit/armor.h"
+#include "base/clock.h"
+#include "cli/ca_index.h"
+#include "cli/place.h"
+#include "cli/verbs.h"
+#include "keys/list_key.h"
+#include "keys/list_make.h"
+#include "policy/site.h"
+#include "policy/values.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char usage[] =
+	"usage: gantry revoke [-c FILE] [--reason REASON] [--issuer FILE] [--days N] [--yes] SERIAL|CERTIFICATE\n"
+	"       gantry revoke [-c FILE] [--days N] --renew\n"
+	"       gantry revoke [-c FILE] --list\n"
+	"\n"
+	"Block a certificate at once: on new connections, resumed sessions and open associations. The running gateway signs the\n"
+	"site's own revocation list (`tls: revocation`) with the key that `gantry ca delegate` has certified; the list is\n"
+	"written to its file, and the gateway reads it. Other gateways of the site take the same file under `tls: crl`.\n"
+	"\n"
+	"  --reason R    keyCompromise, superseded, cessationOfOperation, affiliationChanged, privilegeWithdrawn\n"
+	"  --issuer FILE the authority's certificate, for a SERIAL where `tls: trust` has several\n"
+	"  --renew       sign the list again, before its next update is due\n"
+	"  --list        print who is blocked\n"
+	"  --days N      until the next list is due; default 30, at most 93\n"
+	"  --yes         do not ask\n"
+	"  -c, --config FILE  default: ./gantry.yaml, then /etc/gantry/gantry.yaml\n";
+
+#define DAY_S     86400
+#define DAYS_LIST 30
+#define WAIT_S    8
+
+struct job {
+	const char *config, *reason_word, *issuer, *what;
+	uint64_t days;
+	bool yes, renew, list;
+	int reason;
+	struct site *site;
+	struct span *trust;
+	struct list_target target;
+};
+
+static int complain(const char *what, const char *why)
+{
+	fprintf(stderr, "gantry revoke: %s: %s\n", what, why);
+	return 1;
+}
+
+/* ---- The site ---- */
+
+static int open_site(struct job *j)
+{
+	struct mistakes mistakes = {0};
+	int e = site_load(j->config, &j->site, &mistakes);
+	unsigned errors = mistakes.n_errors;
+	mistakes_done(&mistakes);
+	if (e < 0) {
+		return complain(
+			j->config, errors > 0 ? "it has mistakes; `gantry check` names them" : err_str(e));
+	}
+	if (!j->site->revocation.certificate.path) {
+		return complain(j->config, "it has no `revocation` in `tls`: see gantry-revoke(1)");
+	}
+	j->trust = calloc(j->site->n_trust + 1, sizeof(*j->trust));
+	for (unsigned i = 0; j->trust && i < j->site->n_trust; i++) {
+		j->trust[i] = j->site->trust[i].bytes;
+	}
+	return j->trust ? 0 : 1;
+}
+
+static char *read_file(const char *path, size_t *ret_len)
+{
+	FILE *f = fopen(path, "re");
+	char *text = f ? malloc(65537) : NULL;
+	if (text) {
+		*ret_len = fread(text, 1, 65536, f);
+		text[*ret_len] = 0;
+	}
+	if (f) {
+		(void)fclose(f);
+	}
+	return text;
+}
+
+/* ---- Whose certificate ---- */
+
+static int find_serial(struct job *j, char *why, size_t cap)
+{
+	size_t len = 0;
+	char *text = j->issuer ? read_file(j->issuer, &len) : NULL;
+	if (j->issuer && !text) {
+		return complain(j->issuer, strerror(errno));
+	}
+	struct span issuer = span_of(text, len);
+	int e = list_target_serial(
+		j->what, text ? &issuer : NULL, j->trust, j->site->n_trust, &j->target, why, cap);
+	free(text);
+	return e < 0 ? complain(j->what, why) : 0;
+}
+
+static int find_target(struct job *j)
+{
+	char why[200] = "";
+	size_t len = 0;
+	char *text = access(j->what, F_OK) == 0 ? read_file(j->what, &len) : NULL;
+	if (!text) {
+		return find_serial(j, why, sizeof(why));
+	}
+	int e = list_target_certificate(
+		span_of(text, len), j->trust, j->site->n_trust, &j->target, why, sizeof(why));
+	free(text);
+	return e < 0 ? complain(j->what, why) : 0;
+}
+
+static bool approved(const struct job *j)
+{
+	char answer[16];
+	printf("  serial   %s\n  issuer   %s\n", j->target.serial, j->target.issuer);
+	if (j->target.subject[0]) {
+		printf("  subject  %s\n", j->target.subject);
+	}
+	if (j->yes) {
+		return true;
+	}
+	printf("Block it for good? Type yes: ");
+	(void)fflush(stdout);
+	bool yes = fgets(answer, sizeof(answer), stdin) && strcmp(answer, "yes\n") == 0;
+	if (!yes) {
+		fputs("gantry revoke: not approved; nothing was changed\n", stderr);
+	}
+	return yes;
+}
+
+/* ---- The list ---- */
+
+static json_t *request_of(struct span tbs)
+{
+	char name[280], host[256] = "localhost";
+	size_t cap = ARMOR_LEN(tbs.len) + 1;
+	char *text = malloc(cap);
+	json_t *o = NULL;
+	(void)gethostname(host, sizeof(host) - 1);
+	snprintf(name, sizeof(name), "%.120s@%.120s", control_user(), host);
+	if (text) {
+		struct writer w = writer_of(text, cap - 1);
+		armor_write(&w, tbs);
+		text[w.len] = 0;
+		o = json_pack("{s:s,s:s}", "sign-list", text, "name", name);
+	}
+	free(text);
+	return o;
+}
+
+/* The key holder's signature, by way of the running gateway. */
+static int have_signed(const struct job *j, struct span tbs, uint8_t *sig, size_t cap, size_t *ret_len)
+{
+	const char *why = "no memory";
+	json_t *request = request_of(tbs), *reply = NULL;
+	char *path = control_path(j->config);
+	for (unsigned i = 0; request && path && !json_object_get(reply, "list") && i < 4; i++) {
+		if (i > 0) {
+			/* A gateway that is busy may close at once. */
+			(void)nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+		}
+		json_decref(reply);
+		reply = control_request(path, request, WAIT_S, &why);
+		if (!reply && strcmp(why, "the gateway did not answer") != 0) {
+			break;
+		}
+	}
+	const char *text = json_string_value(json_object_get(reply, "list"));
+	const char *said = json_string_value(json_object_get(reply, "why"));
+	int e = text ? armor_read(span_str(text), sig, cap, ret_len) : ERR_DENIED;
+	if (e < 0) {
+		(void)complain("the list was not signed", said ? said : why);
+	}
+	json_decref(reply);
+	json_decref(request);
+	free(path);
+	return e;
+}
+
+/* Beside it, durable, then renamed: a gateway that reads it meanwhile reads the old or the new one. */
+static int write_list(const char *path, const char *pem, size_t len)
+{
+	char fresh[4200];
+	int n = snprintf(fresh, sizeof(fresh), "%s.new", path);
+	int fd = n > 0 && (size_t)n < sizeof(fresh)
+	                 ? open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644)
+	                 : -1;
+	bool ok = fd >= 0 && fchmod(fd, 0644) == 0 && write(fd, pem, len) == (ssize_t)len && fsync(fd) == 0 &&
+	          rename(fresh, path) == 0;
+	int kept = errno;
+	if (fd >= 0) {
+		close(fd);
+	}
+	return ok ? 0 : complain(path, strerror(kept));
+}
+
+static int sign_and_write(const struct job *j, struct span tbs, int64_t number)
+{
+	uint8_t sig[1024];
+	size_t len = 0, pem_len = 0;
+	char *pem = NULL;
+	if (have_signed(j, tbs, sig, sizeof(sig), &len) < 0) {
+		return 1;
+	}
+	int e = list_finish(j->site->revocation.certificate.bytes, tbs, span_of(sig, len), &pem, &pem_len);
+	if (e < 0) {
+		return complain(
+			"the running gateway's signature is not by the key of `certificate`", err_str(e));
+	}
+	int code = write_list(j->site->revocation.list.path, pem, pem_len);
+	free(pem);
+	if (code == 0) {
+		printf("%s: list %lld is written.\n", j->site->revocation.list.path, (long long)number);
+	}
+	return code;
+}
+
+static int publish(const struct job *j)
+{
+	int64_t now_s = clock_wall_ms() / 1000, number = 0;
+	uint8_t *tbs = NULL;
+	size_t len = 0;
+	const struct list_draft d = {.certificate = j->site->revocation.certificate.bytes,
+		.list = site_own_list(j->site)->bytes,
+		.add = j->renew ? NULL : &j->target,
+		.reason = j->reason,
+		.now_s = now_s,
+		.next_s = now_s + (int64_t)(j->days ? j->days : DAYS_LIST) * DAY_S};
+	int e = list_draft(&d, &tbs, &len, &number);
+	if (e < 0) {
+		return complain(j->renew ? "the list" : j->what,
+			e == ERR_EXISTS  ? "it is blocked already"
+			: e == ERR_VALUE ? "the list or the certificate of `tls: revocation` cannot be used"
+					 : err_str(e));
+	}
+	int code = sign_and_write(j, span_of(tbs, len), number);
+	free(tbs);
+	char *path = code == 0 ? control_path(j->config) : NULL;
+	if (path) {
+		code = control_reload(path);
+		free(path);
+	}
+	return code;
+}
+
+static void print_entry(const struct list_entry *e, void *arg)
+{
+	char day[16] = "";
+	time_t t = (time_t)e->at_s;
+	struct tm tm;
+	if (gmtime_r(&t, &tm)) {
+		strftime(day, sizeof(day), "%Y-%m-%d", &tm);
+	}
+	printf("%s  %s  %s%s%s\n", e->serial, day, e->issuer, e->reason > 0 ? "  " : "",
+		e->reason > 0 ? ca_reason_word(e->reason) : "");
+}
+
+static int run(struct job *j)
+{
+	int code = open_site(j);
+	if (code != 0) {
+		return code;
+	}
+	struct span list = site_own_list(j->site)->bytes;
+	if (j->list) {
+		return list.len > 0 && list_each(list, print_entry, NULL) < 0
+		               ? complain(j->site->revocation.list.path, "it holds no revocation list in PEM")
+		               : 0;
+	}
+	if (!j->renew) {
+		code = find_target(j);
+		code = code == 0 && !approved(j) ? 1 : code;
+	}
+	return code == 0 ? publish(j) : code;
+}
+
+static bool take_option(struct job *j, int c)
+{
+	switch (c) {
+	case 'c':
+		j->config = optarg;
+		return true;
+	case 'r':
+		j->reason = ca_reason(optarg);
+		return j->reason > 0;
+	case 'i':
+		j->issuer = optarg;
+		return true;
+	case 'd':
+		return value_number(optarg, LIST_KEY_DAYS_MOST, &j->days) == 0 && j->days > 0;
+	case 'n':
+		j->renew = true;
+		return true;
+	case 'l':
+		j->list = true;
+		return true;
+	case 'y':
+		j->yes = true;
+		return true;
+	default:
+		return false;
+	}
+}
+
+int verb_revoke(int argc, char **argv)
+{
+	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+		{"reason", required_argument, NULL, 'r'}, {"issuer", required_argument, NULL, 'i'},
+		{"days", required_argument, NULL, 'd'}, {"renew", no_argument, NULL, 'n'},
+		{"list", no_argument, NULL, 'l'}, {"yes", no_argument, NULL, 'y'},
+		{"help", no_argument, NULL, 'h'}, {0}};
+	static struct job j;
+	for (int c; (c = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
+		if (c == 'h') {
+			fputs(usage, stdout);
+			return 0;
+		}
+		if (!take_option(&j, c)) {
+			fputs(usage, stderr);
+			return 2;
+		}
+	}
+	if (argc - optind != (j.renew || j.list ? 0 : 1) || (j.renew && j.list)) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	j.what = argv[optind];
+	j.config = place_file("revoke", j.config);
+	int code = j.config ? run(&j) : 1;
+	site_free(j.site);
+	free(j.trust);
+	return code;
+}
