@@ -211,9 +211,21 @@ def marks(entries):
     yield from numbers("uint16_t", "mark_ends", starts + [count])
 
 
+SIGNATURE_PROFILES = {"C": "SIGNED_CREATOR", "A": "SIGNED_AUTHORIZATION", "S": "SIGNED_REPORT", "V": "SIGNED_VERIFIED_REPORT"}
+
+
+def signatures(entries):
+    """What the profiles of PS3.15 C ask to be signed, ordered by tag."""
+    yield "static const struct profile_entry profile_table[] = {"
+    for e in sorted(entries, key=lambda e: e["tag"]):
+        mask = " | ".join(SIGNATURE_PROFILES[letter] for letter in e["profiles"])
+        yield f'\t{{0x{e["tag"][1:5]}{e["tag"][6:10]}, {mask}}},'
+    yield "};"
+
+
 def main():
     makers = {"uids": uids, "dictionary": dictionary, "services": services, "audit": audit, "checks": checks,
-              "marks": marks}
+              "marks": marks, "signatures": signatures}
     maker = makers[sys.argv[1]]
     with open(sys.argv[3], "w", encoding="utf-8") as out:
         out.write("/* Made by tools/tables.py. */\n")

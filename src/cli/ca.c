@@ -284,7 +284,7 @@ static int sign_request(const struct options *o, int use, const char *what, cons
 	return code;
 }
 
-static int verb_sign(const struct options *o)
+static int verb_certify(const struct options *o)
 {
 	return sign_request(o, use_of(o->use), "", "Is this the device's own request?");
 }
@@ -421,7 +421,7 @@ static const struct {
 	bool what; /* takes a request, a serial number or a certificate */
 } verbs[] = {
 	{"make", verb_make, false},
-	{"sign", verb_sign, true},
+	{"sign", verb_certify, true},
 	{"list", verb_list, false},
 	{"renew", verb_renew, true},
 	{"revoke", verb_block, true},

@@ -6,6 +6,7 @@
 #include "keys/cert.h"
 #include "keys/crl.h"
 #include "keys/list_key.h"
+#include "keys/object.h"
 #include "keys/private.h"
 #include "keys/record_keys.h"
 #include "keys/token.h"
@@ -120,6 +121,19 @@ static void check_list_key(struct check *c, const struct site *s)
 	list_key_free(key);
 }
 
+static void check_object_key(struct check *c, const struct signing *s)
+{
+	struct object_key *key = NULL;
+	char why[512];
+	if (!s->certificate.path || s->certificate.bytes.len == 0 || !s->key.path) {
+		return;
+	}
+	if (object_key_open(s->key.path, s->certificate.bytes, &key, why, sizeof(why)) < 0) {
+		mistake_error(c->list, s->key.line, s->key.column, "`signatures`: %s", why);
+	}
+	object_key_free(key);
+}
+
 static void check_crl(struct check *c, const struct blob *b)
 {
 	char issuer[256] = "";
@@ -204,6 +218,10 @@ static void check_files(void *arg, const struct site *s, struct mistake_list *m)
 		check_certificate(c, &s->revocation.certificate);
 	}
 	check_list_key(c, s);
+	if (s->signatures.certificate.path) {
+		check_certificate(c, &s->signatures.certificate);
+	}
+	check_object_key(c, &s->signatures);
 	check_record_keys(c, &s->audit);
 	if (!s->audit.has) {
 		mistake_warning(m, 0, 0, "there is no `audit:`: no audit trail is kept");

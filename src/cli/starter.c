@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/starter.h"
+#include "keys/uid_make.h"
 #include "base/writer.h"
 
-#include <openssl/rand.h>
 #include <stdio.h>
 
 static const char top[] =
@@ -77,30 +77,6 @@ int starter_yaml(const char *origin, char *ret_text, size_t cap)
 	return n > 0 && (size_t)n < cap ? 0 : ERR_SPACE;
 }
 
-/* 2.25 and a random UUID as a number (PS3.5 B.2): at most 44 characters. */
-static int make_uid(char ret_uid[65])
-{
-	uint8_t bytes[16];
-	if (RAND_bytes(bytes, sizeof(bytes)) != 1) {
-		return ERR_SYSTEM;
-	}
-	bytes[6] = (uint8_t)((bytes[6] & 0x0f) | 0x40); /* RFC 4122 4.4: version 4, variant 1 */
-	bytes[8] = (uint8_t)((bytes[8] & 0x3f) | 0x80);
-	unsigned __int128 number = 0;
-	for (size_t i = 0; i < sizeof(bytes); i++) {
-		number = number << 8 | bytes[i];
-	}
-	char digits[40];
-	size_t at = sizeof(digits) - 1;
-	digits[at] = '\0';
-	do {
-		digits[--at] = (char)('0' + (int)(number % 10));
-		number /= 10;
-	} while (number > 0);
-	snprintf(ret_uid, 65, "2.25.%s", digits + at);
-	return 0;
-}
-
 /* An element in Explicit VR Little Endian with a 16-bit length (PS3.5 7.1.2), padded to even length. */
 static void put_text(struct writer *w, uint16_t group, uint16_t element, const char *vr, const char *text)
 {
@@ -156,7 +132,7 @@ static void put_meta(struct writer *w, const char *instance)
 int starter_image(uint8_t *ret_bytes, size_t *ret_len)
 {
 	char instance[65], study[65], series[65];
-	if (make_uid(instance) < 0 || make_uid(study) < 0 || make_uid(series) < 0) {
+	if (uid_make(instance) < 0 || uid_make(study) < 0 || uid_make(series) < 0) {
 		return ERR_SYSTEM;
 	}
 	struct writer w = writer_of(ret_bytes, STARTER_IMAGE_CAP);

@@ -15,6 +15,8 @@ int verb_ca(int argc, char **argv);
 int verb_user(int argc, char **argv);
 int verb_record(int argc, char **argv);
 int verb_revoke(int argc, char **argv);
+int verb_sign(int argc, char **argv);
+int verb_verify(int argc, char **argv);
 int verb_reload(int argc, char **argv);
 int verb_status(int argc, char **argv);
 int verb_learn(int argc, char **argv);

@@ -254,3 +254,31 @@ int private_key_sign(const struct private_key *key, const struct sign_scheme *sc
 	return key->token ? token_key_sign(key->token, scheme, content, sig, cap, ret_len)
 	                  : sign_with_file(key->pkey, scheme, content, sig, cap, ret_len);
 }
+
+static int sign_hash_with_file(EVP_PKEY *key, const struct sign_scheme *scheme, struct span hash,
+	uint8_t *sig, size_t cap, size_t *ret_len)
+{
+	EVP_PKEY_CTX *c = EVP_PKEY_CTX_new(key, NULL);
+	size_t len = cap;
+	bool ok = c && EVP_PKEY_sign_init(c) == 1 &&
+	          EVP_PKEY_CTX_set_rsa_padding(c, RSA_PKCS1_PADDING) == 1 &&
+	          EVP_PKEY_CTX_set_signature_md(c, EVP_get_digestbyname(scheme->digest)) == 1 &&
+	          EVP_PKEY_sign(c, sig, &len, hash.ptr, hash.len) == 1;
+	EVP_PKEY_CTX_free(c);
+	ERR_clear_error();
+	if (!ok) {
+		return ERR_TLS;
+	}
+	*ret_len = len;
+	return 0;
+}
+
+int private_key_sign_hash(const struct private_key *key, const struct sign_scheme *scheme, struct span hash,
+	uint8_t *sig, size_t cap, size_t *ret_len)
+{
+	if (key->kind != SIGN_RSA || scheme->kind != SIGN_RSA || scheme->pss) {
+		return ERR_TYPE;
+	}
+	return key->token ? token_key_sign_hash(key->token, hash, sig, cap, ret_len)
+	                  : sign_hash_with_file(key->pkey, scheme, hash, sig, cap, ret_len);
+}

@@ -50,4 +50,11 @@ bool private_key_is_token(const char *where);
 MUST_USE int private_key_sign(const struct private_key *key, const struct sign_scheme *scheme,
 	struct span content, uint8_t *sig, size_t cap, size_t *ret_len);
 
+/*
+ * The same of what was hashed already, by this process: RSASSA-PKCS1-v1_5 alone, for content that does not lie in memory as one. hash:
+ * of scheme->digest.
+ */
+MUST_USE int private_key_sign_hash(const struct private_key *key, const struct sign_scheme *scheme,
+	struct span hash, uint8_t *sig, size_t cap, size_t *ret_len);
+
 #endif

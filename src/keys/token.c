@@ -350,23 +350,28 @@ static int sign_with(
 }
 
 /* RFC 8017 9.2: DigestInfo for SHA-256, SHA-384, SHA-512 differs in two bytes. */
+int token_key_sign_hash(struct token_key *k, struct span hash, uint8_t *sig, size_t cap, size_t *ret_len)
+{
+	if (hash.len > EVP_MAX_MD_SIZE) {
+		return ERR_LENGTH;
+	}
+	uint8_t info[19 + EVP_MAX_MD_SIZE] = {0x30, (uint8_t)(17 + hash.len), 0x30, 0x0d, 0x06, 0x09, 0x60,
+		0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02,
+		hash.len == 32   ? 1
+		: hash.len == 48 ? 2
+				 : 3,
+		0x05, 0x00, 0x04, (uint8_t)hash.len};
+	memcpy(info + 19, hash.ptr, hash.len);
+	CK_MECHANISM how = {CKM_RSA_PKCS, NULL, 0};
+	return sign_with(k, &how, span_of(info, 19 + hash.len), sig, cap, ret_len);
+}
+
 static int sign_pkcs1(struct token_key *k, const struct sign_scheme *scheme, struct span content,
 	uint8_t *sig, size_t cap, size_t *ret_len)
 {
 	struct hash h;
 	int e = hash_of(scheme, content, &h);
-	if (e < 0) {
-		return e;
-	}
-	uint8_t info[19 + EVP_MAX_MD_SIZE] = {0x30, (uint8_t)(17 + h.len), 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86,
-		0x48, 0x01, 0x65, 0x03, 0x04, 0x02,
-		h.len == 32   ? 1
-		: h.len == 48 ? 2
-			      : 3,
-		0x05, 0x00, 0x04, (uint8_t)h.len};
-	memcpy(info + 19, h.at, h.len);
-	CK_MECHANISM how = {CKM_RSA_PKCS, NULL, 0};
-	return sign_with(k, &how, span_of(info, 19 + h.len), sig, cap, ret_len);
+	return e < 0 ? e : token_key_sign_hash(k, span_of(h.at, h.len), sig, cap, ret_len);
 }
 
 static int sign_pss(struct token_key *k, const struct sign_scheme *scheme, struct span content, uint8_t *sig,

@@ -70,4 +70,8 @@ MUST_USE int token_secret_mac(
 MUST_USE int token_key_sign(struct token_key *key, const struct sign_scheme *scheme, struct span content,
 	uint8_t *sig, size_t cap, size_t *ret_len);
 
+/* RSASSA-PKCS1-v1_5 of what was hashed already, with SHA-256, SHA-384 or SHA-512. */
+MUST_USE int token_key_sign_hash(
+	struct token_key *key, struct span hash, uint8_t *sig, size_t cap, size_t *ret_len);
+
 #endif

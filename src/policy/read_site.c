@@ -245,6 +245,22 @@ void read_trust(struct parse *p, const struct key *k, const struct tree *v, void
 	s->trust = parse_blobs(p, k, v, &s->n_trust);
 }
 
+void read_signatures(struct parse *p, const struct key *k, const struct tree *v, void *base)
+{
+	struct site *s = base;
+	read_table(p, k, v, base);
+	if ((s->signatures.key.path != NULL) != (s->signatures.certificate.path != NULL)) {
+		mistake_error(p->mistakes, v->line, v->column,
+			"`signatures` needs both `key` and `certificate`, or neither");
+	}
+}
+
+void read_signature_trust(struct parse *p, const struct key *k, const struct tree *v, void *base)
+{
+	struct site *s = base;
+	s->signatures.trust = parse_blobs(p, k, v, &s->signatures.n_trust);
+}
+
 /* Read after `crl`, as the table has it: the own list is one more of them. */
 void read_own_list(struct parse *p, const struct key *k, const struct tree *v, void *base)
 {

@@ -70,6 +70,13 @@ struct own_list {
 	struct blob list;             /* its path; its bytes are the last of struct site's crl */
 };
 
+/* `signatures:`: digital signatures of objects (PS3.15 Annex C). */
+struct signing {
+	struct blob key, certificate; /* key has no bytes; certificate.path NULL: nothing is signed */
+	struct blob *trust;           /* authorities of signers; none: those of TLS */
+	unsigned n_trust;
+};
+
 /* What a flow wants of a caller's user identity (PS3.7 D.3.3.7), and what the target is told of it. */
 enum user_caller { USER_IGNORE, USER_REQUIRE, USER_VERIFY };
 enum user_called { USER_FORWARD, USER_STRIP, USER_REPLACE };
@@ -354,6 +361,7 @@ struct site {
 	struct blob *crl; /* the last is the site's own list, where it has `tls: revocation` */
 	unsigned n_crl;
 	struct own_list revocation;
+	struct signing signatures;
 	struct blob *
 		token_folders; /* no bytes: what a token's module may use when the key holder is in its sandbox */
 	unsigned n_token_folders;

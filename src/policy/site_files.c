@@ -89,7 +89,8 @@ static struct blob *packed_blob(const struct site *s, unsigned i)
 	const struct {
 		struct blob *at;
 		unsigned n;
-	} lists[] = {{s->trust, s->n_trust}, {s->crl, s->n_crl}, {a->auditors, a->n_auditors}};
+	} lists[] = {{s->trust, s->n_trust}, {s->crl, s->n_crl}, {a->auditors, a->n_auditors},
+		{s->signatures.trust, s->signatures.n_trust}};
 	if (i < s->n_identities) {
 		return &s->identities[i].certificate;
 	}
@@ -104,11 +105,11 @@ static struct blob *packed_blob(const struct site *s, unsigned i)
 		return &s->flows[i].user_passcode;
 	}
 	i -= s->n_flows;
-	if (s->revocation.certificate.path) {
-		if (i == 0) {
-			return (struct blob *)(uintptr_t)&s->revocation.certificate;
+	const struct blob *single[] = {&s->revocation.certificate, &s->signatures.certificate};
+	for (unsigned k = 0; k < ARRAY_LEN(single); k++) {
+		if (single[k]->path && i-- == 0) {
+			return (struct blob *)(uintptr_t)single[k];
 		}
-		i--;
 	}
 	for (unsigned k = 0; k < a->n_repositories; k++) {
 		if (i < a->repositories[k].n_trust) {

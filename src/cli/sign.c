@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
+#include "cli/object_job.h"
+#include "cli/place.h"
+#include "cli/verbs.h"
+#include "dicom/tag.h"
+#include "keys/object.h"
+#include "keys/private.h"
+#include "keys/token.h"
+#include "policy/site.h"
+#include "priv/drop.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char usage[] =
+	"usage: gantry sign [-c FILE] [--profile base|creator] [--hash SHA256|SHA384|SHA512] [--tag TAG]... IN OUT\n"
+	"\n"
+	"Put a digital signature into a DICOM file (PS3.15 C.1, C.2), with the key of `signatures:` in gantry.yaml. A process that\n"
+	"has that key, the file and nothing else reads the object, makes the MAC and signs it. The file stays as it is but for\n"
+	"the signature.\n"
+	"\n"
+	"  --tag TAG    sign this element, GGGG,EEEE or its keyword, and no others but those of further --tag; otherwise\n"
+	"               everything that can be signed is\n"
+	"  --profile P  creator: refuse to sign less than PS3.15 C.2 asks for; default base\n"
+	"  --hash H     default SHA256\n"
+	"  -c, --config FILE  default: ./gantry.yaml, then /etc/gantry/gantry.yaml\n"
+	"\n"
+	"Exit status: 0 signed; 1 not signed, and there is no OUT; 2 wrong usage.\n";
+
+#define COPY 65536
+
+struct job {
+	const char *config, *in, *out;
+	struct object_wish wish;
+	struct site *site;
+	struct object_key *key;
+	struct drop drop;
+};
+
+static int complain(const char *what, const char *why)
+{
+	fprintf(stderr, "gantry sign: %s: %s\n", what, why);
+	return 1;
+}
+
+/* ---- In the process that has the key ---- */
+
+static int take_key(void *arg, void *shared)
+{
+	struct job *j = arg;
+	struct object_signed *r = shared;
+	const struct signing *s = &j->site->signatures;
+	int e = token_environment(j->site->token_environment.at, j->site->token_environment.n);
+	e = e < 0 ? e : object_key_open(s->key.path, s->certificate.bytes, &j->key, r->why, sizeof(r->why));
+	if (e == 0 && (e = drop_now(&j->drop)) < 0) {
+		snprintf(r->why, sizeof(r->why), "cannot become the user `%s`", j->site->key_user);
+	}
+	return e;
+}
+
+static void sign(void *arg, struct span file, void *shared)
+{
+	struct job *j = arg;
+	struct object_signed *r = shared;
+	if (object_sign(j->key, file, &j->wish, clock_wall_ms(), r) < 0) {
+		r->n_edits = 0;
+	}
+}
+
+static int have_signed(struct job *j, int file, struct object_signed *r)
+{
+	const struct site *s = j->site;
+	bool token = private_key_is_token(s->signatures.key.path);
+	struct sandbox_path *paths = calloc(s->n_token_folders + 1, sizeof(*paths));
+	for (unsigned i = 0; paths && i < s->n_token_folders; i++) {
+		paths[i] = (struct sandbox_path){s->token_folders[i].path, true};
+	}
+	const struct object_job job = {.prepare = take_key,
+		.work = sign,
+		.arg = j,
+		.sandbox = token ? SANDBOX_TOKEN : SANDBOX_KEYS,
+		.paths = paths,
+		.n_paths = token ? s->n_token_folders : 0};
+	int e = paths ? object_job_run(&job, file, r) : ERR_NO_MEMORY;
+	free(paths);
+	r->why[sizeof(r->why) - 1] = 0;
+	if (e != 0 || r->n_edits == 0) {
+		return complain(j->in, r->why[0]         ? r->why
+				       : e == ERR_LENGTH ? "it is empty"
+				       : e == 0          ? "it was not signed"
+							 : "the process that signs has died");
+	}
+	return 0;
+}
+
+/* ---- The file with it ---- */
+
+static int write_all(int fd, const uint8_t *bytes, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(fd, bytes, len);
+		if (n < 0 && errno == EINTR) {
+			continue;
+		}
+		if (n <= 0) {
+			return -1;
+		}
+		bytes += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+static int copy(int in, int out, uint64_t from, uint64_t until)
+{
+	uint8_t buf[COPY];
+	while (from < until) {
+		size_t want = until - from < COPY ? (size_t)(until - from) : COPY;
+		ssize_t n = pread(in, buf, want, (off_t)from);
+		if (n < 0 && errno == EINTR) {
+			continue;
+		}
+		if (n <= 0 || write_all(out, buf, (size_t)n) < 0) {
+			return -1;
+		}
+		from += (uint64_t)n;
+	}
+	return 0;
+}
+
+/* What the other process says is held against the file: it has parsed what others wrote. */
+static int apply(int in, int out, uint64_t size, const struct object_signed *r)
+{
+	uint64_t at = 0;
+	if (r->n_edits > OBJECT_EDITS) {
+		return -1;
+	}
+	for (uint32_t i = 0; i < r->n_edits; i++) {
+		const struct object_edit e = r->edits[i];
+		if (e.at < at || e.at > size || e.leave_out > size - e.at || e.from > OBJECT_BYTES ||
+			e.len > OBJECT_BYTES - e.from || copy(in, out, at, e.at) < 0 ||
+			write_all(out, r->bytes + e.from, e.len) < 0) {
+			return -1;
+		}
+		at = e.at + e.leave_out;
+	}
+	return copy(in, out, at, size);
+}
+
+static int write_out(const struct job *j, int in, const struct object_signed *r)
+{
+	char fresh[4200];
+	struct stat st;
+	int n = snprintf(fresh, sizeof(fresh), "%s.new", j->out);
+	int out = n > 0 && (size_t)n < sizeof(fresh) && fstat(in, &st) == 0
+	                  ? open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640)
+	                  : -1;
+	if (out < 0) {
+		return complain(fresh, strerror(errno));
+	}
+	bool ok =
+		apply(in, out, (uint64_t)st.st_size, r) == 0 && fsync(out) == 0 && rename(fresh, j->out) == 0;
+	int kept = errno;
+	close(out);
+	if (!ok) {
+		(void)unlink(fresh);
+		return complain(j->out, strerror(kept));
+	}
+	return 0;
+}
+
+/* ---- All ---- */
+
+static int open_site(struct job *j)
+{
+	struct mistakes mistakes = {0};
+	int e = site_load(j->config, &j->site, &mistakes);
+	mistakes_done(&mistakes);
+	if (e < 0) {
+		return complain(j->config, "it has mistakes; `gantry check` names them");
+	}
+	if (!j->site->signatures.certificate.path || !j->site->signatures.key.path) {
+		return complain(j->config, "it has no `key` and `certificate` in `signatures`");
+	}
+	e = drop_prepare(j->site->key_user, false, &j->drop);
+	return e < 0 ? complain(j->site->key_user, "there is no such user for the process that signs") : 0;
+}
+
+static int run(struct job *j)
+{
+	struct object_signed *r = object_job_memory(sizeof(*r));
+	int code = r ? open_site(j) : 1;
+	int in = code == 0 ? open(j->in, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+	if (code == 0 && in < 0) {
+		code = complain(j->in, strerror(errno));
+	}
+	code = code == 0 ? have_signed(j, in, r) : code;
+	code = code == 0 ? write_out(j, in, r) : code;
+	if (code == 0) {
+		r->uid[UID_MAX] = 0;
+		printf("%s: signed, %u elements, as %s\n", j->out, r->n_signed, r->uid);
+	}
+	if (in >= 0) {
+		close(in);
+	}
+	site_free(j->site);
+	object_job_free(r, sizeof(*r));
+	return code;
+}
+
+/* ---- The command line ---- */
+
+/* GGGG,EEEE, or a keyword. */
+static bool read_tag(const char *text, uint32_t *ret_tag)
+{
+	uint32_t tag = 0;
+	if (strlen(text) != 9 || text[4] != ',') {
+		return tag_by_keyword(text, ret_tag) == 0;
+	}
+	for (unsigned i = 0; i < 9; i++) {
+		char c = (char)tolower((unsigned char)text[i]);
+		if (i == 4) {
+			continue;
+		}
+		if (!isxdigit((unsigned char)c)) {
+			return false;
+		}
+		tag = tag << 4 | (uint32_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+	}
+	*ret_tag = tag;
+	return true;
+}
+
+/* Kept in order, each once. */
+static bool add_tag(struct object_wish *w, const char *text)
+{
+	uint32_t tag, at = 0;
+	if (!read_tag(text, &tag) || w->n_tags == MAC_TAGS_MOST) {
+		return false;
+	}
+	while (at < w->n_tags && w->tags[at] < tag) {
+		at++;
+	}
+	if (at < w->n_tags && w->tags[at] == tag) {
+		return true;
+	}
+	memmove(w->tags + at + 1, w->tags + at, (w->n_tags - at) * sizeof(w->tags[0]));
+	w->tags[at] = tag;
+	w->n_tags++;
+	return true;
+}
+
+static bool take_hash(struct object_wish *w, const char *word)
+{
+	for (uint32_t i = 0; i < OBJECT_HASHES; i++) {
+		if (strcmp(object_hash_words[i], word) == 0) {
+			w->hash = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool take_option(struct job *j, int c)
+{
+	switch (c) {
+	case 'c':
+		j->config = optarg;
+		return true;
+	case 'p':
+		j->wish.creator = strcmp(optarg, "creator") == 0;
+		return j->wish.creator || strcmp(optarg, "base") == 0;
+	case 'x':
+		return take_hash(&j->wish, optarg);
+	case 't':
+		if (!add_tag(&j->wish, optarg)) {
+			fprintf(stderr, "gantry sign: `%s` is no tag and no keyword\n", optarg);
+			return false;
+		}
+		return true;
+	default:
+		return false;
+	}
+}
+
+int verb_sign(int argc, char **argv)
+{
+	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+		{"profile", required_argument, NULL, 'p'}, {"hash", required_argument, NULL, 'x'},
+		{"tag", required_argument, NULL, 't'}, {"help", no_argument, NULL, 'h'}, {0}};
+	static struct job j;
+	for (int c; (c = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
+		if (c == 'h') {
+			fputs(usage, stdout);
+			return 0;
+		}
+		if (!take_option(&j, c)) {
+			fputs(usage, stderr);
+			return 2;
+		}
+	}
+	if (argc - optind != 2) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	j.in = argv[optind];
+	j.out = argv[optind + 1];
+	j.config = place_file("sign", j.config);
+	return j.config ? run(&j) : 1;
+}

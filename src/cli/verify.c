@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
+#include "cli/audit.h"
+#include "cli/object_job.h"
+#include "cli/place.h"
+#include "cli/verbs.h"
+#include "dicom/sign_profile.h"
+#include "dicom/tag.h"
+#include "keys/object.h"
+#include "policy/site.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char usage[] =
+	"usage: gantry verify [-c FILE | --trust FILE...] [--require PROFILE] [--json] FILE...\n"
+	"\n"
+	"Verify the digital signatures of DICOM files (PS3.15 Annex C): each MAC, and each signer's certificate. A file is read\n"
+	"by a process of its own, in a sandbox.\n"
+	"\n"
+	"  --trust FILE   authorities whose certificates are believed (PEM); otherwise `signatures: trust` of the configuration,\n"
+	"                 or its `tls: trust`; and its revocation lists\n"
+	"  --require P    creator, authorization, report: at least one good signature must be over what that profile asks for\n"
+	"  --json         print a JSON object a file\n"
+	"  -c, --config FILE  default: ./gantry.yaml, then /etc/gantry/gantry.yaml\n"
+	"\n"
+	"Exit status: 0 all signatures are good; 1 one is not; 2 wrong usage; 3 a file has none, or could not be read.\n";
+
+#define TRUST_MOST 64
+#define EXIT_NONE  3
+
+struct job {
+	const char *config, *trust[TRUST_MOST];
+	unsigned n_trust, require; /* enum signed_profile; 0: none */
+	bool json;
+	struct site *site;
+	char *texts[TRUST_MOST];
+	struct crl_list *lists;
+	struct object_trust *believed;
+};
+
+static const struct {
+	const char *word, *name;
+	unsigned profile;
+} profiles[] = {
+	{"creator", "Creator", SIGNED_CREATOR},
+	{"authorization", "Authorization", SIGNED_AUTHORIZATION},
+	{"report", "SR", SIGNED_REPORT},
+	{"verified-report", "SR, verified", SIGNED_VERIFIED_REPORT},
+};
+
+static int complain(const char *what, const char *why)
+{
+	fprintf(stderr, "gantry verify: %s: %s\n", what, why);
+	return EXIT_NONE;
+}
+
+/* ---- Whom we believe ---- */
+
+static int read_trust(struct job *j)
+{
+	struct span files[TRUST_MOST];
+	for (unsigned i = 0; i < j->n_trust; i++) {
+		uint8_t *bytes;
+		size_t len;
+		const struct audit_input in = {.verb = "verify"};
+		if (audit_read_file(&in, j->trust[i], 1u << 20, &bytes, &len) != AUDIT_GOOD) {
+			return EXIT_NONE;
+		}
+		j->texts[i] = (char *)bytes;
+		files[i] = span_of(bytes, len);
+	}
+	int e = object_trust_new(files, j->n_trust, NULL, &j->believed);
+	return e < 0 ? complain("--trust", e == ERR_VALUE ? "a file holds no certificate in PEM" : err_str(e))
+	             : 0;
+}
+
+static int use_blobs(struct job *j, const struct blob *trust, unsigned n)
+{
+	const struct site *s = j->site;
+	char why[256] = "no memory";
+	unsigned n_crl = 0;
+	struct span *files = calloc(n + 1, sizeof(*files)), *crl = calloc(s->n_crl + 1, sizeof(*crl)),
+		    *anchors = calloc(s->n_trust + 1, sizeof(*anchors));
+	int e = files && crl && anchors ? 0 : ERR_NO_MEMORY;
+	for (unsigned i = 0; e == 0 && i < n; i++) {
+		files[i] = trust[i].bytes;
+	}
+	for (unsigned i = 0; e == 0 && i < s->n_crl; i++) {
+		if (blob_is_list(&s->crl[i])) {
+			crl[n_crl++] = s->crl[i].bytes;
+		}
+	}
+	for (unsigned i = 0; e == 0 && i < s->n_trust; i++) {
+		anchors[i] = s->trust[i].bytes;
+	}
+	e = e < 0 ? e : crl_list_new(crl, n_crl, anchors, s->n_trust, &j->lists, why, sizeof(why));
+	if (e == 0 && (e = object_trust_new(files, n, j->lists, &j->believed)) < 0) {
+		snprintf(why, sizeof(why), "an authority in it cannot be read");
+	}
+	free(files);
+	free(crl);
+	free(anchors);
+	return e < 0 ? complain(j->config, why) : 0;
+}
+
+static int find_trust(struct job *j)
+{
+	struct mistakes mistakes = {0};
+	if (j->n_trust > 0) {
+		return read_trust(j);
+	}
+	j->config = place_file("verify", j->config);
+	if (!j->config) {
+		return EXIT_NONE;
+	}
+	int e = site_load(j->config, &j->site, &mistakes);
+	mistakes_done(&mistakes);
+	if (e < 0) {
+		return complain(j->config, "it has mistakes; `gantry check` names them");
+	}
+	const struct signing *s = &j->site->signatures;
+	return s->n_trust > 0 ? use_blobs(j, s->trust, s->n_trust)
+	                      : use_blobs(j, j->site->trust, j->site->n_trust);
+}
+
+/* ---- A file ---- */
+
+static void look(void *arg, struct span file, void *shared)
+{
+	struct object_report *r = shared;
+	const struct job *j = arg;
+	if (object_verify(file, j->believed, clock_wall_ms() / 1000, r) < 0 && !r->why[0]) {
+		snprintf(r->why, sizeof(r->why), "it cannot be read");
+	}
+}
+
+static void make_safe(char *text, size_t size)
+{
+	text[size - 1] = 0;
+	for (size_t k = 0; text[k]; k++) {
+		if (text[k] < ' ' || text[k] > '~') {
+			text[k] = '?';
+		}
+	}
+}
+
+/* The other process has parsed what others wrote: nothing that it says is taken as it is. */
+static void make_sane(struct object_report *r)
+{
+	r->n = r->n <= SIGNED_MOST ? r->n : SIGNED_MOST;
+	make_safe(r->why, sizeof(r->why));
+	for (uint32_t i = 0; i < r->n; i++) {
+		struct object_verdict *v = &r->verdicts[i];
+		v->state = v->state <= OBJECT_UNKNOWN ? v->state : OBJECT_UNKNOWN;
+		make_safe(v->where, sizeof(v->where));
+		make_safe(v->uid, sizeof(v->uid));
+		make_safe(v->time, sizeof(v->time));
+		make_safe(v->algorithm, sizeof(v->algorithm));
+		make_safe(v->purpose, sizeof(v->purpose));
+		make_safe(v->subject, sizeof(v->subject));
+		make_safe(v->why, sizeof(v->why));
+	}
+}
+
+static const char *const state_words[] = {[OBJECT_GOOD] = "good",
+	[OBJECT_UNTRUSTED] = "untrusted",
+	[OBJECT_FALSE] = "false",
+	[OBJECT_UNKNOWN] = "unknown"};
+
+static void print_verdict(const char *path, const struct object_verdict *v)
+{
+	printf("%s: %s: signature %s%s%s over %u element%s%s, %s%s, of %s, by %s", path,
+		v->state == OBJECT_FALSE ? "FALSE" : state_words[v->state], v->uid, v->where[0] ? " in " : "",
+		v->where, v->n_signed, v->n_signed == 1 ? "" : "s", v->covers_all ? " (all)" : "",
+		v->algorithm[0] ? v->algorithm : "no MAC", v->weak ? " (weak)" : "",
+		v->time[0] ? v->time : "no time", v->subject[0] ? v->subject : "nobody");
+	printf("%s%s\n", v->why[0] ? ": " : "", v->why);
+	printf("  profiles: Base");
+	for (unsigned i = 0; i < ARRAY_LEN(profiles); i++) {
+		if (v->profiles & profiles[i].profile) {
+			printf(", %s", profiles[i].name);
+		}
+	}
+	if (v->lacking && !v->where[0]) {
+		printf("; not Creator, which asks for (%04X,%04X) %s", v->lacking >> 16, v->lacking & 0xFFFF,
+			tag_keyword(v->lacking));
+	}
+	printf("%s\n", v->has_timestamp ? "; it has a certified timestamp, which is not looked into" : "");
+}
+
+static json_t *json_of(const struct object_verdict *v)
+{
+	json_t *list = json_array();
+	(void)json_array_append_new(list, json_string("base"));
+	for (unsigned i = 0; i < ARRAY_LEN(profiles); i++) {
+		if (v->profiles & profiles[i].profile) {
+			(void)json_array_append_new(list, json_string(profiles[i].word));
+		}
+	}
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:b,s:b,s:b,s:o}", "state",
+		state_words[v->state], "why", v->why, "where", v->where, "uid", v->uid, "time", v->time,
+		"algorithm", v->algorithm, "purpose", v->purpose, "subject", v->subject, "elements",
+		(json_int_t)v->n_signed, "all", v->covers_all, "weak", v->weak, "timestamp", v->has_timestamp,
+		"profiles", list);
+}
+
+static void print_json(const char *path, const struct object_report *r)
+{
+	json_t *list = json_array();
+	for (uint32_t i = 0; i < r->n; i++) {
+		(void)json_array_append_new(list, json_of(&r->verdicts[i]));
+	}
+	json_t *o = json_pack("{s:s,s:s,s:o}", "file", path, "why", r->why, "signatures", list);
+	if (o) {
+		(void)json_dumpf(o, stdout, JSON_COMPACT);
+		putchar('\n');
+	}
+	json_decref(o);
+}
+
+static int judge(const struct job *j, const char *path, const struct object_report *r)
+{
+	unsigned met = 0;
+	bool all = true;
+	for (uint32_t i = 0; i < r->n; i++) {
+		const struct object_verdict *v = &r->verdicts[i];
+		all = all && v->state == OBJECT_GOOD;
+		met |= v->state == OBJECT_GOOD ? v->profiles : 0;
+		if (!j->json) {
+			print_verdict(path, v);
+		}
+	}
+	if (j->json) {
+		print_json(path, r);
+	} else if (r->why[0] || r->n == 0) {
+		printf("%s: %s\n", path, r->why[0] ? r->why : "it has no signature");
+	}
+	if (r->why[0] || r->n == 0) {
+		return EXIT_NONE;
+	}
+	if (all && j->require && !(met & j->require)) {
+		fprintf(stderr, "gantry verify: %s: no signature is over what the profile asks for\n", path);
+		return 1;
+	}
+	return all ? 0 : 1;
+}
+
+static int verify(struct job *j, const char *path, struct object_report *r)
+{
+	const struct object_job job = {.work = look, .arg = j, .sandbox = SANDBOX_KEYS};
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0) {
+		return complain(path, strerror(errno));
+	}
+	r->n = 0;
+	r->why[0] = 0;
+	int e = object_job_run(&job, fd, r);
+	close(fd);
+	if (e != 0) {
+		return complain(path, e == ERR_LENGTH
+					      ? "it is empty"
+					      : "it is no file, or the process that reads it has died");
+	}
+	make_sane(r);
+	return judge(j, path, r);
+}
+
+static int run(struct job *j, int n, char **paths)
+{
+	struct object_report *r = object_job_memory(sizeof(*r));
+	int code = r ? find_trust(j) : EXIT_NONE;
+	for (int i = 0; code != EXIT_NONE && i < n; i++) {
+		int one = verify(j, paths[i], r);
+		code = one > code ? one : code;
+		if (one == EXIT_NONE && i + 1 < n) {
+			/* The others are looked at all the same. */
+			for (i++; i < n; i++) {
+				(void)verify(j, paths[i], r);
+			}
+		}
+	}
+	object_trust_free(j->believed);
+	crl_list_free(j->lists);
+	site_free(j->site);
+	for (unsigned i = 0; i < j->n_trust; i++) {
+		free(j->texts[i]);
+	}
+	object_job_free(r, sizeof(*r));
+	return code;
+}
+
+/* ---- The command line ---- */
+
+static bool take_option(struct job *j, int c)
+{
+	switch (c) {
+	case 'c':
+		j->config = optarg;
+		return true;
+	case 't':
+		if (j->n_trust == TRUST_MOST) {
+			return false;
+		}
+		j->trust[j->n_trust++] = optarg;
+		return true;
+	case 'r':
+		for (unsigned i = 0; i < ARRAY_LEN(profiles); i++) {
+			if (strcmp(profiles[i].word, optarg) == 0) {
+				j->require = profiles[i].profile;
+			}
+		}
+		return j->require != 0;
+	case 'j':
+		j->json = true;
+		return true;
+	default:
+		return false;
+	}
+}
+
+int verb_verify(int argc, char **argv)
+{
+	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+		{"trust", required_argument, NULL, 't'}, {"require", required_argument, NULL, 'r'},
+		{"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
+	static struct job j;
+	for (int c; (c = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
+		if (c == 'h') {
+			fputs(usage, stdout);
+			return 0;
+		}
+		if (!take_option(&j, c)) {
+			fputs(usage, stderr);
+			return 2;
+		}
+	}
+	if (optind == argc) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	return run(&j, argc - optind, argv + optind);
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KEYS_OBJECT_H
+#define KEYS_OBJECT_H
+
+#include "base/attr.h"
+#include "base/err.h"
+#include "base/span.h"
+#include "dicom/signed.h"
+#include "keys/crl.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Digital signatures of DICOM objects (PS3.15 Annex C, PS3.3 C.12.1.1.3): RSA, as the annex knows nothing else. Who has the key
+ * is given the object, parses it here, and makes the MAC over what it has parsed: never a digest.
+ */
+
+/* ---- Making one: for the process that has the key ---- */
+
+struct object_key;
+
+/* where, certificate_pem: as of private_key_open(). ERR_UNSUPPORTED: no RSA of 2048 bits or more; and its errors. */
+MUST_USE int object_key_open(
+	const char *where, struct span certificate_pem, struct object_key **ret_key, char *why, size_t cap);
+void object_key_free(struct object_key *k);
+
+enum object_hash { OBJECT_SHA256, OBJECT_SHA384, OBJECT_SHA512, OBJECT_HASHES };
+extern const char *const object_hash_words[OBJECT_HASHES + 1]; /* "SHA256"; NULL-ended */
+
+struct object_wish {
+	uint32_t hash; /* enum object_hash */
+	/*
+	 * What is signed, ascending; 0: everything that can be, as the Creator profile asks at least (PS3.15 C.2). creator: refuse a
+	 * list that has less than that profile asks for.
+	 */
+	uint32_t n_tags;
+	uint32_t creator;
+	uint32_t tags[MAC_TAGS_MOST];
+};
+
+/* What a file becomes by it: at each place some bytes are left out, and others put in. In ascending order. */
+struct object_edit {
+	uint64_t at;
+	uint32_t leave_out, from, len; /* the bytes are bytes[from], len of them */
+};
+
+#define OBJECT_EDITS 4
+#define OBJECT_BYTES (160u * 1024)
+
+struct object_signed {
+	uint32_t n_edits;
+	struct object_edit edits[OBJECT_EDITS];
+	uint32_t n_signed; /* elements */
+	char uid[UID_MAX + 1], why[200];
+	uint8_t bytes[OBJECT_BYTES];
+};
+
+/*
+ * Sign a DICOM file (PS3.10) of any uncompressed or compressed transfer syntax but the deflated one. now_ms: wall. On failure ret->why is a
+ * sentence: ERR_VALUE: no such file, or its structure can be read in more than one way; ERR_MISSING: an element that is to be signed is not
+ * there or cannot be; ERR_UNSUPPORTED; ERR_LIMIT; ERR_TLS, ERR_SYSTEM: the key does not sign; ERR_NO_MEMORY.
+ */
+MUST_USE int object_sign(const struct object_key *k, struct span file, const struct object_wish *wish,
+	int64_t now_ms, struct object_signed *ret);
+
+/* ---- Looking at them ---- */
+
+enum object_state {
+	OBJECT_GOOD,      /* the MAC is right, and the certificate leads to an authority that is trusted */
+	OBJECT_UNTRUSTED, /* the MAC is right; why says what is wrong with the certificate */
+	OBJECT_FALSE,     /* what is signed was changed, or it is no signature by that certificate */
+	OBJECT_UNKNOWN,   /* it cannot be told; why says why */
+};
+
+struct object_verdict {
+	uint32_t state; /* enum object_state */
+	char where[64]; /* "": the whole data set; else the sequence, and which item */
+	char uid[UID_MAX + 1], time[27], algorithm[17], purpose[17];
+	char subject[256], why[200];
+	uint32_t n_signed; /* elements */
+	uint32_t
+		profiles; /* enum signed_profile, whose attributes are all signed; of the whole data set alone */
+	uint32_t lacking;      /* of the Creator profile's; 0: nothing */
+	uint8_t covers_all;    /* everything that can be signed is */
+	uint8_t weak;          /* RIPEMD160, MD5, SHA1: no new signature is made with it */
+	uint8_t has_timestamp; /* a certified one, which is not looked into */
+};
+
+struct object_report {
+	uint32_t n;
+	struct object_verdict verdicts[SIGNED_MOST];
+	char why[200]; /* of a failure */
+};
+
+struct object_trust;
+/* trust: PEM, n of them. lists: may be NULL; they are borrowed. ERR_VALUE: one holds no certificate; ERR_NO_MEMORY. */
+MUST_USE int object_trust_new(
+	const struct span *trust, size_t n, const struct crl_list *lists, struct object_trust **ret_trust);
+void object_trust_free(struct object_trust *t);
+
+/* All signatures of a file, each with a verdict. Errors as above: the file could not be read to its end; ret->why. */
+MUST_USE int object_verify(
+	struct span file, const struct object_trust *trust, int64_t now_s, struct object_report *ret);
+
+/* A pass over a file's data set, for both: `each` is told of every event of it. 0, its error, or the parser's. */
+struct object_pass {
+	struct span file;
+	int (*each)(void *arg, struct dataset *d, int event, enum encoding encoding);
+	void *arg;
+	/* Afterwards: */
+	char syntax[UID_MAX + 1];
+	enum encoding encoding;
+	uint32_t noted;
+};
+MUST_USE int object_pass(struct object_pass *p);
+
+#endif

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dicom/sign_profile.h"
+#include "dicom/uid.h"
+#include "keys/object.h"
+#include "keys/x509.h"
+
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define TAG_SIGNATURES 0xFFFAFFFAu
+
+struct object_trust {
+	X509_STORE *store;
+	const struct crl_list *lists;
+};
+
+/* ---- Whom we believe ---- */
+
+static int add_file(X509_STORE *store, struct span pem)
+{
+	BIO *bio CLEANUP(x509_bio_freep) = x509_bio(pem);
+	int n = 0, e = bio ? 0 : ERR_NO_MEMORY;
+	for (X509 *cert = NULL; e == 0 && x509_next(bio, &cert) == 0; n++) {
+		e = X509_STORE_add_cert(store, cert) == 1 ? 0 : ERR_NO_MEMORY;
+		X509_free(cert);
+	}
+	ERR_clear_error();
+	return e < 0 ? e : n > 0 ? 0 : ERR_VALUE;
+}
+
+int object_trust_new(
+	const struct span *trust, size_t n, const struct crl_list *lists, struct object_trust **ret_trust)
+{
+	struct object_trust *t = calloc(1, sizeof(*t));
+	int e = t && (t->store = X509_STORE_new()) ? 0 : ERR_NO_MEMORY;
+	for (size_t i = 0; e == 0 && i < n; i++) {
+		e = add_file(t->store, trust[i]);
+	}
+	if (e < 0) {
+		object_trust_free(t);
+		return e;
+	}
+	t->lists = lists;
+	*ret_trust = t;
+	return 0;
+}
+
+void object_trust_free(struct object_trust *t)
+{
+	if (t) {
+		X509_STORE_free(t->store);
+		free(t);
+	}
+}
+
+/* ---- The certificate ---- */
+
+PRINTF(3, 4) static void say(struct object_verdict *v, enum object_state state, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	(void)vsnprintf(v->why, sizeof(v->why), format, args);
+	va_end(args);
+	v->state = state;
+}
+
+static bool is_revoked(
+	const struct object_trust *t, X509_STORE_CTX *store, int64_t now_s, char *why, size_t cap)
+{
+	STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(store);
+	/* The anchor is trusted because it is listed, and not looked up. */
+	for (int i = 0; t->lists && i < sk_X509_num(chain) - 1; i++) {
+		if (crl_ask(t->lists, sk_X509_value(chain, i), now_s, why, cap) == CRL_REVOKED) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* A signature that is right: by somebody whom we believe? */
+static void judge_certificate(
+	const struct object_trust *t, X509 *cert, int64_t now_s, struct object_verdict *v)
+{
+	char revoked[128] = "";
+	uint32_t usage = X509_get_key_usage(cert);
+	X509_STORE_CTX *store = X509_STORE_CTX_new();
+	bool ready = store && X509_STORE_CTX_init(store, t->store, cert, NULL) == 1;
+	if (ready) {
+		X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(store);
+		X509_VERIFY_PARAM_set_time(param, (time_t)now_s);
+		(void)X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN);
+	}
+	if (!ready) {
+		say(v, OBJECT_UNKNOWN, "no memory");
+	} else if (!(usage & (X509v3_KU_DIGITAL_SIGNATURE | X509v3_KU_NON_REPUDIATION))) {
+		say(v, OBJECT_UNTRUSTED, "its certificate is not for signatures");
+	} else if (X509_verify_cert(store) != 1) {
+		say(v, OBJECT_UNTRUSTED, "its certificate is not to be trusted: %s",
+			X509_verify_cert_error_string(X509_STORE_CTX_get_error(store)));
+	} else if (is_revoked(t, store, now_s, revoked, sizeof(revoked))) {
+		say(v, OBJECT_UNTRUSTED, "its certificate %s", revoked);
+	}
+	X509_STORE_CTX_free(store);
+}
+
+/* ---- One signature ---- */
+
+struct check {
+	const struct signed_mac *params;
+	const struct signed_signature *s;
+	struct mac_scope item; /* of the signature's own */
+	struct mac over, own;
+	struct mac_list list;
+	EVP_MD_CTX *verify;
+};
+
+static void update(void *arg, struct span bytes)
+{
+	(void)EVP_DigestVerifyUpdate(((struct check *)arg)->verify, bytes.ptr, bytes.len);
+}
+
+/* The data set's elements and then the item's, in the order in which they stand. */
+static int pass(void *arg, struct dataset *d, int event, enum encoding encoding)
+{
+	struct check *c = arg;
+	int e = mac_event(&c->over, d, event, encoding);
+	e = e < 0 ? e : mac_event(&c->own, d, event, encoding);
+	return e < 0 ? e : mac_list_event(&c->list, d, event, encoding);
+}
+
+static bool is_in_order(const struct signed_mac *m)
+{
+	for (size_t i = 0; i < m->n_tags; i++) {
+		if (!mac_is_signable(m->tags[i]) || (i > 0 && m->tags[i] <= m->tags[i - 1])) {
+			return false;
+		}
+	}
+	return m->n_tags > 0;
+}
+
+/* PS3.15 C.1: the hashes that are to be verified. weak: that no new signature is made with. */
+static const EVP_MD *hash_of(const char *algorithm, uint8_t *ret_weak)
+{
+	static const struct {
+		const char *name;
+		bool weak;
+	} hashes[] = {{"SHA256", false}, {"SHA384", false}, {"SHA512", false}, {"RIPEMD160", true},
+		{"SHA1", true}, {"MD5", true}};
+	for (unsigned i = 0; i < ARRAY_LEN(hashes); i++) {
+		if (strcmp(hashes[i].name, algorithm) == 0) {
+			*ret_weak = hashes[i].weak;
+			return EVP_get_digestbyname(algorithm);
+		}
+	}
+	return NULL;
+}
+
+/* NULL: it can be verified. */
+static const char *fault_of(const struct check *c, const EVP_MD *hash)
+{
+	enum encoding encoding;
+	const struct signed_mac *m = c->params;
+	return !m ? "its MAC parameters are missing, or there are several"
+	       : strcmp(c->s->certificate_type, "X509_1993_SIG") != 0
+	               ? "its certificate is of another type than X509_1993_SIG"
+	       : !hash ? "its MAC algorithm is none of PS3.15 C.1"
+	       : m->syntax[0] &&
+	                       (encoding_of(span_str(m->syntax), &encoding) < 0 ||
+				       (encoding != ENCODING_EXPLICIT_LE && encoding != ENCODING_DEFLATED_LE))
+	               ? "its MAC is over another encoding than explicit VR little endian"
+	       : !is_in_order(m) ? "its list of elements is empty, out of order, or has what cannot be signed"
+	       : c->s->value_len == 0 ? "it has no signature"
+	                              : NULL;
+}
+
+static X509 *certificate_of(const struct signed_signature *s)
+{
+	const unsigned char *at = s->certificate;
+	X509 *cert = s->certificate ? d2i_X509(NULL, &at, (long)s->certificate_len) : NULL;
+	ERR_clear_error();
+	/* A NUL of padding may follow. */
+	size_t left = cert ? (size_t)(s->certificate + s->certificate_len - at) : 0;
+	if (left > 1 || (left == 1 && *at != 0)) {
+		X509_free(cert);
+		return NULL;
+	}
+	return cert;
+}
+
+/* RFC 8017 8.2.2: as long as the modulus, which has an even number of bytes but for odd keys, and then a byte of padding. */
+static bool is_right(struct check *c, EVP_PKEY *key)
+{
+	size_t size = (size_t)EVP_PKEY_get_size(key), len = c->s->value_len;
+	len -= len == size + 1 && c->s->value[size] == 0;
+	bool right = len == size && EVP_DigestVerifyFinal(c->verify, c->s->value, len) == 1;
+	ERR_clear_error();
+	return right;
+}
+
+static void judge_profiles(const struct check *c, struct object_verdict *v)
+{
+	v->covers_all = c->params->n_tags == c->list.n &&
+	                memcmp(c->params->tags, c->list.tags, c->list.n * sizeof(*c->list.tags)) == 0;
+	if (c->s->scope.depth > 0) {
+		return;
+	}
+	v->profiles = sign_profiles(c->list.tags, c->list.n, c->params->tags, c->params->n_tags, &v->lacking);
+	/* PS3.15 C.4: a purpose, and that of verification (5) of a report that is verified. */
+	if (!c->s->purpose[0]) {
+		v->profiles &= ~(unsigned)(SIGNED_REPORT | SIGNED_VERIFIED_REPORT);
+	} else if (strcmp(c->s->purpose, "5") != 0) {
+		v->profiles &= ~(unsigned)SIGNED_VERIFIED_REPORT;
+	}
+}
+
+static void verify_with(struct check *c, struct span file, const struct object_trust *t, X509 *cert,
+	const EVP_MD *hash, int64_t now_s, struct object_verdict *v)
+{
+	static const uint32_t apart[] = {0x04000115, 0x04000120, 0x04000305, 0x04000310};
+	EVP_PKEY *key = X509_get0_pubkey(cert);
+	struct object_pass p = {.file = file, .each = pass, .arg = c};
+	c->over = (struct mac){.scope = &c->s->scope,
+		.tags = c->params->tags,
+		.n_tags = c->params->n_tags,
+		.sink = update,
+		.arg = c};
+	c->own = (struct mac){.scope = &c->item,
+		.tags = apart,
+		.n_tags = ARRAY_LEN(apart),
+		.but = true,
+		.sink = update,
+		.arg = c};
+	if (!key || EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA ||
+		EVP_DigestVerifyInit(c->verify, NULL, hash, NULL, key) != 1) {
+		say(v, OBJECT_UNKNOWN, "its certificate has no RSA key");
+		return;
+	}
+	int e = object_pass(&p);
+	if (e < 0) {
+		say(v, OBJECT_UNKNOWN, "%s",
+			e == ERR_UNSUPPORTED
+				? "an element that is signed is of VR UN, or has such in it: it came by another way "
+				  "than it was signed on"
+				: err_str(e));
+	} else if (c->over.n_signed != c->params->n_tags) {
+		say(v, OBJECT_FALSE, "an element that was signed is not there any more");
+	} else if (!is_right(c, key)) {
+		say(v, OBJECT_FALSE, "what was signed is something else, or it is signed by another key");
+	} else {
+		v->state = OBJECT_GOOD;
+		judge_certificate(t, cert, now_s, v);
+	}
+	if (e == 0) {
+		judge_profiles(c, v);
+	}
+}
+
+static void copy_facts(const struct signed_signature *s, const struct signed_mac *m, struct object_verdict *v)
+{
+	size_t len = 0;
+	memcpy(v->uid, s->uid, sizeof(v->uid));
+	memcpy(v->time, s->time, sizeof(v->time));
+	memcpy(v->purpose, s->purpose, sizeof(v->purpose));
+	v->has_timestamp = s->has_timestamp;
+	if (m) {
+		memcpy(v->algorithm, m->algorithm, sizeof(v->algorithm));
+		v->n_signed = (uint32_t)m->n_tags;
+	}
+	for (unsigned i = 0; i < s->scope.depth && len < sizeof(v->where) - 1; i++) {
+		int n = snprintf(v->where + len, sizeof(v->where) - len, "%s(%04X,%04X)[%u]", i ? "." : "",
+			s->scope.path[i] >> 16, s->scope.path[i] & 0xFFFF, s->scope.item[i]);
+		len += n > 0 ? (size_t)n : 0;
+	}
+}
+
+static int verify_one(struct check *c, struct span file, const struct object_trust *t, int64_t now_s,
+	struct object_verdict *v)
+{
+	copy_facts(c->s, c->params, v);
+	const EVP_MD *hash = c->params ? hash_of(c->params->algorithm, &v->weak) : NULL;
+	const char *fault = fault_of(c, hash);
+	X509 *cert CLEANUP(x509_freep) = certificate_of(c->s);
+	if (cert) {
+		x509_name_text(X509_get_subject_name(cert), v->subject, sizeof(v->subject));
+	}
+	if (fault || !cert || !c->params) {
+		say(v, OBJECT_UNKNOWN, "%s", fault ? fault : "its certificate cannot be read");
+		return 0;
+	}
+	if (c->s->scope.depth == LIMIT_SEQUENCE_DEPTH) {
+		say(v, OBJECT_UNKNOWN, "it lies too deep");
+		return 0;
+	}
+	c->item = c->s->scope;
+	c->item.path[c->item.depth] = TAG_SIGNATURES;
+	c->item.item[c->item.depth++] = c->s->number;
+	c->list.scope = &c->s->scope;
+	c->list.tags = calloc(MAC_TAGS_MOST, sizeof(*c->list.tags));
+	c->verify = EVP_MD_CTX_new();
+	int e = c->list.tags && c->verify ? 0 : ERR_NO_MEMORY;
+	if (e == 0) {
+		verify_with(c, file, t, cert, hash, now_s, v);
+	}
+	free(c->list.tags);
+	EVP_MD_CTX_free(c->verify);
+	ERR_clear_error();
+	return e;
+}
+
+/* ---- All ---- */
+
+static int collect(void *arg, struct dataset *d, int event, enum encoding encoding)
+{
+	return signed_event(arg, d, event, encoding);
+}
+
+static int look(struct signed_facts *f, struct span file, const struct object_trust *t, int64_t now_s,
+	struct object_report *ret)
+{
+	struct object_pass p = {.file = file, .each = collect, .arg = f};
+	int e = object_pass(&p);
+	if (e < 0) {
+		snprintf(ret->why, sizeof(ret->why), "it cannot be read as a DICOM file: %s", err_str(e));
+		return e;
+	}
+	for (unsigned i = 0; e == 0 && i < f->n_signatures; i++) {
+		struct object_verdict *v = &ret->verdicts[ret->n++];
+		struct check c = {.s = &f->signatures[i], .params = signed_mac_of(f, &f->signatures[i])};
+		*v = (struct object_verdict){.state = OBJECT_UNKNOWN};
+		if (p.noted & MAC_BAD_NOTES) {
+			copy_facts(c.s, c.params, v);
+			say(v, OBJECT_UNKNOWN,
+				"the file's structure is broken, and could be read in more than one way");
+			continue;
+		}
+		e = verify_one(&c, file, t, now_s, v);
+	}
+	return e;
+}
+
+int object_verify(
+	struct span file, const struct object_trust *trust, int64_t now_s, struct object_report *ret)
+{
+	struct signed_facts *f = calloc(1, sizeof(*f));
+	ret->n = 0;
+	ret->why[0] = 0;
+	int e = f ? look(f, file, trust, now_s, ret) : ERR_NO_MEMORY;
+	if (f) {
+		signed_done(f);
+	}
+	free(f);
+	if (e < 0 && !ret->why[0]) {
+		snprintf(ret->why, sizeof(ret->why), "%s", err_str(e));
+	}
+	return e;
+}

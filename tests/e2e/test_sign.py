@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Digital signatures of objects, both ways with DCMTK's dcmsign."""
+import glob
+import json
+import os
+import re
+import shutil
+import struct
+import subprocess
+
+from lib.site import ROOT, check, equal, test
+
+DATA = os.path.join(ROOT, "tests/data/dicom")
+CT = os.path.join(DATA, "CT_small.dcm")
+MACS = {"+mr": "RIPEMD160", "+ms": "SHA1", "+mm": "MD5", "+m2": "SHA256", "+m3": "SHA384", "+m5": "SHA512"}
+
+
+class Signer:
+    """An authority, an RSA certificate by it, and a site with `signatures:`."""
+
+    def __init__(self, bench, **more):
+        self.bench = bench
+        # gantry ca's certificates begin a minute ago: dcmsign refuses what is signed in the second in which they begin.
+        folder = bench.path("ca")
+        bench.run(bench.program, "ca", "make", folder, wants=0)
+        self.key, self.ca = bench.path("signer.key"), folder + "/ca.pem"
+        bench.run("openssl", "req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=Test signer", "-keyout", self.key, "-out",
+                  bench.path("signer.csr"), wants=0)
+        text = bench.run(bench.program, "ca", "sign", folder, bench.path("signer.csr"), "--by", "Ann Smith", "--yes", wants=0).text
+        self.certificate = re.search(r"(\S+\.pem), valid", text).group(1)
+        self.config = {"key": self.key, "certificate": self.certificate, "trust": [self.ca], **more}
+        self.g = bench.gateway(start=False)
+        self.g.config["signatures"] = self.config
+        self.g.write()
+
+    def sign(self, source, out="signed.dcm", *arguments, wants=0):
+        out = self.bench.path(out)
+        text = self.bench.run(self.bench.program, "sign", "-c", self.g.yaml, *arguments, source, out, wants=wants).text
+        return out if wants == 0 else text
+
+    def dcmsign(self, source, out="theirs.dcm", *arguments, wants=0):
+        out = self.bench.path(out)
+        self.bench.run("dcmsign", "+s", self.key, self.certificate, *(arguments or ("+m2",)), source, out, wants=wants)
+        return out
+
+    def verify(self, *paths, wants=0):
+        """The signatures of the first."""
+        ran = subprocess.run([self.bench.program, "verify", "-c", self.g.yaml, "--json", *paths], stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True, timeout=120, check=False)
+        equal(ran.returncode, wants, f"gantry verify {paths}: {ran.stdout[-600:]} {ran.stderr[-300:]}")
+        return json.loads(ran.stdout.splitlines()[0])["signatures"] if ran.stdout else []
+
+    def theirs(self, path, wants=0):
+        ran = self.bench.run("dcmsign", "--verify", "+rg", "+cf", self.ca, path)
+        check((ran.code == 0) == (wants == 0), f"dcmsign says of {path}: {ran.text[-600:]}")
+
+
+def elements(path):
+    """What dcmdump says of the data set, but for the signatures and lengths."""
+    text = subprocess.run(["dcmdump", "+L", "-Un", path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout
+    keep, lines = True, []
+    for line in text.decode("latin-1").splitlines():
+        if re.match(r"\((4ffe,0001|fffa,fffa)\)", line):
+            keep = False
+        elif line.startswith("(") and not line.startswith("(fffe"):
+            keep = True
+        if keep and not line.startswith("(fffe"):
+            lines.append(line)
+    return lines
+
+
+@test
+def sign_as_dcmtk_has_it(bench):
+    """Files of each encoding: what we sign dcmsign verifies, what it signs we verify, and the bytes of the MAC are the same."""
+    s = Signer(bench)
+    dump = os.path.join(os.path.dirname(bench.program), "../../tests/mac_dump")
+    names = ["CT_small", "MR_small_implicit", "SC_rgb_small_odd_big_endian", "SC_rgb_jpeg_dcmtk", "SC_rgb_rle_2frame", "sr", "rtplan",
+             "MR_small_jp2klossless", "CT0012.fragmented_no_bot_jpeg_baseline.51"]
+    for name in names:
+        source = os.path.join(DATA, name + ".dcm")
+        ours = s.sign(source)
+        s.theirs(ours)
+        got = s.verify(ours)
+        equal([(v["state"], v["all"], v["algorithm"]) for v in got], [("good", True, "SHA256")], name)
+        equal(elements(ours), elements(source), f"{name}: what else is in the file")
+        bytes_of = bench.path("dump")
+        theirs = s.dcmsign(source, "theirs.dcm", "+m2", "+d", bytes_of)
+        equal([(v["state"], v["all"]) for v in s.verify(theirs)], [("good", True)], f"{name} by dcmsign")
+        mac = subprocess.run([dump, source], stdout=subprocess.PIPE, check=True).stdout
+        with open(bytes_of, "rb") as file:
+            check(file.read().startswith(mac + b"\x00\x04\x05\x00US\x02\x00"), f"{name}: the MAC is over other bytes")
+    refused = s.sign(os.path.join(DATA, "liver_deflate.dcm"), "refused.dcm")  # its fragments are deflated, and not it
+    equal(s.verify(refused)[0]["state"], "good", "liver_deflate")
+    deflated = bench.path("deflated.dcm")
+    bench.run("dcmconv", "+td", CT, deflated, wants=0)
+    check("it is deflated" in s.sign(deflated, "no.dcm", wants=1), "a deflated one")
+    check(not os.path.exists(bench.path("no.dcm")) and not os.path.exists(bench.path("no.dcm.new")), "an output of it")
+    equal(s.verify(s.dcmsign(deflated))[0]["state"], "good", "a deflated one by dcmsign")
+
+
+@test
+def sign_each_mac(bench):
+    """All MACs of PS3.15 C.1 are verified, those below SHA-256 as weak; ours are of SHA-256 and up."""
+    s = Signer(bench)
+    for option, name in MACS.items():
+        v = s.verify(s.dcmsign(CT, "theirs.dcm", option))[0]
+        equal((v["state"], v["algorithm"], v["weak"]), ("good", name, name in ("RIPEMD160", "SHA1", "MD5")), name)
+    for name in ("SHA256", "SHA384", "SHA512"):
+        out = s.sign(CT, f"{name}.dcm", "--hash", name)
+        s.theirs(out)
+        equal(s.verify(out)[0]["algorithm"], name, "our MAC")
+    s.sign(CT, "no.dcm", "--hash", "SHA1", wants=2)
+
+
+@test
+def sign_and_change(bench):
+    """Anything that was signed and is changed is found, by both; what was not signed may change."""
+    s = Signer(bench)
+    out = s.sign(CT)
+    with open(out, "rb") as file:
+        good = file.read()
+    changed = bench.path("changed.dcm")
+    for words in (b"CompressedSamples^CT1", b"1.3.6.1.4.1.5962.1.3.1.1", b"MONOCHROME2", b"2.25."):
+        at = good.rindex(words)
+        with open(changed, "wb") as file:
+            file.write(good[:at] + bytes([good[at] ^ 1]) + good[at + 1:])
+        v = s.verify(changed, wants=1)[0]
+        equal(v["state"], "false", f"a change of {words}: {v}")
+        s.theirs(changed, wants=1)
+    # An element that was signed is taken out; one that could be signed and is not is put in.
+    shutil.copy(out, changed)
+    bench.run("dcmodify", "-nb", "-ea", "(0010,0010)", changed, wants=0)
+    check("not there any more" in s.verify(changed, wants=1)[0]["why"], "an element is missing")
+    part = s.sign(CT, "part.dcm", "--tag", "0008,0016", "--tag", "SOPInstanceUID", "--tag", "PixelData")
+    s.theirs(part)
+    bench.run("dcmodify", "-nb", "-m", "(0010,0010)=OTHER^ONE", part, wants=0)
+    v = s.verify(part)[0]
+    equal((v["state"], v["all"], v["elements"]), ("good", False, 3), "one over three elements")
+    s.theirs(part)
+    # Another's signature is not believed, and a certificate that was revoked is not.
+    v = s.verify(s.bench.path("part.dcm"))[0]
+    other = bench.run(bench.program, "verify", "--trust", bench.keys.path("other-ca.pem"), part, wants=1).text
+    check("untrusted" in other and "not to be trusted" in other, "another authority:", other)
+    with open(bench.path("cut.dcm"), "wb") as file:
+        file.write(good[:-100])
+    s.verify(bench.path("cut.dcm"), wants=3)
+    s.verify(CT, wants=3)
+    s.verify(bench.write("text", "no image"), wants=3)
+    s.verify(bench.path("nothing"), wants=3)
+
+
+@test
+def sign_profiles(bench):
+    """Which profile's attributes a signature is over, as dcmsign has them; and the Creator profile, asked for."""
+    s = Signer(bench)
+    for options, profile in ((("+pc",), "creator"), (("+pa",), "authorization")):
+        v = s.verify(s.dcmsign(CT, "theirs.dcm", "+m2", *options, "-t", "0008,0016"))[0]
+        check(profile in v["profiles"] and not v["all"], f"{options}: {v}")
+    report = os.path.join(DATA, "sr.dcm")
+    v = s.verify(s.dcmsign(report, "theirs.dcm", "+m2", "+pr", "+sp", "1", "-t", "0008,0016", "-t", "0020,000d", "-t", "0020,000e"))[0]
+    check("report" in v["profiles"] and "verified-report" not in v["profiles"], f"+pr: {v}")
+    v = s.verify(s.sign(CT, "base.dcm", "--tag", "PatientID"))[0]
+    equal(v["profiles"], ["base"], "over one element")
+    check("asks for" in s.sign(CT, "no.dcm", "--profile", "creator", "--tag", "PatientID", wants=1), "creator")
+    out = s.sign(CT, "creator.dcm", "--profile", "creator")
+    bench.run("dcmsign", "--verify", "+rc", "+cf", s.ca, out, wants=0)
+    bench.run(bench.program, "verify", "-c", s.g.yaml, "--require", "creator", out, wants=0)
+    bench.run(bench.program, "verify", "-c", s.g.yaml, "--require", "creator", bench.path("base.dcm"), wants=1)
+    check("is not there" in s.sign(CT, "no.dcm", "--tag", "0040,A730", wants=1), "an element that is absent")
+    check("is not there" in s.sign(CT, "no.dcm", "--tag", "FFFA,FFFA", wants=1), "what is never signed")
+
+
+@test
+def sign_several(bench):
+    """A second signature beside the first, ours and theirs, in defined and undefined lengths; and in an item."""
+    s = Signer(bench)
+    one = s.sign(CT, "one.dcm")
+    two = s.sign(one, "two.dcm")
+    three = s.dcmsign(two, "three.dcm")
+    undefined = bench.path("undefined.dcm")
+    bench.run("dcmconv", "-e", three, undefined, wants=0)
+    four = s.sign(undefined, "four.dcm")
+    for path, n in ((two, 2), (three, 3), (four, 4)):
+        s.theirs(path)
+        equal([v["state"] for v in s.verify(path)], ["good"] * n, path)
+    implicit = os.path.join(DATA, "MR_small_implicit.dcm")
+    five = s.sign(s.dcmsign(s.sign(implicit, "first.dcm")), "five.dcm")
+    s.theirs(five)
+    equal([v["state"] for v in s.verify(five)], ["good"] * 3, "implicit")
+    # A private element's VR is lost in implicit VR: what was signed of it in explicit VR cannot be told any more.
+    bench.run("dcmconv", "+ti", one, bench.path("lost.dcm"), wants=0)
+    equal(s.verify(bench.path("lost.dcm"), wants=1)[0]["state"], "unknown", "without VRs")
+    item = bench.path("item.dcm")
+    bench.run("dcmsign", "+si", s.key, s.certificate, "ContentSequence[0]", "+m2", os.path.join(DATA, "sr.dcm"), item, wants=0)
+    v = s.verify(item)[0]
+    equal((v["state"], v["where"]), ("good", "(0040,A730)[1]"), "in an item")
+    both = s.sign(item, "both.dcm")
+    states = [(v["state"], v["where"]) for v in s.verify(both)]
+    equal(states, [("good", "(0040,A730)[1]"), ("good", "")], "both")
+    s.theirs(both)
+
+
+@test
+def sign_long_sequences(bench):
+    """All of a sequence is signed, also beyond 16 KiB, where dcmsign 3.6.7 leaves out what does not fit into its buffer."""
+    s = Signer(bench)
+
+    def put(group, number, vr, value):
+        value += b" " * (len(value) % 2)
+        if vr in (b"SQ", b"UT"):
+            return struct.pack("<HH2sHI", group, number, vr, 0, len(value)) + value
+        return struct.pack("<HH2sH", group, number, vr, len(value)) + value
+
+    def item(value):
+        return struct.pack("<HHI", 0xFFFE, 0xE000, len(value)) + value
+
+    meta = put(2, 2, b"UI", b"1.2.840.10008.5.1.4.1.1.7\0") + put(2, 3, b"UI", b"1.2.3.4\0") + \
+        put(2, 0x10, b"UI", b"1.2.840.10008.1.2.1\0")
+    meta = put(2, 0, b"UL", struct.pack("<I", len(meta))) + meta
+    data = put(8, 0x16, b"UI", b"1.2.840.10008.5.1.4.1.1.7\0") + put(8, 0x18, b"UI", b"1.2.3.4\0")
+    data += put(0x40, 0xA730, b"SQ", b"".join(item(put(0x40, 0xA160, b"UT", b"%d " % i * 500)) for i in range(40)))
+    source = bench.path("long.dcm")
+    with open(source, "wb") as file:
+        file.write(bytes(128) + b"DICM" + meta + data)
+    out = s.sign(source)
+    equal(s.verify(out)[0]["state"], "good", "a long sequence")
+    with open(out, "rb") as file:
+        good = file.read()
+    at = good.index(b"39 39 39")
+    with open(out, "wb") as file:
+        file.write(good[:at] + b"4" + good[at + 1:])
+    equal(s.verify(out, wants=1)[0]["state"], "false", "a change in its last item")
+
+
+@test
+def sign_with_which_key(bench):
+    """RSA alone, of the certificate, and on a token; who signs has the key in a process of its own."""
+    s = Signer(bench)
+    for name, words in (("gateway", "RSA alone"),):
+        s.config.update({"key": bench.keys.path(name + ".key"), "certificate": bench.keys.path(name + ".pem")})
+        s.g.write()
+        check(words in bench.run(bench.program, "check", s.g.yaml, wants=1).text, "gantry check")
+        check(words in s.sign(CT, "no.dcm", wants=1), "gantry sign")
+    s.config.update({"key": s.key, "certificate": bench.keys.path("gateway-rsa.pem")})
+    s.g.write()
+    check("does not belong" in s.sign(CT, "no.dcm", wants=1), "another's certificate")
+    del s.config["key"]
+    s.g.write()
+    check("both `key` and `certificate`" in bench.run(bench.program, "check", s.g.yaml, wants=1).text, "half of it")
+    del s.g.config["signatures"]
+    s.g.write()
+    check("no `key` and `certificate`" in s.sign(CT, "no.dcm", wants=1), "without")
+    check(not glob.glob(bench.path("no.dcm*")), "an output")
