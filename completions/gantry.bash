@@ -5,7 +5,7 @@ _gantry() {
 	COMPREPLY=()
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
 		case $word in
-		init | check | run | reload | status | learn | explain | inspect | media | quarantine | ca | user | audit | incident | record | revoke | sign | verify)
+		init | check | run | reload | status | learn | explain | inspect | antivirus | media | quarantine | ca | user | audit | incident | record | revoke | sign | verify)
 			verb=$word
 			break
 			;;
@@ -21,7 +21,7 @@ _gantry() {
 	fi
 	local words=
 	case $verb in
-	'') words="init check run reload status learn explain inspect media quarantine audit incident record sign verify revoke ca user --help --version" ;;
+	'') words="init check run reload status learn explain inspect antivirus media quarantine audit incident record sign verify revoke ca user --help --version" ;;
 	audit) words="init search -c --patient --issuer --name --accession --study --user --node --address --certificate --kind --outcome --refusal --association --until --format --limit --journal --unrecorded --folder --origin --auditor --passphrase-file verify prove verify-proof leaves --key --cold --checkpoint --leaves --record --with-record --from --output --json --help" ;;
 	incident) words="-c --key --passphrase-file --node --user --certificate --refusal --version --from --until --to --out --vkey --checkpoint --journal --cold --unrecorded --help" ;;
 	record) words="sign verify init antivirus-definitions -c --vkey --help" ;;
@@ -37,13 +37,14 @@ _gantry() {
 	inspect) words="--json --quiet --least --jobs --seconds --antivirus --help" ;;
 	media) words="import --to -c --note --yes --json --help" ;;
 	quarantine) words="list show release delete -c --all --json --findings --export --reason --withdraw --yes --unrecorded --help" ;;
+	antivirus) words="stage validate promote rollback status -c --vkey --help" ;;
 	run | reload) words="-c --help" ;;
 	user) words="set remove list --groups --help" ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 	case $verb in
 	init) mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -d -- "$cur") ;;
-	check | learn | inspect | media | quarantine | audit | record | revoke | sign | verify | ca | user) mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$cur") ;;
+	check | learn | inspect | antivirus | media | quarantine | audit | record | revoke | sign | verify | ca | user) mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$cur") ;;
 	esac
 }
 complete -o filenames -F _gantry gantry

@@ -10,6 +10,7 @@ int verb_init(int argc, char **argv);
 int verb_check(int argc, char **argv);
 int verb_run(int argc, char **argv);
 int verb_incident(int argc, char **argv);
+int verb_antivirus(int argc, char **argv);
 int verb_audit(int argc, char **argv);
 int verb_ca(int argc, char **argv);
 int verb_user(int argc, char **argv);

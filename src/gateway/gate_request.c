@@ -17,10 +17,11 @@
  *
  *   {"record": "search", "name": "anna", "host": "pc7", "criteria": ["patient", "from"]}
  *   {"record": "quarantine", …}      gate_request_quarantine.c
+ *   {"record": "antivirus", "name": "anna", "act": "promoted", "set": "0123…", "good": true}
  *   {"recorded": 4711}      or {"recorded": null, "why": "…"}
  *
- * Whose it is the kernel says, as a number; the name beside it is the client's word. Lines that ask for a signature are
- * gate_sign.c's.
+ * Of the virus scanner only root and the user that the gateway runs as may tell. Whose it is the kernel says, as a number;
+ * the name beside it is the client's word. Lines that ask for a signature are gate_sign.c's.
  */
 
 #define REQUEST_MOST  (256u * 1024) /* a revocation list of as much as the key holder takes */
@@ -52,6 +53,14 @@ static int read_line(int fd, char *buf, size_t cap)
 
 /* ---- The event ---- */
 
+static uid_t who_asks(int fd)
+{
+	struct ucred who = {.uid = (uid_t)-1};
+	socklen_t len = sizeof(who);
+	(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len);
+	return who.uid;
+}
+
 /* "patient, from": words of ours, and nothing else of what a client may have written. */
 static void criteria_text(const json_t *list, char *buf, size_t cap)
 {
@@ -82,19 +91,52 @@ static const char *text_of(const json_t *o, const char *key)
 static void fill_event(const struct gate *g, int fd, const json_t *o, struct audit_event *ev)
 {
 	char user[257], criteria[300], text[512];
-	struct ucred who = {.uid = (uid_t)-1};
-	socklen_t len = sizeof(who);
-	(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len);
+	uid_t uid = who_asks(fd);
 	*ev = (struct audit_event){.kind = AUDIT_LOG_USED, .time_ms = clock_wall_ms()};
 	snprintf(user, sizeof(user), "%.120s@%.120s", text_of(o, "name"), text_of(o, "host"));
 	criteria_text(json_object_get(o, "criteria"), criteria, sizeof(criteria));
 	snprintf(text, sizeof(text),
 		"%s of the journal by: %s. By the Unix user %ld, as the kernel says, who is called %.120s.",
 		strcmp(text_of(o, "record"), "incident") == 0 ? "A report" : "A search", criteria,
-		who.uid == (uid_t)-1 ? -1L : (long)who.uid, text_of(o, "name"));
+		uid == (uid_t)-1 ? -1L : (long)uid, text_of(o, "name"));
 	audit_text_set(ev->user, sizeof(ev->user), span_str(user));
 	audit_text_set(ev->text, sizeof(ev->text), span_str(text));
 	audit_text_set(ev->object, sizeof(ev->object), span_str(gate_newest(g)->audit.origin));
+}
+
+/* ---- Definitions of the virus scanner ---- */
+
+/* What was done to a set of definitions, in words of ours. ERR_DENIED, ERR_VALUE. */
+static int fill_antivirus(int fd, const json_t *o, struct audit_event *ev)
+{
+	static const char *const acts[][2] = {{"staged", "staged, to be tried"},
+		{"validated", "held against the site's own objects"}, {"promoted", "put to use"},
+		{"rolled-back", "put to use again in the place of newer ones"}};
+	const char *set = text_of(o, "set"), *what = NULL;
+	bool good = json_is_true(json_object_get(o, "good"));
+	uid_t uid = who_asks(fd);
+	char text[512], user[257];
+	for (unsigned i = 0; i < ARRAY_LEN(acts); i++) {
+		what = strcmp(text_of(o, "act"), acts[i][0]) == 0 ? acts[i][1] : what;
+	}
+	if (uid != 0 && uid != getuid()) {
+		return ERR_DENIED;
+	}
+	if (!what || strlen(set) != 64 || strspn(set, "0123456789abcdef") != 64) {
+		return ERR_VALUE;
+	}
+	*ev = (struct audit_event){.kind = AUDIT_ALERT,
+		.alert = ALERT_SOFTWARE_CONFIGURATION,
+		.outcome = good ? AUDIT_SUCCESS : AUDIT_MINOR,
+		.time_ms = clock_wall_ms()};
+	snprintf(user, sizeof(user), "%.250s", text_of(o, "name"));
+	snprintf(text, sizeof(text),
+		"Definitions of the virus scanner were %s%s. By the Unix user %ld, as the kernel says.", what,
+		good ? "" : ", and this failed", (long)uid);
+	audit_text_set(ev->user, sizeof(ev->user), span_str(user));
+	audit_text_set(ev->text, sizeof(ev->text), span_str(text));
+	audit_text_set(ev->object, sizeof(ev->object), span_str(set));
+	return 0;
 }
 
 /* ---- Recording ---- */
@@ -184,6 +226,8 @@ bool gate_request(const struct gate *g, int fd)
 	int e = 0;
 	if (strcmp(text_of(o, "record"), "quarantine") == 0) {
 		e = request_quarantine(fd, o, &ev);
+	} else if (strcmp(text_of(o, "record"), "antivirus") == 0) {
+		e = fill_antivirus(fd, o, &ev);
 	} else {
 		fill_event(g, fd, o, &ev);
 	}

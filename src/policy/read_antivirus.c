@@ -13,9 +13,6 @@ void read_antivirus(struct parse *p, const struct key *k, const struct tree *v, 
 	a->has = v->kind == TREE_MAP;
 	snprintf(p->in, sizeof(p->in), " in antivirus");
 	key_read_map(p, k->inner, v, a);
-	if (!a->definitions) {
-		a->definitions = region_printf(p->region, "%s/antivirus", s->state);
-	}
 	if (!a->corpus) {
 		a->corpus = region_printf(p->region, "%s/corpus", a->definitions);
 	}

@@ -203,6 +203,7 @@ struct antivirus_config {
 	const char *definitions;           /* folder: sets of definitions, staged, in use, and before */
 	const char *corpus;                /* folder with good/ and bad/ */
 	const char *program, *config;      /* clamd, and its configuration */
+	uint32_t load_s;                   /* that it may take to load definitions */
 	uint32_t slower_most, larger_most; /* per cent */
 };
 

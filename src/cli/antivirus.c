@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/antivirus.h"
+#include "cli/place.h"
+#include "cli/verbs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char usage[] =
+	"usage: gantry antivirus stage [-c FILE] FOLDER\n"
+	"       gantry antivirus validate [-c FILE]\n"
+	"       gantry antivirus promote [-c FILE] [--vkey KEY]\n"
+	"       gantry antivirus rollback [-c FILE]\n"
+	"       gantry antivirus status [-c FILE] [--vkey KEY]\n"
+	"\n"
+	"Definitions of the virus scanner clamd are tried before they are used.\n"
+	"\n"
+	"  stage     copy a folder's definitions to where they are tried\n"
+	"  validate  show DICOM files, good/ and bad/, to one clamd with the new definitions and to one with those in use; compare\n"
+	"            what they say, how fast, and with how much memory; have the running gateway sign a record of it\n"
+	"  promote   put what was validated to use: clamd loads it, and is asked whether it has; else those before are used on\n"
+	"  rollback  use those before again\n"
+	"  status    which are staged, in use, and before; what clamd has loaded\n"
+	"\n"
+	"  --vkey KEY         the public key of records; default: beside the configured `record-key`\n"
+	"  -c, --config FILE  default: ./gantry.yaml, then /etc/gantry/gantry.yaml\n"
+	"  -h, --help         print this\n"
+	"\n"
+	"Exit status: 0 done, 1 the definitions are not good enough or not in use, 2 wrong usage, 3 could not be tried or done.\n";
+
+void antivirus_say(const char *format, ...)
+{
+	va_list ap;
+	(void)fflush(stdout);
+	fputs("gantry antivirus: ", stderr);
+	va_start(ap, format);
+	vfprintf(stderr, format, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+const char *antivirus_set(const struct antivirus *a, const char *hash)
+{
+	static char path[4200];
+	snprintf(path, sizeof(path), "%s/sets/%s", a->c->definitions, hash);
+	return path;
+}
+
+void antivirus_told(const struct antivirus *a, const char *act, const char *hash, bool good)
+{
+	const char *why = "there is no memory";
+	char host[256] = "localhost", name[256];
+	(void)gethostname(host, sizeof(host) - 1);
+	snprintf(name, sizeof(name), "%.120s@%.120s", control_user(), host);
+	json_t *request = json_pack("{s:s,s:s,s:s,s:s,s:b}", "record", "antivirus", "act", act, "set", hash,
+		"name", name, "good", good ? 1 : 0);
+	char *path = control_path(a->config);
+	json_t *answer = request && path ? control_request(path, request, 8, &why) : NULL;
+	const char *said = json_string_value(json_object_get(answer, "why"));
+	bool recorded = json_is_integer(json_object_get(answer, "recorded"));
+	why = said ? said : why;
+	if (a->site->audit.has && !recorded) {
+		antivirus_say("this is not in the audit trail: %s", why);
+	}
+	json_decref(answer);
+	json_decref(request);
+	free(path);
+}
+
+/* ---- stage ---- */
+
+static int stage(struct antivirus *a, const char *folder)
+{
+	struct definitions d;
+	char why[512];
+	if (definitions_stage(folder, a->c->definitions, &d, why, sizeof(why)) != 0) {
+		antivirus_say("%s", why);
+		return ANTIVIRUS_FAILED;
+	}
+	(void)definitions_tidy(a->c->definitions);
+	printf("staged %s: %u files, %" PRIu64 " bytes\n", d.hash, d.files, d.bytes);
+	antivirus_told(a, "staged", d.hash, true);
+	puts("now: gantry antivirus validate");
+	return ANTIVIRUS_GOOD;
+}
+
+/* ---- status ---- */
+
+static void tell_link(const struct antivirus *a, const char *link, bool serves)
+{
+	char hash[DEFINITIONS_HASH + 1];
+	struct deed r;
+	const char *why = "";
+	int e = definitions_linked(a->c->definitions, link, hash);
+	if (e != 0) {
+		printf("%-9s %s\n", link, e == ERR_NOT_FOUND ? "none" : "is no link to a set");
+		return;
+	}
+	printf("%-9s %s", link, hash);
+	if (antivirus_record_read(a, hash, &r, &why) != 0) {
+		printf(", %s", why);
+	} else {
+		printf(", validated by %s: %s", r.by, deed_get(&r, "note"));
+	}
+	puts(serves && antivirus_serves(&a->clamd, hash) ? ", clamd has loaded it" : "");
+}
+
+static int status(struct antivirus *a)
+{
+	char version[256], current[DEFINITIONS_HASH + 1];
+	tell_link(a, "staged", false);
+	tell_link(a, "current", true);
+	tell_link(a, "previous", false);
+	if (clamd_ask(&a->clamd, "VERSION", version, sizeof(version)) != 0) {
+		printf("%-9s %s does not answer\n", "clamd", a->c->socket);
+		return ANTIVIRUS_BAD;
+	}
+	printf("%-9s %s at %s\n", "clamd", version, a->c->socket);
+	if (definitions_linked(a->c->definitions, "current", current) != 0 ||
+		!antivirus_serves(&a->clamd, current)) {
+		printf("clamd does not use %s/current: that must be its DatabaseDirectory\n",
+			a->c->definitions);
+		return ANTIVIRUS_BAD;
+	}
+	return ANTIVIRUS_GOOD;
+}
+
+/* ---- The verb ---- */
+
+static int load(struct antivirus *a)
+{
+	struct mistakes mistakes = {0};
+	a->config = place_file("antivirus", a->config);
+	if (!a->config) {
+		return ANTIVIRUS_FAILED;
+	}
+	int e = site_load_settings(a->config, &a->site, &mistakes);
+	if (e != 0) {
+		antivirus_say("%s: %s", a->config,
+			mistakes.n_errors ? mistakes.at[0].text
+			: e == ERR_SYSTEM ? strerror(errno)
+					  : err_str(e));
+	}
+	mistakes_done(&mistakes);
+	if (e == 0 && !a->site->antivirus.has) {
+		antivirus_say("%s has no `antivirus:`", a->config);
+		e = ERR_NOT_FOUND;
+	}
+	if (e != 0) {
+		return ANTIVIRUS_FAILED;
+	}
+	a->c = &a->site->antivirus;
+	a->clamd = (struct clamd){.socket = a->c->socket, .timeout_ms = (int64_t)a->c->timeout_s * 1000};
+	return ANTIVIRUS_GOOD;
+}
+
+/* One at a time: two that swap links would undo each other's. */
+static int lock(const struct antivirus *a)
+{
+	char path[4200];
+	snprintf(path, sizeof(path), "%s/.lock", a->c->definitions);
+	(void)mkdir(a->c->definitions, 0755);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0) {
+		antivirus_say("%s: %s", path, strerror(errno));
+		return ANTIVIRUS_FAILED;
+	}
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		antivirus_say("%s is in use by another `gantry antivirus`", a->c->definitions);
+		close(fd);
+		return ANTIVIRUS_FAILED;
+	}
+	return ANTIVIRUS_GOOD; /* until this process ends */
+}
+
+static int validate_word(struct antivirus *a, const char *unused)
+{
+	(void)unused;
+	return antivirus_validate(a);
+}
+
+static int promote_word(struct antivirus *a, const char *unused)
+{
+	(void)unused;
+	return antivirus_promote(a);
+}
+
+static int rollback_word(struct antivirus *a, const char *unused)
+{
+	(void)unused;
+	return antivirus_rollback(a);
+}
+
+static int status_word(struct antivirus *a, const char *unused)
+{
+	(void)unused;
+	return status(a);
+}
+
+static const struct {
+	const char *name;
+	int (*run)(struct antivirus *a, const char *argument);
+	bool argument, reads;
+} words[] = {
+	{"stage", stage, true, false},
+	{"validate", validate_word, false, false},
+	{"promote", promote_word, false, false},
+	{"rollback", rollback_word, false, false},
+	{"status", status_word, false, true},
+};
+
+static int run(struct antivirus *a, int n, char **args)
+{
+	for (unsigned i = 0; n > 0 && i < ARRAY_LEN(words); i++) {
+		if (strcmp(args[0], words[i].name) != 0 || n != 1 + words[i].argument) {
+			continue;
+		}
+		int code = load(a);
+		code = code == ANTIVIRUS_GOOD && !words[i].reads ? lock(a) : code;
+		code = code == ANTIVIRUS_GOOD ? words[i].run(a, n > 1 ? args[1] : NULL) : code;
+		site_free(a->site);
+		return code;
+	}
+	fputs(usage, stderr);
+	return ANTIVIRUS_USAGE;
+}
+
+int verb_antivirus(int argc, char **argv)
+{
+	static const struct option options[] = {{"vkey", required_argument, NULL, 'k'},
+		{"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {0}};
+	struct antivirus a = {0};
+	int o;
+	while ((o = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+		switch (o) {
+		case 'c':
+			a.config = optarg;
+			break;
+		case 'k':
+			a.vkey = optarg;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return ANTIVIRUS_GOOD;
+		default:
+			fputs(usage, stderr);
+			return ANTIVIRUS_USAGE;
+		}
+	}
+	return run(&a, argc - optind, argv + optind);
+}
