@@ -67,7 +67,8 @@ static void say(struct association *as, const struct side *s, const struct hold 
 		LOG_NUMBER("association", (int64_t)as->start->id), LOG_TEXT("checks", checks),
 		LOG_TEXT("place", place), LOG_TEXT("action", inspect_action_name(found->action)),
 		LOG_TEXT("flow", h->flow >= 0 ? as->site->flows[h->flow].name : ""),
-		LOG_TEXT("instance", o ? o->sop_instance : h->i.facts.sop_instance), LOG_TEXT("modality", h->i.facts.modality));
+		LOG_TEXT("instance", o ? o->sop_instance : h->i.facts.sop_instance),
+		LOG_TEXT("modality", h->i.facts.modality));
 }
 
 static bool is_of_scanner(enum inspect_check check)
