@@ -45,7 +45,8 @@ enum message_from {
 	FROM_AUDITOR_GATE = 0x10000, /* auditor to gate */
 	FROM_HOLDER = 0x20000,       /* an association, to the store, on a channel of its own */
 	FROM_STORE_GATE = 0x40000,   /* store to gate */
-	FROM_GATE_ALONE = 0x80000,   /* gate to key holder: what the forwarder, which is FROM_GATE_KEYS too, may not */
+	FROM_GATE_ALONE =
+		0x80000, /* gate to key holder: what the forwarder, which is FROM_GATE_KEYS too, may not */
 };
 
 enum message_type {
