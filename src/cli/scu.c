@@ -4,6 +4,7 @@
 #include "base/span.h"
 #include "base/writer.h"
 #include "dicom/implementation.h"
+#include "dicom/uid.h"
 #include "net/associate.h"
 #include "net/dimse.h"
 #include "net/pdu.h"
@@ -21,7 +22,7 @@
 
 #define MAX_PDU       65536u                  /* what we take; responses are small */
 #define FRAGMENT      65536u                  /* what we send in one PDU at most */
-#define FAILURES      3                       /* associations in a row that came to nothing */
+#define FAILURES      3                       /* associations in a row that brought nothing there */
 #define APPLICATION   "1.2.840.10008.3.1.1.1" /* PS3.7 A.2.1 */
 #define HEADS         12
 #define CONTEXT_ID(k) ((uint8_t)(2 * (k) + 1)) /* PS3.8 9.3.2.2 */
@@ -305,12 +306,19 @@ static unsigned pair_of(struct session *s, const struct scu_object *o)
 	return k;
 }
 
+/* One that no request can name would spoil the association for all others. */
+static bool can_be_named(const struct scu_object *o)
+{
+	return uid_valid(span_str(o->sop_class)) && uid_valid(span_str(o->sop_instance)) &&
+	       uid_valid(span_str(o->transfer_syntax));
+}
+
 /* How many of them, from the first on, have room in one association. */
 static size_t gather(struct session *s, const struct scu_object *objects, size_t n)
 {
 	size_t i = 0;
 	s->n_pairs = 0;
-	while (i < n && pair_of(s, &objects[i]) < LIMIT_CONTEXTS) {
+	while (i < n && (!can_be_named(&objects[i]) || pair_of(s, &objects[i]) < LIMIT_CONTEXTS)) {
 		i++;
 	}
 	return i;
@@ -321,6 +329,9 @@ static int open_session(struct session *s, scu_open *open, void *arg, const char
 	const struct timeval silence = {.tv_sec = SILENCE_S};
 	s->fd = -1;
 	s->id = 0;
+	if (s->n_pairs == 0) {
+		return 0; /* nothing to ask for */
+	}
 	if (open(arg, &s->fd) != 0) {
 		return say(s, ERR_CLOSED, "the other end cannot be reached");
 	}
@@ -330,9 +341,11 @@ static int open_session(struct session *s, scu_open *open, void *arg, const char
 	return e == 0 ? take_answer(s) : e;
 }
 
+/* PS3.7 C.1: with success or a warning. That it was canceled, or is pending, is no answer to a C-STORE. */
 static bool is_taken(int status)
 {
-	return status >= 0 && !status_is_failure((uint16_t)status);
+	enum status_kind kind = status < 0 ? STATUS_KIND_FAILURE : status_kind((uint16_t)status);
+	return kind == STATUS_KIND_SUCCESS || kind == STATUS_KIND_WARNING;
 }
 
 /* Those of one association. Returns how many were dealt with: fewer than n, if it was lost. */
@@ -341,8 +354,13 @@ static size_t send_some(struct session *s, const struct scu_object *objects, siz
 {
 	for (size_t i = 0; i < n; i++) {
 		const struct scu_object *o = &objects[i];
-		unsigned k = pair_of(s, o);
 		char comment[65] = "";
+		if (!can_be_named(o)) {
+			told(arg, first + i, ERR_VALUE,
+				"its SOP class, instance or transfer syntax is no UID");
+			continue;
+		}
+		unsigned k = pair_of(s, o);
 		if (!s->pairs[k].accepted) {
 			told(arg, first + i, ERR_UNSUPPORTED,
 				"the node takes no such objects (their SOP class in their transfer syntax)");
@@ -355,7 +373,9 @@ static size_t send_some(struct session *s, const struct scu_object *objects, siz
 			return i + 1;
 		}
 	}
-	release(s);
+	if (s->fd >= 0) {
+		release(s);
+	}
 	return n;
 }
 
@@ -366,10 +386,10 @@ size_t scu_store(scu_open *open, void *arg, const char *calling, const char *cal
 	size_t done = 0, taken = 0;
 	unsigned failures = 0;
 	while (done < n && failures < FAILURES) {
-		size_t some = gather(&s, objects + done, n - done);
+		size_t before = taken, some = gather(&s, objects + done, n - done);
 		int e = open_session(&s, open, arg, calling, called);
 		size_t sent = e == 0 ? send_some(&s, objects + done, done, some, told, arg, &taken) : 0;
-		failures = sent < some || e != 0 ? failures + 1 : 0;
+		failures = e != 0 || (sent < some && taken == before) ? failures + 1 : 0;
 		failures = e == ERR_DENIED ? FAILURES : failures;
 		done += sent;
 		if (s.fd >= 0) {

@@ -29,8 +29,9 @@ typedef void scu_told(void *arg, size_t index, int status, const char *comment);
 typedef int scu_open(void *arg, int *ret_fd);
 
 /*
- * Send them, in as many associations as their presentation contexts need; after one that was lost the rest goes in another.
- * Blocks. Returns how many were taken, with success or with a warning. SIGPIPE must be ignored.
+ * Send them, in as many associations as their presentation contexts need; after one that was lost the rest goes in another,
+ * until three in a row have brought nothing there. What is no UID fails alone (ERR_VALUE), and so does what the node does not
+ * take (ERR_UNSUPPORTED). Blocks. Returns how many were taken, with success or with a warning. SIGPIPE must be ignored.
  */
 size_t scu_store(scu_open *open, void *arg, const char *calling, const char *called,
 	const struct scu_object *objects, size_t n, scu_told *told);
