@@ -30,6 +30,17 @@ static void fill_user(const struct association *as, struct audit_event *ev)
 	}
 }
 
+/* What came through the local door says so in each of its records. */
+static void fill_door(const struct association *as, struct audit_event *ev)
+{
+	char what[sizeof(as->door.note) + 32];
+	if (as->door.why) {
+		snprintf(what, sizeof(what), "local %s%s%s", door_why_name(as->door.why),
+			as->door.note[0] ? ": " : "", as->door.note);
+		AUDIT_TEXT(ev->object, span_str(what));
+	}
+}
+
 void audit_fill(const struct association *as, enum audit_kind kind, struct audit_event *ev)
 {
 	*ev = (struct audit_event){.kind = kind, .time_ms = clock_wall_ms(), .association = as->start->id};
@@ -41,6 +52,7 @@ void audit_fill(const struct association *as, enum audit_kind kind, struct audit
 		AUDIT_TEXT(ev->from.subject, span_str(as->caller.subject));
 	}
 	fill_user(as, ev);
+	fill_door(as, ev);
 }
 
 static void fill_value(char *to, size_t cap, const struct charset *cs, const char *vr,

@@ -70,7 +70,8 @@ static void tell_import(struct association *as, const struct audit_transfer *t, 
 	ev = t->ev;
 	ev.kind = AUDIT_IMPORT;
 	ev.outcome = AUDIT_SUCCESS;
-	ev.failed = 0;
+	ev.failed = ev.refusal = 0; /* the end of the transfer has what was not taken */
+	ev.text[0] = 0;
 	AUDIT_TEXT(ev.object, span_str(as->door.note[0] ? as->door.note : "a medium without a name"));
 	audit_tell(as, &ev, MSG_EVENT_NEW,
 		(struct audit_pending){.bars = bars_caller ? 0 : BARS_NONE,

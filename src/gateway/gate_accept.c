@@ -262,16 +262,28 @@ static void admit(struct gate *g, const struct gate_listener *l, int fd, const s
 	}
 }
 
-static void pause_accepting(struct gate *g)
+/* All that accept, the local door among them. */
+static void look_at_listeners(struct gate *g, uint32_t events)
 {
+	struct epoll_event door = {.events = events, .data.ptr = &g->door};
+	(void)epoll_ctl(g->epoll, EPOLL_CTL_MOD, g->door.fd, &door);
+	for (struct gate_listener *l = g->listeners; l; l = l->next) {
+		struct epoll_event ev = {.events = events, .data.ptr = &l->source};
+		(void)epoll_ctl(g->epoll, EPOLL_CTL_MOD, l->source.fd, &ev);
+	}
+}
+
+/* After a failed accept: is it for want of descriptors or memory? */
+static void pause_if_full(struct gate *g)
+{
+	if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM) {
+		return;
+	}
 	if (g->paused_until_ms == 0) {
 		log_say(LOG_LEVEL_ERROR, "gate.accept", "connections have to wait: %s", strerror(errno));
 	}
 	g->paused_until_ms = clock_mono_ms() + ACCEPT_PAUSE_MS;
-	for (struct gate_listener *l = g->listeners; l; l = l->next) {
-		struct epoll_event none = {.data.ptr = &l->source};
-		(void)epoll_ctl(g->epoll, EPOLL_CTL_MOD, l->source.fd, &none);
-	}
+	look_at_listeners(g, 0);
 }
 
 void accept_resume(struct gate *g, int64_t now_ms)
@@ -280,10 +292,7 @@ void accept_resume(struct gate *g, int64_t now_ms)
 		return;
 	}
 	g->paused_until_ms = 0;
-	for (struct gate_listener *l = g->listeners; l; l = l->next) {
-		struct epoll_event in = {.events = EPOLLIN, .data.ptr = &l->source};
-		(void)epoll_ctl(g->epoll, EPOLL_CTL_MOD, l->source.fd, &in);
-	}
+	look_at_listeners(g, EPOLLIN);
 }
 
 void accept_ready(struct gate *g, struct source *s, uint32_t events)
@@ -298,10 +307,8 @@ void accept_ready(struct gate *g, struct source *s, uint32_t events)
 			close(fd);
 			continue;
 		}
-		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-			pause_accepting(g);
-		}
 		if (errno != EINTR && errno != ECONNABORTED && errno != EPROTO) {
+			pause_if_full(g);
 			return;
 		}
 	}
@@ -344,19 +351,34 @@ static void let_in(struct gate *g, int fd, const struct ucred *who)
 	g->accepted++;
 }
 
+/* NULL: it may come in. */
+static const char *door_stays_shut(const struct gate *g, const struct ucred *who)
+{
+	if (!may_enter(who)) {
+		return "it is for root and for who started the gateway";
+	}
+	if (!g->serving) {
+		return "the gateway is stopping, or has not begun";
+	}
+	bool full = accept_rule(g, NULL, clock_mono_ms()) != RULE_NONE && !reject_reserve(g, NULL);
+	return full ? "too many associations are open" : NULL;
+}
+
 void door_ready(struct gate *g, struct source *s, uint32_t events)
 {
 	int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	struct ucred who = {.uid = (uid_t)-1};
 	socklen_t len = sizeof(who);
 	if (fd < 0) {
+		pause_if_full(g);
 		return;
 	}
-	if (g->serving && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 && may_enter(&who)) {
-		let_in(g, fd, &who);
+	(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len); /* fails: nobody's number is left */
+	const char *why = door_stays_shut(g, &who);
+	if (why) {
+		log_event(LOG_LEVEL_WARNING, "door.closed", why, LOG_NUMBER("uid", (int64_t)who.uid));
 	} else {
-		log_event(LOG_LEVEL_WARNING, "door.closed", "the local door was not opened",
-			LOG_NUMBER("uid", (int64_t)who.uid));
+		let_in(g, fd, &who);
 	}
 	close(fd);
 }

@@ -25,29 +25,6 @@
 /* Descriptors beside the gate's two or three for each association. */
 #define FILES_SPARE 256
 
-static bool has_folder(const struct site *s)
-{
-	for (unsigned i = 0; i < s->n_nodes; i++) {
-		for (unsigned k = 0; k < s->nodes[i].n_address; k++) {
-			if (s->nodes[i].address[k].folder && s->nodes[i].address[k].folder[0]) {
-				return true;
-			}
-		}
-	}
-	return false;
-}
-
-/* Large objects that wait for their verdict are the store's too. */
-static bool holds(const struct site *s)
-{
-	for (unsigned i = 0; i < s->n_flows; i++) {
-		if (s->flows[i].inspect) {
-			return true;
-		}
-	}
-	return false;
-}
-
 static bool is_name(const char *host)
 {
 	struct in6_addr ignored;
@@ -82,8 +59,6 @@ static bool has_host(const struct site *s)
 static bool wanted(const struct supervisor *v, enum role_id r)
 {
 	switch (r) {
-	case ROLE_STORE:
-		return has_folder(v->site) || holds(v->site) || site_quarantines(v->site);
 	case ROLE_LOOKUP:
 		return has_host(v->site) || site_asks(v->site) || v->site->ocsp_staple ||
 		       site_verifies(v->site) || v->site->antivirus.has;
@@ -94,7 +69,7 @@ static bool wanted(const struct supervisor *v, enum role_id r)
 		return v->site->audit.has;
 	case ROLE_FORWARD:
 		return v->site->audit.has && v->site->audit.n_repositories + v->site->audit.n_witnesses > 0;
-	default:
+	default: /* the store too: what comes through the local door may be large, and is held */
 		return true;
 	}
 }

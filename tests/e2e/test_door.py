@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The local door: programs of this machine that speak DICOM through the gateway to a node."""
+import json
 import os
 import socket
 import struct
 import subprocess
 
 from lib import dicom, peers
-from lib.site import ROOT, check, equal, test
+from lib.site import check, equal, test, until
+from lib.trail import Trail
+from test_hold import BAD, CONTEXTS, good  # BAD: pdf-javascript, a danger
 
-BAD = os.path.join(ROOT, "tests/data/structure/encapsulated-pdf-js.dcm")  # pdf-javascript, a danger
 IMPORT, RELEASE = 1, 2
 
 
@@ -102,3 +104,83 @@ def door_is_for_its_owner(bench):
         ran = subprocess.run(["setpriv", "--reuid=65534", "--clear-groups", "python3", "-c", code, path], check=False,
                              capture_output=True, text=True)
         check("PermissionError" in ran.stderr, "another user was let in", ran.stderr)
+
+
+@test
+def door_is_recorded(bench):
+    """An import is one in the audit trail too, beside the transfers, by patient and study; a release is none, and says what it is."""
+    trail = Trail(bench)
+    port, _ = peers.storescp(bench)
+    g = trail.gateway(archive={"address": [f"127.0.0.1:{port}"], "transport": "plain"})
+    who = f"anna (uid {os.getuid()})"
+    with Door(g, header(IMPORT, "archive")) as door:
+        door.associate("GANTRY", "ANY", CONTEXTS)
+        for instance in ("1.2.3.1", "1.2.3.2"):
+            equal(door.store(context=3, instance=instance, data=good(instance))["status"], 0, "status")
+        bad = dicom.Part10(BAD)
+        equal(door.store(context=5, sop_class=bad.sop_class, instance=bad.instance, data=bad.data)["status"], 0x0124, "a bad one")
+        door.release()
+    trail.settled()
+    row = trail.one("import")
+    event = row["event"]
+    equal((event["user"], event["user_proved"], event["object"], event["patient"], event["sop"], row["outcome"]),
+          (who, True, "CD of the neurology", "1CT1", {dicom.CT: 2}, 0), "the import")
+    check("refusal" not in event and "text" not in event, "of what was refused, in the import:", event)
+    equal(sorted((r["event"]["object"], r["event"]["user"], r["outcome"]) for r in trail.records("transferred")),
+          [("local import: CD of the neurology", who, 0), ("local import: CD of the neurology", who, 8)], "the transfers")
+    check(any(r["event"]["refusal"] for r in trail.records("alert", object="content")), "no alert of the refusal")
+    equal(store(Door(g, header(RELEASE, "archive", note="")), BAD), 0, "a release")
+    trail.settled()
+    trail.one("import")
+    equal(len(trail.records("transferred", object="local release")), 1, "transfers of the release")
+
+
+@test
+def door_large_and_reload(bench):
+    """An object that is held in a file arrives as it is; a reload that takes the node away is heeded by what is open."""
+    port, folder = peers.storescp(bench)
+    g = bench.gateway(archive={"address": [f"127.0.0.1:{port}"], "transport": "plain"},
+                      nodes={"other": {"ae": ["OTHER"], "address": [f"127.0.0.1:{port}"], "transport": "plain"}})
+    large = good("1.2.3.5", size=6 << 20)
+    with Door(g, header(IMPORT, "other")) as door:
+        door.associate("GANTRY", "ANY", CONTEXTS)
+        equal(door.store(context=3, instance="1.2.3.5", data=large)["status"], 0, "status")
+        equal(peers.received(folder)["1.2.3.5"].data == large, True, "the bytes that arrived")
+        del g.config["nodes"]["other"]
+        g.write()
+        g.wait_log(g.reload(), event="gateway.reloaded")
+        check(door.store(context=3, instance="1.2.3.6", data=good("1.2.3.6"))["status"] != 0, "to a node that is gone")
+        door.release()
+    equal(len(peers.received(folder)), 1, "objects that arrived")
+
+
+@test
+def door_counts(bench):
+    """Limits hold at the door, `gantry status` shows who is in, and when the gateway stops it is shut."""
+    port, _ = peers.storescp(bench)
+    g = bench.gateway(archive={"address": [f"127.0.0.1:{port}"], "transport": "plain"}, associations={"at-once": 1})
+    with Door(g, header(IMPORT, "archive")) as door:
+        door.associate("GANTRY", "ANY", CONTEXTS)
+        listeners = [a["listener"] for a in json.loads(g.cli("status", "--json"))["associations"]]
+        equal(listeners, ["door"], "in status")
+        with Door(g, header(IMPORT, "archive")) as other:
+            try:
+                other.associate("GANTRY", "ANY", CONTEXTS)
+                check(False, "one more than may be was let in")
+            except dicom.Rejected:
+                pass
+        g.decision("associations")
+        g.process.signal(15)
+        g.wait_log(event="gate.stopping")
+        mark = g.mark()
+        try:
+            with Door(g, header(IMPORT, "archive")) as late:
+                late.associate("GANTRY", "ANY", CONTEXTS)
+            check(False, "one was let in at a stop")
+        except (dicom.Closed, OSError):
+            pass
+        check("stopping" in g.wait_log(mark, event="door.closed")["message"], "why")
+        equal(door.store(context=3, instance="1.2.3.1", data=good("1.2.3.1"))["status"], 0, "what is open may finish")
+        door.release()
+    until(lambda: not g.process.running(), "the gateway to end")
+    check(not os.path.exists(os.path.join(g.folder, "run/door")), "the socket is left")
