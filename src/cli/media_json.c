@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/media.h"
-#include "net/dimse.h"
+#include "cli/scu.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -67,8 +67,7 @@ static json_t *failed(const struct media *m)
 	for (size_t i = 0; i < m->n_objects; i++) {
 		const struct media_object *o = &m->objects[i];
 		char status[8] = "";
-		if (o->status == MEDIA_UNSENT ||
-			(o->status >= 0 && !status_is_failure((uint16_t)o->status))) {
+		if (o->status == MEDIA_UNSENT || scu_is_taken(o->status)) {
 			continue;
 		}
 		if (o->status >= 0) {

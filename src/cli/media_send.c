@@ -2,7 +2,6 @@
 #include "cli/door.h"
 #include "cli/media.h"
 #include "cli/scu.h"
-#include "net/dimse.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -39,7 +38,7 @@ static void on_told(void *arg, size_t index, int status, const char *comment)
 {
 	struct sending *s = arg;
 	struct media_object *o = &s->m->objects[index];
-	bool taken = status >= 0 && !status_is_failure((uint16_t)status);
+	bool taken = scu_is_taken(status);
 	o->status = status;
 	o->comment = comment[0] ? strdup(media_printed(comment)) : NULL;
 	s->m->n_sent += taken;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/media.h"
+#include "cli/scu.h"
 #include "dicom/charset.h"
-#include "net/dimse.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -127,7 +127,7 @@ void media_show_sent(const struct media *m)
 	printf("\n%zu of %zu objects sent to %s\n", m->n_sent, m->n_objects, m->to);
 	for (size_t i = 0; i < m->n_objects && m->n_failed > 0; i++) {
 		const struct media_object *o = &m->objects[i];
-		if (o->status >= 0 && !status_is_failure((uint16_t)o->status)) {
+		if (scu_is_taken(o->status)) {
 			continue;
 		}
 		if (named++ == NAMED) {

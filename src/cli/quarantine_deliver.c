@@ -3,7 +3,6 @@
 #include "cli/door.h"
 #include "cli/place.h"
 #include "cli/scu.h"
-#include "net/dimse.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -85,9 +84,7 @@ static void told(void *arg, size_t index, int status, const char *comment)
 		snprintf(d->outcome, d->cap, "%s", d->said[0] ? d->said : comment);
 		return;
 	}
-	bool taken =
-		!status_is_failure((uint16_t)status) && status_kind((uint16_t)status) != STATUS_KIND_CANCEL;
-	d->result = taken ? 0 : ERR_DENIED;
+	d->result = scu_is_taken(status) ? 0 : ERR_DENIED;
 	snprintf(d->outcome, d->cap, "%s answered status %04XH%s%s", d->item->facts.to, (unsigned)status,
 		comment[0] ? ", " : "", comment);
 }

@@ -6,9 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define PIECE (64u * 1024)
+
+/* What stays free on the disk, or a twentieth of it: others live there too, as a gateway's journal may. */
+#define KEEP (1024ull * 1024 * 1024)
 
 int scrap_new(struct scrap *s, uint64_t memory)
 {
@@ -58,6 +62,25 @@ static int put(int fd, struct span bytes)
 	return 0;
 }
 
+bool scrap_has_room(uint64_t size, uint64_t available, uint64_t more)
+{
+	uint64_t keep = size / 20 < KEEP ? size / 20 : KEEP;
+	return more <= available && available - more >= keep;
+}
+
+static int look_for_room(int fd, uint64_t more)
+{
+	struct statvfs st;
+	if (fstatvfs(fd, &st) < 0) {
+		return ERR_SYSTEM;
+	}
+	if (!scrap_has_room((uint64_t)st.f_blocks * st.f_frsize, (uint64_t)st.f_bavail * st.f_frsize, more)) {
+		errno = ENOSPC;
+		return ERR_SYSTEM;
+	}
+	return 0;
+}
+
 /* Exactly n bytes. */
 static int get(int fd, uint64_t at, uint8_t *to, size_t n)
 {
@@ -91,14 +114,18 @@ static int copy(int to, int from, uint64_t len)
 
 static int make_room(struct scrap *s, uint64_t more)
 {
-	if (s->on_disk || (s->len <= s->memory && more <= s->memory - s->len)) {
+	if (s->on_disk) {
+		return look_for_room(s->fd, more);
+	}
+	if (s->len <= s->memory && more <= s->memory - s->len) {
 		return 0;
 	}
 	int fd = nameless();
 	if (fd < 0) {
 		return ERR_SYSTEM;
 	}
-	int err = copy(fd, s->fd, s->len);
+	int err = more > UINT64_MAX - s->len ? ERR_LIMIT : look_for_room(fd, s->len + more);
+	err = err ? err : copy(fd, s->fd, s->len);
 	if (err) {
 		int kept = errno;
 		close(fd);

@@ -341,8 +341,7 @@ static int open_session(struct session *s, scu_open *open, void *arg, const char
 	return e == 0 ? take_answer(s) : e;
 }
 
-/* PS3.7 C.1: with success or a warning. That it was canceled, or is pending, is no answer to a C-STORE. */
-static bool is_taken(int status)
+bool scu_is_taken(int status)
 {
 	enum status_kind kind = status < 0 ? STATUS_KIND_FAILURE : status_kind((uint16_t)status);
 	return kind == STATUS_KIND_SUCCESS || kind == STATUS_KIND_WARNING;
@@ -368,7 +367,7 @@ static size_t send_some(struct session *s, const struct scu_object *objects, siz
 		}
 		int status = store_one(s, o, CONTEXT_ID(k), comment);
 		told(arg, first + i, status, status < 0 ? s->why : comment);
-		*taken += is_taken(status);
+		*taken += scu_is_taken(status);
 		if (status < 0) {
 			return i + 1;
 		}

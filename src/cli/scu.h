@@ -5,6 +5,7 @@
 #include "base/attr.h"
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,9 @@ struct scu_object {
  * Error Comment or ""; or a negative enum err and a sentence: it was not sent, or nobody knows whether it was taken.
  */
 typedef void scu_told(void *arg, size_t index, int status, const char *comment);
+
+/* Does the node have it by this? PS3.7 C.1: success or a warning; "canceled" and "pending" are no answers to a C-STORE. */
+bool scu_is_taken(int status);
 
 /* A fresh stream to the other end, which is closed when its association is over. Not 0: there is none. */
 typedef int scu_open(void *arg, int *ret_fd);

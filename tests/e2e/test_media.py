@@ -12,6 +12,7 @@ import zipfile
 from lib import dicom, peers
 from lib.site import ROOT, check, equal, test
 from lib.trail import Trail
+from test_hold import good
 
 DATA = os.path.join(ROOT, "tests/data")
 IMAGES = {"IM000001": "CT_small.dcm", "IM000002": "MR_small_implicit.dcm", "IM000003": "sr.dcm"}
@@ -188,6 +189,29 @@ def media_hostile(bench):
     check(ran.code in (1, 3) and "could not be read to its end" in ran.text, ran.text)
     equal(len(peers.received(folder)), 2, "objects that arrived in all")
     equal(os.listdir(bench.path("tmp")), [], "left in TMPDIR")
+
+
+@test
+def media_leaves_room(bench):
+    """Where TMPDIR would be filled nothing is taken in, from a folder or an image; with room for it a large object arrives."""
+    disk = bench.new_folder("disk")
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=41m", "tmpfs", disk], check=False).returncode != 0:
+        return  # cli_media has the numbers
+    bench.later(lambda: subprocess.run(["umount", disk], check=False))
+    port, folder = peers.storescp(bench)
+    g = behind(bench, port)
+    disc = bench.new_folder("large")
+    with open(os.path.join(disc, "IM1"), "wb") as file, open(peers.CT_SMALL, "rb") as small:
+        meta = small.read()[:-len(dicom.Part10(peers.CT_SMALL).data)]
+        file.write(meta + good("1.2.3.7", size=40 << 20))
+    bench.run("genisoimage", "-quiet", "-R", "-o", bench.path("large.iso"), disc, wants=0)
+    command = lambda source: (bench.program, "media", "import", source, "--to", "archive", "--yes", "-c", g.yaml)
+    for source in (disc, bench.path("large.iso")):
+        ran = bench.run(*command(source), env={"TMPDIR": disk}, wants=3)
+        check("No space left" in ran.text and "nothing was sent" in ran.text, ran.text)
+    equal(os.listdir(disk), [], "left on the disk")
+    bench.run(*command(bench.path("large.iso")), env={"TMPDIR": bench.folder}, wants=0)
+    equal(len(peers.received(folder)["1.2.3.7"].data) > 40 << 20, True, "the large object")
 
 
 @test

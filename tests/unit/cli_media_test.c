@@ -262,6 +262,20 @@ static bool has(const struct scrap *s, const char *text)
 	return read(s->fd, got, sizeof(got) - 1) == (ssize_t)strlen(text) && strcmp(got, text) == 0;
 }
 
+static void leaves_room_on_the_disk(void **state)
+{
+	const uint64_t gib = 1ull << 30;
+	(void)state;
+	assert_true(scrap_has_room(1000 * gib, 10 * gib, 9 * gib));
+	assert_false(scrap_has_room(1000 * gib, 10 * gib, 9 * gib + 1));
+	assert_false(scrap_has_room(1000 * gib, gib - 1, 0));
+	assert_true(scrap_has_room(1000, 100, 50));
+	assert_false(scrap_has_room(1000, 100, 51));
+	assert_false(scrap_has_room(1000, 100, 101));
+	assert_false(scrap_has_room(1000, 100, UINT64_MAX));
+	assert_true(scrap_has_room(0, 0, 0));
+}
+
 static void keeps_bytes_in_memory_and_then_on_disk(void **state)
 {
 	struct scrap s, other;
@@ -306,6 +320,7 @@ int main(void)
 		cmocka_unit_test(lists_a_directory),
 		cmocka_unit_test(groups_by_patient),
 		cmocka_unit_test(finds_what_is_missing),
+		cmocka_unit_test(leaves_room_on_the_disk),
 		cmocka_unit_test(keeps_bytes_in_memory_and_then_on_disk),
 	};
 	if (sandbox_new(SANDBOX_KEYS, NULL, 0, &sandbox) != 0) {
