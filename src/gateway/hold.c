@@ -40,10 +40,15 @@ static uint64_t waiting(const struct hold *h)
 
 /* ---- It begins ---- */
 
-/* What a disc brings is looked into as a flow with `inspect: yes` would. */
-static struct content imported(void)
+/*
+ * What a disc brings is looked into as a flow with `inspect: yes` would, and scanned where the site has a scanner: nothing that
+ * comes in is from farther away.
+ */
+static struct content imported(const struct site *s)
 {
-	return (struct content){.policy = inspect_policy_default(), .hold_max = 600};
+	return (struct content){.policy = inspect_policy_default(),
+		.antivirus = s->antivirus.has ? ANTIVIRUS_VALUES : ANTIVIRUS_OFF,
+		.hold_max = 600};
 }
 
 static bool find_content(const struct association *as, const struct operation *o, struct content *ret_content)
@@ -54,7 +59,7 @@ static bool find_content(const struct association *as, const struct operation *o
 		return true;
 	}
 	if (as->door.why == DOOR_IMPORT) {
-		*ret_content = imported();
+		*ret_content = imported(as->site);
 		return true;
 	}
 	return false;

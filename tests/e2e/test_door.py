@@ -6,9 +6,10 @@ import socket
 import struct
 import subprocess
 
-from lib import dicom, peers
+from lib import clamd, dicom, peers
 from lib.site import check, equal, test, until
 from lib.trail import Trail
+from test_antivirus import PDF, document, is_state, pdf
 from test_hold import BAD, CONTEXTS, good  # BAD: pdf-javascript, a danger
 
 IMPORT, RELEASE = 1, 2
@@ -60,6 +61,26 @@ def door_import_and_release(bench):
     check("refusal 1" in opened[2]["message"], "the note", opened[2])
     equal(g.find(event="association.accepted")[0]["user"], f"anna (uid {os.getuid()})", "the user")
     equal(g.decision("content")["listener"], "door", "where it came in")
+
+
+@test
+def door_antivirus(bench):
+    """Where the site has a virus scanner it sees what is imported, though no flow asks it; a release it does not see."""
+    scanner = clamd.Clamd(bench, clamd.definitions(bench.path("db"), clamd.ndb("Test.Body", b"evil body")))
+    port, folder = peers.storescp(bench)
+    g = bench.gateway(archive={"address": [f"127.0.0.1:{port}"], "transport": "plain"}, antivirus={"socket": scanner.socket})
+    is_state(g, "ready")
+    for why, statuses in ((IMPORT, (0, 0x0124)), (RELEASE, (0, 0))):
+        with Door(g, header(why, "archive")) as door:
+            door.associate("GANTRY", "ANY", CONTEXTS)
+            for instance, text, status in (("1.2.3.1", b"good", statuses[0]), ("1.2.3.2", b"an evil body", statuses[1])):
+                got = door.store(context=5, sop_class=PDF, instance=instance, data=document(instance, pdf(text)))["status"]
+                equal(got, status, f"{text} for {why}")
+            door.release()
+    check("Test.Body" in g.decision("content")["message"], "the name is not told")
+    equal(len(g.find(event="decision", rule="content")), 1, "refusals")
+    equal(len(peers.received(folder)), 2, "objects that arrived")
+    check("antivirus-found" in g.cli("explain", "1"), "what explain says", g.cli("explain", "1"))
 
 
 @test
