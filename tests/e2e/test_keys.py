@@ -10,7 +10,9 @@ import subprocess
 
 from lib import dicom
 from lib.site import DATA, check, equal, test, until
+from lib.trail import Trail
 from test_refusals import accepted
+from test_revoke import Site as Lists
 
 SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
 
@@ -56,13 +58,21 @@ def seen(pid, patterns):
 @test
 def private_keys_are_in_one_process(bench):
     """Every process of a running gateway is searched, in the middle of associations and after a reload and a restart."""
-    keys = bench.keys
-    patterns = {f"{name} {part}": pattern for name in ("gateway", "gateway-rsa")
-                for part, pattern in traces(keys, name).items()}
-    check(len(patterns) > 14, "patterns", patterns)
+    keys, trail, lists = bench.keys, Trail(bench), Lists(bench)
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", trail.path("record.key")], check=True)
+    patterns = {f"{name} {part}": pattern
+                for where, name in ((keys, "gateway"), (keys, "gateway-rsa"), (trail, "checkpoint"), (trail, "record"),
+                                    (bench, "lists"))
+                for part, pattern in traces(where, name).items()}
+    patterns["index"] = trail.index_key
+    check(len(patterns) > 22, "patterns", patterns)
     scp_port = bench.scp(tls=keys.server("archive")).port
-    g = bench.gateway(nodes={"pacs": {"ae": ["PACS"], "address": [f"127.0.0.1:{scp_port}"], "certificate": {"san": ["archive"]}}},
-                      flows=[{"name": "on", "from": ["ct1", "ct-tls"], "to": "pacs", "services": ["echo", "store"]}])
+    g = lists.gateway
+    g.config["nodes"]["pacs"] = {"ae": ["PACS"], "address": [f"127.0.0.1:{scp_port}"], "certificate": {"san": ["archive"]}}
+    g.config["flows"].append({"name": "on", "from": ["ct1", "ct-tls"], "to": "pacs", "services": ["echo", "store"]})
+    g.config["audit"] = {**trail.config, "record-key": trail.path("record.key")}
+    g.write()
+    g.start()
     open_ones = []
     for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3, None):
         scu = bench.scu(g.tls, tls=keys.client("scanner", version)) if version else g.scu()
@@ -85,14 +95,14 @@ def private_keys_are_in_one_process(bench):
                     continue
             if pid in holders:
                 # What is searched for is there where it must be.
-                for name in ("gateway priv", "gateway-rsa prime1"):
+                for name in ("gateway priv", "gateway-rsa prime1", "checkpoint priv", "record priv", "lists priv", "index"):
                     check(seen(pid, {k: v for k, v in patterns.items() if k.startswith(name)}), f"no {name} in the key holder")
             else:
                 with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
                     equal(seen(pid, patterns), set(), f"of private keys in the memory of {argv}")
                     searched.add(argv[2])
 
-        check(os.getuid() != 0 or {"gate", "-c", "store"} <= searched, "processes that were searched", searched)
+        check(os.getuid() != 0 or {"gate", "-c", "store", "audit"} <= searched, "processes that were searched", searched)
 
     look()
     g.wait_log(g.reload(), event="gateway.reloaded")
