@@ -67,7 +67,8 @@ static const char rest[] =
 	"  - name: scanners-to-archive\n"
 	"    from: [ scanner, scanner-tls ]\n"
 	"    to: archive\n"
-	"    services: [ echo, store ]\n";
+	"    services: [ echo, store ]\n"
+	"    inspect: yes                       # what has programs, scripts or traps in it is refused\n";
 
 int starter_yaml(const char *origin, char *ret_text, size_t cap)
 {
