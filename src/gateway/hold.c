@@ -48,7 +48,7 @@ static struct content imported(const struct site *s)
 {
 	return (struct content){.policy = inspect_policy_default(),
 		.antivirus = s->antivirus.has ? ANTIVIRUS_VALUES : ANTIVIRUS_OFF,
-		.hold_max = 600};
+		.hold_max = HOLD_MAX_S};
 }
 
 static bool find_content(const struct association *as, const struct operation *o, struct content *ret_content)
@@ -85,8 +85,9 @@ bool hold_begin(struct association *as, struct side *s, struct operation *o)
 		route_observes(as->site, &as->route, o->flow)) {
 		return false;
 	}
-	if (inspect_policy_strictest(&h->content.policy) == ACTION_QUARANTINE) {
-		h->content.hold = HOLD_WHOLE; /* of what has left nothing could be kept */
+	/* Of what has left nothing could be kept; and who asked by C-GET could not be spared the abort of its association. */
+	if (inspect_policy_strictest(&h->content.policy) == ACTION_QUARANTINE || s == &as->b) {
+		h->content.hold = HOLD_WHOLE;
 	}
 	h->state = HOLD_TAKING;
 	h->keep = h->content.hold == HOLD_TAIL ? TAIL : UINT64_MAX;
@@ -133,6 +134,12 @@ static void unjudged(struct association *as, struct side *s, const char *why)
 {
 	struct hold *h = hold_of(as, s);
 	struct verdict v;
+	bool keep = false;
+	/* What was found in it already is known, whatever could not be. */
+	if (hold_say_verdict(as, s, h, &v, &keep) && v.rule == RULE_CONTENT && v.refuse) {
+		refuse(as, s, &v);
+		return;
+	}
 	verdict_of(as->site, &as->route, h->flow, RULE_UNJUDGED, why, &v);
 	if (h->content.fail == HOLD_FAIL_PASS && v.refuse) {
 		v.refuse = false;
@@ -154,12 +161,12 @@ static void judge_early(struct association *as, struct side *s, unsigned before)
 {
 	struct hold *h = hold_of(as, s);
 	struct verdict v;
-	if (h->i.n_findings == before || !is_kept(s) || h->failed ||
-		inspect_policy_strictest(&h->content.policy) == ACTION_QUARANTINE) {
+	bool keep = false, wants = inspect_policy_strictest(&h->content.policy) == ACTION_QUARANTINE;
+	if (h->i.n_findings == before || !is_kept(s) || (wants && !h->failed)) {
 		return;
 	}
-	if (inspect_judge(&h->i, &h->content.policy).action == ACTION_REFUSE &&
-		hold_say_verdict(as, s, h, &v) && v.refuse) {
+	if (inspect_judge(&h->i, &h->content.policy).action >= ACTION_REFUSE &&
+		hold_say_verdict(as, s, h, &v, &keep) && v.refuse) {
 		refuse(as, s, &v);
 	}
 }
@@ -221,21 +228,24 @@ static bool judge(struct association *as, struct side *s)
 {
 	struct hold *h = hold_of(as, s);
 	struct verdict v;
-	bool said = hold_say_verdict(as, s, h, &v);
+	bool keep = false, said = hold_say_verdict(as, s, h, &v, &keep);
 	if (!is_kept(s)) {
 		h->inspecting = false;
 		h->state = HOLD_NONE;
 		if (said) {
-			exchange_remark(as, s, &v); /* observed */
+			v.observed = v.observed || v.refuse; /* it has passed, whatever a reload says since */
+			v.refuse = false;
+			exchange_remark(as, s, &v);
 		}
 		return false;
 	}
-	if (said && v.refuse && !h->failed) {
-		bool keeps = inspect_judge(&h->i, &h->content.policy).action == ACTION_QUARANTINE;
-		if (keeps && hold_keep_begin(as, s, h, &v)) {
+	if (said && v.refuse) {
+		/* Of one that has passed unjudged, but for its end, there is nothing to keep: it is cut off. */
+		keep = keep && !h->begun;
+		if (keep && hold_keep_begin(as, s, h, &v)) {
 			return true;
 		}
-		if (!keeps) {
+		if (!keep) {
 			refuse(as, s, &v);
 		}
 		return false;
@@ -493,15 +503,12 @@ void hold_target_lost(struct association *as, bool half_way)
 	}
 }
 
-/* It was complete already: what was refused ends, and what passes unjudged does not wait for the scanner. */
-static void end_of_asking(struct association *as, struct side *s, bool asking)
+/* It was complete already, and the scanner has not answered: that is one thing more to be judged. */
+static void end_of_asking(struct association *as, struct side *s, const char *why)
 {
 	struct hold *h = hold_of(as, s);
-	if (asking && h->failed) {
-		hold_scan_drop(h);
-		h->keep = 0;
-		h->state = HOLD_PASSING;
-	} else if (asking && !as->over) {
+	hold_scan_give_up(h, why);
+	if (!judge(as, s) && !as->over) {
 		exchange_finish(as, s);
 	}
 }
@@ -523,8 +530,11 @@ int64_t hold_check(struct association *as, int64_t now_ms)
 			char why[64];
 			snprintf(why, sizeof(why), "it was held for %u seconds, `hold-max`",
 				h->content.hold_max);
-			unjudged(as, sides[k], why);
-			end_of_asking(as, sides[k], asking);
+			if (asking) {
+				end_of_asking(as, sides[k], why);
+			} else {
+				unjudged(as, sides[k], why);
+			}
 		} else if (counts && h->until_ms < next) {
 			next = h->until_ms;
 		}

@@ -55,6 +55,7 @@ struct hold {
 	uint8_t load[HOLD_LOAD];
 	uint8_t memory[HOLD_MEMORY];
 	struct scan scan;
+	char told[SCAN_TEXT]; /* what it said, if that was a finding */
 	uint8_t unscanned[SIDE_BUFFER];
 };
 

@@ -77,18 +77,18 @@ static bool is_of_scanner(enum inspect_check check)
 	       check == CHECK_ANTIVIRUS_NOT_SCANNED;
 }
 
-bool hold_say_verdict(struct association *as, const struct side *s, struct hold *h, struct verdict *ret_v)
+/* Of what is known. That the scanner could not say is no fact of the object, and hides none. */
+static struct inspect_verdict known_of(const struct hold *h)
 {
-	struct inspect_verdict found = inspect_judge(&h->i, &h->content.policy);
-	if (found.action < ACTION_LOG) {
-		return false;
-	}
-	bool refuses = found.action >= ACTION_REFUSE;
-	say(as, s, h, &found);
-	if (!refuses) {
-		return false;
-	}
-	const struct inspect_check_row *row = inspect_check_row(found.check);
+	struct inspect_policy policy = h->content.policy;
+	policy.by_check[CHECK_ANTIVIRUS_NOT_SCANNED] = ACTION_ALLOW;
+	return inspect_judge(&h->i, &policy);
+}
+
+static void content_verdict(
+	const struct association *as, const struct hold *h, enum inspect_check check, struct verdict *ret_v)
+{
+	const struct inspect_check_row *row = inspect_check_row(check);
 	char detail[256];
 	snprintf(detail, sizeof(detail), "`%s`, a %s: %s", row->name, inspect_severity_name(row->severity),
 		row->sentence);
@@ -96,17 +96,33 @@ bool hold_say_verdict(struct association *as, const struct side *s, struct hold 
 	if (n > 0 && detail[n - 1] == '.') {
 		detail[n - 1] = '\0'; /* it stands in brackets */
 	}
-	if (is_of_scanner(found.check)) {
+	if (is_of_scanner(check)) {
 		/* The scanner's own words are not the patient's. */
-		snprintf(detail, sizeof(detail), "`%s`: %s", row->name, h->scan.answer.text);
+		snprintf(detail, sizeof(detail), "`%s`: %s", row->name, h->told);
 	}
-	/* Sent again it may be scanned. */
-	bool unjudged = found.check == CHECK_ANTIVIRUS_NOT_SCANNED;
+	bool unjudged = check == CHECK_ANTIVIRUS_NOT_SCANNED;
 	verdict_of(as->site, &as->route, h->flow, unjudged ? RULE_UNJUDGED : RULE_CONTENT, detail, ret_v);
+	/* Sent again it may be scanned. */
 	if (unjudged && h->content.fail == HOLD_FAIL_PASS && ret_v->refuse) {
 		ret_v->refuse = false;
 		ret_v->alarm = true;
 	}
+}
+
+bool hold_say_verdict(
+	struct association *as, const struct side *s, struct hold *h, struct verdict *ret_v, bool *ret_keep)
+{
+	struct inspect_verdict all = inspect_judge(&h->i, &h->content.policy), known = known_of(h);
+	if (all.action < ACTION_LOG) {
+		return false;
+	}
+	say(as, s, h, known.action >= ACTION_REFUSE ? &known : &all);
+	if (all.action < ACTION_REFUSE) {
+		return false;
+	}
+	bool bad = known.action >= ACTION_REFUSE;
+	content_verdict(as, h, bad ? known.check : CHECK_ANTIVIRUS_NOT_SCANNED, ret_v);
+	*ret_keep = bad && known.action == ACTION_QUARANTINE;
 	return true;
 }
 

@@ -5,6 +5,7 @@
 #include "dicom/part10.h"
 #include "dicom/uid.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define GATE_WAIT_MS 5000
@@ -95,7 +96,17 @@ static void tell(struct hold *h)
 		[SCAN_PARTLY] = CHECK_ANTIVIRUS_PARTLY,
 		[SCAN_NOT_SCANNED] = CHECK_ANTIVIRUS_NOT_SCANNED};
 	if (h->scan.answer.verdict != SCAN_CLEAN) {
-		inspect_told(&h->i, checks[h->scan.answer.verdict], h->scan.answer.text);
+		snprintf(h->told, sizeof(h->told), "%s", h->scan.answer.text);
+		inspect_told(&h->i, checks[h->scan.answer.verdict], h->told);
+	}
+	hold_scan_drop(h);
+}
+
+void hold_scan_give_up(struct hold *h, const char *why)
+{
+	if (h->scanning) {
+		snprintf(h->told, sizeof(h->told), "%s", why);
+		inspect_told(&h->i, CHECK_ANTIVIRUS_NOT_SCANNED, h->told);
 	}
 	hold_scan_drop(h);
 }

@@ -22,6 +22,9 @@ MUST_USE bool hold_scan_go_on(struct hold *h, int64_t now_ms);
 /* When that is due at the latest; INT64_MAX. */
 int64_t hold_scan_due(const struct hold *h);
 
+/* It is waited for no longer: that it was not scanned, and why, is among the findings. */
+void hold_scan_give_up(struct hold *h, const char *why);
+
 void hold_scan_drop(struct hold *h);
 
 #endif

@@ -20,6 +20,9 @@ enum antivirus_kind {
 	ANTIVIRUS_WHOLE,  /* that, and the file that an archive would make of it */
 };
 
+/* The longest that an object is held, where the flow does not say it; s. */
+#define HOLD_MAX_S 600
+
 enum hold_fail { HOLD_FAIL_REFUSE, HOLD_FAIL_PASS };
 
 struct content {

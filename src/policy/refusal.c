@@ -47,6 +47,23 @@ static const char *decision_of(const struct refusal *r)
 	return r->observed ? DECISION_OBSERVE : r->alarm ? DECISION_ALARM : DECISION_REFUSE;
 }
 
+/* The same words, whatever the numbers in them. */
+static bool same_but_for_numbers(const char *a, const char *b)
+{
+	for (;;) {
+		a += strspn(a, "0123456789");
+		b += strspn(b, "0123456789");
+		if (*a != *b) {
+			return false;
+		}
+		if (*a == '\0') {
+			return true;
+		}
+		a++;
+		b++;
+	}
+}
+
 bool refusal_same(const struct refusal *a, const struct refusal *b)
 {
 	bool same =
@@ -57,10 +74,13 @@ bool refusal_same(const struct refusal *a, const struct refusal *b)
 	}
 	/*
 	 * A policy's sentence may hold counts. A fault's sentence is the fault, and a user's why it was not proved: another
-	 * one is not hidden under its number, nor one check under another's.
+	 * one is not hidden under its number, nor one check under another's, nor a full disk under a silent scanner.
 	 */
 	bool counts = rule_is_policy((enum rule)a->rule) && a->rule != RULE_USER_IDENTITY &&
 	              a->rule != RULE_CONTENT;
+	if (a->rule == RULE_UNJUDGED) {
+		return same && same_but_for_numbers(a->sentence, b->sentence);
+	}
 	return same && (counts || strcmp(a->sentence, b->sentence) == 0);
 }
 

@@ -122,6 +122,42 @@ static void relax_query(FILE *f, const struct flow *flow, enum rule rule)
 	}
 }
 
+static void write_words(FILE *f, const char *key, const char *words)
+{
+	char copy[INSPECT_WORDS], *rest = copy, *word;
+	bool first = true;
+	snprintf(copy, sizeof(copy), "%s", words);
+	while ((word = strsep(&rest, "\\")) != NULL) {
+		if (word[0]) {
+			fprintf(f, first ? "      %s: [ " : ", ", key);
+			yaml_word(f, word);
+			first = false;
+		}
+	}
+	fputs(first ? "" : " ]\n", f);
+}
+
+/* What is not the default would be lost with the lines that these replace. */
+static void write_content(FILE *f, const struct content *c)
+{
+	if (c->antivirus != ANTIVIRUS_OFF) {
+		fprintf(f, "      antivirus: %s\n", c->antivirus == ANTIVIRUS_WHOLE ? "whole" : "values");
+	}
+	if (c->hold == HOLD_TAIL) {
+		fputs("      hold: tail\n", f);
+	}
+	if (c->hold_max != HOLD_MAX_S) {
+		fprintf(f, "      hold-max: %us\n", c->hold_max);
+	}
+	if (c->fail == HOLD_FAIL_PASS) {
+		fputs("      fail: pass\n", f);
+	}
+	write_words(f, "modalities", c->wanted.modalities);
+	write_words(f, "not-modalities", c->wanted.not_modalities);
+	write_words(f, "body-parts", c->wanted.body_parts);
+	write_words(f, "not-body-parts", c->wanted.not_body_parts);
+}
+
 /* The flow's inspection, with the check that the sentence names in backquotes only logged. */
 static void relax_content(FILE *f, const struct flow *flow, const struct refusal *r)
 {
@@ -141,16 +177,7 @@ static void relax_content(FILE *f, const struct flow *flow, const struct refusal
 		fprintf(f, "      %s: %s\n", inspect_severity_name((enum inspect_severity)s),
 			inspect_action_name((enum inspect_action)c->policy.by_severity[s]));
 	}
-	/* What is not the default would be lost with the lines that these replace. */
-	if (c->antivirus != ANTIVIRUS_OFF) {
-		fprintf(f, "      antivirus: %s\n", c->antivirus == ANTIVIRUS_WHOLE ? "whole" : "values");
-	}
-	if (c->hold == HOLD_TAIL) {
-		fputs("      hold: tail\n", f);
-	}
-	if (c->fail == HOLD_FAIL_PASS) {
-		fputs("      fail: pass\n", f);
-	}
+	write_content(f, c);
 	fputs("      checks:\n", f);
 	for (unsigned i = 0; i < CHECK_N; i++) {
 		unsigned action = i == check ? ACTION_LOG : c->policy.by_check[i];

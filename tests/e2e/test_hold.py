@@ -128,12 +128,14 @@ def hold_before_ctn(bench):
         program = file.read(128)
     with g.scu() as scu:
         scu.associate(contexts=((dicom.VERIFICATION, [dicom.ILE]), (mr.sop_class, [dicom.ILE])))
-        statuses = [scu.store(context=3, sop_class=mr.sop_class, instance=mr.instance, data=data)["status"]
-                    for data in (mr.data, mr.data + program, mr.data)]
+        next_one = mr.instance[:-1] + ("7" if mr.instance[-1] != "7" else "8")
+        statuses = [scu.store(context=3, sop_class=mr.sop_class, instance=instance, data=data)["status"]
+                    for instance, data in ((mr.instance, mr.data), (mr.instance, mr.data + program),
+                                           (next_one, mr.data.replace(mr.instance.encode(), next_one.encode())))]
         equal(statuses, [0, 0x0124, 0], "statuses")
         scu.release()
     files = [path for path in glob.glob(os.path.join(folder, "**"), recursive=True) if os.path.isfile(path)]
-    check(len(files) in (1, 2), "files in CTN's folder", files)
+    equal(len(files), 2, f"files in CTN's folder: {files}")
     for path in files:
         with open(path, "rb") as file:
             check(program not in file.read(), "the refused object is in CTN's folder", path)
@@ -232,6 +234,26 @@ def hold_without_room(bench):
     found = peers.received(folder)
     equal(sorted(found), ["1.2.7.1", "1.2.7.2"], "what arrived")
     check(found["1.2.7.1"].data == data, "the object has changed on its way")
+
+
+@test
+def hold_that_failed_still_judges(bench):
+    """`fail: pass` is for what could not be judged: what is found bad after all is cut off, and not in the archive."""
+    port, folder = peers.storescp(bench, "-pdu", "131072")
+    with open(os.path.join(ROOT, "tests/data/inspect/preamble-elf64.dcm"), "rb") as file:
+        data = good("1.2.3.1", 80 << 20) + file.read(128)
+    for danger in ("refuse", "quarantine"):
+        g = bench.gateway(archive=plain(port), flow={"inspect": {"fail": "pass", "danger": danger}},
+                          **{"hold-quota": "64M"})
+        with g.scu(timeout=60) as scu:
+            scu.associate(contexts=CONTEXTS)
+            equal(scu.store(instance="1.2.3.1", data=data)["status"], 0x0124, f"status with danger: {danger}")
+            equal(g.decision("unjudged")["decision"], "alarm", "that its guard failed")
+            equal(g.decision("content")["decision"], "refuse", "what was found at its end")
+            equal(scu.store(instance="1.2.3.2", data=good("1.2.3.2"))["status"], 0, "the next one")
+            scu.release()
+        g.stop()
+    equal(sorted(peers.received(folder)), ["1.2.3.2"], "what arrived")
 
 
 @test
