@@ -462,7 +462,7 @@ def audit_association_killed(bench):
     for i in range(3):
         scu.store(3, f"1.2.3.4.{i}", CT, object_of(instance=f"1.2.3.4.{i}"))
     pid = [p for p in children(role(g, "gate"))][0]
-    until(lambda: any(r["event"]["sop"] == {CT: 3} for r in trail.records("progress")), "the count of all three")
+    until(lambda: any(r["count"] == 3 for r in trail.records("progress")), "the count of all three")
     os.kill(pid, signal.SIGKILL)
     trail.settled()
     row = trail.one("transferred")
