@@ -244,18 +244,47 @@ static void check_user(struct parse *p, const struct flow *f, const struct tree 
 	}
 }
 
+/* A word of the one list that stands in the other, too. */
+static bool meet(const char *words, const char *others)
+{
+	char word[INSPECT_WORDS];
+	for (const char *at = words; at[0] && at[1]; at += strcspn(at + 1, "\\") + 1) {
+		snprintf(word, sizeof(word), "%.*s\\", (int)(strcspn(at + 1, "\\") + 1), at);
+		if (strstr(others, word)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void check_inspect(struct parse *p, const struct flow *f, const struct tree *entry)
+{
+	const struct content *c = f->inspect;
+	const struct tree *in = place(entry, "inspect");
+	if (c && c->antivirus != ANTIVIRUS_OFF && !p->site->antivirus.has) {
+		mistake_error(p->mistakes, place(in, "antivirus")->line, place(in, "antivirus")->column,
+			"flow %s has its objects scanned for viruses, and there is no `antivirus:` that says where",
+			f->name);
+	}
+	if (c && c->hold == HOLD_TAIL && inspect_policy_strictest(&c->policy) == ACTION_QUARANTINE) {
+		mistake_warning(p->mistakes, place(in, "hold")->line, place(in, "hold")->column,
+			"flow %s quarantines, so that its objects are held whole: `hold: tail` does nothing",
+			f->name);
+	}
+	if (c && (meet(c->wanted.modalities, c->wanted.not_modalities) ||
+			 meet(c->wanted.body_parts, c->wanted.not_body_parts))) {
+		mistake_warning(p->mistakes, in->line, in->column,
+			"flow %s takes what it does not take: the same code stands in both lists", f->name);
+	}
+}
+
 static void check_flow(struct parse *p, unsigned i)
 {
 	const struct flow *f = &p->site->flows[i];
 	const struct tree *entry = p->flow_at[i], *limits = tree_get(entry, "limits");
 	const struct tree *from = tree_get(entry, "from"), *services = tree_get(entry, "services");
 	check_user(p, f, entry);
-	if (f->inspect && f->inspect->antivirus != ANTIVIRUS_OFF && !p->site->antivirus.has) {
-		const struct tree *at = place(place(entry, "inspect"), "antivirus");
-		mistake_error(p->mistakes, at->line, at->column,
-			"flow %s has its objects scanned for viruses, and there is no `antivirus:` that says where",
-			f->name);
-	}
+	check_inspect(p, f, entry);
 	if (from && from->kind == TREE_LIST && from->n == 0) {
 		mistake_warning(p->mistakes, from->line, from->column,
 			"flow %s has an empty `from`: it admits no one", f->name);

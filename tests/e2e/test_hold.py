@@ -321,6 +321,12 @@ def hold_configured(bench):
     text = g.cli("check", wants=1)
     for words in ("did you mean `pdf-javascript`", "`danger: reject`", "`ct`"):
         check(words in text, f"{words} is missing:", text)
+    g.config["flows"][0]["inspect"] = {"hold": "tail", "danger": "quarantine", "modalities": ["CT", "MR"],
+                                       "not-modalities": ["US", "MR"]}
+    g.write()
+    text = g.cli("check")
+    for words in ("`hold: tail` does nothing", "takes what it does not take"):
+        check(words in text, f"{words} is missing:", text)
     g.config["flows"][0]["inspect"] = "maybe"
     g.write()
     check("yes, no, or keys of its own" in g.cli("check", wants=1), "what may stand there")
