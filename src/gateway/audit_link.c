@@ -104,6 +104,20 @@ static void alarm_once(struct association *as, struct verdict *v)
 }
 
 /*
+ * What passes without its record need not be looked at any more. What is held or refused has told nothing yet, and neither has
+ * what waits where nothing may pass: their own records are tried when their time comes.
+ */
+static void forget_looks(struct association *as)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(as->audit->look); i++) {
+		struct audit_look *l = &as->audit->look[i];
+		if (as->site->audit.unrecorded == UNRECORDED_PASS && !l->held && !l->refused) {
+			l->what = LOOK_AT_NOTHING;
+		}
+	}
+}
+
+/*
  * What is pending cannot be recorded, or not in time. Only from the loop, never in the midst of a message: sides may be
  * closed by it.
  */
@@ -113,7 +127,7 @@ static void give_up(struct association *as, const char *why)
 	struct verdict v;
 	bool caller_waits = awaited(as, 0), target_waits = awaited(as, 1);
 	verdict_of(as->site, &as->route, -1, RULE_UNRECORDED, why, &v);
-	au->look[0].what = au->look[1].what = LOOK_AT_NOTHING;
+	forget_looks(as);
 	tell_unrecorded(as, as->site->audit.unrecorded == UNRECORDED_PASS);
 	forget_all(au);
 	if (as->site->audit.unrecorded == UNRECORDED_PASS) {

@@ -240,8 +240,8 @@ static bool judge(struct association *as, struct side *s)
 		return false;
 	}
 	if (said && v.refuse) {
-		/* Of one that has passed unjudged, but for its end, there is nothing to keep: it is cut off. */
-		keep = keep && !h->begun;
+		/* Of what passed unjudged until now the end is still here: it is cut off, and too little is left to be kept. */
+		keep = keep && !h->begun && !h->failed;
 		if (keep && hold_keep_begin(as, s, h, &v)) {
 			return true;
 		}
@@ -471,7 +471,8 @@ bool hold_pump(struct association *as, struct side *s)
 {
 	struct hold *h = hold_of(as, s);
 	int e = 0;
-	if (!is_kept(s) || h->state == HOLD_NONE || as->over) {
+	/* What goes into the quarantine lends its memory, and leaves nowhere else. */
+	if (!is_kept(s) || h->state == HOLD_NONE || h->state == HOLD_KEEPING || as->over) {
 		return false;
 	}
 	bool moved = close_up(h, other_side(as, s));
