@@ -162,10 +162,22 @@ static bool is_orphan(const struct association *as)
 	       out_empty(&as->a.out) && !as->a.t.flush_pending;
 }
 
+/* Who waits for us is late only once we have listened again. */
+static void be_patient(struct association *as, int64_t now)
+{
+	struct side *sides[] = {&as->a, &as->b};
+	for (unsigned i = 0; i < ARRAY_LEN(sides); i++) {
+		if (in_message(sides[i]) && hold_is_passing(as, sides[i])) {
+			sides[i]->last_in_ms = now;
+		}
+	}
+}
+
 /* Act on what is overdue; return how long poll may wait. */
 static int check_clocks(struct association *as)
 {
 	int64_t now = clock_mono_ms();
+	be_patient(as, now);
 	const char *what_a = "", *what_b = "";
 	int64_t audit = sooner(audit_check(as, now), audit_progress_due(as));
 	int64_t held = as->over ? INT64_MAX : hold_check(as, now);
@@ -323,6 +335,7 @@ static void relay_loop(struct association *as)
 			association_abort(as, NULL, NULL);
 			break;
 		}
+		be_patient(as, clock_mono_ms());
 		if (p[FD_GATE].revents) {
 			gate_take(as);
 		}

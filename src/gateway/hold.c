@@ -113,6 +113,7 @@ void hold_drop(struct association *as, const struct side *s)
 	hold_scan_drop(h);
 	h->state = HOLD_NONE;
 	h->inspecting = h->begun = h->failed = false;
+	h->keep = 0;
 	h->len = h->passed = h->load_len = h->load_passed = 0;
 }
 
@@ -321,7 +322,8 @@ bool hold_is_half_way(const struct association *as, const struct side *s)
 bool hold_is_passing(const struct association *as, const struct side *s)
 {
 	const struct hold *h = hold_of(as, s);
-	return (is_kept(s) && (h->state == HOLD_PASSING || h->state == HOLD_KEEPING)) ||
+	bool full = h->state == HOLD_TAKING && hold_space(as, s) == 0;
+	return (is_kept(s) && (full || h->state == HOLD_PASSING || h->state == HOLD_KEEPING)) ||
 	       h->state == HOLD_ASKING || hold_scan_is_full(h);
 }
 
@@ -494,7 +496,11 @@ void hold_target_lost(struct association *as, bool half_way)
 {
 	enum hold_state state = as->holds->of[0].state;
 	bool whole = state == HOLD_PASSING || state == HOLD_ASKING;
-	hold_drop(as, &as->b);
+	const struct hold *from_target = &as->holds->of[1];
+	/* What was not held has passed, and what the virus scanner says of it is said all the same. */
+	if (from_target->state != HOLD_ASKING || from_target->keep > 0) {
+		hold_drop(as, &as->b);
+	}
 	/* Of an object that has not begun to go, the next target may have all. */
 	if (half_way) {
 		hold_drop(as, &as->a);

@@ -95,7 +95,7 @@ bool hold_is_ready(const struct association *as, const struct side *s);
 /* Is a message from s half-way in the other side's queue? */
 bool hold_is_half_way(const struct association *as, const struct side *s);
 
-/* Does s wait for us: is it complete, and leaves or is put in quarantine, or has the virus scanner no room for more? */
+/* Does s wait for us: is it complete, and leaves or is put in quarantine, or is there no room for more of it, here or at the virus scanner? */
 bool hold_is_passing(const struct association *as, const struct side *s);
 
 /* The target is gone: what was on its way to it, or came from it, ends. What has not begun to go can go to the next one. */
