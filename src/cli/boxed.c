@@ -18,8 +18,7 @@ static void limit(int what, rlim_t most)
 	(void)setrlimit(what, &l);
 }
 
-/* It has nothing of others: not the terminal, and not what its siblings say. */
-static void close_others(int file, int out, int ruleset)
+void boxed_close_others(int file, int out, int ruleset)
 {
 	int last = file > out ? file : out;
 	last = ruleset > last ? ruleset : last;
@@ -35,7 +34,7 @@ static void child(const struct boxed_how *how, int file, int out, boxed_run *run
 {
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	(void)signal(SIGPIPE, SIG_DFL);
-	close_others(file, out, sandbox_fd(how->sandbox));
+	boxed_close_others(file, out, sandbox_fd(how->sandbox));
 	if (how->cpu_s > 0) {
 		limit(RLIMIT_CPU, how->cpu_s);
 	}

@@ -42,4 +42,7 @@ int boxed_end(struct boxed *b);
 /* For the child: write all. False: nobody reads it any more. */
 MUST_USE bool boxed_write(int out, const void *from, size_t n);
 
+/* For a forked child: it has nothing of others, neither the terminal nor what its siblings say, but these descriptors. */
+void boxed_close_others(int file, int out, int ruleset);
+
 #endif

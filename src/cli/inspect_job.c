@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/inspect_job.h"
+#include "cli/boxed.h"
 
 #include "antivirus/scanner.h"
 #include "base/clock.h"
@@ -94,25 +95,12 @@ static int look(struct inspect *i, struct inflater *inflater, const struct inspe
 	}
 }
 
-/* It has nothing of others: not the terminal, and not what its siblings say. */
-static void close_others(int file, int out, int ruleset)
-{
-	int limit = file > out ? file : out;
-	limit = ruleset > limit ? ruleset : limit;
-	for (int fd = 0; fd <= limit; fd++) {
-		if (fd != file && fd != out && fd != ruleset) {
-			close(fd);
-		}
-	}
-	(void)close_range((unsigned)limit + 1, ~0u, 0);
-}
-
 static void child(const struct inspect_how *how, int file, int out)
 {
 	static struct inspect i;
 	static struct inflater inflater;
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	close_others(file, out, sandbox_fd(how->sandbox));
+	boxed_close_others(file, out, sandbox_fd(how->sandbox));
 	limit(RLIMIT_CPU, how->seconds);
 #ifndef __SANITIZE_ADDRESS__
 	limit(RLIMIT_DATA, MEMORY);

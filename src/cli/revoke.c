@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "audit/armor.h"
 #include "base/clock.h"
+#include "cli/options.h"
 #include "cli/ca_index.h"
 #include "cli/place.h"
 #include "cli/verbs.h"
@@ -11,7 +12,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -287,8 +287,9 @@ static int run(struct job *j)
 	return code == 0 ? publish(j) : code;
 }
 
-static bool take_option(struct job *j, int c)
+static bool take_option(void *arg, int c)
 {
+	struct job *j = arg;
 	switch (c) {
 	case 'c':
 		j->config = optarg;
@@ -323,15 +324,9 @@ int verb_revoke(int argc, char **argv)
 		{"list", no_argument, NULL, 'l'}, {"yes", no_argument, NULL, 'y'},
 		{"help", no_argument, NULL, 'h'}, {0}};
 	static struct job j;
-	for (int c; (c = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
-		if (c == 'h') {
-			fputs(usage, stdout);
-			return 0;
-		}
-		if (!take_option(&j, c)) {
-			fputs(usage, stderr);
-			return 2;
-		}
+	int code;
+	if (!options_read(argc, argv, options, usage, take_option, &j, &code)) {
+		return code;
 	}
 	if (argc - optind != (j.renew || j.list ? 0 : 1) || (j.renew && j.list)) {
 		fputs(usage, stderr);
@@ -339,7 +334,7 @@ int verb_revoke(int argc, char **argv)
 	}
 	j.what = argv[optind];
 	j.config = place_file("revoke", j.config);
-	int code = j.config ? run(&j) : 1;
+	code = j.config ? run(&j) : 1;
 	site_free(j.site);
 	free(j.trust);
 	return code;

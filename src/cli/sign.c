@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
+#include "cli/options.h"
 #include "cli/object_job.h"
 #include "cli/place.h"
 #include "cli/verbs.h"
@@ -13,7 +14,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -270,8 +270,9 @@ static bool take_hash(struct object_wish *w, const char *word)
 	return false;
 }
 
-static bool take_option(struct job *j, int c)
+static bool take_option(void *arg, int c)
 {
+	struct job *j = arg;
 	switch (c) {
 	case 'c':
 		j->config = optarg;
@@ -298,15 +299,9 @@ int verb_sign(int argc, char **argv)
 		{"profile", required_argument, NULL, 'p'}, {"hash", required_argument, NULL, 'x'},
 		{"tag", required_argument, NULL, 't'}, {"help", no_argument, NULL, 'h'}, {0}};
 	static struct job j;
-	for (int c; (c = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
-		if (c == 'h') {
-			fputs(usage, stdout);
-			return 0;
-		}
-		if (!take_option(&j, c)) {
-			fputs(usage, stderr);
-			return 2;
-		}
+	int code;
+	if (!options_read(argc, argv, options, usage, take_option, &j, &code)) {
+		return code;
 	}
 	if (argc - optind != 2) {
 		fputs(usage, stderr);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
+#include "cli/options.h"
 #include "cli/audit.h"
 #include "cli/object_job.h"
 #include "cli/place.h"
@@ -11,7 +12,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -298,8 +298,9 @@ static int run(struct job *j, int n, char **paths)
 
 /* ---- The command line ---- */
 
-static bool take_option(struct job *j, int c)
+static bool take_option(void *arg, int c)
 {
+	struct job *j = arg;
 	switch (c) {
 	case 'c':
 		j->config = optarg;
@@ -331,15 +332,9 @@ int verb_verify(int argc, char **argv)
 		{"trust", required_argument, NULL, 't'}, {"require", required_argument, NULL, 'r'},
 		{"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
 	static struct job j;
-	for (int c; (c = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
-		if (c == 'h') {
-			fputs(usage, stdout);
-			return 0;
-		}
-		if (!take_option(&j, c)) {
-			fputs(usage, stderr);
-			return 2;
-		}
+	int code;
+	if (!options_read(argc, argv, options, usage, take_option, &j, &code)) {
+		return code;
 	}
 	if (optind == argc) {
 		fputs(usage, stderr);
