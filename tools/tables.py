@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Make C tables from the tables in data/: tables.py uids|dictionary|services|audit|checks|marks INPUT OUTPUT."""
+"""Make C tables from the tables in data/: tables.py KIND INPUT OUTPUT, where KIND is one of those in main()."""
 import re
 import sys
 
@@ -139,6 +139,76 @@ def c_name(name):
     return name.upper().replace("-", "_")
 
 
+# The columns of options in the confidentiality tables, in the order of enum deidentify_option.
+OPTIONS = ("safe-private", "uids", "device", "institution", "patient", "full-dates", "shifted-dates", "descriptors",
+           "structured-content", "graphics")
+ACTIONS = {"D": "D", "Z": "Z", "X": "X", "U": "U", "Z/D": "ZD", "X/Z": "XZ", "X/D": "XD", "X/Z/D": "XZD", "X/Z/U*": "XZU"}
+
+
+def option_masks(e):
+    """What options say of a row: those that keep, and those that clean."""
+    masks = {"K": 0, "C": 0}
+    for bit, name in enumerate(OPTIONS):
+        if e.get(name):
+            masks[e[name]] |= 1 << bit
+    return f'0x{masks["K"]:03X}, 0x{masks["C"]:03X}'
+
+
+def hex_and_mask(tag):
+    """(50xx,3000): its value with zeros, and a mask of the digits that count."""
+    digits = re.fullmatch(r"\(([0-9A-Fx]{4}),([0-9A-Fx]{4})\)", tag)
+    digits = digits[1] + digits[2]
+    return int(digits.replace("x", "0"), 16), int("".join("0" if d == "x" else "F" for d in digits), 16)
+
+
+def confidentiality(entries):
+    """Those of one tag by tag, then those that stand for many."""
+    exact, many = [], []
+    for e in entries:
+        tag, mask = hex_and_mask(e["tag"])
+        row = f'\t{{0x{tag:08X}, 0x{mask:08X}, CONFIDENTIALITY_{ACTIONS[e["basic"]]}, {option_masks(e)}}},'
+        (exact if mask == 0xFFFFFFFF else many).append((tag, row))
+    for name, table in (("confidentiality_tags", exact), ("confidentiality_ranges", many)):
+        yield f"static const struct confidentiality_row {name}[] = {{"
+        yield from (row for _, row in sorted(table))
+        yield "};"
+
+
+def concepts(entries):
+    """By code, scheme and type."""
+    yield "static const struct confidentiality_concept confidentiality_concepts[] = {"
+    for e in sorted(entries, key=lambda e: (e["code"].encode(), e["scheme"].encode(), e["type"])):
+        words = ", ".join(quoted(e[k]) for k in ("code", "scheme", "type"))
+        yield f'\t{{{words}, CONFIDENTIALITY_{ACTIONS[e["basic"]]}, {option_masks(e)}}},'
+    yield "};"
+
+
+def safe(entries):
+    """By creator, then tag, whose third digit pair is the block and is left zero."""
+    yield "static const struct safe_private safe_privates[] = {"
+    for e in sorted(entries, key=lambda e: (e["creator"].encode(), e["tag"])):
+        yield f'\t{{{quoted(e["creator"])}, 0x{e["tag"][1:5]}00{e["tag"][8:10]}}},'
+    yield "};"
+
+
+def clean_words(entries):
+    """In the order of their letters."""
+    yield "static const char *const clean_word_table[] = {"
+    words = set(word for e in entries for word in e["words"].split())
+    for word in sorted(words):
+        if not re.fullmatch(r"[a-z0-9]+", word):
+            sys.exit(f"{word}: not in lower case")
+        yield f"\t{quoted(word)},"
+    yield "};"
+
+
+def types(entries):
+    yield "static const struct confidentiality_type confidentiality_types[] = {"
+    for e in entries:
+        yield f'\t{{0x{e["tag"][1:5]}{e["tag"][6:10]}, {int(e["type"])}, {quoted(e["classes"])}}},'
+    yield "};"
+
+
 def unescaped(mark):
     return re.sub(rb"\\(x([0-9a-f]{2})|\\)", lambda m: bytes([int(m[2], 16)]) if m[2] else b"\\", mark.encode())
 
@@ -225,7 +295,9 @@ def signatures(entries):
 
 def main():
     makers = {"uids": uids, "dictionary": dictionary, "services": services, "audit": audit, "checks": checks,
-              "marks": marks, "signatures": signatures}
+              "marks": marks, "signatures": signatures, "confidentiality": confidentiality,
+              "confidentiality_codes": concepts, "safe_private": safe, "confidentiality_types": types,
+              "clean_words": clean_words}
     maker = makers[sys.argv[1]]
     with open(sys.argv[3], "w", encoding="utf-8") as out:
         out.write("/* Made by tools/tables.py. */\n")

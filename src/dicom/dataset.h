@@ -149,6 +149,12 @@ void dataset_pieces(struct dataset *d);
  */
 MUST_USE int dataset_go_on(struct dataset *d, enum encoding encoding, struct inflater *inflater);
 
+/* How what is read now is encoded: implicit VR inside a UN of undefined length (PS3.5 6.2.2), else as the data set. */
+static inline enum encoding dataset_encoding(const struct dataset *d)
+{
+	return (enum encoding)d->frames[d->n_frames - 1].encoding;
+}
+
 /* The number of the item that the current path leads through at this level (< d->depth), from 1; 0: in none yet. */
 static inline uint32_t dataset_item_number(const struct dataset *d, unsigned level)
 {

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "transform/confidentiality.h"
+
+#include "base/attr.h"
+#include "dicom/uid.h"
+
+struct confidentiality_row {
+	uint32_t tag, mask; /* digits that count */
+	enum confidentiality basic;
+	uint16_t keep, clean; /* options that do */
+};
+
+struct confidentiality_concept {
+	const char *code, *scheme, *type;
+	enum confidentiality basic;
+	uint16_t keep, clean;
+};
+
+struct safe_private {
+	const char *creator;
+	uint32_t tag;
+};
+
+struct confidentiality_type {
+	uint32_t tag;
+	int type;
+	const char *classes;
+};
+
+#include "confidentiality_code_table.h"
+#include "confidentiality_table.h"
+#include "confidentiality_type_table.h"
+#include "safe_private_table.h"
+
+/* ---- Attributes ---- */
+
+static const struct confidentiality_row *find(uint32_t tag)
+{
+	size_t low = 0, high = ARRAY_LEN(confidentiality_tags);
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (confidentiality_tags[middle].tag == tag) {
+			return &confidentiality_tags[middle];
+		}
+		if (confidentiality_tags[middle].tag < tag) {
+			low = middle + 1;
+		} else {
+			high = middle;
+		}
+	}
+	for (unsigned i = 0; i < ARRAY_LEN(confidentiality_ranges); i++) {
+		const struct confidentiality_row *row = &confidentiality_ranges[i];
+		if ((tag & row->mask) == row->tag) {
+			return row;
+		}
+	}
+	return NULL;
+}
+
+/* One word of `classes` with a * for any letters, at its end, its beginning, or both. */
+static bool fits(const char *word, size_t n, const char *keyword)
+{
+	size_t len = strlen(keyword), fixed = 0;
+	const char *star = memchr(word, '*', n);
+	if (!star) {
+		return len == n && memcmp(word, keyword, n) == 0;
+	}
+	fixed = (size_t)(star - word);
+	if (len < fixed || memcmp(word, keyword, fixed) != 0) {
+		return false;
+	}
+	for (size_t at = fixed; at <= len; at++) {
+		if (fits(star + 1, n - fixed - 1, keyword + at)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool has_class(const char *classes, const char *keyword)
+{
+	while (*classes) {
+		size_t n = strcspn(classes, " ");
+		if (fits(classes, n, keyword)) {
+			return true;
+		}
+		classes += n + strspn(classes + n, " ");
+	}
+	return false;
+}
+
+static int type_of(uint32_t tag, struct span sop_class, bool top)
+{
+	const struct uid_entry *uid = uid_find(sop_class);
+	if (!top || !uid || !uid->keyword[0]) {
+		return 1; /* what keeps any object valid */
+	}
+	for (unsigned i = 0; i < ARRAY_LEN(confidentiality_types); i++) {
+		const struct confidentiality_type *t = &confidentiality_types[i];
+		if (t->tag == tag && has_class(t->classes, uid->keyword)) {
+			return t->type;
+		}
+	}
+	return 3;
+}
+
+/* Table E.1-1a: the first of its letters that leaves the object valid. */
+static enum confidentiality resolve(enum confidentiality c, int type)
+{
+	switch (c) {
+	case CONFIDENTIALITY_ZD:
+		return type == 1 ? CONFIDENTIALITY_D : CONFIDENTIALITY_Z;
+	case CONFIDENTIALITY_XZ:
+		return type == 3 ? CONFIDENTIALITY_X : CONFIDENTIALITY_Z;
+	case CONFIDENTIALITY_XD:
+		return type == 3 ? CONFIDENTIALITY_X : CONFIDENTIALITY_D;
+	case CONFIDENTIALITY_XZD:
+		return type == 3 ? CONFIDENTIALITY_X : type == 2 ? CONFIDENTIALITY_Z : CONFIDENTIALITY_D;
+	case CONFIDENTIALITY_XZU:
+		return type == 3 ? CONFIDENTIALITY_X : type == 2 ? CONFIDENTIALITY_Z : CONFIDENTIALITY_U;
+	default:
+		return c;
+	}
+}
+
+enum confidentiality confidentiality_basic(uint32_t tag)
+{
+	const struct confidentiality_row *row = find(tag);
+	return row ? row->basic : CONFIDENTIALITY_KEEP;
+}
+
+enum confidentiality confidentiality_of(uint32_t tag, unsigned options, struct span sop_class, bool top)
+{
+	const struct confidentiality_row *row = find(tag);
+	if (!row) {
+		return CONFIDENTIALITY_KEEP;
+	}
+	if (row->clean & options) {
+		return CONFIDENTIALITY_CLEAN;
+	}
+	if (row->keep & options) {
+		return CONFIDENTIALITY_KEEP;
+	}
+	bool is_compound = row->basic >= CONFIDENTIALITY_ZD;
+	return is_compound ? resolve(row->basic, type_of(tag, sop_class, top)) : row->basic;
+}
+
+/* ---- Concepts ---- */
+
+static bool is(struct span s, const char *text)
+{
+	return span_eq(s, span_str(text));
+}
+
+static enum confidentiality unnamed_concept(struct span type, unsigned options)
+{
+	bool is_date = is(type, "DATE") || is(type, "DATETIME") || is(type, "TIME");
+	if (is_date) {
+		return options & OPTION_FULL_DATES      ? CONFIDENTIALITY_KEEP
+		       : options & OPTION_SHIFTED_DATES ? CONFIDENTIALITY_CLEAN
+		                                        : CONFIDENTIALITY_X;
+	}
+	return is(type, "TEXT")    ? options & OPTION_DESCRIPTORS ? CONFIDENTIALITY_CLEAN : CONFIDENTIALITY_X
+	       : is(type, "PNAME") ? CONFIDENTIALITY_X
+	                           : CONFIDENTIALITY_KEEP;
+}
+
+enum confidentiality confidentiality_of_concept(
+	struct span code, struct span scheme, struct span type, unsigned options)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(confidentiality_concepts); i++) {
+		const struct confidentiality_concept *c = &confidentiality_concepts[i];
+		if (is(code, c->code) && is(scheme, c->scheme) && is(type, c->type)) {
+			return c->clean & options  ? CONFIDENTIALITY_CLEAN
+			       : c->keep & options ? CONFIDENTIALITY_KEEP
+			                           : resolve(c->basic, 1);
+		}
+	}
+	return unnamed_concept(type, options);
+}
+
+/* ---- Private attributes ---- */
+
+bool confidentiality_is_safe(struct span creator, uint32_t tag)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(safe_privates); i++) {
+		if (safe_privates[i].tag == (tag & 0xFFFF00FFu) && is(creator, safe_privates[i].creator)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+bool confidentiality_knows_creator(struct span creator, uint16_t group)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(safe_privates); i++) {
+		if (safe_privates[i].tag >> 16 == group && is(creator, safe_privates[i].creator)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+const char *confidentiality_name(enum confidentiality c)
+{
+	static const char *const names[] = {
+		[CONFIDENTIALITY_KEEP] = "kept",
+		[CONFIDENTIALITY_D] = "replaced",
+		[CONFIDENTIALITY_Z] = "emptied",
+		[CONFIDENTIALITY_X] = "removed",
+		[CONFIDENTIALITY_U] = "new-uid",
+		[CONFIDENTIALITY_CLEAN] = "cleaned",
+	};
+	return c < ARRAY_LEN(names) ? names[c] : "";
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TRANSFORM_DEIDENTIFY_H
+#define TRANSFORM_DEIDENTIFY_H
+
+#include "dicom/header_scan.h"
+#include "transform/confidentiality.h"
+#include "transform/pseudonym.h"
+#include "transform/value.h"
+
+#include <zlib.h>
+
+/*
+ * A data set that is made anew while it streams, de-identified by the Basic Profile of PS3.15 Annex E and its options:
+ *
+ *	deidentify_begin(&t, &rules, &pseudonyms, transfer_syntax, NULL)
+ *	for each piece: deidentify_feed(&t, piece), then while ((e = deidentify_next(&t, &bytes)) == DEIDENTIFY_BYTES) …
+ *	deidentify_last(&t), then the same loop, to DEIDENTIFY_END
+ *
+ * What comes out is in the same transfer syntax, whichever it is; sequences have undefined length. It does not depend on how the
+ * bytes were cut. Memory: the struct, and nothing else; pixel data passes by reference. The beginning of a data set, up to its
+ * series, is kept until it has been seen whose it is, DEIDENTIFY_HEAD bytes at most.
+ *
+ * Beyond the table: attributes that are not in the dictionary and group lengths are removed; so are whole groups of overlays and curves
+ * with their data. Names of persons, and dates, which the table does not name (a later edition may have them) are replaced or moved
+ * as those that it names. The patient's name and ID become a pseudonym of the key, which Z and D permit, so that studies stay
+ * together. A value under C is cleaned by its VR: dates are moved, texts are left the words of data/clean_words.tsv.
+ */
+#define DEIDENTIFY_HEAD  (1u << 20)
+#define DEIDENTIFY_VALUE (64u * 1024) /* the longest value that is changed by what it was */
+#define DEIDENTIFY_OUT   (256u * 1024)
+
+struct deidentify_rules {
+	unsigned options; /* enum deidentify_option */
+	bool pixels_cleaned; /* by who calls: says so in the object (113101), and Burned In Annotation becomes NO */
+	bool keep_burned_in;    /* objects with Burned In Annotation YES pass; otherwise they fail */
+	bool replace_documents; /* encapsulated documents lose their document; otherwise they fail */
+};
+
+/* For a list of what was done, and for who looks for what is left of it. Any may be NULL. */
+struct deidentify_log {
+	/* An element, a sequence, or an item of one, which was not kept. vr: as it was. */
+	void (*done)(void *arg, const struct dataset *where, enum confidentiality what);
+	/* A value that is not in the result, or its first DEIDENTIFY_VALUE bytes; not of binary VRs. */
+	void (*original)(void *arg, const struct dataset *where, struct span value);
+	void *arg;
+};
+
+enum { DEIDENTIFY_MORE, DEIDENTIFY_BYTES, DEIDENTIFY_END };
+
+/* Why it failed with ERR_DENIED. */
+enum deidentify_why { DEIDENTIFY_FINE, DEIDENTIFY_BURNED_IN, DEIDENTIFY_DOCUMENT };
+
+struct deidentify {
+	/* ---- To be read, after the first BYTES ---- */
+	char patient[PSEUDONYM_PATIENT_SIZE];
+	char sop_class[UID_MAX + 1], sop_instance[UID_MAX + 1], study[UID_MAX + 1],
+		series[UID_MAX + 1]; /* as they are now */
+	enum deidentify_why why;
+	struct header_scan head_scan; /* what the object was */
+	struct dataset d;             /* d.offset: where it failed */
+
+	/* ---- Its own ---- */
+	struct deidentify_rules rules;
+	const struct pseudonyms *pseudonyms;
+	struct deidentify_log log;
+	enum encoding encoding;
+	struct value_names names;
+	int days;
+	uint8_t stage, what, next_addition;
+	bool last_fed, last_told, flushed, held;
+	int failed;
+	/* Of the sequence that is left out, whose contents are replaced, or cleaned; of the item that is left out: DEIDENTIFY_NONE. */
+	unsigned skip_depth, dummy_depth, clean_depth, skip_item;
+	struct span chunk, rest, borrowed; /* not learned from; after the head; of a value, to be given out */
+	struct deidentify_item {
+		uint8_t state;               /* enum item_state */
+		enum confidentiality action; /* of the value of a content item */
+		size_t mark;                 /* where in out it begins */
+		char type[17], code[65], scheme[17];
+	} items[LIMIT_SEQUENCE_DEPTH + 1];
+	struct deidentify_creator {
+		unsigned depth;
+		uint16_t group;
+		uint8_t block;
+		char name[65];
+	} creators[32];
+	unsigned n_creators;
+	struct inflater inflater, head_inflater;
+	struct writer out;
+	z_stream deflater;
+	size_t head_len;
+	uint8_t value[DEIDENTIFY_VALUE], changed[DEIDENTIFY_VALUE + 1024];
+	uint8_t out_bytes[DEIDENTIFY_OUT], deflated[DEIDENTIFY_OUT + 4096];
+	uint8_t head[DEIDENTIFY_HEAD];
+};
+
+/*
+ * t: over a megabyte, not moved until deidentify_done(); nothing else needs to be in it. rules and log are copied; pseudonyms lives
+ * as long. ERR_NOT_FOUND: not a transfer syntax of the standard. ERR_NO_MEMORY.
+ */
+MUST_USE int deidentify_begin(struct deidentify *t, const struct deidentify_rules *rules,
+	const struct pseudonyms *pseudonyms, struct span transfer_syntax, const struct deidentify_log *log);
+
+/* Bytes of the data set, borrowed until deidentify_next() says MORE; it must have said so of those before. */
+void deidentify_feed(struct deidentify *t, struct span bytes);
+
+/* What was fed was all. */
+void deidentify_last(struct deidentify *t);
+
+/*
+ * BYTES: *ret_bytes, borrowed until the next call. MORE, END; or, for good, dataset_next()'s errors and: ERR_DENIED: t->why.
+ * ERR_LIMIT: more than DEIDENTIFY_HEAD before it is known whose it is, or a value over DEIDENTIFY_VALUE that must be changed.
+ * ERR_VALUE: a UID that is none. What has been given out before an error is of no use and must not be passed on.
+ */
+MUST_USE int deidentify_next(struct deidentify *t, struct span *ret_bytes);
+
+void deidentify_done(struct deidentify *t);
+
+#endif

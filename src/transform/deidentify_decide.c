@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "transform/deidentify_parts.h"
+
+#include "base/attr.h"
+#include "dicom/tag.h"
+#include "dicom/vr.h"
+
+#define TAG_VALUE_TYPE    0x0040A040u
+#define TAG_CONCEPT_NAME  0x0040A043u
+#define TAG_CODE_VALUE    0x00080100u
+#define TAG_CODE_SCHEME   0x00080102u
+#define GROUP_CURVES      0x5000u
+#define GROUP_OVERLAYS    0x6000u
+#define GROUP_DIRECTORIES 0x0008u /* below: E.1.1, group 0004, and what belongs into no data set */
+
+static bool vr_is(const struct dataset *d, const char *vr)
+{
+	return d->vr[0] == vr[0] && d->vr[1] == vr[1];
+}
+
+static bool vr_is_one_of(const struct dataset *d, const char *vrs)
+{
+	for (; *vrs; vrs += 2) {
+		if (vr_is(d, vrs)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* ---- Content items (PS3.15 E.3.4) ---- */
+
+/* The sequences whose items are judged by their concept: those that the table cleans under that option. */
+bool is_content(const struct deidentify *t, uint32_t sequence)
+{
+	return t->rules.options & OPTION_STRUCTURED_CONTENT &&
+	       confidentiality_of(sequence, OPTION_STRUCTURED_CONTENT, span_str(""), false) ==
+	               CONFIDENTIALITY_CLEAN;
+}
+
+void item_begins(struct deidentify *t)
+{
+	struct deidentify_item *item = &t->items[t->d.depth];
+	*item = (struct deidentify_item){.state = ITEM_PLAIN, .mark = t->out.len};
+	if (is_content(t, t->d.path[t->d.depth - 1])) {
+		item->state = ITEM_UNDECIDED;
+		t->held = true;
+	}
+}
+
+/* The item of content that the concept name being read is of; NULL: it is of none. */
+static struct deidentify_item *item_of_name(struct deidentify *t)
+{
+	const struct dataset *d = &t->d;
+	bool named = d->depth >= 2 && d->path[d->depth - 1] == TAG_CONCEPT_NAME;
+	return named && t->items[d->depth - 1].state == ITEM_UNDECIDED ? &t->items[d->depth - 1] : NULL;
+}
+
+static void remember(char *to, size_t size, const char *vr, struct span value)
+{
+	value = vr_trim(vr, value);
+	size_t n = value.len < size - 1 ? value.len : size - 1;
+	if (n > 0) {
+		memcpy(to, value.ptr, n);
+	}
+	to[n] = 0;
+}
+
+/* The value that has just come, of what is copied. */
+void item_hears(struct deidentify *t)
+{
+	const struct dataset *d = &t->d;
+	struct deidentify_item *own = &t->items[d->depth], *named;
+	if (d->depth == 0 || !d->last_piece) {
+		return;
+	}
+	if (d->tag == TAG_VALUE_TYPE && own->state == ITEM_UNDECIDED) {
+		remember(own->type, sizeof(own->type), "CS", d->value);
+	} else if (d->tag == TAG_CODE_VALUE && (named = item_of_name(t))) {
+		remember(named->code, sizeof(named->code), "SH", d->value);
+	} else if (d->tag == TAG_CODE_SCHEME && (named = item_of_name(t))) {
+		remember(named->scheme, sizeof(named->scheme), "SH", d->value);
+	}
+}
+
+void item_is_decided(struct deidentify *t, unsigned depth)
+{
+	struct deidentify_item *item = &t->items[depth];
+	if (item->state != ITEM_UNDECIDED) {
+		return;
+	}
+	item->state = ITEM_DECIDED;
+	item->action = confidentiality_of_concept(
+		span_str(item->code), span_str(item->scheme), span_str(item->type), t->rules.options);
+	if (item->action == CONFIDENTIALITY_X) {
+		t->out.len = item->mark; /* nothing has gone since it was held */
+		t->skip_item = depth;
+	}
+	t->held = false;
+	for (unsigned i = 1; i < depth; i++) {
+		t->held = t->held || t->items[i].state == ITEM_UNDECIDED;
+	}
+}
+
+/* Is it the value of an item of content? Then what is done with it is the concept's; before that is known, it is removed. */
+static bool is_value_of_content(const struct deidentify *t, enum confidentiality *ret)
+{
+	static const uint32_t values[] = {
+		0x0040A120, 0x0040A121, 0x0040A122, 0x0040A123, 0x0040A160, 0x0040A168, 0x0040A300};
+	const struct deidentify_item *item = &t->items[t->d.depth];
+	if (t->d.depth == 0 || item->state == ITEM_PLAIN) {
+		return false;
+	}
+	for (unsigned i = 0; i < ARRAY_LEN(values); i++) {
+		if (values[i] == t->d.tag) {
+			*ret = item->state == ITEM_DECIDED ? item->action : CONFIDENTIALITY_X;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* ---- Private attributes (PS3.15 E.3.10) ---- */
+
+static const struct deidentify_creator *creator_of(const struct deidentify *t)
+{
+	uint16_t group = (uint16_t)(t->d.tag >> 16);
+	uint8_t block = (uint8_t)(t->d.tag >> 8);
+	for (unsigned i = t->n_creators; i > 0; i--) {
+		const struct deidentify_creator *c = &t->creators[i - 1];
+		if (c->depth == t->d.depth && c->group == group && c->block == block) {
+			return c;
+		}
+	}
+	return NULL;
+}
+
+static enum confidentiality decide_private(const struct deidentify *t)
+{
+	uint32_t element = t->d.tag & 0xFFFF;
+	if (!(t->rules.options & OPTION_SAFE_PRIVATE) || element < 0x1000) {
+		return CONFIDENTIALITY_X; /* a creator is looked at before */
+	}
+	const struct deidentify_creator *c = creator_of(t);
+	return c && confidentiality_is_safe(span_str(c->name), t->d.tag) ? CONFIDENTIALITY_KEEP
+	                                                                 : CONFIDENTIALITY_X;
+}
+
+/* ---- The rest ---- */
+
+/* Inside of what is replaced as a whole: nothing stays but what a reader needs to make sense of the structure. */
+static enum confidentiality decide_dummy(const struct dataset *d)
+{
+	return vr_is(d, "UI")            ? CONFIDENTIALITY_U
+	       : vr_is_one_of(d, "CSSQ") ? CONFIDENTIALITY_KEEP
+	       : d->length == 0          ? CONFIDENTIALITY_KEEP
+	                                 : CONFIDENTIALITY_D;
+}
+
+/* What the table does not name. */
+static enum confidentiality decide_unnamed(const struct deidentify *t)
+{
+	const struct dataset *d = &t->d;
+	unsigned options = t->rules.options;
+	uint32_t hint = 0;
+	if (memcmp(tag_implied_vr(d->tag, &hint), "UN", 2) == 0) {
+		return CONFIDENTIALITY_X; /* of an edition to come, or nobody's */
+	}
+	if (d->length == 0) {
+		return CONFIDENTIALITY_KEEP;
+	}
+	if (vr_is(d, "PN")) {
+		return CONFIDENTIALITY_D;
+	}
+	if (vr_is_one_of(d, "DADT") && !(options & OPTION_FULL_DATES)) {
+		return options & OPTION_SHIFTED_DATES ? CONFIDENTIALITY_CLEAN : CONFIDENTIALITY_D;
+	}
+	return CONFIDENTIALITY_KEEP;
+}
+
+static bool is_repeating(uint32_t tag, uint32_t first)
+{
+	return tag >> 16 >= first && tag >> 16 <= first + 0xFF;
+}
+
+enum confidentiality decide(struct deidentify *t)
+{
+	const struct dataset *d = &t->d;
+	enum confidentiality c;
+	if ((d->tag & 0xFFFF) == 0 || d->tag >> 16 < GROUP_DIRECTORIES) {
+		return CONFIDENTIALITY_X;
+	}
+	if (d->tag >> 16 & 1) {
+		return decide_private(t);
+	}
+	/* Without its data a plane of an overlay or a curve is nothing (PS3.3 C.9.2). */
+	if (is_repeating(d->tag, GROUP_CURVES) || is_repeating(d->tag, GROUP_OVERLAYS)) {
+		return CONFIDENTIALITY_X;
+	}
+	if (t->dummy_depth != DEIDENTIFY_NONE) {
+		return decide_dummy(d);
+	}
+	if (is_value_of_content(t, &c)) {
+		return c;
+	}
+	c = confidentiality_of(d->tag, t->rules.options, span_str(t->sop_class), d->depth == 0);
+	return c == CONFIDENTIALITY_KEEP && confidentiality_basic(d->tag) == CONFIDENTIALITY_KEEP
+	               ? decide_unnamed(t)
+	               : c;
+}

@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "transform/deidentify_parts.h"
+
+#include "base/attr.h"
+#include "dicom/vr.h"
+
+#define TAG_PATIENT_NAME 0x00100010u
+#define TAG_PATIENT_ID   0x00100020u
+#define TAG_METHOD_CODES 0x00120064u
+#define TAG_BURNED_IN    0x00280301u
+#define TAG_DOCUMENT     0x00420011u
+#define TAG_CONCEPT_NAME 0x0040A043u
+#define COPIED_MOST      (16u * 1024) /* longer pieces pass by reference */
+
+static bool vr_is(const struct dataset *d, const char *vr)
+{
+	return d->vr[0] == vr[0] && d->vr[1] == vr[1];
+}
+
+static bool vr_is_one_of(const struct dataset *d, const char *vrs)
+{
+	for (; *vrs; vrs += 2) {
+		if (vr_is(d, vrs)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void tell(struct deidentify *t, enum confidentiality what)
+{
+	if (t->log.done && what != CONFIDENTIALITY_KEEP) {
+		t->log.done(t->log.arg, &t->d, what);
+	}
+}
+
+static void tell_original(struct deidentify *t)
+{
+	if (t->log.original) {
+		t->log.original(t->log.arg, &t->d, t->d.value);
+	}
+}
+
+/* ---- Elements ---- */
+
+/* A value that goes: it is read only for who wants to know it. */
+static void leave_out(struct deidentify *t)
+{
+	bool is_text = !vr_is_one_of(&t->d, "OBODOFOLOVOWSQUNATFDFLSLSSSVULUSUV");
+	t->what = t->log.original && is_text && t->d.length > 0 ? VALUE_ORIGINAL : VALUE_SKIP;
+	if (t->what == VALUE_ORIGINAL) {
+		dataset_collect(&t->d, t->value, sizeof(t->value));
+	}
+}
+
+static void read_whole(struct deidentify *t, uint8_t what)
+{
+	t->what = what;
+	dataset_collect(&t->d, t->value, sizeof(t->value));
+}
+
+static void copy(struct deidentify *t)
+{
+	struct dataset *d = &t->d;
+	t->what = VALUE_COPY;
+	write_head(t, d->tag, d->vr, d->length);
+	dataset_pieces(d);
+}
+
+/* As many zeros as it had bytes: counts of points and lengths of tables stay what they are. */
+static bool zeros_of_same_length(const struct deidentify *t)
+{
+	return t->dummy_depth != DEIDENTIFY_NONE && t->d.length <= DEIDENTIFY_VALUE &&
+	       vr_is_one_of(&t->d, "FDFLSLSSSVULUSUVOBODOFOLOVOW");
+}
+
+static void put_dummy(struct deidentify *t)
+{
+	const struct dataset *d = &t->d;
+	struct writer w = writer_of(t->changed, sizeof(t->changed));
+	bool is_patient = d->depth == 0 && (d->tag == TAG_PATIENT_NAME || d->tag == TAG_PATIENT_ID);
+	if (is_patient) {
+		writer_span(&w, span_str(t->patient)); /* its length is even */
+	} else if (zeros_of_same_length(t)) {
+		writer_fill(&w, 0, d->length);
+	} else {
+		value_dummy(d->vr, &w);
+	}
+	write_element(t, d->tag, d->vr, writer_span_of(&w));
+	leave_out(t);
+}
+
+/* C, by what the value is. */
+static void clean(struct deidentify *t)
+{
+	struct dataset *d = &t->d;
+	if (vr_is_one_of(d, "DADT")) {
+		read_whole(t, VALUE_SHIFT);
+	} else if (vr_is(d, "UI")) {
+		read_whole(t, VALUE_UID);
+	} else if (vr_is_one_of(d, "LOLTSHSTUCUT")) {
+		read_whole(t, VALUE_CLEAN);
+	} else if (vr_is_one_of(d, "TMCSASDSIS") && d->length <= DEIDENTIFY_VALUE) {
+		copy(t); /* days are moved, not hours; codes and numbers are no names */
+	} else {
+		write_element(t, d->tag, d->vr, span_of("", 0));
+		leave_out(t);
+	}
+}
+
+static void perform(struct deidentify *t, enum confidentiality c)
+{
+	struct dataset *d = &t->d;
+	bool is_patient = d->depth == 0 && (d->tag == TAG_PATIENT_NAME || d->tag == TAG_PATIENT_ID);
+	tell(t, c);
+	switch (c) {
+	case CONFIDENTIALITY_KEEP:
+		copy(t);
+		return;
+	case CONFIDENTIALITY_X:
+		leave_out(t);
+		return;
+	case CONFIDENTIALITY_U:
+		if (vr_is(d, "UI")) {
+			read_whole(t, VALUE_UID);
+			return;
+		}
+		put_dummy(t);
+		return;
+	case CONFIDENTIALITY_CLEAN:
+		clean(t);
+		return;
+	case CONFIDENTIALITY_Z:
+		if (!is_patient) {
+			write_element(t, d->tag, d->vr, span_of("", 0));
+			leave_out(t);
+			return;
+		}
+		put_dummy(t);
+		return;
+	default:
+		put_dummy(t);
+		return;
+	}
+}
+
+/* A creator stays if anything of it might: its name is a product's (PS3.5 7.8.1). */
+static bool take_creator(struct deidentify *t)
+{
+	uint32_t element = t->d.tag & 0xFFFF;
+	bool is_creator = t->d.tag >> 16 & 1 && element >= 0x10 && element <= 0xFF &&
+	                  t->rules.options & OPTION_SAFE_PRIVATE && t->dummy_depth == DEIDENTIFY_NONE;
+	if (is_creator) {
+		read_whole(t, VALUE_CREATOR);
+	}
+	return is_creator;
+}
+
+/* In big endian, what lies in a UN of undefined length would have to be turned round by VRs that are not known. */
+static bool is_foreign(const struct deidentify *t)
+{
+	return t->encoding == ENCODING_EXPLICIT_BE && dataset_encoding(&t->d) != ENCODING_EXPLICIT_BE;
+}
+
+static int element(struct deidentify *t)
+{
+	struct dataset *d = &t->d;
+	bool top = d->depth == 0;
+	if (is_left_out(t) || is_foreign(t)) {
+		leave_out(t);
+		return 0;
+	}
+	if (top) {
+		write_additions(t, d->tag);
+	}
+	if (d->tag == TAG_DOCUMENT && top && !t->rules.replace_documents) {
+		t->why = DEIDENTIFY_DOCUMENT;
+		return ERR_DENIED;
+	}
+	if (top && is_added(t, d->tag)) {
+		leave_out(t);
+		return 0;
+	}
+	if (take_creator(t)) {
+		return 0;
+	}
+	if (top && d->tag == TAG_BURNED_IN) {
+		read_whole(t, VALUE_BURNED_IN);
+		return 0;
+	}
+	enum confidentiality c = decide(t);
+	if (c == CONFIDENTIALITY_KEEP && t->clean_depth != DEIDENTIFY_NONE && vr_is_one_of(d, "STLTUTUC") &&
+		d->length > 0) {
+		c = CONFIDENTIALITY_CLEAN; /* free text in what is to be cleaned */
+	}
+	perform(t, c);
+	return 0;
+}
+
+/* ---- Values ---- */
+
+/* Each of several. */
+static int new_uids(struct deidentify *t, struct span value, struct writer *w)
+{
+	size_t from = 0;
+	for (size_t at = 0; at <= value.len; at++) {
+		char uid[UID_MAX + 1];
+		if (at < value.len && value.ptr[at] != '\\') {
+			continue;
+		}
+		int e = pseudonym_uid(t->pseudonyms, span_of(value.ptr + from, at - from), uid);
+		if (e < 0) {
+			return e;
+		}
+		if (from > 0) {
+			writer_u8(w, '\\');
+		}
+		writer_span(w, span_str(uid));
+		from = at + 1;
+	}
+	if (w->len % 2 != 0) {
+		writer_u8(w, 0);
+	}
+	return 0;
+}
+
+static int change(struct deidentify *t)
+{
+	const struct dataset *d = &t->d;
+	struct writer w = writer_of(t->changed, sizeof(t->changed));
+	int e = 0;
+	if (d->truncated) {
+		return ERR_LIMIT;
+	}
+	switch (t->what) {
+	case VALUE_UID:
+		e = new_uids(t, d->value, &w);
+		break;
+	case VALUE_SHIFT:
+		value_shift(d->vr, d->value, t->days, &w);
+		break;
+	default:
+		value_clean(d->value, &t->names, &w);
+		break;
+	}
+	if (e == 0) {
+		e = writer_end(&w) < 0 ? ERR_LIMIT : 0;
+	}
+	if (e == 0) {
+		bool same = span_eq(d->value, writer_span_of(&w));
+		if (!same) {
+			tell_original(t);
+		}
+		write_element(t, d->tag, d->vr, writer_span_of(&w));
+	}
+	return e;
+}
+
+static void remember_creator(struct deidentify *t)
+{
+	const struct dataset *d = &t->d;
+	struct span name = vr_trim("LO", d->value);
+	uint16_t group = (uint16_t)(d->tag >> 16);
+	if (d->truncated || name.len >= sizeof(t->creators[0].name) ||
+		t->n_creators == ARRAY_LEN(t->creators) || !confidentiality_knows_creator(name, group)) {
+		tell(t, CONFIDENTIALITY_X);
+		return;
+	}
+	struct deidentify_creator *c = &t->creators[t->n_creators++];
+	*c = (struct deidentify_creator){.depth = d->depth, .group = group, .block = (uint8_t)d->tag};
+	if (name.len > 0) {
+		memcpy(c->name, name.ptr, name.len);
+	}
+	write_element(t, d->tag, d->vr, d->value);
+}
+
+static int burned_in(struct deidentify *t)
+{
+	const struct dataset *d = &t->d;
+	if (span_eq(vr_trim("CS", d->value), span_str("YES")) && !t->rules.keep_burned_in) {
+		t->why = DEIDENTIFY_BURNED_IN;
+		return ERR_DENIED;
+	}
+	write_element(t, d->tag, d->vr, d->value);
+	return 0;
+}
+
+static int value(struct deidentify *t)
+{
+	switch (t->what) {
+	case VALUE_COPY:
+		item_hears(t);
+		if (t->d.value.len > COPIED_MOST && !t->held && t->encoding != ENCODING_DEFLATED_LE) {
+			t->borrowed = t->d.value;
+		} else {
+			writer_span(&t->out, t->d.value);
+		}
+		return 0;
+	case VALUE_ORIGINAL:
+		tell_original(t);
+		return 0;
+	case VALUE_CREATOR:
+		remember_creator(t);
+		return 0;
+	case VALUE_BURNED_IN:
+		return burned_in(t);
+	case VALUE_SKIP:
+		return 0;
+	default:
+		return change(t);
+	}
+}
+
+/* ---- Sequences ---- */
+
+static void sequence(struct deidentify *t)
+{
+	struct dataset *d = &t->d;
+	if (is_left_out(t)) {
+		return;
+	}
+	if (is_foreign(t)) {
+		t->skip_depth = d->depth;
+		return;
+	}
+	if (d->depth == 0) {
+		write_additions(t, d->tag);
+	}
+	enum confidentiality c = decide(t);
+	bool merged = d->depth == 0 && d->tag == TAG_METHOD_CODES;
+	if (merged) {
+		t->next_addition++;
+		c = CONFIDENTIALITY_KEEP;
+	}
+	tell(t, c);
+	if (c == CONFIDENTIALITY_X || c == CONFIDENTIALITY_Z) {
+		if (c == CONFIDENTIALITY_Z) {
+			write_element(t, d->tag, "SQ", span_of("", 0));
+		}
+		t->skip_depth = d->depth;
+		return;
+	}
+	if (c == CONFIDENTIALITY_D && t->dummy_depth == DEIDENTIFY_NONE) {
+		t->dummy_depth = d->depth;
+	}
+	if (c == CONFIDENTIALITY_CLEAN && t->clean_depth == DEIDENTIFY_NONE) {
+		t->clean_depth = d->depth;
+	}
+	write_head(t, d->tag, "SQ", UNDEFINED_LENGTH);
+}
+
+static void sequence_end(struct deidentify *t)
+{
+	const struct dataset *d = &t->d;
+	if (t->skip_item != DEIDENTIFY_NONE) {
+		return;
+	}
+	if (t->skip_depth != DEIDENTIFY_NONE) {
+		t->skip_depth = t->skip_depth == d->depth ? DEIDENTIFY_NONE : t->skip_depth;
+		return;
+	}
+	t->dummy_depth = t->dummy_depth == d->depth ? DEIDENTIFY_NONE : t->dummy_depth;
+	t->clean_depth = t->clean_depth == d->depth ? DEIDENTIFY_NONE : t->clean_depth;
+	if (d->depth == 0 && d->tag == TAG_METHOD_CODES) {
+		write_method_items(t);
+	}
+	write_delimiter(t, TAG_SEQUENCE_DELIMITER);
+	if (d->tag == TAG_CONCEPT_NAME && d->depth > 0) { /* PS3.3 C.17.3.1: it stands before the value */
+		item_is_decided(t, d->depth);
+	}
+}
+
+static void item(struct deidentify *t)
+{
+	if (!is_left_out(t)) {
+		item_begins(t);
+		write_item(t);
+	}
+}
+
+static void item_end(struct deidentify *t)
+{
+	unsigned depth = t->d.depth;
+	while (t->n_creators > 0 && t->creators[t->n_creators - 1].depth >= depth) {
+		t->n_creators--;
+	}
+	if (!is_left_out(t)) {
+		item_is_decided(t, depth);
+		if (!is_left_out(t)) {
+			write_delimiter(t, TAG_ITEM_DELIMITER);
+		}
+	}
+	if (t->skip_item == depth) {
+		tell(t, CONFIDENTIALITY_X);
+		t->skip_item = DEIDENTIFY_NONE;
+	}
+	if (t->skip_depth == DEIDENTIFY_NONE && t->skip_item == DEIDENTIFY_NONE) {
+		t->items[depth].state = ITEM_PLAIN;
+	}
+}
+
+/* ---- Pixel data in fragments ---- */
+
+static void encapsulated(struct deidentify *t)
+{
+	struct dataset *d = &t->d;
+	if (is_left_out(t)) {
+		return;
+	}
+	if (d->depth == 0) {
+		write_additions(t, d->tag);
+	}
+	if (d->tag != TAG_PIXEL_DATA || is_foreign(t)) {
+		tell(t, CONFIDENTIALITY_X);
+		t->skip_depth = d->depth; /* there is nothing else that may be so (PS3.5 A.4) */
+		return;
+	}
+	write_head(t, d->tag, d->vr, UNDEFINED_LENGTH);
+}
+
+static void fragment(struct deidentify *t)
+{
+	struct dataset *d = &t->d;
+	t->what = VALUE_SKIP;
+	if (!is_left_out(t)) {
+		t->what = VALUE_COPY;
+		write_fragment(t, d->length);
+		dataset_pieces(d);
+	}
+}
+
+int take_event(struct deidentify *t, int event)
+{
+	int e = 0;
+	switch (event) {
+	case DATASET_ELEMENT:
+		e = element(t);
+		break;
+	case DATASET_VALUE:
+		e = value(t);
+		break;
+	case DATASET_SEQUENCE:
+		sequence(t);
+		break;
+	case DATASET_SEQUENCE_END:
+	case DATASET_ENCAPSULATED_END:
+		sequence_end(t);
+		break;
+	case DATASET_ITEM:
+		item(t);
+		break;
+	case DATASET_ITEM_END:
+		item_end(t);
+		break;
+	case DATASET_ENCAPSULATED:
+		encapsulated(t);
+		break;
+	case DATASET_FRAGMENT:
+		fragment(t);
+		break;
+	case DATASET_END:
+		write_additions(t, UINT32_MAX);
+		break;
+	default:
+		break; /* notes: what is odd stays so */
+	}
+	return e < 0 ? e : writer_end(&t->out) < 0 ? ERR_LIMIT : 0;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TRANSFORM_DEIDENTIFY_PARTS_H
+#define TRANSFORM_DEIDENTIFY_PARTS_H
+
+#include "transform/deidentify.h"
+
+/* Between the files of the de-identification. */
+#define DEIDENTIFY_NONE UINT32_MAX
+
+/* What is done with the value that comes. */
+enum {
+	VALUE_SKIP,
+	VALUE_COPY,
+	VALUE_UID,      /* becomes another */
+	VALUE_SHIFT,    /* its dates are moved */
+	VALUE_CLEAN,    /* its words are looked at */
+	VALUE_ORIGINAL, /* it is left out, and told */
+	VALUE_BURNED_IN,
+	VALUE_CREATOR,
+};
+
+/* Of an item of content (PS3.3 C.17.3), by the depth of its elements. */
+enum item_state { ITEM_PLAIN, ITEM_UNDECIDED, ITEM_DECIDED };
+
+/* ---- deidentify_write.c: elements as bytes ---- */
+void write_head(struct deidentify *t, uint32_t tag, const char *vr, uint32_t length);
+void write_element(struct deidentify *t, uint32_t tag, const char *vr, struct span value);
+void write_item(struct deidentify *t);
+void write_fragment(struct deidentify *t, uint32_t length);
+void write_delimiter(struct deidentify *t, uint32_t tag);
+void write_additions(struct deidentify *t, uint32_t before);
+/* The items that say what was done: of De-identification Method Code Sequence (0012,0064). */
+void write_method_items(struct deidentify *t);
+/* Is it one of those that are added, so that the one that was there goes? */
+bool is_added(const struct deidentify *t, uint32_t tag);
+
+/* ---- deidentify_decide.c: what is done with an element ---- */
+enum confidentiality decide(struct deidentify *t);
+/* Content items: an item begins; a value that tells what it is has come; its concept is complete, or the item. */
+void item_begins(struct deidentify *t);
+void item_hears(struct deidentify *t);
+void item_is_decided(struct deidentify *t, unsigned depth);
+bool is_content(const struct deidentify *t, uint32_t sequence);
+
+static inline bool is_left_out(const struct deidentify *t)
+{
+	return t->skip_depth != DEIDENTIFY_NONE || t->skip_item != DEIDENTIFY_NONE;
+}
+
+/* ---- deidentify_event.c ---- */
+MUST_USE int take_event(struct deidentify *t, int event);
+
+#endif

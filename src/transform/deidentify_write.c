@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "transform/deidentify_parts.h"
+
+#include "base/attr.h"
+#include "dicom/vr.h"
+
+#define TAG_IDENTITY_REMOVED 0x00120062u
+#define TAG_METHOD           0x00120063u
+#define TAG_METHOD_CODES     0x00120064u
+#define TAG_BURNED_IN        0x00280301u
+#define TAG_TEMPORAL         0x00280303u
+#define METHOD_TEXT          "Gantry: PS3.15 Annex E Basic Profile"
+
+/* ---- Numbers and heads ---- */
+
+static void put16(struct deidentify *t, uint16_t v)
+{
+	if (t->encoding == ENCODING_EXPLICIT_BE) {
+		writer_u16be(&t->out, v);
+	} else {
+		writer_u16le(&t->out, v);
+	}
+}
+
+static void put32(struct deidentify *t, uint32_t v)
+{
+	if (t->encoding == ENCODING_EXPLICIT_BE) {
+		writer_u32be(&t->out, v);
+	} else {
+		writer_u32le(&t->out, v);
+	}
+}
+
+static void put_tag(struct deidentify *t, uint32_t tag)
+{
+	put16(t, (uint16_t)(tag >> 16));
+	put16(t, (uint16_t)tag);
+}
+
+/* PS3.5 7.1.2, 7.1.3. What is no VR of the standard, or has no room for its length, becomes UN (PS3.5 6.2.2). */
+void write_head(struct deidentify *t, uint32_t tag, const char *vr, uint32_t length)
+{
+	unsigned flags = vr_flags(vr);
+	put_tag(t, tag);
+	if (t->encoding == ENCODING_IMPLICIT_LE) {
+		put32(t, length);
+		return;
+	}
+	if (!(flags & VR_STANDARD) || (flags & VR_SHORT && length > 0xFFFF)) {
+		vr = "UN";
+		flags = 0;
+	}
+	writer_bytes(&t->out, vr, 2);
+	if (flags & VR_SHORT) {
+		put16(t, (uint16_t)length);
+	} else {
+		put16(t, 0);
+		put32(t, length);
+	}
+}
+
+void write_element(struct deidentify *t, uint32_t tag, const char *vr, struct span value)
+{
+	write_head(t, tag, vr, (uint32_t)value.len);
+	writer_span(&t->out, value);
+}
+
+void write_item(struct deidentify *t)
+{
+	put_tag(t, TAG_ITEM);
+	put32(t, UNDEFINED_LENGTH);
+}
+
+void write_fragment(struct deidentify *t, uint32_t length)
+{
+	put_tag(t, TAG_ITEM);
+	put32(t, length);
+}
+
+void write_delimiter(struct deidentify *t, uint32_t tag)
+{
+	put_tag(t, tag);
+	put32(t, 0);
+}
+
+static void write_text(struct deidentify *t, uint32_t tag, const char *vr, const char *text)
+{
+	char even[72];
+	size_t n = strlen(text);
+	memcpy(even, text, n);
+	even[n] = memcmp(vr, "UI", 2) == 0 ? 0 : ' ';
+	write_element(t, tag, vr, span_of(even, n + n % 2));
+}
+
+/* ---- What the profile adds (PS3.15 E.1.1, E.3) ---- */
+
+/* PS3.16 CID 7050. */
+static void write_method_item(struct deidentify *t, const char *code, const char *meaning)
+{
+	write_item(t);
+	write_text(t, 0x00080100, "SH", code);
+	write_text(t, 0x00080102, "SH", "DCM");
+	write_text(t, 0x00080104, "LO", meaning);
+	write_delimiter(t, TAG_ITEM_DELIMITER);
+}
+
+void write_method_items(struct deidentify *t)
+{
+	static const struct {
+		unsigned option;
+		const char *code, *meaning;
+	} codes[] = {
+		{OPTION_GRAPHICS, "113103", "Clean Graphics Option"},
+		{OPTION_STRUCTURED_CONTENT, "113104", "Clean Structured Content Option"},
+		{OPTION_DESCRIPTORS, "113105", "Clean Descriptors Option"},
+		{OPTION_FULL_DATES, "113106", "Retain Longitudinal Temporal Information Full Dates Option"},
+		{OPTION_SHIFTED_DATES, "113107",
+			"Retain Longitudinal Temporal Information Modified Dates Option"},
+		{OPTION_PATIENT, "113108", "Retain Patient Characteristics Option"},
+		{OPTION_DEVICE, "113109", "Retain Device Identity Option"},
+		{OPTION_UIDS, "113110", "Retain UIDs Option"},
+		{OPTION_SAFE_PRIVATE, "113111", "Retain Safe Private Option"},
+		{OPTION_INSTITUTION, "113112", "Retain Institution Identity Option"},
+	};
+	write_method_item(t, "113100", "Basic Application Confidentiality Profile");
+	if (t->rules.pixels_cleaned) {
+		write_method_item(t, "113101", "Clean Pixel Data Option");
+	}
+	for (unsigned i = 0; i < ARRAY_LEN(codes); i++) {
+		if (t->rules.options & codes[i].option) {
+			write_method_item(t, codes[i].code, codes[i].meaning);
+		}
+	}
+}
+
+static void write_method_codes(struct deidentify *t)
+{
+	write_head(t, TAG_METHOD_CODES, "SQ", UNDEFINED_LENGTH);
+	write_method_items(t);
+	write_delimiter(t, TAG_SEQUENCE_DELIMITER);
+}
+
+static void write_addition(struct deidentify *t, uint32_t tag)
+{
+	unsigned dates = t->rules.options & (OPTION_FULL_DATES | OPTION_SHIFTED_DATES);
+	switch (tag) {
+	case TAG_IDENTITY_REMOVED:
+		write_text(t, tag, "CS", "YES");
+		return;
+	case TAG_METHOD:
+		write_text(t, tag, "LO", METHOD_TEXT);
+		return;
+	case TAG_METHOD_CODES:
+		write_method_codes(t);
+		return;
+	case TAG_BURNED_IN:
+		if (t->rules.pixels_cleaned) {
+			write_text(t, tag, "CS", "NO");
+		}
+		return;
+	default:
+		/* PS3.15 E.3.6 */
+		write_text(t, tag, "CS",
+			dates & OPTION_SHIFTED_DATES ? "MODIFIED"
+			: dates                      ? "UNMODIFIED"
+						     : "REMOVED");
+		return;
+	}
+}
+
+static const uint32_t additions[] = {
+	TAG_IDENTITY_REMOVED, TAG_METHOD, TAG_METHOD_CODES, TAG_BURNED_IN, TAG_TEMPORAL};
+
+void write_additions(struct deidentify *t, uint32_t before)
+{
+	while (t->next_addition < ARRAY_LEN(additions) && additions[t->next_addition] < before) {
+		write_addition(t, additions[t->next_addition++]);
+	}
+}
+
+bool is_added(const struct deidentify *t, uint32_t tag)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(additions); i++) {
+		if (additions[i] == tag) {
+			return tag != TAG_BURNED_IN || t->rules.pixels_cleaned;
+		}
+	}
+	return false;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TRANSFORM_LEFTOVERS_H
+#define TRANSFORM_LEFTOVERS_H
+
+#include "dicom/dataset.h"
+#include "transform/value.h"
+
+/*
+ * Is anything of the values that a de-identification has removed or replaced still in the result? Values of four characters and more
+ * are searched for in all values of the result, without regard to case: as they are, in UTF-16, and in Base64.
+ * Of names each part, of several values each. Not searched for are numbers, codes and times, which are no names and are everywhere,
+ * and texts that consist of words of data/clean_words.tsv alone. In pixel data and other binary values, only what is at
+ * least eight bytes long: shorter ones occur there by chance.
+ *
+ * It is grave if what is left is a person's name, a UID, a date, or of the patient or the visit (groups 0010 and 0038, the accession
+ * number), but in the manufacturer's or the model's name. Anything else, as an institution's name that is the manufacturer's too, is
+ * for a person to judge.
+ */
+#define LEFTOVERS_LEAST 4
+#define LEFTOVERS_LONG  64 /* of a longer value only so much is compared */
+#define LEFTOVERS_MOST  4096
+#define LEFTOVERS_ROOM  (512u * 1024)
+#define LEFTOVERS_SLOTS 65536
+
+struct leftovers {
+	struct leftover_pattern {
+		uint32_t at, next; /* in bytes[]; the next of the same slot, from 1 */
+		uint32_t tag;      /* whose value it was */
+		uint8_t len;
+		bool whole; /* only where no letter or digit is beside it */
+		bool uid;   /* … nor a dot */
+		bool grave;
+	} patterns[LEFTOVERS_MOST];
+	unsigned n_patterns;
+	bool full; /* there were more values than are searched for */
+	uint32_t slots[LEFTOVERS_SLOTS];
+	uint32_t n_bytes;
+	uint8_t bytes[LEFTOVERS_ROOM];
+
+	/* ---- The search ---- */
+	bool found, grave, binary;
+	uint32_t of, in; /* the tag of the value, and that of the element where it is left */
+	uint32_t here;
+	uint8_t carry[4 * LEFTOVERS_LONG]; /* the end of the piece before */
+	unsigned n_carry;
+};
+
+/* All of l is set. */
+void leftovers_begin(struct leftovers *l);
+
+/* A value that was, of the charset's bytes as they were. Values of binary VRs are passed over. */
+void leftovers_add(struct leftovers *l, uint32_t tag, const char *vr, struct span value);
+
+/*
+ * Every event of the result's data set; asks for every value. What was found first is told (l->found, l->of, l->in), but after the
+ * first that is grave nothing more is looked for.
+ */
+void leftovers_event(struct leftovers *l, struct dataset *d, int event);
+
+#endif
