@@ -48,6 +48,7 @@ struct verb {
 	const char *key, *new_key, *manifest_path, *in, *out;
 	bool json, progress;
 	FILE *manifest;
+	struct sandbox *sandbox;
 	int out_fd;
 	size_t n_done, n_files, n_good, n_failed, n_left_alone;
 	bool folder;
@@ -379,6 +380,7 @@ static int close_all(struct verb *v, int code)
 		}
 		close(v->out_fd);
 	}
+	sandbox_free(v->sandbox);
 	object_job_free(v->said, sizeof(*v->said));
 	OPENSSL_cleanse(v->how.key, sizeof(v->how.key));
 	return code;
@@ -397,6 +399,16 @@ static int run(struct verb *v)
 	}
 	code = code ? code : open_out(v);
 	code = code || !v->manifest_path ? code : open_manifest(v);
+	if (code == 0 && sandbox_new(SANDBOX_KEYS, NULL, 0, &v->sandbox) < 0) {
+		code = complain(v->in, "the sandbox for the processes that read it could not be made");
+	}
+	v->how.sandbox = v->sandbox;
+	/* What OpenSSL finds out once is found out before the processes that would each do it. */
+	uint8_t warm[32];
+	object_job_warm();
+	if (code == 0 && pseudonym_make(v->how.key, PSEUDONYM_UID, span_of("", 0), warm) < 0) {
+		code = complain(v->key, "OpenSSL makes no HMAC-SHA-256");
+	}
 	return close_all(v, code ? code : go_through(v, in));
 }
 

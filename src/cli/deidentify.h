@@ -3,6 +3,7 @@
 #define CLI_DEIDENTIFY_H
 
 #include "base/attr.h"
+#include "priv/sandbox.h"
 #include "transform/deidentify.h"
 
 /* One file, de-identified by a process of its own that has it, the file it writes, the key, and nothing else. */
@@ -12,8 +13,9 @@
 struct deidentify_how {
 	struct deidentify_rules rules;
 	uint8_t key[PSEUDONYM_KEY];
-	bool list;           /* say what was done to each element */
-	bool keep_leftovers; /* they are told, and the file stays */
+	const struct sandbox *sandbox; /* SANDBOX_KEYS */
+	bool list;                     /* say what was done to each element */
+	bool keep_leftovers;           /* they are told, and the file stays */
 };
 
 enum deidentify_outcome {

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #define SOP_DIRECTORY "1.2.840.10008.1.3.10"
-#define WRITE_BUFFER  (1u << 20)
+#define WRITE_BUFFER  (64u * 1024)
 
 struct work {
 	const struct deidentify_how *how;
@@ -252,7 +252,7 @@ static void work(void *arg, struct span file, void *shared)
 void deidentify_file(const struct deidentify_how *how, int in, int out, struct deidentify_said *said)
 {
 	struct job j = {how, out};
-	const struct object_job job = {.work = work, .arg = &j, .sandbox = SANDBOX_KEYS};
+	const struct object_job job = {.work = work, .arg = &j, .ready = how->sandbox};
 	memset(said, 0, offsetof(struct deidentify_said, list));
 	int e = object_job_run(&job, in, said);
 	if (e == ERR_LENGTH) {

@@ -31,9 +31,16 @@ void object_job_free(void *shared, size_t size)
 	}
 }
 
+void object_job_warm(void)
+{
+	tzset();
+	(void)OPENSSL_init_crypto(
+		OPENSSL_INIT_LOAD_CONFIG | OPENSSL_INIT_ADD_ALL_DIGESTS | OPENSSL_INIT_ADD_ALL_CIPHERS, NULL);
+}
+
 static void child(const struct object_job *job, int file, size_t size, void *shared)
 {
-	struct sandbox *s = NULL;
+	struct sandbox *own = NULL;
 	const struct rlimit cpu = {SECONDS_MOST, SECONDS_MOST};
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
@@ -46,11 +53,11 @@ static void child(const struct object_job *job, int file, size_t size, void *sha
 	if (job->prepare && job->prepare(job->arg, shared) != 0) {
 		_exit(DENIED);
 	}
-	/* What OpenSSL and the C library's clock read files for. */
-	tzset();
-	(void)OPENSSL_init_crypto(
-		OPENSSL_INIT_LOAD_CONFIG | OPENSSL_INIT_ADD_ALL_DIGESTS | OPENSSL_INIT_ADD_ALL_CIPHERS, NULL);
-	if (sandbox_new(job->sandbox, job->paths, job->n_paths, &s) != 0 || sandbox_load(s) != 0) {
+	object_job_warm();
+	if (!job->ready && sandbox_new(job->sandbox, job->paths, job->n_paths, &own) != 0) {
+		_exit(BROKEN);
+	}
+	if (sandbox_load(job->ready ? job->ready : own) != 0) {
 		_exit(BROKEN);
 	}
 	job->work(job->arg, span_of(bytes, size), shared);

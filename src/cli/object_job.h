@@ -20,6 +20,8 @@ struct object_job {
 	void (*work)(void *arg, struct span file, void *shared);
 	void *arg;
 	enum sandbox_kind sandbox;
+	const struct sandbox
+		*ready; /* for who starts many: that sandbox, made before; NULL: each makes its own */
 	const struct sandbox_path *paths;
 	unsigned n_paths;
 };
@@ -27,6 +29,9 @@ struct object_job {
 /* For what the child finds; empty. NULL: no memory. */
 void *object_job_memory(size_t size);
 void object_job_free(void *shared, size_t size);
+
+/* What OpenSSL and the C library's clock read files for. Each job does it; who starts many does it before them. */
+void object_job_warm(void);
 
 /*
  * file: open for reading; not closed. 0: work() has come to its end. ERR_DENIED: prepare() said no. ERR_SYSTEM: the process could not be

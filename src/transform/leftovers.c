@@ -7,7 +7,8 @@
 #define WHOLE_BELOW  8
 #define BINARY_LEAST 8
 #define FORM_MOST    (2 * LEFTOVERS_LONG)
-#define DIGITS_LEAST 6 /* a shorter number is anywhere */
+#define STRIDE       (BINARY_LEAST - 3) /* the most, for each pattern to have four bytes at a multiple of it */
+#define DIGITS_LEAST 6                  /* a shorter number is anywhere */
 
 static_assert(FORM_MOST <= UINT8_MAX, "a pattern's length");
 
@@ -26,12 +27,20 @@ static uint32_t slot_of(const uint8_t *four)
 {
 	uint32_t v = (uint32_t)four[0] | (uint32_t)four[1] << 8 | (uint32_t)four[2] << 16 |
 	             (uint32_t)four[3] << 24;
-	return v * 2654435761u >> 16;
+	return (v * 2654435761u >> 16) % LEFTOVERS_SLOTS;
+}
+
+/* Letters of both cases are the same, and more that does not matter: what it finds is looked at. */
+static uint32_t bit_of(const uint8_t *four)
+{
+	uint32_t v;
+	memcpy(&v, four, sizeof(v));
+	return ((v | 0x20202020u) * 2654435761u >> 16) % (8 * LEFTOVERS_BITS);
 }
 
 void leftovers_begin(struct leftovers *l)
 {
-	memset(l, 0, sizeof(*l));
+	memset(l, 0, offsetof(struct leftovers, patterns));
 }
 
 /* ---- What is searched for ---- */
@@ -61,15 +70,19 @@ static void add_form(struct leftovers *l, const struct leftover_pattern *like, c
 		l->full = true;
 		return;
 	}
-	uint32_t *slot = &l->slots[slot_of(folded)];
+	uint16_t *slot = &l->slots[slot_of(folded)];
 	memcpy(l->bytes + l->n_bytes, folded, n);
 	struct leftover_pattern *p = &l->patterns[l->n_patterns++];
 	*p = *like;
 	p->at = l->n_bytes;
 	p->next = *slot;
 	p->len = (uint8_t)n;
-	*slot = l->n_patterns;
+	*slot = (uint16_t)l->n_patterns;
 	l->n_bytes += (uint32_t)n;
+	for (size_t i = 0; n >= BINARY_LEAST && i < STRIDE; i++) {
+		uint32_t bit = bit_of(folded + i);
+		l->bits[bit / 8] |= (uint8_t)(1u << bit % 8);
+	}
 }
 
 /* The middle of what Base64 makes of it, where the bytes before it are 0, 1 or 2 more than a multiple of three. */
@@ -178,13 +191,36 @@ void leftovers_add(struct leftovers *l, uint32_t tag, const char *vr, struct spa
 
 /* ---- The search ---- */
 
+/* Bytes that are looked through; of those that go on before or after them, another look has both sides of the edge. */
+struct sight {
+	const uint8_t *bytes;
+	size_t n;
+	bool open_start, open_end;
+};
+
 /* What is beside it says that it is part of another word, or of another UID. */
-static bool is_of_more(const struct leftover_pattern *p, const uint8_t *bytes, size_t at, size_t n)
+static bool is_of_more(const struct leftover_pattern *p, const struct sight *s, size_t at)
 {
 	size_t end = at + p->len;
-	bool before = at > 0 && (is_word(bytes[at - 1]) || (p->uid && bytes[at - 1] == '.'));
-	bool after = end < n && (is_word(bytes[end]) || (p->uid && bytes[end] == '.'));
-	return (p->whole || p->uid) && (before || after);
+	if (!p->whole && !p->uid) {
+		return false;
+	}
+	if ((at == 0 && s->open_start) || (end == s->n && s->open_end)) {
+		return true;
+	}
+	bool before = at > 0 && (is_word(s->bytes[at - 1]) || (p->uid && s->bytes[at - 1] == '.'));
+	bool after = end < s->n && (is_word(s->bytes[end]) || (p->uid && s->bytes[end] == '.'));
+	return before || after;
+}
+
+static bool stands_at(const struct leftovers *l, const struct leftover_pattern *p, const uint8_t *bytes)
+{
+	for (size_t i = 0; i < p->len; i++) {
+		if (fold(bytes[i]) != l->bytes[p->at + i]) {
+			return false;
+		}
+	}
+	return true;
 }
 
 /* What is left first, but a grave one before others. */
@@ -199,35 +235,69 @@ static void tell(struct leftovers *l, const struct leftover_pattern *p)
 	}
 }
 
-static void look_at(struct leftovers *l, const uint8_t *folded, size_t at, size_t n)
+static void look_at(struct leftovers *l, const struct sight *s, size_t at)
 {
-	for (uint32_t i = l->slots[slot_of(folded + at)]; i != 0; i = l->patterns[i - 1].next) {
+	const uint8_t four[4] = {
+		fold(s->bytes[at]), fold(s->bytes[at + 1]), fold(s->bytes[at + 2]), fold(s->bytes[at + 3])};
+	for (uint32_t i = l->slots[slot_of(four)]; i != 0; i = l->patterns[i - 1].next) {
 		const struct leftover_pattern *p = &l->patterns[i - 1];
-		if (p->len <= n - at && (!l->binary || p->len >= BINARY_LEAST) &&
-			memcmp(l->bytes + p->at, folded + at, p->len) == 0 && !is_of_more(p, folded, at, n)) {
+		if (p->len <= s->n - at && (!l->binary || p->len >= BINARY_LEAST) &&
+			stands_at(l, p, s->bytes + at) && !is_of_more(p, s, at)) {
 			tell(l, p);
 		}
 	}
 }
 
-static void look(struct leftovers *l, const uint8_t *bytes, size_t n)
+/* Of any eight bytes, one of the first five begins at a multiple of the stride: so one look in five tells. */
+static void look_through_binary(struct leftovers *l, const struct sight *s)
 {
-	uint8_t folded[4096 + sizeof(l->carry)];
-	while (n > 0 && !l->grave) {
-		size_t take = n < 4096 ? n : 4096, len = l->n_carry + take;
-		memcpy(folded, l->carry, l->n_carry);
-		for (size_t i = 0; i < take; i++) {
-			folded[l->n_carry + i] = fold(bytes[i]);
+	for (size_t at = 0; at + 4 <= s->n && !l->grave; at += STRIDE) {
+		uint32_t bit = bit_of(s->bytes + at);
+		if (!(l->bits[bit / 8] & 1u << bit % 8)) {
+			continue;
 		}
-		for (size_t at = 0; at + 4 <= len && !l->grave; at++) {
-			if (l->slots[slot_of(folded + at)] != 0) {
-				look_at(l, folded, at, len);
-			}
+		for (size_t back = 0; back < STRIDE && back <= at; back++) {
+			look_at(l, s, at - back);
 		}
-		l->n_carry = (unsigned)(len < sizeof(l->carry) ? len : sizeof(l->carry));
-		memcpy(l->carry, folded + len - l->n_carry, l->n_carry);
-		bytes += take;
-		n -= take;
+	}
+}
+
+static void look_through(struct leftovers *l, const struct sight *s)
+{
+	if (l->binary) {
+		look_through_binary(l, s);
+		return;
+	}
+	for (size_t at = 0; at + 4 <= s->n && !l->grave; at++) {
+		look_at(l, s, at);
+	}
+}
+
+/* A piece of a value: over the edge to the one before, and by itself. */
+static void look(struct leftovers *l, struct span piece, bool last)
+{
+	uint8_t edge[2 * sizeof(l->carry)];
+	const size_t most = sizeof(l->carry);
+	size_t n = piece.len < most ? piece.len : most;
+	if (piece.len == 0) {
+		return;
+	}
+	struct sight s = {piece.ptr, piece.len, l->n_carry > 0, !last};
+	look_through(l, &s);
+	if (l->n_carry > 0) {
+		memcpy(edge, l->carry, l->n_carry);
+		memcpy(edge + l->n_carry, piece.ptr, n);
+		s = (struct sight){edge, l->n_carry + n, true, !last || n < piece.len};
+		look_through(l, &s);
+	}
+	if (n < most && l->n_carry > 0) { /* a short piece: what was before it counts for the next edge too */
+		size_t keep = l->n_carry < most - n ? l->n_carry : most - n;
+		memmove(l->carry, l->carry + l->n_carry - keep, keep);
+		memcpy(l->carry + keep, piece.ptr, n);
+		l->n_carry = (unsigned)(keep + n);
+	} else {
+		memcpy(l->carry, piece.ptr + piece.len - n, n);
+		l->n_carry = (unsigned)n;
 	}
 }
 
@@ -247,6 +317,6 @@ void leftovers_event(struct leftovers *l, struct dataset *d, int event)
 			dataset_pieces(d);
 		}
 	} else if (event == DATASET_VALUE && !l->grave) {
-		look(l, d->value.ptr, d->value.len);
+		look(l, d->value, d->last_piece);
 	}
 }

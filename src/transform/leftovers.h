@@ -20,32 +20,34 @@
 #define LEFTOVERS_LONG  64 /* of a longer value only so much is compared */
 #define LEFTOVERS_MOST  4096
 #define LEFTOVERS_ROOM  (512u * 1024)
-#define LEFTOVERS_SLOTS 65536
+#define LEFTOVERS_SLOTS 16384
+#define LEFTOVERS_BITS  8192
 
 struct leftovers {
+	bool found, grave;
+	uint32_t of, in; /* the tag of the value, and that of the element where it is left */
+	bool full;       /* there were more values than are searched for */
+
+	/* ---- Its own ---- */
+	bool binary;
+	uint32_t here;
+	unsigned n_patterns, n_carry;
+	uint32_t n_bytes;
+	uint8_t carry[4 * LEFTOVERS_LONG]; /* the end of the piece before */
+	uint16_t slots[LEFTOVERS_SLOTS];   /* the first of the patterns, from 1, by their first four bytes */
+	uint8_t bits[LEFTOVERS_BITS];      /* by any four bytes at the beginning of those for binary values */
 	struct leftover_pattern {
-		uint32_t at, next; /* in bytes[]; the next of the same slot, from 1 */
-		uint32_t tag;      /* whose value it was */
+		uint32_t at;   /* in bytes[] */
+		uint32_t tag;  /* whose value it was */
+		uint16_t next; /* of the same slot, from 1 */
 		uint8_t len;
 		bool whole; /* only where no letter or digit is beside it */
 		bool uid;   /* … nor a dot */
 		bool grave;
 	} patterns[LEFTOVERS_MOST];
-	unsigned n_patterns;
-	bool full; /* there were more values than are searched for */
-	uint32_t slots[LEFTOVERS_SLOTS];
-	uint32_t n_bytes;
 	uint8_t bytes[LEFTOVERS_ROOM];
-
-	/* ---- The search ---- */
-	bool found, grave, binary;
-	uint32_t of, in; /* the tag of the value, and that of the element where it is left */
-	uint32_t here;
-	uint8_t carry[4 * LEFTOVERS_LONG]; /* the end of the piece before */
-	unsigned n_carry;
 };
 
-/* All of l is set. */
 void leftovers_begin(struct leftovers *l);
 
 /* A value that was, of the charset's bytes as they were. Values of binary VRs are passed over. */
