@@ -211,7 +211,10 @@ static void write_manifest(const struct verb *v, const char *name, const char *c
 		put_quoted(v->manifest, name);
 		putc(',', v->manifest);
 		put_quoted(v->manifest, copy);
-		fprintf(v->manifest, ",\"%.*s\n", (int)n, s->list + at);
+		const char *comma = memrchr(s->list + at, ',', n);
+		size_t path = comma ? (size_t)(comma - (s->list + at)) : n;
+		fprintf(v->manifest, ",\"%.*s\"%.*s\n", (int)path, s->list + at, (int)(n - path),
+			s->list + at + path);
 		at += n + 1;
 	}
 }

@@ -131,7 +131,8 @@ static void add_value(struct leftovers *l, uint32_t tag, const char *vr, struct 
 	while (value.len > 0 && value.ptr[0] == ' ') {
 		value = span_of(value.ptr + 1, value.len - 1);
 	}
-	if (value.len < LEFTOVERS_LEAST || is_short_number(value) || value_is_clean(value, NULL)) {
+	if (value.len < LEFTOVERS_LEAST || is_short_number(value) ||
+		(memcmp(vr, "UI", 2) != 0 && value_is_clean(value, NULL))) {
 		return;
 	}
 	value.len = value.len < LEFTOVERS_LONG ? value.len : LEFTOVERS_LONG;
@@ -287,9 +288,10 @@ static void look(struct leftovers *l, struct span piece, bool last)
 	if (l->n_carry > 0) {
 		memcpy(edge, l->carry, l->n_carry);
 		memcpy(edge + l->n_carry, piece.ptr, n);
-		s = (struct sight){edge, l->n_carry + n, true, !last || n < piece.len};
+		s = (struct sight){edge, l->n_carry + n, l->seen > l->n_carry, !last || n < piece.len};
 		look_through(l, &s);
 	}
+	l->seen += piece.len;
 	if (n < most && l->n_carry > 0) { /* a short piece: what was before it counts for the next edge too */
 		size_t keep = l->n_carry < most - n ? l->n_carry : most - n;
 		memmove(l->carry, l->carry + l->n_carry - keep, keep);
@@ -308,6 +310,7 @@ void leftovers_event(struct leftovers *l, struct dataset *d, int event)
 		static const char binary[][3] = {"OB", "OD", "OF", "OL", "OV", "OW", "UN", "FD", "FL", "SL",
 			"SS", "SV", "UL", "US", "UV", "AT"};
 		l->n_carry = 0;
+		l->seen = 0;
 		l->binary = event == DATASET_FRAGMENT;
 		for (unsigned i = 0; i < sizeof(binary) / sizeof(binary[0]); i++) {
 			l->binary = l->binary || memcmp(binary[i], d->vr, 2) == 0;

@@ -33,6 +33,7 @@ struct leftovers {
 	uint32_t here;
 	unsigned n_patterns, n_carry;
 	uint32_t n_bytes;
+	uint64_t seen;                     /* of the value, so far */
 	uint8_t carry[4 * LEFTOVERS_LONG]; /* the end of the piece before */
 	uint16_t slots[LEFTOVERS_SLOTS];   /* the first of the patterns, from 1, by their first four bytes */
 	uint8_t bits[LEFTOVERS_BITS];      /* by any four bytes at the beginning of those for binary values */

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`gantry deidentify`: what other programs read in the copies, what is not copied, and what nobody finds again."""
+import csv
+import glob
+import os
+import re
+import shutil
+
+from lib.site import ROOT, check, equal, test
+
+DATA = os.path.join(ROOT, "tests/data/dicom")
+FILES = ["CT_small.dcm", "MR_small_implicit.dcm", "SC_rgb_small_odd_big_endian.dcm", "liver_deflate.dcm", "sr.dcm",
+         "JPEG2000.dcm", "SC_rgb_rle_2frame.dcm", "rtplan.dcm", "report_dfl.dcm"]
+
+
+def make_key(bench, name="key"):
+    path = bench.path(name)
+    bench.run(bench.program, "deidentify", "--new-key", path, wants=0)
+    equal(os.stat(path).st_mode & 0o777, 0o600, "mode of the key")
+    return path
+
+
+def values(bench, path, *tags):
+    """What dcmdump reads, by tag, at the top and in sequences."""
+    wanted = [word for tag in tags for word in ("+P", tag)]
+    text = bench.run("dcmdump", "-q", "-Un", "-M", *wanted, path, wants=0).text
+    return re.findall(r"\[([^]]*)\]", text)
+
+
+def copies(folder):
+    return sorted(glob.glob(os.path.join(folder, "**/*.dcm"), recursive=True))
+
+
+def pixels(bench, path, name):
+    """The pixel data as DCMTK writes it, fragments each by itself."""
+    folder = bench.path(name)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    bench.run("dcmdump", "-q", "+W", folder, path, wants=0)
+    return [open(f, "rb").read() for f in sorted(glob.glob(os.path.join(folder, "*")))]
+
+
+@test
+def deidentified(bench):
+    """Each transfer syntax: DCMTK reads the copy, nobody is named in it, and its pixels are what they were."""
+    key = make_key(bench)
+    for name in FILES:
+        out, source = bench.path(f"out-{name}"), os.path.join(DATA, name)
+        ran = bench.run(bench.program, "deidentify", "--key", key, source, out, wants=0)
+        made, = copies(out)
+        check("1 copied" in ran.text, ran.text)
+        equal(values(bench, made, "0012,0062"), ["YES"], f"{name}: Patient Identity Removed")
+        check("113100" in values(bench, made, "0008,0100"), f"{name}: no code of the profile")
+        equal(values(bench, made, "0028,0303"), ["REMOVED"], f"{name}: Longitudinal Temporal Information Modified")
+        identity, = values(bench, made, "0010,0020")
+        check(re.fullmatch(r"[0-9A-Z]{16}", identity), identity)
+        equal(values(bench, made, "0010,0010"), [identity], f"{name}: Patient's Name")
+        for uid in values(bench, made, "0008,0018", "0020,000d", "0020,000e", "0020,0052"):
+            check(uid.startswith("2.25.") and len(uid) <= 64, f"{name}: {uid}")
+        equal(values(bench, made, "0002,0003"), values(bench, made, "0008,0018"), f"{name}: file meta information")
+        equal(pixels(bench, made, "now"), pixels(bench, source, "before"), f"{name}: pixel data")
+        with open(made, "rb") as copy:
+            check(not any(copy.read(128)), f"{name}: the preamble is not empty")
+        for old in values(bench, source, "0010,0010", "0010,0020", "0008,0018", "0020,000d"):
+            check(not old or old.encode() not in open(made, "rb").read(), f"{name}: {old} is there still")
+
+
+@test
+def pseudonyms(bench):
+    """The same key makes the same of the same, in other runs too; another does not."""
+    study, key = bench.path("study"), make_key(bench)
+    os.makedirs(study)
+    for number in ("1", "2"):
+        path = os.path.join(study, f"{number}.dcm")
+        shutil.copy(os.path.join(DATA, "CT_small.dcm"), path)
+        os.chmod(path, 0o644)
+        bench.run("dcmodify", "-nb", "-q", "-m", f"0008,0018=1.2.3.{number}", path, wants=0)
+    found = []
+    for turn, how in (("a", key), ("b", key), ("c", make_key(bench, "other"))):
+        out = bench.path("out-" + turn)
+        bench.run(bench.program, "deidentify", "--key", how, study, out, wants=0)
+        made = copies(out)
+        equal(len(made), 2, "copies")
+        equal(len({os.path.dirname(path) for path in made}), 1, "series")
+        found.append([os.path.relpath(path, out) for path in made])
+    equal(found[0], found[1], "with the same key")
+    check(not set(found[0]) & set(found[2]), "another key makes the same names")
+    ran = bench.run(bench.program, "deidentify", "--key", key, study, bench.path("out-a"), wants=1)
+    equal(ran.text.count("there is a copy of this SOP instance already"), 2, ran.text)
+
+
+@test
+def dates(bench):
+    """Removed, moved all alike, or kept."""
+    key, source = make_key(bench), os.path.join(DATA, "CT_small.dcm")
+    before = values(bench, source, "0008,0020", "0008,0022")
+    for how, word in (("remove", "REMOVED"), ("shift", "MODIFIED"), ("keep", "UNMODIFIED")):
+        out = bench.path("dates-" + how)
+        bench.run(bench.program, "deidentify", "--key", key, "--dates", how, source, out, wants=0)
+        made, = copies(out)
+        after = [value for value in values(bench, made, "0008,0020", "0008,0022") if value]
+        equal(values(bench, made, "0028,0303"), [word], how)
+        if how == "remove":
+            equal(after, [], "dates that are left")
+        elif how == "keep":
+            equal(after, before, "dates that are kept")
+        else:
+            check(after != before and len(after) == len(before) and all(len(date) == 8 for date in after), str(after))
+            equal(len(set(after)), len(set(before)), "dates that were alike")
+
+
+@test
+def leftovers(bench):
+    """A name in an element that the profile keeps: the copy is not kept, and where it is, is said; not what it is."""
+    key, path = make_key(bench), bench.path("named.dcm")
+    shutil.copy(os.path.join(DATA, "CT_small.dcm"), path)
+    os.chmod(path, 0o644)
+    bench.run("dcmodify", "-nb", "-q", "-m", "0010,0010=Zzyzxon^Quentin", "-i", "0018,1210=KERNEL QUENTIN", path, wants=0)
+    out = bench.path("out")
+    ran = bench.run(bench.program, "deidentify", "--key", key, path, out, wants=1)
+    check("PatientName(0010,0010) is still in ConvolutionKernel(0018,1210)" in ran.text, ran.text)
+    check("Quentin" not in ran.text and "QUENTIN" not in ran.text, "the name is printed")
+    equal(os.listdir(out), [], "what is left in OUT")
+    bench.run(bench.program, "deidentify", "--key", key, "--leftovers", "keep", path, out, wants=0)
+    equal(len(copies(out)), 1, "copies with --leftovers keep")
+
+
+@test
+def not_copied(bench):
+    """What cannot be made safe, and what is no object; a mistaken key; nothing half-written."""
+    key, folder, out = make_key(bench), bench.path("in"), bench.path("out")
+    os.makedirs(folder)
+    shutil.copy(os.path.join(ROOT, "tests/data/structure/encapsulated-pdf-js.dcm"), os.path.join(folder, "document.dcm"))
+    burned = os.path.join(folder, "burned.dcm")
+    shutil.copy(os.path.join(DATA, "CT_small.dcm"), burned)
+    os.chmod(burned, 0o644)
+    bench.run("dcmodify", "-nb", "-q", "-i", "0028,0301=YES", burned, wants=0)
+    whole = open(os.path.join(DATA, "MR_small_implicit.dcm"), "rb").read()
+    open(os.path.join(folder, "cut.dcm"), "wb").write(whole[:len(whole) // 2])
+    open(os.path.join(folder, "readme.txt"), "w", encoding="utf-8").write("no image\n")
+    os.symlink(os.path.join(DATA, "sr.dcm"), os.path.join(folder, "link.dcm"))
+    ran = bench.run(bench.program, "deidentify", "--key", key, folder, out, wants=1)
+    for words in ("document.dcm: it holds a document", "burned.dcm: it says that text is burned", "cut.dcm: it is broken at byte",
+                  "readme.txt: it is no DICOM file", "link.dcm: it is no plain file"):
+        check(words in ran.text, f"{words}: {ran.text}")
+    equal(os.listdir(out), [], "what is left in OUT")
+    bench.run(bench.program, "deidentify", "--key", key, "--burned-in", "keep", "--documents", "replace", folder, out, wants=1)
+    equal(len(copies(out)), 2, "copies of those that are wanted all the same")
+    check(not any(b"JavaScript" in open(path, "rb").read() for path in copies(out)), "the document is there still")
+    os.chmod(key, 0o644)
+    ran = bench.run(bench.program, "deidentify", "--key", key, folder, bench.path("none"), wants=3)
+    check("others may read it" in ran.text and not os.path.exists(bench.path("none")), ran.text)
+    ran = bench.run(bench.program, "deidentify", "--new-key", key, wants=3)
+    check("it is there already" in ran.text, ran.text)
+
+
+@test
+def manifest(bench):
+    """What was done to each element, by its path; what was there before is not in it."""
+    key, listed = make_key(bench), bench.path("list.csv")
+    bench.run(bench.program, "deidentify", "--key", key, "--manifest", listed, os.path.join(DATA, "sr.dcm"), bench.path("out"),
+              wants=0)
+    with open(listed, encoding="utf-8", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    done = {row["element"]: row["done"] for row in rows}
+    equal(done.get("(0008,0018)"), "new-uid", "SOP Instance UID")
+    equal(done.get("(0010,0010)"), "emptied", "Patient's Name")
+    check(any("[1]." in element for element in done), "no element of a sequence")
+    equal(os.stat(listed).st_mode & 0o777, 0o600, "mode of the list")

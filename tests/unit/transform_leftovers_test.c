@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dicom/dataset.h"
+#include "transform/leftovers.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+/* cmocka wants those before it */
+#include <cmocka.h>
+
+/* What is found of values that were, in values that are. */
+static struct leftovers l;
+
+#define NAME  0x00100010u
+#define PLACE 0x00080080u
+
+/* One element of explicit VR little endian, whose value is fed in pieces of a size. */
+static void look(uint32_t tag, const char *vr, const void *value, size_t n, size_t step)
+{
+	static uint8_t bytes[9000];
+	struct dataset d;
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	int event = DATASET_MORE;
+	writer_u16le(&w, (uint16_t)(tag >> 16));
+	writer_u16le(&w, (uint16_t)tag);
+	writer_bytes(&w, vr, 2);
+	writer_u16le(&w, 0);
+	writer_u32le(&w, (uint32_t)n);
+	writer_bytes(&w, value, n);
+	assert_int_equal(writer_end(&w), 0);
+	assert_int_equal(dataset_begin(&d, ENCODING_EXPLICIT_LE, NULL), 0);
+	for (size_t at = 0; at < w.len; at += step) {
+		dataset_feed(&d, span_of(bytes + at, step < w.len - at ? step : w.len - at));
+		while ((event = dataset_next(&d)) > 0) {
+			leftovers_event(&l, &d, event);
+		}
+		assert_int_equal(event, DATASET_MORE);
+	}
+}
+
+static void begin(uint32_t tag, const char *vr, const char *value)
+{
+	leftovers_begin(&l);
+	leftovers_add(&l, tag, vr, span_str(value));
+}
+
+static bool finds(const char *in, const char *vr)
+{
+	bool found = true;
+	for (size_t step = 1; step <= 40; step++) {
+		l.found = l.grave = false;
+		look(0x00181210, vr, in, strlen(in), step);
+		assert_true(step == 1 || found == l.found);
+		found = l.found;
+	}
+	return found;
+}
+
+static void names(void **state)
+{
+	begin(NAME, "PN", "Zzyzxon^Quentin=\x1b$B;3ED");
+	assert_true(finds("seen by quentin", "UT"));
+	assert_true(l.grave);
+	assert_int_equal(l.of, NAME);
+	assert_int_equal(l.in, 0x00181210);
+	assert_false(finds("XZZYZXONX", "UT")); /* below eight letters it must stand alone */
+	assert_true(finds("quentin", "UT"));
+	assert_false(finds("Quent in, Zzyzx on", "UT"));
+	begin(NAME, "PN", "Hart^Ann");
+	assert_true(finds("Hart, A", "UT"));
+	assert_false(
+		finds("Harting Charta Ann", "UT")); /* part of another word; and three letters are too few */
+}
+
+static void forms(void **state)
+{
+	begin(NAME, "PN", "Zzyzxon");
+	static const char wide[] = {0, 'Z', 0, 'z', 0, 'y', 0, 'z', 0, 'x', 0, 'o', 0, 'n'};
+	for (size_t shift = 0; shift < 2; shift++) {
+		l.found = l.grave = false;
+		look(0x00420011, "OB", wide + shift, sizeof(wide) - shift, 7);
+		assert_true(l.found); /* either byte order */
+	}
+	leftovers_begin(&l);
+	leftovers_add(&l, NAME, "PN", span_str("Zzyzxonville"));
+	assert_true(finds("Wnp5enhvbnZpbGxl", "UT")); /* Base64 of it, of "Q" with it, of "QQ" with it */
+	assert_true(finds("UVp6eXp4b252aWxsZQ==", "UT"));
+	assert_true(finds("UVFaenl6eG9udmlsbGU=", "UT"));
+}
+
+static void uids(void **state)
+{
+	begin(0x0020000D, "UI", "1.2.3.4.5.6");
+	assert_true(finds("1.2.3.4.5.6", "UT"));
+	assert_true(finds("see 1.2.3.4.5.6, please", "UT"));
+	assert_false(finds("1.2.3.4.5.67", "UT"));
+	assert_false(finds("1.2.3.4.5.6.7", "UT"));
+	begin(0x00080016, "UI", "1.2.840.10008.5.1.4.1.1.2");
+	assert_false(finds("1.2.840.10008.5.1.4.1.1.2", "UT")); /* the standard's own tell nothing */
+}
+
+static void harmless(void **state)
+{
+	begin(0x00081030, "LO", "HEAD WITHOUT CONTRAST");
+	assert_false(finds("HEAD WITHOUT CONTRAST", "UT"));
+	begin(0x00080050, "SH", "1234");
+	assert_false(finds("1234", "UT")); /* a short number is anywhere */
+	begin(0x00080050, "SH", "123456");
+	assert_true(finds("123456", "UT"));
+	begin(PLACE, "LO", "Zzyzx Hospital");
+	assert_true(finds("ZZYZX HOSPITAL", "UT"));
+	assert_false(l.grave); /* for a person to judge */
+	begin(NAME, "PN", "Zzyzxon");
+	l.found = l.grave = false;
+	look(0x00080070, "UT", "Zzyzxon", 7, 100);
+	assert_true(l.found && !l.grave); /* the manufacturer's name */
+}
+
+/* Wherever it lies in a binary value, at whatever alignment; shorter ones occur there by chance. */
+static void binary(void **state)
+{
+	static uint8_t pixels[4000];
+	begin(NAME, "PN", "Zzyzxonv");
+	for (size_t at = 0; at < 600; at++) {
+		memset(pixels, 'z', sizeof(pixels));
+		memcpy(pixels + at, "ZZYZXONV", 8);
+		for (size_t step = 64; step < 70; step++) {
+			l.found = l.grave = false;
+			look(0x7FE00010, "OW", pixels, sizeof(pixels), step);
+			assert_true(l.found);
+		}
+	}
+	begin(NAME, "PN", "Zzyz");
+	look(0x7FE00010, "OW", pixels, sizeof(pixels), 100);
+	assert_false(l.found);
+}
+
+static void many(void **state)
+{
+	leftovers_begin(&l);
+	for (unsigned i = 0; i < 2 * LEFTOVERS_MOST; i++) {
+		char name[32];
+		snprintf(name, sizeof(name), "Name%xq", i * 2654435761u);
+		leftovers_add(&l, NAME, "PN", span_str(name));
+	}
+	assert_true(l.full);
+	assert_true(finds("Name0q", "UT"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(names),
+		cmocka_unit_test(forms),
+		cmocka_unit_test(uids),
+		cmocka_unit_test(harmless),
+		cmocka_unit_test(binary),
+		cmocka_unit_test(many),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
