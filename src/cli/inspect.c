@@ -329,7 +329,7 @@ static int start_file(struct inspecting *v)
 	}
 	if (fd < 0 || kind == IMAGE_UDF) {
 		unreadable(v, f->path,
-			fd < 0 ? strerror(errno) : "an image with UDF alone: mount it and name the folder");
+			fd < 0 ? strerror(errno) : "an image with UDF alone: mount it and give the folder");
 		v->n_found++;
 		v->n_done++;
 	}

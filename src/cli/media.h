@@ -4,6 +4,7 @@
 
 #include "cli/describe.h"
 #include "cli/scrap.h"
+#include "inspect/inspect.h"
 
 #include <jansson.h>
 
@@ -13,7 +14,8 @@
 struct media_object {
 	char *file; /* its name on the disc */
 	struct described d;
-	uint64_t at, len; /* of the file */
+	uint64_t at, len;                     /* of the file */
+	uint64_t warned[(CHECK_N + 63) / 64]; /* bits of enum inspect_check: warnings, with which it passed */
 	int status;    /* of the C-STORE response, once it was sent; negative: MEDIA_UNSENT, or an enum err */
 	char *comment; /* what was said of it; NULL: nothing */
 };
@@ -44,6 +46,7 @@ enum media_left {
 struct media_study {
 	const struct described *of; /* any of its objects */
 	size_t patient;             /* number of the patient, from 0 */
+	size_t first;               /* its first object; the others follow */
 	size_t objects, series;
 	char modalities[64]; /* with spaces */
 };
@@ -87,6 +90,9 @@ MUST_USE int media_take_file(struct media *m, const char *name, const struct scr
 
 /* Find what DICOMDIRs list and is not there. ERR_NO_MEMORY. */
 MUST_USE int media_compare(struct media *m);
+
+/* Objects of a study that passed with this warning. */
+size_t media_warned(const struct media *m, const struct media_study *s, enum inspect_check check);
 
 /* Put objects in the order of patients, studies and series, and count those. ERR_NO_MEMORY. */
 MUST_USE int media_sort(struct media *m);

@@ -70,7 +70,19 @@ static int again(struct media *m, const char *name, const struct scrap *bytes, c
 	return media_add(&m->refused, name, NULL, why);
 }
 
-static int keep(struct media *m, const char *name, const struct scrap *bytes, const struct described *d)
+/* Of what was said of it: what is no mere note, and yet let it pass. */
+static void keep_warnings(const struct inspect *said, struct media_object *o)
+{
+	for (unsigned c = 0; c < CHECK_N; c++) {
+		if (said->counts[c] > 0 &&
+			inspect_check_row((enum inspect_check)c)->severity == INSPECT_WARNING) {
+			o->warned[c / 64] |= UINT64_C(1) << (c % 64);
+		}
+	}
+}
+
+static int keep(struct media *m, const char *name, const struct scrap *bytes, const struct described *d,
+	const struct inspect *said)
 {
 	if ((m->n_objects & (m->n_objects - 1)) == 0) {
 		size_t n = m->n_objects ? 2 * m->n_objects : 1;
@@ -86,6 +98,7 @@ static int keep(struct media *m, const char *name, const struct scrap *bytes, co
 	if (!o->file) {
 		return ERR_NO_MEMORY;
 	}
+	keep_warnings(said, o);
 	m->n_objects++;
 	return scrap_copy(&m->spool, bytes->fd, bytes->len);
 }
@@ -155,7 +168,7 @@ int media_take_file(struct media *m, const char *name, const struct scrap *bytes
 	if (*slot) {
 		return again(m, name, bytes, &m->objects[*slot - 1]);
 	}
-	err = keep(m, name, bytes, &d);
+	err = keep(m, name, bytes, &d, &job.said);
 	*slot = err ? 0 : m->n_objects;
 	return err;
 }

@@ -22,7 +22,21 @@ static json_t *lines(const struct media_list *l, bool why)
 	return a;
 }
 
-static json_t *study(const struct media_study *s)
+static json_t *warnings(const struct media *m, const struct media_study *s)
+{
+	json_t *a = json_array();
+	for (unsigned c = 0; c < CHECK_N; c++) {
+		const struct inspect_check_row *row = inspect_check_row((enum inspect_check)c);
+		size_t n = media_warned(m, s, (enum inspect_check)c);
+		if (n > 0) {
+			json_array_append_new(a, json_pack("{s:s,s:I,s:s}", "check", row->name, "objects",
+							 (json_int_t)n, "why", row->sentence));
+		}
+	}
+	return a;
+}
+
+static json_t *study(const struct media *m, const struct media_study *s)
 {
 	const struct described *d = s->of;
 	json_t *modalities = json_array();
@@ -31,9 +45,9 @@ static json_t *study(const struct media_study *s)
 		json_array_append_new(modalities, json_stringn(at, n));
 		at += n + (at[n] == ' ');
 	}
-	return json_pack("{s:s,s:s,s:s,s:s,s:o,s:I,s:I}", "study", d->study, "date", d->study_date,
+	return json_pack("{s:s,s:s,s:s,s:s,s:o,s:I,s:I,s:o}", "study", d->study, "date", d->study_date,
 		"description", d->description, "accession", d->accession, "modalities", modalities, "series",
-		(json_int_t)s->series, "objects", (json_int_t)s->objects);
+		(json_int_t)s->series, "objects", (json_int_t)s->objects, "warnings", warnings(m, s));
 }
 
 static json_t *patients(const struct media *m)
@@ -47,7 +61,7 @@ static json_t *patients(const struct media *m)
 				all, json_pack("{s:s,s:s,s:s,s:o}", "id", s->of->id, "name", s->of->name,
 					     "birth_date", s->of->birth_date, "studies", studies));
 		}
-		json_array_append_new(studies, study(s));
+		json_array_append_new(studies, study(m, s));
 	}
 	return all;
 }

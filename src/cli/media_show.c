@@ -51,6 +51,18 @@ static const char *date(const char *da, char to[36])
 	return to;
 }
 
+static void show_warnings(const struct media *m, const struct media_study *s)
+{
+	for (unsigned c = 0; c < CHECK_N; c++) {
+		size_t n = media_warned(m, s, (enum inspect_check)c);
+		if (n > 0) {
+			const struct inspect_check_row *row = inspect_check_row((enum inspect_check)c);
+			printf("    warning, %zu object%s: %s: %s\n", n, n == 1 ? "" : "s", row->name,
+				row->sentence);
+		}
+	}
+}
+
 static void show_studies(const struct media *m)
 {
 	char day[36];
@@ -65,6 +77,7 @@ static void show_studies(const struct media *m)
 		printf("  %-10s  %-8s %-40s %zu object%s in %zu series\n",
 			d->study_date[0] ? date(d->study_date, day) : "(no date)", s->modalities,
 			d->description, s->objects, s->objects == 1 ? "" : "s", s->series);
+		show_warnings(m, s);
 	}
 }
 

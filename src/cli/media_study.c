@@ -62,7 +62,7 @@ int media_sort(struct media *m)
 		if (study) {
 			m->n_patients += patient;
 			s = &m->studies[m->n_studies++];
-			*s = (struct media_study){.of = d, .patient = m->n_patients - 1};
+			*s = (struct media_study){.of = d, .patient = m->n_patients - 1, .first = i};
 		}
 		s->series += study || strcmp(before->series, d->series) != 0;
 		s->objects++;
@@ -70,6 +70,15 @@ int media_sort(struct media *m)
 		before = d;
 	}
 	return 0;
+}
+
+size_t media_warned(const struct media *m, const struct media_study *s, enum inspect_check check)
+{
+	size_t n = 0;
+	for (size_t i = s->first; i < s->first + s->objects; i++) {
+		n += m->objects[i].warned[check / 64] >> (check % 64) & 1;
+	}
+	return n;
 }
 
 /* ---- What DICOMDIRs list ---- */

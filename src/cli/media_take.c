@@ -183,7 +183,7 @@ int media_take(struct media *m, char *why, size_t cap)
 		} else {
 			snprintf(why, cap, "%s",
 				kind == IMAGE_UDF
-					? "it is an image with UDF alone: mount it, and name the folder"
+					? "it is an image with UDF alone: mount it and give the folder"
 					: "it is neither a folder nor an image of a disc (ISO or ZIP)");
 			err = ERR_TYPE;
 		}

@@ -192,6 +192,26 @@ def media_hostile(bench):
 
 
 @test
+def media_warns(bench):
+    """What passes with a warning is named by study, before anybody is asked: an object that its file announces as another."""
+    port, folder = peers.storescp(bench)
+    g = behind(bench, port)
+    disc = a_disc(bench, directory=False)
+    with open(os.path.join(disc, "IMAGES/IM000001"), "rb+") as file:
+        raw = file.read()
+        at = raw.index(b"\x02\0\x03\0UI") + 8
+        length = int.from_bytes(raw[at - 2:at], "little")
+        file.seek(at)
+        file.write(b"1.2.9" + raw[at + 5:at + length])
+    warned = [(s["modalities"], [(w["check"], w["objects"]) for w in s["warnings"] if w["check"].endswith("-differs")])
+              for p in document(bench, g, disc, wants=3)["patients"] for s in p["studies"]]
+    equal(warned, [(["SR"], []), (["CT"], [("sop-instance-differs", 1)]), (["MR"], [])], "warnings")
+    ran = media(bench, g, disc, wants=3)
+    check(ran.text.count("warning, 1 object: sop-instance-differs: The SOP instance in the object is not") == 1, ran.text)
+    equal(len(peers.received(folder)), 0, "objects that arrived")
+
+
+@test
 def media_leaves_room(bench):
     """Where TMPDIR would be filled nothing is taken in, from a folder or an image; with room for it a large object arrives."""
     disk = bench.new_folder("disk")
