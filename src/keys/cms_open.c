@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "keys/cms_open.h"
+
+#include "keys/cms_parts.h"
+#include "keys/x509.h"
+
+#include <errno.h>
+#include <openssl/cms.h>
+#include <openssl/err.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+struct cms_opening {
+	EVP_PKEY *key;
+	X509 *cert;
+	const char *passphrase;
+	X509_STORE *trust;
+};
+
+/* ---- With what ---- */
+
+int cms_opening_new(struct cms_opening **ret_opening)
+{
+	struct cms_opening *o = calloc(1, sizeof(*o));
+	if (!o || !(o->trust = X509_STORE_new())) {
+		free(o);
+		return ERR_NO_MEMORY;
+	}
+	*ret_opening = o;
+	return 0;
+}
+
+void cms_opening_free(struct cms_opening *o)
+{
+	if (o) {
+		EVP_PKEY_free(o->key);
+		X509_free(o->cert);
+		X509_STORE_free(o->trust);
+		free(o);
+	}
+}
+
+int cms_opening_key(struct cms_opening *o, struct span key_pem, struct span certificate_pem)
+{
+	int e = x509_private_key(key_pem, &o->key);
+	if (e == 0 && certificate_pem.len > 0) {
+		BIO *bio CLEANUP(x509_bio_freep) = x509_bio(certificate_pem);
+		e = bio ? x509_next(bio, &o->cert) : ERR_NO_MEMORY;
+		e = e == 0 && X509_check_private_key(o->cert, o->key) != 1 ? ERR_VALUE : e;
+	}
+	ERR_clear_error();
+	return e == 0 || e == ERR_NO_MEMORY ? e : ERR_VALUE;
+}
+
+void cms_opening_passphrase(struct cms_opening *o, const char *passphrase)
+{
+	o->passphrase = passphrase;
+}
+
+int cms_opening_trust(struct cms_opening *o, struct span pem)
+{
+	BIO *bio CLEANUP(x509_bio_freep) = x509_bio(pem);
+	X509 *cert;
+	bool any = false;
+	int e = bio ? 0 : ERR_NO_MEMORY;
+	while (e == 0 && (e = x509_next(bio, &cert)) == 0) {
+		any = X509_STORE_add_cert(o->trust, cert) == 1 || any;
+		X509_free(cert);
+	}
+	ERR_clear_error();
+	return e == ERR_NOT_FOUND && any ? 0 : e == ERR_NO_MEMORY ? e : ERR_VALUE;
+}
+
+/* ---- The content, as OpenSSL reads it ---- */
+
+struct source {
+	struct cms_pieces pieces;
+	struct span left;
+	int err;
+};
+
+static int source_read(BIO *b, char *to, int n)
+{
+	struct source *s = BIO_get_data(b);
+	while (s->left.len == 0) {
+		int more = cms_pieces_next(&s->pieces, &s->left);
+		if (more <= 0) {
+			s->err = more;
+			s->left = span_of(NULL, 0);
+			return more;
+		}
+	}
+	size_t len = s->left.len < (size_t)n ? s->left.len : (size_t)n;
+	memcpy(to, s->left.ptr, len);
+	s->left = span_of(s->left.ptr + len, s->left.len - len);
+	return (int)len;
+}
+
+static long source_ctrl(BIO *b, int command, long number, void *pointer)
+{
+	(void)b;
+	(void)number;
+	(void)pointer;
+	return command == BIO_CTRL_FLUSH;
+}
+
+static BIO *source_new(BIO_METHOD *method, struct source *s)
+{
+	BIO *b = method && BIO_meth_set_read(method, source_read) == 1 &&
+	                         BIO_meth_set_ctrl(method, source_ctrl) == 1
+	                 ? BIO_new(method)
+	                 : NULL;
+	if (b) {
+		BIO_set_data(b, s);
+		BIO_set_init(b, 1);
+	}
+	return b;
+}
+
+/* ---- PBKDF2: once for all files of a disc that have one salt, and never for hours ---- */
+
+static struct cms_kek *kek; /* OpenSSL calls us without a word of whose */
+
+static int derive(EVP_CIPHER_CTX *ctx, const char *pass, int passlen, ASN1_TYPE *param, const EVP_CIPHER *c,
+	const EVP_MD *md, int encrypt)
+{
+	(void)c;
+	(void)md;
+	uint8_t *der = NULL, id[32], key[EVP_MAX_KEY_LENGTH];
+	int n = i2d_ASN1_TYPE(param, &der), size = EVP_CIPHER_CTX_get_key_length(ctx), ok = 0;
+	PBKDF2PARAM *p = ASN1_TYPE_unpack_sequence(ASN1_ITEM_rptr(PBKDF2PARAM), param);
+	int64_t rounds;
+	if (n > 0 && p && EVP_Digest(der, (size_t)n, id, NULL, EVP_sha256(), NULL) == 1 &&
+		p->salt->type == V_ASN1_OCTET_STRING && ASN1_INTEGER_get_int64(&rounds, p->iter) == 1 &&
+		rounds > 0 && rounds <= CMS_ROUNDS_MOST && size <= (int)sizeof(kek->key)) {
+		int prf = p->prf ? OBJ_obj2nid(p->prf->algorithm) : NID_hmacWithSHA1, hash = NID_undef;
+		const ASN1_OCTET_STRING *salt = p->salt->value.octet_string;
+		ok = kek->len == (uint32_t)size && memcmp(kek->id, id, sizeof(id)) == 0;
+		if (ok) {
+			memcpy(key, kek->key, kek->len);
+		} else if (EVP_PBE_find(EVP_PBE_TYPE_PRF, prf, NULL, &hash, NULL) == 1 &&
+			   EVP_get_digestbynid(hash) &&
+			   PKCS5_PBKDF2_HMAC(pass, passlen, ASN1_STRING_get0_data(salt),
+				   ASN1_STRING_length(salt), (int)rounds, EVP_get_digestbynid(hash), size,
+				   key) == 1) {
+			ok = 1;
+			memcpy(kek->id, id, sizeof(id));
+			memcpy(kek->key, key, (size_t)size);
+			kek->len = (uint32_t)size;
+		}
+		ok = ok && EVP_CipherInit_ex(ctx, NULL, NULL, key, NULL, encrypt) == 1;
+	}
+	OPENSSL_free(der);
+	PBKDF2PARAM_free(p);
+	OPENSSL_cleanse(key, sizeof(key));
+	return ok;
+}
+
+/* ---- Layers ---- */
+
+struct layer {
+	const struct cms_opening *o;
+	struct cms_found *found;
+	struct cms_parts parts;
+	CMS_ContentInfo *cms;
+	BIO *from, *to;
+	struct source source;
+	int64_t now_s;
+};
+
+static int fail(struct cms_found *f, int err, const char *why)
+{
+	snprintf(f->why, sizeof(f->why), "%s", why);
+	return err;
+}
+
+/* Is it sealed to our certificate? Without one, who knows. */
+static bool is_ours(const struct layer *l, CMS_RecipientInfo *r)
+{
+	return CMS_RecipientInfo_type(r) == CMS_RECIPINFO_TRANS &&
+	       (!l->o->cert || CMS_RecipientInfo_ktri_cert_cmp(r, l->o->cert) == 0);
+}
+
+static int use_key(const struct layer *l, bool ours)
+{
+	if (!ours) {
+		return fail(l->found, ERR_NOT_FOUND, "it is sealed to others: this key is of none of them");
+	}
+	return CMS_decrypt_set1_pkey(l->cms, l->o->key, l->o->cert) == 1
+	               ? 0
+	               : fail(l->found, ERR_DENIED,
+				 "this key does not open it, or where it says to whom it is sealed it is damaged");
+}
+
+static int unlock(const struct layer *l)
+{
+	STACK_OF(CMS_RecipientInfo) *all = CMS_get0_RecipientInfos(l->cms);
+	bool pass = false, key = false, ours = false;
+	for (int i = 0; i < sk_CMS_RecipientInfo_num(all); i++) {
+		CMS_RecipientInfo *r = sk_CMS_RecipientInfo_value(all, i);
+		int type = CMS_RecipientInfo_type(r);
+		ours = ours || is_ours(l, r);
+		pass = pass || type == CMS_RECIPINFO_PASS;
+		key = key || type == CMS_RECIPINFO_TRANS;
+	}
+	if (key && l->o->key) {
+		return use_key(l, ours);
+	}
+	if (pass && l->o->passphrase) {
+		return CMS_decrypt_set1_password(l->cms, (unsigned char *)(uintptr_t)l->o->passphrase,
+			       (ossl_ssize_t)strlen(l->o->passphrase)) == 1
+		               ? 0
+		               : fail(l->found, ERR_DENIED,
+					 "the passphrase is wrong, or where it says how it was sealed it is damaged");
+	}
+	return pass  ? fail(l->found, ERR_MISSING, "it is sealed with a passphrase")
+	       : key ? fail(l->found, ERR_MISSING, "it is sealed to keys, and none was given")
+	             : fail(l->found, ERR_UNSUPPORTED, "it is sealed in a way that PS3.15 D.1 does not know");
+}
+
+static int decrypt(const struct layer *l)
+{
+	int e = unlock(l);
+	l->found->enveloped = 1;
+	if (e < 0) {
+		return e;
+	}
+	return CMS_decrypt(l->cms, NULL, NULL, l->from, l->to, CMS_BINARY) == 1
+	               ? 0
+	               : fail(l->found, ERR_VALUE, "it is damaged, or it was sealed to another key");
+}
+
+static void judge(const struct layer *l, X509 *signer)
+{
+	X509_STORE_CTX *c = X509_STORE_CTX_new();
+	STACK_OF(X509) *with = CMS_get1_certs(l->cms);
+	struct cms_found *f = l->found;
+	f->signer = CMS_UNTRUSTED;
+	x509_name_text(X509_get_subject_name(signer), f->subject, sizeof(f->subject));
+	snprintf(f->doubt, sizeof(f->doubt), "its certificate cannot be judged");
+	if (c && X509_STORE_CTX_init(c, l->o->trust, signer, with) == 1) {
+		X509_STORE_CTX_set_time(c, 0, (time_t)l->now_s);
+		if (X509_verify_cert(c) == 1) {
+			f->signer = CMS_TRUSTED;
+			f->doubt[0] = 0;
+		} else {
+			snprintf(f->doubt, sizeof(f->doubt), "%s",
+				X509_verify_cert_error_string(X509_STORE_CTX_get_error(c)));
+		}
+	}
+	X509_STORE_CTX_free(c);
+	sk_X509_pop_free(with, X509_free);
+	ERR_clear_error();
+}
+
+static int verify(const struct layer *l)
+{
+	if (CMS_verify(l->cms, NULL, NULL, l->from, l->to, CMS_BINARY | CMS_NO_SIGNER_CERT_VERIFY) != 1) {
+		unsigned long e = ERR_peek_error();
+		bool unknown = ERR_GET_LIB(e) == ERR_LIB_CMS &&
+		               ERR_GET_REASON(e) == CMS_R_SIGNER_CERTIFICATE_NOT_FOUND;
+		return unknown ? fail(l->found, ERR_UNSUPPORTED,
+					 "it does not have the certificate of who signed it")
+		               : fail(l->found, ERR_VALUE,
+					 "its signature is false: it is damaged, or was changed by somebody");
+	}
+	STACK_OF(X509) *signers = CMS_get0_signers(l->cms);
+	if (sk_X509_num(signers) < 1) {
+		sk_X509_free(signers);
+		return fail(l->found, ERR_VALUE, "it should be signed, and nobody has");
+	}
+	judge(l, sk_X509_value(signers, 0));
+	sk_X509_free(signers);
+	return 0;
+}
+
+static int digest(const struct layer *l)
+{
+	l->found->digested = 1;
+	return CMS_digest_verify(l->cms, l->from, l->to, CMS_BINARY) == 1
+	               ? 0
+	               : fail(l->found, ERR_VALUE,
+				 "its digest is another: it is damaged, or was changed by somebody");
+}
+
+static int open_layer(struct layer *l)
+{
+	switch (l->parts.type) {
+	case CMS_ENVELOPED_DATA:
+		return decrypt(l);
+	case CMS_SIGNED_DATA:
+		return verify(l);
+	case CMS_DIGESTED_DATA:
+		return digest(l);
+	default:
+		return fail(l->found, ERR_TYPE, "it is no Secure DICOM File");
+	}
+}
+
+static int broken(struct cms_found *f, int e)
+{
+	static const char outer[] = "it is no Secure DICOM File", inner[] = "what is in it is damaged";
+	const char *first = f->layers > 0 ? inner : outer;
+	return fail(f, f->layers > 0 && e == ERR_TYPE ? ERR_VALUE : e,
+		e == ERR_TYPE        ? first
+		: e == ERR_TRUNCATED ? "it ends before its end: it is cut off or damaged"
+		: e == ERR_SPACE     ? "it names more recipients or certificates than are read"
+		: e == ERR_NO_MEMORY ? "there is no memory"
+				     : "it is damaged: its structure is none of CMS");
+}
+
+static int read_around(struct span bytes, enum cms_type type, struct layer *l)
+{
+	uint8_t *around = malloc(CMS_AROUND_MOST);
+	struct writer w = writer_of(around, CMS_AROUND_MOST);
+	int e = around ? cms_parts_read(bytes, type, &w, &l->parts) : ERR_NO_MEMORY;
+	if (e == 0) {
+		const uint8_t *at = around;
+		l->cms = d2i_CMS_ContentInfo(NULL, &at, (long)w.len);
+		e = !l->cms || !l->parts.has_content ? ERR_VALUE : 0;
+	}
+	free(around);
+	ERR_clear_error();
+	return e < 0 ? broken(l->found, e) : 0;
+}
+
+/* One layer from bytes to a file. */
+static int peel(struct layer *l, struct span bytes, enum cms_type type, int file)
+{
+	int e = read_around(bytes, type, l);
+	if (e < 0) {
+		return e;
+	}
+	BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "pieces");
+	l->source = (struct source){.pieces = cms_pieces_of(&l->parts)};
+	l->from = source_new(method, &l->source);
+	l->to = BIO_new_fd(file, BIO_NOCLOSE);
+	errno = 0;
+	e = l->from && l->to ? open_layer(l) : fail(l->found, ERR_NO_MEMORY, "there is no memory");
+	if (e < 0 && (errno == ENOSPC || errno == EFBIG || errno == EDQUOT)) {
+		e = fail(l->found, ERR_SYSTEM, strerror(errno));
+	}
+	BIO_free(l->from);
+	BIO_free(l->to);
+	BIO_meth_free(method);
+	ERR_clear_error();
+	off_t end = lseek(file, 0, SEEK_END);
+	if (e == 0) {
+		l->found->layers++;
+		l->found->len = end > 0 ? (uint64_t)end : 0;
+	}
+	return e;
+}
+
+/* Plain content may be CMS again, as OpenSSL's program nests it: a DICOM file never begins like that. */
+static bool goes_on(const struct layer *l, struct span bytes)
+{
+	struct writer w = writer_of(NULL, 0);
+	struct cms_parts ignored;
+	return l->parts.inner != CMS_PLAIN ||
+	       (bytes.len > 0 && cms_parts_read(bytes, CMS_NONE, &w, &ignored) != ERR_TYPE);
+}
+
+int cms_open(const struct cms_opening *o, struct span bytes, const int files[CMS_LAYERS], int64_t now_s,
+	struct cms_found *found)
+{
+	struct layer l = {.o = o, .found = found, .now_s = now_s};
+	void *map = NULL;
+	enum cms_type type = CMS_NONE;
+	struct cms_kek kept = found->kek;
+	*found = (struct cms_found){.kek = kept};
+	kek = &found->kek;
+	static bool ours;
+	ours = ours || EVP_PBE_alg_add(NID_id_pbkdf2, NULL, NULL, derive) == 1;
+	int e = ours ? 0 : ERR_NO_MEMORY;
+	for (unsigned i = 0; e == 0; i++) {
+		size_t before = bytes.len;
+		e = i < CMS_LAYERS ? peel(&l, bytes, type, files[i])
+		                   : fail(found, ERR_LIMIT, "it is sealed in itself too often");
+		CMS_ContentInfo_free(l.cms);
+		l.cms = NULL;
+		if (map) {
+			(void)munmap(map, before);
+			map = NULL;
+		}
+		if (e < 0 || found->len == 0) {
+			break;
+		}
+		map = mmap(NULL, (size_t)found->len, PROT_READ, MAP_SHARED, files[i], 0);
+		if (map == MAP_FAILED) {
+			map = NULL;
+			e = fail(found, ERR_SYSTEM, strerror(errno));
+			break;
+		}
+		bytes = span_of(map, (size_t)found->len);
+		if (!goes_on(&l, bytes)) {
+			break;
+		}
+		type = l.parts.inner == CMS_PLAIN ? CMS_NONE : l.parts.inner;
+	}
+	if (map) {
+		(void)munmap(map, bytes.len);
+	}
+	return e;
+}

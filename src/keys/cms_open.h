@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KEYS_CMS_OPEN_H
+#define KEYS_CMS_OPEN_H
+
+#include "base/attr.h"
+#include "base/err.h"
+#include "base/span.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Opening Secure DICOM Files (PS3.10 7.4), of whatever of CMS they are made: Enveloped-data to RSA keys (PKCS#1 v1.5, OAEP) or a passphrase
+ * (PBKDF2), by AES or Triple-DES; Signed-data; Digested-data; in one another. Each layer's content goes to a file; what is around
+ * it, CMS_AROUND_MOST bytes at most, is OpenSSL's to read. For a process in a sandbox: all bytes are of others.
+ */
+struct cms_opening;
+
+#define CMS_LAYERS      3
+#define CMS_ROUNDS_MOST 10000000 /* of PBKDF2 that somebody else may have us make */
+
+MUST_USE int cms_opening_new(struct cms_opening **ret_opening);
+void cms_opening_free(struct cms_opening *o);
+
+/* A key that may open, and its certificate (empty: every recipient is tried). ERR_VALUE: they cannot be read, or do not belong together. */
+MUST_USE int cms_opening_key(struct cms_opening *o, struct span key_pem, struct span certificate_pem);
+/* Borrowed. */
+void cms_opening_passphrase(struct cms_opening *o, const char *passphrase);
+/* Authorities whose signers are believed. ERR_VALUE. */
+MUST_USE int cms_opening_trust(struct cms_opening *o, struct span pem);
+
+/* What follows is plain bytes, so that it can lie in memory that processes share. */
+struct cms_kek {
+	uint8_t id[32], key[32];
+	uint32_t len; /* 0: there is none */
+};
+
+enum cms_signer {
+	CMS_NOBODY,    /* nobody has signed it */
+	CMS_TRUSTED,   /* the signature is right, and its certificate leads to an authority that is trusted */
+	CMS_UNTRUSTED, /* the signature is right; doubt says what is wrong with the certificate */
+};
+
+struct cms_found {
+	uint8_t enveloped, digested, signer; /* enum cms_signer */
+	uint32_t layers; /* so many of the files were written; the last has what was inside */
+	uint64_t len;    /* … its bytes */
+	char subject[256], doubt[160];
+	char why[200];      /* of a failure, a sentence's end */
+	struct cms_kek kek; /* the last that a passphrase became: given again, it is not derived again */
+};
+
+/*
+ * Open: layer by layer into files, which are empty, to be read and written, and not closed. found: kek alone is read. ERR_TYPE: no
+ * CMS; ERR_TRUNCATED: it ends too early; ERR_MISSING: it wants a passphrase or a key, and there is none; ERR_NOT_FOUND: it is for
+ * others; ERR_DENIED: a wrong passphrase or key; ERR_VALUE: damaged, or changed by somebody; ERR_UNSUPPORTED; ERR_LIMIT; ERR_SYSTEM: a file
+ * cannot be written (errno).
+ */
+MUST_USE int cms_open(const struct cms_opening *o, struct span bytes, const int files[CMS_LAYERS],
+	int64_t now_s, struct cms_found *found);
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "keys/cms_parts.h"
+
+#include <openssl/cms.h>
+#include <openssl/err.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A Secure DICOM File that is taken apart. Where OpenSSL, which holds all of it, can read it too, both see the same content. */
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void must(bool fact)
+{
+	if (!fact) {
+		abort();
+	}
+}
+
+/* All pieces, one after another; they cannot be more than the content. */
+static int collect(const struct cms_parts *p, uint8_t *to, size_t *ret_len)
+{
+	struct cms_pieces pieces = cms_pieces_of(p);
+	struct span piece;
+	size_t len = 0;
+	int more;
+	while ((more = cms_pieces_next(&pieces, &piece)) > 0) {
+		must(piece.len > 0 && piece.len <= p->content.len - len);
+		memcpy(to + len, piece.ptr, piece.len);
+		len += piece.len;
+	}
+	*ret_len = len;
+	return more;
+}
+
+static void compare(struct span whole, const struct cms_parts *p, struct span content)
+{
+	const uint8_t *at = whole.ptr;
+	CMS_ContentInfo *cms = d2i_CMS_ContentInfo(NULL, &at, (long)whole.len);
+	if (cms) {
+		ASN1_OCTET_STRING **octets = CMS_get0_content(cms);
+		must(octets && (*octets != NULL) == p->has_content);
+		must(!*octets || ((size_t)ASN1_STRING_length(*octets) == content.len &&
+					 (content.len == 0 || memcmp(ASN1_STRING_get0_data(*octets),
+								      content.ptr, content.len) == 0)));
+		CMS_ContentInfo_free(cms);
+	}
+	ERR_clear_error();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	uint8_t *copy = malloc(size ? size : 1), *around = malloc(CMS_AROUND_MOST),
+		*content = malloc(size ? size : 1);
+	struct cms_parts p;
+	size_t len;
+	must(copy && around && content);
+	memcpy(copy, data, size);
+	for (enum cms_type type = CMS_NONE; type <= CMS_DIGESTED_DATA; type++) {
+		struct writer w = writer_of(around, CMS_AROUND_MOST);
+		if (type == CMS_PLAIN || cms_parts_read(span_of(copy, size), type, &w, &p) != 0) {
+			continue;
+		}
+		must(p.type != CMS_NONE && p.type != CMS_PLAIN);
+		if (collect(&p, content, &len) == 0 && type == CMS_NONE) {
+			compare(span_of(copy, size), &p, span_of(content, len));
+		}
+	}
+	free(content);
+	free(around);
+	free(copy);
+	return 0;
+}
