@@ -93,6 +93,28 @@ static int reserve(const struct held_file *f, uint64_t most)
 	return e < 0 && errno != EOPNOTSUPP ? ERR_SYSTEM : 0;
 }
 
+/* What the other files have: of that association, or of all. */
+static uint64_t others_room(const struct held *h, const struct held_file *f, bool of_all)
+{
+	uint64_t room = 0;
+	for (unsigned i = 0; i < h->n; i++) {
+		if (&h->at[i] != f && (of_all || h->at[i].association == f->association)) {
+			room += h->at[i].room;
+		}
+	}
+	return room;
+}
+
+static uint64_t share_of(uint64_t quota)
+{
+	return quota / 2 > HELD_SHARE_LEAST ? quota / 2 : HELD_SHARE_LEAST;
+}
+
+static bool has_room(uint64_t quota, uint64_t others, uint64_t most)
+{
+	return others <= quota && most <= quota - others;
+}
+
 /* 0: a file with that room; 1: it has it now. */
 static int give_room(struct held *h, struct held_file *f, int64_t wanted)
 {
@@ -100,8 +122,12 @@ static int give_room(struct held *h, struct held_file *f, int64_t wanted)
 		return ERR_VALUE;
 	}
 	uint64_t most = (uint64_t)wanted;
-	if (h->room - f->room > h->quota || most > h->quota - (h->room - f->room)) {
+	if (!has_room(h->quota, others_room(h, f, true), most)) {
 		warn(h, "the quota, `hold-quota`, is used up");
+		return ERR_LIMIT;
+	}
+	if (!has_room(share_of(h->quota), others_room(h, f, false), most)) {
+		warn(h, "an association has its share of `hold-quota`, half of it");
 		return ERR_LIMIT;
 	}
 	bool first = f->file < 0;

@@ -18,6 +18,9 @@
 
 #define HELD_EACH 2 /* of one association: one for each direction */
 
+/* All files of one association have half of the quota, or so much: one that was taken over leaves room to others. */
+#define HELD_SHARE_LEAST (64ull << 20)
+
 struct held_file {
 	int channel, file;    /* file: -1 until it is first asked for */
 	uint64_t association; /* whose; 0: nobody's */

@@ -440,9 +440,9 @@ static int outcome(const struct inspecting *v, int err)
 {
 	bool bad = v->by_severity[INSPECT_WARNING] + v->by_severity[INSPECT_DANGER] > 0;
 	if (!v->quiet && !v->json && err == 0) {
-		printf("%zu files: %zu with dangers, %zu with warnings, %zu with notes alone\n", v->n_found,
-			v->by_severity[INSPECT_DANGER], v->by_severity[INSPECT_WARNING],
-			v->by_severity[INSPECT_NOTE]);
+		printf("%zu %s: %zu with dangers, %zu with warnings, %zu with notes alone\n", v->n_found,
+			v->n_found == 1 ? "file" : "files", v->by_severity[INSPECT_DANGER],
+			v->by_severity[INSPECT_WARNING], v->by_severity[INSPECT_NOTE]);
 	}
 	return err || v->unreadable ? EXIT_UNREADABLE : bad ? EXIT_FOUND : EXIT_GOOD;
 }

@@ -21,7 +21,7 @@ def inspect_folder(bench):
     os.mkfifo(os.path.join(folder, "pipe"))
     ran = bench.run(bench.program, "inspect", folder, wants=0)
     check("link.dcm: skipped" in ran.text and "inner/folder: skipped" in ran.text and "pipe: skipped" in ran.text, ran.text)
-    check("1 files: 0 with dangers" in ran.text, ran.text)
+    check("1 file: 0 with dangers" in ran.text, ran.text)
     bad = os.path.join(folder, "inner/\x1b[31mbad.dcm")
     shutil.copy(os.path.join(DATA, "structure/encapsulated-pdf-js.dcm"), bad)
     ran = bench.run(bench.program, "inspect", "--least", "warning", folder, wants=1)

@@ -40,12 +40,17 @@ static int teardown(void **state)
 }
 
 /* The association's end of a new channel. */
-static int open_channel(uint64_t association)
+static int open_of(uint64_t association, uint64_t quota)
 {
 	int pair[2];
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
-	assert_int_equal(held_add(&held, pair[1], association, folder, 64 * MIB), 0);
+	assert_int_equal(held_add(&held, pair[1], association, folder, quota), 0);
 	return pair[0];
+}
+
+static int open_channel(uint64_t association)
+{
+	return open_of(association, 64 * MIB);
 }
 
 static void serve(void)
@@ -102,6 +107,27 @@ static void room_is_given_and_comes_back(void **state)
 	give_back(b);
 	assert_int_equal(held.room, 0);
 	close(file);
+}
+
+/* Half of the quota, in both its files together: others find room, though one was taken over and takes all it can. */
+static void an_association_has_half(void **state)
+{
+	int a = open_of(1, 160 * MIB), b = open_of(1, 160 * MIB), other = open_of(2, 160 * MIB);
+	(void)state;
+	assert_int_equal(ask(a, 81 * MIB), ERR_LIMIT);
+	assert_int_equal(ask(a, 64 * MIB), 0);
+	close(answer.fd);
+	assert_int_equal(ask(b, 17 * MIB), ERR_LIMIT);
+	assert_int_equal(ask(b, 16 * MIB), 0);
+	close(answer.fd);
+	assert_int_equal(ask(a, 65 * MIB), ERR_LIMIT);
+	assert_int_equal(ask(other, 80 * MIB), 0);
+	close(answer.fd);
+	give_back(a);
+	assert_int_equal(ask(b, 80 * MIB), 1);
+	give_back(b);
+	give_back(other);
+	assert_int_equal(held.room, 0);
 }
 
 /* Who asks again and again takes from itself alone. */
@@ -189,6 +215,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(room_is_given_and_comes_back),
+		cmocka_unit_test(an_association_has_half),
 		cmocka_unit_test(an_association_has_two),
 		cmocka_unit_test(who_writes_over_its_room_loses_it),
 		cmocka_unit_test(another_message_ends_it),
