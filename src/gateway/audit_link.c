@@ -14,7 +14,6 @@
  * when the channel is lost is sent again on the next one: told twice is better than not told.
  */
 
-#define GATE_WAIT_MS  5000
 #define RETRY_MS      250 /* after a failure */
 #define LAST_WORDS_MS 5000
 

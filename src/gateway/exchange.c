@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define GATE_WAIT_MS 5000
-
 static void copy_uid(char to[65], struct span s)
 {
 	snprintf(to, 65, "%.*s", (int)(s.len < 64 ? s.len : 64), s.len ? (const char *)s.ptr : "");

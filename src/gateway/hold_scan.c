@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define GATE_WAIT_MS 5000
-
 /* The job's own patience, as clamd may think twice as long as it may (over the rest, and over the whole), and be away at first. */
 #define OVER_MS 15000
 

@@ -14,8 +14,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define GATE_WAIT_MS 5000
-
 /* The gate gives no two sockets within this: it is asked again. */
 #define TOO_SOON_MS    25
 #define TOO_SOON_TRIES 4

@@ -7,9 +7,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* How long an answer from the gate may take before the decision goes on without a number. */
-#define GATE_WAIT_MS   5000
-
 #define COPY(to, from) snprintf((to), sizeof(to), "%.*s", (int)sizeof(to) - 1, (from))
 
 static void copy_span(char *to, size_t cap, struct span s)

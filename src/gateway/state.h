@@ -117,6 +117,9 @@ static inline struct side *other_side(struct association *as, const struct side 
 	return s == &as->a ? &as->b : &as->a;
 }
 
+/* How long an answer from the gate may take before what asked goes on without it. */
+#define GATE_WAIT_MS 5000
+
 /* gatelink.c: requests to the gate. Reloads and stops that arrive meanwhile are taken. */
 MUST_USE int gate_ask(struct association *as, struct message *request, enum message_type want,
 	struct message *ret_reply, int64_t wait_ms);
