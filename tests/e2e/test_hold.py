@@ -217,6 +217,35 @@ def hold_for_too_long(bench):
     check(peers.received(folder)["1.2.8.1"].data == data, "the object has changed on its way")
 
 
+def of_body_part(instance, part):
+    data = good(instance)
+    where = data.index(b"\x18\0\x22\0CS")
+    return data[:where] + b"\x18\0\x15\0CS" + len(part).to_bytes(2, "little") + part + data[where:]
+
+
+@test
+def hold_for_wanted_lists(bench):
+    """What a flow takes and does not take, by modality and by part of the body: a CT of the head and one of the chest."""
+    port, folder = peers.storescp(bench)
+    head, chest = of_body_part("1.2.9.1", b"HEAD"), of_body_part("1.2.9.2", b"CHEST ")
+    rows = (({"modalities": ["MR"]}, "modality-unwanted", 0x0124, 0x0124),
+            ({"modalities": ["CT", "MR"]}, "", 0, 0),
+            ({"not-modalities": ["CT"]}, "modality-unwanted", 0x0124, 0x0124),
+            ({"body-parts": ["HEAD"]}, "body-part-unwanted", 0, 0x0124),
+            ({"not-body-parts": ["HEAD"]}, "body-part-unwanted", 0x0124, 0))
+    for lists, why, of_head, of_chest in rows:
+        g = bench.gateway(archive=plain(port), flow={"inspect": {"danger": "refuse", **lists}})
+        with g.scu() as scu:
+            scu.associate(contexts=CONTEXTS)
+            equal(scu.store(context=3, instance="1.2.9.1", data=head)["status"], of_head, f"the head with {lists}")
+            equal(scu.store(context=3, instance="1.2.9.2", data=chest)["status"], of_chest, f"the chest with {lists}")
+            scu.release()
+        if why:
+            check(why in g.decision("content")["message"], "the check is not named", lists)
+        g.stop()
+    equal(sorted(peers.received(folder)), ["1.2.9.1", "1.2.9.2"], "what arrived")
+
+
 @test
 def hold_without_room(bench):
     """The quota is used up: refused, or let pass, as the flow says; and the disk's room comes back."""
