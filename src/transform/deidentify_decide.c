@@ -163,13 +163,14 @@ static enum confidentiality decide_unnamed(const struct deidentify *t)
 	const struct dataset *d = &t->d;
 	unsigned options = t->rules.options;
 	uint32_t hint = 0;
-	if (memcmp(tag_implied_vr(d->tag, &hint), "UN", 2) == 0) {
+	const char *implied = tag_implied_vr(d->tag, &hint);
+	if (memcmp(implied, "UN", 2) == 0) {
 		return CONFIDENTIALITY_X; /* of an edition to come, or nobody's */
 	}
 	if (d->length == 0) {
 		return CONFIDENTIALITY_KEEP;
 	}
-	if (vr_is(d, "PN")) {
+	if (vr_is(d, "PN") || memcmp(implied, "PN", 2) == 0) {
 		return CONFIDENTIALITY_D;
 	}
 	if (vr_is_one_of(d, "DADT") && !(options & OPTION_FULL_DATES)) {

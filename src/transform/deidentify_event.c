@@ -2,6 +2,7 @@
 #include "transform/deidentify_parts.h"
 
 #include "base/attr.h"
+#include "dicom/tag.h"
 #include "dicom/vr.h"
 
 #define TAG_PATIENT_NAME 0x00100010u
@@ -108,6 +109,13 @@ static void clean(struct deidentify *t)
 	}
 }
 
+/* By the dictionary: whatever VR it has been given. */
+static bool is_uid(const struct dataset *d)
+{
+	uint32_t hint = 0;
+	return vr_is(d, "UI") || memcmp(tag_implied_vr(d->tag, &hint), "UI", 2) == 0;
+}
+
 static void perform(struct deidentify *t, enum confidentiality c)
 {
 	struct dataset *d = &t->d;
@@ -121,7 +129,7 @@ static void perform(struct deidentify *t, enum confidentiality c)
 		leave_out(t);
 		return;
 	case CONFIDENTIALITY_U:
-		if (vr_is(d, "UI")) {
+		if (is_uid(d)) {
 			read_whole(t, VALUE_UID);
 			return;
 		}
@@ -251,7 +259,7 @@ static int change(struct deidentify *t)
 		if (!same) {
 			tell_original(t);
 		}
-		write_element(t, d->tag, d->vr, writer_span_of(&w));
+		write_element(t, d->tag, t->what == VALUE_UID ? "UI" : d->vr, writer_span_of(&w));
 	}
 	return e;
 }
