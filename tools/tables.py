@@ -187,7 +187,7 @@ def safe(entries):
     """By creator, then tag, whose third digit pair is the block and is left zero."""
     yield "static const struct safe_private safe_privates[] = {"
     for e in sorted(entries, key=lambda e: (e["creator"].encode(), e["tag"])):
-        yield f'\t{{{quoted(e["creator"])}, 0x{e["tag"][1:5]}00{e["tag"][8:10]}}},'
+        yield f'\t{{{quoted(e["creator"])}, 0x{e["tag"][1:5]}00{e["tag"][8:10]}, {quoted(e["vr"])}}},'
     yield "};"
 
 

@@ -19,6 +19,7 @@ struct confidentiality_concept {
 struct safe_private {
 	const char *creator;
 	uint32_t tag;
+	const char *vr; /* "OW/OB": either; "", "vr": it is not said */
 };
 
 struct confidentiality_type {
@@ -160,6 +161,9 @@ static enum confidentiality unnamed_concept(struct span type, unsigned options)
 		       : options & OPTION_SHIFTED_DATES ? CONFIDENTIALITY_CLEAN
 		                                        : CONFIDENTIALITY_X;
 	}
+	if (is(type, "UIDREF")) {
+		return options & OPTION_UIDS ? CONFIDENTIALITY_KEEP : CONFIDENTIALITY_U;
+	}
 	return is(type, "TEXT")    ? options & OPTION_DESCRIPTORS ? CONFIDENTIALITY_CLEAN : CONFIDENTIALITY_X
 	       : is(type, "PNAME") ? CONFIDENTIALITY_X
 	                           : CONFIDENTIALITY_KEEP;
@@ -181,14 +185,14 @@ enum confidentiality confidentiality_of_concept(
 
 /* ---- Private attributes ---- */
 
-bool confidentiality_is_safe(struct span creator, uint32_t tag)
+const char *confidentiality_safe_vr(struct span creator, uint32_t tag)
 {
 	for (unsigned i = 0; i < ARRAY_LEN(safe_privates); i++) {
 		if (safe_privates[i].tag == (tag & 0xFFFF00FFu) && is(creator, safe_privates[i].creator)) {
-			return true;
+			return safe_privates[i].vr;
 		}
 	}
-	return false;
+	return NULL;
 }
 
 bool confidentiality_knows_creator(struct span creator, uint16_t group)

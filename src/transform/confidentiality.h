@@ -52,13 +52,16 @@ enum confidentiality confidentiality_basic(uint32_t tag);
 
 /*
  * What to do with a content item of this concept and value type (Table E.3.4-1); a concept that it does not name: X for text and
- * persons' names, dates and times as the options have them, else KEEP.
+ * persons' names, dates, times and UIDs as the options have them, else KEEP.
  */
 enum confidentiality confidentiality_of_concept(
 	struct span code, struct span scheme, struct span type, unsigned options);
 
-/* Is (gggg,xxee) one of those of that creator that are known to be safe (Table E.3.10-1)? */
-bool confidentiality_is_safe(struct span creator, uint32_t tag);
+/*
+ * Is (gggg,xxee) one of those of that creator that are known to be safe (Table E.3.10-1)? Then its VR: "US", "OW/OB" for either, "" or
+ * "vr" where the table does not know; static storage. NULL: it is not.
+ */
+const char *confidentiality_safe_vr(struct span creator, uint32_t tag);
 
 /* Does the table know anything of this creator in that group? */
 bool confidentiality_knows_creator(struct span creator, uint16_t group);

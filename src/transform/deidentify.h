@@ -32,6 +32,7 @@
 struct deidentify_rules {
 	unsigned options; /* enum deidentify_option */
 	bool pixels_cleaned; /* by who calls: says so in the object (113101), and Burned In Annotation becomes NO */
+	bool features_cleaned;  /* by who calls: 113102, and Recognizable Visual Features becomes NO */
 	bool keep_burned_in;    /* objects with Burned In Annotation YES pass; otherwise they fail */
 	bool replace_documents; /* encapsulated documents lose their document; otherwise they fail */
 };

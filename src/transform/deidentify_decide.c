@@ -102,20 +102,32 @@ void item_is_decided(struct deidentify *t, unsigned depth)
 	}
 }
 
-/* Is it the value of an item of content? Then what is done with it is the concept's; before that is known, it is removed. */
+/*
+ * Is it the value of an item of content? Then what is done with it is the concept's; before that is known, it is removed. Of a value
+ * that is not of the type that the item says, both must let it stay.
+ */
 static bool is_value_of_content(const struct deidentify *t, enum confidentiality *ret)
 {
-	static const uint32_t values[] = {
-		0x0040A120, 0x0040A121, 0x0040A122, 0x0040A123, 0x0040A160, 0x0040A168, 0x0040A300};
+	static const struct {
+		uint32_t tag;
+		const char *type;
+	} values[] = {{0x0040A120, "DATETIME"}, {0x0040A121, "DATE"}, {0x0040A122, "TIME"},
+		{0x0040A123, "PNAME"}, {0x0040A124, "UIDREF"}, {0x0040A160, "TEXT"}, {0x0040A168, "CODE"},
+		{0x0040A300, "NUM"}};
 	const struct deidentify_item *item = &t->items[t->d.depth];
 	if (t->d.depth == 0 || item->state == ITEM_PLAIN) {
 		return false;
 	}
 	for (unsigned i = 0; i < ARRAY_LEN(values); i++) {
-		if (values[i] == t->d.tag) {
-			*ret = item->state == ITEM_DECIDED ? item->action : CONFIDENTIALITY_X;
-			return true;
+		if (values[i].tag != t->d.tag) {
+			continue;
 		}
+		*ret = item->state == ITEM_DECIDED ? item->action : CONFIDENTIALITY_X;
+		if (*ret == CONFIDENTIALITY_KEEP && strcmp(values[i].type, item->type) != 0) {
+			*ret = confidentiality_of_concept(span_str(item->code), span_str(item->scheme),
+				span_str(values[i].type), t->rules.options);
+		}
+		return true;
 	}
 	return false;
 }
@@ -135,15 +147,43 @@ static const struct deidentify_creator *creator_of(const struct deidentify *t)
 	return NULL;
 }
 
-static enum confidentiality decide_private(const struct deidentify *t)
+/* What a number is in, as wide as it says: nothing else fits into it. */
+static bool is_numeric(const struct dataset *d)
+{
+	return vr_is_one_of(d, "FDFLSLSSSVULUSUV");
+}
+
+/*
+ * Of a VR that the table has it of. A sequence whose items cannot be gone through, and text where the table has numbers, are not what
+ * is known to be safe. UIDs are replaced as all are (E.3.9).
+ */
+static enum confidentiality decide_safe(struct deidentify *t, const char *vr, bool has_items)
+{
+	struct dataset *d = &t->d;
+	bool is_sequence = strcmp(vr, "SQ") == 0;
+	if (has_items || is_sequence) {
+		return has_items && is_sequence ? CONFIDENTIALITY_KEEP : CONFIDENTIALITY_X;
+	}
+	bool has_none = vr_is(d, "UN");
+	bool is_uid = vr_is(d, "UI") || (has_none && strcmp(vr, "UI") == 0);
+	if (is_uid && !(t->rules.options & OPTION_UIDS)) {
+		memcpy(d->vr, "UI", 3);
+		return CONFIDENTIALITY_U;
+	}
+	bool known = strlen(vr) >= 2 && strcmp(vr, "vr") != 0;
+	bool fits = has_none ? known : strstr(vr, d->vr) != NULL;
+	return fits || is_numeric(d) ? CONFIDENTIALITY_KEEP : CONFIDENTIALITY_X;
+}
+
+static enum confidentiality decide_private(struct deidentify *t, bool has_items)
 {
 	uint32_t element = t->d.tag & 0xFFFF;
 	if (!(t->rules.options & OPTION_SAFE_PRIVATE) || element < 0x1000) {
 		return CONFIDENTIALITY_X; /* a creator is looked at before */
 	}
 	const struct deidentify_creator *c = creator_of(t);
-	return c && confidentiality_is_safe(span_str(c->name), t->d.tag) ? CONFIDENTIALITY_KEEP
-	                                                                 : CONFIDENTIALITY_X;
+	const char *vr = c ? confidentiality_safe_vr(span_str(c->name), t->d.tag) : NULL;
+	return vr ? decide_safe(t, vr, has_items) : CONFIDENTIALITY_X;
 }
 
 /* ---- The rest ---- */
@@ -157,23 +197,41 @@ static enum confidentiality decide_dummy(const struct dataset *d)
 	                                 : CONFIDENTIALITY_D;
 }
 
+static const char *implied_vr(uint32_t tag)
+{
+	uint32_t hint = 0;
+	return tag_implied_vr(tag, &hint);
+}
+
+/* Text that came as UN (PS3.5 6.2.2) is what the dictionary says it is. */
+static void restore_vr(struct dataset *d)
+{
+	static const char texts[] = "AEASCSDADSDTISLOLTPNSHSTTMUCUIURUT";
+	const char *vr = implied_vr(d->tag);
+	for (unsigned i = 0; vr_is(d, "UN") && texts[i]; i += 2) {
+		if (memcmp(texts + i, vr, 2) == 0) {
+			memcpy(d->vr, vr, sizeof(d->vr));
+		}
+	}
+}
+
 /* What the table does not name. */
 static enum confidentiality decide_unnamed(const struct deidentify *t)
 {
 	const struct dataset *d = &t->d;
 	unsigned options = t->rules.options;
-	uint32_t hint = 0;
-	const char *implied = tag_implied_vr(d->tag, &hint);
-	if (memcmp(implied, "UN", 2) == 0) {
+	const char *vr = implied_vr(d->tag);
+	if (memcmp(vr, "UN", 2) == 0) {
 		return CONFIDENTIALITY_X; /* of an edition to come, or nobody's */
 	}
 	if (d->length == 0) {
 		return CONFIDENTIALITY_KEEP;
 	}
-	if (vr_is(d, "PN") || memcmp(implied, "PN", 2) == 0) {
+	if (vr_is(d, "PN") || memcmp(vr, "PN", 2) == 0) {
 		return CONFIDENTIALITY_D;
 	}
-	if (vr_is_one_of(d, "DADT") && !(options & OPTION_FULL_DATES)) {
+	if ((vr_is_one_of(d, "DADT") || memcmp(vr, "DA", 2) == 0 || memcmp(vr, "DT", 2) == 0) &&
+		!(options & OPTION_FULL_DATES)) {
 		return options & OPTION_SHIFTED_DATES ? CONFIDENTIALITY_CLEAN : CONFIDENTIALITY_D;
 	}
 	return CONFIDENTIALITY_KEEP;
@@ -184,20 +242,11 @@ static bool is_repeating(uint32_t tag, uint32_t first)
 	return tag >> 16 >= first && tag >> 16 <= first + 0xFF;
 }
 
-enum confidentiality decide(struct deidentify *t)
+/* By the table; of what it does not name by what it is. */
+static enum confidentiality decide_standard(struct deidentify *t)
 {
 	const struct dataset *d = &t->d;
-	enum confidentiality c;
-	if ((d->tag & 0xFFFF) == 0 || d->tag >> 16 < GROUP_DIRECTORIES) {
-		return CONFIDENTIALITY_X;
-	}
-	if (d->tag >> 16 & 1) {
-		return decide_private(t);
-	}
-	/* Without its data a plane of an overlay or a curve is nothing (PS3.3 C.9.2). */
-	if (is_repeating(d->tag, GROUP_CURVES) || is_repeating(d->tag, GROUP_OVERLAYS)) {
-		return CONFIDENTIALITY_X;
-	}
+	enum confidentiality c = CONFIDENTIALITY_KEEP;
 	if (t->dummy_depth != DEIDENTIFY_NONE) {
 		return decide_dummy(d);
 	}
@@ -208,4 +257,29 @@ enum confidentiality decide(struct deidentify *t)
 	return c == CONFIDENTIALITY_KEEP && confidentiality_basic(d->tag) == CONFIDENTIALITY_KEEP
 	               ? decide_unnamed(t)
 	               : c;
+}
+
+enum confidentiality decide(struct deidentify *t, bool has_items)
+{
+	struct dataset *d = &t->d;
+	if ((d->tag & 0xFFFF) == 0 || d->tag >> 16 < GROUP_DIRECTORIES) {
+		return CONFIDENTIALITY_X;
+	}
+	if (d->tag >> 16 & 1) {
+		return decide_private(t, has_items);
+	}
+	/* Without its data a plane of an overlay or a curve is nothing (PS3.3 C.9.2). */
+	if (is_repeating(d->tag, GROUP_CURVES) || is_repeating(d->tag, GROUP_OVERLAYS)) {
+		return CONFIDENTIALITY_X;
+	}
+	restore_vr(d);
+	enum confidentiality c = decide_standard(t);
+	bool is_closed = !has_items && d->length > 0 && memcmp(implied_vr(d->tag), "SQ", 2) == 0;
+	if (is_closed) { /* a sequence in a UN of defined length: what is in it is not gone through */
+		memcpy(d->vr, "SQ", 3);
+		return c == CONFIDENTIALITY_D || c == CONFIDENTIALITY_U ? CONFIDENTIALITY_Z
+		       : c == CONFIDENTIALITY_Z                         ? c
+		                                                        : CONFIDENTIALITY_X;
+	}
+	return c;
 }

@@ -11,6 +11,7 @@
 #define TAG_BURNED_IN    0x00280301u
 #define TAG_DOCUMENT     0x00420011u
 #define TAG_CONCEPT_NAME 0x0040A043u
+#define TAG_TEXT_VALUE   0x0040A160u
 #define COPIED_MOST      (16u * 1024) /* longer pieces pass by reference */
 
 static bool vr_is(const struct dataset *d, const char *vr)
@@ -128,13 +129,6 @@ static void perform(struct deidentify *t, enum confidentiality c)
 	case CONFIDENTIALITY_X:
 		leave_out(t);
 		return;
-	case CONFIDENTIALITY_U:
-		if (is_uid(d)) {
-			read_whole(t, VALUE_UID);
-			return;
-		}
-		put_dummy(t);
-		return;
 	case CONFIDENTIALITY_CLEAN:
 		clean(t);
 		return;
@@ -146,8 +140,12 @@ static void perform(struct deidentify *t, enum confidentiality c)
 		}
 		put_dummy(t);
 		return;
-	default:
-		put_dummy(t);
+	default: /* U, D */
+		if (is_uid(d)) {
+			read_whole(t, VALUE_UID);
+		} else {
+			put_dummy(t);
+		}
 		return;
 	}
 }
@@ -170,10 +168,19 @@ static bool is_foreign(const struct deidentify *t)
 	return t->encoding == ENCODING_EXPLICIT_BE && dataset_encoding(&t->d) != ENCODING_EXPLICIT_BE;
 }
 
+/* What comes after its concept's name: an item of content that has none is decided without. */
+static void concept_is_over(struct deidentify *t)
+{
+	if (t->d.depth > 0 && t->d.tag > TAG_CONCEPT_NAME && !is_left_out(t)) {
+		item_is_decided(t, t->d.depth);
+	}
+}
+
 static int element(struct deidentify *t)
 {
 	struct dataset *d = &t->d;
 	bool top = d->depth == 0;
+	concept_is_over(t);
 	if (is_left_out(t) || is_foreign(t)) {
 		leave_out(t);
 		return 0;
@@ -196,9 +203,10 @@ static int element(struct deidentify *t)
 		read_whole(t, VALUE_BURNED_IN);
 		return 0;
 	}
-	enum confidentiality c = decide(t);
-	if (c == CONFIDENTIALITY_KEEP && t->clean_depth != DEIDENTIFY_NONE && vr_is_one_of(d, "STLTUTUC") &&
-		d->length > 0) {
+	enum confidentiality c = decide(t, false);
+	bool is_judged = d->tag == TAG_TEXT_VALUE && t->items[d->depth].state != ITEM_PLAIN;
+	if (c == CONFIDENTIALITY_KEEP && t->clean_depth != DEIDENTIFY_NONE && !is_judged &&
+		vr_is_one_of(d, "STLTUTUC") && d->length > 0) {
 		c = CONFIDENTIALITY_CLEAN; /* free text in what is to be cleaned */
 	}
 	perform(t, c);
@@ -232,6 +240,23 @@ static int new_uids(struct deidentify *t, struct span value, struct writer *w)
 	return 0;
 }
 
+/* Each of several. Where an attribute may not be empty, D stands for what nothing is left of. */
+static void clean_text(struct deidentify *t, struct writer *w)
+{
+	const struct dataset *d = &t->d;
+	if (vr_is_one_of(d, "LOSHUC")) {
+		value_clean_each(d->value, &t->names, w);
+	} else {
+		value_clean(d->value, &t->names, w);
+	}
+	enum confidentiality basic = confidentiality_basic(d->tag);
+	bool needed = basic == CONFIDENTIALITY_D || basic == CONFIDENTIALITY_ZD ||
+	              basic == CONFIDENTIALITY_XD || basic == CONFIDENTIALITY_XZD;
+	if (w->len == 0 && d->value.len > 0 && needed) {
+		value_dummy(d->vr, w);
+	}
+}
+
 static int change(struct deidentify *t)
 {
 	const struct dataset *d = &t->d;
@@ -248,7 +273,7 @@ static int change(struct deidentify *t)
 		value_shift(d->vr, d->value, t->days, &w);
 		break;
 	default:
-		value_clean(d->value, &t->names, &w);
+		clean_text(t, &w);
 		break;
 	}
 	if (e == 0) {
@@ -324,6 +349,7 @@ static int value(struct deidentify *t)
 static void sequence(struct deidentify *t)
 {
 	struct dataset *d = &t->d;
+	concept_is_over(t);
 	if (is_left_out(t)) {
 		return;
 	}
@@ -334,11 +360,9 @@ static void sequence(struct deidentify *t)
 	if (d->depth == 0) {
 		write_additions(t, d->tag);
 	}
-	enum confidentiality c = decide(t);
-	bool merged = d->depth == 0 && d->tag == TAG_METHOD_CODES;
-	if (merged) {
-		t->next_addition++;
-		c = CONFIDENTIALITY_KEEP;
+	enum confidentiality c = decide(t, true);
+	if (d->depth == 0 && d->tag == TAG_METHOD_CODES) {
+		c = take_method_codes(t) ? CONFIDENTIALITY_KEEP : CONFIDENTIALITY_X;
 	}
 	tell(t, c);
 	if (c == CONFIDENTIALITY_X || c == CONFIDENTIALITY_Z) {

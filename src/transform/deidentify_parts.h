@@ -31,11 +31,13 @@ void write_delimiter(struct deidentify *t, uint32_t tag);
 void write_additions(struct deidentify *t, uint32_t before);
 /* The items that say what was done: of De-identification Method Code Sequence (0012,0064). */
 void write_method_items(struct deidentify *t);
+bool take_method_codes(struct deidentify *t);
 /* Is it one of those that are added, so that the one that was there goes? */
 bool is_added(const struct deidentify *t, uint32_t tag);
 
 /* ---- deidentify_decide.c: what is done with an element ---- */
-enum confidentiality decide(struct deidentify *t);
+/* has_items: it is a sequence that is gone through. The VR of what came as UN becomes what it is known to be. */
+enum confidentiality decide(struct deidentify *t, bool has_items);
 /* Content items: an item begins; a value that tells what it is has come; its concept is complete, or the item. */
 void item_begins(struct deidentify *t);
 void item_hears(struct deidentify *t);

@@ -8,6 +8,7 @@
 #define TAG_METHOD           0x00120063u
 #define TAG_METHOD_CODES     0x00120064u
 #define TAG_BURNED_IN        0x00280301u
+#define TAG_FEATURES         0x00280302u
 #define TAG_TEMPORAL         0x00280303u
 #define METHOD_TEXT          "Gantry: PS3.15 Annex E Basic Profile"
 
@@ -126,6 +127,9 @@ void write_method_items(struct deidentify *t)
 	if (t->rules.pixels_cleaned) {
 		write_method_item(t, "113101", "Clean Pixel Data Option");
 	}
+	if (t->rules.features_cleaned) {
+		write_method_item(t, "113102", "Clean Recognizable Visual Features Option");
+	}
 	for (unsigned i = 0; i < ARRAY_LEN(codes); i++) {
 		if (t->rules.options & codes[i].option) {
 			write_method_item(t, codes[i].code, codes[i].meaning);
@@ -138,6 +142,21 @@ static void write_method_codes(struct deidentify *t)
 	write_head(t, TAG_METHOD_CODES, "SQ", UNDEFINED_LENGTH);
 	write_method_items(t);
 	write_delimiter(t, TAG_SEQUENCE_DELIMITER);
+}
+
+static const uint32_t additions[] = {
+	TAG_IDENTITY_REMOVED, TAG_METHOD, TAG_METHOD_CODES, TAG_BURNED_IN, TAG_FEATURES, TAG_TEMPORAL};
+
+bool is_added(const struct deidentify *t, uint32_t tag)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(additions); i++) {
+		if (additions[i] == tag) {
+			return tag == TAG_BURNED_IN  ? t->rules.pixels_cleaned
+			       : tag == TAG_FEATURES ? t->rules.features_cleaned
+			                             : true;
+		}
+	}
+	return false;
 }
 
 static void write_addition(struct deidentify *t, uint32_t tag)
@@ -154,7 +173,8 @@ static void write_addition(struct deidentify *t, uint32_t tag)
 		write_method_codes(t);
 		return;
 	case TAG_BURNED_IN:
-		if (t->rules.pixels_cleaned) {
+	case TAG_FEATURES:
+		if (is_added(t, tag)) {
 			write_text(t, tag, "CS", "NO");
 		}
 		return;
@@ -168,9 +188,6 @@ static void write_addition(struct deidentify *t, uint32_t tag)
 	}
 }
 
-static const uint32_t additions[] = {
-	TAG_IDENTITY_REMOVED, TAG_METHOD, TAG_METHOD_CODES, TAG_BURNED_IN, TAG_TEMPORAL};
-
 void write_additions(struct deidentify *t, uint32_t before)
 {
 	while (t->next_addition < ARRAY_LEN(additions) && additions[t->next_addition] < before) {
@@ -178,12 +195,12 @@ void write_additions(struct deidentify *t, uint32_t before)
 	}
 }
 
-bool is_added(const struct deidentify *t, uint32_t tag)
+/* The object has some already: ours come behind them. Only one sequence, in its place, is those of the object. */
+bool take_method_codes(struct deidentify *t)
 {
-	for (unsigned i = 0; i < ARRAY_LEN(additions); i++) {
-		if (additions[i] == tag) {
-			return tag != TAG_BURNED_IN || t->rules.pixels_cleaned;
-		}
+	if (t->next_addition >= ARRAY_LEN(additions) || additions[t->next_addition] != TAG_METHOD_CODES) {
+		return false;
 	}
-	return false;
+	t->next_addition++;
+	return true;
 }

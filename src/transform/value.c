@@ -286,6 +286,23 @@ void value_clean(struct span text, const struct value_names *names, struct write
 	pad(w, begun, ' ');
 }
 
+void value_clean_each(struct span text, const struct value_names *names, struct writer *w)
+{
+	size_t begun = w->len, from = 0;
+	bool left_out = false;
+	for (size_t at = 0; at <= text.len; at++) {
+		if (at < text.len && text.ptr[at] != '\\') {
+			continue;
+		}
+		if (from > 0) {
+			writer_u8(w, '\\');
+		}
+		clean(span_of(text.ptr + from, at - from), names, w, &left_out);
+		from = at + 1;
+	}
+	pad(w, begun, ' ');
+}
+
 bool value_is_clean(struct span text, const struct value_names *names)
 {
 	bool left_out = false;

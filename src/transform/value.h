@@ -28,6 +28,9 @@ struct value_names {
  */
 void value_clean(struct span text, const struct value_names *names, struct writer *w);
 
+/* The same, of each of several values. */
+void value_clean_each(struct span text, const struct value_names *names, struct writer *w);
+
 /* Is there nothing in it that value_clean() would leave out? */
 bool value_is_clean(struct span text, const struct value_names *names);
 
