@@ -66,12 +66,17 @@ static void remember(char *to, size_t size, const char *vr, struct span value)
 	to[n] = 0;
 }
 
-/* The value that has just come, of what is copied. */
+bool item_wants(const struct deidentify *t)
+{
+	return t->d.tag == TAG_VALUE_TYPE || t->d.tag == TAG_CODE_VALUE || t->d.tag == TAG_CODE_SCHEME;
+}
+
+/* The value that has just come, whole. */
 void item_hears(struct deidentify *t)
 {
 	const struct dataset *d = &t->d;
 	struct deidentify_item *own = &t->items[d->depth], *named;
-	if (d->depth == 0 || !d->last_piece) {
+	if (d->depth == 0) {
 		return;
 	}
 	if (d->tag == TAG_VALUE_TYPE && own->state == ITEM_UNDECIDED) {

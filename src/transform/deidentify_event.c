@@ -64,6 +64,10 @@ static void read_whole(struct deidentify *t, uint8_t what)
 static void copy(struct deidentify *t)
 {
 	struct dataset *d = &t->d;
+	if (t->held && item_wants(t)) {
+		read_whole(t, VALUE_HEARD);
+		return;
+	}
 	t->what = VALUE_COPY;
 	write_head(t, d->tag, d->vr, d->length);
 	dataset_pieces(d);
@@ -321,8 +325,11 @@ static int burned_in(struct deidentify *t)
 static int value(struct deidentify *t)
 {
 	switch (t->what) {
-	case VALUE_COPY:
+	case VALUE_HEARD:
 		item_hears(t);
+		write_element(t, t->d.tag, t->d.vr, t->d.value);
+		return t->d.truncated ? ERR_LIMIT : 0;
+	case VALUE_COPY:
 		if (t->d.value.len > COPIED_MOST && !t->held && t->encoding != ENCODING_DEFLATED_LE) {
 			t->borrowed = t->d.value;
 		} else {

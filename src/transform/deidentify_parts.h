@@ -17,6 +17,7 @@ enum {
 	VALUE_ORIGINAL, /* it is left out, and told */
 	VALUE_BURNED_IN,
 	VALUE_CREATOR,
+	VALUE_HEARD, /* it is copied, and says what a content item is */
 };
 
 /* Of an item of content (PS3.3 C.17.3), by the depth of its elements. */
@@ -38,8 +39,9 @@ bool is_added(const struct deidentify *t, uint32_t tag);
 /* ---- deidentify_decide.c: what is done with an element ---- */
 /* has_items: it is a sequence that is gone through. The VR of what came as UN becomes what it is known to be. */
 enum confidentiality decide(struct deidentify *t, bool has_items);
-/* Content items: an item begins; a value that tells what it is has come; its concept is complete, or the item. */
+/* Content items: an item begins; a value that tells what it is begins, has come; its concept is complete, or the item. */
 void item_begins(struct deidentify *t);
+bool item_wants(const struct deidentify *t);
 void item_hears(struct deidentify *t);
 void item_is_decided(struct deidentify *t, unsigned depth);
 bool is_content(const struct deidentify *t, uint32_t sequence);

@@ -17,6 +17,11 @@ static void pad(struct writer *w, size_t begun, uint8_t with)
 	}
 }
 
+static bool is_digit(uint8_t c)
+{
+	return c >= '0' && c <= '9';
+}
+
 /* ---- Dummies ---- */
 
 void value_dummy(const char *vr, struct writer *w)
@@ -140,6 +145,11 @@ static void shift_one(struct span s, bool has_time, int days, struct writer *w)
 	if (!is_date) {
 		return;
 	}
+	for (size_t i = n; i < s.len; i++) { /* PS3.5 6.2, DT: a time, its fraction, and its zone */
+		if (!is_digit(s.ptr[i]) && !strchr(".+-", s.ptr[i])) {
+			return;
+		}
+	}
 	date_of(days_of(y, m, d) + days, &y, &m, &d);
 	if (y < 0 || y > 9999) {
 		return;
@@ -171,11 +181,6 @@ void value_shift(const char *vr, struct span value, int days, struct writer *w)
 }
 
 /* ---- Texts ---- */
-
-static bool is_digit(uint8_t c)
-{
-	return c >= '0' && c <= '9';
-}
 
 static bool is_letter(uint8_t c)
 {
@@ -251,6 +256,13 @@ static bool may_stay(struct span word, const struct value_names *names)
 	       may_stay(span_of(word.ptr + digits, word.len - digits), names);
 }
 
+/* How many bytes there are to where ASCII goes on (PS3.5 6.1.2.5): other sets have bytes that look like letters. */
+static size_t escaped(struct span text)
+{
+	const uint8_t *back = text.len > 3 ? memmem(text.ptr + 1, text.len - 1, "\x1B(B", 3) : NULL;
+	return back ? (size_t)(back - text.ptr) + 3 : text.len;
+}
+
 /* Words that may stay, and single spaces between them. *ret_left_out: whether there was another. */
 static void clean(struct span text, const struct value_names *names, struct writer *w, bool *ret_left_out)
 {
@@ -258,6 +270,7 @@ static void clean(struct span text, const struct value_names *names, struct writ
 	for (size_t at = 0, from = 0; at <= text.len; at++) {
 		struct span word = span_of(text.ptr + from, at - from);
 		if (at < text.len && is_of_word(text.ptr[at])) {
+			at += text.ptr[at] == 0x1B ? escaped(span_of(text.ptr + at, text.len - at)) - 1 : 0;
 			continue;
 		}
 		from = at + 1;
