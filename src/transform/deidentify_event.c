@@ -244,20 +244,20 @@ static int new_uids(struct deidentify *t, struct span value, struct writer *w)
 	return 0;
 }
 
-/* Each of several. Where an attribute may not be empty, D stands for what nothing is left of. */
+/* Each of several. What nothing is left of becomes empty where the table lets it be absent or empty, else a dummy. */
 static void clean_text(struct deidentify *t, struct writer *w)
 {
 	const struct dataset *d = &t->d;
+	enum confidentiality basic = confidentiality_basic(d->tag);
+	bool may_be_empty =
+		basic == CONFIDENTIALITY_X || basic == CONFIDENTIALITY_Z || basic == CONFIDENTIALITY_XZ;
 	if (vr_is_one_of(d, "LOSHUC")) {
 		value_clean_each(d->value, &t->names, w);
 	} else {
 		value_clean(d->value, &t->names, w);
 	}
-	enum confidentiality basic = confidentiality_basic(d->tag);
-	bool needed = basic == CONFIDENTIALITY_D || basic == CONFIDENTIALITY_ZD ||
-	              basic == CONFIDENTIALITY_XD || basic == CONFIDENTIALITY_XZD;
-	if (w->len == 0 && d->value.len > 0 && needed) {
-		value_dummy(d->vr, w);
+	if (w->len == 0 && d->value.len > 0 && !may_be_empty) {
+		value_dummy(d->vr, w); /* as Text Value (0040,A160), which a content item must have */
 	}
 }
 

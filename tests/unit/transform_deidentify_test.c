@@ -368,6 +368,31 @@ static void test_overlays_curves_and_padding(void **state)
 	}
 }
 
+/* A content item must have its text: what cleaning leaves nothing of is a dummy; what may be absent is empty. */
+static void test_what_cleaning_leaves_nothing_of(void **state)
+{
+	enum encoding e = ENCODING_EXPLICIT_LE;
+	struct deidentify_rules rules = {.options = OPTION_STRUCTURED_CONTENT | OPTION_DESCRIPTORS};
+	struct writer w = begin(e, "1.2.840.10008.5.1.4.1.1.88.33");
+	put_padded(&w, e, 0x0008103E, "LO", "Zebedee\\Zurich");
+	put_patient(&w, e);
+	put_padded(&w, e, 0x00181400, "LO", "Zebedee"); /* X/D */
+	put_series(&w, e);
+	put_head(&w, e, 0x0040A730, "SQ", UNDEFINED_LENGTH);
+	put_item(&w, e, UNDEFINED_LENGTH);
+	put_padded(&w, e, 0x0040A040, "CS", "TEXT");
+	put_padded(&w, e, 0x0040A160, "UT", "Zebedee");
+	put_item_end(&w, e);
+	put_sequence_end(&w, e);
+	run_of(e, &w, &rules);
+	assert_false(has("Zebedee") || has("Zurich"));
+	const struct found *text = out_find(&out, 1, 0x0040A160), *series = out_find(&out, 0, 0x0008103E);
+	const struct found *processing = out_find(&out, 0, 0x00181400);
+	assert_true(text && text->value.len > 0);
+	assert_true(processing && processing->value.len > 0);
+	assert_true(found_is(series, "\\ "));
+}
+
 /* ---- Who it is ---- */
 
 static void test_same_patient_same_everything(void **state)
@@ -451,6 +476,7 @@ int main(void)
 		cmocka_unit_test(test_sequence_as_un),
 		cmocka_unit_test(test_text_as_un),
 		cmocka_unit_test(test_overlays_curves_and_padding),
+		cmocka_unit_test(test_what_cleaning_leaves_nothing_of),
 		cmocka_unit_test(test_same_patient_same_everything),
 		cmocka_unit_test(test_log),
 	};
