@@ -6,6 +6,7 @@
 #include "keys/cert.h"
 #include "keys/crl.h"
 #include "keys/list_key.h"
+#include "keys/pseudonym_key.h"
 #include "keys/object.h"
 #include "keys/private.h"
 #include "keys/record_keys.h"
@@ -121,6 +122,16 @@ static void check_list_key(struct check *c, const struct site *s)
 	list_key_free(key);
 }
 
+static void check_pseudonym_key(struct check *c, const struct blob *file)
+{
+	struct pseudonym_key *key = NULL;
+	char why[512];
+	if (file->path && pseudonym_key_open(file->path, &key, why, sizeof(why)) < 0) {
+		mistake_error(c->list, file->line, file->column, "%s", why);
+	}
+	pseudonym_key_free(key);
+}
+
 static void check_object_key(struct check *c, const struct signing *s)
 {
 	struct object_key *key = NULL;
@@ -223,6 +234,7 @@ static void check_files(void *arg, const struct site *s, struct mistake_list *m)
 	}
 	check_object_key(c, &s->signatures);
 	check_record_keys(c, &s->audit);
+	check_pseudonym_key(c, &s->deidentify.key);
 	if (!s->audit.has) {
 		mistake_warning(m, 0, 0, "there is no `audit:`: no audit trail is kept");
 	}

@@ -46,7 +46,8 @@ static uint64_t refuse(
 
 static uint16_t status_for(const struct association *as, const struct verdict *v, uint16_t field)
 {
-	if (!rule_is_policy(v->rule) || v->rule == RULE_UNJUDGED) {
+	bool transient = !rule_is_policy(v->rule) && v->rule != RULE_DEIDENTIFY;
+	if (transient || v->rule == RULE_UNJUDGED) {
 		return command_failure_status(field); /* sent again it may pass */
 	}
 	return refusal_status(as->site, v->flow, field);
@@ -196,6 +197,15 @@ static void note_allowed(struct association *as, struct side *s, const struct op
 static int pass_command(struct association *as, struct side *s, const struct operation *o)
 {
 	struct command c = s->msg.command;
+	const char *new_instance = c.field == C_STORE_RQ ? hold_new_instance(as, s) : NULL;
+	if (new_instance) {
+		c.affected_sop_instance = span_str(new_instance);
+	}
+	/* Who asked knows the object by its own UID. */
+	if (c.field == C_STORE_RSP && s->msg.operation && s->msg.operation->remade &&
+		c.affected_sop_instance.len > 0) {
+		c.affected_sop_instance = span_str(s->msg.operation->sop_instance);
+	}
 	if (c.field == C_MOVE_RQ && o && o->flow >= 0) {
 		snprintf(c.move_destination, sizeof(c.move_destination), "%s",
 			route_move_title(as->site, o->flow, s->msg.command.move_destination));

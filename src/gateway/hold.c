@@ -3,15 +3,13 @@
 #include "base/clock.h"
 #include "gateway/exchange.h"
 #include "gateway/hold_keep.h"
+#include "gateway/hold_remake.h"
 #include "gateway/hold_say.h"
 #include "gateway/hold_scan.h"
 #include "gateway/relay.h"
 
 #include <stdio.h>
 #include <string.h>
-
-/* What a tail is: receivers keep nothing of an object that lacks so much when its association is aborted. */
-#define TAIL (64u * 1024)
 
 /*
  * What is kept of an object that passes unjudged, so that its last fragment is never an empty one, which some
@@ -22,80 +20,15 @@
 /* Less than this is not worth a fragment of its own while more may come. */
 #define CRUMB (16u * 1024)
 
-static struct hold *hold_of(const struct association *as, const struct side *s)
-{
-	return &as->holds->of[s == &as->b];
-}
-
 static bool is_kept(const struct side *s)
 {
 	return s->msg.phase == IN_DATA && s->msg.disposition == KEEP;
 }
 
 /* Bytes that have come and not gone. */
-static uint64_t waiting(const struct hold *h)
+uint64_t hold_waiting(const struct hold *h)
 {
 	return h->room.stored - h->room.loaded + (h->load_len - h->load_passed) + (h->len - h->passed);
-}
-
-/* ---- It begins ---- */
-
-/*
- * What a disc brings is looked into as a flow with `inspect: yes` would, and scanned where the site has a scanner: nothing that
- * comes in is from farther away.
- */
-static struct content imported(const struct site *s)
-{
-	return (struct content){.policy = inspect_policy_default(),
-		.antivirus = s->antivirus.has ? ANTIVIRUS_VALUES : ANTIVIRUS_OFF,
-		.hold_max = HOLD_MAX_S};
-}
-
-static bool find_content(const struct association *as, const struct operation *o, struct content *ret_content)
-{
-	const struct flow *f = o->flow >= 0 ? &as->site->flows[o->flow] : NULL;
-	if (f && f->inspect) {
-		*ret_content = *f->inspect;
-		return true;
-	}
-	if (as->door.why == DOOR_IMPORT) {
-		*ret_content = imported(as->site);
-		return true;
-	}
-	return false;
-}
-
-bool hold_begin(struct association *as, struct side *s, struct operation *o)
-{
-	struct hold *h = hold_of(as, s);
-	if (o->field != C_STORE_RQ || !command_has_data_set(&s->msg.command) ||
-		!find_content(as, o, &h->content)) {
-		return false;
-	}
-	hold_drop(as, s);
-	h->inspecting = true;
-	h->flow = o->flow;
-	inspect_begin(&h->i,
-		&(struct inspect_about){.transfer_syntax = as->context[s->msg.context].transfer,
-			.sop_class = s->msg.command.affected_sop_class,
-			.sop_instance = s->msg.command.affected_sop_instance},
-		&h->inflater);
-	hold_scan_begin(as, s, h);
-	if (inspect_policy_strictest(&h->content.policy) < ACTION_REFUSE ||
-		route_observes(as->site, &as->route, o->flow)) {
-		return false;
-	}
-	/* Of what has left nothing could be kept; and who asked by C-GET could not be spared the abort of its association. */
-	if (inspect_policy_strictest(&h->content.policy) == ACTION_QUARANTINE || s == &as->b) {
-		h->content.hold = HOLD_WHOLE;
-	}
-	h->state = HOLD_TAKING;
-	h->keep = h->content.hold == HOLD_TAIL ? TAIL : UINT64_MAX;
-	h->until_ms = clock_mono_ms() + (int64_t)h->content.hold_max * 1000;
-	s->msg.disposition = KEEP;
-	o->held = true;
-	audit_hold(as, s);
-	return true;
 }
 
 void hold_drop(struct association *as, const struct side *s)
@@ -113,14 +46,15 @@ void hold_drop(struct association *as, const struct side *s)
 	hold_scan_drop(h);
 	h->state = HOLD_NONE;
 	h->inspecting = h->begun = h->failed = false;
+	remake_drop(&h->remake);
 	h->keep = 0;
-	h->len = h->passed = h->load_len = h->load_passed = 0;
+	h->len = h->passed = h->load_len = h->load_passed = h->fed = 0;
 }
 
 /* ---- It ends in a refusal ---- */
 
 /* Not judged, or judged bad: our own answer, and nothing of it is left at the other side. */
-static void refuse(struct association *as, struct side *s, const struct verdict *v)
+void hold_refuse(struct association *as, struct side *s, const struct verdict *v)
 {
 	bool begun = hold_of(as, s)->begun;
 	hold_drop(as, s);
@@ -138,7 +72,7 @@ static void unjudged(struct association *as, struct side *s, const char *why)
 	bool keep = false;
 	/* What was found in it already is known, whatever could not be. */
 	if (hold_say_verdict(as, s, h, &v, &keep) && v.rule == RULE_CONTENT && v.refuse) {
-		refuse(as, s, &v);
+		hold_refuse(as, s, &v);
 		return;
 	}
 	verdict_of(as->site, &as->route, h->flow, RULE_UNJUDGED, why, &v);
@@ -147,7 +81,7 @@ static void unjudged(struct association *as, struct side *s, const char *why)
 		v.alarm = true;
 	}
 	if (v.refuse) {
-		refuse(as, s, &v);
+		hold_refuse(as, s, &v);
 		return;
 	}
 	exchange_remark(as, s, &v);
@@ -168,7 +102,7 @@ static void judge_early(struct association *as, struct side *s, unsigned before)
 	}
 	if (inspect_judge(&h->i, &h->content.policy).action >= ACTION_REFUSE &&
 		hold_say_verdict(as, s, h, &v, &keep) && v.refuse) {
-		refuse(as, s, &v);
+		hold_refuse(as, s, &v);
 	}
 }
 
@@ -247,7 +181,7 @@ static bool judge(struct association *as, struct side *s)
 			return true;
 		}
 		if (!keep) {
-			refuse(as, s, &v);
+			hold_refuse(as, s, &v);
 		}
 		return false;
 	}
@@ -262,6 +196,10 @@ static bool judge(struct association *as, struct side *s)
 bool hold_end(struct association *as, struct side *s)
 {
 	struct hold *h = hold_of(as, s);
+	if (!h->inspecting && h->state == HOLD_TAKING && is_kept(s)) {
+		h->state = HOLD_PASSING; /* nothing is to be judged */
+		return true;
+	}
 	if (!h->inspecting) {
 		return false;
 	}
@@ -338,17 +276,28 @@ static bool must_wait(const struct association *as, const struct side *s, const 
 	return false;
 }
 
-/* The command, once the first byte may follow. False: not now, or it has been refused. */
-static bool begin_passing(struct association *as, struct side *s, struct hold *h)
+bool hold_may_begin(const struct association *as, const struct side *s, const struct hold *h)
 {
-	struct side *to = other_side(as, s);
-	if (h->begun || must_wait(as, s, h) || !relay_room_for_command(to)) {
+	const struct side *to = s == &as->a ? &as->b : &as->a;
+	return h->begun || (!must_wait(as, s, h) && relay_room_for_command(to));
+}
+
+const char *hold_new_instance(const struct association *as, const struct side *s)
+{
+	const struct hold *h = hold_of(as, s);
+	return h->remake.on ? h->new_instance : NULL;
+}
+
+/* The command, once the first byte may follow. False: not now, or it has been refused. */
+bool hold_begin_passing(struct association *as, struct side *s, struct hold *h)
+{
+	if (h->begun || !hold_may_begin(as, s, h)) {
 		return h->begun;
 	}
 	struct verdict v = {0};
 	if (!exchange_may_pass(as, s, &v)) {
 		bool whole = h->state == HOLD_PASSING;
-		refuse(as, s, &v);
+		hold_refuse(as, s, &v);
 		if (whole && !as->over) {
 			exchange_finish(as, s);
 		}
@@ -366,9 +315,9 @@ static bool begin_passing(struct association *as, struct side *s, struct hold *h
 }
 
 /* The oldest bytes that are in memory; read back, where they come from the file. */
-static struct span oldest(struct hold *h, const struct side *to, int *ret_e)
+struct span hold_oldest(struct hold *h, bool lent, int *ret_e)
 {
-	if (h->load_passed == h->load_len && h->room.loaded < h->room.stored && !to->out.borrows) {
+	if (h->load_passed == h->load_len && h->room.loaded < h->room.stored && !lent) {
 		size_t n = 0;
 		*ret_e = hold_room_load(&h->room, h->load, sizeof(h->load), &n);
 		h->load_len = *ret_e == 0 ? n : 0;
@@ -383,7 +332,7 @@ static struct span oldest(struct hold *h, const struct side *to, int *ret_e)
 	return span_of(h->memory + h->passed, h->len - h->passed);
 }
 
-static void advance(struct hold *h, size_t n)
+void hold_advance(struct hold *h, size_t n)
 {
 	if (h->load_passed < h->load_len) {
 		h->load_passed += n;
@@ -396,13 +345,13 @@ static void advance(struct hold *h, size_t n)
 static bool pass_one(struct association *as, struct side *s, struct hold *h, int *ret_e)
 {
 	struct side *to = other_side(as, s);
-	uint64_t all = waiting(h), may = all > h->keep ? all - h->keep : 0;
+	uint64_t all = hold_waiting(h), may = all > h->keep ? all - h->keep : 0;
 	size_t most = relay_payload_limit(to) & ~(size_t)1;
 	bool whole = h->state == HOLD_PASSING;
 	if ((may == 0 && !(whole && all == 0)) || !relay_room_for_fragment(to)) {
 		return false;
 	}
-	struct span piece = oldest(h, to, ret_e);
+	struct span piece = hold_oldest(h, to->out.borrows, ret_e);
 	if (*ret_e != 0 || (piece.len == 0 && all > 0)) {
 		return false;
 	}
@@ -415,7 +364,7 @@ static bool pass_one(struct association *as, struct side *s, struct hold *h, int
 	n = whole ? n : n & ~(size_t)1;
 	bool last = whole && n == all;
 	relay_put_fragment(to, s->msg.context, span_of(piece.ptr, n), last);
-	advance(h, n);
+	hold_advance(h, n);
 	h->borrowed = to->out.queued;
 	if (last) {
 		exchange_finish(as, s);
@@ -424,10 +373,15 @@ static bool pass_one(struct association *as, struct side *s, struct hold *h, int
 	return true;
 }
 
+static bool may_close_up(const struct hold *h, const struct side *to)
+{
+	return h->remake.on ? h->fed == 0 : !to->out.borrows;
+}
+
 /* What has left makes place for what comes. True: it did. */
 static bool close_up(struct hold *h, const struct side *to)
 {
-	if (h->passed == 0 || to->out.borrows) {
+	if (h->passed == 0 || !may_close_up(h, to)) {
 		return false;
 	}
 	memmove(h->memory, h->memory + h->passed, h->len - h->passed);
@@ -444,7 +398,7 @@ static void lost(struct association *as, struct side *s, struct hold *h)
 	verdict_of(
 		as->site, &as->route, h->flow, RULE_UNJUDGED, "what was held of it cannot be read back", &v);
 	v.refuse = true;
-	refuse(as, s, &v);
+	hold_refuse(as, s, &v);
 	if (whole && !as->over) {
 		exchange_finish(as, s);
 	}
@@ -454,15 +408,18 @@ bool hold_is_ready(const struct association *as, const struct side *s)
 {
 	const struct hold *h = hold_of(as, s);
 	const struct side *to = s == &as->a ? &as->b : &as->a;
-	uint64_t all = waiting(h), may = all > h->keep ? all - h->keep : 0;
+	uint64_t all = hold_waiting(h), may = all > h->keep ? all - h->keep : 0;
 	if (!is_kept(s) || h->state == HOLD_NONE || h->state == HOLD_KEEPING || as->over) {
 		return false;
 	}
-	if (h->passed > 0 && !to->out.borrows) {
-		return true; /* to close up */
+	if (h->passed > 0 && may_close_up(h, to)) {
+		return true;
+	}
+	if (h->remake.on) {
+		return hold_remake_is_ready(as, s, h);
 	}
 	if ((h->state != HOLD_PASSING && may < CRUMB) || !relay_room_for_fragment(to) ||
-		(!h->begun && (must_wait(as, s, h) || !relay_room_for_command(to)))) {
+		!hold_may_begin(as, s, h)) {
 		return false;
 	}
 	bool loads = h->load_passed == h->load_len && h->room.loaded < h->room.stored;
@@ -478,7 +435,10 @@ bool hold_pump(struct association *as, struct side *s)
 		return false;
 	}
 	bool moved = close_up(h, other_side(as, s));
-	if ((waiting(h) <= h->keep && h->state != HOLD_PASSING) || !begin_passing(as, s, h)) {
+	if (h->remake.on) {
+		return hold_remake_pump(as, s, h) || moved;
+	}
+	if ((hold_waiting(h) <= h->keep && h->state != HOLD_PASSING) || !hold_begin_passing(as, s, h)) {
 		return moved;
 	}
 	while (is_kept(s) && h->state != HOLD_NONE && pass_one(as, s, h, &e)) {

@@ -4,6 +4,7 @@
 
 #include "gateway/hold_room.h"
 #include "gateway/keep.h"
+#include "gateway/remake.h"
 #include "gateway/scan.h"
 #include "gateway/side.h"
 #include "gateway/state.h"
@@ -20,6 +21,7 @@
  * message's disposition is KEEP: its bytes are copied here, in memory first and then in a file, and leave again in the
  * order in which they came, by hold_pump(), but for the last `keep` of them before the verdict. So nothing of a whole
  * object leaves (keep is without end), or all but its tail does, or, once a guard has failed and the flow says `pass`, all.
+ * Objects that are made anew (gateway/remake.h) always come here; where nothing is to be judged before, all of one may leave.
  */
 #define HOLD_MEMORY (1u << 20)
 #define HOLD_LOAD   HOLD_BLOCK /* read back at once */
@@ -47,6 +49,9 @@ struct hold {
 	struct hold_room room;
 	bool pinned; /* it is refused, and not to be dropped all the same */
 	struct keep keeping;
+	struct remake remake;
+	size_t fed; /* of the oldest bytes, those that remake works on */
+	char new_instance[UID_MAX + 1];
 	struct span first;          /* the piece of it that was read already; empty: none */
 	bool scanning, scan_ending; /* `scan` is in use; the object is complete */
 	size_t n_unscanned;         /* that `scan` had no room for: nothing more is taken meanwhile */
@@ -68,6 +73,7 @@ struct hold_said {
 struct holds {
 	struct hold of[2]; /* from the caller, from the target */
 	struct hold_said said;
+	struct remake_names names;
 };
 
 /* A request that is allowed: does its data set have to be held? Then its command waits too. */
@@ -97,6 +103,9 @@ bool hold_is_half_way(const struct association *as, const struct side *s);
 
 /* Does s wait for us: is it complete, and leaves or is put in quarantine, or is there no room for more of it, here or at the virus scanner? */
 bool hold_is_passing(const struct association *as, const struct side *s);
+
+/* The SOP instance UID by which the object under way from s leaves. NULL: by its own. */
+const char *hold_new_instance(const struct association *as, const struct side *s);
 
 /* The target is gone: what was on its way to it, or came from it, ends. What has not begun to go can go to the next one. */
 void hold_target_lost(struct association *as, bool half_way);

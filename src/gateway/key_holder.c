@@ -238,6 +238,16 @@ static int open_list_key(struct key_role *r, char *why, size_t cap)
 	return e;
 }
 
+static int open_pseudonym_key(struct key_role *r, char *why, size_t cap)
+{
+	struct pseudonym_key *key = NULL;
+	int e = pseudonym_key_open(r->site->deidentify.key.path, &key, why, cap);
+	if (e == 0) {
+		holder_use_pseudonyms(r->holder, key);
+	}
+	return e;
+}
+
 static int open_keys(struct key_role *r, char *why, size_t cap, unsigned *ret_at)
 {
 	r->holder = holder_new();
@@ -258,6 +268,10 @@ static int open_keys(struct key_role *r, char *why, size_t cap, unsigned *ret_at
 	if (e == 0 && r->site->revocation.certificate.path) {
 		*ret_at = r->site->n_identities;
 		e = open_list_key(r, why, cap);
+	}
+	if (e == 0 && r->site->deidentify.has) {
+		*ret_at = r->site->n_identities;
+		e = open_pseudonym_key(r, why, cap);
 	}
 	return e;
 }

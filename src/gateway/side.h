@@ -38,6 +38,7 @@ struct operation {
 	uint64_t sent_mark; /* the other side's out.sent when all of the request has left us */
 	int64_t since_ms;   /* of the request, or of its last pending response */
 	char sop_class[65], sop_instance[65];
+	bool remade;    /* its object is known to the other side by another UID */
 	bool held;      /* nothing of it has been sent: the other side has no part in it yet */
 	bool requested; /* the class and instance are the Requested ones (N-SET, N-GET, N-ACTION, N-DELETE) */
 };

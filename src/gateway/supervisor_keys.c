@@ -94,7 +94,7 @@ int keys_open(struct supervisor *v, const struct site *s, int site_fd, bool relo
 {
 	static struct message m;
 	struct role_process p = {.channel = -1};
-	if (s->n_identities == 0 && !s->audit.has && !s->revocation.certificate.path) {
+	if (!site_has_keys(s)) {
 		*ret = p;
 		return 0;
 	}

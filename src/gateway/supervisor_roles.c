@@ -63,8 +63,7 @@ static bool wanted(const struct supervisor *v, enum role_id r)
 		return has_host(v->site) || site_asks(v->site) || v->site->ocsp_staple ||
 		       site_verifies(v->site) || v->site->antivirus.has;
 	case ROLE_KEYS:
-		return v->site->n_identities > 0 || v->site->audit.has ||
-		       v->site->revocation.certificate.path;
+		return site_has_keys(v->site);
 	case ROLE_AUDIT:
 		return v->site->audit.has;
 	case ROLE_FORWARD:

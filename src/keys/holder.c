@@ -21,8 +21,9 @@ struct holder {
 	struct private_key *keys[KEYS_MOST];
 	unsigned n;
 	struct sessions *sessions;
-	struct record_keys *records; /* NULL: no audit trail is kept */
-	struct list_key *list;       /* NULL: the site has no list of its own */
+	struct record_keys *records;      /* NULL: no audit trail is kept */
+	struct list_key *list;            /* NULL: the site has no list of its own */
+	struct pseudonym_key *pseudonyms; /* NULL: no flow makes any */
 };
 
 struct holder *holder_new(void)
@@ -57,6 +58,7 @@ void holder_free(struct holder *h)
 		sessions_free(h->sessions);
 		record_keys_free(h->records);
 		list_key_free(h->list);
+		pseudonym_key_free(h->pseudonyms);
 	}
 	free(h);
 }
@@ -69,6 +71,11 @@ void holder_use_records(struct holder *h, struct record_keys *keys)
 void holder_use_list(struct holder *h, struct list_key *key)
 {
 	h->list = key;
+}
+
+void holder_use_pseudonyms(struct holder *h, struct pseudonym_key *key)
+{
+	h->pseudonyms = key;
 }
 
 static bool may_sign(struct holder_client *c, int64_t now_ms)
@@ -173,6 +180,21 @@ static int answer_get(const struct turn *t)
 	return e;
 }
 
+/* Nothing counts these: an object of many references needs one for each, and who asks has the originals before it. */
+static int answer_pseudonym(const struct turn *t)
+{
+	uint8_t kind, pseudonym[PSEUDONYM_SIZE];
+	struct span value;
+	if (reader_u8(t->r, &kind) < 0 || reader_bytes(t->r, reader_left(t->r), &value) < 0) {
+		return ERR_PEER;
+	}
+	int e = pseudonym_key_make(t->h->pseudonyms, kind, value, pseudonym);
+	if (e == 0) {
+		writer_bytes(t->w, pseudonym, sizeof(pseudonym));
+	}
+	return e;
+}
+
 /* ---- The auditor ---- */
 
 static int answer_checkpoint(const struct turn *t)
@@ -263,12 +285,24 @@ static const struct {
 	[ASK_INDEX_ENVELOPE] = {answer_envelope, OF(HOLDER_AUDITOR), .counted = true},
 	[ASK_RECORD] = {answer_record, OF(HOLDER_AUDITOR) | OF(HOLDER_OPERATOR), .counted = true},
 	[ASK_LIST] = {answer_list, OF(HOLDER_OPERATOR), .counted = true},
+	[ASK_PSEUDONYM] = {answer_pseudonym, OF(HOLDER_ASSOCIATION), .counted = true},
 };
 
 /* Are there the keys that it wants? */
 static bool has_keys(const struct holder *h, unsigned what)
 {
-	return what < ASK_CHECKPOINT || (what == ASK_LIST ? h->list != NULL : h->records != NULL);
+	switch (what) {
+	case ASK_SIGN:
+	case ASK_SESSION_PUT:
+	case ASK_SESSION_GET:
+		return true;
+	case ASK_LIST:
+		return h->list != NULL;
+	case ASK_PSEUDONYM:
+		return h->pseudonyms != NULL;
+	default:
+		return h->records != NULL;
+	}
 }
 
 int holder_answer(struct holder *h, struct holder_client *c, struct span request, int64_t now_ms,

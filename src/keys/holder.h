@@ -7,6 +7,7 @@
 #include "base/span.h"
 #include "keys/list_key.h"
 #include "keys/private.h"
+#include "keys/pseudonym_key.h"
 #include "keys/record_keys.h"
 
 #include <netinet/in.h>
@@ -27,6 +28,7 @@
  *   ASK_SIGN          u8 purpose, u16 key, u16 SignatureScheme, the structure     -> the signature
  *   ASK_SESSION_PUT   u8 once, u8 length and bytes of the session's id, its DER   -> no answer
  *   ASK_SESSION_GET   u8 length and bytes of the session's id                     -> its DER
+ *   ASK_PSEUDONYM     u8 kind (enum pseudonym), the value                         -> 32 bytes
  * of an association or the gate; of the auditor, which may ask none of these (keys/record_keys.h):
  *   ASK_CHECKPOINT      the text of a checkpoint                         -> the public key (32 bytes), the signature (64)
  *   ASK_INDEX           1 to HOLDER_INDEX_MOST × u8 kind, u16 length, value of the blind index  -> 16 bytes of each
@@ -55,6 +57,7 @@ enum holder_ask {
 	ASK_INDEX_ENVELOPE,
 	ASK_RECORD,
 	ASK_LIST,
+	ASK_PSEUDONYM,
 	ASK_COUNT
 };
 
@@ -87,6 +90,8 @@ MUST_USE int holder_add(struct holder *h, struct private_key *key);
 void holder_use_records(struct holder *h, struct record_keys *keys);
 /* That of the site's own revocation list. Owned from then on; once. */
 void holder_use_list(struct holder *h, struct list_key *key);
+/* That of pseudonyms. Owned from then on; once. */
+void holder_use_pseudonyms(struct holder *h, struct pseudonym_key *key);
 void holder_free(struct holder *h);
 
 /*

@@ -192,3 +192,21 @@ int link_session_get(struct span id, uint8_t *der, size_t cap, size_t *ret_len)
 	*ret_len = bytes.len;
 	return 0;
 }
+
+int link_pseudonym(enum pseudonym kind, struct span value, uint8_t ret[PSEUDONYM_SIZE])
+{
+	uint8_t head[4], buf[PSEUDONYM_SIZE + 2];
+	struct writer w = writer_of(head, sizeof(head));
+	struct span bytes;
+	writer_u8(&w, HOLDER_VERSION);
+	writer_u8(&w, ASK_PSEUDONYM);
+	writer_u8(&w, (uint8_t)kind);
+	int e = ask(writer_span_of(&w), value, buf, sizeof(buf), &bytes);
+	if (e == 0 && bytes.len != PSEUDONYM_SIZE) {
+		e = ERR_PEER;
+	}
+	if (e == 0) {
+		memcpy(ret, bytes.ptr, PSEUDONYM_SIZE);
+	}
+	return e;
+}

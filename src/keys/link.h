@@ -5,6 +5,7 @@
 #include "base/attr.h"
 #include "base/err.h"
 #include "base/span.h"
+#include "keys/pseudonym_key.h"
 #include "keys/sign.h"
 
 #include <stddef.h>
@@ -25,6 +26,12 @@ MUST_USE int link_sign(enum sign_purpose purpose, unsigned key, const struct sig
 /* Keep a session, find one. What does not work is a session that is not resumed: no error but for want of an answer. */
 void link_session_put(struct span id, struct span der, bool once);
 MUST_USE int link_session_get(struct span id, uint8_t *der, size_t cap, size_t *ret_len);
+
+/*
+ * What stands for a value (transform/pseudonym.h), 32 bytes. ERR_CLOSED, ERR_TIMEOUT: the key holder is away. ERR_DENIED: it has no
+ * key for that.
+ */
+MUST_USE int link_pseudonym(enum pseudonym kind, struct span value, uint8_t ret[PSEUDONYM_SIZE]);
 
 /*
  * One question over any such channel, in two parts; *ret_bytes borrows buf. ERR_CLOSED, ERR_TIMEOUT, ERR_PEER: the channel

@@ -278,6 +278,26 @@ static void check_inspect(struct parse *p, const struct flow *f, const struct tr
 	}
 }
 
+static void check_deidentify(struct parse *p, const struct flow *f, const struct tree *entry)
+{
+	const struct tree *at = place(entry, "deidentify");
+	if (f->deidentify && !p->site->deidentify.has) {
+		mistake_error(p->mistakes, at->line, at->column,
+			"flow %s de-identifies its objects, and there is no `deidentify: key` for it",
+			f->name);
+	}
+	if (f->deidentify && !(f->services & (1u << SERVICE_STORE | 1u << SERVICE_GET))) {
+		mistake_warning(p->mistakes, at->line, at->column,
+			"flow %s has no service by which objects pass: `deidentify` does nothing", f->name);
+	}
+	if (f->deidentify && f->services & (1u << SERVICE_FIND | 1u << SERVICE_WORKLIST)) {
+		mistake_warning(p->mistakes, at->line, at->column,
+			"flow %s de-identifies objects, and not the answers to queries, which it allows: its "
+			"caller sees names",
+			f->name);
+	}
+}
+
 static void check_flow(struct parse *p, unsigned i)
 {
 	const struct flow *f = &p->site->flows[i];
@@ -285,6 +305,7 @@ static void check_flow(struct parse *p, unsigned i)
 	const struct tree *from = tree_get(entry, "from"), *services = tree_get(entry, "services");
 	check_user(p, f, entry);
 	check_inspect(p, f, entry);
+	check_deidentify(p, f, entry);
 	if (from && from->kind == TREE_LIST && from->n == 0) {
 		mistake_warning(p->mistakes, from->line, from->column,
 			"flow %s has an empty `from`: it admits no one", f->name);

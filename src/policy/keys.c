@@ -2,6 +2,7 @@
 #include "policy/keys.h"
 #include "base/limits.h"
 #include "policy/content.h"
+#include "policy/deidentify.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -29,6 +30,8 @@ static_assert(ARRAY_LEN(action_words) == ACTION_N + 1, "a word for each");
 static const char *const hold_words[] = {"whole", "tail", NULL};
 static const char *const antivirus_words[] = {"off", "values", "whole", NULL};
 static const char *const hold_fail_words[] = {"refuse", "pass", NULL};
+static const char *const burned_in_words[] = {"refuse", "keep", NULL};
+static const char *const document_words[] = {"refuse", "replace", NULL};
 static const char *const proxy_words[] = {"none", "v2", NULL};
 
 const char *const place_path[PLACE_COUNT] = {
@@ -70,6 +73,8 @@ const char *const place_path[PLACE_COUNT] = {
 	[IN_LIMIT_UNTIL] = "flows[].limits.until.",
 	[IN_QUERY] = "flows[].query.",
 	[IN_INSPECT] = "flows[].inspect.",
+	[IN_DEIDENTIFY] = "deidentify.",
+	[IN_FLOW_DEIDENTIFY] = "flows[].deidentify.",
 };
 
 /* A time in seconds of `timeouts`. */
@@ -312,6 +317,11 @@ const struct key keys[] = {
 		.help = "Bytes that it may hold; units K, M, G, T. What comes when it is full is refused, and not kept."},
 	{IN_QUARANTINE, "objects-most", read_count, FIELD(struct quarantine_config, objects_most), .least = 1,
 		.most = 1000000, .fallback = "10000", .help = "Objects that it may hold."},
+	{IN_TOP, "deidentify", read_table, FIELD(struct site, deidentify),
+		.has = offsetof(struct site, deidentify.has), .inner = IN_DEIDENTIFY,
+		.help = "What flows with `deidentify` make pseudonyms with."},
+	{IN_DEIDENTIFY, "key", read_file, FIELD(struct deidentify_config, key), .required = true,
+		.help = "A key of `gantry deidentify --new-key`; the key holder alone opens it."},
 	{IN_TOP, "antivirus", read_antivirus, FIELD(struct site, antivirus), .inner = IN_ANTIVIRUS,
 		.absent = "no virus scanner is asked",
 		.help = "The virus scanner (clamd) that flows with `inspect: antivirus` ask."},
@@ -569,5 +579,21 @@ const struct key keys[] = {
 	{IN_INSPECT, "fail", read_word, FIELD(struct content, fail), .choice = hold_fail_words,
 		.fallback = "refuse",
 		.help = "refuse, or pass with an alarm, what could not be judged: time over, no room to hold it."},
+	{IN_FLOW, "deidentify", read_deidentify, FIELD(struct flow, deidentify), .inner = IN_FLOW_DEIDENTIFY,
+		.absent = "objects pass as they are",
+		.help = "Objects are de-identified on their way (PS3.15 Annex E)."},
+	{IN_FLOW_DEIDENTIFY, "dates", read_deidentify_dates, FIELD(struct deidentify_rules, options),
+		.fallback = "remove", .help = "remove, shift (by days of the patient's own), or keep them."},
+	{IN_FLOW_DEIDENTIFY, "retain", read_deidentify_options, FIELD(struct deidentify_rules, options),
+		.absent = "nothing", .help = "Of uids, device, institution, patient, safe-private."},
+	{IN_FLOW_DEIDENTIFY, "clean", read_deidentify_options, FIELD(struct deidentify_rules, options),
+		.absent = "nothing: it is removed",
+		.help = "Of descriptors, structured-content, graphics: cleaned, and not removed."},
+	{IN_FLOW_DEIDENTIFY, "burned-in", read_word, FIELD(struct deidentify_rules, keep_burned_in),
+		.choice = burned_in_words, .fallback = "refuse",
+		.help = "refuse, or keep objects that say that text is burned into their pixels."},
+	{IN_FLOW_DEIDENTIFY, "documents", read_word, FIELD(struct deidentify_rules, replace_documents),
+		.choice = document_words, .fallback = "refuse",
+		.help = "refuse objects that hold a document, or replace the document by an empty one."},
 };
 const size_t keys_count = ARRAY_LEN(keys);

@@ -17,7 +17,8 @@ void key_defaults(struct parse *p, enum place in, void *base)
 		if (k->fallback) {
 			struct tree v = {.kind = TREE_TEXT, .text = k->fallback, .quoted = true};
 			k->read(p, k, &v, base);
-		} else if (k->inner != IN_TOP && k->read != read_node_timeouts && k->read != read_inspect) {
+		} else if (k->inner != IN_TOP && k->read != read_node_timeouts && k->read != read_inspect &&
+			   k->read != read_deidentify) {
 			key_defaults(p, k->inner, inner);
 		}
 	}

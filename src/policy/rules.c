@@ -84,6 +84,8 @@ static const struct rule_row rows[RULE_COUNT] = {
 	[RULE_CONTENT] = {"content", true, {PERMANENT, BY_USER, 1}, 1,
 		"what is in the object is not let pass"},
 	[RULE_UNJUDGED] = {"unjudged", true, {TRANSIENT, BY_LAYER, 1}, 1, "the object could not be judged"},
+	[RULE_DEIDENTIFY] = {"deidentify", false, {PERMANENT, BY_USER, 1}, 1,
+		"the object cannot be de-identified, and does not pass as it is"},
 	[RULE_UPSTREAM_LOST] = {"upstream-lost", false, {TRANSIENT, BY_LAYER, 1}, 2,
 		"the called node closed, aborted or fell silent with the request outstanding"},
 	[RULE_MALFORMED] = {"malformed", false, {PERMANENT, BY_ACSE, 1}, 2, "malformed"},

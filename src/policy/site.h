@@ -185,6 +185,12 @@ struct audit_config {
 	uint64_t spool_most; /* bytes that wait for repositories */
 };
 
+/* `deidentify`: what pseudonyms are made with. */
+struct deidentify_config {
+	struct blob key; /* no bytes: the key holder opens it */
+	bool has;
+};
+
 /* Where objects are kept that a flow quarantines (archive/quarantine.h). */
 struct quarantine_config {
 	bool has;           /* it stands in gantry.yaml */
@@ -320,8 +326,9 @@ struct flow {
 	uint32_t *require_any, *require_all; /* tags */
 	unsigned n_require_any, n_require_all;
 	bool bare_wildcards;
-	uint32_t matches;        /* 0: no limit */
-	struct content *inspect; /* NULL: objects are not looked into (policy/content.h) */
+	uint32_t matches;                    /* 0: no limit */
+	struct content *inspect;             /* NULL: objects are not looked into (policy/content.h) */
+	struct deidentify_rules *deidentify; /* NULL: objects pass as they are (policy/deidentify.h) */
 };
 
 struct listener {
@@ -375,6 +382,7 @@ struct site {
 	struct audit_config audit;
 	struct quarantine_config quarantine;
 	struct antivirus_config antivirus;
+	struct deidentify_config deidentify;
 	struct timeouts timeouts;
 	uint32_t associations_at_once, associations_per_address;
 	const char *implementation_class, *implementation_version;
@@ -419,6 +427,12 @@ const struct blob *site_user_file(const struct site *s, enum user_file which);
 
 /* Does any flow verify users? */
 bool site_verifies(const struct site *s);
+
+/* Has it a key of its own for anything? Then it has a key holder. */
+static inline bool site_has_keys(const struct site *s)
+{
+	return s->n_identities > 0 || s->audit.has || s->revocation.certificate.path || s->deidentify.has;
+}
 
 /* Is there a quarantine? */
 bool site_quarantines(const struct site *s);

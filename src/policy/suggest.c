@@ -402,6 +402,8 @@ static const char *note_of(enum rule rule, bool tls)
 		return "See what the check means (docs: why was this object refused?); `gantry inspect` says the same of a file.";
 	case RULE_UNJUDGED:
 		return "Sent again it may pass: see the log for what was missing; `inspect: fail` says what happens then.";
+	case RULE_DEIDENTIFY:
+		return "Its flow de-identifies what passes; `gantry deidentify` says the same of a file.";
 	case RULE_HELD_OFF:
 		return "No line of gantry.yaml helps: look for crash reports of associations in the log.";
 	case RULE_STOPPING:

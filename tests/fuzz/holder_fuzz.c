@@ -80,7 +80,7 @@ static struct record_keys *records(void)
 static void look(const struct holder_client *c, unsigned what, const uint8_t *answer, size_t len)
 {
 	bool good = len > 2;
-	must((c->whose == HOLDER_ASSOCIATION) == (what < ASK_CHECKPOINT) || !good);
+	must((c->whose == HOLDER_ASSOCIATION) == (what < ASK_CHECKPOINT || what == ASK_PSEUDONYM) || !good);
 	must(c->whose != HOLDER_OPERATOR || what == ASK_RECORD || !good);
 	must(what != ASK_RECORD || !good || len == 2 + ED25519_PUBLIC + ED25519_SIGNATURE);
 	must(what != ASK_CHECKPOINT || !good || len == 2 + ED25519_PUBLIC + ED25519_SIGNATURE);

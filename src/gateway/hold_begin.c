@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
+#include "gateway/hold_remake.h"
+#include "gateway/hold_scan.h"
+
+/* An object begins: what is looked for in it, what is made of it, and does it wait for that? */
+
+/* What a tail is: receivers keep nothing of an object that lacks so much when its association is aborted. */
+#define TAIL (64u * 1024)
+
+/*
+ * What a disc brings is looked into as a flow with `inspect: yes` would, and scanned where the site has a scanner: nothing that
+ * comes in is from farther away.
+ */
+static struct content imported(const struct site *s)
+{
+	return (struct content){.policy = inspect_policy_default(),
+		.antivirus = s->antivirus.has ? ANTIVIRUS_VALUES : ANTIVIRUS_OFF,
+		.hold_max = HOLD_MAX_S};
+}
+
+static bool find_content(const struct association *as, const struct operation *o, struct content *ret_content)
+{
+	const struct flow *f = o->flow >= 0 ? &as->site->flows[o->flow] : NULL;
+	if (f && f->inspect) {
+		*ret_content = *f->inspect;
+		return true;
+	}
+	if (as->door.why == DOOR_IMPORT) {
+		*ret_content = imported(as->site);
+		return true;
+	}
+	return false;
+}
+
+/* Its command waits, and its bytes are kept: as long as the verdict may be against it, or until they are made anew. */
+static void keep(struct association *as, struct side *s, struct hold *h, struct operation *o, bool judged)
+{
+	h->state = HOLD_TAKING;
+	h->keep = !judged ? 0 : h->content.hold == HOLD_TAIL ? TAIL : UINT64_MAX;
+	h->until_ms = judged ? clock_mono_ms() + (int64_t)h->content.hold_max * 1000 : INT64_MAX;
+	s->msg.disposition = KEEP;
+	o->held = true;
+	audit_hold(as, s);
+}
+
+/* Can what is found in it refuse it? */
+static bool is_judged(const struct association *as, const struct side *s, struct hold *h)
+{
+	if (!h->inspecting || inspect_policy_strictest(&h->content.policy) < ACTION_REFUSE ||
+		route_observes(as->site, &as->route, h->flow)) {
+		return false;
+	}
+	/* Of what has left nothing could be kept; and who asked by C-GET could not be spared the abort of its association. */
+	if (inspect_policy_strictest(&h->content.policy) == ACTION_QUARANTINE || s == &as->b) {
+		h->content.hold = HOLD_WHOLE;
+	}
+	return true;
+}
+
+static void inspect(struct association *as, struct side *s, struct hold *h)
+{
+	h->inspecting = true;
+	inspect_begin(&h->i,
+		&(struct inspect_about){.transfer_syntax = as->context[s->msg.context].transfer,
+			.sop_class = s->msg.command.affected_sop_class,
+			.sop_instance = s->msg.command.affected_sop_instance},
+		&h->inflater);
+	hold_scan_begin(as, s, h);
+}
+
+bool hold_begin(struct association *as, struct side *s, struct operation *o)
+{
+	struct hold *h = hold_of(as, s);
+	if (o->field != C_STORE_RQ || !command_has_data_set(&s->msg.command)) {
+		return false;
+	}
+	const struct deidentify_rules *rules = hold_remakes(as, o);
+	struct content content = {0};
+	bool inspects = find_content(as, o, &content);
+	if (!inspects && !rules) {
+		return false;
+	}
+	hold_drop(as, s);
+	h->content = content;
+	h->flow = o->flow;
+	if (rules && !hold_remake_begin(as, s, h, rules, o)) {
+		return true;
+	}
+	if (inspects) {
+		inspect(as, s, h);
+	}
+	bool judged = is_judged(as, s, h);
+	if (judged || rules) {
+		keep(as, s, h, o, judged);
+	}
+	return judged || rules;
+}

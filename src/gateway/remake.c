@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/remake.h"
+#include "keys/link.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct remake_known *find(const struct remake_names *n, enum pseudonym kind, struct span value)
+{
+	unsigned most = n->n < REMAKE_KNOWN ? n->n : REMAKE_KNOWN;
+	for (unsigned i = 0; i < most; i++) {
+		const struct remake_known *k = &n->known[i];
+		if (k->kind == kind && k->len == value.len && memcmp(k->value, value.ptr, value.len) == 0) {
+			return k;
+		}
+	}
+	return NULL;
+}
+
+static int make(void *arg, enum pseudonym kind, struct span value, uint8_t ret[32])
+{
+	struct remake_names *n = arg;
+	bool fits = value.len > 0 && value.len <= REMAKE_VALUE;
+	const struct remake_known *k = fits ? find(n, kind, value) : NULL;
+	if (k) {
+		memcpy(ret, k->pseudonym, sizeof(k->pseudonym));
+		return 0;
+	}
+	int e = link_pseudonym(kind, value, ret);
+	if (e == 0 && fits) {
+		struct remake_known *new = &n->known[n->n++ % REMAKE_KNOWN];
+		n->n = n->n == 2 * REMAKE_KNOWN ? REMAKE_KNOWN : n->n;
+		*new = (struct remake_known){.kind = (uint8_t)kind, .len = (uint8_t)value.len};
+		memcpy(new->value, value.ptr, value.len);
+		memcpy(new->pseudonym, ret, sizeof(new->pseudonym));
+	}
+	return e;
+}
+
+const struct pseudonyms *remake_pseudonyms(struct remake_names *names)
+{
+	names->pseudonyms = (struct pseudonyms){.make = make, .arg = names};
+	return &names->pseudonyms;
+}
+
+int remake_uid(struct remake_names *names, const struct deidentify_rules *rules, struct span uid,
+	char ret_uid[UID_MAX + 1])
+{
+	uid = uid_trim(uid);
+	if (!(rules->options & OPTION_UIDS)) {
+		return pseudonym_uid(remake_pseudonyms(names), uid, ret_uid);
+	}
+	if (uid.len > UID_MAX) {
+		return ERR_VALUE;
+	}
+	memcpy(ret_uid, uid.len ? (const char *)uid.ptr : "", uid.len);
+	ret_uid[uid.len] = 0;
+	return 0;
+}
+
+int remake_begin(struct remake *r, const struct deidentify_rules *rules, struct remake_names *names,
+	struct span transfer_syntax)
+{
+	remake_drop(r);
+	if (!r->engine) {
+		r->engine = malloc(sizeof(*r->engine));
+	}
+	if (!r->engine) {
+		return ERR_NO_MEMORY;
+	}
+	r->rules = *rules;
+	int e = deidentify_begin(r->engine, &r->rules, remake_pseudonyms(names), transfer_syntax, NULL);
+	r->on = e == 0;
+	return e;
+}
+
+void remake_drop(struct remake *r)
+{
+	if (r->on) {
+		deidentify_done(r->engine);
+	}
+	r->on = r->ended = r->last = false;
+	r->piece = span_of(NULL, 0);
+	r->len = r->passed = 0;
+}
+
+void remake_feed(struct remake *r, struct span bytes)
+{
+	deidentify_feed(r->engine, bytes);
+}
+
+void remake_last(struct remake *r)
+{
+	r->last = true;
+	deidentify_last(r->engine);
+}
+
+int remake_make(struct remake *r)
+{
+	while (!r->ended) {
+		size_t room = sizeof(r->made) - r->len, n = r->piece.len < room ? r->piece.len : room;
+		if (n > 0) {
+			memcpy(r->made + r->len, r->piece.ptr, n);
+			r->len += n;
+			r->piece = span_of(r->piece.ptr + n, r->piece.len - n);
+		}
+		if (r->len == sizeof(r->made)) {
+			return REMAKE_FULL;
+		}
+		int e = deidentify_next(r->engine, &r->piece);
+		if (e < 0) {
+			return e;
+		}
+		if (e == DEIDENTIFY_MORE && !r->last) {
+			return REMAKE_WANTS;
+		}
+		if (e == DEIDENTIFY_MORE) {
+			return ERR_ORDER; /* it wants more than all */
+		}
+		r->ended = e == DEIDENTIFY_END;
+	}
+	return REMAKE_OVER;
+}
+
+const char *remake_why(const struct remake *r, int e, char *buf, size_t cap)
+{
+	if (e == ERR_CLOSED || e == ERR_TIMEOUT || e == ERR_PEER) {
+		return "the key holder, which makes pseudonyms, is away";
+	}
+	if (e == ERR_NO_MEMORY) {
+		return "there is no memory for it";
+	}
+	if (e == ERR_NOT_FOUND) {
+		return "its transfer syntax is none of the standard's";
+	}
+	if (e == ERR_DENIED && r->engine && r->engine->why == DEIDENTIFY_BURNED_IN) {
+		return "it says that text is burned into its pixels, `deidentify: burned-in`";
+	}
+	if (e == ERR_DENIED && r->engine && r->engine->why == DEIDENTIFY_DOCUMENT) {
+		return "it holds a document, `deidentify: documents`";
+	}
+	snprintf(buf, cap, "at byte %" PRIu64 ": %s", r->engine ? r->engine->d.offset : 0, err_str(e));
+	return buf;
+}

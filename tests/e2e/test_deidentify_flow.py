@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Flows that de-identify: what leaves, what is refused, by which UIDs both sides know an object."""
+import glob
+import os
+import secrets
+
+from lib import dicom, peers
+from lib.site import check, equal, test, until
+from test_hold import BAD, PDF, good, plain
+
+CONTEXTS = ((dicom.VERIFICATION, [dicom.ILE]), (dicom.CT, [dicom.ELE]), (PDF, [dicom.ELE]))
+NAME = b"CompressedSamples^CT1"
+
+
+def new_key(bench):
+    path = bench.write("pseudonyms.key", "")
+    with open(path, "wb") as file:
+        file.write(secrets.token_bytes(32))
+    os.chmod(path, 0o600)
+    return path
+
+
+def gateway(bench, port, how="yes", **flow):
+    return bench.gateway(archive=plain(port), flow={"deidentify": how, **flow}, deidentify={"key": new_key(bench)})
+
+
+def is_clean(bench, path, original):
+    """No name, no ID, no UID of it; it says so itself, and dcmdump reads it."""
+    with open(path, "rb") as file:
+        data = file.read()
+    check(NAME not in data and original.instance.encode() not in data and b"1CT1" not in data, "something is left", path)
+    text = bench.run("dcmdump", path, wants=0).text
+    for words in ("(0012,0062) CS [YES]", "113100", "(0028,0303)"):
+        check(words in text, "it does not say that it is de-identified", words)
+    return text
+
+
+@test
+def deidentify_in_the_stream(bench):
+    """What storescp has is another object than storescu sent, the same each time, and pixels are as they were."""
+    port, folder = peers.storescp(bench)
+    g = gateway(bench, port)
+    original = dicom.Part10(peers.CT_SMALL)
+    for _ in range(2):
+        bench.run("storescu", "-aet", "CT1", "-aec", "ARCHIVE", "127.0.0.1", str(g.plain), peers.CT_SMALL, wants=0)
+    found = peers.received(folder)
+    equal(len(found), 1, "objects in the archive")
+    uid = next(iter(found))
+    check(uid.startswith("2.25."), "the UID is not a new one", uid)
+    is_clean(bench, glob.glob(os.path.join(folder, "*"))[0], original)
+    pixels = original.data[original.data.index(b"\xe0\x7f\x10\0"):]
+    data = found[uid].data
+    at = data.index(b"\xe0\x7f\x10\0")
+    check(pixels[:100] == data[at:at + 100] and len(data[at:]) <= len(pixels), "pixels differ")
+
+
+@test
+def deidentify_answers_by_the_callers_uid(bench):
+    """Small PDUs at the target, large objects, several on one association; the response names what was sent."""
+    port, folder = peers.storescp(bench, "--max-pdu", "4096")
+    g = gateway(bench, port)
+    scu = g.scu()
+    scu.associate(contexts=CONTEXTS)
+    for instance, size in (("1.2.3.1", 0), ("1.2.3.2", 8 << 20), ("1.2.3.3", 0)):
+        answer = scu.store(context=3, instance=instance, data=good(instance, size))
+        equal((answer["status"], answer["affected_instance"]), (0, instance), "the answer")
+    scu.release()
+    found = peers.received(folder)
+    equal(len(found), 3, "objects")
+    check(all(uid.startswith("2.25.") for uid in found), "new UIDs", found)
+    check(any(len(p.data) > 8 << 20 for p in found.values()), "the large one is whole")
+
+
+@test
+def deidentify_refuses_what_it_cannot(bench):
+    """A document, a broken object: refused with a number, nothing of them at the target, the next ones pass. In observe mode too."""
+    port, folder = peers.storescp(bench)
+    for mode in ("enforce", "observe"):
+        g = gateway(bench, port, mode=mode)
+        scu = g.scu()
+        scu.associate(contexts=CONTEXTS)
+        bad = dicom.Part10(BAD)
+        answer = scu.store(context=5, sop_class=PDF, instance=bad.instance, data=bad.data)
+        line = g.decision("deidentify")
+        check("document" in line["message"], "why", line)
+        equal(answer["status"], 0x0124, "the status")
+        equal(answer.get("comment"), f"Gantry {line['number']}: deidentify", "the comment")
+        broken = good("1.2.3.8")[:-700]
+        check(scu.store(context=3, instance="1.2.3.8", data=broken)["status"] != 0, "a broken object passed")
+        equal(scu.store(context=3, instance="1.2.3.9", data=good("1.2.3.9"))["status"], 0, "the next one")
+        scu.release()
+        check("deidentify" in g.cli("explain", str(line["number"])), "explain")
+        g.stop()
+    found = peers.received(folder)
+    equal(len(found), 2, "what the archive has: one of each key")
+
+
+@test
+def deidentify_after_the_verdict(bench):
+    """Inspection judges what came, whole and in a file; what leaves is made anew."""
+    port, folder = peers.storescp(bench)
+    g = gateway(bench, port, {"documents": "replace", "dates": "shift", "retain": ["device"]}, inspect={"hold": "whole"})
+    scu = g.scu()
+    scu.associate(contexts=CONTEXTS)
+    bad = dicom.Part10(BAD)
+    equal(scu.store(context=5, sop_class=PDF, instance=bad.instance, data=bad.data)["status"], 0x0124, "the bad one")
+    check("pdf-javascript" in g.decision("content")["message"], "the check")
+    equal(scu.store(context=3, instance="1.2.3.1", data=good("1.2.3.1", 6 << 20))["status"], 0, "the large one")
+    scu.release()
+    found = peers.received(folder)
+    equal(len(found), 1, "objects")
+    check(next(iter(found)).startswith("2.25."), "new UIDs")
+
+
+@test
+def deidentify_what_is_fetched(bench):
+    """Sub-operations of C-GET: what the caller gets is made anew."""
+    port, _ = peers.dcmqrscp(bench)
+    bench.run("storescu", "-aet", "X", "-aec", "ARCHIVE", "127.0.0.1", str(port), peers.CT_SMALL, wants=0)
+    g = gateway(bench, port, services=["echo", "get"])
+    out = bench.new_folder("got")
+    study = bench.run("dcmdump", "+P", "StudyInstanceUID", peers.CT_SMALL, wants=0).text.split("[")[1].split("]")[0]
+    bench.run("getscu", "-S", "-aet", "CT1", "-aec", "ARCHIVE", "+B", "-od", out, "-k", "QueryRetrieveLevel=STUDY",
+              "-k", f"StudyInstanceUID={study}", "127.0.0.1", str(g.plain), wants=0)
+    files = until(lambda: glob.glob(os.path.join(out, "*")), "an object")
+    is_clean(bench, files[0], dicom.Part10(peers.CT_SMALL))
+
+
+@test
+def deidentify_without_its_key(bench):
+    """A key that is none, or that others may read, starts nothing; flows without a key are a mistake."""
+    key = new_key(bench)
+    g = bench.gateway(archive=plain(1), flow={"deidentify": "yes"}, deidentify={"key": key}, start=False)
+    bench.run(bench.program, "check", g.yaml, wants=0)
+    os.chmod(key, 0o644)
+    check("chmod go=" in bench.run(bench.program, "check", g.yaml, wants=1).text, "a key that others may read")
+    os.chmod(key, 0o600)
+    with open(key, "ab") as file:
+        file.write(b"x")
+    check("--new-key" in bench.run(bench.program, "check", g.yaml, wants=1).text, "a key that is none")
