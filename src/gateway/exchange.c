@@ -254,7 +254,7 @@ static int take_request(struct association *as, struct side *s, struct parse_fai
 	}
 	note_allowed(as, s, o);
 	audit_request(as, s, o);
-	if (needs_guard(as, s, o)) {
+	if (needs_guard(as, s, o) || renaming_wants(as, s, o)) {
 		m->disposition = HOLD;
 		m->held_len = 0;
 		return 0;
@@ -345,6 +345,10 @@ static int take_response(struct association *as, struct side *s, struct parse_fa
 	if (m->disposition == PASS) {
 		audit_response(as, s, o);
 	}
+	if (m->disposition == PASS && renaming_wants(as, s, o)) {
+		m->disposition = HOLD;
+		m->held_len = 0;
+	}
 	return m->disposition == PASS ? pass_command(as, s, NULL) : 0;
 }
 
@@ -386,6 +390,26 @@ int exchange_command(struct association *as, struct side *s, struct parse_fail *
 
 /* ---- Data sets that are not simply passed on ---- */
 
+/* A guard, or the names in it, would have to be seen. */
+static void not_read(struct association *as, struct side *s, const char *why)
+{
+	struct operation *o = s->msg.operation;
+	struct verdict v;
+	if (!o) {
+		s->msg.disposition = DRAIN; /* answered meanwhile */
+		return;
+	}
+	verdict_of(as->site, &as->route, o->flow,
+		renaming_wants(as, s, o) ? RULE_DEIDENTIFY : RULE_QUERY_KEYS, why, &v);
+	v.refuse = true;
+	v.observed = v.alarm = false;
+	if (command_is_response(s->msg.command.field)) {
+		cancel_owed(as, s, o, &v);
+	} else {
+		refuse(as, s, o, &v, status_for(as, &v, o->field));
+	}
+}
+
 void exchange_data(struct association *as, struct side *s, struct span fragment)
 {
 	struct incoming *m = &s->msg;
@@ -399,11 +423,7 @@ void exchange_data(struct association *as, struct side *s, struct span fragment)
 		m->held = malloc(LIMIT_IDENTIFIER);
 	}
 	if (!m->held || fragment.len > LIMIT_IDENTIFIER - m->held_len) {
-		struct verdict v;
-		verdict_of(as->site, &as->route, m->operation->flow, RULE_QUERY_KEYS,
-			"the query is longer than a guard reads", &v);
-		v.refuse = true;
-		refuse(as, s, m->operation, &v, status_for(as, &v, m->operation->field));
+		not_read(as, s, "the message is longer than what is read of one");
 		return;
 	}
 	memcpy(m->held + m->held_len, fragment.ptr, fragment.len);
@@ -479,16 +499,27 @@ static int end_guarded(struct association *as, struct side *s)
 	struct incoming *m = &s->msg;
 	struct operation *o = m->operation;
 	struct verdict v = {0};
-	decide_query(as->site, &as->route, o->flow, span_of(m->held, m->held_len),
-		as->context[m->context].abstract, as->context[m->context].transfer, &v);
-	if (stands(as, s, &v)) {
+	struct span bytes = span_of(m->held, m->held_len);
+	if (!o) {
+		return 0; /* answered meanwhile */
+	}
+	if (needs_guard(as, s, o)) {
+		decide_query(as->site, &as->route, o->flow, bytes, as->context[m->context].abstract,
+			as->context[m->context].transfer, &v);
+	}
+	if (v.rule != RULE_NONE && stands(as, s, &v)) {
 		refuse(as, s, o, &v, status_for(as, &v, o->field));
 		return 0;
 	}
+	int e = renaming_wants(as, s, o) ? renaming_do(as, s, o, bytes, &bytes) : 0;
+	if (e < 0) {
+		not_read(as, s, "the names in the message cannot be replaced");
+		return 0;
+	}
 	m->disposition = PASS;
-	int e = pass_command(as, s, o);
+	e = pass_command(as, s, o);
 	if (e == 0 && command_has_data_set(&m->command)) {
-		bool put = relay_put(other_side(as, s), m->context, false, span_of(m->held, m->held_len));
+		bool put = relay_put(other_side(as, s), m->context, false, bytes);
 		e = put ? 0 : ERR_SPACE;
 	}
 	return e;

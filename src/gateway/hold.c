@@ -303,6 +303,9 @@ bool hold_begin_passing(struct association *as, struct side *s, struct hold *h)
 		}
 		return false;
 	}
+	if (h->remake.on && s == &as->a) {
+		renaming_note(as, h->new_instance, uid_trim(s->msg.command.affected_sop_instance));
+	}
 	audit_pass(as, s);
 	if (exchange_pass_command(as, s) != 0) {
 		return false; /* cannot be: there was room */

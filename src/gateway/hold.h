@@ -5,6 +5,7 @@
 #include "gateway/hold_room.h"
 #include "gateway/keep.h"
 #include "gateway/remake.h"
+#include "gateway/renaming.h"
 #include "gateway/scan.h"
 #include "gateway/side.h"
 #include "gateway/state.h"
@@ -74,6 +75,7 @@ struct holds {
 	struct hold of[2]; /* from the caller, from the target */
 	struct hold_said said;
 	struct remake_names names;
+	struct renaming renaming;
 };
 
 /* A request that is allowed: does its data set have to be held? Then its command waits too. */

@@ -292,8 +292,8 @@ static void check_deidentify(struct parse *p, const struct flow *f, const struct
 	}
 	if (f->deidentify && f->services & (1u << SERVICE_FIND | 1u << SERVICE_WORKLIST)) {
 		mistake_warning(p->mistakes, at->line, at->column,
-			"flow %s de-identifies objects, and not the answers to queries, which it allows: its "
-			"caller sees names",
+			"flow %s de-identifies objects, and of queries it replaces UIDs and patient IDs alone, of a "
+			"node that it stores at: names of patients pass in queries and answers",
 			f->name);
 	}
 }

@@ -138,3 +138,78 @@ def deidentify_without_its_key(bench):
     with open(key, "ab") as file:
         file.write(b"x")
     check("--new-key" in bench.run(bench.program, "check", g.yaml, wants=1).text, "a key that is none")
+
+
+COMMIT, COMMIT_INSTANCE = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1"
+
+
+def references(*instances):
+    """Storage commitment's: a transaction, and a sequence of references, in implicit VR."""
+    uid = lambda text: dicom.even(text.encode(), b"\0")
+    items = b"".join(dicom.element(0xFFFE, 0xE000, dicom.element(8, 0x1150, uid(dicom.CT)) + dicom.element(8, 0x1155, uid(i)))
+                     for i in instances)
+    return dicom.identifier((0x00081195, "1.2.88.1")) + dicom.element(8, 0x1199, items)
+
+
+@test
+def deidentify_commitment_in_each_sides_words(bench):
+    """The archive is asked about what it has, and its report names what the caller has stored, on the same association."""
+    asked = []
+
+    def reports(scp, wire, context, fields, data):
+        if fields["field"] != dicom.N_ACTION:
+            return False
+        asked.append(data)
+        wire.send_message(context, field=dicom.N_ACTION | dicom.RSP, answers=fields["id"], status=0,
+                          affected_class=COMMIT, affected_instance=COMMIT_INSTANCE, action=1)
+        wire.send_message(context, data, field=dicom.N_EVENT_REPORT, id=9, affected_class=COMMIT,
+                          affected_instance=COMMIT_INSTANCE, event=1)
+        return True
+
+    scp = bench.scp(answer=reports)
+    g = gateway(bench, scp.port, services=["store", "commit"])
+    scu = g.scu()
+    scu.associate(contexts=[(COMMIT, [dicom.ILE]), (dicom.CT, [dicom.ELE])])
+    equal(scu.store(context=3, instance="1.2.3.1", data=good("1.2.3.1"))["status"], 0, "the object")
+    new = next(iter(scp.stored()))
+    scu.request(1, references("1.2.3.1", "1.2.3.77"), field=dicom.N_ACTION, requested_class=COMMIT,
+                requested_instance=COMMIT_INSTANCE, action=1)
+    equal(scu.answer()["status"], 0, "status of N-ACTION")
+    _, fields, data = scu.recv_message()
+    equal(fields["field"], dicom.N_EVENT_REPORT, "the report")
+    check(new.encode() in asked[0] and b"1.2.3.1" not in asked[0] and b"1.2.3.77" not in asked[0], "what was asked", asked)
+    check(b"1.2.3.1\0" in data and b"1.2.3.77" in data and b"2.25." not in data, "what was reported", data)
+    scu.send_message(1, field=dicom.N_EVENT_REPORT | dicom.RSP, answers=fields["id"], status=0, affected_class=COMMIT,
+                     affected_instance=COMMIT_INSTANCE, event=1)
+    scu.release()
+
+
+@test
+def deidentify_queries_in_each_sides_words(bench):
+    """A query's study and patient are the archive's when they reach it, and the caller's in the answer."""
+    asked = []
+
+    def answers(scp, wire, context, fields, data):
+        if fields["field"] != dicom.C_FIND:
+            return False
+        asked.append(data)
+        for status, answer in ((0xFF00, data), (0, None)):
+            scp.respond(wire, context, fields, status, answer)
+        return True
+
+    scp = bench.scp(answer=answers)
+    g = gateway(bench, scp.port, services=["store", "find"])
+    scu = g.scu()
+    scu.associate(contexts=[(dicom.STUDY_FIND, [dicom.ILE])])
+    keys = ((0x00080052, "STUDY"), (0x00100020, "1CT1"), (0x0020000D, "1.2.3.4\\1.2.3.5"))
+    for _ in range(2):
+        got = scu.find(keys)
+        equal([f["status"] for f, _ in got], [0xFF00, 0], "answers")
+        check(b"1CT1" in got[0][1] and b"1.2.3.4\\1.2.3.5" in got[0][1], "the caller's words", got)
+    check(b"1CT1" not in asked[0] and b"1.2.3.4" not in asked[0] and asked[0].count(b"2.25.") == 2, "the archive's", asked)
+    equal(asked[0], asked[1], "the same each time")
+    # A wildcard names no patient, and cannot be put in the archive's words.
+    got = scu.find(((0x00080052, "STUDY"), (0x00100020, "1C*")))
+    check(got[0][0]["status"] >= 0xA700, "a wildcard", got)
+    equal(len(asked), 2, "what the archive was asked")
+    scu.release()

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef GATEWAY_RENAMING_H
+#define GATEWAY_RENAMING_H
+
+#include "gateway/state.h"
+
+/*
+ * Messages about objects that a flow has made anew for its target (gateway/remake.h): the target knows them by other names. What the
+ * caller asks of them (queries, retrievals, storage commitment) is put in the target's words, and what the target answers
+ * or reports on the same association in the caller's, as far as the association has met the names.
+ *
+ * Only where the target has what the caller stores: flows with `store`. From a flow with `get` alone the caller has the new names.
+ */
+#define RENAMING_MET 2048 /* names that an association remembers; then the oldest goes */
+
+struct renaming {
+	unsigned n;
+	struct renaming_met {
+		char new[65], old[65];
+	} met[RENAMING_MET];
+};
+
+/* Is the data set of this message, a request's or a response's, to be renamed? o: the request that it is, or answers. */
+bool renaming_wants(const struct association *as, const struct side *s, const struct operation *o);
+
+/* Do it: *ret_bytes is valid until the next call. from: whose message it is. Errors of rename_data_set(), and of the key holder. */
+MUST_USE int renaming_do(struct association *as, const struct side *from, const struct operation *o,
+	struct span data, struct span *ret_bytes);
+
+/* An object has gone to the target by another name. */
+void renaming_note(struct association *as, const char *new, struct span old);
+
+#endif
