@@ -5,8 +5,11 @@
 #include "gateway/hold.h"
 #include "gateway/relay.h"
 #include "gateway/release.h"
+#include "keys/holder.h"
+#include "keys/link.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -22,6 +25,8 @@
  *
  * If the first byte is 0xfe objects are looked into and held; the second says how. Then nothing may leave of one that is
  * held whole before it is complete.
+ *
+ * If the first byte is 0xfd objects are de-identified; the second says how, as above, where its bit 5 is set. A thread makes the pseudonyms.
  */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -110,6 +115,50 @@ static void no_byte_before_its_verdict(const struct association *as)
 		must(h->room.loaded <= h->room.stored);
 		must(h->state != HOLD_TAKING || h->keep != UINT64_MAX || (h->passed == 0 && !h->begun));
 		must(h->state != HOLD_PASSING || h->keep == 0);
+	}
+}
+
+/* ---- Objects that are made anew ---- */
+
+static void *key_holder(void *arg)
+{
+	uint8_t ask[2048], answer[2 + PSEUDONYM_SIZE] = {HOLDER_VERSION};
+	int fd = *(int *)arg;
+	ssize_t n;
+	while ((n = recv(fd, ask, sizeof(ask), 0)) > 0) {
+		for (unsigned i = 0; i < PSEUDONYM_SIZE; i++) {
+			answer[2 + i] = (uint8_t)(ask[(size_t)i % (size_t)n] + 31 * i + (size_t)n);
+		}
+		(void)!send(fd, answer, sizeof(answer), 0);
+	}
+	return NULL;
+}
+
+static void use_remaking(struct site *s, uint8_t how)
+{
+	static struct deidentify_rules rules;
+	static int pair[2] = {-1, -1};
+	pthread_t thread;
+	if (pair[0] < 0) {
+		must(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) == 0);
+		must(pthread_create(&thread, NULL, key_holder, &pair[1]) == 0);
+		link_use(pair[0], 5000);
+	}
+	if (how & 0x20) {
+		use_inspection(s, how);
+	}
+	rules = (struct deidentify_rules){
+		.options = how & 1 ? OPTION_SHIFTED_DATES : 0, .keep_burned_in = how & 2};
+	s->flows[0].deidentify = &rules;
+	s->flows[0].object_size.most = how & 0x40 ? 64 : 1u << 20;
+}
+
+static void no_more_than_is_made(const struct association *as)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		const struct hold *h = &as->holds->of[i];
+		must(h->remake.passed <= h->remake.len && h->remake.len <= REMAKE_MADE);
+		must(!h->remake.on || !h->begun || h->remake.borrowed > 0 || h->remake.passed == 0);
 	}
 }
 
@@ -233,6 +282,7 @@ static void turn(struct association *as, struct side *s, struct far far[2])
 		}
 		bool moved = hold_pump(as, s);
 		no_byte_before_its_verdict(as);
+		no_more_than_is_made(as);
 		exchange_owed(as);
 		flush(as, &as->a);
 		flush(as, &as->b);
@@ -260,6 +310,7 @@ static void begin(struct association *as, struct association_start *start, struc
 	*start = (struct association_start){.site = site(), .channel = -1};
 	site()->audit = (struct audit_config){0};
 	site()->flows[0].inspect = NULL;
+	site()->flows[0].deidentify = NULL;
 	site()->flows[0].object_size.most = 64;
 	held = -1;
 	static struct audit audit;
@@ -280,7 +331,7 @@ static void begin(struct association *as, struct association_start *start, struc
 	as->route = (struct route){.from = 0, .to = 1, .flows = {0}, .n_flows = 1};
 	for (unsigned i = 0; i < 2; i++) {
 		hold_drop(as, i == 0 ? &as->a : &as->b);
-		holds.of[i].borrowed = 0;
+		holds.of[i].borrowed = holds.of[i].remake.borrowed = 0;
 	}
 	holds.said = (struct hold_said){0};
 	open_side(&as->a, "caller", &far[0], false, 4096);
@@ -318,6 +369,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size > 2 && data[0] == 0xfe) {
 		must(reader_skip(&r, 2) == 0);
 		use_inspection(site(), data[1]);
+	}
+	if (size > 2 && data[0] == 0xfd) {
+		must(reader_skip(&r, 2) == 0);
+		use_remaking(site(), data[1]);
 	}
 	while (!as.over && reader_u8(&r, &how) == 0) {
 		struct side *s = how & 0x80 ? &as.b : &as.a;
