@@ -26,8 +26,8 @@ _gantry() {
 	incident) words="-c --key --passphrase-file --node --user --certificate --refusal --version --from --until --to --out --vkey --checkpoint --journal --cold --unrecorded --help" ;;
 	record) words="sign verify init antivirus-definitions -c --vkey --help" ;;
 	deidentify) words="--key --new-key --dates --retain --clean --burned-in --documents --leftovers --manifest --json remove shift keep replace uids device institution patient safe-private descriptors structured-content graphics --help" ;;
-	sign) words="-c --profile --hash --tag base creator SHA256 SHA384 SHA512 --help" ;;
-	verify) words="-c --trust --require --json creator authorization report verified-report --help" ;;
+	sign) words="-c --profile --hash --tag --timestamp-query --timestamp-response base creator SHA256 SHA384 SHA512 --help" ;;
+	verify) words="-c --trust --timestamp-trust --require --require-timestamp --json creator authorization report verified-report --help" ;;
 	revoke) words="-c --reason --issuer --days --yes --renew --list --help" ;;
 	ca) words="make sign list renew revoke crl delegate --by --use --days --reason --name --yes --json --help" ;;
 	init) words="--try --help" ;;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
 #include "cli/options.h"
+#include "cli/audit.h"
+#include "cli/object_edit.h"
 #include "cli/object_job.h"
 #include "cli/place.h"
 #include "cli/verbs.h"
@@ -22,7 +24,9 @@
 #include <unistd.h>
 
 static const char usage[] =
-	"usage: gantry sign [-c FILE] [--profile base|creator] [--hash SHA256|SHA384|SHA512] [--tag TAG]... IN OUT\n"
+	"usage: gantry sign [-c FILE] [--profile base|creator] [--hash SHA256|SHA384|SHA512] [--tag TAG]...\n"
+	"                   [--timestamp-query QUERY] IN OUT\n"
+	"       gantry sign --timestamp-response RESPONSE IN OUT\n"
 	"\n"
 	"Put a digital signature into a DICOM file (PS3.15 C.1, C.2), with the key of `signatures:` in gantry.yaml. A process that\n"
 	"has that key, the file and nothing else reads the object, makes the MAC and signs it. The file stays as it is but for\n"
@@ -32,14 +36,18 @@ static const char usage[] =
 	"               everything that can be signed is\n"
 	"  --profile P  creator: refuse to sign less than PS3.15 C.2 asks for; default base\n"
 	"  --hash H     default SHA256\n"
+	"  --timestamp-query QUERY        also write what a timestamping authority (RFC 3161) is to be asked\n"
+	"  --timestamp-response RESPONSE  put its answer to the signature that it is over; no key is needed\n"
 	"  -c, --config FILE  default: ./gantry.yaml, then /etc/gantry/gantry.yaml\n"
 	"\n"
 	"Exit status: 0 signed; 1 not signed, and there is no OUT; 2 wrong usage.\n";
 
-#define COPY 65536
+#define RESPONSE_MOST (64u * 1024)
 
 struct job {
-	const char *config, *in, *out;
+	const char *config, *in, *out, *query, *response;
+	uint8_t *answer; /* the bytes of `response` */
+	size_t answer_len;
 	struct object_wish wish;
 	struct site *site;
 	struct object_key *key;
@@ -76,6 +84,30 @@ static void sign(void *arg, struct span file, void *shared)
 	}
 }
 
+static void put_stamp(void *arg, struct span file, void *shared)
+{
+	const struct job *j = arg;
+	struct object_signed *r = shared;
+	if (object_stamp(file, span_of(j->answer, j->answer_len), r) < 0) {
+		r->n_edits = 0;
+	}
+}
+
+static int say_how(const struct job *j, int e, struct object_signed *r)
+{
+	r->why[sizeof(r->why) - 1] = 0;
+	for (char *c = r->why; *c; c++) {
+		*c = *c < ' ' || *c > '~' ? '?' : *c;
+	}
+	if (e != 0 || r->n_edits == 0) {
+		return complain(j->in, r->why[0]         ? r->why
+				       : e == ERR_LENGTH ? "it is empty"
+				       : e == 0          ? "it was not signed"
+							 : "the process that signs has died");
+	}
+	return 0;
+}
+
 static int have_signed(struct job *j, int file, struct object_signed *r)
 {
 	const struct site *s = j->site;
@@ -92,90 +124,30 @@ static int have_signed(struct job *j, int file, struct object_signed *r)
 		.n_paths = token ? s->n_token_folders : 0};
 	int e = paths ? object_job_run(&job, file, r) : ERR_NO_MEMORY;
 	free(paths);
-	r->why[sizeof(r->why) - 1] = 0;
-	if (e != 0 || r->n_edits == 0) {
-		return complain(j->in, r->why[0]         ? r->why
-				       : e == ERR_LENGTH ? "it is empty"
-				       : e == 0          ? "it was not signed"
-							 : "the process that signs has died");
-	}
-	return 0;
+	return say_how(j, e, r);
 }
 
-/* ---- The file with it ---- */
+/* ---- A timestamp ---- */
 
-static int write_all(int fd, const uint8_t *bytes, size_t len)
+static int have_stamped(struct job *j, int file, struct object_signed *r)
 {
-	while (len > 0) {
-		ssize_t n = write(fd, bytes, len);
-		if (n < 0 && errno == EINTR) {
-			continue;
-		}
-		if (n <= 0) {
-			return -1;
-		}
-		bytes += n;
-		len -= (size_t)n;
+	const struct audit_input in = {.verb = "sign"};
+	const struct object_job job = {.work = put_stamp, .arg = j, .sandbox = SANDBOX_KEYS};
+	if (audit_read_file(&in, j->response, RESPONSE_MOST, &j->answer, &j->answer_len) != AUDIT_GOOD) {
+		return 1;
 	}
-	return 0;
+	return say_how(j, object_job_run(&job, file, r), r);
 }
 
-static int copy(int in, int out, uint64_t from, uint64_t until)
+static int write_query(const struct job *j, const struct object_signed *r)
 {
-	uint8_t buf[COPY];
-	while (from < until) {
-		size_t want = until - from < COPY ? (size_t)(until - from) : COPY;
-		ssize_t n = pread(in, buf, want, (off_t)from);
-		if (n < 0 && errno == EINTR) {
-			continue;
-		}
-		if (n <= 0 || write_all(out, buf, (size_t)n) < 0) {
-			return -1;
-		}
-		from += (uint64_t)n;
-	}
-	return 0;
-}
-
-/* What the other process says is held against the file: it has parsed what others wrote. */
-static int apply(int in, int out, uint64_t size, const struct object_signed *r)
-{
-	uint64_t at = 0;
-	if (r->n_edits > OBJECT_EDITS) {
-		return -1;
-	}
-	for (uint32_t i = 0; i < r->n_edits; i++) {
-		const struct object_edit e = r->edits[i];
-		if (e.at < at || e.at > size || e.leave_out > size - e.at || e.from > OBJECT_BYTES ||
-			e.len > OBJECT_BYTES - e.from || copy(in, out, at, e.at) < 0 ||
-			write_all(out, r->bytes + e.from, e.len) < 0) {
-			return -1;
-		}
-		at = e.at + e.leave_out;
-	}
-	return copy(in, out, at, size);
-}
-
-static int write_out(const struct job *j, int in, const struct object_signed *r)
-{
-	char fresh[4200];
-	struct stat st;
-	int n = snprintf(fresh, sizeof(fresh), "%s.new", j->out);
-	int out = n > 0 && (size_t)n < sizeof(fresh) && fstat(in, &st) == 0
-	                  ? open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640)
-	                  : -1;
-	if (out < 0) {
-		return complain(fresh, strerror(errno));
-	}
-	bool ok =
-		apply(in, out, (uint64_t)st.st_size, r) == 0 && fsync(out) == 0 && rename(fresh, j->out) == 0;
-	int kept = errno;
-	close(out);
-	if (!ok) {
-		(void)unlink(fresh);
-		return complain(j->out, strerror(kept));
-	}
-	return 0;
+	uint8_t bytes[512];
+	size_t len = 0;
+	int e = object_stamp_query(r->value_sha256, bytes, sizeof(bytes), &len);
+	FILE *f = e == 0 ? fopen(j->query, "we") : NULL;
+	bool ok = f && fwrite(bytes, 1, len, f) == len;
+	ok = f && fclose(f) == 0 && ok;
+	return ok ? 0 : complain(j->query, e < 0 ? err_str(e) : strerror(errno));
 }
 
 /* ---- All ---- */
@@ -195,24 +167,41 @@ static int open_site(struct job *j)
 	return e < 0 ? complain(j->site->key_user, "there is no such user for the process that signs") : 0;
 }
 
+static void tell(const struct job *j, struct object_signed *r)
+{
+	r->uid[UID_MAX] = 0;
+	for (char *c = r->uid; *c; c++) {
+		*c = *c < ' ' || *c > '~' ? '?' : *c;
+	}
+	if (j->response) {
+		printf("%s: the signature %s has its timestamp; `gantry verify` tells whose it is\n", j->out,
+			r->uid);
+	} else {
+		printf("%s: signed, %u elements, as %s\n", j->out, r->n_signed, r->uid);
+	}
+}
+
 static int run(struct job *j)
 {
 	struct object_signed *r = object_job_memory(sizeof(*r));
-	int code = r ? open_site(j) : 1;
+	int code = !r ? 1 : j->response ? 0 : open_site(j);
 	int in = code == 0 ? open(j->in, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
 	if (code == 0 && in < 0) {
 		code = complain(j->in, strerror(errno));
 	}
-	code = code == 0 ? have_signed(j, in, r) : code;
-	code = code == 0 ? write_out(j, in, r) : code;
+	code = code != 0 ? code : j->response ? have_stamped(j, in, r) : have_signed(j, in, r);
+	if (code == 0 && !object_edit_write(in, j->out, r)) {
+		code = complain(j->out, strerror(errno));
+	}
+	code = code == 0 && j->query ? write_query(j, r) : code;
 	if (code == 0) {
-		r->uid[UID_MAX] = 0;
-		printf("%s: signed, %u elements, as %s\n", j->out, r->n_signed, r->uid);
+		tell(j, r);
 	}
 	if (in >= 0) {
 		close(in);
 	}
 	site_free(j->site);
+	free(j->answer);
 	object_job_free(r, sizeof(*r));
 	return code;
 }
@@ -277,6 +266,12 @@ static bool take_option(void *arg, int c)
 	case 'c':
 		j->config = optarg;
 		return true;
+	case 'q':
+		j->query = optarg;
+		return true;
+	case 'r':
+		j->response = optarg;
+		return true;
 	case 'p':
 		j->wish.creator = strcmp(optarg, "creator") == 0;
 		return j->wish.creator || strcmp(optarg, "base") == 0;
@@ -297,18 +292,19 @@ int verb_sign(int argc, char **argv)
 {
 	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
 		{"profile", required_argument, NULL, 'p'}, {"hash", required_argument, NULL, 'x'},
-		{"tag", required_argument, NULL, 't'}, {"help", no_argument, NULL, 'h'}, {0}};
+		{"tag", required_argument, NULL, 't'}, {"timestamp-query", required_argument, NULL, 'q'},
+		{"timestamp-response", required_argument, NULL, 'r'}, {"help", no_argument, NULL, 'h'}, {0}};
 	static struct job j;
 	int code;
 	if (!options_read(argc, argv, options, usage, take_option, &j, &code)) {
 		return code;
 	}
-	if (argc - optind != 2) {
+	if (argc - optind != 2 || (j.query && j.response)) {
 		fputs(usage, stderr);
 		return 2;
 	}
 	j.in = argv[optind];
 	j.out = argv[optind + 1];
-	j.config = place_file("sign", j.config);
-	return j.config ? run(&j) : 1;
+	j.config = j.response ? NULL : place_file("sign", j.config);
+	return j.config || j.response ? run(&j) : 1;
 }

@@ -19,28 +19,31 @@
 #include <unistd.h>
 
 static const char usage[] =
-	"usage: gantry verify [-c FILE | --trust FILE...] [--require PROFILE] [--json] FILE...\n"
+	"usage: gantry verify [-c FILE | --trust FILE... [--timestamp-trust FILE...]] [--require PROFILE]\n"
+	"                     [--require-timestamp] [--json] FILE...\n"
 	"\n"
 	"Verify the digital signatures of DICOM files (PS3.15 Annex C): each MAC, and each signer's certificate. A file is read\n"
 	"by a process of its own, in a sandbox.\n"
 	"\n"
 	"  --trust FILE   authorities whose certificates are believed (PEM); otherwise `signatures: trust` of the configuration,\n"
 	"                 or its `tls: trust`; and its revocation lists\n"
+	"  --timestamp-trust FILE  authorities of certified timestamps (RFC 3161); otherwise `signatures: timestamps` of the\n"
+	"                 configuration, or those of signers\n"
+	"  --require-timestamp  each signature must have a good one\n"
 	"  --require P    creator, authorization, report: at least one good signature must be over what that profile asks for\n"
 	"  --json         print a JSON object a file\n"
 	"  -c, --config FILE  default: ./gantry.yaml, then /etc/gantry/gantry.yaml\n"
 	"\n"
-	"Exit status: 0 all signatures are good; 1 one is not; 2 wrong usage; 3 a file has none, or could not be read.\n";
+	"Exit status: 0 all signatures and timestamps are good; 1 one is not; 2 wrong usage; 3 a file has none, or could not be read.\n";
 
 #define TRUST_MOST 64
 #define EXIT_NONE  3
 
 struct job {
-	const char *config, *trust[TRUST_MOST];
-	unsigned n_trust, require; /* enum signed_profile; 0: none */
-	bool json;
+	const char *config, *trust[TRUST_MOST], *stamps[TRUST_MOST];
+	unsigned n_trust, n_stamps, require; /* enum signed_profile; 0: none */
+	bool json, require_stamp;
 	struct site *site;
-	char *texts[TRUST_MOST];
 	struct crl_list *lists;
 	struct object_trust *believed;
 };
@@ -63,22 +66,42 @@ static int complain(const char *what, const char *why)
 
 /* ---- Whom we believe ---- */
 
-static int read_trust(struct job *j)
+/* stamps: of timestamps, after those of signers. */
+static int read_trust(struct job *j, const char *const *paths, unsigned n, bool stamps)
 {
-	struct span files[TRUST_MOST];
-	for (unsigned i = 0; i < j->n_trust; i++) {
+	struct span files[TRUST_MOST] = {0};
+	const struct audit_input in = {.verb = "verify"};
+	unsigned got = 0;
+	for (; got < n; got++) {
 		uint8_t *bytes;
 		size_t len;
-		const struct audit_input in = {.verb = "verify"};
-		if (audit_read_file(&in, j->trust[i], 1u << 20, &bytes, &len) != AUDIT_GOOD) {
-			return EXIT_NONE;
+		if (audit_read_file(&in, paths[got], 1u << 20, &bytes, &len) != AUDIT_GOOD) {
+			break;
 		}
-		j->texts[i] = (char *)bytes;
-		files[i] = span_of(bytes, len);
+		files[got] = span_of(bytes, len);
 	}
-	int e = object_trust_new(files, j->n_trust, NULL, &j->believed);
-	return e < 0 ? complain("--trust", e == ERR_VALUE ? "a file holds no certificate in PEM" : err_str(e))
-	             : 0;
+	int e = got < n  ? ERR_SYSTEM
+	        : stamps ? object_trust_stamps(j->believed, files, n)
+	                 : object_trust_new(files, n, NULL, &j->believed);
+	for (unsigned i = 0; i < got; i++) {
+		free((void *)(uintptr_t)files[i].ptr);
+	}
+	if (e == 0 || got < n) {
+		return e == 0 ? 0 : EXIT_NONE; /* it has said why */
+	}
+	return complain(stamps ? "--timestamp-trust" : "--trust",
+		e == ERR_VALUE ? "a file holds no certificate in PEM" : err_str(e));
+}
+
+static int use_stamps(struct job *j, const struct signing *s)
+{
+	struct span *files = calloc(s->n_timestamps + 1, sizeof(*files));
+	for (unsigned i = 0; files && i < s->n_timestamps; i++) {
+		files[i] = s->timestamps[i].bytes;
+	}
+	int e = files ? object_trust_stamps(j->believed, files, s->n_timestamps) : ERR_NO_MEMORY;
+	free(files);
+	return e < 0 ? complain(j->config, "an authority of timestamps in it cannot be read") : 0;
 }
 
 static int use_blobs(struct job *j, const struct blob *trust, unsigned n)
@@ -114,7 +137,7 @@ static int find_trust(struct job *j)
 {
 	struct mistakes mistakes = {0};
 	if (j->n_trust > 0) {
-		return read_trust(j);
+		return read_trust(j, j->trust, j->n_trust, false);
 	}
 	j->config = place_file("verify", j->config);
 	if (!j->config) {
@@ -126,8 +149,15 @@ static int find_trust(struct job *j)
 		return complain(j->config, "it has mistakes; `gantry check` names them");
 	}
 	const struct signing *s = &j->site->signatures;
-	return s->n_trust > 0 ? use_blobs(j, s->trust, s->n_trust)
-	                      : use_blobs(j, j->site->trust, j->site->n_trust);
+	int code = s->n_trust > 0 ? use_blobs(j, s->trust, s->n_trust)
+	                          : use_blobs(j, j->site->trust, j->site->n_trust);
+	return code == 0 && s->n_timestamps > 0 ? use_stamps(j, s) : code;
+}
+
+static int find_all_trust(struct job *j)
+{
+	int code = find_trust(j);
+	return code == 0 && j->n_stamps > 0 ? read_trust(j, j->stamps, j->n_stamps, true) : code;
 }
 
 /* ---- A file ---- */
@@ -166,6 +196,10 @@ static void make_sane(struct object_report *r)
 		make_safe(v->purpose, sizeof(v->purpose));
 		make_safe(v->subject, sizeof(v->subject));
 		make_safe(v->why, sizeof(v->why));
+		v->stamp.state = v->stamp.state <= OBJECT_UNKNOWN ? v->stamp.state : OBJECT_UNKNOWN;
+		make_safe(v->stamp.time, sizeof(v->stamp.time));
+		make_safe(v->stamp.by, sizeof(v->stamp.by));
+		make_safe(v->stamp.why, sizeof(v->stamp.why));
 	}
 }
 
@@ -173,6 +207,13 @@ static const char *const state_words[] = {[OBJECT_GOOD] = "good",
 	[OBJECT_UNTRUSTED] = "untrusted",
 	[OBJECT_FALSE] = "false",
 	[OBJECT_UNKNOWN] = "unknown"};
+
+static void print_stamp(const struct object_stamp *s)
+{
+	printf("  timestamp: %s%s, %s, by %s", s->state == OBJECT_FALSE ? "FALSE" : state_words[s->state],
+		s->weak ? " (weak)" : "", s->time[0] ? s->time : "no time", s->by[0] ? s->by : "nobody");
+	printf("%s%s\n", s->why[0] ? ": " : "", s->why);
+}
 
 static void print_verdict(const char *path, const struct object_verdict *v)
 {
@@ -192,7 +233,10 @@ static void print_verdict(const char *path, const struct object_verdict *v)
 		printf("; not Creator, which asks for (%04X,%04X) %s", v->lacking >> 16, v->lacking & 0xFFFF,
 			tag_keyword(v->lacking));
 	}
-	printf("%s\n", v->has_timestamp ? "; it has a certified timestamp, which is not looked into" : "");
+	putchar('\n');
+	if (v->stamp.present) {
+		print_stamp(&v->stamp);
+	}
 }
 
 static json_t *json_of(const struct object_verdict *v)
@@ -204,10 +248,14 @@ static json_t *json_of(const struct object_verdict *v)
 			(void)json_array_append_new(list, json_string(profiles[i].word));
 		}
 	}
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:b,s:b,s:b,s:o}", "state",
+	const struct object_stamp *s = &v->stamp;
+	json_t *stamp = !s->present ? json_null()
+	                            : json_pack("{s:s,s:s,s:s,s:s,s:b}", "state", state_words[s->state],
+					      "why", s->why, "time", s->time, "by", s->by, "weak", s->weak);
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:b,s:b,s:o,s:o}", "state",
 		state_words[v->state], "why", v->why, "where", v->where, "uid", v->uid, "time", v->time,
 		"algorithm", v->algorithm, "purpose", v->purpose, "subject", v->subject, "elements",
-		(json_int_t)v->n_signed, "all", v->covers_all, "weak", v->weak, "timestamp", v->has_timestamp,
+		(json_int_t)v->n_signed, "all", v->covers_all, "weak", v->weak, "timestamp", stamp,
 		"profiles", list);
 }
 
@@ -228,10 +276,11 @@ static void print_json(const char *path, const struct object_report *r)
 static int judge(const struct job *j, const char *path, const struct object_report *r)
 {
 	unsigned met = 0;
-	bool all = true;
+	bool all = true, stamped = true;
 	for (uint32_t i = 0; i < r->n; i++) {
 		const struct object_verdict *v = &r->verdicts[i];
-		all = all && v->state == OBJECT_GOOD;
+		all = all && v->state == OBJECT_GOOD && (!v->stamp.present || v->stamp.state == OBJECT_GOOD);
+		stamped = stamped && v->stamp.present;
 		met |= v->state == OBJECT_GOOD ? v->profiles : 0;
 		if (!j->json) {
 			print_verdict(path, v);
@@ -247,6 +296,10 @@ static int judge(const struct job *j, const char *path, const struct object_repo
 	}
 	if (all && j->require && !(met & j->require)) {
 		fprintf(stderr, "gantry verify: %s: no signature is over what the profile asks for\n", path);
+		return 1;
+	}
+	if (all && j->require_stamp && !stamped) {
+		fprintf(stderr, "gantry verify: %s: a signature has no certified timestamp\n", path);
 		return 1;
 	}
 	return all ? 0 : 1;
@@ -275,7 +328,7 @@ static int verify(struct job *j, const char *path, struct object_report *r)
 static int run(struct job *j, int n, char **paths)
 {
 	struct object_report *r = object_job_memory(sizeof(*r));
-	int code = r ? find_trust(j) : EXIT_NONE;
+	int code = r ? find_all_trust(j) : EXIT_NONE;
 	for (int i = 0; code != EXIT_NONE && i < n; i++) {
 		int one = verify(j, paths[i], r);
 		code = one > code ? one : code;
@@ -289,14 +342,20 @@ static int run(struct job *j, int n, char **paths)
 	object_trust_free(j->believed);
 	crl_list_free(j->lists);
 	site_free(j->site);
-	for (unsigned i = 0; i < j->n_trust; i++) {
-		free(j->texts[i]);
-	}
 	object_job_free(r, sizeof(*r));
 	return code;
 }
 
 /* ---- The command line ---- */
+
+static bool add_path(const char **paths, unsigned *n, const char *path)
+{
+	if (*n == TRUST_MOST) {
+		return false;
+	}
+	paths[(*n)++] = path;
+	return true;
+}
 
 static bool take_option(void *arg, int c)
 {
@@ -306,10 +365,11 @@ static bool take_option(void *arg, int c)
 		j->config = optarg;
 		return true;
 	case 't':
-		if (j->n_trust == TRUST_MOST) {
-			return false;
-		}
-		j->trust[j->n_trust++] = optarg;
+		return add_path(j->trust, &j->n_trust, optarg);
+	case 's':
+		return add_path(j->stamps, &j->n_stamps, optarg);
+	case 'R':
+		j->require_stamp = true;
 		return true;
 	case 'r':
 		for (unsigned i = 0; i < ARRAY_LEN(profiles); i++) {
@@ -330,7 +390,9 @@ int verb_verify(int argc, char **argv)
 {
 	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
 		{"trust", required_argument, NULL, 't'}, {"require", required_argument, NULL, 'r'},
-		{"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
+		{"timestamp-trust", required_argument, NULL, 's'},
+		{"require-timestamp", no_argument, NULL, 'R'}, {"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'}, {0}};
 	static struct job j;
 	int code;
 	if (!options_read(argc, argv, options, usage, take_option, &j, &code)) {

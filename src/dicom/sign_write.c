@@ -161,6 +161,13 @@ int sign_write_signature(const struct sign_fields *f, bool whole, enum encoding 
 	return put_item(f, put_signature, TAG_SIGNATURES, whole, encoding, w);
 }
 
+int sign_write_stamp(struct span token, enum encoding encoding, struct writer *w)
+{
+	put_text(w, 0x04000305, "CS", "CMS_TSP", encoding);
+	put_bytes(w, 0x04000310, "OB", token, 0, encoding);
+	return writer_end(w);
+}
+
 void sign_write_length(uint32_t length, enum encoding encoding, uint8_t ret_bytes[4])
 {
 	struct writer w = writer_of(ret_bytes, 4);

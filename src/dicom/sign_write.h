@@ -47,6 +47,9 @@ MUST_USE int sign_write_mac(
 MUST_USE int sign_write_signature(
 	const struct sign_fields *f, bool whole, enum encoding encoding, struct writer *w);
 
+/* A signature's certified timestamp: Certified Timestamp Type (CMS_TSP) and Certified Timestamp. ERR_SPACE. */
+MUST_USE int sign_write_stamp(struct span token, enum encoding encoding, struct writer *w);
+
 /* A number of that encoding: of a sequence's length. */
 void sign_write_length(uint32_t length, enum encoding encoding, uint8_t ret_bytes[4]);
 

@@ -20,6 +20,7 @@ enum field {
 	CERTIFICATE_TYPE,
 	CERTIFICATE,
 	SIGNATURE,
+	TIMESTAMP_TYPE,
 	TIMESTAMP,
 	PURPOSE,
 };
@@ -38,6 +39,7 @@ static const struct {
 	{0x04000110, CERTIFICATE_TYPE, "CS"},
 	{0x04000115, CERTIFICATE, "OB"},
 	{0x04000120, SIGNATURE, "OB"},
+	{0x04000305, TIMESTAMP_TYPE, "CS"},
 	{0x04000310, TIMESTAMP, "OB"},
 };
 
@@ -141,20 +143,20 @@ static int set_tags(struct signed_mac *m, struct span value, enum encoding encod
 	return 0;
 }
 
-static int set_certificate(struct signed_signature *s, struct span value)
+static int set_bytes(struct span value, size_t most, uint8_t **bytes, size_t *len)
 {
-	free(s->certificate);
-	s->certificate = NULL;
-	s->certificate_len = 0;
-	if (value.len == 0 || value.len > SIGNED_CERTIFICATE_MOST) {
+	free(*bytes);
+	*bytes = NULL;
+	*len = 0;
+	if (value.len == 0 || value.len > most) {
 		return 0;
 	}
-	s->certificate = malloc(value.len);
-	if (!s->certificate) {
+	*bytes = malloc(value.len);
+	if (!*bytes) {
 		return ERR_NO_MEMORY;
 	}
-	memcpy(s->certificate, value.ptr, value.len);
-	s->certificate_len = value.len;
+	memcpy(*bytes, value.ptr, value.len);
+	*len = value.len;
 	return 0;
 }
 
@@ -195,13 +197,15 @@ static int take_signature(struct signed_facts *f, struct span value, enum encodi
 		set_text("CS", value, s->certificate_type, sizeof(s->certificate_type));
 		return 0;
 	case CERTIFICATE:
-		return set_certificate(s, value);
+		return set_bytes(value, SIGNED_CERTIFICATE_MOST, &s->certificate, &s->certificate_len);
 	case SIGNATURE:
 		s->value_len = value.len <= sizeof(s->value) ? value.len : 0;
 		memcpy(s->value, value.ptr ? value.ptr : (const uint8_t *)"", s->value_len);
 		return 0;
 	case TIMESTAMP:
-		s->has_timestamp = value.len > 0;
+		return set_bytes(value, sizeof(f->buf), &s->timestamp, &s->timestamp_len);
+	case TIMESTAMP_TYPE:
+		set_text("CS", value, s->timestamp_type, sizeof(s->timestamp_type));
 		return 0;
 	case PURPOSE:
 		set_text("SH", value, s->purpose, sizeof(s->purpose));
@@ -226,6 +230,9 @@ int signed_event(struct signed_facts *f, struct dataset *d, int event, enum enco
 		begin_element(f, d);
 		return 0;
 	case DATASET_VALUE:
+		if (f->signature && f->field == TIMESTAMP) {
+			f->signature->has_timestamp = d->value.len > 0; /* also one that is too long */
+		}
 		if (f->field == NO_FIELD || d->truncated) {
 			return 0;
 		}
@@ -244,6 +251,7 @@ void signed_done(struct signed_facts *f)
 	}
 	for (unsigned i = 0; i < f->n_signatures; i++) {
 		free(f->signatures[i].certificate);
+		free(f->signatures[i].timestamp);
 	}
 	f->n_macs = f->n_signatures = 0;
 }

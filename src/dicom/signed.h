@@ -34,6 +34,9 @@ struct signed_signature {
 	uint8_t value[SIGNED_VALUE_MOST];
 	size_t value_len;
 	char purpose[17]; /* Code Value of its purpose; "": none */
+	char timestamp_type[17];
+	uint8_t *timestamp; /* malloc'd; as encoded, with padding; NULL: none that fits into 64 KiB */
+	size_t timestamp_len;
 	bool has_timestamp;
 };
 

@@ -348,6 +348,9 @@ static int sign(struct job *j, int64_t now_ms)
 		return fail(j->ret, e, "the key does not sign: %s", err_str(e));
 	}
 	j->ret->n_signed = (uint32_t)j->fields.n_tags;
+	if (EVP_Digest(sig, len, j->ret->value_sha256, NULL, EVP_sha256(), NULL) != 1) {
+		return fail(j->ret, ERR_NO_MEMORY, "%s", err_str(ERR_NO_MEMORY));
+	}
 	return edit(j, span_of(sig, len));
 }
 

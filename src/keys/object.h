@@ -53,6 +53,7 @@ struct object_signed {
 	struct object_edit edits[OBJECT_EDITS];
 	uint32_t n_signed; /* elements */
 	char uid[UID_MAX + 1], why[200];
+	uint8_t value_sha256[32]; /* of the signature */
 	uint8_t bytes[OBJECT_BYTES];
 };
 
@@ -64,6 +65,16 @@ struct object_signed {
 MUST_USE int object_sign(const struct object_key *k, struct span file, const struct object_wish *wish,
 	int64_t now_ms, struct object_signed *ret);
 
+/*
+ * Put a timestamp that an authority has answered with (TimeStampResp, RFC 3161 2.4.2) to the signature of the data set that it is over; who
+ * made it is not looked at. Errors as above, and ERR_NOT_FOUND: over no signature in the file; ERR_EXISTS: that has one already;
+ * ERR_DENIED: the authority refuses.
+ */
+MUST_USE int object_stamp(struct span file, struct span response, struct object_signed *ret);
+
+/* What to ask it for (TimeStampReq): SHA-256 of the signature, and for its certificate. ERR_NO_MEMORY. */
+MUST_USE int object_stamp_query(const uint8_t sha256[32], uint8_t *buf, size_t cap, size_t *ret_len);
+
 /* ---- Looking at them ---- */
 
 enum object_state {
@@ -71,6 +82,15 @@ enum object_state {
 	OBJECT_UNTRUSTED, /* the MAC is right; why says what is wrong with the certificate */
 	OBJECT_FALSE,     /* what is signed was changed, or it is no signature by that certificate */
 	OBJECT_UNKNOWN,   /* it cannot be told; why says why */
+};
+
+/* A certified timestamp (PS3.15 C.1, RFC 3161): somebody else's word for when the signature was there at the latest. */
+struct object_stamp {
+	uint8_t present, weak; /* weak: its hash of the signature is below SHA-256 */
+	uint32_t state;        /* enum object_state */
+	int64_t time_s;        /* if it is good: when, in seconds since 1970 */
+	char time[24];         /* "2026-11-26 06:30:00 UTC"; "": cannot be read */
+	char by[256], why[200];
 };
 
 struct object_verdict {
@@ -81,10 +101,10 @@ struct object_verdict {
 	uint32_t n_signed; /* elements */
 	uint32_t
 		profiles; /* enum signed_profile, whose attributes are all signed; of the whole data set alone */
-	uint32_t lacking;      /* of the Creator profile's; 0: nothing */
-	uint8_t covers_all;    /* everything that can be signed is */
-	uint8_t weak;          /* RIPEMD160, MD5, SHA1: no new signature is made with it */
-	uint8_t has_timestamp; /* a certified one, which is not looked into */
+	uint32_t lacking;   /* of the Creator profile's; 0: nothing */
+	uint8_t covers_all; /* everything that can be signed is */
+	uint8_t weak;       /* RIPEMD160, MD5, SHA1: no new signature is made with it */
+	struct object_stamp stamp;
 };
 
 struct object_report {
@@ -97,9 +117,15 @@ struct object_trust;
 /* trust: PEM, n of them. lists: may be NULL; they are borrowed. ERR_VALUE: one holds no certificate; ERR_NO_MEMORY. */
 MUST_USE int object_trust_new(
 	const struct span *trust, size_t n, const struct crl_list *lists, struct object_trust **ret_trust);
+/* Authorities of timestamps; without a call those of signers are asked for. Errors as above. */
+MUST_USE int object_trust_stamps(struct object_trust *t, const struct span *trust, size_t n);
 void object_trust_free(struct object_trust *t);
 
-/* All signatures of a file, each with a verdict. Errors as above: the file could not be read to its end; ret->why. */
+/*
+ * All signatures of a file, each with a verdict. A signer's certificate must be valid now, or when a good timestamp says that the
+ * signature was there. Errors as above: the file could not be read to its end;
+ * ret->why.
+ */
 MUST_USE int object_verify(
 	struct span file, const struct object_trust *trust, int64_t now_s, struct object_report *ret);
 

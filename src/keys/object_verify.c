@@ -2,6 +2,7 @@
 #include "dicom/sign_profile.h"
 #include "dicom/uid.h"
 #include "keys/object.h"
+#include "keys/timestamp.h"
 #include "keys/x509.h"
 
 #include <openssl/err.h>
@@ -13,7 +14,7 @@
 #define TAG_SIGNATURES 0xFFFAFFFAu
 
 struct object_trust {
-	X509_STORE *store;
+	X509_STORE *store, *stamps; /* stamps: authorities of timestamps */
 	const struct crl_list *lists;
 };
 
@@ -39,6 +40,7 @@ int object_trust_new(
 	for (size_t i = 0; e == 0 && i < n; i++) {
 		e = add_file(t->store, trust[i]);
 	}
+	e = e < 0 ? e : object_trust_stamps(t, trust, n);
 	if (e < 0) {
 		object_trust_free(t);
 		return e;
@@ -48,9 +50,26 @@ int object_trust_new(
 	return 0;
 }
 
+int object_trust_stamps(struct object_trust *t, const struct span *trust, size_t n)
+{
+	X509_STORE *store = X509_STORE_new();
+	int e = store ? 0 : ERR_NO_MEMORY;
+	for (size_t i = 0; e == 0 && i < n; i++) {
+		e = add_file(store, trust[i]);
+	}
+	if (e < 0) {
+		X509_STORE_free(store);
+		return e;
+	}
+	X509_STORE_free(t->stamps);
+	t->stamps = store;
+	return 0;
+}
+
 void object_trust_free(struct object_trust *t)
 {
 	if (t) {
+		X509_STORE_free(t->stamps);
 		X509_STORE_free(t->store);
 		free(t);
 	}
@@ -84,13 +103,14 @@ static bool is_revoked(
 static void judge_certificate(
 	const struct object_trust *t, X509 *cert, int64_t now_s, struct object_verdict *v)
 {
+	int64_t at_s = v->stamp.present && v->stamp.state == OBJECT_GOOD ? v->stamp.time_s : now_s;
 	char revoked[128] = "";
 	uint32_t usage = X509_get_key_usage(cert);
 	X509_STORE_CTX *store = X509_STORE_CTX_new();
 	bool ready = store && X509_STORE_CTX_init(store, t->store, cert, NULL) == 1;
 	if (ready) {
 		X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(store);
-		X509_VERIFY_PARAM_set_time(param, (time_t)now_s);
+		X509_VERIFY_PARAM_set_time(param, (time_t)at_s);
 		(void)X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN);
 	}
 	if (!ready) {
@@ -191,13 +211,34 @@ static X509 *certificate_of(const struct signed_signature *s)
 }
 
 /* RFC 8017 8.2.2: as long as the modulus, which has an even number of bytes but for odd keys, and then a byte of padding. */
-static bool is_right(struct check *c, EVP_PKEY *key)
+static struct span value_of(const struct check *c, const EVP_PKEY *key)
 {
 	size_t size = (size_t)EVP_PKEY_get_size(key), len = c->s->value_len;
-	len -= len == size + 1 && c->s->value[size] == 0;
-	bool right = len == size && EVP_DigestVerifyFinal(c->verify, c->s->value, len) == 1;
+	return span_of(c->s->value, len - (len == size + 1 && c->s->value[size] == 0));
+}
+
+static bool is_right(struct check *c, EVP_PKEY *key)
+{
+	struct span value = value_of(c, key);
+	bool right = value.len == (size_t)EVP_PKEY_get_size(key) &&
+	             EVP_DigestVerifyFinal(c->verify, value.ptr, value.len) == 1;
 	ERR_clear_error();
 	return right;
+}
+
+static void judge_stamp(const struct check *c, const EVP_PKEY *key, const struct object_trust *t,
+	int64_t now_s, struct object_verdict *v)
+{
+	if (!c->s->has_timestamp) {
+		return;
+	}
+	if (strcmp(c->s->timestamp_type, "CMS_TSP") == 0 && c->s->timestamp) {
+		timestamp_judge(span_of(c->s->timestamp, c->s->timestamp_len), value_of(c, key), t->stamps,
+			t->lists, now_s, &v->stamp);
+		return;
+	}
+	snprintf(v->stamp.why, sizeof(v->stamp.why), "%s",
+		c->s->timestamp ? "it is of another type than CMS_TSP" : "it is too long");
 }
 
 static void judge_profiles(const struct check *c, struct object_verdict *v)
@@ -238,6 +279,7 @@ static void verify_with(struct check *c, struct span file, const struct object_t
 		say(v, OBJECT_UNKNOWN, "its certificate has no RSA key");
 		return;
 	}
+	judge_stamp(c, key, t, now_s, v);
 	int e = object_pass(&p);
 	if (e < 0) {
 		say(v, OBJECT_UNKNOWN, "%s",
@@ -264,7 +306,10 @@ static void copy_facts(const struct signed_signature *s, const struct signed_mac
 	memcpy(v->uid, s->uid, sizeof(v->uid));
 	memcpy(v->time, s->time, sizeof(v->time));
 	memcpy(v->purpose, s->purpose, sizeof(v->purpose));
-	v->has_timestamp = s->has_timestamp;
+	v->stamp.present = s->has_timestamp;
+	v->stamp.state = OBJECT_UNKNOWN;
+	snprintf(v->stamp.why, sizeof(v->stamp.why), "%s",
+		s->has_timestamp ? "the signature that it is over cannot be told" : "");
 	if (m) {
 		memcpy(v->algorithm, m->algorithm, sizeof(v->algorithm));
 		v->n_signed = (uint32_t)m->n_tags;

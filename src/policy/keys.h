@@ -140,15 +140,15 @@ key_reader read_text, read_path, read_log_file, read_word, read_bool, read_secon
 /* Readers of lists and structures (read_node.c, read_flow.c, read_site.c) */
 key_reader read_listeners, read_nodes, read_groups, read_flows, read_identities, read_trust, read_crl,
 	read_url, read_user_groups, read_users, read_ldap_url, read_user_dn, read_user_filter, read_realms,
-	read_principal, read_key, read_own_list, read_signatures, read_signature_trust, read_token_folders,
-	read_environment, read_file, read_networks, read_proxy_from, read_ae_titles, read_san, read_spki,
-	read_addresses, read_tolerate, read_node_timeouts, read_profile, read_ending, read_certificate,
-	read_flow_from, read_flow_to, read_services, read_sop_classes, read_transfer_syntaxes,
-	read_destinations, read_ae, read_move_titles, read_audit, read_auditors, read_repositories,
-	read_repository_addresses, read_repository_trust, read_witnesses, read_antivirus, read_hours,
-	read_limit, read_over_both, read_query, read_tags, read_class_uid, read_inspect, read_checks,
-	read_wanted, read_deidentify, read_deidentify_options, read_deidentify_dates, read_version_name,
-	read_listen_address;
+	read_principal, read_key, read_own_list, read_signatures, read_signature_trust,
+	read_signature_timestamps, read_token_folders, read_environment, read_file, read_networks,
+	read_proxy_from, read_ae_titles, read_san, read_spki, read_addresses, read_tolerate,
+	read_node_timeouts, read_profile, read_ending, read_certificate, read_flow_from, read_flow_to,
+	read_services, read_sop_classes, read_transfer_syntaxes, read_destinations, read_ae, read_move_titles,
+	read_audit, read_auditors, read_repositories, read_repository_addresses, read_repository_trust,
+	read_witnesses, read_antivirus, read_hours, read_limit, read_over_both, read_query, read_tags,
+	read_class_uid, read_inspect, read_checks, read_wanted, read_deidentify, read_deidentify_options,
+	read_deidentify_dates, read_version_name, read_listen_address;
 
 /* What holds between keys: after everything is read. (check_site.c, and read_users.c for `users`) */
 void parse_check(struct parse *p);

@@ -261,6 +261,12 @@ void read_signature_trust(struct parse *p, const struct key *k, const struct tre
 	s->signatures.trust = parse_blobs(p, k, v, &s->signatures.n_trust);
 }
 
+void read_signature_timestamps(struct parse *p, const struct key *k, const struct tree *v, void *base)
+{
+	struct site *s = base;
+	s->signatures.timestamps = parse_blobs(p, k, v, &s->signatures.n_timestamps);
+}
+
 /* Read after `crl`, as the table has it: the own list is one more of them. */
 void read_own_list(struct parse *p, const struct key *k, const struct tree *v, void *base)
 {

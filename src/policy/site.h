@@ -75,6 +75,8 @@ struct signing {
 	struct blob key, certificate; /* key has no bytes; certificate.path NULL: nothing is signed */
 	struct blob *trust;           /* authorities of signers; none: those of TLS */
 	unsigned n_trust;
+	struct blob *timestamps; /* authorities of certified timestamps (RFC 3161); none: those of signers */
+	unsigned n_timestamps;
 };
 
 /* What a flow wants of a caller's user identity (PS3.7 D.3.3.7), and what the target is told of it. */

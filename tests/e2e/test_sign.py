@@ -251,3 +251,131 @@ def sign_with_which_key(bench):
     s.g.write()
     check("no `key` and `certificate`" in s.sign(CT, "no.dcm", wants=1), "without")
     check(not glob.glob(bench.path("no.dcm*")), "an output")
+
+
+class Authority:
+    """A timestamping authority of `openssl ts`, under a CA of its own."""
+
+    def __init__(self, bench, name="tsa", days=30, usage="critical,timeStamping"):
+        self.bench, self.folder = bench, bench.path(name)
+        os.mkdir(self.folder)
+        self.ca, self.certificate, self.key = (os.path.join(self.folder, n) for n in ("ca.pem", "tsa.pem", "tsa.key"))
+        bench.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj",
+                  f"/CN={name} authority", "-keyout", os.path.join(self.folder, "ca.key"), "-out", self.ca, wants=0)
+        bench.run("openssl", "req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN=Test {name}", "-keyout", self.key, "-out",
+                  os.path.join(self.folder, "tsa.csr"), wants=0)
+        extensions = os.path.join(self.folder, "extensions")
+        with open(extensions, "w", encoding="ascii") as file:
+            file.write(f"keyUsage=critical,digitalSignature\nextendedKeyUsage={usage}\n")
+        bench.run("openssl", "x509", "-req", "-in", os.path.join(self.folder, "tsa.csr"), "-CA", self.ca, "-CAkey",
+                  os.path.join(self.folder, "ca.key"), "-CAcreateserial", "-days", str(days), "-extfile", extensions, "-out",
+                  self.certificate, wants=0)
+        self.config = os.path.join(self.folder, "tsa.cnf")
+        with open(self.config, "w", encoding="ascii") as file:
+            file.write(f"[tsa]\ndefault_tsa=one\n[one]\nserial={self.folder}/serial\nsigner_digest=sha256\ndefault_policy=1.2.3.4\n"
+                       "digests=sha256,sha384,sha512,sha1\n")
+
+    def answer(self, query, out):
+        self.bench.run("openssl", "ts", "-reply", "-config", self.config, "-section", "one", "-queryfile", query, "-signer", self.certificate,
+                       "-inkey", self.key, "-chain", self.ca, "-out", self.bench.path(out), wants=0)
+        return self.bench.path(out)
+
+
+@test
+def sign_with_timestamps(bench):
+    """Certified timestamps by an authority of OpenSSL's: asked for, put in, and verified, both ways with dcmsign."""
+    s, tsa = Signer(bench), Authority(bench)
+    s.config["timestamps"] = [tsa.ca]
+    s.g.write()
+
+    def stamped(name, source):
+        query, out = bench.path("query.tsq"), bench.path(name + ".dcm")
+        signed = s.sign(source, "unstamped.dcm", "--timestamp-query", query)
+        answer = tsa.answer(query, "answer.tsr")
+        bench.run(bench.program, "sign", "--timestamp-response", answer, signed, out, wants=0)
+        return out
+
+    for name in ("CT_small", "MR_small_implicit", "SC_rgb_small_odd_big_endian", "SC_rgb_jpeg_dcmtk", "sr"):
+        out = stamped(name, os.path.join(DATA, name + ".dcm"))
+        v = s.verify(out)[0]
+        equal((v["state"], v["timestamp"]["state"], v["timestamp"]["by"]), ("good", "good", "CN=Test tsa"), name)
+        check(re.match(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC$", v["timestamp"]["time"]), f"its time: {v}")
+        bench.run("dcmsign", "--verify", "+rg", "+tr", "+cf", s.ca, "+cf", tsa.ca, out, wants=0)
+    bench.run(bench.program, "verify", "-c", s.g.yaml, "--require-timestamp", out, wants=0)
+    bench.run(bench.program, "verify", "-c", s.g.yaml, "--require-timestamp", bench.path("unstamped.dcm"), wants=1)
+    # A second signature, beside one of undefined lengths, has its own; one that has one gets no other.
+    bench.run("dcmconv", "-e", out, bench.path("undefined.dcm"), wants=0)
+    both = stamped("both", bench.path("undefined.dcm"))
+    equal([(v["state"], v["timestamp"]["state"]) for v in s.verify(both)], [("good", "good")] * 2, "two")
+    text = bench.run(bench.program, "sign", "--timestamp-response", bench.path("answer.tsr"), both, bench.path("no.dcm"), wants=1).text
+    check("has a timestamp already" in text, "twice", text)
+    text = bench.run(bench.program, "sign", "--timestamp-response", bench.path("answer.tsr"), s.sign(CT), bench.path("no.dcm"), wants=1).text
+    check("over none of its signatures" in text, "another's", text)
+    text = bench.run(bench.program, "sign", "--timestamp-response", bench.path("query.tsq"), out, bench.path("no.dcm"), wants=1).text
+    check("none of RFC 3161" in text and not os.path.exists(bench.path("no.dcm")), "no response", text)
+    # By dcmsign.
+    bench.run("dcmsign", "+s", s.key, s.certificate, "+m2", "+ts", bench.path("q"), bench.path("uid"), CT, bench.path("theirs.dcm"), wants=0)
+    bench.run("dcmsign", "+t", bench.path("q"), tsa.answer(bench.path("q"), "r"), bench.path("uid"), bench.path("theirs.dcm"), bench.path("both.dcm"), wants=0)
+    equal(s.verify(bench.path("both.dcm"))[0]["timestamp"]["state"], "good", "dcmsign's")
+
+
+@test
+def sign_with_wrong_timestamps(bench):
+    """Timestamps over something else, changed, by an authority that is not trusted, not for timestamps, or expired: each has its sentence."""
+    s, tsa = Signer(bench), Authority(bench)
+    s.config["timestamps"] = [tsa.ca]
+    s.g.write()
+    query = bench.path("query.tsq")
+    signed = s.sign(CT, "unstamped.dcm", "--timestamp-query", query)
+    out = bench.path("stamped.dcm")
+    bench.run(bench.program, "sign", "--timestamp-response", tsa.answer(query, "answer.tsr"), signed, out, wants=0)
+
+    def told(path, state, words):
+        v = s.verify(path, wants=1)[0]
+        equal((v["state"], v["timestamp"]["state"]), ("good", state), words)
+        check(words in v["timestamp"]["why"], f"{words}: {v['timestamp']}")
+
+    s.config["timestamps"] = [s.ca]
+    s.g.write()
+    told(out, "untrusted", "is not to be trusted: self-signed certificate in")
+    text = bench.run(bench.program, "verify", "-c", s.g.yaml, "--timestamp-trust", tsa.ca, out, wants=0).text
+    check("timestamp: good, " in text and "by CN=Test tsa" in text, "told in words", text)
+    s.config["timestamps"] = [tsa.ca]
+    s.g.write()
+    with open(out, "rb") as file:
+        good = file.read()
+    changed = bench.path("changed.dcm")
+    # The last byte of the token: the authority's signature; and the imprint in it, which ends the signed hash of this signature.
+    at = good.index(b"CMS_TSP ")
+    end = good.index(b"\x30\x82", at) + 4 + struct.unpack(">H", good[good.index(b"\x30\x82", at) + 2:][:2])[0]
+    with open(changed, "wb") as file:
+        file.write(good[:end - 1] + bytes([good[end - 1] ^ 1]) + good[end:])
+    told(changed, "false", "what its authority signed is something else")
+    other = s.sign(CT, "other.dcm", "--timestamp-query", bench.path("other.tsq"))
+    bench.run(bench.program, "sign", "--timestamp-response", tsa.answer(bench.path("other.tsq"), "other.tsr"), other, other, wants=0)
+    with open(other, "rb") as file:
+        theirs = file.read()
+    there = theirs.index(b"CMS_TSP ")
+    # Two tokens of one authority are as long as each other, but for their serial numbers and times; lengths are those of the elements.
+    check(len(theirs) - there == len(good) - at, "tokens of another length")
+    with open(changed, "wb") as file:
+        file.write(good[:at] + theirs[there:])
+    told(changed, "false", "over something else than this signature")
+    # The purpose of its certificate: OpenSSL makes no timestamp with one for servers, but a CMS message of the same content.
+    wrong, late = Authority(bench, "server", usage="serverAuth"), Authority(bench, "late", days=0)
+    s.config["timestamps"] = [tsa.ca, wrong.ca, late.ca]
+    s.g.write()
+    content, token, response = bench.path("content"), bench.path("token"), bench.path("wrong.tsr")
+    with open(bench.path("answer.token"), "wb") as file:
+        file.write(good[good.index(b"\x30\x82", at):end])
+    bench.run("openssl", "cms", "-verify", "-noverify", "-inform", "DER", "-in", bench.path("answer.token"), "-out", content, wants=0)
+    bench.run("openssl", "cms", "-sign", "-in", content, "-binary", "-nodetach", "-outform", "DER", "-cades", "-md", "sha256", "-econtent_type",
+              "1.2.840.113549.1.9.16.1.4", "-signer", wrong.certificate, "-inkey", wrong.key, "-out", token, wants=0)
+    with open(token, "rb") as file:
+        token = b"\x30\x03\x02\x01\x00" + file.read()
+    with open(response, "wb") as file:
+        file.write(b"\x30\x82" + struct.pack(">H", len(token)) + token)
+    bench.run(bench.program, "sign", "--timestamp-response", response, signed, changed, wants=0)
+    told(changed, "untrusted", "unsuitable certificate purpose")
+    bench.run(bench.program, "sign", "--timestamp-response", late.answer(query, "late.tsr"), signed, changed, wants=0)
+    told(changed, "untrusted", "certificate has expired")
