@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dicom/sign_profile.h"
 #include "dicom/uid.h"
-#include "keys/object.h"
+#include "keys/object_parts.h"
 #include "keys/timestamp.h"
 #include "keys/x509.h"
 
@@ -11,12 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define TAG_SIGNATURES 0xFFFAFFFAu
-
-struct object_trust {
-	X509_STORE *store, *stamps; /* stamps: authorities of timestamps */
-	const struct crl_list *lists;
-};
+const uint32_t object_apart[OBJECT_APART] = {0x04000115, 0x04000120, 0x04000305, 0x04000310};
 
 /* ---- Whom we believe ---- */
 
@@ -77,7 +72,7 @@ void object_trust_free(struct object_trust *t)
 
 /* ---- The certificate ---- */
 
-PRINTF(3, 4) static void say(struct object_verdict *v, enum object_state state, const char *format, ...)
+void object_say(struct object_verdict *v, enum object_state state, const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);
@@ -100,7 +95,7 @@ static bool is_revoked(
 }
 
 /* A signature that is right: by somebody whom we believe? */
-static void judge_certificate(
+void object_judge_certificate(
 	const struct object_trust *t, X509 *cert, int64_t now_s, struct object_verdict *v)
 {
 	int64_t at_s = v->stamp.present && v->stamp.state == OBJECT_GOOD ? v->stamp.time_s : now_s;
@@ -114,14 +109,14 @@ static void judge_certificate(
 		(void)X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN);
 	}
 	if (!ready) {
-		say(v, OBJECT_UNKNOWN, "no memory");
+		object_say(v, OBJECT_UNKNOWN, "no memory");
 	} else if (!(usage & (X509v3_KU_DIGITAL_SIGNATURE | X509v3_KU_NON_REPUDIATION))) {
-		say(v, OBJECT_UNTRUSTED, "its certificate is not for signatures");
+		object_say(v, OBJECT_UNTRUSTED, "its certificate is not for signatures");
 	} else if (X509_verify_cert(store) != 1) {
-		say(v, OBJECT_UNTRUSTED, "its certificate is not to be trusted: %s",
+		object_say(v, OBJECT_UNTRUSTED, "its certificate is not to be trusted: %s",
 			X509_verify_cert_error_string(X509_STORE_CTX_get_error(store)));
 	} else if (is_revoked(t, store, now_s, revoked, sizeof(revoked))) {
-		say(v, OBJECT_UNTRUSTED, "its certificate %s", revoked);
+		object_say(v, OBJECT_UNTRUSTED, "its certificate %s", revoked);
 	}
 	X509_STORE_CTX_free(store);
 }
@@ -162,7 +157,7 @@ static bool is_in_order(const struct signed_mac *m)
 }
 
 /* PS3.15 C.1: the hashes that are to be verified. weak: that no new signature is made with. */
-static const EVP_MD *hash_of(const char *algorithm, uint8_t *ret_weak)
+const EVP_MD *object_hash_of(const char *algorithm, uint8_t *ret_weak)
 {
 	static const struct {
 		const char *name;
@@ -178,13 +173,11 @@ static const EVP_MD *hash_of(const char *algorithm, uint8_t *ret_weak)
 	return NULL;
 }
 
-/* NULL: it can be verified. */
-static const char *fault_of(const struct check *c, const EVP_MD *hash)
+const char *object_fault(const struct signed_signature *s, const struct signed_mac *m, const EVP_MD *hash)
 {
 	enum encoding encoding;
-	const struct signed_mac *m = c->params;
 	return !m ? "its MAC parameters are missing, or there are several"
-	       : strcmp(c->s->certificate_type, "X509_1993_SIG") != 0
+	       : strcmp(s->certificate_type, "X509_1993_SIG") != 0
 	               ? "its certificate is of another type than X509_1993_SIG"
 	       : !hash ? "its MAC algorithm is none of PS3.15 C.1"
 	       : m->syntax[0] &&
@@ -192,11 +185,11 @@ static const char *fault_of(const struct check *c, const EVP_MD *hash)
 				       (encoding != ENCODING_EXPLICIT_LE && encoding != ENCODING_DEFLATED_LE))
 	               ? "its MAC is over another encoding than explicit VR little endian"
 	       : !is_in_order(m) ? "its list of elements is empty, out of order, or has what cannot be signed"
-	       : c->s->value_len == 0 ? "it has no signature"
-	                              : NULL;
+	       : s->value_len == 0 ? "it has no signature"
+	                           : NULL;
 }
 
-static X509 *certificate_of(const struct signed_signature *s)
+X509 *object_certificate(const struct signed_signature *s)
 {
 	const unsigned char *at = s->certificate;
 	X509 *cert = s->certificate ? d2i_X509(NULL, &at, (long)s->certificate_len) : NULL;
@@ -211,34 +204,34 @@ static X509 *certificate_of(const struct signed_signature *s)
 }
 
 /* RFC 8017 8.2.2: as long as the modulus, which has an even number of bytes but for odd keys, and then a byte of padding. */
-static struct span value_of(const struct check *c, const EVP_PKEY *key)
+struct span object_value(const struct signed_signature *s, const EVP_PKEY *key)
 {
-	size_t size = (size_t)EVP_PKEY_get_size(key), len = c->s->value_len;
-	return span_of(c->s->value, len - (len == size + 1 && c->s->value[size] == 0));
+	size_t size = (size_t)EVP_PKEY_get_size(key), len = s->value_len;
+	return span_of(s->value, len - (len == size + 1 && s->value[size] == 0));
 }
 
 static bool is_right(struct check *c, EVP_PKEY *key)
 {
-	struct span value = value_of(c, key);
+	struct span value = object_value(c->s, key);
 	bool right = value.len == (size_t)EVP_PKEY_get_size(key) &&
 	             EVP_DigestVerifyFinal(c->verify, value.ptr, value.len) == 1;
 	ERR_clear_error();
 	return right;
 }
 
-static void judge_stamp(const struct check *c, const EVP_PKEY *key, const struct object_trust *t,
+void object_judge_stamp(const struct signed_signature *s, const EVP_PKEY *key, const struct object_trust *t,
 	int64_t now_s, struct object_verdict *v)
 {
-	if (!c->s->has_timestamp) {
+	if (!s->has_timestamp) {
 		return;
 	}
-	if (strcmp(c->s->timestamp_type, "CMS_TSP") == 0 && c->s->timestamp) {
-		timestamp_judge(span_of(c->s->timestamp, c->s->timestamp_len), value_of(c, key), t->stamps,
+	if (strcmp(s->timestamp_type, "CMS_TSP") == 0 && s->timestamp) {
+		timestamp_judge(span_of(s->timestamp, s->timestamp_len), object_value(s, key), t->stamps,
 			t->lists, now_s, &v->stamp);
 		return;
 	}
 	snprintf(v->stamp.why, sizeof(v->stamp.why), "%s",
-		c->s->timestamp ? "it is of another type than CMS_TSP" : "it is too long");
+		s->timestamp ? "it is of another type than CMS_TSP" : "it is too long");
 }
 
 static void judge_profiles(const struct check *c, struct object_verdict *v)
@@ -260,7 +253,6 @@ static void judge_profiles(const struct check *c, struct object_verdict *v)
 static void verify_with(struct check *c, struct span file, const struct object_trust *t, X509 *cert,
 	const EVP_MD *hash, int64_t now_s, struct object_verdict *v)
 {
-	static const uint32_t apart[] = {0x04000115, 0x04000120, 0x04000305, 0x04000310};
 	EVP_PKEY *key = X509_get0_pubkey(cert);
 	struct object_pass p = {.file = file, .each = pass, .arg = c};
 	c->over = (struct mac){.scope = &c->s->scope,
@@ -269,38 +261,39 @@ static void verify_with(struct check *c, struct span file, const struct object_t
 		.sink = update,
 		.arg = c};
 	c->own = (struct mac){.scope = &c->item,
-		.tags = apart,
-		.n_tags = ARRAY_LEN(apart),
+		.tags = object_apart,
+		.n_tags = OBJECT_APART,
 		.but = true,
 		.sink = update,
 		.arg = c};
 	if (!key || EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA ||
 		EVP_DigestVerifyInit(c->verify, NULL, hash, NULL, key) != 1) {
-		say(v, OBJECT_UNKNOWN, "its certificate has no RSA key");
+		object_say(v, OBJECT_UNKNOWN, "its certificate has no RSA key");
 		return;
 	}
-	judge_stamp(c, key, t, now_s, v);
+	object_judge_stamp(c->s, key, t, now_s, v);
 	int e = object_pass(&p);
 	if (e < 0) {
-		say(v, OBJECT_UNKNOWN, "%s",
+		object_say(v, OBJECT_UNKNOWN, "%s",
 			e == ERR_UNSUPPORTED
 				? "an element that is signed is of VR UN, or has such in it: it came by another way "
 				  "than it was signed on"
 				: err_str(e));
 	} else if (c->over.n_signed != c->params->n_tags) {
-		say(v, OBJECT_FALSE, "an element that was signed is not there any more");
+		object_say(v, OBJECT_FALSE, "an element that was signed is not there any more");
 	} else if (!is_right(c, key)) {
-		say(v, OBJECT_FALSE, "what was signed is something else, or it is signed by another key");
+		object_say(
+			v, OBJECT_FALSE, "what was signed is something else, or it is signed by another key");
 	} else {
 		v->state = OBJECT_GOOD;
-		judge_certificate(t, cert, now_s, v);
+		object_judge_certificate(t, cert, now_s, v);
 	}
 	if (e == 0) {
 		judge_profiles(c, v);
 	}
 }
 
-static void copy_facts(const struct signed_signature *s, const struct signed_mac *m, struct object_verdict *v)
+void object_copy_facts(const struct signed_signature *s, const struct signed_mac *m, struct object_verdict *v)
 {
 	size_t len = 0;
 	memcpy(v->uid, s->uid, sizeof(v->uid));
@@ -324,19 +317,19 @@ static void copy_facts(const struct signed_signature *s, const struct signed_mac
 static int verify_one(struct check *c, struct span file, const struct object_trust *t, int64_t now_s,
 	struct object_verdict *v)
 {
-	copy_facts(c->s, c->params, v);
-	const EVP_MD *hash = c->params ? hash_of(c->params->algorithm, &v->weak) : NULL;
-	const char *fault = fault_of(c, hash);
-	X509 *cert CLEANUP(x509_freep) = certificate_of(c->s);
+	object_copy_facts(c->s, c->params, v);
+	const EVP_MD *hash = c->params ? object_hash_of(c->params->algorithm, &v->weak) : NULL;
+	const char *fault = object_fault(c->s, c->params, hash);
+	X509 *cert CLEANUP(x509_freep) = object_certificate(c->s);
 	if (cert) {
 		x509_name_text(X509_get_subject_name(cert), v->subject, sizeof(v->subject));
 	}
 	if (fault || !cert || !c->params) {
-		say(v, OBJECT_UNKNOWN, "%s", fault ? fault : "its certificate cannot be read");
+		object_say(v, OBJECT_UNKNOWN, "%s", fault ? fault : "its certificate cannot be read");
 		return 0;
 	}
 	if (c->s->scope.depth == LIMIT_SEQUENCE_DEPTH) {
-		say(v, OBJECT_UNKNOWN, "it lies too deep");
+		object_say(v, OBJECT_UNKNOWN, "it lies too deep");
 		return 0;
 	}
 	c->item = c->s->scope;
@@ -376,8 +369,8 @@ static int look(struct signed_facts *f, struct span file, const struct object_tr
 		struct check c = {.s = &f->signatures[i], .params = signed_mac_of(f, &f->signatures[i])};
 		*v = (struct object_verdict){.state = OBJECT_UNKNOWN};
 		if (p.noted & MAC_BAD_NOTES) {
-			copy_facts(c.s, c.params, v);
-			say(v, OBJECT_UNKNOWN,
+			object_copy_facts(c.s, c.params, v);
+			object_say(v, OBJECT_UNKNOWN,
 				"the file's structure is broken, and could be read in more than one way");
 			continue;
 		}
