@@ -6,6 +6,7 @@
 #include "gateway/hold_remake.h"
 #include "gateway/hold_say.h"
 #include "gateway/hold_scan.h"
+#include "gateway/hold_sign.h"
 #include "gateway/relay.h"
 
 #include <stdio.h>
@@ -44,6 +45,7 @@ void hold_drop(struct association *as, const struct side *s)
 		hold_room_reset(&h->room);
 	}
 	hold_scan_drop(h);
+	hold_sign_drop(h);
 	h->state = HOLD_NONE;
 	h->inspecting = h->begun = h->failed = false;
 	remake_drop(&h->remake);
@@ -112,6 +114,7 @@ void hold_look(struct association *as, struct side *s, struct span bytes)
 	if (h->inspecting) {
 		unsigned before = h->i.n_findings;
 		inspect_feed(&h->i, bytes);
+		hold_sign_feed(h, bytes);
 		hold_scan_feed(h, bytes);
 		judge_early(as, s, before);
 	}
@@ -205,6 +208,7 @@ bool hold_end(struct association *as, struct side *s)
 	}
 	inspect_end(&h->i);
 	inspect_want(&h->i, &h->content.wanted);
+	hold_sign_end(as, h);
 	if (!hold_scan_end(h)) {
 		return judge(as, s);
 	}

@@ -55,6 +55,8 @@ struct hold {
 	char new_instance[UID_MAX + 1];
 	struct span first;          /* the piece of it that was read already; empty: none */
 	bool scanning, scan_ending; /* `scan` is in use; the object is complete */
+	bool watching;              /* its signatures are looked into */
+	struct object_watch *watch; /* NULL: they cannot be */
 	size_t n_unscanned;         /* that `scan` had no room for: nothing more is taken meanwhile */
 	struct inspect i;
 	struct inflater inflater;
@@ -71,8 +73,17 @@ struct hold_said {
 	bool checks[CHECK_N];
 };
 
+/* Whom an association believes of signers: the site's, as it is when its first signed object ends. */
+struct hold_trust {
+	bool read;
+	struct crl_list *lists;
+	struct object_trust *trust; /* NULL: it cannot be had; why */
+	const char *why;
+};
+
 struct holds {
 	struct hold of[2]; /* from the caller, from the target */
+	struct hold_trust trust;
 	struct hold_said said;
 	struct remake_names names;
 	struct renaming renaming;

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "gateway/hold_remake.h"
 #include "gateway/hold_scan.h"
+#include "gateway/hold_sign.h"
 
 /* An object begins: what is looked for in it, what is made of it, and does it wait for that? */
 
@@ -66,6 +67,7 @@ static void inspect(struct association *as, struct side *s, struct hold *h)
 			.sop_class = s->msg.command.affected_sop_class,
 			.sop_instance = s->msg.command.affected_sop_instance},
 		&h->inflater);
+	hold_sign_begin(as, s, h);
 	hold_scan_begin(as, s, h);
 }
 

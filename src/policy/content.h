@@ -20,6 +20,13 @@ enum antivirus_kind {
 	ANTIVIRUS_WHOLE,  /* that, and the file that an archive would make of it */
 };
 
+/* What is asked of an object's digital signatures (PS3.15 Annex C). */
+enum signatures_kind {
+	SIGNATURES_OFF,
+	SIGNATURES_CHECK,   /* those that it has must be good */
+	SIGNATURES_REQUIRE, /* and it must have one of the whole data set */
+};
+
 /* The longest that an object is held, where the flow does not say it; s. */
 #define HOLD_MAX_S 600
 
@@ -30,6 +37,7 @@ struct content {
 	struct inspect_wanted wanted;
 	enum hold_kind hold;
 	enum antivirus_kind antivirus;
+	enum signatures_kind signatures;
 	enum hold_fail fail; /* what happens to an object that could not be judged */
 	uint32_t hold_max;   /* s, from an object's first byte to its verdict */
 };

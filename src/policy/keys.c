@@ -27,6 +27,7 @@ static const char *const implementation_words[] = {"caller", "gateway", NULL};
 static const char *const unrecorded_words[] = {"hold", "refuse", "pass", NULL};
 static const char *const action_words[] = {"", "allow", "log", "refuse", "quarantine", NULL};
 static_assert(ARRAY_LEN(action_words) == ACTION_N + 1, "a word for each");
+static const char *const signatures_words[] = {"off", "check", "require", NULL};
 static const char *const hold_words[] = {"whole", "tail", NULL};
 static const char *const antivirus_words[] = {"off", "values", "whole", NULL};
 static const char *const hold_fail_words[] = {"refuse", "pass", NULL};
@@ -574,6 +575,9 @@ const struct key keys[] = {
 	{IN_INSPECT, "antivirus", read_word, FIELD(struct content, antivirus), .choice = antivirus_words,
 		.fallback = "off",
 		.help = "values: a virus scanner is shown all but the pixels of objects; whole: them too; off."},
+	{IN_INSPECT, "signatures", read_word, FIELD(struct content, signatures), .choice = signatures_words,
+		.fallback = "off",
+		.help = "check: an object's digital signatures must be good; require: and it must have one; off."},
 	{IN_INSPECT, "hold", read_word, FIELD(struct content, hold), .choice = hold_words,
 		.fallback = "whole",
 		.help = "whole: nothing of an object goes on before the verdict; tail: its end does not."},

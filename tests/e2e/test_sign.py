@@ -8,6 +8,7 @@ import shutil
 import struct
 import subprocess
 
+from lib import dicom, peers
 from lib.site import ROOT, check, equal, test
 
 DATA = os.path.join(ROOT, "tests/data/dicom")
@@ -379,3 +380,55 @@ def sign_with_wrong_timestamps(bench):
     told(changed, "untrusted", "unsuitable certificate purpose")
     bench.run(bench.program, "sign", "--timestamp-response", late.answer(query, "late.tsr"), signed, changed, wants=0)
     told(changed, "untrusted", "certificate has expired")
+
+
+def store(g, path, names=None, **more):
+    """A file, as it is, or other bytes of it: the status, and with a check that its refusal names it."""
+    part10 = dicom.Part10(path)
+    with g.scu() as scu:
+        scu.associate(contexts=((part10.sop_class, [part10.syntax]),))
+        got = scu.store(context=1, sop_class=part10.sop_class, instance=part10.instance, data=more.get("data", part10.data))
+        scu.release()
+    if names:
+        number = re.search(r"Gantry (\d+): content", got.get("comment", "")).group(1)
+        check(names in g.decision("content", number=int(number))["message"], f"not {names}")
+    return got["status"]
+
+
+@test
+def sign_asked_for_in_passing(bench):
+    """A flow that asks for signatures: good ones pass, of each MAC and encoding; what was changed, or is not signed, is refused."""
+    s = Signer(bench)
+    port, folder = peers.storescp(bench, "-v", name="scp")
+    archive = {"address": [f"127.0.0.1:{port}"], "transport": "plain"}
+    g = bench.gateway(archive=archive, flow={"inspect": {"signatures": "require"}}, start=False)
+    g.config["signatures"] = {"trust": [s.ca]}
+    g.write()
+    g.start()
+    signed = s.sign(CT)
+    equal(store(g, signed), 0, "a signed one")
+    sent = peers.received(folder)
+    equal(len(sent), 1, "what arrived")
+    for option in MACS:
+        equal(store(g, s.dcmsign(CT, "theirs.dcm", option)), 0, f"by dcmsign {option}")
+    for name in ("MR_small_implicit", "SC_rgb_jpeg_dcmtk", "sr"):
+        equal(store(g, s.dcmsign(os.path.join(DATA, name + ".dcm"), "theirs.dcm", "+m5")), 0, name)
+    equal(store(g, CT, "signature-missing"), 0x0124, "without a signature")
+    data = dicom.Part10(signed).data
+    at = data.rindex(b"CompressedSamples^CT1")
+    equal(store(g, signed, "signature-false", data=data[:at] + b"k" + data[at + 1:]), 0x0124, "another name")
+    at = data.index(b"\xe0\x7f\x10\0OW") + 1000
+    equal(store(g, signed, "signature-false", data=data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]), 0x0124, "another pixel")
+    # Another's; and of an item alone.
+    other = bench.path("other.dcm")
+    bench.run("dcmsign", "+s", bench.keys.path("gateway-rsa.key"), bench.keys.path("gateway-rsa.pem"), "+m2", CT, other, wants=0)
+    equal(store(g, other, "signature-missing"), 0x0124, "another's")
+    g.stop()
+    g.config["flows"][0]["inspect"] = {"signatures": "check", "warning": "refuse", "checks": {"group-length": "allow"}}
+    g.write()
+    g.start()
+    equal(store(g, CT), 0, "check: without")
+    equal(store(g, other, "signature-untrusted"), 0x0124, "check: another's")
+    item = bench.path("item.dcm")
+    bench.run("dcmsign", "+si", s.key, s.certificate, "ContentSequence[0]", "+m2", os.path.join(DATA, "sr.dcm"), item, wants=0)
+    equal(store(g, item, "signature-unknown"), 0x0124, "check: of an item")

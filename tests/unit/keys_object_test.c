@@ -505,6 +505,38 @@ static void profiles(void **state)
 	assert_int_equal(sign_profiles(all, 9, NULL, 0, &lacking), 0);
 }
 
+/* What is signed before the parameters come is kept to 1 MiB: one element that is longer leaves those it is in unknown, and no other. */
+static void more_than_is_kept(void **state)
+{
+	size_t most = 3u << 20, n;
+	uint8_t *file = calloc(1, most), *out = calloc(1, most);
+	static uint8_t longer[2u << 20];
+	static const uint32_t tags[2][3] = {
+		{0x00080018, 0x00280010, 0x7FE00010}, {0x00080018, 0x0040A160, 0x7FE00010}};
+	struct writer w = writer_of(file, most);
+	begin(&w, "1.2.840.10008.1.2.1");
+	element(&w, 8, 0x18, "UI", "1.2.3.4\0", 8);
+	element(&w, 0x28, 0x10, "US", "\1\0", 2);
+	element(&w, 0x40, 0xA160, "UT", longer, sizeof(longer));
+	element(&w, 0x7FE0, 0x10, "OW", "PIXL", 4);
+	for (unsigned i = 0; i < 2; i++) {
+		struct object_watch *watching;
+		wish = (struct object_wish){.hash = OBJECT_SHA512, .n_tags = 3};
+		memcpy(wish.tags, tags[i], sizeof(tags[i]));
+		n = sign_file(file, w.len, out);
+		size_t from = place_of(out, n, "\x08\0\x18\0UI", 6);
+		assert_int_equal(object_watch_new(span_str("1.2.840.10008.1.2.1"), &watching), 0);
+		object_watch_feed(watching, span_of(out + from, n - from));
+		assert_int_equal(object_watch_end(watching, trust, site.now, &report), 0);
+		object_watch_free(watching);
+		assert_int_equal(report.n, 1);
+		assert_int_equal(report.verdicts[0].state, i == 0 ? OBJECT_GOOD : OBJECT_UNKNOWN);
+		assert_true(i == 0 || strstr(report.verdicts[0].why, "longer than what is kept"));
+	}
+	free(file);
+	free(out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -515,6 +547,7 @@ int main(void)
 		cmocka_unit_test(each_byte_counts),
 		cmocka_unit_test(refusals),
 		cmocka_unit_test(profiles),
+		cmocka_unit_test(more_than_is_kept),
 	};
 	return cmocka_run_group_tests(tests, set_up_all, tear_down_all);
 }

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/hold_sign.h"
+#include "base/clock.h"
+#include "keys/object_watch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- Whom we believe ---- */
+
+static int read_trust(const struct site *s, struct hold_trust *t)
+{
+	const struct signing *c = &s->signatures;
+	const struct blob *signers = c->n_trust > 0 ? c->trust : s->trust;
+	unsigned n_signers = c->n_trust > 0 ? c->n_trust : s->n_trust, n_crl = 0, n_own = 0;
+	char why[256];
+	struct span *files = calloc((size_t)n_signers + c->n_timestamps + 1, sizeof(*files)),
+		    *anchors = calloc(s->n_trust + 1, sizeof(*anchors)),
+		    *crl = calloc(s->n_crl + 1, sizeof(*crl));
+	int e = files && anchors && crl ? 0 : ERR_NO_MEMORY;
+	for (unsigned i = 0; e == 0 && i < n_signers; i++) {
+		files[n_own++] = signers[i].bytes;
+	}
+	for (unsigned i = 0; e == 0 && i < c->n_timestamps; i++) {
+		files[n_own + i] = c->timestamps[i].bytes;
+	}
+	for (unsigned i = 0; e == 0 && i < s->n_trust; i++) {
+		anchors[i] = s->trust[i].bytes;
+	}
+	for (unsigned i = 0; e == 0 && i < s->n_crl; i++) {
+		if (blob_is_list(&s->crl[i])) {
+			crl[n_crl++] = s->crl[i].bytes;
+		}
+	}
+	e = e < 0 ? e : crl_list_new(crl, n_crl, anchors, s->n_trust, &t->lists, why, sizeof(why));
+	e = e < 0 ? e : object_trust_new(files, n_own, t->lists, &t->trust);
+	if (e == 0 && c->n_timestamps > 0) {
+		e = object_trust_stamps(t->trust, files + n_own, c->n_timestamps);
+	}
+	free(files);
+	free(anchors);
+	free(crl);
+	return e;
+}
+
+static void find_trust(struct association *as)
+{
+	struct hold_trust *t = &as->holds->trust;
+	if (t->read) {
+		return;
+	}
+	t->read = true;
+	int e = read_trust(as->site, t);
+	if (e < 0) {
+		object_trust_free(t->trust);
+		t->trust = NULL;
+		t->why = err_str(e);
+	}
+}
+
+/* ---- An object ---- */
+
+void hold_sign_begin(const struct association *as, const struct side *s, struct hold *h)
+{
+	hold_sign_drop(h);
+	h->watching = h->content.signatures != SIGNATURES_OFF;
+	if (h->watching && object_watch_new(uid_trim(as->context[s->msg.context].transfer), &h->watch) != 0) {
+		h->watch = NULL; /* which is told at its end */
+	}
+}
+
+void hold_sign_feed(struct hold *h, struct span bytes)
+{
+	if (h->watch) {
+		object_watch_feed(h->watch, bytes);
+	}
+}
+
+static void tell(struct hold *h, uint32_t state, const char *what, const char *why)
+{
+	static const enum inspect_check checks[] = {[OBJECT_UNTRUSTED] = CHECK_SIGNATURE_UNTRUSTED,
+		[OBJECT_FALSE] = CHECK_SIGNATURE_FALSE,
+		[OBJECT_UNKNOWN] = CHECK_SIGNATURE_UNKNOWN};
+	char words[240];
+	if (state != OBJECT_GOOD) {
+		snprintf(words, sizeof(words), "%s%s", what, why);
+		inspect_told(&h->i, checks[state], words);
+	}
+}
+
+void hold_sign_end(struct association *as, struct hold *h)
+{
+	struct object_report *r = h->watching ? calloc(1, sizeof(*r)) : NULL;
+	bool good = false;
+	if (!h->watching) {
+		return;
+	}
+	find_trust(as);
+	const struct hold_trust *t = &as->holds->trust;
+	if (!h->watch || !r || !t->trust) {
+		tell(h, OBJECT_UNKNOWN, "", t->why ? t->why : "no memory, or an unknown transfer syntax");
+	} else if (object_watch_end(h->watch, t->trust, clock_wall_ms() / 1000, r) < 0) {
+		tell(h, OBJECT_UNKNOWN, "", r->why);
+	}
+	for (uint32_t i = 0; r && i < r->n; i++) {
+		const struct object_verdict *v = &r->verdicts[i];
+		tell(h, v->state, "", v->why);
+		tell(h, v->stamp.present ? v->stamp.state : OBJECT_GOOD, "its timestamp: ", v->stamp.why);
+		good = good || (v->state == OBJECT_GOOD && !v->where[0]);
+	}
+	if (h->content.signatures == SIGNATURES_REQUIRE && !good) {
+		inspect_told(&h->i, CHECK_SIGNATURE_MISSING,
+			r && r->n > 0 ? "none of its signatures is good" : "it has none");
+	}
+	free(r);
+	hold_sign_drop(h);
+}
+
+void hold_sign_drop(struct hold *h)
+{
+	object_watch_free(h->watch);
+	h->watch = NULL;
+	h->watching = false;
+}
