@@ -93,8 +93,12 @@ int object_pass(struct object_pass *p)
 	}
 	while (e == 0) {
 		event = file_next(f);
+		if (event > DATASET_MORE && !f->in_meta && p->data_at == 0) {
+			p->data_at = f->d.offset;
+		}
 		if (event < 0 || event == DATASET_END) {
 			e = event;
+			p->end = f->d.offset;
 			if (event == DATASET_END) {
 				e = p->each(p->arg, &f->d, event, f->encoding);
 			}
@@ -171,7 +175,7 @@ static int first_pass(struct job *j)
 	int e = object_pass(&p);
 	j->encoding = p.encoding;
 	memcpy(j->syntax, p.syntax, sizeof(j->syntax));
-	sign_places_end(&j->places, j->file.len);
+	sign_places_end(&j->places, p.end);
 	if (e < 0) {
 		return fail(j->ret, e == ERR_NO_MEMORY || e == ERR_LIMIT ? e : ERR_VALUE,
 			"it cannot be read as a DICOM file: %s", err_str(e));
@@ -180,10 +184,7 @@ static int first_pass(struct job *j)
 		return fail(j->ret, ERR_VALUE,
 			"its structure is broken, and could be read in more than one way: see `gantry inspect`");
 	}
-	if (j->encoding == ENCODING_DEFLATED_LE) {
-		return fail(
-			j->ret, ERR_UNSUPPORTED, "it is deflated: store it in another transfer syntax first");
-	}
+	j->ret->deflated_at = j->encoding == ENCODING_DEFLATED_LE ? p.data_at : 0;
 	return 0;
 }
 

@@ -51,6 +51,8 @@ struct object_edit {
 struct object_signed {
 	uint32_t n_edits;
 	struct object_edit edits[OBJECT_EDITS];
+	/* A deflated one: where its data set begins. What is behind it is deflated anew, and the edits are of what it says. Otherwise 0. */
+	uint64_t deflated_at;
 	uint32_t n_signed; /* elements */
 	char uid[UID_MAX + 1], why[200];
 	uint8_t value_sha256[32]; /* of the signature */
@@ -58,7 +60,7 @@ struct object_signed {
 };
 
 /*
- * Sign a DICOM file (PS3.10) of any uncompressed or compressed transfer syntax but the deflated one. now_ms: wall. On failure ret->why is a
+ * Sign a DICOM file (PS3.10) of any transfer syntax. now_ms: wall. On failure ret->why is a
  * sentence: ERR_VALUE: no such file, or its structure can be read in more than one way; ERR_MISSING: an element that is to be signed is not
  * there or cannot be; ERR_UNSUPPORTED; ERR_LIMIT; ERR_TLS, ERR_SYSTEM: the key does not sign; ERR_NO_MEMORY.
  */
@@ -138,6 +140,7 @@ struct object_pass {
 	char syntax[UID_MAX + 1];
 	enum encoding encoding;
 	uint32_t noted;
+	uint64_t data_at, end; /* where the data set begins, and ends */
 };
 MUST_USE int object_pass(struct object_pass *p);
 

@@ -125,10 +125,7 @@ static int stamp(struct job *j, struct span file, struct span token, struct obje
 		return fail(ret, e < 0 ? e : ERR_VALUE,
 			"it cannot be read as a DICOM file, or its structure is broken");
 	}
-	if (p.encoding == ENCODING_DEFLATED_LE) {
-		return fail(
-			ret, ERR_UNSUPPORTED, "it is deflated: store it in another transfer syntax first");
-	}
+	ret->deflated_at = p.encoding == ENCODING_DEFLATED_LE ? p.data_at : 0;
 	j->encoding = p.encoding;
 	const struct signed_signature *s = find(j, token);
 	if (!s) {

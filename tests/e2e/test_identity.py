@@ -16,7 +16,8 @@ import time
 
 from lib import dicom
 from lib.site import DATA, check, equal, free_port, test, until
-from test_keys import seen, token
+from lib.token import token
+from test_keys import seen
 from test_refusals import accepted, explained, rejected
 
 # PS3.15 2026c B.13, "Servers shall support all of the following cipher suites".
@@ -716,7 +717,7 @@ def cards_are_users(bench):
     keys = bench.keys
     for name in ("ann", "eve"):
         keys.leaf("card-" + name, name, f"DNS:ws1,email:{name}@hospital.example")
-    uri, words, _, _ = token(bench, ["card-ann", "card-eve"])
+    uri, words, _, _ = token(bench, {name: bench.keys.path(name + ".key") for name in ("card-ann", "card-eve")})
     core = proving(bench, {"certificate": "common-name"}, {"users": ["ann"]}, tls_node={"certificate": {"san": ["ws1"]}})
 
     def workstation(name):

@@ -10,11 +10,11 @@ import subprocess
 
 from lib import dicom
 from lib.site import DATA, check, equal, test, until
+from lib.token import SOFTHSM, token
 from lib.trail import Trail
 from test_refusals import accepted
 from test_revoke import Site as Lists
 
-SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
 
 
 # ---- Where the keys are ----
@@ -244,31 +244,11 @@ def key_holder_is_killed(bench):
 # ---- Tokens ----
 
 
-def token(bench, names):
-    """A SoftHSM2 token with the keys of these certificates; the configuration's words for it."""
-    folder = bench.new_folder("token")
-    conf = bench.write("softhsm.conf", f"directories.tokendir = {folder}\nobjectstore.backend = file\nlog.level = ERROR\n")
-    pin = bench.write("pin", "4711\n")
-    os.chmod(pin, 0o600)
-    env = {**os.environ, "SOFTHSM2_CONF": conf}
-    bench.run("softhsm2-util", "--init-token", "--free", "--label", "site token", "--so-pin", "0815", "--pin", "4711", env=env,
-              wants=0)
-    for number, name in enumerate(names):
-        bench.run("openssl", "pkcs8", "-topk8", "-nocrypt", "-in", bench.keys.path(name + ".key"), "-out",
-                  bench.path(name + ".p8"), wants=0)
-        bench.run("softhsm2-util", "--import", bench.path(name + ".p8"), "--token", "site token", "--label", name, "--id",
-                  f"0{number + 1}", "--pin", "4711", env=env, wants=0)
-    if os.getuid() == 0:
-        bench.run("chown", "-R", "gantry-keys:", folder, wants=0)
-    uri = f"pkcs11:token=site%20token;object={{}}?module-path={SOFTHSM}&pin-source={pin}"
-    return uri, {"token-folders": [folder, conf], "token-environment": [f"SOFTHSM2_CONF={conf}"]}, folder, pin
-
-
 @test
 def keys_on_a_token(bench):
     """Both kinds of key, both versions of TLS, as server and as client, through PKCS#11."""
     keys = bench.keys
-    uri, words, _, _ = token(bench, ["gateway", "gateway-rsa"])
+    uri, words, _, _ = token(bench, {name: bench.keys.path(name + ".key") for name in ["gateway", "gateway-rsa"]})
     scp_port = bench.scp(tls=keys.server("archive")).port
     g = bench.gateway(start=False,
                       nodes={"pacs": {"ae": ["PACS"], "address": [f"127.0.0.1:{scp_port}"], "certificate": {"san": ["archive"]}}},
@@ -304,7 +284,7 @@ def ed25519_keys(bench):
     keys = bench.keys
     for name, san in (("gateway-ed", "DNS:localhost,IP:127.0.0.1"), ("scanner-ed", "DNS:scanner")):
         keys.leaf(name, name.split("-", maxsplit=1)[0], san, kind="ed25519")
-    uri, words, _, _ = token(bench, ["gateway-ed"])
+    uri, words, _, _ = token(bench, {name: bench.keys.path(name + ".key") for name in ["gateway-ed"]})
     for key in (keys.path("gateway-ed.key"), uri.format("gateway-ed")):
         scp = bench.scp(tls=keys.server("archive"))
         g = bench.gateway(start=False, archive={"address": [f"127.0.0.1:{scp.port}"], "transport": "tls"})
@@ -342,7 +322,7 @@ def ed25519_keys(bench):
 def token_troubles(bench):
     """A wrong PIN, a name that is not there, the key of another certificate, a token that vanishes: each has its sentence."""
     keys = bench.keys
-    uri, words, folder, pin = token(bench, ["gateway", "archive"])
+    uri, words, folder, pin = token(bench, {name: bench.keys.path(name + ".key") for name in ["gateway", "archive"]})
     g = bench.gateway(start=False)
     g.config["tls"]["identities"] = [g.config["tls"]["identities"][0]]
     g.config["tls"].update(words)

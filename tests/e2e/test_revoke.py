@@ -8,6 +8,7 @@ import ssl
 
 from lib import dicom
 from lib.site import check, equal, test, until
+from lib.token import token
 
 REVOKED = "SSLV3_ALERT_CERTIFICATE_REVOKED"
 
@@ -184,3 +185,22 @@ def revoke_refused(bench):
     g.write()
     said = bench.run(bench.program, "check", g.yaml, wants=1).text
     check("who signs a revocation list, was revoked" in said, "a delegate that was revoked:", said)
+
+
+@test
+def revoke_with_a_token(bench):
+    """The key of the list is on a token: it signs in the key holder, and again after a reload."""
+    site = Site(bench)
+    g = site.gateway
+    uri, words, _, _ = token(bench, {"lists": bench.path("lists.key")})
+    g.config["tls"]["revocation"]["key"] = uri.format("lists")
+    g.config["tls"].update(words)
+    g.write()
+    os.unlink(bench.path("lists.key"))
+    bench.run(bench.program, "check", g.yaml, wants=0)
+    g.start()
+    scanner = site.client("old-scanner")
+    call(g, scanner)
+    g.wait_log(g.reload(), event="gateway.reloaded")
+    site.revoke(site.scanner, "--reason", "keyCompromise", "--yes")
+    equal(alert(g, scanner), REVOKED, "a revoked one")

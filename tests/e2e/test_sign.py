@@ -10,6 +10,7 @@ import subprocess
 
 from lib import dicom, peers
 from lib.site import ROOT, check, equal, test
+from lib.token import token
 
 DATA = os.path.join(ROOT, "tests/data/dicom")
 CT = os.path.join(DATA, "CT_small.dcm")
@@ -94,9 +95,20 @@ def sign_as_dcmtk_has_it(bench):
     equal(s.verify(refused)[0]["state"], "good", "liver_deflate")
     deflated = bench.path("deflated.dcm")
     bench.run("dcmconv", "+td", CT, deflated, wants=0)
-    check("it is deflated" in s.sign(deflated, "no.dcm", wants=1), "a deflated one")
-    check(not os.path.exists(bench.path("no.dcm")) and not os.path.exists(bench.path("no.dcm.new")), "an output of it")
-    equal(s.verify(s.dcmsign(deflated))[0]["state"], "good", "a deflated one by dcmsign")
+    for path in (deflated, s.dcmsign(deflated, "first.dcm")):
+        ours = s.sign(path, "deflated-signed.dcm", "--timestamp-query", bench.path("query"))
+        s.theirs(ours)
+        equal(elements(ours), elements(deflated), "what else is in a deflated file")
+        equal(os.path.getsize(ours) % 2, 0, "its length (PS3.5 A.5)")
+        for v in s.verify(ours):
+            equal((v["state"], v["all"]), ("good", True), "a deflated one")
+    tsa = Authority(bench)
+    bench.run(bench.program, "sign", "--timestamp-response", tsa.answer(bench.path("query"), "answer"), ours, bench.path("stamped"), wants=0)
+    bench.run(bench.program, "verify", "-c", s.g.yaml, "--timestamp-trust", tsa.ca, bench.path("stamped"), wants=0)
+    with open(deflated, "rb") as file, open(bench.path("cut"), "wb") as cut:
+        cut.write(file.read()[:-40])
+    s.sign(bench.path("cut"), "no.dcm", wants=1)
+    check(not glob.glob(bench.path("no.dcm*")), "an output of it")
 
 
 @test
@@ -432,3 +444,21 @@ def sign_asked_for_in_passing(bench):
     item = bench.path("item.dcm")
     bench.run("dcmsign", "+si", s.key, s.certificate, "ContentSequence[0]", "+m2", os.path.join(DATA, "sr.dcm"), item, wants=0)
     equal(store(g, item, "signature-unknown"), 0x0124, "check: of an item")
+
+
+@test
+def sign_with_a_token(bench):
+    """The key of objects is on a token: the module that has it runs in the process that signs, in its sandbox."""
+    s = Signer(bench)
+    uri, tls, _, _ = token(bench, {"signer": s.key})
+    s.config["key"] = uri.format("signer")
+    s.g.config["tls"].update(tls)
+    s.g.write()
+    bench.run(bench.program, "check", s.g.yaml, wants=0)
+    out = s.sign(CT)
+    s.theirs(out)
+    equal(s.verify(out)[0]["state"], "good", "a signature by a token")
+    s.config["key"] = uri.format("nobody")
+    s.g.write()
+    text = s.sign(CT, "no.dcm", wants=1)
+    check("no private key" in text and not os.path.exists(bench.path("no.dcm")), "a key that is not on it", text)
