@@ -177,7 +177,7 @@ static int wait_recorded(int fd, int64_t *ret_record)
 	return e;
 }
 
-static int record(const struct gate *g, const struct audit_event *ev, int64_t *ret_record)
+int request_record(const struct gate *g, const struct audit_event *ev, int64_t *ret_record)
 {
 	static uint8_t bytes[AUDIT_EVENT_MOST];
 	size_t len;
@@ -231,7 +231,7 @@ bool gate_request(const struct gate *g, int fd)
 	} else {
 		fill_event(g, fd, o, &ev);
 	}
-	e = e == 0 ? record(g, &ev, &number) : e;
+	e = e == 0 ? request_record(g, &ev, &number) : e;
 	answer(fd, e, number);
 	return true;
 }

@@ -240,8 +240,34 @@ static int ask_list(struct wish *w, struct span tbs, uint8_t *sig, size_t cap, s
 	return e < 0 ? fail(w, e, "%s", explain(list_reasons, e)) : 0;
 }
 
+/* That a list was signed, or not, is for the audit trail too, where there is one. No trail keeps a certificate from being blocked. */
+static void record_list(const struct wish *w, const json_t *o, const char *what, bool good)
+{
+	static struct audit_event ev;
+	char text[512];
+	const struct site *s = gate_newest(w->g);
+	int64_t number = -1;
+	ev = (struct audit_event){.kind = AUDIT_ALERT,
+		.alert = ALERT_SECURITY_CONFIGURATION,
+		.outcome = good ? AUDIT_SUCCESS : AUDIT_SERIOUS,
+		.time_ms = clock_wall_ms()};
+	snprintf(text, sizeof(text), "%.380s. By the Unix user %ld, as the kernel says.", what, (long)w->uid);
+	audit_text_set(ev.user, sizeof(ev.user), span_str(text_of(o, "name")));
+	audit_text_set(ev.text, sizeof(ev.text), span_str(text));
+	if (s && s->revocation.list.path) {
+		audit_text_set(ev.object, sizeof(ev.object), span_str(s->revocation.list.path));
+	}
+	int e = request_record(w->g, &ev, &number);
+	if (e < 0 && e != ERR_NOT_FOUND) {
+		log_event(LOG_LEVEL_ERROR, "audit.lost",
+			"the audit trail has no record of what was done with the site's own revocation list",
+			LOG_TEXT("why", err_str(e)));
+	}
+}
+
 static int log_list(const struct wish *w, const json_t *o, struct span tbs)
 {
+	char text[160];
 	struct tbs_list l;
 	struct tbs_entry entry;
 	int64_t n = 0;
@@ -254,6 +280,10 @@ static int log_list(const struct wish *w, const json_t *o, struct span tbs)
 		log_event(LOG_LEVEL_NOTICE, "revocation.signed", "the site's own revocation list was signed",
 			LOG_NUMBER("number", l.number), LOG_NUMBER("entries", n),
 			LOG_TEXT("by", text_of(o, "name")), LOG_NUMBER("uid", (int64_t)w->uid));
+		snprintf(text, sizeof(text),
+			"The site's own revocation list %lld was signed, which blocks %lld certificates",
+			(long long)l.number, (long long)n);
+		record_list(w, o, text, true);
 	}
 	return e;
 }
@@ -271,6 +301,9 @@ static void sign_list(struct wish *w, const json_t *o)
 	if (e != 0 || log_list(w, o, span_of(tbs, len)) < 0) {
 		log_event(LOG_LEVEL_WARNING, "revocation.refused", "a revocation list was not signed",
 			LOG_TEXT("why", w->why), LOG_NUMBER("uid", (int64_t)w->uid));
+		char what[400];
+		snprintf(what, sizeof(what), "A revocation list of the site was not signed: %s", w->why);
+		record_list(w, o, what, false);
 		answer(w->fd, json_pack("{s:n,s:s}", "list", "why", w->why));
 		return;
 	}

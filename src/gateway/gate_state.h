@@ -231,6 +231,8 @@ bool gate_request(const struct gate *g, int fd);
  * who may not; ERR_VALUE.
  */
 struct audit_event;
+/* gate_request.c: an event of somebody at the desk, once it is on the disk. ERR_NOT_FOUND: there is no audit trail; ERR_TIMEOUT. */
+MUST_USE int request_record(const struct gate *g, const struct audit_event *ev, int64_t *ret_record);
 MUST_USE int request_quarantine(int fd, const json_t *o, struct audit_event *ret_event);
 
 /* gate_sign.c: the same, of a line that asks for a signature. */

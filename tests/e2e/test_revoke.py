@@ -9,6 +9,7 @@ import ssl
 from lib import dicom
 from lib.site import check, equal, test, until
 from lib.token import token
+from lib.trail import Trail
 
 REVOKED = "SSLV3_ALERT_CERTIFICATE_REVOKED"
 
@@ -204,3 +205,24 @@ def revoke_with_a_token(bench):
     g.wait_log(g.reload(), event="gateway.reloaded")
     site.revoke(site.scanner, "--reason", "keyCompromise", "--yes")
     equal(alert(g, scanner), REVOKED, "a revoked one")
+
+
+@test
+def revoke_is_recorded(bench):
+    """The audit trail says that a list was signed, of how many, and by whom; and that one was not."""
+    site, trail = Site(bench), Trail(bench, bench.new_folder("journal"))
+    g = site.gateway
+    g.config["audit"] = trail.config
+    g.write()
+    g.start()
+    site.revoke(site.scanner, "--reason", "keyCompromise", "--yes")
+    shutil.copy(site.list, bench.path("one"))
+    site.revoke(site.device("second"), "--reason", "superseded", "--yes")
+    shutil.copy(bench.path("one"), site.list)  # put back, against the rules
+    site.revoke(site.device("third"), "--reason", "superseded", "--yes", wants=1)
+    g.stop()
+    rows = [r["event"] for r in trail.records("alert") if "revocation list" in r["event"]["text"]]
+    words = ["list 1 was signed, which blocks 1 certificates", "list 2 was signed, which blocks 2 certificates", "was not signed"]
+    equal([w in r["text"] for w, r in zip(words, rows)], [True] * 3, f"what is recorded: {rows}")
+    for row in rows:
+        check(f"By the Unix user {os.getuid()}" in row["text"] and row["object"] == site.list, "by whom, and which", row)
