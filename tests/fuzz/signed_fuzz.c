@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dicom/sign_write.h"
 #include "keys/object.h"
+#include "keys/object_watch.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +69,34 @@ static void sign(struct span file)
 	must(l.hashed >= 8 * l.list.n && l.hashed <= 2 * file.len);
 }
 
+/* What is found in passing is what is found in the file, or that it cannot be told. */
+static void watch(struct span file, const struct object_trust *trust, const struct object_report *report)
+{
+	static struct object_report passing;
+	struct object_watch *w;
+	static struct look l;
+	l = (struct look){.hashed = 0};
+	l.list = (struct mac_list){.scope = &l.top, .tags = l.tags};
+	struct object_pass p = {.file = file, .each = first, .arg = &l};
+	if (object_pass(&p) < 0 || p.data_at == 0 || object_watch_new(span_str(p.syntax), &w) != 0) {
+		return;
+	}
+	struct span rest = span_of(file.ptr + p.data_at, file.len - (size_t)p.data_at);
+	size_t half = rest.len / 2;
+	object_watch_feed(w, span_of(rest.ptr, half));
+	object_watch_feed(w, span_of(rest.ptr + half, rest.len - half));
+	if (object_watch_end(w, trust, 1795000000, &passing) == 0) {
+		must(passing.n == report->n);
+		for (uint32_t i = 0; i < passing.n; i++) {
+			uint32_t state = passing.verdicts[i].state;
+			must(state == OBJECT_UNKNOWN || state == report->verdicts[i].state);
+			must(state == OBJECT_UNKNOWN ||
+				passing.verdicts[i].stamp.state == report->verdicts[i].stamp.state);
+		}
+	}
+	object_watch_free(w);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct object_report report;
@@ -81,8 +110,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (object_verify(span_of(copy, size), trust, 1795000000, &report) == 0) {
 		must(report.n <= SIGNED_MOST);
 		for (uint32_t i = 0; i < report.n; i++) {
-			must(report.verdicts[i].state != OBJECT_GOOD && report.verdicts[i].why[0]);
+			const struct object_verdict *v = &report.verdicts[i];
+			must(v->state != OBJECT_GOOD && v->why[0]);
+			must(!v->stamp.present || (v->stamp.state != OBJECT_GOOD && v->stamp.why[0]));
 		}
+		watch(span_of(copy, size), trust, &report);
 	} else {
 		must(report.why[0] != 0);
 	}
