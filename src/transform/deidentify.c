@@ -19,7 +19,8 @@ int deidentify_begin(struct deidentify *t, const struct deidentify_rules *rules,
 	t->log = log ? *log : (struct deidentify_log){0};
 	t->skip_depth = t->dummy_depth = t->clean_depth = t->skip_item = DEIDENTIFY_NONE;
 	t->out = writer_of(t->out_bytes, sizeof(t->out_bytes));
-	int e = encoding_of(transfer_syntax, &t->encoding);
+	int e = rules->encrypted.len > DEIDENTIFY_ENCRYPTED ? ERR_LIMIT : 0;
+	e = e ? e : encoding_of(transfer_syntax, &t->encoding);
 	e = e ? e : header_scan_begin(&t->head_scan, transfer_syntax, &t->head_inflater);
 	e = e ? e : dataset_begin(&t->d, t->encoding, &t->inflater);
 	if (e == 0 && t->encoding == ENCODING_DEFLATED_LE &&

@@ -25,14 +25,20 @@
  * as those that it names. The patient's name and ID become a pseudonym of the key, which Z and D permit, so that studies stay
  * together. A value under C is cleaned by its VR: dates are moved, texts are left the words of data/clean_words.tsv.
  */
-#define DEIDENTIFY_HEAD  (1u << 20)
-#define DEIDENTIFY_VALUE (64u * 1024) /* the longest value that is changed by what it was */
-#define DEIDENTIFY_OUT   (256u * 1024)
+#define DEIDENTIFY_HEAD      (1u << 20)
+#define DEIDENTIFY_VALUE     (64u * 1024) /* the longest value that is changed by what it was */
+#define DEIDENTIFY_ENCRYPTED (128u * 1024)
+#define DEIDENTIFY_OUT       (256u * 1024)
 
 struct deidentify_rules {
 	unsigned options; /* enum deidentify_option */
 	bool pixels_cleaned; /* by who calls: says so in the object (113101), and Burned In Annotation becomes NO */
-	bool features_cleaned;  /* by who calls: 113102, and Recognizable Visual Features becomes NO */
+	bool features_cleaned; /* by who calls: 113102, and Recognizable Visual Features becomes NO */
+	/*
+	 * CMS of what the object was, made by originals.h in a run before this one: becomes its Encrypted Attributes Sequence. Borrowed
+	 * to the end; DEIDENTIFY_ENCRYPTED bytes at most, else ERR_LIMIT. Empty: none.
+	 */
+	struct span encrypted;
 	bool keep_burned_in;    /* objects with Burned In Annotation YES pass; otherwise they fail */
 	bool replace_documents; /* encapsulated documents lose their document; otherwise they fail */
 };

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transform/deidentify_parts.h"
 
+#include "transform/originals.h"
+
 #include "base/attr.h"
 #include "dicom/vr.h"
 
@@ -10,6 +12,7 @@
 #define TAG_BURNED_IN        0x00280301u
 #define TAG_FEATURES         0x00280302u
 #define TAG_TEMPORAL         0x00280303u
+#define TAG_ENCRYPTED        0x04000500u
 #define METHOD_TEXT          "Gantry: PS3.15 Annex E Basic Profile"
 
 /* ---- Numbers and heads ---- */
@@ -86,11 +89,10 @@ void write_delimiter(struct deidentify *t, uint32_t tag)
 
 static void write_text(struct deidentify *t, uint32_t tag, const char *vr, const char *text)
 {
-	char even[72];
 	size_t n = strlen(text);
-	memcpy(even, text, n);
-	even[n] = memcmp(vr, "UI", 2) == 0 ? 0 : ' ';
-	write_element(t, tag, vr, span_of(even, n + n % 2));
+	write_head(t, tag, vr, (uint32_t)(n + n % 2));
+	writer_span(&t->out, span_str(text));
+	writer_fill(&t->out, memcmp(vr, "UI", 2) == 0 ? 0 : ' ', n % 2);
 }
 
 /* ---- What the profile adds (PS3.15 E.1.1, E.3) ---- */
@@ -144,16 +146,31 @@ static void write_method_codes(struct deidentify *t)
 	write_delimiter(t, TAG_SEQUENCE_DELIMITER);
 }
 
-static const uint32_t additions[] = {
-	TAG_IDENTITY_REMOVED, TAG_METHOD, TAG_METHOD_CODES, TAG_BURNED_IN, TAG_FEATURES, TAG_TEMPORAL};
+/* PS3.15 E.1.1: what the object was, for who has the key; encrypted by the caller. */
+static void write_encrypted(struct deidentify *t)
+{
+	struct span cms = t->rules.encrypted;
+	write_head(t, TAG_ENCRYPTED, "SQ", UNDEFINED_LENGTH);
+	write_item(t);
+	write_text(t, 0x04000510, "UI", ORIGINALS_SYNTAX);
+	write_head(t, 0x04000520, "OB", (uint32_t)(cms.len + cms.len % 2));
+	writer_span(&t->out, cms);
+	writer_fill(&t->out, 0, cms.len % 2);
+	write_delimiter(t, TAG_ITEM_DELIMITER);
+	write_delimiter(t, TAG_SEQUENCE_DELIMITER);
+}
+
+static const uint32_t additions[] = {TAG_IDENTITY_REMOVED, TAG_METHOD, TAG_METHOD_CODES, TAG_BURNED_IN,
+	TAG_FEATURES, TAG_TEMPORAL, TAG_ENCRYPTED};
 
 bool is_added(const struct deidentify *t, uint32_t tag)
 {
 	for (unsigned i = 0; i < ARRAY_LEN(additions); i++) {
 		if (additions[i] == tag) {
-			return tag == TAG_BURNED_IN  ? t->rules.pixels_cleaned
-			       : tag == TAG_FEATURES ? t->rules.features_cleaned
-			                             : true;
+			return tag == TAG_BURNED_IN   ? t->rules.pixels_cleaned
+			       : tag == TAG_FEATURES  ? t->rules.features_cleaned
+			       : tag == TAG_ENCRYPTED ? t->rules.encrypted.len > 0
+			                              : true;
 		}
 	}
 	return false;
@@ -176,6 +193,11 @@ static void write_addition(struct deidentify *t, uint32_t tag)
 	case TAG_FEATURES:
 		if (is_added(t, tag)) {
 			write_text(t, tag, "CS", "NO");
+		}
+		return;
+	case TAG_ENCRYPTED:
+		if (is_added(t, tag)) {
+			write_encrypted(t);
 		}
 		return;
 	default:

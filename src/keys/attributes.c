@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "keys/attributes.h"
+
+#include "keys/x509.h"
+
+#include <openssl/cms.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <stdio.h>
+#include <string.h>
+
+#define BITS_LEAST 2048
+#define CMS_MOST   (256u * 1024)
+
+static void free_cms(CMS_ContentInfo **cms)
+{
+	CMS_ContentInfo_free(*cms);
+}
+
+static void free_certificates(STACK_OF(X509) * *certificates)
+{
+	sk_X509_pop_free(*certificates, X509_free);
+}
+
+static int fail(int e, char *why, size_t cap, const char *sentence)
+{
+	ERR_clear_error();
+	snprintf(why, cap, "%s", sentence);
+	return e;
+}
+
+static int add_recipient(STACK_OF(X509) * to, struct span pem, char *why, size_t cap)
+{
+	BIO *bio CLEANUP(x509_bio_freep) = x509_bio(pem);
+	X509 *cert = NULL;
+	int e = bio ? x509_next(bio, &cert) : ERR_NO_MEMORY;
+	if (e < 0) {
+		return e == ERR_NO_MEMORY ? fail(e, why, cap, "there is no memory")
+		                          : fail(ERR_VALUE, why, cap, "it holds no certificate in PEM");
+	}
+	const EVP_PKEY *key = X509_get0_pubkey(cert);
+	if (!key || !EVP_PKEY_is_a(key, "RSA") || EVP_PKEY_get_bits(key) < BITS_LEAST) {
+		X509_free(cert);
+		return fail(ERR_UNSUPPORTED, why, cap,
+			"its key is no RSA key of 2048 bits or more, as PS3.15 E.1.1 knows RSA alone");
+	}
+	if (sk_X509_push(to, cert) <= 0) {
+		X509_free(cert);
+		return fail(ERR_NO_MEMORY, why, cap, "there is no memory");
+	}
+	return 0;
+}
+
+/* DER, into a buffer of the caller's. */
+static int put_der(CMS_ContentInfo *cms, uint8_t *buf, size_t buf_cap, size_t *ret_len)
+{
+	int n = i2d_CMS_ContentInfo(cms, NULL);
+	uint8_t *at = buf;
+	if (n <= 0 || (size_t)n > buf_cap) {
+		return n <= 0 ? ERR_TLS : ERR_SPACE;
+	}
+	if (i2d_CMS_ContentInfo(cms, &at) != n) {
+		return ERR_TLS;
+	}
+	*ret_len = (size_t)n;
+	return 0;
+}
+
+int attributes_encrypt(struct span content, const struct span *recipients, unsigned n, uint8_t *buf,
+	size_t buf_cap, size_t *ret_len, char *why, size_t cap)
+{
+	STACK_OF(X509) * to CLEANUP(free_certificates) = sk_X509_new_null();
+	if (n == 0) {
+		return fail(ERR_MISSING, why, cap, "there is no certificate to encrypt to");
+	}
+	if (n > ATTRIBUTES_RECIPIENTS_MOST || content.len > ATTRIBUTES_CONTENT_MOST) {
+		return fail(ERR_LIMIT, why, cap, "there are too many certificates, or too much to encrypt");
+	}
+	for (unsigned i = 0; to && i < n; i++) {
+		int e = add_recipient(to, recipients[i], why, cap);
+		if (e < 0) {
+			return e;
+		}
+	}
+	BIO *in CLEANUP(x509_bio_freep) = BIO_new_mem_buf(content.ptr, (int)content.len);
+	if (!to || !in) {
+		return fail(ERR_NO_MEMORY, why, cap, "there is no memory");
+	}
+	CMS_ContentInfo *cms CLEANUP(free_cms) = CMS_encrypt(to, in, EVP_aes_256_cbc(), CMS_BINARY);
+	int e = cms ? put_der(cms, buf, buf_cap, ret_len) : ERR_TLS;
+	return e == 0 ? 0 : fail(e, why, cap, "OpenSSL does not encrypt it");
+}
+
+static int take_content(BIO *out, uint8_t *buf, size_t buf_cap, size_t *ret_len)
+{
+	char *bytes = NULL;
+	long n = BIO_get_mem_data(out, &bytes);
+	int e = n < 0 || !bytes ? ERR_DENIED : (size_t)n > buf_cap ? ERR_SPACE : 0;
+	if (e == 0) {
+		memcpy(buf, bytes, (size_t)n);
+		*ret_len = (size_t)n;
+	}
+	if (bytes && n > 0) {
+		OPENSSL_cleanse(bytes, (size_t)n);
+	}
+	return e;
+}
+
+int attributes_decrypt(
+	struct span cms_der, struct span key_pem, uint8_t *buf, size_t buf_cap, size_t *ret_len)
+{
+	const uint8_t *at = cms_der.ptr;
+	BIO *key_bio CLEANUP(x509_bio_freep) = x509_bio(key_pem);
+	BIO *out CLEANUP(x509_bio_freep) = BIO_new(BIO_s_mem());
+	if (!key_bio || !out) {
+		return ERR_NO_MEMORY;
+	}
+	if (cms_der.len > CMS_MOST) {
+		return ERR_LIMIT;
+	}
+	EVP_PKEY *key CLEANUP(x509_pkey_freep) = PEM_read_bio_PrivateKey(key_bio, NULL, NULL, (char *)"");
+	CMS_ContentInfo *cms CLEANUP(free_cms) = d2i_CMS_ContentInfo(NULL, &at, (long)cms_der.len);
+	size_t rest = cms ? cms_der.len - (size_t)(at - cms_der.ptr) : 0;
+	bool is_one = cms && rest <= 1 && (rest == 0 || *at == 0) &&
+	              OBJ_obj2nid(CMS_get0_type(cms)) == NID_pkcs7_enveloped;
+	int e = !key || !is_one || !EVP_PKEY_is_a(key, "RSA") ? ERR_VALUE
+	        : CMS_decrypt(cms, key, NULL, NULL, out, CMS_BINARY) != 1
+	                ? ERR_DENIED
+	                : take_content(out, buf, buf_cap, ret_len);
+	ERR_clear_error();
+	return e;
+}

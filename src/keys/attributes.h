@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KEYS_ATTRIBUTES_H
+#define KEYS_ATTRIBUTES_H
+
+#include "base/attr.h"
+#include "base/err.h"
+#include "base/span.h"
+
+#include <stdint.h>
+
+/*
+ * The value of Encrypted Content (0400,0520), PS3.15 E.1.1: EnvelopedData of CMS (RFC 5652) in DER, AES-256 in CBC mode, its key to the RSA
+ * keys of recipients (PKCS#1 v1.5, RFC 3370). The standard knows no other key transport, and nothing that shows a change: who needs that
+ * signs the object.
+ */
+#define ATTRIBUTES_RECIPIENTS_MOST 16
+#define ATTRIBUTES_CONTENT_MOST    (64u * 1024)
+
+/*
+ * recipients: n PEMs, the first certificate of each. *ret_len bytes of buf. why (never NULL): a sentence for people on failure. ERR_MISSING (n is
+ * 0), ERR_LIMIT, ERR_VALUE (no certificate), ERR_UNSUPPORTED (no RSA key of 2048 bits or more), ERR_SPACE, ERR_NO_MEMORY, ERR_TLS.
+ */
+MUST_USE int attributes_encrypt(struct span content, const struct span *recipients, unsigned n, uint8_t *buf,
+	size_t buf_cap, size_t *ret_len, char *why, size_t cap);
+
+/*
+ * By a recipient's RSA key, in PEM, not encrypted. cms: with or without the NUL that pads it. AES and Triple DES of any length, as E.1.2 asks.
+ * ERR_VALUE: no CMS of that kind, or no key. ERR_DENIED: it is for others, or was changed. A key of another can give bytes that mean
+ * nothing, by chance and rarely: RFC 3218's countermeasure; such bytes are no data set. ERR_SPACE, ERR_LIMIT, ERR_NO_MEMORY.
+ */
+MUST_USE int attributes_decrypt(
+	struct span cms, struct span key_pem, uint8_t *buf, size_t buf_cap, size_t *ret_len);
+
+#endif
