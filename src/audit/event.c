@@ -226,7 +226,8 @@ enum flag {
 	FLAG_TO_CALLER = 1,
 	FLAG_BY_TO = 2,
 	FLAG_USER_PROVED = 4,
-	FLAG_ALL = 7,
+	FLAG_ANONYMIZED = 8,
+	FLAG_ALL = 15,
 };
 
 static void put_text(struct writer *w, const char *s)
@@ -265,8 +266,9 @@ int audit_event_write(const struct audit_event *ev, uint8_t *buf, size_t cap, si
 	struct writer w = writer_of(buf, cap);
 	writer_u8(&w, (uint8_t)ev->kind);
 	writer_u8(&w, (uint8_t)ev->outcome);
-	writer_u8(&w, (uint8_t)((ev->to_caller ? FLAG_TO_CALLER : 0) | (ev->by_to ? FLAG_BY_TO : 0) |
-				(ev->user_proved ? FLAG_USER_PROVED : 0)));
+	writer_u8(&w,
+		(uint8_t)((ev->to_caller ? FLAG_TO_CALLER : 0) | (ev->by_to ? FLAG_BY_TO : 0) |
+			  (ev->user_proved ? FLAG_USER_PROVED : 0) | (ev->anonymized ? FLAG_ANONYMIZED : 0)));
 	writer_u32be(&w, ev->alert);
 	writer_u64be(&w, (uint64_t)ev->time_ms);
 	writer_u64be(&w, ev->association);
@@ -371,6 +373,7 @@ static int get_head(struct reader *r, struct audit_event *ev)
 	ev->to_caller = flags & FLAG_TO_CALLER;
 	ev->by_to = flags & FLAG_BY_TO;
 	ev->user_proved = flags & FLAG_USER_PROVED;
+	ev->anonymized = flags & FLAG_ANONYMIZED;
 	return 0;
 }
 

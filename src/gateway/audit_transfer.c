@@ -17,8 +17,8 @@
 static bool same_study(
 	const struct audit_transfer *t, const struct audit_event *ev, uint8_t from, bool refused)
 {
-	return t->open && t->from == from && t->refused == refused && strcmp(t->ev.study, ev->study) == 0 &&
-	       strcmp(t->ev.patient_id, ev->patient_id) == 0 &&
+	return t->open && t->from == from && t->refused == refused && t->ev.anonymized == ev->anonymized &&
+	       strcmp(t->ev.study, ev->study) == 0 && strcmp(t->ev.patient_id, ev->patient_id) == 0 &&
 	       strcmp(t->ev.patient_issuer, ev->patient_issuer) == 0;
 }
 
@@ -186,6 +186,7 @@ void audit_object(struct association *as, struct side *from, const struct audit_
 	audit_fill(as, AUDIT_BEGIN, &ev);
 	audit_fill_header(&look->header, &ev);
 	ev.to_caller = side == 1;
+	ev.anonymized = o && o->remade;
 	if (o) {
 		snprintf(ev.sop[0].uid, sizeof(ev.sop[0].uid), "%s", o->sop_class);
 		ev.n_sop = 1;

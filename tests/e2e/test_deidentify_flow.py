@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Flows that de-identify: what leaves, what is refused, by which UIDs both sides know an object."""
 import glob
+import json
 import os
 import secrets
+import signal
+import urllib.request
 
 from lib import dicom, peers
 from lib.site import check, equal, test, until
+from lib.trail import Trail
 from test_hold import BAD, PDF, good, plain
+from test_trouble import association_pids
 
 CONTEXTS = ((dicom.VERIFICATION, [dicom.ILE]), (dicom.CT, [dicom.ELE]), (PDF, [dicom.ELE]))
 NAME = b"CompressedSamples^CT1"
@@ -213,3 +218,102 @@ def deidentify_queries_in_each_sides_words(bench):
     check(got[0][0]["status"] >= 0xA700, "a wildcard", got)
     equal(len(asked), 2, "what the archive was asked")
     scu.release()
+
+
+@test
+def deidentify_begins_with_a_reload(bench):
+    """An association that is open de-identifies its next object; the one half-way goes on as it began."""
+    port, folder = peers.storescp(bench)
+    key = new_key(bench)
+    g = bench.gateway(archive=plain(port), deidentify={"key": key})
+    scu = g.scu()
+    scu.associate(contexts=CONTEXTS)
+    data = good("1.2.3.1", 4 << 20)
+    half = len(data) // 2 & ~1
+    scu.send_pdvs(3, dicom.command_bytes(field=dicom.C_STORE, id=1, priority=0, affected_class=dicom.CT,
+                                         affected_instance="1.2.3.1", data=0), True)
+    scu.send_pdvs(3, data[:half], False, last=False)
+    g.config["flows"][0]["deidentify"] = "yes"
+    g.write()
+    g.wait_log(g.reload(), event="gateway.reloaded")
+    scu.send_pdvs(3, data[half:], False)
+    equal(scu.answer()["status"], 0, "the one half-way")
+    equal(scu.store(context=3, instance="1.2.3.2", data=good("1.2.3.2"))["status"], 0, "the next one")
+    scu.release()
+    equal(sorted(uid.startswith("2.25.") for uid in peers.received(folder)), [False, True], "new UIDs")
+
+
+@test
+def deidentify_while_the_key_holder_is_away(bench):
+    """Killed: objects are refused so that they are sent again, never passed as they are; then it is back."""
+    port, folder = peers.storescp(bench)
+    g = gateway(bench, port)
+    scu = g.scu()
+    scu.associate(contexts=CONTEXTS)
+    equal(scu.store(context=3, instance="1.2.3.1", data=good("1.2.3.1"))["status"], 0, "before")
+    os.kill(next(pid for pid, argv in g.roles().items() if argv[1:3] == ["--role", "keys"]), signal.SIGKILL)
+    answer = scu.store(context=3, instance="1.2.3.2", data=good("1.2.3.2"))
+    equal(answer["status"], 0xA700, "while it is away")
+    check("key holder" in g.decision("unjudged")["message"], "the sentence")
+    scu.release()
+
+    def again():
+        with g.scu() as other:
+            other.associate(contexts=CONTEXTS)
+            status = other.store(context=3, instance="1.2.3.2", data=good("1.2.3.2"))["status"]
+            other.release()
+        return status == 0
+
+    until(again, "the key holder is back")
+    equal([uid.startswith("2.25.") for uid in peers.received(folder)], [True, True], "new UIDs")
+
+
+@test
+def deidentify_when_an_association_is_killed(bench):
+    """Half of an object is none: neither of the old one nor of the new one is anything at the target."""
+    port, folder = peers.storescp(bench)
+    g = gateway(bench, port)
+    scu = g.scu()
+    scu.associate(contexts=CONTEXTS)
+    data = good("1.2.3.1", 8 << 20)
+    scu.send_pdvs(3, dicom.command_bytes(field=dicom.C_STORE, id=1, priority=0, affected_class=dicom.CT,
+                                         affected_instance="1.2.3.1", data=0), True)
+    scu.send_pdvs(3, data[:6 << 20], False, last=False)
+    for pid in until(lambda: association_pids(g), "the process"):
+        os.kill(pid, signal.SIGKILL)
+    g.wait_log(event="association.crashed")
+    equal(peers.received(folder), {}, "what the target has")
+
+
+@test
+def deidentify_is_recorded(bench):
+    """The record has whose it was, and says that it went on anonymized."""
+    trail = Trail(bench)
+    port, _ = peers.storescp(bench)
+    g = trail.gateway(archive=plain(port), flow={"deidentify": "yes"}, deidentify={"key": new_key(bench)})
+    bench.run("storescu", "-aet", "CT1", "-aec", "ARCHIVE", "127.0.0.1", str(g.plain), peers.CT_SMALL, wants=0)
+    trail.settled()
+    equal(trail.passed(patient="1CT1"), 1, "instances of 1CT1")
+    check("<Anonymized>true</Anonymized>" in trail.raw().stdout, "the message", trail.raw().stdout)
+
+
+@test
+def deidentify_before_orthanc(bench):
+    """Orthanc has one patient, under a pseudonym, and nothing of what was refused."""
+    def get(path):
+        with urllib.request.urlopen(f"http://127.0.0.1:{http}{path}", timeout=10) as answer:
+            return json.load(answer)
+
+    port, http = peers.orthanc(bench)
+    g = gateway(bench, port)
+    scu = g.scu()
+    scu.associate(contexts=CONTEXTS)
+    bad = dicom.Part10(BAD)
+    for instance in ("1.2.3.1", "1.2.3.2"):
+        equal(scu.store(context=3, instance=instance, data=good(instance))["status"], 0, "status")
+    equal(scu.store(context=5, sop_class=PDF, instance=bad.instance, data=bad.data)["status"], 0x0124, "the document")
+    scu.release()
+    tags = [get(f"/instances/{i}/simplified-tags") for i in until(lambda: get("/instances"), "instances")]
+    equal(len(tags), 2, "instances")
+    equal(len({t["PatientID"] for t in tags}), 1, "patients")
+    check(all(t["SOPInstanceUID"].startswith("2.25.") and "1CT1" not in json.dumps(t) for t in tags), "what it has", tags)
