@@ -293,11 +293,26 @@ def signatures(entries):
     yield "};"
 
 
+def pixel_regions(entries):
+    """Where devices burn text in: by fact, and rectangles."""
+    facts = ("modality", "manufacturer", "model", "rows", "columns", "image_type", "series", "protocol", "implementation",
+             "dose_comment", "burned_in", "window_width")
+    yield "static const struct pixels_rule pixel_rule_table[] = {"
+    for e in entries:
+        rects = [[int(n) for n in rect.split(",")] for rect in e["blank"].split(";")]
+        if not any(e[f] for f in facts) or any(len(r) != 4 or min(r) < 0 or 0 in r[2:] for r in rects):
+            sys.exit(f"{e['name']}: no condition, or no rectangle")
+        when = ", ".join(f"[PIXELS_{f.upper()}] = {quoted(e[f])}" for f in facts if e[f])
+        blank = ", ".join("{" + ", ".join(map(str, r)) + "}" for r in rects)
+        yield f'\t{{.name = {quoted(e["name"])}, .when = {{{when}}}, .regions = {{.n_blank = {len(rects)}, .blank = {{{blank}}}}}}},'
+    yield "};"
+
+
 def main():
     makers = {"uids": uids, "dictionary": dictionary, "services": services, "audit": audit, "checks": checks,
               "marks": marks, "signatures": signatures, "confidentiality": confidentiality,
               "confidentiality_codes": concepts, "safe_private": safe, "confidentiality_types": types,
-              "clean_words": clean_words}
+              "clean_words": clean_words, "pixel_regions": pixel_regions}
     maker = makers[sys.argv[1]]
     with open(sys.argv[3], "w", encoding="utf-8") as out:
         out.write("/* Made by tools/tables.py. */\n")

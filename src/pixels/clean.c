@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pixels/clean_parts.h"
+
+#include <stdlib.h>
+
+/* ---- From place to place ---- */
+
+static int pass(struct clean *c, uint64_t to, bool keep)
+{
+	while (c->source.at < to) {
+		struct span bytes;
+		int e = clean_source_next(&c->source, to - c->source.at, &bytes);
+		if (e < 0) {
+			return e;
+		}
+		if (bytes.len == 0) {
+			return to == SURVEY_END ? 0 : ERR_TRUNCATED;
+		}
+		e = keep ? clean_put(c, bytes) : 0;
+		if (e < 0) {
+			return e;
+		}
+	}
+	return 0;
+}
+
+static int put_text(struct clean *c, uint32_t tag, const char *vr, const char *text)
+{
+	char value[72];
+	size_t n = strlen(text);
+	if (n >= sizeof(value) - 1) {
+		return ERR_VALUE;
+	}
+	memcpy(value, text, n);
+	value[n] = vr[0] == 'U' ? '\0' : ' ';
+	return clean_put_element(c, tag >> 16 == 2 ? ENCODING_EXPLICIT_LE : c->s->encoding, tag, vr,
+		span_of(value, n + n % 2));
+}
+
+/* ---- What is written in the place of what ---- */
+
+static size_t padded(size_t n)
+{
+	return n + n % 2;
+}
+
+static int put_meta_length(struct clean *c)
+{
+	uint8_t bytes[4];
+	const struct survey_place *p = &c->s->places[PLACE_SYNTAX];
+	uint32_t n = c->s->meta_length - (uint32_t)(p->to - p->from) + 8;
+	n += (uint32_t)padded(strlen(c->syntax->target));
+	for (unsigned i = 0; i < 4; i++) {
+		bytes[i] = (uint8_t)(n >> 8 * i);
+	}
+	return clean_put_element(c, ENCODING_EXPLICIT_LE, 0x00020000, "UL", span_of(bytes, 4));
+}
+
+/* A table of numbers that are known when all is written (PS3.5 A.4). */
+static int put_table(struct clean *c, uint32_t tag, uint64_t *ret_at)
+{
+	uint8_t *zero = calloc(c->s->shape.frames, 8);
+	if (!zero || c->s->shape.frames > UINT32_MAX / 16) {
+		free(zero);
+		return ERR_NO_MEMORY;
+	}
+	*ret_at = c->written + 12;
+	int e = clean_put_element(
+		c, c->s->encoding, tag, "OV", span_of(zero, (size_t)c->s->shape.frames * 8));
+	free(zero);
+	return e;
+}
+
+static int blank_native(struct clean *c)
+{
+	uint64_t from = c->s->value, to = from + c->s->length;
+	int e = pass(c, from, true);
+	while (e == 0 && c->source.at < to) {
+		struct span bytes;
+		uint64_t at = c->source.at;
+		e = clean_source_next(&c->source, to - at, &bytes);
+		if (e == 0 && bytes.len == 0) {
+			e = ERR_TRUNCATED;
+		}
+		if (e == 0) {
+			/* They lie in the source, which gives them once. */
+			(void)blank_apply(&c->blanker, at - from, (uint8_t *)bytes.ptr, bytes.len);
+			e = clean_put(c, bytes);
+		}
+	}
+	return e;
+}
+
+static int put_place(struct clean *c, enum pixels_place place, const struct pixels_input *in)
+{
+	static const uint8_t zero[2] = {0};
+	switch (place) {
+	case PLACE_META_LENGTH:
+		return put_meta_length(c);
+	case PLACE_SYNTAX:
+		return put_text(c, 0x00020010, "UI", c->syntax->target);
+	case PLACE_PHOTOMETRIC:
+		return put_text(c, 0x00280004, "CS", c->photometric);
+	case PLACE_PLANAR:
+		/* RLE's segments are by plane whatever this says; JPEG's own are by pixel. */
+		return clean_put_element(c, c->s->encoding, 0x00280006, "US", span_of(zero, 2));
+	case PLACE_OFFSETS:
+		return c->s->encapsulated ? put_table(c, 0x7FE00001, &c->offsets_at) : 0;
+	case PLACE_LENGTHS:
+		return c->s->encapsulated ? put_table(c, 0x7FE00002, &c->lengths_at) : 0;
+	case PLACE_PIXELS:
+		return c->s->encapsulated ? clean_frames_write(c, in) : blank_native(c);
+	default:
+		return 0; /* left out */
+	}
+}
+
+/* Of native pixel data these stay. */
+static bool is_kept(const struct survey *s, int place)
+{
+	return !s->encapsulated && (place == PLACE_META_LENGTH || place == PLACE_SYNTAX ||
+					   place == PLACE_PHOTOMETRIC || place == PLACE_PLANAR);
+}
+
+/* The next place at or after this, or -1. */
+static int next_place(const struct survey *s, uint64_t at)
+{
+	int found = -1;
+	for (int i = 0; i < PLACES; i++) {
+		const struct survey_place *p = &s->places[i];
+		if (p->from != p->to && p->from >= at && !is_kept(s, i) && (found < 0 || p->from < s->places[found].from)) {
+			found = i;
+		}
+	}
+	return found;
+}
+
+/* Up to here, with Burned In Annotation where it belongs. */
+static int pass_to(struct clean *c, uint64_t to)
+{
+	if (c->source.at <= c->s->burned_in && c->s->burned_in <= to && c->s->burned_in != SURVEY_END) {
+		int e = pass(c, c->s->burned_in, true);
+		e = e ? e : put_text(c, 0x00280301, "CS", "NO");
+		if (e < 0) {
+			return e;
+		}
+	}
+	return pass(c, to, true);
+}
+
+static int write_all(struct clean *c, const struct pixels_input *in)
+{
+	bool said = false;
+	for (int i; (i = next_place(c->s, c->source.at)) >= 0;) {
+		const struct survey_place *p = &c->s->places[i];
+		int e = 0;
+		if (!c->deflating && c->source.deflated && p->from >= c->s->data) {
+			e = pass(c, c->s->data, true);
+			e = e ? e : clean_deflate_begin(c);
+		}
+		if (e == 0) {
+			e = said || c->s->burned_in > p->from ? pass(c, p->from, true) : pass_to(c, p->from);
+			said = said || c->s->burned_in <= p->from;
+		}
+		e = e ? e : put_place(c, (enum pixels_place)i, in);
+		e = e ? e : pass(c, p->to, false);
+		if (e < 0) {
+			return e;
+		}
+	}
+	int e = pass(c, SURVEY_END, true);
+	return e == 0 && c->deflating ? clean_deflate_end(c) : e;
+}
+
+/* ---- All ---- */
+
+static int begin(struct clean *c, const struct pixels_input *in)
+{
+	const struct survey *s = c->s;
+	if (!s->has_pixels || s->has_other_pixels) {
+		c->why = "its pixels are no integers, or there are several sets of them";
+		return ERR_UNSUPPORTED;
+	}
+	if (s->encapsulated) {
+		return clean_frames_begin(c, in);
+	}
+	bool ow = strcmp(s->vr, "OW") == 0 || s->encoding == ENCODING_IMPLICIT_LE;
+	if (!ow && strcmp(s->vr, "OB") != 0) {
+		c->why = "its pixel data has another VR than OB and OW";
+		return ERR_UNSUPPORTED;
+	}
+	int e = blank_begin(
+		&c->blanker, &s->shape, c->regions, s->encoding == ENCODING_EXPLICIT_BE, ow, &c->why);
+	if (e == 0 && (s->length < c->blanker.frame ||
+			      s->length - c->blanker.frame * s->shape.frames > 1 ||
+			      s->length / c->blanker.frame < s->shape.frames)) {
+		c->why = "its pixel data is not as long as it says";
+		return ERR_LENGTH;
+	}
+	return e;
+}
+
+int pixels_clean(const struct survey *s, const struct pixels_regions *regions, const struct pixels_input *in,
+	const struct pixels_output *out, const struct codec *codec, const char **ret_why)
+{
+	struct clean *c = calloc(1, sizeof(*c));
+	if (!c) {
+		*ret_why = "there is no memory";
+		return ERR_NO_MEMORY;
+	}
+	c->s = s;
+	c->regions = regions;
+	c->out = out;
+	c->codec = codec;
+	clean_source_begin(&c->source, s, in);
+	int e = begin(c, in);
+	e = e ? e : write_all(c, in);
+	if (c->deflating) {
+		(void)deflateEnd(&c->deflater);
+	}
+	clean_frames_done(c);
+	if (e < 0) {
+		*ret_why = c->why ? c->why : err_str(e);
+	}
+	free(c);
+	return e;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PIXELS_CLEAN_H
+#define PIXELS_CLEAN_H
+
+#include "base/span.h"
+#include "pixels/codec.h"
+#include "pixels/survey.h"
+
+/* Where the cleaned file goes. */
+struct pixels_output {
+	void *arg;
+	int (*write)(void *arg, struct span bytes);                   /* at the end */
+	int (*patch)(void *arg, uint64_t offset, struct span bytes); /* over what was written */
+};
+
+/* A frame, in bytes: more is not held in memory. */
+#define CLEAN_FRAME (256u << 20)
+
+/*
+ * Write the file again, with what regions say made black (PS3.15 E.3.1), Burned In Annotation NO, and without the icon, which is a
+ * picture of what was there. Native pixel data streams past; its transfer syntax stays. Encapsulated frames are decoded,
+ * and encoded without loss, one at a time: where the transfer syntax has a lossless sibling that becomes it, and frames in which nothing
+ * changed stay as they were where it does not change. Each encoded frame is decoded again and compared.
+ *
+ * codec: NULL where there is none; RLE wants none. ERR_UNSUPPORTED, ERR_VALUE, ERR_LIMIT, ERR_TRUNCATED…, with a sentence in
+ * *ret_why (static); what was written then is worth nothing.
+ */
+MUST_USE int pixels_clean(const struct survey *s, const struct pixels_regions *regions,
+	const struct pixels_input *in, const struct pixels_output *out, const struct codec *codec,
+	const char **ret_why);
+
+#endif

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pixels/clean_parts.h"
+
+#include "pixels/rle.h"
+
+#include <stdlib.h>
+
+/* PS3.5 A.4: each family has a member without loss. */
+static const struct clean_syntax syntaxes[] = {
+	{"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.70", CODEC_JPEG, CODEC_JPEG_LOSSLESS, false},
+	{"1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.70", CODEC_JPEG, CODEC_JPEG_LOSSLESS, false},
+	{"1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.57", CODEC_JPEG_LOSSLESS_14, CODEC_JPEG_LOSSLESS_14, false},
+	{"1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.70", CODEC_JPEG_LOSSLESS, CODEC_JPEG_LOSSLESS, false},
+	{"1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.80", CODEC_JPEG_LS, CODEC_JPEG_LS, false},
+	{"1.2.840.10008.1.2.4.81", "1.2.840.10008.1.2.4.80", CODEC_JPEG_LS, CODEC_JPEG_LS, false},
+	{"1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.90", CODEC_JPEG_2000, CODEC_JPEG_2000, false},
+	{"1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.90", CODEC_JPEG_2000, CODEC_JPEG_2000, false},
+	{"1.2.840.10008.1.2.5", "1.2.840.10008.1.2.5", CODEC_JPEG, CODEC_JPEG, true},
+};
+
+static int refuse(struct clean *c, int err, const char *why)
+{
+	c->why = why;
+	return err;
+}
+
+/* ---- Which fragments are a frame ---- */
+
+/* PS3.5 A.4. Offset tables are not believed: where a frame has several fragments, its stream's first marker says where it begins. */
+static int find_frames(struct clean *c)
+{
+	const struct survey *s = c->s;
+	size_t frames = s->shape.frames, n = 0;
+	if (frames > s->n_fragments) {
+		return refuse(c, ERR_VALUE, "it has fewer fragments of pixel data than frames");
+	}
+	c->first = calloc(frames + 1, sizeof(*c->first));
+	c->offsets = calloc(frames, sizeof(*c->offsets));
+	c->lengths = calloc(frames, sizeof(*c->lengths));
+	if (!c->first || !c->offsets || !c->lengths) {
+		return ERR_NO_MEMORY;
+	}
+	for (size_t i = 0; i < s->n_fragments; i++) {
+		bool begins = i == 0 || s->n_fragments == frames || (frames > 1 && s->fragments[i].begins);
+		if (begins && n == frames) {
+			return refuse(c, ERR_VALUE, "it has more frames of pixel data than it says");
+		}
+		if (begins) {
+			c->first[n++] = i;
+		}
+	}
+	c->first[frames] = s->n_fragments;
+	return n == frames ? 0 : refuse(c, ERR_VALUE, "it is not known which of its fragments are which frame");
+}
+
+static uint64_t size_of(const struct clean *c, size_t frame)
+{
+	uint64_t n = 0;
+	for (size_t i = c->first[frame]; i < c->first[frame + 1]; i++) {
+		n += c->s->fragments[i].len;
+	}
+	return n;
+}
+
+static int read_frame(const struct clean *c, const struct pixels_input *in, size_t frame, size_t *ret_n)
+{
+	size_t n = 0;
+	for (size_t i = c->first[frame]; i < c->first[frame + 1]; i++) {
+		const struct survey_fragment *f = &c->s->fragments[i];
+		for (size_t at = 0; at < f->len;) {
+			ptrdiff_t got = in->read_at(in->arg, f->offset + at, c->coded + n, f->len - at);
+			if (got <= 0) {
+				return got < 0 ? ERR_SYSTEM : ERR_TRUNCATED;
+			}
+			at += (size_t)got;
+			n += (size_t)got;
+		}
+	}
+	*ret_n = n;
+	return 0;
+}
+
+/* ---- One frame ---- */
+
+static struct rle_shape rle_of(const struct clean *c)
+{
+	return (struct rle_shape){.pixels = (size_t)c->shape.rows * c->shape.columns,
+		.columns = c->shape.columns,
+		.samples = c->shape.samples,
+		.bytes = c->shape.allocated / 8};
+}
+
+static struct codec_frame codec_of(const struct clean *c, const char *photometric)
+{
+	struct codec_frame f = {.rows = c->shape.rows,
+		.columns = c->shape.columns,
+		.samples = c->shape.samples,
+		.allocated = c->shape.allocated,
+		.stored = c->shape.stored,
+		.is_signed = c->shape.is_signed};
+	memcpy(f.photometric, photometric, sizeof(f.photometric));
+	return f;
+}
+
+/* JPEG 2000's own transforms (PS3.5 8.2.4) are undone by decoding, and shared colour is given to both (8.2.1). */
+static void name_decoded(const struct clean *c, struct codec_frame *f)
+{
+	if (c->syntax->decode == CODEC_JPEG_2000 &&
+		(strcmp(f->photometric, "YBR_ICT") == 0 || strcmp(f->photometric, "YBR_RCT") == 0)) {
+		memcpy(f->photometric, "RGB", 4);
+	} else if (strcmp(f->photometric, "YBR_FULL_422") == 0) {
+		f->photometric[8] = '\0';
+	}
+}
+
+static int decode(const struct clean *c, enum codec_kind kind, const char *photometric, struct span in,
+	uint8_t *to, char ret_photometric[17])
+{
+	if (c->syntax->rle) {
+		const struct rle_shape shape = rle_of(c);
+		memcpy(ret_photometric, photometric, 17);
+		return rle_decode(&shape, in, to);
+	}
+	struct codec_frame f = codec_of(c, photometric);
+	if (c->codec->decode(kind, &f, in.ptr, in.len, to, c->frame_len) < 0) {
+		return ERR_VALUE;
+	}
+	name_decoded(c, &f);
+	memcpy(ret_photometric, f.photometric, 17);
+	return 0;
+}
+
+static int encode(struct clean *c, struct span *ret_bytes, char ret_photometric[17])
+{
+	if (c->syntax->rle) {
+		const struct rle_shape shape = rle_of(c);
+		memcpy(ret_photometric, c->shape.photometric, 17);
+		*ret_bytes = span_of(c->coded, rle_encode(&shape, c->frame, c->coded));
+		return 0;
+	}
+	struct codec_frame f = codec_of(c, c->shape.photometric);
+	const uint8_t *bytes;
+	size_t n;
+	if (c->codec->encode(c->syntax->encode, &f, c->frame, c->frame_len, &bytes, &n) < 0) {
+		return ERR_UNSUPPORTED;
+	}
+	memcpy(ret_photometric, f.photometric, 17);
+	*ret_bytes = span_of(bytes, n);
+	return 0;
+}
+
+/* Encoded, and shown to be without loss. */
+static int encode_checked(struct clean *c, struct span *ret_bytes, char ret_photometric[17])
+{
+	char again[17];
+	int e = encode(c, ret_bytes, ret_photometric);
+	if (e < 0) {
+		return refuse(c, e, "its pixels could not be encoded again");
+	}
+	e = decode(c, c->syntax->encode, ret_photometric, *ret_bytes, c->again, again);
+	if (e < 0 || memcmp(c->frame, c->again, c->frame_len) != 0) {
+		return refuse(c, ERR_UNSUPPORTED, "its pixels could not be encoded again without loss");
+	}
+	return 0;
+}
+
+/* The frame, decoded. */
+static int load(struct clean *c, const struct pixels_input *in, size_t frame, size_t *ret_n, char photometric[17])
+{
+	int e = read_frame(c, in, frame, ret_n);
+	if (e < 0) {
+		return e;
+	}
+	e = decode(c, c->syntax->decode, c->s->shape.photometric, span_of(c->coded, *ret_n), c->frame, photometric);
+	return e < 0 ? refuse(c, e, "its pixels could not be decoded") : 0;
+}
+
+/* ---- Before they are written ---- */
+
+static int check(struct clean *c)
+{
+	const struct pixels_shape *s = &c->s->shape;
+	for (size_t i = 0; i < sizeof(syntaxes) / sizeof(syntaxes[0]); i++) {
+		if (strcmp(syntaxes[i].uid, c->s->syntax) == 0) {
+			c->syntax = &syntaxes[i];
+		}
+	}
+	if (!c->syntax || c->s->encoding != ENCODING_EXPLICIT_LE) {
+		return refuse(c, ERR_UNSUPPORTED, "its pixels are encoded in a way that cannot be cleaned here");
+	}
+	if (!c->syntax->rle && !c->codec) {
+		return refuse(c, ERR_UNSUPPORTED, "the module that decodes its pixels is not there");
+	}
+	bool whole = s->allocated == 8 || s->allocated == 16 || (c->syntax->rle && s->allocated == 32);
+	if (!whole || (s->samples != 1 && s->samples != 3)) {
+		return refuse(c, ERR_UNSUPPORTED, "its pixels are encoded in a way that cannot be cleaned here");
+	}
+	uint64_t n = (uint64_t)s->rows * s->columns * s->samples * (s->allocated / 8);
+	if (s->rows > 65535 || s->columns > 65535 || n == 0 || n > CLEAN_FRAME) {
+		return refuse(c, ERR_LIMIT, "a frame of it is larger than is held in memory");
+	}
+	c->frame_len = (size_t)n;
+	c->shape = *s;
+	c->shape.planar = 0;
+	return find_frames(c);
+}
+
+static int allocate(struct clean *c)
+{
+	uint64_t most = 0;
+	for (size_t i = 0; i < c->s->shape.frames; i++) {
+		uint64_t n = size_of(c, i);
+		most = n > most ? n : most;
+	}
+	if (most > 2 * (uint64_t)CLEAN_FRAME) {
+		return refuse(c, ERR_LIMIT, "a frame of it is larger than is held in memory");
+	}
+	if (c->syntax->rle) {
+		const struct rle_shape shape = rle_of(c);
+		size_t n = rle_most(&shape);
+		most = n > most ? n : most;
+	}
+	c->coded = malloc((size_t)most + 1);
+	c->frame = calloc(1, c->frame_len);
+	c->again = calloc(1, c->frame_len);
+	return c->coded && c->frame && c->again ? 0 : ERR_NO_MEMORY;
+}
+
+int clean_frames_begin(struct clean *c, const struct pixels_input *in)
+{
+	struct span bytes;
+	size_t n;
+	int e = check(c);
+	e = e ? e : allocate(c);
+	e = e ? e : load(c, in, 0, &n, c->shape.photometric);
+	/* Samples are little endian bytes here, whatever VR their encapsulation has. */
+	e = e ? e : blank_begin(&c->blanker, &c->shape, c->regions, false, false, &c->why);
+	if (e == 0 && c->blanker.frame != c->frame_len) {
+		e = refuse(c, ERR_VALUE, "what it says of its pixels contradicts itself");
+	}
+	if (e == 0) {
+		(void)blank_apply(&c->blanker, 0, c->frame, c->frame_len);
+	}
+	return e ? e : encode_checked(c, &bytes, c->photometric);
+}
+
+/* ---- Writing ---- */
+
+static int put_item(struct clean *c, uint32_t tag, uint32_t len)
+{
+	const uint8_t head[8] = {0xFE, 0xFF, (uint8_t)tag, (uint8_t)(tag >> 8), (uint8_t)len,
+		(uint8_t)(len >> 8), (uint8_t)(len >> 16), (uint8_t)(len >> 24)};
+	return clean_put(c, span_of(head, sizeof(head)));
+}
+
+/* The head of the pixel data, and its offset table, which is filled in later. */
+static int put_head(struct clean *c)
+{
+	static const uint8_t head[12] = {0xE0, 0x7F, 0x10, 0, 'O', 'B', 0, 0, 0xFF, 0xFF, 0xFF, 0xFF};
+	bool table = c->offsets_at == 0 && (c->s->has_table || c->s->shape.frames > 1);
+	uint32_t n = table ? c->s->shape.frames : 0;
+	int e = clean_put(c, span_of(head, sizeof(head)));
+	e = e ? e : put_item(c, 0xFFFEE000, 4 * n);
+	c->table_at = n ? c->written : 0;
+	for (uint32_t i = 0; i < n && e == 0; i++) {
+		e = clean_put(c, span_of("\0\0\0", 4));
+	}
+	return e;
+}
+
+static int put_frame(struct clean *c, const struct pixels_input *in, size_t i)
+{
+	char photometric[17];
+	struct span bytes;
+	size_t n;
+	int e = load(c, in, i, &n, photometric);
+	if (e == 0 && strcmp(photometric, c->shape.photometric) != 0) {
+		e = refuse(c, ERR_VALUE, "its frames are of several kinds");
+	}
+	if (e < 0) {
+		return e;
+	}
+	bool changed = blank_apply(&c->blanker, 0, c->frame, c->frame_len);
+	/* What was not touched stays as it came, if its colours are called the same. */
+	if (!changed && strcmp(c->syntax->uid, c->syntax->target) == 0 &&
+		strcmp(c->s->shape.photometric, c->photometric) == 0) {
+		bytes = span_of(c->coded, n);
+	} else {
+		e = encode_checked(c, &bytes, photometric);
+		if (e == 0 && strcmp(photometric, c->photometric) != 0) {
+			e = refuse(c, ERR_VALUE, "its frames are of several kinds");
+		}
+	}
+	if (e == 0 && bytes.len > UINT32_MAX - 2) {
+		e = ERR_LIMIT;
+	}
+	e = e ? e : put_item(c, 0xFFFEE000, (uint32_t)(bytes.len + bytes.len % 2));
+	c->lengths[i] = bytes.len + bytes.len % 2;
+	e = e ? e : clean_put(c, bytes);
+	return e == 0 && bytes.len % 2 ? clean_put(c, span_of("", 1)) : e;
+}
+
+static int patch(struct clean *c, uint64_t at, const uint64_t *values, unsigned width)
+{
+	for (size_t i = 0; at > 0 && i < c->s->shape.frames; i++) {
+		uint8_t bytes[8];
+		for (unsigned k = 0; k < 8; k++) {
+			bytes[k] = (uint8_t)(values[i] >> 8 * k);
+		}
+		if (width == 4 && values[i] > UINT32_MAX) {
+			return refuse(c, ERR_LIMIT, "its frames are more than their offset table can tell of");
+		}
+		int e = c->out->patch(c->out->arg, at + i * width, span_of(bytes, width));
+		if (e < 0) {
+			return e;
+		}
+	}
+	return 0;
+}
+
+int clean_frames_write(struct clean *c, const struct pixels_input *in)
+{
+	int e = put_head(c);
+	uint64_t from = c->written;
+	for (size_t i = 0; i < c->s->shape.frames && e == 0; i++) {
+		c->offsets[i] = c->written - from;
+		e = put_frame(c, in, i);
+	}
+	e = e ? e : put_item(c, 0xFFFEE0DD, 0);
+	e = e ? e : patch(c, c->table_at, c->offsets, 4);
+	e = e ? e : patch(c, c->offsets_at, c->offsets, 8);
+	return e ? e : patch(c, c->lengths_at, c->lengths, 8);
+}
+
+void clean_frames_done(struct clean *c)
+{
+	free(c->first);
+	free(c->offsets);
+	free(c->lengths);
+	free(c->frame);
+	free(c->again);
+	free(c->coded);
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PIXELS_CLEAN_PARTS_H
+#define PIXELS_CLEAN_PARTS_H
+
+#include "base/writer.h"
+#include "dicom/inflater.h"
+#include "pixels/blank.h"
+#include "pixels/clean.h"
+
+#define CLEAN_PIECE (64u * 1024)
+
+/* The file's bytes, one after another, as survey.h counts them. */
+struct clean_source {
+	const struct pixels_input *in;
+	bool deflated;
+	bool ended;
+	uint64_t data;        /* where what is deflated begins */
+	uint64_t raw;         /* read from the file so far */
+	uint64_t at;          /* and given */
+	struct span left;     /* read and not given yet */
+	struct inflater inflater;
+	uint8_t piece[CLEAN_PIECE];
+};
+
+/* How an encapsulated image is encoded, and will be. */
+struct clean_syntax {
+	const char *uid, *target;
+	enum codec_kind decode, encode;
+	bool rle;
+};
+
+struct clean {
+	const struct survey *s;
+	const struct pixels_regions *regions;
+	const struct pixels_output *out;
+	const struct codec *codec;
+	const char *why;
+	struct clean_source source;
+	uint64_t written;
+	bool deflating;
+	z_stream deflater;
+	uint8_t deflated[CLEAN_PIECE];
+	struct blanker blanker;
+
+	/* ---- Of encapsulated images ---- */
+	const struct clean_syntax *syntax;
+	struct pixels_shape shape;      /* as decoded: by pixel */
+	char photometric[17];           /* of what is written */
+	size_t *first;                  /* fragment of each frame, and one more */
+	uint64_t *offsets, *lengths;    /* of what is written */
+	uint8_t *frame, *again, *coded; /* samples; the same, decoded again; a frame as it came, or RLE */
+	size_t frame_len, coded_cap;
+	uint64_t offsets_at, lengths_at, table_at; /* where in the output tables stand that are filled in later; 0: none */
+};
+
+/* ---- clean_stream.c ---- */
+void clean_source_begin(struct clean_source *f, const struct survey *s, const struct pixels_input *in);
+
+/* The next bytes, n at most, borrowed until the next call; none at the end. */
+MUST_USE int clean_source_next(struct clean_source *f, uint64_t n, struct span *ret_bytes);
+
+MUST_USE int clean_put(struct clean *c, struct span bytes);
+MUST_USE int clean_deflate_begin(struct clean *c);
+MUST_USE int clean_deflate_end(struct clean *c);
+
+/* An element's head and a short value, in the data set's encoding. */
+MUST_USE int clean_put_element(
+	struct clean *c, enum encoding encoding, uint32_t tag, const char *vr, struct span value);
+
+/* ---- clean_frames.c ---- */
+
+/* Decode and encode the first frame: what it is like, and how all of them will be called. */
+MUST_USE int clean_frames_begin(struct clean *c, const struct pixels_input *in);
+MUST_USE int clean_frames_write(struct clean *c, const struct pixels_input *in);
+void clean_frames_done(struct clean *c);
+
+#endif

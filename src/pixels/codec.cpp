@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pixels/codec.h"
+
+#include <gdcmFragment.h>
+#include <gdcmImage.h>
+#include <gdcmImageChangeTransferSyntax.h>
+#include <gdcmSequenceOfFragments.h>
+#include <gdcmTrace.h>
+
+#include <cstring>
+#include <exception>
+#include <string>
+#include <vector>
+
+namespace
+{
+
+const gdcm::TransferSyntax::TSType syntaxes[] = {gdcm::TransferSyntax::JPEGBaselineProcess1,
+	gdcm::TransferSyntax::JPEGLosslessProcess14, gdcm::TransferSyntax::JPEGLosslessProcess14_1,
+	gdcm::TransferSyntax::JPEGLSLossless, gdcm::TransferSyntax::JPEG2000Lossless};
+
+std::vector<uint8_t> kept;
+
+void shape(gdcm::Image &image, const codec_frame &frame)
+{
+	image.SetNumberOfDimensions(2);
+	image.SetDimension(0, frame.columns);
+	image.SetDimension(1, frame.rows);
+	image.SetPixelFormat(gdcm::PixelFormat(static_cast<unsigned short>(frame.samples),
+		static_cast<unsigned short>(frame.allocated), static_cast<unsigned short>(frame.stored),
+		static_cast<unsigned short>(frame.stored - 1), static_cast<unsigned short>(frame.is_signed)));
+	image.SetPhotometricInterpretation(gdcm::PhotometricInterpretation::GetPIType(frame.photometric));
+	image.SetPlanarConfiguration(0);
+}
+
+bool name(const gdcm::Image &image, codec_frame &frame)
+{
+	const char *text = image.GetPhotometricInterpretation().GetString();
+	if (!text || std::strlen(text) >= sizeof(frame.photometric)) {
+		return false;
+	}
+	std::string trimmed(text);
+	while (!trimmed.empty() && trimmed.back() == ' ') {
+		trimmed.pop_back();
+	}
+	std::memset(frame.photometric, 0, sizeof(frame.photometric));
+	std::memcpy(frame.photometric, trimmed.data(), trimmed.size());
+	return true;
+}
+
+int do_decode(codec_kind kind, codec_frame &frame, const uint8_t *in, size_t n_in, uint8_t *ret, size_t len)
+{
+	gdcm::Image image;
+	gdcm::Fragment fragment;
+	gdcm::DataElement pixels(gdcm::Tag(0x7fe0, 0x0010));
+	gdcm::SmartPointer<gdcm::SequenceOfFragments> list = new gdcm::SequenceOfFragments;
+	shape(image, frame);
+	image.SetTransferSyntax(syntaxes[kind]);
+	fragment.SetByteValue(reinterpret_cast<const char *>(in), static_cast<uint32_t>(n_in));
+	list->AddFragment(fragment);
+	pixels.SetValue(*list);
+	image.SetDataElement(pixels);
+	if (image.GetBufferLength() != len) {
+		return -1;
+	}
+	if (!image.GetBuffer(reinterpret_cast<char *>(ret)) || image.GetBufferLength() != len ||
+		image.GetPlanarConfiguration() != 0 || image.GetPixelFormat().GetSamplesPerPixel() != frame.samples ||
+		image.GetPixelFormat().GetBitsAllocated() != frame.allocated) {
+		return -1;
+	}
+	return name(image, frame) ? 0 : -1;
+}
+
+int do_encode(codec_kind kind, codec_frame &frame, const uint8_t *samples, size_t len, const uint8_t **ret,
+	size_t *ret_n)
+{
+	gdcm::SmartPointer<gdcm::Image> image = new gdcm::Image;
+	gdcm::DataElement pixels(gdcm::Tag(0x7fe0, 0x0010));
+	gdcm::ImageChangeTransferSyntax change;
+	shape(*image, frame);
+	image->SetTransferSyntax(gdcm::TransferSyntax::ExplicitVRLittleEndian);
+	pixels.SetByteValue(reinterpret_cast<const char *>(samples), static_cast<uint32_t>(len));
+	image->SetDataElement(pixels);
+	change.SetTransferSyntax(syntaxes[kind]);
+	change.SetInput(*image);
+	if (!change.Change()) {
+		return -1;
+	}
+	const gdcm::SequenceOfFragments *list = change.GetOutput().GetDataElement().GetSequenceOfFragments();
+	if (!list || list->GetNumberOfFragments() == 0 || !name(change.GetOutput(), frame)) {
+		return -1;
+	}
+	kept.resize(list->ComputeByteLength());
+	if (kept.empty() || !list->GetBuffer(reinterpret_cast<char *>(kept.data()), kept.size())) {
+		return -1;
+	}
+	*ret = kept.data();
+	*ret_n = kept.size();
+	return 0;
+}
+
+/* No exception goes out into C. */
+int decode(codec_kind kind, codec_frame *frame, const uint8_t *in, size_t n_in, uint8_t *ret, size_t len)
+{
+	try {
+		return n_in > 0 && n_in <= UINT32_MAX - 1 ? do_decode(kind, *frame, in, n_in, ret, len) : -1;
+	} catch (...) {
+		return -1;
+	}
+}
+
+int encode(codec_kind kind, codec_frame *frame, const uint8_t *samples, size_t len, const uint8_t **ret,
+	size_t *ret_n)
+{
+	try {
+		return len > 0 && len <= UINT32_MAX - 1 ? do_encode(kind, *frame, samples, len, ret, ret_n) : -1;
+	} catch (...) {
+		return -1;
+	}
+}
+
+const codec table = {decode, encode};
+
+}
+
+extern "C" __attribute__((visibility("default"))) const codec *pixels_codec(void);
+
+const codec *pixels_codec(void)
+{
+	gdcm::Trace::SetDebug(false);
+	gdcm::Trace::SetWarning(false);
+	gdcm::Trace::SetError(false);
+	return &table;
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pixels/rules.h"
+
+#include "pixels/blank.h"
+#include "pixels/rules_parts.h"
+#include "pixels_rule_table.h"
+
+#include <stdlib.h>
+
+/* ---- Does it hold? ---- */
+
+static bool is_whole(enum pixels_fact fact)
+{
+	return fact == PIXELS_ROWS || fact == PIXELS_COLUMNS || fact == PIXELS_WINDOW_WIDTH ||
+	       fact == PIXELS_SOP_CLASS;
+}
+
+static bool has(const char *value, const char *word, size_t n, bool whole)
+{
+	size_t len = strlen(value);
+	if (whole) {
+		return len == n && strncasecmp(value, word, n) == 0;
+	}
+	for (size_t i = 0; i + n <= len; i++) {
+		if (strncasecmp(value + i, word, n) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool holds_one(const char *value, const char *words, bool whole)
+{
+	for (;;) {
+		size_t n = strcspn(words, "|");
+		if (n > 0 && has(value, words, n, whole)) {
+			return true;
+		}
+		if (words[n] == '\0') {
+			return false;
+		}
+		words += n + 1;
+	}
+}
+
+static bool holds(const struct pixels_rule *r, const struct survey *s)
+{
+	for (int i = 0; i < PIXELS_FACTS; i++) {
+		if (r->when[i] && !holds_one(s->text[i], r->when[i], is_whole((enum pixels_fact)i))) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* ---- What usually has text burned in ---- */
+
+static const struct {
+	enum pixels_fact fact;
+	const char *words, *why;
+} likely[] = {
+	{PIXELS_MODALITY, "US|IVUS|ES|OT|SC",
+		"images of this modality usually have text burned in, and no rule says where"},
+	{PIXELS_SOP_CLASS,
+		"1.2.840.10008.5.1.4.1.1.7|1.2.840.10008.5.1.4.1.1.7.2|1.2.840.10008.5.1.4.1.1.7.3|1.2.840.10008.5.1.4.1.1.7.4",
+		"secondary captures usually have text burned in, and no rule says where"},
+	{PIXELS_IMAGE_TYPE, "SCREEN SAVE|DOSE_INFO|REPORTDATA|DEMOGRAPHICDATA",
+		"it is a picture of a screen, and no rule says where text is burned in"},
+	{PIXELS_CONVERSION, "DV|DF|WSD|SD|SI|DRW",
+		"it was captured from a screen or from paper, and no rule says where text is burned in"},
+};
+
+static const char *why_refused(const struct survey *s)
+{
+	if (holds_one(s->text[PIXELS_BURNED_IN], "YES", true)) {
+		return "it says that text is burned into its pixels, and no rule says where";
+	}
+	if (holds_one(s->text[PIXELS_BURNED_IN], "NO", true)) {
+		return NULL;
+	}
+	for (size_t i = 0; i < sizeof(likely) / sizeof(likely[0]); i++) {
+		/* Modalities are words of their own, and so are UIDs. */
+		bool whole = likely[i].fact != PIXELS_IMAGE_TYPE;
+		if (holds_one(s->text[likely[i].fact], likely[i].words, whole)) {
+			return likely[i].why;
+		}
+	}
+	return NULL;
+}
+
+/* ---- The decision ---- */
+
+static bool add_rule(struct pixels_regions *to, const struct pixels_rule *r)
+{
+	for (unsigned i = 0; i < r->regions.n_blank; i++) {
+		if (to->n_blank == PIXELS_RECTS) {
+			return false;
+		}
+		to->blank[to->n_blank++] = r->regions.blank[i];
+	}
+	return true;
+}
+
+/* Is anything of such an image outside of what is kept? Where its pixels are of an unknown kind, yes: cleaning then says so. */
+static bool is_any(const struct survey *s, const struct pixels_regions *regions)
+{
+	struct blanker b;
+	const char *why;
+	return blank_begin(&b, &s->shape, regions, false, false, &why) < 0 || blank_any(&b);
+}
+
+static enum pixels_decision by_site(
+	const struct pixels_rule *r, struct pixels_regions *ret_regions, const char **ret_why)
+{
+	*ret_why = r->name;
+	*ret_regions = r->regions;
+	return r->pass ? PIXELS_PASS : PIXELS_CLEAN;
+}
+
+enum pixels_decision pixels_decide(const struct survey *s, const struct pixels_rules *site,
+	struct pixels_regions *ret_regions, const char **ret_why)
+{
+	struct pixels_regions regions = {0};
+	*ret_why = "";
+	if (!s->has_pixels && !s->has_other_pixels) {
+		return PIXELS_PASS;
+	}
+	for (size_t i = 0; site && i < site->n; i++) {
+		if (holds(&site->rules[i], s)) {
+			return by_site(&site->rules[i], ret_regions, ret_why);
+		}
+	}
+	const char *name = NULL;
+	if (s->has_regions) {
+		if (s->regions_left_out) {
+			*ret_why = "it has more ultrasound regions than can be kept";
+			return PIXELS_REFUSE;
+		}
+		regions.keep_only = true;
+		regions.n_keep = s->n_regions;
+		memcpy(regions.keep, s->regions, sizeof(regions.keep));
+		name = "ultrasound regions";
+	}
+	for (size_t i = 0; i < sizeof(pixel_rule_table) / sizeof(pixel_rule_table[0]); i++) {
+		if (holds(&pixel_rule_table[i], s)) {
+			name = pixel_rule_table[i].name;
+			if (!add_rule(&regions, &pixel_rule_table[i])) {
+				*ret_why = "too many rules hold for it";
+				return PIXELS_REFUSE;
+			}
+		}
+	}
+	if (name && is_any(s, &regions)) {
+		*ret_why = name;
+		*ret_regions = regions;
+		return PIXELS_CLEAN;
+	}
+	const char *why = why_refused(s);
+	*ret_why = why ? why : "";
+	return why ? PIXELS_REFUSE : PIXELS_PASS;
+}

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pixels/survey.h"
+
+#include "dicom/file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define PIECE          (64u * 1024)
+#define REGIONS        0x00186011u
+#define BURNED_IN      0x00280301u
+#define PIXEL_DATA     0x7FE00010u
+#define FLOAT_PIXELS   0x7FE00008u
+#define DOUBLE_PIXELS  0x7FE00009u
+
+/* ---- Tables ---- */
+
+static const struct {
+	uint32_t tag;
+	enum pixels_fact fact;
+} texts[] = {
+	{0x00020013, PIXELS_IMPLEMENTATION},
+	{0x00080008, PIXELS_IMAGE_TYPE},
+	{0x00080016, PIXELS_SOP_CLASS},
+	{0x00080060, PIXELS_MODALITY},
+	{0x00080064, PIXELS_CONVERSION},
+	{0x00080070, PIXELS_MANUFACTURER},
+	{0x0008103E, PIXELS_SERIES},
+	{0x00081090, PIXELS_MODEL},
+	{0x00181030, PIXELS_PROTOCOL},
+	{BURNED_IN, PIXELS_BURNED_IN},
+	{0x00281051, PIXELS_WINDOW_WIDTH},
+	{0x00400310, PIXELS_DOSE_COMMENT},
+};
+
+static const struct {
+	uint32_t tag;
+	size_t offset;
+} numbers[] = {
+	{0x00280002, offsetof(struct pixels_shape, samples)},
+	{0x00280006, offsetof(struct pixels_shape, planar)},
+	{0x00280010, offsetof(struct pixels_shape, rows)},
+	{0x00280011, offsetof(struct pixels_shape, columns)},
+	{0x00280100, offsetof(struct pixels_shape, allocated)},
+	{0x00280101, offsetof(struct pixels_shape, stored)},
+	{0x00280102, offsetof(struct pixels_shape, high_bit)},
+	{0x00280103, offsetof(struct pixels_shape, is_signed)},
+};
+
+static const uint32_t place_tags[PLACES] = {
+	[PLACE_META_LENGTH] = 0x00020000,
+	[PLACE_SYNTAX] = 0x00020010,
+	[PLACE_GROUP_LENGTH] = 0x00280000,
+	[PLACE_PHOTOMETRIC] = 0x00280004,
+	[PLACE_PLANAR] = 0x00280006,
+	[PLACE_BURNED_IN] = BURNED_IN,
+	[PLACE_ICON] = 0x00880200,
+	[PLACE_PIXEL_LENGTH] = 0x7FE00000,
+	[PLACE_OFFSETS] = 0x7FE00001,
+	[PLACE_LENGTHS] = 0x7FE00002,
+	[PLACE_PIXELS] = PIXEL_DATA,
+};
+
+/* PS3.3 C.8.5.5.1: the corners of a region, both of them in it. */
+enum { MIN_X, MIN_Y, MAX_X, MAX_Y, CORNERS };
+static const uint32_t corner_tags[CORNERS] = {0x00186018, 0x0018601A, 0x0018601C, 0x0018601E};
+
+/* ---- What is read ---- */
+
+struct work {
+	struct survey *s;
+	struct dicom_file file;
+	struct inflater inflater;
+	int open; /* the place whose end is not known; -1: none */
+	bool has_data, passed;
+	uint32_t corners[CORNERS];
+	unsigned seen; /* a mask of them */
+	uint8_t value[PIXELS_TEXT];
+	uint8_t piece[PIECE];
+};
+
+static uint32_t number(const struct work *w, struct span v)
+{
+	bool big = dataset_encoding(&w->file.d) == ENCODING_EXPLICIT_BE;
+	size_t n = w->file.d.length < 4 ? w->file.d.length : 4;
+	uint32_t x = 0;
+	if (n != 2 && n != 4) {
+		n = n > 2 ? 2 : 0;
+	}
+	n = w->file.d.length == 4 ? 4 : n; /* several values of 16 bits are not asked for */
+	for (size_t i = 0; i < n && i < v.len; i++) {
+		x |= (uint32_t)v.ptr[i] << 8 * (big ? n - 1 - i : i);
+	}
+	return x;
+}
+
+static void trimmed(struct span v, char *to, size_t cap)
+{
+	size_t n = v.len < cap - 1 ? v.len : cap - 1, from = 0;
+	while (from < n && v.ptr[from] == ' ') {
+		from++;
+	}
+	while (n > from && (v.ptr[n - 1] == ' ' || v.ptr[n - 1] == 0)) {
+		n--;
+	}
+	memset(to, 0, cap);
+	memcpy(to, v.ptr + from, n - from);
+}
+
+static void take_top(struct work *w, struct span v)
+{
+	struct survey *s = w->s;
+	uint32_t tag = w->file.d.tag;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		if (texts[i].tag == tag) {
+			trimmed(v, s->text[texts[i].fact], PIXELS_TEXT);
+		}
+	}
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		if (numbers[i].tag == tag) {
+			uint32_t x = number(w, v);
+			memcpy((char *)&s->shape + numbers[i].offset, &x, sizeof(x));
+		}
+	}
+	if (tag == 0x00020000) {
+		s->meta_length = number(w, v);
+	} else if (tag == 0x00280004) {
+		trimmed(v, s->shape.photometric, sizeof(s->shape.photometric));
+	} else if (tag == 0x00280008) {
+		char text[16];
+		trimmed(v, text, sizeof(text));
+		unsigned long n = strtoul(text, NULL, 10);
+		s->shape.frames = n <= UINT32_MAX ? (uint32_t)n : 0;
+	}
+}
+
+static void take(struct work *w)
+{
+	const struct dataset *d = &w->file.d;
+	if (d->tag == TAG_ITEM) {
+		/* The first bytes of a fragment, or of the offset table. */
+		const uint8_t *b = d->value.ptr;
+		if (d->number == 0) {
+			w->s->has_table = d->value.len > 0;
+		} else if (d->value.len >= 2) {
+			w->s->fragments[w->s->n_fragments - 1].begins =
+				b[0] == 0xFF && (b[1] == 0xD8 || b[1] == 0x4F);
+		}
+	} else if (d->depth == 0) {
+		take_top(w, d->value);
+	} else {
+		for (unsigned i = 0; i < CORNERS; i++) {
+			if (corner_tags[i] == d->tag) {
+				w->corners[i] = number(w, d->value);
+				w->seen |= 1u << i;
+			}
+		}
+	}
+}
+
+static void end_region(struct work *w)
+{
+	struct survey *s = w->s;
+	const uint32_t *c = w->corners;
+	bool whole = w->seen == (1u << CORNERS) - 1;
+	w->seen = 0;
+	if (!whole || c[MAX_X] < c[MIN_X] || c[MAX_Y] < c[MIN_Y] || c[MAX_X] > 65535 || c[MAX_Y] > 65535) {
+		return; /* such a region keeps nothing */
+	}
+	if (s->n_regions == PIXELS_RECTS) {
+		s->regions_left_out = true;
+		return;
+	}
+	s->regions[s->n_regions++] = (struct pixels_rect){
+		c[MIN_X], c[MIN_Y], c[MAX_X] - c[MIN_X] + 1, c[MAX_Y] - c[MIN_Y] + 1};
+}
+
+static int add_fragment(struct work *w)
+{
+	struct survey *s = w->s;
+	if (s->n_fragments == s->cap) {
+		size_t cap = s->cap ? 2 * s->cap : 64;
+		struct survey_fragment *more =
+			cap <= SURVEY_FRAGMENTS ? realloc(s->fragments, cap * sizeof(*more)) : NULL;
+		if (!more) {
+			return cap <= SURVEY_FRAGMENTS ? ERR_NO_MEMORY : ERR_LIMIT;
+		}
+		s->fragments = more;
+		s->cap = cap;
+	}
+	s->fragments[s->n_fragments++] =
+		(struct survey_fragment){.offset = w->file.d.offset + 8, .len = w->file.d.length};
+	return 0;
+}
+
+static size_t head_of(const struct dataset *d, enum encoding encoding)
+{
+	return encoding == ENCODING_IMPLICIT_LE ? 8 : d->vr[0] == 'O' || strcmp(d->vr, "UN") == 0 ? 12 : 8;
+}
+
+/* An element at the top begins: what began before it is over. */
+static int begin_top(struct work *w, int event)
+{
+	struct survey *s = w->s;
+	const struct dataset *d = &w->file.d;
+	if (w->open >= 0) {
+		s->places[w->open].to = d->offset;
+		w->open = -1;
+	}
+	if (!w->file.in_meta && !w->has_data) {
+		w->has_data = true;
+		s->data = d->offset;
+	}
+	if (!w->file.in_meta && !w->passed && d->tag >= BURNED_IN) {
+		w->passed = true;
+		s->burned_in = d->offset;
+	}
+	for (int i = 0; i < PLACES; i++) {
+		if (place_tags[i] == d->tag) {
+			if (s->places[i].to != 0) {
+				return ERR_DUPLICATE;
+			}
+			s->places[i].from = d->offset;
+			w->open = i;
+		}
+	}
+	s->has_regions = s->has_regions || d->tag == REGIONS;
+	if (d->tag == PIXEL_DATA) {
+		s->has_pixels = true;
+		s->encapsulated = event == DATASET_ENCAPSULATED;
+		s->has_other_pixels = s->has_other_pixels || event == DATASET_SEQUENCE;
+		memcpy(s->vr, d->vr, sizeof(s->vr));
+		s->value = d->offset + head_of(d, w->file.encoding);
+		s->length = d->length;
+	}
+	s->has_other_pixels = s->has_other_pixels || d->tag == FLOAT_PIXELS || d->tag == DOUBLE_PIXELS;
+	return 0;
+}
+
+static bool is_wanted(const struct dataset *d)
+{
+	if (d->depth == 1) {
+		return d->path[0] == REGIONS && d->tag >= corner_tags[0] && d->tag <= corner_tags[CORNERS - 1];
+	}
+	return d->depth == 0 && d->length <= 65535 && d->tag < 0x7FE00000;
+}
+
+static int event_one(struct work *w, int event)
+{
+	struct dataset *d = &w->file.d;
+	int e = 0;
+	switch (event) {
+	case DATASET_ELEMENT:
+	case DATASET_SEQUENCE:
+	case DATASET_ENCAPSULATED:
+		e = d->depth == 0 ? begin_top(w, event) : 0;
+		if (e == 0 && event == DATASET_ELEMENT && is_wanted(d)) {
+			dataset_collect(d, w->value, sizeof(w->value));
+		}
+		return e;
+	case DATASET_FRAGMENT:
+		if (d->path[0] != PIXEL_DATA || d->depth != 1) {
+			return 0;
+		}
+		e = d->number > 0 ? add_fragment(w) : 0;
+		dataset_collect(d, w->value, 2);
+		return e;
+	case DATASET_ITEM:
+		w->seen = d->depth == 1 ? 0 : w->seen;
+		return 0;
+	case DATASET_ITEM_END:
+		if (d->depth == 1 && d->path[0] == REGIONS) {
+			end_region(w);
+		}
+		return 0;
+	case DATASET_VALUE:
+		take(w);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static int events(struct work *w)
+{
+	int event;
+	while ((event = file_next(&w->file)) > 0) {
+		int e = event_one(w, event);
+		if (e < 0) {
+			return e;
+		}
+		if (event == DATASET_END) {
+			return event;
+		}
+	}
+	return event;
+}
+
+static int read_all(struct work *w, const struct pixels_input *in)
+{
+	uint64_t at = 0;
+	int e = DATASET_MORE;
+	while (e == DATASET_MORE) {
+		ptrdiff_t n = in->read_at(in->arg, at, w->piece, sizeof(w->piece));
+		if (n < 0) {
+			return ERR_SYSTEM;
+		}
+		at += (size_t)n;
+		if (n == 0) {
+			file_last(&w->file);
+			e = events(w);
+			return e == DATASET_END ? 0 : e < 0 ? e : ERR_TRUNCATED;
+		}
+		file_feed(&w->file, span_of(w->piece, (size_t)n));
+		e = events(w);
+	}
+	return e == DATASET_END ? 0 : e;
+}
+
+static void finish(struct work *w)
+{
+	struct survey *s = w->s;
+	size_t n = w->file.transfer_syntax.len;
+	if (w->open >= 0) {
+		s->places[w->open].to = SURVEY_END;
+	}
+	s->data = w->has_data ? s->data : SURVEY_END;
+	s->burned_in = w->passed ? s->burned_in : SURVEY_END;
+	s->encoding = w->file.encoding;
+	memcpy(s->syntax, w->file.transfer_syntax.ptr, n < sizeof(s->syntax) - 1 ? n : sizeof(s->syntax) - 1);
+	s->shape.frames = s->shape.frames ? s->shape.frames : 1;
+	snprintf(s->text[PIXELS_ROWS], PIXELS_TEXT, "%u", s->shape.rows);
+	snprintf(s->text[PIXELS_COLUMNS], PIXELS_TEXT, "%u", s->shape.columns);
+}
+
+int survey_read(struct survey *s, const struct pixels_input *in)
+{
+	struct work *w = malloc(sizeof(*w));
+	*s = (struct survey){0};
+	if (!w) {
+		return ERR_NO_MEMORY;
+	}
+	w->s = s;
+	w->open = -1;
+	w->has_data = w->passed = false;
+	w->seen = 0;
+	file_begin(&w->file, &w->inflater);
+	int e = read_all(w, in);
+	if (e == 0) {
+		finish(w);
+	}
+	free(w);
+	return e;
+}
+
+void survey_done(struct survey *s)
+{
+	free(s->fragments);
+	s->fragments = NULL;
+	s->n_fragments = s->cap = 0;
+}
