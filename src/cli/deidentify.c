@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/deidentify.h"
 
+#include "cli/deidentify_pixels.h"
 #include "cli/object_job.h"
 #include "cli/options.h"
 #include "cli/tree.h"
@@ -31,6 +32,8 @@ static const char usage[] =
 	"  --dates HOW           remove (the default), shift (each patient's by days of its own), keep\n"
 	"  --retain WHAT         uids, device, institution, patient (sex, age, size, weight), safe-private; several with commas\n"
 	"  --clean WHAT          descriptors, structured-content, graphics: keep what is known to be harmless of it\n"
+	"  --clean-pixels        blank what is burned into pixels, where a rule says where; without a rule there is no copy\n"
+	"  --pixel-rules FILE    rules of the site for that, as YAML\n"
 	"  --burned-in keep      copy objects too that say they have burned in annotation\n"
 	"  --documents replace   copy encapsulated documents too, without the document\n"
 	"  --leftovers keep      name what is left over, and keep the copy\n"
@@ -45,6 +48,7 @@ enum { EXIT_GOOD, EXIT_SOME, EXIT_USAGE, EXIT_NOTHING };
 
 struct verb {
 	struct deidentify_how how;
+	struct deidentify_pixels pixels;
 	const char *key, *new_key, *manifest_path, *in, *out;
 	bool json, progress;
 	FILE *manifest;
@@ -154,6 +158,7 @@ static const char *sentence(const struct deidentify_said *s)
 		return text;
 	case OUTCOME_NOT_WRITTEN:
 		return "the copy could not be written";
+	case OUTCOME_PIXELS: /* one() has its sentence */
 	case OUTCOME_NONE:
 		break;
 	}
@@ -168,7 +173,7 @@ static bool is_kept(const struct verb *v, const struct deidentify_said *s)
 static void tell(struct verb *v, const char *name, const char *copy, const char *why)
 {
 	static const char *const words[] = {"no copy", "ok", "leftover", "not DICOM", "DICOMDIR", "broken",
-		"burned in", "document", "not written"};
+		"burned in", "document", "not written", "pixels"};
 	const struct deidentify_said *s = v->said;
 	if (v->json) {
 		json_t *o = json_pack("{s:s%, s:s, s:s*, s:s*, s:i, s:i, s:i, s:i, s:i}", "file", name,
@@ -272,10 +277,12 @@ static void one(struct verb *v, const char *name, int in)
 	int out = openat(v->out_fd, PART, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (out < 0) {
 		s->outcome = OUTCOME_NOT_WRITTEN;
+	} else if (v->pixels.on) {
+		deidentify_pixels_file(&v->pixels, &v->how, in, out, s);
 	} else {
 		deidentify_file(&v->how, in, out, s);
 	}
-	const char *why = sentence(s);
+	const char *why = s->outcome == OUTCOME_PIXELS ? v->pixels.why : sentence(s);
 	bool good = is_kept(v, s);
 	if (good && !place(v, copy, sizeof(copy))) {
 		why = errno == EEXIST ? "there is a copy of this SOP instance already" : strerror(errno);
@@ -384,6 +391,7 @@ static int close_all(struct verb *v, int code)
 		close(v->out_fd);
 	}
 	sandbox_free(v->sandbox);
+	deidentify_pixels_done(&v->pixels);
 	object_job_free(v->said, sizeof(*v->said));
 	OPENSSL_cleanse(v->how.key, sizeof(v->how.key));
 	return code;
@@ -399,6 +407,9 @@ static int run(struct verb *v)
 	int in = code == 0 ? open(v->in, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) : -1;
 	if (code == 0 && in < 0) {
 		code = complain(v->in, strerror(errno));
+	}
+	if (code == 0 && v->pixels.on && !deidentify_pixels_begin(&v->pixels)) {
+		code = complain(v->pixels.rules_path ? v->pixels.rules_path : v->in, v->pixels.why);
 	}
 	code = code ? code : open_out(v);
 	code = code || !v->manifest_path ? code : open_manifest(v);
@@ -467,6 +478,11 @@ static bool take_option(void *arg, int c)
 		return take_words(v, retained, optarg);
 	case 'l':
 		return take_words(v, cleaned, optarg);
+	case 'p':
+		return v->pixels.on = true;
+	case 'x':
+		v->pixels.rules_path = optarg;
+		return true;
 	case 'b':
 		return v->how.rules.keep_burned_in = strcmp(optarg, "keep") == 0;
 	case 'o':
@@ -488,6 +504,7 @@ int verb_deidentify(int argc, char **argv)
 	static const struct option options[] = {{"key", required_argument, NULL, 'k'},
 		{"new-key", required_argument, NULL, 'n'}, {"dates", required_argument, NULL, 'd'},
 		{"retain", required_argument, NULL, 'r'}, {"clean", required_argument, NULL, 'l'},
+		{"clean-pixels", no_argument, NULL, 'p'}, {"pixel-rules", required_argument, NULL, 'x'},
 		{"burned-in", required_argument, NULL, 'b'}, {"documents", required_argument, NULL, 'o'},
 		{"leftovers", required_argument, NULL, 'f'}, {"manifest", required_argument, NULL, 'm'},
 		{"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
@@ -504,6 +521,10 @@ int verb_deidentify(int argc, char **argv)
 			    : "gantry deidentify: name the key, --key FILE; --new-key FILE makes one\n",
 			stderr);
 		fputs(usage, stderr);
+		return EXIT_USAGE;
+	}
+	if (v.pixels.rules_path && !v.pixels.on) {
+		fputs("gantry deidentify: --pixel-rules goes with --clean-pixels\n", stderr);
 		return EXIT_USAGE;
 	}
 	v.in = argv[optind];

@@ -28,6 +28,7 @@ enum deidentify_outcome {
 	OUTCOME_BURNED_IN,
 	OUTCOME_DOCUMENT,
 	OUTCOME_NOT_WRITTEN,
+	OUTCOME_PIXELS, /* they may have text burned in, or cannot be cleaned */
 };
 
 /* What it said; it has read what others wrote, and is believed in nothing that matters. */

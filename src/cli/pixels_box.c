@@ -142,10 +142,15 @@ static enum pixels_boxed lost(char *why, size_t cap, const char *what)
 	return PIXELS_BOX_LOST;
 }
 
-static enum pixels_boxed hear(struct boxed *b, const struct pixels_box_how *how, int out, char *why, size_t cap)
+static bool put(struct scrap *out, const uint8_t *bytes, size_t n, const uint64_t *at)
+{
+	return at ? put_at(out->fd, bytes, n, *at) : scrap_add(out, span_of(bytes, n)) == 0;
+}
+
+static enum pixels_boxed hear(
+	struct boxed *b, const struct pixels_box_how *how, struct scrap *out, char *why, size_t cap)
 {
 	static uint8_t piece[PIECE];
-	uint64_t written = 0;
 	for (;;) {
 		struct head h;
 		int e = boxed_read(b, &h, sizeof(h), (int)how->seconds * 1000);
@@ -156,18 +161,17 @@ static enum pixels_boxed hear(struct boxed *b, const struct pixels_box_how *how,
 				e == ERR_TIMEOUT ? "its pixels took too long to clean"
 						 : "the process that cleaned its pixels has died");
 		}
-		bool patch = h.kind == SAY_PATCH && h.offset <= written && h.len <= written - h.offset;
+		bool patch = h.kind == SAY_PATCH && h.offset <= out->len && h.len <= out->len - h.offset;
 		if (h.kind == SAY_END && h.code < PIXELS_BOX_LOST) {
 			sentence(piece, h.len, why, cap);
 			return (enum pixels_boxed)h.code;
 		}
-		if (!(patch || h.kind == SAY_DATA) || h.len > LIMIT_MEMBER_BYTES - written) {
+		if (!(patch || h.kind == SAY_DATA) || h.len > LIMIT_MEMBER_BYTES - out->len) {
 			return lost(why, cap, "the process that cleaned its pixels said what it must not");
 		}
-		if (!put_at(out, piece, h.len, patch ? h.offset : written)) {
+		if (!put(out, piece, h.len, patch ? &h.offset : NULL)) {
 			return lost(why, cap, "its cleaned pixels could not be written");
 		}
-		written += patch ? 0 : h.len;
 	}
 }
 
@@ -182,7 +186,8 @@ int pixels_box_codec(const struct codec **ret_codec, char *why, size_t cap)
 	return 0;
 }
 
-enum pixels_boxed pixels_box(const struct pixels_box_how *how, int in, int out, char *why, size_t cap)
+enum pixels_boxed pixels_box(
+	const struct pixels_box_how *how, int in, struct scrap *out, char *why, size_t cap)
 {
 	struct boxed b = BOXED_NONE;
 	const struct boxed_how box = {.sandbox = how->sandbox, .memory = MEMORY};

@@ -2,6 +2,7 @@
 #ifndef CLI_PIXELS_BOX_H
 #define CLI_PIXELS_BOX_H
 
+#include "cli/scrap.h"
 #include "pixels/codec.h"
 #include "pixels/rules.h"
 #include "priv/sandbox.h"
@@ -11,10 +12,10 @@
  * on bytes that nobody trusts. What it says is bytes for one file, within limits.
  */
 struct pixels_box_how {
-	const struct sandbox *sandbox;     /* SANDBOX_PROOF */
-	const struct pixels_rules *site;   /* NULL: none */
-	const struct codec *codec;         /* NULL: only what needs no library is cleaned */
-	unsigned seconds;                  /* of silence */
+	const struct sandbox *sandbox;   /* SANDBOX_PROOF */
+	const struct pixels_rules *site; /* NULL: none */
+	const struct codec *codec;       /* NULL: only what needs no library is cleaned */
+	unsigned seconds;                /* of silence */
 };
 
 enum pixels_boxed {
@@ -29,7 +30,8 @@ enum pixels_boxed {
 /* Load the module, once, before there is anything in memory that it should not see. ERR_NOT_FOUND…, with a sentence. */
 MUST_USE int pixels_box_codec(const struct codec **ret_codec, char *why, size_t cap);
 
-/* in: seekable. out: empty; it is written when PIXELS_BOX_CLEANED. why: a sentence, or the name of the rule. */
-enum pixels_boxed pixels_box(const struct pixels_box_how *how, int in, int out, char *why, size_t cap);
+/* in: seekable. out: new; it has the file when PIXELS_BOX_CLEANED. why: a sentence, or the name of the rule. */
+enum pixels_boxed pixels_box(
+	const struct pixels_box_how *how, int in, struct scrap *out, char *why, size_t cap);
 
 #endif

@@ -129,7 +129,8 @@ static uint32_t end_of(const struct pixels_rect *r, uint32_t columns)
 static bool in_any(const struct pixels_rect *rects, unsigned n, uint32_t row, uint32_t column)
 {
 	for (unsigned i = 0; i < n; i++) {
-		if (spans_row(&rects[i], row) && column >= rects[i].x && column - rects[i].x < rects[i].width) {
+		if (spans_row(&rects[i], row) && column >= rects[i].x &&
+			column - rects[i].x < rects[i].width) {
 			return true;
 		}
 	}

@@ -128,7 +128,8 @@ static int next_place(const struct survey *s, uint64_t at)
 	int found = -1;
 	for (int i = 0; i < PLACES; i++) {
 		const struct survey_place *p = &s->places[i];
-		if (p->from != p->to && p->from >= at && !is_kept(s, i) && (found < 0 || p->from < s->places[found].from)) {
+		if (p->from != p->to && p->from >= at && !is_kept(s, i) &&
+			(found < 0 || p->from < s->places[found].from)) {
 			found = i;
 		}
 	}
@@ -191,8 +192,7 @@ static int begin(struct clean *c, const struct pixels_input *in)
 	}
 	int e = blank_begin(
 		&c->blanker, &s->shape, c->regions, s->encoding == ENCODING_EXPLICIT_BE, ow, &c->why);
-	if (e == 0 && (s->length < c->blanker.frame ||
-			      s->length - c->blanker.frame * s->shape.frames > 1 ||
+	if (e == 0 && (s->length < c->blanker.frame || s->length - c->blanker.frame * s->shape.frames > 1 ||
 			      s->length / c->blanker.frame < s->shape.frames)) {
 		c->why = "its pixel data is not as long as it says";
 		return ERR_LENGTH;

@@ -9,7 +9,7 @@
 /* Where the cleaned file goes. */
 struct pixels_output {
 	void *arg;
-	int (*write)(void *arg, struct span bytes);                   /* at the end */
+	int (*write)(void *arg, struct span bytes);                  /* at the end */
 	int (*patch)(void *arg, uint64_t offset, struct span bytes); /* over what was written */
 };
 

@@ -9,7 +9,8 @@
 static const struct clean_syntax syntaxes[] = {
 	{"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.70", CODEC_JPEG, CODEC_JPEG_LOSSLESS, false},
 	{"1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.70", CODEC_JPEG, CODEC_JPEG_LOSSLESS, false},
-	{"1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.57", CODEC_JPEG_LOSSLESS_14, CODEC_JPEG_LOSSLESS_14, false},
+	{"1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.57", CODEC_JPEG_LOSSLESS_14, CODEC_JPEG_LOSSLESS_14,
+		false},
 	{"1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.70", CODEC_JPEG_LOSSLESS, CODEC_JPEG_LOSSLESS, false},
 	{"1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.80", CODEC_JPEG_LS, CODEC_JPEG_LS, false},
 	{"1.2.840.10008.1.2.4.81", "1.2.840.10008.1.2.4.80", CODEC_JPEG_LS, CODEC_JPEG_LS, false},
@@ -50,7 +51,8 @@ static int find_frames(struct clean *c)
 		}
 	}
 	c->first[frames] = s->n_fragments;
-	return n == frames ? 0 : refuse(c, ERR_VALUE, "it is not known which of its fragments are which frame");
+	return n == frames ? 0
+	                   : refuse(c, ERR_VALUE, "it is not known which of its fragments are which frame");
 }
 
 static uint64_t size_of(const struct clean *c, size_t frame)
@@ -165,13 +167,15 @@ static int encode_checked(struct clean *c, struct span *ret_bytes, char ret_phot
 }
 
 /* The frame, decoded. */
-static int load(struct clean *c, const struct pixels_input *in, size_t frame, size_t *ret_n, char photometric[17])
+static int load(
+	struct clean *c, const struct pixels_input *in, size_t frame, size_t *ret_n, char photometric[17])
 {
 	int e = read_frame(c, in, frame, ret_n);
 	if (e < 0) {
 		return e;
 	}
-	e = decode(c, c->syntax->decode, c->s->shape.photometric, span_of(c->coded, *ret_n), c->frame, photometric);
+	e = decode(c, c->syntax->decode, c->s->shape.photometric, span_of(c->coded, *ret_n), c->frame,
+		photometric);
 	return e < 0 ? refuse(c, e, "its pixels could not be decoded") : 0;
 }
 
@@ -186,14 +190,16 @@ static int check(struct clean *c)
 		}
 	}
 	if (!c->syntax || c->s->encoding != ENCODING_EXPLICIT_LE) {
-		return refuse(c, ERR_UNSUPPORTED, "its pixels are encoded in a way that cannot be cleaned here");
+		return refuse(
+			c, ERR_UNSUPPORTED, "its pixels are encoded in a way that cannot be cleaned here");
 	}
 	if (!c->syntax->rle && !c->codec) {
 		return refuse(c, ERR_UNSUPPORTED, "the module that decodes its pixels is not there");
 	}
 	bool whole = s->allocated == 8 || s->allocated == 16 || (c->syntax->rle && s->allocated == 32);
 	if (!whole || (s->samples != 1 && s->samples != 3)) {
-		return refuse(c, ERR_UNSUPPORTED, "its pixels are encoded in a way that cannot be cleaned here");
+		return refuse(
+			c, ERR_UNSUPPORTED, "its pixels are encoded in a way that cannot be cleaned here");
 	}
 	uint64_t n = (uint64_t)s->rows * s->columns * s->samples * (s->allocated / 8);
 	if (s->rows > 65535 || s->columns > 65535 || n == 0 || n > CLEAN_FRAME) {
@@ -308,7 +314,8 @@ static int patch(struct clean *c, uint64_t at, const uint64_t *values, unsigned 
 			bytes[k] = (uint8_t)(values[i] >> 8 * k);
 		}
 		if (width == 4 && values[i] > UINT32_MAX) {
-			return refuse(c, ERR_LIMIT, "its frames are more than their offset table can tell of");
+			return refuse(
+				c, ERR_LIMIT, "its frames are more than their offset table can tell of");
 		}
 		int e = c->out->patch(c->out->arg, at + i * width, span_of(bytes, width));
 		if (e < 0) {

@@ -14,10 +14,10 @@ struct clean_source {
 	const struct pixels_input *in;
 	bool deflated;
 	bool ended;
-	uint64_t data;        /* where what is deflated begins */
-	uint64_t raw;         /* read from the file so far */
-	uint64_t at;          /* and given */
-	struct span left;     /* read and not given yet */
+	uint64_t data;    /* where what is deflated begins */
+	uint64_t raw;     /* read from the file so far */
+	uint64_t at;      /* and given */
+	struct span left; /* read and not given yet */
 	struct inflater inflater;
 	uint8_t piece[CLEAN_PIECE];
 };
@@ -50,7 +50,8 @@ struct clean {
 	uint64_t *offsets, *lengths;    /* of what is written */
 	uint8_t *frame, *again, *coded; /* samples; the same, decoded again; a frame as it came, or RLE */
 	size_t frame_len, coded_cap;
-	uint64_t offsets_at, lengths_at, table_at; /* where in the output tables stand that are filled in later; 0: none */
+	uint64_t offsets_at, lengths_at,
+		table_at; /* where in the output tables stand that are filled in later; 0: none */
 };
 
 /* ---- clean_stream.c ---- */

@@ -127,7 +127,8 @@ static void put_number(uint8_t *to, uint32_t value, unsigned n, bool big)
 	}
 }
 
-int clean_put_element(struct clean *c, enum encoding encoding, uint32_t tag, const char *vr, struct span value)
+int clean_put_element(
+	struct clean *c, enum encoding encoding, uint32_t tag, const char *vr, struct span value)
 {
 	uint8_t head[12];
 	bool big = encoding == ENCODING_EXPLICIT_BE;

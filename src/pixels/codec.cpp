@@ -51,7 +51,8 @@ bool name(const gdcm::Image &image, codec_frame &frame)
 }
 
 /* GDCM's image would let OpenJPEG start threads, which the sandbox forbids. */
-int decode_2000(const gdcm::Image &image, const gdcm::DataElement &pixels, codec_frame &frame, uint8_t *ret, size_t len)
+int decode_2000(const gdcm::Image &image, const gdcm::DataElement &pixels, codec_frame &frame, uint8_t *ret,
+	size_t len)
 {
 	gdcm::JPEG2000Codec codec;
 	gdcm::DataElement out;
@@ -91,7 +92,8 @@ int do_decode(codec_kind kind, codec_frame &frame, const uint8_t *in, size_t n_i
 		return decode_2000(image, pixels, frame, ret, len);
 	}
 	if (!image.GetBuffer(reinterpret_cast<char *>(ret)) || image.GetBufferLength() != len ||
-		image.GetPlanarConfiguration() != 0 || image.GetPixelFormat().GetSamplesPerPixel() != frame.samples ||
+		image.GetPlanarConfiguration() != 0 ||
+		image.GetPixelFormat().GetSamplesPerPixel() != frame.samples ||
 		image.GetPixelFormat().GetBitsAllocated() != frame.allocated) {
 		return -1;
 	}
@@ -140,7 +142,8 @@ int encode(codec_kind kind, codec_frame *frame, const uint8_t *samples, size_t l
 	size_t *ret_n)
 {
 	try {
-		return len > 0 && len <= UINT32_MAX - 1 ? do_encode(kind, *frame, samples, len, ret, ret_n) : -1;
+		return len > 0 && len <= UINT32_MAX - 1 ? do_encode(kind, *frame, samples, len, ret, ret_n)
+		                                        : -1;
 	} catch (...) {
 		return -1;
 	}
@@ -148,7 +151,7 @@ int encode(codec_kind kind, codec_frame *frame, const uint8_t *samples, size_t l
 
 const codec table = {decode, encode};
 
-}
+} // namespace
 
 extern "C" __attribute__((visibility("default"))) const codec *pixels_codec(void);
 

@@ -18,20 +18,21 @@ enum codec_kind { CODEC_JPEG, CODEC_JPEG_LOSSLESS_14, CODEC_JPEG_LOSSLESS, CODEC
 
 struct codec_frame {
 	uint32_t rows, columns, samples, allocated, stored, is_signed, planar;
-	char photometric[17]; /* decode: of what came, then of the samples; encode: of the samples, then of the stream */
+	char photometric
+		[17]; /* decode: of what came, then of the samples; encode: of the samples, then of the stream */
 };
 
 struct codec {
 	/* Samples by pixel, little endian, all of len bytes. 0; -1: it cannot be decoded to this. */
-	int (*decode)(enum codec_kind kind, struct codec_frame *frame, const uint8_t *in, size_t n_in, uint8_t *ret_samples,
-		size_t len);
+	int (*decode)(enum codec_kind kind, struct codec_frame *frame, const uint8_t *in, size_t n_in,
+		uint8_t *ret_samples, size_t len);
 	/* Without loss. *ret_bytes: until the next call. 0, or -1. */
 	int (*encode)(enum codec_kind kind, struct codec_frame *frame, const uint8_t *samples, size_t len,
 		const uint8_t **ret_bytes, size_t *ret_n);
 };
 
 /* The module's one function. */
-#define CODEC_MODULE   "pixels/gantry-pixels"
+#define CODEC_MODULE "pixels/gantry-pixels"
 typedef const struct codec *codec_function(void);
 
 #ifdef __cplusplus

@@ -24,9 +24,7 @@ static int decode_segment(const struct rle_shape *s, struct reader *r, uint8_t *
 			continue;
 		}
 		size_t count = n < 128 ? (size_t)n + 1 : 257 - (size_t)n;
-		e = e          ? e
-		    : n < 128 ? reader_bytes(r, count, &literal)
-		              : reader_u8(r, &value);
+		e = e ? e : n < 128 ? reader_bytes(r, count, &literal) : reader_u8(r, &value);
 		if (e < 0) {
 			return e;
 		}

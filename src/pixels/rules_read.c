@@ -84,8 +84,8 @@ static int read_rects(const struct reading *r, const struct tree *t, struct pixe
 	return 0;
 }
 
-static int read_key(const struct reading *r, const struct tree *key, const struct tree *value,
-	struct pixels_rule *to)
+static int read_key(
+	const struct reading *r, const struct tree *key, const struct tree *value, struct pixels_rule *to)
 {
 	if (strcmp(key->text, "name") == 0 && value->kind == TREE_TEXT && value->text[0]) {
 		to->name = value->text;

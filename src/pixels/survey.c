@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PIECE          (64u * 1024)
-#define REGIONS        0x00186011u
-#define BURNED_IN      0x00280301u
-#define PIXEL_DATA     0x7FE00010u
-#define FLOAT_PIXELS   0x7FE00008u
-#define DOUBLE_PIXELS  0x7FE00009u
+#define PIECE         (64u * 1024)
+#define REGIONS       0x00186011u
+#define BURNED_IN     0x00280301u
+#define PIXEL_DATA    0x7FE00010u
+#define FLOAT_PIXELS  0x7FE00008u
+#define DOUBLE_PIXELS 0x7FE00009u
 
 /* ---- Tables ---- */
 
@@ -171,8 +171,8 @@ static void end_region(struct work *w)
 		s->regions_left_out = true;
 		return;
 	}
-	s->regions[s->n_regions++] = (struct pixels_rect){
-		c[MIN_X], c[MIN_Y], c[MAX_X] - c[MIN_X] + 1, c[MAX_Y] - c[MIN_Y] + 1};
+	s->regions[s->n_regions++] =
+		(struct pixels_rect){c[MIN_X], c[MIN_Y], c[MAX_X] - c[MIN_X] + 1, c[MAX_Y] - c[MIN_Y] + 1};
 }
 
 static int add_fragment(struct work *w)
@@ -240,7 +240,8 @@ static int begin_top(struct work *w, int event)
 static bool is_wanted(const struct dataset *d)
 {
 	if (d->depth == 1) {
-		return d->path[0] == REGIONS && d->tag >= corner_tags[0] && d->tag <= corner_tags[CORNERS - 1];
+		return d->path[0] == REGIONS && d->tag >= corner_tags[0] &&
+		       d->tag <= corner_tags[CORNERS - 1];
 	}
 	return d->depth == 0 && d->length <= 65535 && d->tag < 0x7FE00000;
 }

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/deidentify_pixels.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define SILENCE     120 /* seconds; a frame of a whole slide takes some */
+#define MEMORY      (64u * 1024 * 1024)
+#define LIMIT_RULES (256u * 1024)
+
+static bool read_rules(struct deidentify_pixels *p)
+{
+	char why[160];
+	char *text = malloc(LIMIT_RULES);
+	int fd = text ? open(p->rules_path, O_RDONLY | O_CLOEXEC | O_NOCTTY) : -1;
+	ssize_t n = fd < 0 ? -1 : read(fd, text, LIMIT_RULES);
+	snprintf(why, sizeof(why), "%s", n == LIMIT_RULES ? "it is too long" : strerror(errno));
+	bool good = n >= 0 && n < LIMIT_RULES &&
+	            pixels_rules_read(span_of(text, (size_t)n), &p->rules, why, sizeof(why)) == 0;
+	if (!good) {
+		snprintf(p->why, sizeof(p->why), "%s", why);
+	}
+	if (fd >= 0) {
+		close(fd);
+	}
+	free(text);
+	return good;
+}
+
+bool deidentify_pixels_begin(struct deidentify_pixels *p)
+{
+	if (p->rules_path && !read_rules(p)) {
+		return false;
+	}
+	if (pixels_box_codec(&p->how.codec, p->why, sizeof(p->why)) < 0) {
+		return false;
+	}
+	if (sandbox_new(SANDBOX_PROOF, NULL, 0, &p->sandbox) < 0) {
+		snprintf(p->why, sizeof(p->why),
+			"the sandbox for the processes that clean pixels could not be made");
+		return false;
+	}
+	p->how.sandbox = p->sandbox;
+	p->how.site = p->rules;
+	p->how.seconds = SILENCE;
+	return true;
+}
+
+void deidentify_pixels_done(struct deidentify_pixels *p)
+{
+	pixels_rules_free(p->rules);
+	sandbox_free(p->sandbox);
+}
+
+static void refuse(struct deidentify_said *said)
+{
+	memset(said, 0, offsetof(struct deidentify_said, list));
+	said->outcome = OUTCOME_PIXELS;
+}
+
+void deidentify_pixels_file(struct deidentify_pixels *p, struct deidentify_how *how, int in, int out,
+	struct deidentify_said *said)
+{
+	struct scrap cleaned = SCRAP_NONE;
+	if (scrap_new(&cleaned, MEMORY) < 0) {
+		snprintf(p->why, sizeof(p->why), "%s", strerror(errno));
+		refuse(said);
+		return;
+	}
+	enum pixels_boxed boxed = pixels_box(&p->how, in, &cleaned, p->why, sizeof(p->why));
+	how->rules.pixels_cleaned = boxed == PIXELS_BOX_CLEANED || boxed == PIXELS_BOX_PASS;
+	switch (boxed) {
+	case PIXELS_BOX_REFUSED:
+	case PIXELS_BOX_LOST:
+		refuse(said);
+		break;
+	case PIXELS_BOX_CLEANED:
+		scrap_rewind(&cleaned);
+		deidentify_file(how, cleaned.fd, out, said);
+		break;
+	default: /* one that cannot be read is told of where all are */
+		deidentify_file(how, in, out, said);
+	}
+	scrap_done(&cleaned);
+}
