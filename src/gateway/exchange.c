@@ -44,6 +44,19 @@ static uint64_t refuse(
 	return number;
 }
 
+/*
+ * The other side has answered it before its end, with a failure: that is what the asker has, and no answer of ours can follow.
+ * What is left to do is to say why no more of it is passed on.
+ */
+static uint64_t refuse_answered(struct association *as, struct side *s, const struct verdict *v)
+{
+	struct subject what = subject_of(as, s, "receiver's failure");
+	uint64_t number = report_refusal(as, v, &what);
+	s->msg.disposition = DRAIN;
+	hold_drop(as, s);
+	return number;
+}
+
 static uint16_t status_for(const struct association *as, const struct verdict *v, uint16_t field)
 {
 	bool transient = !rule_is_policy(v->rule) && v->rule != RULE_DEIDENTIFY;
@@ -243,6 +256,7 @@ static int take_request(struct association *as, struct side *s, struct parse_fai
 	m->operation = o;
 	m->disposition = PASS;
 	m->size_limit = 0;
+	m->flow = -1;
 	if (twice) {
 		exchange_owe(o, 0x0210, "duplicate invocation"); /* PS3.7 C.5.6 */
 		m->disposition = DRAIN;
@@ -252,6 +266,7 @@ static int take_request(struct association *as, struct side *s, struct parse_fai
 		refuse(as, s, o, &v, status_for(as, &v, o->field));
 		return 0;
 	}
+	m->flow = o->flow;
 	note_allowed(as, s, o);
 	audit_request(as, s, o);
 	if (needs_guard(as, s, o) || renaming_wants(as, s, o)) {
@@ -437,16 +452,20 @@ void exchange_oversize(struct association *as, struct side *s)
 	struct operation *o = m->operation;
 	uint64_t limit = m->size_limit;
 	m->size_limit = 0; /* once an object */
-	if (!o || o->flow < 0) {
+	if (m->flow < 0) {
 		return;
 	}
 	struct volume vol = {.object_bytes = limit + 1};
-	decide_volume(as->site, &as->route, o->flow, &vol, &v);
+	decide_volume(as->site, &as->route, m->flow, &vol, &v);
 	if (!stands(as, s, &v)) {
 		return;
 	}
 	bool sent = m->disposition == PASS || hold_is_half_way(as, s);
-	refuse(as, s, o, &v, status_for(as, &v, o->field));
+	if (o) {
+		refuse(as, s, o, &v, status_for(as, &v, o->field));
+	} else {
+		refuse_answered(as, s, &v);
+	}
 	if (sent) {
 		exchange_cut_off(as, s, "an object over its size limit was cut off");
 	}
@@ -457,9 +476,7 @@ void exchange_oversize(struct association *as, struct side *s)
 uint64_t exchange_refuse(struct association *as, struct side *s, const struct verdict *v)
 {
 	struct operation *o = s->msg.operation;
-	uint64_t number = o ? refuse(as, s, o, v, status_for(as, v, o->field)) : 0;
-	s->msg.disposition = DRAIN; /* also where the other side has answered before its end */
-	return number;
+	return o ? refuse(as, s, o, v, status_for(as, v, o->field)) : refuse_answered(as, s, v);
 }
 
 void exchange_remark(struct association *as, struct side *s, const struct verdict *v)

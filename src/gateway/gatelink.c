@@ -54,6 +54,7 @@ static void forget_flows(struct association *as)
 		for (unsigned i = 0; i < sides[k]->operations_end; i++) {
 			sides[k]->operations[i].flow = -1;
 		}
+		sides[k]->msg.flow = -1;
 	}
 	as->holds->of[0].flow = as->holds->of[1].flow = -1;
 	as->n_seen = 0;

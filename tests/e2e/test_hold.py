@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import struct
 import time
 import urllib.request
 
@@ -80,6 +81,61 @@ def each_mode(bench, make, has):
         refused_between(g)
         has_three(sorted(until(lambda has=has, place=place: found if len(found := has(place)) >= 2 else None,
                                f"two objects ({mode})")))
+        g.stop()
+
+
+def fails_early(scp, wire):
+    """Has had the beginning of the first object, and answers with a failure; takes all that comes afterwards."""
+    rq = dicom.Associate(wire.expect(dicom.RQ))
+    body = struct.pack(">HH", 1, 0) + dicom.title(rq.called) + dicom.title(rq.calling) + bytes(32)
+    body += dicom.item(0x10, dicom.APPLICATION.encode())
+    for number, (_, _, syntaxes) in rq.contexts.items():
+        body += dicom.item(0x21, bytes([number, 0, 0, 0]) + dicom.item(0x40, syntaxes[0].encode()))
+    wire.send(dicom.pdu(dicom.AC, body + dicom.user_items()))
+    if len(scp.wires) > 1:
+        while got := wire.recv_message():
+            scp.respond(wire, got[0], got[1])
+        wire.send(dicom.pdu(dicom.RELEASE_RP, bytes(4)))
+        return True
+    for _ in range(2):
+        wire.recv_pdu()
+    wire.send_message(3, field=dicom.C_STORE | dicom.RSP, answers=1, status=0xA700, affected_class=dicom.CT,
+                      affected_instance="1.2.3.1")
+    kind, last = None, b""
+    try:
+        while kind != dicom.ABORT:
+            kind, body = wire.recv_pdu()
+            last = body if kind == dicom.DATA else last
+    finally:
+        scp.last_of_first = last
+    return True
+
+
+@test
+def hold_answered_early(bench):
+    """The archive fails an object of which it has had the beginning: what is found in the rest is recorded all the same."""
+    with open(os.path.join(ROOT, "tests/data/inspect/preamble-elf64.dcm"), "rb") as file:
+        data = good("1.2.3.1", 4 << 20) + file.read(128)
+    limit = {"limits": {"object-size": {"most": "2M", "over": "refuse"}}}
+    for rule, flow in (("content", {"inspect": {"hold": "tail"}}), ("object-size", limit),
+                       ("object-size", {"inspect": {"hold": "tail"}, **limit})):
+        scp = bench.scp(before=fails_early)
+        g = bench.gateway(archive=plain(scp.port), flow=flow)
+        with g.scu() as scu:
+            scu.associate(contexts=CONTEXTS)
+            scu.send_pdvs(3, dicom.command_bytes(field=dicom.C_STORE, id=1, priority=0, affected_class=dicom.CT,
+                                                 affected_instance="1.2.3.1", data=1), True)
+            scu.send_pdvs(3, data[:200000], False, last=False)
+            equal(scu.answer()["status"], 0xA700, "the archive's failure")
+            scu.send_pdvs(3, data[200000:], False)
+            line = g.decision(rule)
+            check(line["number"] > 0 and line["answered"] == "receiver's failure", "the record", line)
+            equal(line["decision"], "refuse", "what was done")
+            check("receiver's failure" in g.cli("explain", str(line["number"])), "what was answered")
+            until(lambda scp=scp: hasattr(scp, "last_of_first"), "the archive's association to end")
+            check(scp.last_of_first[5] & 2 == 0, "the archive has had the object's last fragment")
+            equal(scu.store(context=3, instance="1.2.3.2", data=good("1.2.3.2"))["status"], 0, "the next one")
+            scu.release()
         g.stop()
 
 
