@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "archive/keeper.h"
 #include "archive/input.h"
+#include "audit/event.h"
 #include "base/clock.h"
 #include "priv/message_values.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,6 +56,42 @@ int keeper_answer_read(struct span bytes, struct keeper_answer *ret_answer)
 	}
 	*ret_answer = a;
 	return 0;
+}
+
+/* ---- Who brings it ---- */
+
+static void set_address(const struct in6_addr *ip, char to[46])
+{
+	bool v4 = IN6_IS_ADDR_V4MAPPED(ip);
+	if (!inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? (const void *)&ip->s6_addr[12] : (const void *)ip, to,
+		    46)) {
+		to[0] = '\0';
+	}
+}
+
+#define SET(to, from) audit_text_set((to), sizeof(to), span_str(from))
+
+bool keeper_vouch(const struct msg_keeping *known, int64_t now_ms, struct facts *f)
+{
+	bool straight = strcmp(f->from, known->from) == 0 && strcmp(f->to, known->to) == 0;
+	bool back = !straight && strcmp(f->from, known->to) == 0 && strcmp(f->to, known->from) == 0;
+	bool other_flow = known->flow[0] && f->flow[0] && strcmp(f->flow, known->flow) != 0;
+	f->association = known->association;
+	f->refusal = known->refusal;
+	f->time_ms = now_ms;
+	if (other_flow) {
+		SET(f->flow, known->flow);
+	}
+	if (back) {
+		SET(f->called, known->calling);
+		return !other_flow;
+	}
+	SET(f->from, known->from);
+	SET(f->to, known->to);
+	SET(f->calling, known->calling);
+	SET(f->subject, known->subject);
+	set_address(&known->ip, f->address);
+	return straight && !other_flow;
 }
 
 /* ---- The session ---- */
@@ -164,22 +202,23 @@ static int take_object(struct keeper *k, const struct facts *f, struct keeper_an
 }
 
 int keeper_run(
-	int sock, const struct quarantine *q, struct facts *ret_facts, struct keeper_answer *ret_answer)
+	int sock, const struct quarantine *q, const struct msg_keeping *known, struct keeper_session *ret)
 {
-	struct keeper_answer a = {0};
 	struct keeper *k = calloc(1, sizeof(*k));
-	*ret_facts = (struct facts){0};
+	*ret = (struct keeper_session){0};
 	if (!k) {
 		return ERR_NO_MEMORY;
 	}
 	k->q = q;
 	k->in.fd = sock;
-	int e = read_facts(k, ret_facts);
-	e = e == 0 ? take_object(k, ret_facts, &a) : e;
+	int e = read_facts(k, &ret->facts);
+	if (e == 0) {
+		ret->disputed = !keeper_vouch(known, clock_wall_ms(), &ret->facts);
+		e = take_object(k, &ret->facts, &ret->answer);
+	}
 	if (e == 0) {
 		/* Who has gone meanwhile does not learn of it; the object is kept all the same. */
-		(void)!send_answer(sock, &a);
-		*ret_answer = a;
+		(void)!send_answer(sock, &ret->answer);
 	}
 	explicit_bzero(k, sizeof(*k));
 	free(k);

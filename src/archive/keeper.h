@@ -3,6 +3,7 @@
 #define ARCHIVE_KEEPER_H
 
 #include "archive/quarantine.h"
+#include "priv/message.h"
 
 /*
  * How an association brings one object to the quarantine, over a stream socket to a process of the store role's:
@@ -39,10 +40,24 @@ MUST_USE int keeper_answer_write(const struct keeper_answer *a, uint8_t ret_buf[
 MUST_USE int keeper_answer_read(struct span bytes, struct keeper_answer *ret_answer);
 
 /*
- * Take the object of one socket, which blocks. ret_facts: what was said of it, for the log; zeros if it could not be read.
- * ERR_CLOSED: the other end gave up; ERR_PEER: it broke the protocol. *ret_answer is untouched then: none was sent. 0: answered.
+ * Put what the gate knows in the place of what an association says: its number, the refusal's, the time, the caller's address, title
+ * and certificate, and the two nodes, where the association says only which of them is the sender (of C-GET the called one); the
+ * flow, if there is but one. All else is the association's word. False: it had said something else of the nodes or the flow.
+ */
+MUST_USE bool keeper_vouch(const struct msg_keeping *known, int64_t now_ms, struct facts *f);
+
+/* A session, and what came of it. */
+struct keeper_session {
+	struct facts facts; /* for the log; zeros if they could not be read */
+	bool disputed;      /* they were not what the gate knows, see keeper_vouch() */
+	struct keeper_answer answer;
+};
+
+/*
+ * Take the object of one socket, which blocks.
+ * ERR_CLOSED: the other end gave up; ERR_PEER: it broke the protocol. No answer was sent then. 0: answered.
  */
 MUST_USE int keeper_run(
-	int sock, const struct quarantine *q, struct facts *ret_facts, struct keeper_answer *ret_answer);
+	int sock, const struct quarantine *q, const struct msg_keeping *known, struct keeper_session *ret);
 
 #endif

@@ -88,8 +88,10 @@ static int enter_sandbox(const struct keepers *k)
 	return e == 0 ? sandbox_load(sandbox) : e;
 }
 
-static int log_answer(const struct facts *f, const struct keeper_answer *a)
+static int log_answer(const struct keeper_session *s)
 {
+	const struct facts *f = &s->facts;
+	const struct keeper_answer *a = &s->answer;
 	const char *sentence = "An object was put in quarantine.";
 	enum log_level level = LOG_LEVEL_WARNING;
 	int code = ENDED_GOOD;
@@ -107,14 +109,21 @@ static int log_answer(const struct facts *f, const struct keeper_answer *a)
 		LOG_TEXT("error", a->why), LOG_TEXT("flow", f->flow), LOG_TEXT("from", f->from),
 		LOG_TEXT("to", f->to), LOG_TEXT("instance", f->sop_instance),
 		LOG_NUMBER("refusal", (int64_t)f->refusal));
+	if (s->disputed) {
+		log_event(LOG_LEVEL_WARNING, "quarantine.disputed",
+			"An association named other nodes or another flow for an object in quarantine than the gate knows: the "
+			"gate's stand there. It was reloaded meanwhile, or taken over.",
+			LOG_NUMBER("number", (int64_t)a->number),
+			LOG_NUMBER("association", (int64_t)f->association), LOG_TEXT("flow", f->flow),
+			LOG_TEXT("from", f->from), LOG_TEXT("to", f->to));
+	}
 	return code;
 }
 
 static void child_main(struct keepers *k, const struct message *m) __attribute__((noreturn));
 static void child_main(struct keepers *k, const struct message *m)
 {
-	static struct facts facts;
-	struct keeper_answer answer;
+	static struct keeper_session session;
 	const struct timeval silence = {.tv_sec = SILENCE_S};
 	sigset_t none;
 	sigemptyset(&none);
@@ -131,13 +140,13 @@ static void child_main(struct keepers *k, const struct message *m)
 		.site = &k->site,
 		.most_bytes = m->keeping.most_bytes,
 		.most_objects = m->keeping.most_objects};
-	int e = keeper_run(m->fd, &q, &facts, &answer);
+	int e = keeper_run(m->fd, &q, &m->keeping, &session);
 	if (e == 0) {
-		_exit(log_answer(&facts, &answer));
+		_exit(log_answer(&session));
 	}
 	log_event(e == ERR_CLOSED ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR, "quarantine.ended",
 		"An object did not come whole, and was not put in quarantine.", LOG_TEXT("error", err_str(e)),
-		LOG_TEXT("instance", facts.sop_instance));
+		LOG_TEXT("instance", session.facts.sop_instance));
 	_exit(e == ERR_CLOSED ? ENDED_GOOD : ENDED_BAD);
 }
 

@@ -328,7 +328,8 @@ static bool take_refusal(struct gate *g, struct child *c, const struct message *
 		}
 	}
 	struct message reply = {.type = MSG_NUMBER, .fd = -1};
-	reply.number = (int64_t)ledger_add(g->ledger, r, clock_wall_ms());
+	c->refusal = ledger_add(g->ledger, r, clock_wall_ms());
+	reply.number = (int64_t)c->refusal;
 	child_send(g, c, &reply);
 	return true;
 }

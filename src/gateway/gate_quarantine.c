@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -44,8 +45,22 @@ void quarantine_channel(struct gate *g, int fd)
 	}
 }
 
+/* What the store need not take an association's word for. */
+static void fill_known(const struct child *c, struct msg_keeping *k)
+{
+	k->association = c->id;
+	k->refusal = c->refusal;
+	k->ip = c->ip;
+	/* Of several flows the gate does not know which it was. */
+	snprintf(k->flow, sizeof(k->flow), "%s", c->n_flows == 1 ? c->flows[0]->name : "");
+	snprintf(k->from, sizeof(k->from), "%s", c->from ? c->from->name : "");
+	snprintf(k->to, sizeof(k->to), "%s", c->to ? c->to->name : "");
+	snprintf(k->calling, sizeof(k->calling), "%s", c->who.calling);
+	snprintf(k->subject, sizeof(k->subject), "%s", c->who.subject);
+}
+
 /* *ret_fd: the association's end. */
-static int begin(const struct gate *g, const struct gate_site *gs, int *ret_fd)
+static int begin(const struct gate *g, const struct child *c, const struct gate_site *gs, int *ret_fd)
 {
 	int pair[2];
 	if (g->store.fd < 0 || !site_quarantines(gs->site)) {
@@ -58,6 +73,7 @@ static int begin(const struct gate *g, const struct gate_site *gs, int *ret_fd)
 	struct message m = {.type = MSG_KEEPING, .fd = pair[0]};
 	m.keeping.most_bytes = gs->site->quarantine.size_most;
 	m.keeping.most_objects = gs->site->quarantine.objects_most;
+	fill_known(c, &m.keeping);
 	int e = fcntl(pair[1], F_SETFL, O_NONBLOCK) < 0 ? ERR_SYSTEM : message_send(g->store.fd, &m);
 	close(pair[0]);
 	if (e != 0) {
@@ -77,7 +93,7 @@ bool quarantine_ask(struct gate *g, struct child *c, const struct message *m, co
 	if (!c->associated) {
 		return false;
 	}
-	reply.number = soon ? ERR_AGAIN : begin(g, gs, &reply.fd);
+	reply.number = soon ? ERR_AGAIN : begin(g, c, gs, &reply.fd);
 	c->keep_ms = soon ? c->keep_ms : now;
 	child_send(g, c, &reply);
 	if (reply.fd >= 0) {

@@ -60,6 +60,7 @@ struct child {
 	int keys;                 /* its channel's other end, until the real caller is known; -1 */
 	int64_t audit_ms;         /* monotonic: of its last channel to the auditor; 0: none */
 	int64_t keep_ms;          /* monotonic: of its last socket to the quarantine; 0: none */
+	uint64_t refusal;         /* the number that it was given last; 0: none */
 	struct in6_addr ip;       /* the real caller's, after MSG_ADMIT */
 	uint16_t port;
 	struct address_count *address; /* NULL: behind a load balancer, not told yet */

@@ -265,9 +265,18 @@ struct msg_journal {
 	char uncopied_why[128]; /* why they are not in `checkpoint-file`; "": they are, or are not to be */
 };
 
-/* How much the quarantine may hold. */
+/*
+ * How much the quarantine may hold; and what the gate knows itself of who brings an object there. The names are those with which
+ * the association was counted, before it had read any object; refusal: the last number that it was given.
+ */
 struct msg_keeping {
 	uint64_t most_bytes, most_objects;
+	uint64_t association, refusal;
+	struct in6_addr ip;    /* the caller's */
+	char flow[65];         /* "": it may use more than one, or none */
+	char from[65], to[65]; /* nodes; "" unknown */
+	char calling[17];      /* the caller's AE title */
+	char subject[256];     /* of its certificate */
 };
 
 /* How the quarantine is. */

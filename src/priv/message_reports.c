@@ -154,14 +154,32 @@ int message_read_journal(struct reader *r, struct message *m)
 
 void message_write_keeping(struct writer *w, const struct message *m)
 {
-	writer_u64be(w, m->keeping.most_bytes);
-	writer_u64be(w, m->keeping.most_objects);
+	const struct msg_keeping *k = &m->keeping;
+	writer_u64be(w, k->most_bytes);
+	writer_u64be(w, k->most_objects);
+	writer_u64be(w, k->association);
+	writer_u64be(w, k->refusal);
+	put_ip(w, &k->ip);
+	PUT_TEXT(w, k->flow);
+	PUT_TEXT(w, k->from);
+	PUT_TEXT(w, k->to);
+	PUT_TEXT(w, k->calling);
+	PUT_TEXT(w, k->subject);
 }
 
 int message_read_keeping(struct reader *r, struct message *m)
 {
-	int e = reader_u64be(r, &m->keeping.most_bytes);
-	return GET(e, reader_u64be, r, &m->keeping.most_objects);
+	struct msg_keeping *k = &m->keeping;
+	int e = reader_u64be(r, &k->most_bytes);
+	e = GET(e, reader_u64be, r, &k->most_objects);
+	e = GET(e, reader_u64be, r, &k->association);
+	e = GET(e, reader_u64be, r, &k->refusal);
+	e = GET(e, get_ip, r, &k->ip);
+	e = GET_TEXT(e, r, k->flow);
+	e = GET_TEXT(e, r, k->from);
+	e = GET_TEXT(e, r, k->to);
+	e = GET_TEXT(e, r, k->calling);
+	return GET_TEXT(e, r, k->subject);
 }
 
 void message_write_quarantined(struct writer *w, const struct message *m)

@@ -64,7 +64,8 @@ def resent(bench, g, has):
     equal({k: one[k] for k in wanted}, wanted, "what is known")
     check("pdf-javascript" in [f["check"] for f in one["findings"]], "findings", one["findings"])
     check(one["patient_name"] and one["patient_id"], "whose it is", one)
-    for event, most in (("decision", 4), ("object.found", 1), ("quarantine.kept", 4), ("object.quarantined", 0)):
+    for event, most in (("decision", 4), ("object.found", 1), ("quarantine.kept", 4), ("object.quarantined", 0),
+                        ("quarantine.disputed", 0)):
         check(len(g.find(event=event)) <= most, f"lines in the log of {event}", g.find(event=event))
 
 
@@ -137,6 +138,7 @@ def quarantine_of_what_a_get_brings(bench):
           "what the caller got")
     (one,) = listed(g)
     equal((one["from"], one["to"], one["calling"], one["called"]), ("archive", "ct1", "ARCHIVE", "CT1"), "whence and where to")
+    equal(g.find(event="quarantine.disputed"), [], "what the gate disputes")
 
 
 @test

@@ -81,7 +81,9 @@ static void file(struct span bytes)
 /* A session, of a quarantine whose folder cannot be written. */
 static void session(struct span bytes)
 {
-	static struct facts f;
+	static struct keeper_session s;
+	static const struct msg_keeping known = {
+		.association = 3, .refusal = 4, .from = "ct-1", .to = "archive", .calling = "CT1"};
 	struct quarantine_site site;
 	struct keeper_answer a;
 	int pair[2];
@@ -89,9 +91,12 @@ static void session(struct span bytes)
 	must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
 	const struct quarantine q = {.dir = -1, .site = &site};
 	if (send(pair[0], bytes.ptr, bytes.len, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)bytes.len &&
-		shutdown(pair[0], SHUT_WR) == 0 && keeper_run(pair[1], &q, &f, &a) == 0) {
+		shutdown(pair[0], SHUT_WR) == 0 && keeper_run(pair[1], &q, &known, &s) == 0) {
 		uint8_t buf[KEEPER_ANSWER];
-		must(a.result == KEEPER_FAILED);
+		must(s.answer.result == KEEPER_FAILED);
+		must(s.facts.association == 3 && s.facts.refusal == 4);
+		bool back = strcmp(s.facts.from, "archive") == 0 && strcmp(s.facts.to, "ct-1") == 0;
+		must(back || (strcmp(s.facts.from, "ct-1") == 0 && strcmp(s.facts.to, "archive") == 0));
 		must(recv(pair[0], buf, sizeof(buf), MSG_WAITALL) == (ssize_t)sizeof(buf));
 		must(keeper_answer_read(span_of(buf, sizeof(buf)), &a) == 0);
 	}

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "archive/keeper.h"
 #include "archive/role.h"
 #include "archive_quarantine_made.h"
 #include "base/log.h"
@@ -76,7 +77,13 @@ static void begin(const struct facts *f, struct keep *k)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	assert_true(fcntl(pair[0], F_SETFL, O_NONBLOCK) == 0);
 	m = (struct message){.type = MSG_KEEPING, .fd = pair[1]};
-	m.keeping = (struct msg_keeping){most_bytes, most_objects};
+	m.keeping = (struct msg_keeping){.most_bytes = most_bytes,
+		.most_objects = most_objects,
+		.association = 7,
+		.refusal = 42,
+		.from = "ct-1",
+		.to = "archive",
+		.calling = "CT1"};
 	assert_int_equal(message_send(gate, &m), 0);
 	close(pair[1]);
 	assert_int_equal(keep_over(pair[0], f, k), 0);
@@ -143,6 +150,46 @@ static void kept(void **state)
 	struct msg_quarantined q = told(2);
 	assert_true(q.oldest_ms > 1700000000000 && q.not_kept == 0 && q.bytes > 1000000);
 	assert_int_equal(count_names(""), 4);
+}
+
+/* What an association says against the gate's knowledge does not stand; which of the two nodes is the sender is its word. */
+static void vouched(void **state)
+{
+	struct msg_keeping known = {.association = 9,
+		.refusal = 8,
+		.ip.s6_addr = {[10] = 0xff, 0xff, 10, 9, 8, 7},
+		.flow = "",
+		.from = "ct-1",
+		.to = "archive",
+		.calling = "CT1X",
+		.subject = "CN=true"};
+	struct facts f = *facts_of("1.2.3", "archive");
+	assert_true(keeper_vouch(&known, 5, &f));
+	assert_true(f.association == 9 && f.refusal == 8 && f.time_ms == 5);
+	assert_string_equal(f.address, "10.9.8.7");
+	assert_string_equal(f.calling, "CT1X");
+	assert_string_equal(f.subject, "CN=true");
+	assert_string_equal(f.called, "ARCHIVE");
+	assert_string_equal(f.flow, "ct");
+	f = *facts_of("1.2.3", "other");
+	assert_false(keeper_vouch(&known, 5, &f));
+	assert_string_equal(f.to, "archive");
+	f = *facts_of("1.2.3", "ct-1");
+	snprintf(f.from, sizeof(f.from), "archive");
+	assert_true(keeper_vouch(&known, 5, &f));
+	assert_string_equal(f.from, "archive");
+	assert_string_equal(f.to, "ct-1");
+	assert_string_equal(f.called, "CT1X");
+	assert_string_equal(f.address, "10.1.2.3");
+	assert_int_equal(f.association, 9);
+	snprintf(known.flow, sizeof(known.flow), "mr");
+	f = *facts_of("1.2.3", "archive");
+	assert_false(keeper_vouch(&known, 5, &f));
+	assert_string_equal(f.flow, "mr");
+	f = *facts_of("1.2.3", "archive");
+	f.flow[0] = '\0';
+	assert_true(keeper_vouch(&known, 5, &f));
+	assert_string_equal(f.flow, "");
 }
 
 static void full(void **state)
@@ -268,6 +315,7 @@ int main(void)
 		TEST(cut_off),
 		TEST(hostile),
 		cmocka_unit_test(bad_answers),
+		cmocka_unit_test(vouched),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -150,7 +150,12 @@ static void fill_asked(struct message *m)
 		FULL(m->journal.uncopied_why);
 		break;
 	case MSG_KEEPING:
-		m->keeping = (struct msg_keeping){UINT64_MAX, 1};
+		m->keeping = (struct msg_keeping){.most_bytes = UINT64_MAX, .most_objects = 1, .refusal = 2};
+		FULL(m->keeping.flow);
+		FULL(m->keeping.from);
+		FULL(m->keeping.to);
+		FULL(m->keeping.calling);
+		FULL(m->keeping.subject);
 		break;
 	case MSG_QUARANTINED:
 		m->quarantined = (struct msg_quarantined){1, 2, 3, INT64_MAX, 4, INT64_MIN, ""};
