@@ -65,6 +65,10 @@ int clean_source_next(struct clean_source *f, uint64_t n, struct span *ret_bytes
 	if (e < 0) {
 		return e;
 	}
+	if (f->left.len == 0) {
+		*ret_bytes = span_of(NULL, 0);
+		return 0;
+	}
 	size_t take = n < f->left.len ? (size_t)n : f->left.len;
 	*ret_bytes = span_of(f->left.ptr, take);
 	f->left = span_of(f->left.ptr + take, f->left.len - take);

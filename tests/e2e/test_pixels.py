@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`gantry deidentify --clean-pixels`: what DCMTK and GDCM decode of the copies is black where a rule says so, and elsewhere to the bit
+what they decode of the originals."""
+import glob
+import os
+import re
+import shutil
+
+from lib.site import ROOT, check, equal, test
+
+DATA = os.path.join(ROOT, "tests/data/dicom")
+BLANK = [(2, 3, 20, 9), (0, 0, 5, 5), (250, 240, 30, 20)]
+RULES = """rules:
+  - name: of this test
+    when: { rows: "%s" }
+    blank: [ [2, 3, 20, 9], [0, 0, 5, 5], [250, 240, 30, 20] ]
+"""
+# What decodes it, to what it becomes, and black of each sample. DCMTK's JPEG is not GDCM's, and its JPEG-LS not quite.
+JPEG, LS, RLE, J2K, NATIVE = ["dcmdjpeg", "+cn"], ["dcmdjpls"], ["dcmdrle"], ["gdcmconv", "-w"], ["dcmconv", "+te"]
+LOSSLESS = "JPEGLossless:Non-hierarchical-1stOrderPrediction"
+FILES = {
+    "CT_small.dcm": (NATIVE, "LittleEndianExplicit", [0x8000]),
+    "MR_small_implicit.dcm": (NATIVE, "LittleEndianImplicit", [0x8000]),
+    "SC_rgb_small_odd_big_endian.dcm": (NATIVE, "BigEndianExplicit", [0, 0, 0]),
+    "image_dfl.dcm": (NATIVE, "DeflatedLittleEndianExplicit", [0]),
+    "SC_rgb_rle_2frame.dcm": (RLE, "RLELossless", [0, 0, 0]),
+    "SC_rgb_jpeg_dcmtk.dcm": (JPEG, LOSSLESS, [0, 128, 128]),
+    "JPGExtended.dcm": (JPEG, LOSSLESS, [0]),
+    "CT0012.fragmented_no_bot_jpeg_baseline.51.dcm": (JPEG, LOSSLESS, [0]),
+    "CT0012.fragmented_no_bot_jpeg_lossless.57.dcm": (JPEG, "JPEGLossless:Non-hierarchical:Process14", [0]),
+    "sample-op.dcm": (JPEG, LOSSLESS, [0]),
+    "MR_small_jpeg_ls_lossless.dcm": (LS, "JPEGLSLossless", [0x8000]),
+    "JPEGLSNearLossless_16.dcm": (LS, "JPEGLSLossless", None),
+    "MR_small_jp2klossless.dcm": (J2K, "JPEG2000LosslessOnly", [0x8000]),
+    "JPEG2000.dcm": (J2K, "JPEG2000LosslessOnly", [0x8000]),
+}
+
+
+def facts(bench, path):
+    """What dcmdump reads of the elements at the top."""
+    text = bench.run("dcmdump", "-q", path, wants=0).text
+    found = {}
+    for line in text.splitlines():
+        got = re.match(r"\(([0-9a-f]{4},[0-9a-f]{4})\) .. (=?)\[?([^]#]*)", line)
+        if got:
+            found.setdefault(got[1], got[3].strip())
+    return found
+
+
+def decoded(bench, path, how, name):
+    """The samples that others decode, little endian."""
+    folder, plain, little = bench.path(name), bench.path(name + ".dcm"), bench.path(name + ".le.dcm")
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    bench.run(*how, path, plain, wants=0)
+    bench.run("dcmconv", "+te", plain, little, wants=0)
+    bench.run("dcmdump", "-q", "+W", folder, little, wants=0)
+    raw = max(glob.glob(os.path.join(folder, "*.raw")), key=os.path.getsize)
+    with open(raw, "rb") as file:
+        return file.read(), facts(bench, little)
+
+
+def compare(name, before, after, shape, black):
+    rows, columns, samples = (int(shape[tag]) for tag in ("0028,0010", "0028,0011", "0028,0002"))
+    width, frames = int(shape["0028,0100"]) // 8, int(shape.get("0028,0008", "1"))
+    size = rows * columns * samples * width * frames
+    check(len(before) >= size and len(after) >= size, f"{name}: {len(before)}, {len(after)} of {size} bytes")
+    equal(shape.get("0028,0006", "0"), "0", f"{name}: planar configuration")
+    line = columns * samples * width
+    want = bytearray(before[:size])
+    for x, y, w, h in BLANK:
+        for frame in range(frames):
+            for row in range(y, min(y + h, rows)):
+                for column in range(x, min(x + w, columns)):
+                    for sample in range(samples):
+                        at = (frame * rows + row) * line + (column * samples + sample) * width
+                        want[at:at + width] = (black or [0])[sample].to_bytes(width, "little")
+    check(bytes(want) != before[:size], f"{name}: nothing was to be made black")
+    check(bytes(want) == after[:size], f"{name}: other pixels than those of the rule are changed, or those are not black")
+
+
+def clean(bench, key, source, name, *options, wants=0):
+    out = bench.path("out-" + name)
+    ran = bench.run(bench.program, "deidentify", "--key", key, "--clean-pixels", "--leftovers", "keep", *options, source, out, wants=wants)
+    return ran, glob.glob(os.path.join(out, "**/*.dcm"), recursive=True)
+
+
+def make(bench, rows):
+    key, rules = bench.path("key"), bench.path("rules.yaml")
+    if not os.path.exists(key):
+        bench.run(bench.program, "deidentify", "--new-key", key, wants=0)
+    with open(rules, "w") as file:
+        file.write(RULES % rows)
+    return key, rules
+
+
+@test
+def pixels_every_codec(bench):
+    """Each transfer syntax: black inside, to the bit the same outside, in the syntax that it should be in."""
+    for name, (how, syntax, black) in FILES.items():
+        source = os.path.join(DATA, name)
+        key, rules = make(bench, facts(bench, source)["0028,0010"])
+        _, made = clean(bench, key, source, name, "--pixel-rules", rules)
+        now = facts(bench, made[0])
+        equal(now["0002,0010"], syntax, f"{name}: transfer syntax")
+        equal(now["0028,0301"], "NO", f"{name}: Burned In Annotation")
+        check("113101" in bench.run("dcmdump", "-q", "+P", "0008,0100", made[0], wants=0).text, f"{name}: no 113101")
+        before, _ = decoded(bench, source, how, "before")
+        again = {LOSSLESS: JPEG}.get(syntax, how)
+        after, shape = decoded(bench, made[0], again, "after")
+        compare(name, before, after, shape, black)
+
+
+@test
+def pixels_ultrasound(bench):
+    """Of an image with ultrasound regions what lies in them is kept, and nothing else."""
+    key, _ = make(bench, "1")
+    path = bench.path("us.dcm")
+    shutil.copy(os.path.join(DATA, "MR_small_implicit.dcm"), path)
+    os.chmod(path, 0o644)
+    region = [word for tag, value in (("6018", 10), ("601a", 20), ("601c", 39), ("601e", 49))
+              for word in ("-i", f"(0018,6011)[0].(0018,{tag})={value}")]
+    bench.run("dcmodify", "-nb", "-q", "-m", "0008,0060=US", "-m", "0028,0103=0", *region, path, wants=0)
+    _, made = clean(bench, key, path, "us")
+    before, _ = decoded(bench, path, NATIVE, "before")
+    after, shape = decoded(bench, made[0], NATIVE, "after")
+    columns = int(shape["0028,0011"])
+    for at in range(0, len(after), 2):
+        row, column = divmod(at // 2, columns)
+        kept = 10 <= column <= 39 and 20 <= row <= 49
+        check(after[at:at + 2] == (before[at:at + 2] if kept else b"\0\0"), f"row {row}, column {column}")
+
+
+@test
+def pixels_refused(bench):
+    """Where nothing is known, and where nothing can be done, there is no copy, and a sentence."""
+    key, rules = make(bench, "512")
+    burned = bench.path("burned.dcm")
+    shutil.copy(os.path.join(DATA, "CT_small.dcm"), burned)
+    os.chmod(burned, 0o644)
+    bench.run("dcmodify", "-nb", "-q", "-i", "0028,0301=YES", burned, wants=0)
+    for path, sentence in ((burned, "it says that text is burned into its pixels"),
+                           (os.path.join(DATA, "SC_rgb_rle_2frame.dcm"), "usually have text burned in"),
+                           (os.path.join(DATA, "HTJ2K_08_RGB.dcm"), "usually have text burned in")):
+        ran, made = clean(bench, key, path, "none", wants=1)
+        check(sentence in ran.text and not made, ran.text)
+    rows = facts(bench, os.path.join(DATA, "HTJ2K_08_RGB.dcm"))["0028,0010"]
+    key, rules = make(bench, rows)
+    ran, made = clean(bench, key, os.path.join(DATA, "HTJ2K_08_RGB.dcm"), "none", "--pixel-rules", rules, wants=1)
+    check("encoded in a way that cannot be cleaned" in ran.text and not made, ran.text)
+    with open(rules, "w") as file:
+        file.write("rules: [ { when: { colour: red }, pass: yes } ]\n")
+    ran, made = clean(bench, key, burned, "none", "--pixel-rules", rules, wants=3)
+    check("line 1: no such key in `when`" in ran.text and not made, ran.text)

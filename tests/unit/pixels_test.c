@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pixels/blank.h"
+#include "pixels/clean.h"
+#include "pixels/rle.h"
+#include "pixels/rules.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+/* cmocka wants those before it */
+#include <cmocka.h>
+
+/* ---- RLE ---- */
+
+static unsigned chance = 1;
+
+static uint8_t random_byte(unsigned spread)
+{
+	chance = chance * 1103515245u + 12345u;
+	return (uint8_t)((chance >> 16) % spread);
+}
+
+static void rle_round_trip(void **state)
+{
+	static const struct rle_shape shapes[] = {{1, 1, 1, 1}, {300 * 5, 300, 1, 1}, {129 * 3, 129, 3, 1},
+		{128 * 2, 128, 1, 2}, {77, 7, 3, 2}, {60, 10, 1, 4}};
+	for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+		const struct rle_shape *s = &shapes[i];
+		size_t n = s->pixels * s->samples * s->bytes;
+		uint8_t *samples = malloc(n), *again = malloc(n), *coded = malloc(rle_most(s));
+		assert_true(samples && again && coded);
+		for (unsigned spread = 1; spread <= 256; spread *= 4) {
+			for (size_t k = 0; k < n; k++) {
+				samples[k] = random_byte(spread);
+			}
+			size_t len = rle_encode(s, samples, coded);
+			assert_true(len <= rle_most(s) && len % 2 == 0);
+			memset(again, 0xA5, n);
+			assert_int_equal(rle_decode(s, span_of(coded, len), again), 0);
+			assert_memory_equal(samples, again, n);
+			/* All but the last segment's padding is needed. */
+			for (size_t cut = 0; cut + 2 < len; cut += 1 + len / 50) {
+				uint8_t *exact = malloc(cut + 1);
+				memcpy(exact, coded, cut);
+				assert_true(rle_decode(s, span_of(exact, cut), again) < 0);
+				free(exact);
+			}
+			coded[0]++;
+			assert_int_equal(rle_decode(s, span_of(coded, len), again), ERR_VALUE);
+			coded[0]--;
+			coded[4] = 63;
+			assert_int_equal(rle_decode(s, span_of(coded, len), again), ERR_LENGTH);
+		}
+		free(samples);
+		free(again);
+		free(coded);
+	}
+}
+
+/* ---- Blanking ---- */
+
+static const struct pixels_shape mono = {.rows = 7,
+	.columns = 10,
+	.samples = 1,
+	.allocated = 8,
+	.stored = 8,
+	.high_bit = 7,
+	.frames = 2,
+	.photometric = "MONOCHROME2"};
+
+static bool inside(const struct pixels_regions *r, unsigned x, unsigned y)
+{
+	bool in = false, kept = !r->keep_only;
+	for (unsigned i = 0; i < r->n_blank; i++) {
+		in = in || (x >= r->blank[i].x && x - r->blank[i].x < r->blank[i].width &&
+				   y >= r->blank[i].y && y - r->blank[i].y < r->blank[i].height);
+	}
+	for (unsigned i = 0; i < r->n_keep; i++) {
+		kept = kept || (x >= r->keep[i].x && x - r->keep[i].x < r->keep[i].width &&
+				       y >= r->keep[i].y && y - r->keep[i].y < r->keep[i].height);
+	}
+	return in || !kept;
+}
+
+static const struct pixels_regions some[] = {
+	{.n_blank = 2, .blank = {{1, 1, 3, 2}, {3, 2, 200, 1}}},
+	{.keep_only = true, .n_keep = 2, .keep = {{2, 0, 3, 3}, {4, 2, 4, 4}}},
+	{.keep_only = true},
+	{.n_blank = 1, .blank = {{4, 3, 1, 1}}, .keep_only = true, .n_keep = 1, .keep = {{0, 0, 9, 6}}},
+};
+
+/* However the bytes are cut, what is inside is black, and all else is what it was. */
+static void blanked(const struct pixels_shape *s, bool big, bool ow, const uint8_t *black)
+{
+	static uint8_t bytes[4096];
+	struct blanker b;
+	const char *why;
+	unsigned width = s->allocated / 8;
+	size_t n = (size_t)s->rows * s->columns * s->samples * width * s->frames;
+	for (size_t i = 0; i < sizeof(some) / sizeof(some[0]); i++) {
+		for (size_t step = 1; step <= n; step += step < 9 ? 1 : 61) {
+			memset(bytes, 0x55, sizeof(bytes));
+			assert_int_equal(blank_begin(&b, s, &some[i], big, ow, &why), 0);
+			assert_int_equal(b.frame * s->frames, n);
+			for (size_t at = 0; at < n; at += step) {
+				(void)blank_apply(&b, at, bytes + at, n - at < step ? n - at : step);
+			}
+			for (size_t k = 0; k < n; k++) {
+				size_t at = k / width, plane = (size_t)s->rows * s->columns;
+				unsigned sample =
+					(unsigned)(s->planar ? at / plane % s->samples : at % s->samples);
+				size_t pixel = (s->planar ? at : at / s->samples) % plane;
+				bool in = inside(&some[i], (unsigned)(pixel % s->columns),
+					(unsigned)(pixel / s->columns));
+				uint8_t is = bytes[big && ow && width == 1 ? k ^ 1 : k];
+				assert_int_equal(is, in ? black[sample * width + k % width] : 0x55);
+			}
+		}
+	}
+}
+
+static void blank_kinds(void **state)
+{
+	struct pixels_shape s = mono;
+	blanked(&s, false, false, (const uint8_t[]){0});
+	blanked(&s, true, true, (const uint8_t[]){0});
+	memcpy(s.photometric, "MONOCHROME1", 12);
+	blanked(&s, false, true, (const uint8_t[]){255});
+	s.allocated = 16;
+	s.stored = 12;
+	s.high_bit = 11;
+	blanked(&s, false, true, (const uint8_t[]){0xFF, 0x0F});
+	blanked(&s, true, true, (const uint8_t[]){0x0F, 0xFF});
+	memcpy(s.photometric, "MONOCHROME2", 12);
+	s.is_signed = 1;
+	blanked(&s, false, true, (const uint8_t[]){0x00, 0xF8});
+	s = mono;
+	s.samples = 3;
+	memcpy(s.photometric, "YBR_FULL", 9);
+	blanked(&s, false, false, (const uint8_t[]){0, 128, 128});
+	s.planar = 1;
+	blanked(&s, false, false, (const uint8_t[]){0, 128, 128});
+}
+
+static void blank_shared_colour(void **state)
+{
+	struct pixels_shape s = mono;
+	struct pixels_regions one = {.n_blank = 1, .blank = {{3, 0, 2, 1}}};
+	struct blanker b;
+	const char *why;
+	uint8_t bytes[140];
+	s.samples = 3;
+	s.frames = 1;
+	memcpy(s.photometric, "YBR_FULL_422", 13);
+	assert_int_equal(blank_begin(&b, &s, &one, false, false, &why), 0);
+	assert_int_equal(b.frame, sizeof(bytes));
+	memset(bytes, 0x55, sizeof(bytes));
+	assert_true(blank_apply(&b, 0, bytes, sizeof(bytes)));
+	/* Both cells that columns 3 and 4 are in. */
+	static const uint8_t want[16] = {
+		0x55, 0x55, 0x55, 0x55, 0, 0, 128, 128, 0, 0, 128, 128, 0x55, 0x55, 0x55, 0x55};
+	assert_memory_equal(bytes, want, sizeof(want));
+	assert_false(blank_apply(&b, 0, bytes, sizeof(bytes)));
+}
+
+static void blank_refused(void **state)
+{
+	struct pixels_shape s = mono;
+	struct blanker b;
+	const char *why = NULL;
+	s.allocated = 1;
+	assert_int_equal(blank_begin(&b, &s, &some[0], false, false, &why), ERR_UNSUPPORTED);
+	assert_non_null(strstr(why, "one bit"));
+	s = mono;
+	s.rows = 0;
+	assert_int_equal(blank_begin(&b, &s, &some[0], false, false, &why), ERR_VALUE);
+	s = mono;
+	s.high_bit = 6;
+	assert_int_equal(blank_begin(&b, &s, &some[0], false, false, &why), ERR_UNSUPPORTED);
+	s = mono;
+	memcpy(s.photometric, "HSV", 4);
+	assert_int_equal(blank_begin(&b, &s, &some[0], false, false, &why), ERR_UNSUPPORTED);
+}
+
+/* ---- Rules ---- */
+
+static struct survey made(const char *modality, const char *manufacturer, const char *model, unsigned rows)
+{
+	struct survey s = {.shape = mono, .has_pixels = true};
+	s.shape.rows = rows;
+	s.shape.columns = 1024;
+	snprintf(s.text[PIXELS_MODALITY], PIXELS_TEXT, "%s", modality);
+	snprintf(s.text[PIXELS_MANUFACTURER], PIXELS_TEXT, "%s", manufacturer);
+	snprintf(s.text[PIXELS_MODEL], PIXELS_TEXT, "%s", model);
+	snprintf(s.text[PIXELS_ROWS], PIXELS_TEXT, "%u", rows);
+	snprintf(s.text[PIXELS_COLUMNS], PIXELS_TEXT, "1024");
+	return s;
+}
+
+static void decisions(void **state)
+{
+	struct pixels_regions r = {0};
+	const char *why;
+	struct survey s = made("US", "Philips Medical Systems", "EPIQ 7G", 768);
+	assert_int_equal(pixels_decide(&s, NULL, &r, &why), PIXELS_CLEAN);
+	assert_int_equal(r.n_blank, 1);
+	assert_int_equal(r.blank[0].width, 1024);
+	assert_int_equal(r.blank[0].height, 49);
+	/* Another number of rows is no such screen; and 7680 is not 768. */
+	s = made("US", "Philips Medical Systems", "EPIQ 7G", 7680);
+	assert_int_equal(pixels_decide(&s, NULL, &r, &why), PIXELS_REFUSE);
+	memcpy(s.text[PIXELS_BURNED_IN], "NO", 3);
+	assert_int_equal(pixels_decide(&s, NULL, &r, &why), PIXELS_PASS);
+	s = made("CT", "x", "y", 512);
+	assert_int_equal(pixels_decide(&s, NULL, &r, &why), PIXELS_PASS);
+	memcpy(s.text[PIXELS_BURNED_IN], "YES", 4);
+	assert_int_equal(pixels_decide(&s, NULL, &r, &why), PIXELS_REFUSE);
+	/* Regions, one of which is all of the image: then they say nothing. */
+	s = made("US", "x", "y", 768);
+	s.has_regions = true;
+	s.n_regions = 1;
+	s.regions[0] = (struct pixels_rect){10, 20, 100, 200};
+	assert_int_equal(pixels_decide(&s, NULL, &r, &why), PIXELS_CLEAN);
+	assert_true(r.keep_only && r.n_keep == 1 && r.keep[0].y == 20);
+	s.regions[0] = (struct pixels_rect){0, 0, 1024, 768};
+	assert_int_equal(pixels_decide(&s, NULL, &r, &why), PIXELS_REFUSE);
+	s.regions_left_out = true;
+	assert_int_equal(pixels_decide(&s, NULL, &r, &why), PIXELS_REFUSE);
+	s.has_pixels = false;
+	assert_int_equal(pixels_decide(&s, NULL, &r, &why), PIXELS_PASS);
+}
+
+static void site_rules(void **state)
+{
+	static const char yaml[] = "rules:\n"
+				   "  - name: bedside\n"
+				   "    when: { modality: US, manufacturer: acme|other, rows: 768 }\n"
+				   "    blank: [ [0, 0, 800, 60], [0, 700, 800, 68] ]\n"
+				   "  - when: { sop-class: 1.2.840.10008.5.1.4.1.1.7 }\n"
+				   "    keep: [ [100, 100, 50, 60] ]\n"
+				   "  - name: known\n"
+				   "    when: { modality: US }\n"
+				   "    pass: yes\n";
+	struct pixels_rules *rules = NULL;
+	struct pixels_regions r = {0};
+	const char *why;
+	char text[160] = "";
+	assert_int_equal(pixels_rules_read(span_str(yaml), &rules, text, sizeof(text)), 0);
+	struct survey s = made("US", "ACME Inc.", "1", 768);
+	assert_int_equal(pixels_decide(&s, rules, &r, &why), PIXELS_CLEAN);
+	assert_string_equal(why, "bedside");
+	assert_int_equal(r.n_blank, 2);
+	assert_int_equal(r.blank[1].y, 700);
+	s = made("US", "Philips", "EPIQ", 768);
+	assert_int_equal(pixels_decide(&s, rules, &r, &why), PIXELS_PASS);
+	s = made("OT", "", "", 768);
+	memcpy(s.text[PIXELS_SOP_CLASS], "1.2.840.10008.5.1.4.1.1.7", 26);
+	assert_int_equal(pixels_decide(&s, rules, &r, &why), PIXELS_CLEAN);
+	assert_true(r.keep_only && r.n_keep == 1 && r.n_blank == 0);
+	pixels_rules_free(rules);
+}
+
+static void site_rules_wrong(void **state)
+{
+	static const char *const wrong[] = {"", "rules: 1", "rules: []", "rules: [ { name: x } ]",
+		"rules: [ { when: { modality: US } } ]", "rules: [ { pass: yes } ]",
+		"rules: [ { when: {}, pass: yes } ]", "rules: [ { when: { colour: red }, pass: yes } ]",
+		"rules: [ { when: { modality: US }, pass: no } ]",
+		"rules: [ { when: { modality: US }, pass: yes, blank: [ [0, 0, 1, 1] ] } ]",
+		"rules: [ { when: { modality: US }, blank: [ [0, 0, 1] ] } ]",
+		"rules: [ { when: { modality: US }, blank: [ [0, 0, 0, 1] ] } ]",
+		"rules: [ { when: { modality: US }, blank: [ [-1, 0, 1, 1] ] } ]",
+		"rules: [ { when: { modality: US }, keep: [ [0, 0, 1, 65536] ] } ]",
+		"rules: [ { when: { modality: US }, keep: [] } ]",
+		"rules: [ { when: { modality: US }, pass: yes } ]\nmore: 1", "rules: [ {"};
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		struct pixels_rules *rules = NULL;
+		char why[160] = "";
+		assert_int_equal(pixels_rules_read(span_str(wrong[i]), &rules, why, sizeof(why)), ERR_VALUE);
+		assert_true(why[0] && !rules);
+	}
+}
+
+/* ---- Files ---- */
+
+struct memory {
+	uint8_t *bytes;
+	size_t len, cap;
+};
+
+static ptrdiff_t read_at(void *arg, uint64_t offset, void *to, size_t n)
+{
+	const struct memory *m = arg;
+	size_t left = offset < m->len ? m->len - (size_t)offset : 0;
+	n = n < left ? n : left;
+	if (n > 0) {
+		memcpy(to, m->bytes + offset, n);
+	}
+	return (ptrdiff_t)n;
+}
+
+static int write_end(void *arg, struct span bytes)
+{
+	struct memory *m = arg;
+	assert_true(bytes.len <= m->cap - m->len);
+	memcpy(m->bytes + m->len, bytes.ptr, bytes.len);
+	m->len += bytes.len;
+	return 0;
+}
+
+static int patch(void *arg, uint64_t offset, struct span bytes)
+{
+	struct memory *m = arg;
+	assert_true(offset <= m->len && bytes.len <= m->len - offset);
+	memcpy(m->bytes + offset, bytes.ptr, bytes.len);
+	return 0;
+}
+
+static struct memory opened(const char *name)
+{
+	char path[512];
+	struct memory m = {.cap = 1u << 20};
+	snprintf(path, sizeof(path), "%s/dicom/%s", TESTS_DATA, name);
+	FILE *f = fopen(path, "rb");
+	assert_non_null(f);
+	m.bytes = malloc(m.cap);
+	assert_non_null(m.bytes);
+	m.len = fread(m.bytes, 1, m.cap, f);
+	fclose(f);
+	return m;
+}
+
+static int cleaned(struct memory *from, const struct pixels_regions *r, struct memory *to, struct survey *s,
+	const char **why)
+{
+	const struct pixels_input in = {from, read_at};
+	const struct pixels_output out = {to, write_end, patch};
+	int e = survey_read(s, &in);
+	return e ? e : pixels_clean(s, r, &in, &out, NULL, why);
+}
+
+/* Both frames of an RLE image: what the second cleaning finds is black already, and stays byte for byte. */
+static void clean_rle(void **state)
+{
+	static const struct pixels_regions r = {.n_blank = 1, .blank = {{10, 5, 30, 20}}};
+	struct memory from = opened("SC_rgb_rle_2frame.dcm"), to = {malloc(1u << 20), 0, 1u << 20},
+		      again = {malloc(1u << 20), 0, 1u << 20};
+	struct survey a, b, c;
+	const char *why = "";
+	assert_int_equal(cleaned(&from, &r, &to, &a, &why), 0);
+	assert_int_equal(cleaned(&to, &r, &again, &b, &why), 0);
+	assert_string_equal(b.text[PIXELS_BURNED_IN], "NO");
+	assert_int_equal(b.n_fragments, 2);
+	assert_int_equal(to.len, again.len);
+	assert_memory_equal(to.bytes, again.bytes, to.len);
+	const struct rle_shape shape = {
+		(size_t)b.shape.rows * b.shape.columns, b.shape.columns, b.shape.samples, 1};
+	uint8_t *was = malloc(shape.pixels * 3), *is = malloc(shape.pixels * 3);
+	for (size_t f = 0; f < 2; f++) {
+		assert_int_equal(
+			rle_decode(
+				&shape, span_of(from.bytes + a.fragments[f].offset, a.fragments[f].len), was),
+			0);
+		assert_int_equal(
+			rle_decode(&shape, span_of(to.bytes + b.fragments[f].offset, b.fragments[f].len), is),
+			0);
+		for (size_t i = 0; i < shape.pixels * 3; i++) {
+			bool in = inside(
+				&r, (unsigned)(i / 3 % shape.columns), (unsigned)(i / 3 / shape.columns));
+			assert_int_equal(is[i], in ? 0 : was[i]);
+		}
+		/* The offset table is of these fragments (PS3.5 A.4). */
+		const uint8_t *table = to.bytes + b.places[PLACE_PIXELS].from + 12 + 8;
+		uint32_t at = (uint32_t)table[4 * f] | (uint32_t)table[4 * f + 1] << 8 |
+		              (uint32_t)table[4 * f + 2] << 16;
+		assert_int_equal(at, b.fragments[f].offset - b.fragments[0].offset);
+	}
+	survey_done(&a);
+	survey_done(&b);
+	assert_int_equal(survey_read(&c, &(const struct pixels_input){&again, read_at}), 0);
+	survey_done(&c);
+	free(was);
+	free(is);
+	free(from.bytes);
+	free(to.bytes);
+	free(again.bytes);
+}
+
+/* No cut file is cleaned to one that looks whole, and none is read beyond its end. */
+static void clean_cut(void **state)
+{
+	static const struct pixels_regions r = {.n_blank = 1, .blank = {{0, 0, 30, 20}}};
+	struct memory from = opened("SC_rgb_rle_2frame.dcm");
+	for (size_t len = 0; len < from.len; len += 7) {
+		struct memory cut = {malloc(len + 1), len, len}, to = {malloc(1u << 20), 0, 1u << 20};
+		struct survey s;
+		const char *why = "";
+		memcpy(cut.bytes, from.bytes, len);
+		assert_true(cleaned(&cut, &r, &to, &s, &why) < 0);
+		survey_done(&s);
+		free(cut.bytes);
+		free(to.bytes);
+	}
+	free(from.bytes);
+}
+
+static void clean_refused(void **state)
+{
+	static const struct pixels_regions r = {.n_blank = 1, .blank = {{0, 0, 30, 20}}};
+	static const struct {
+		const char *file, *word;
+	} files[] = {{"HTJ2K_08_RGB.dcm", "encoded in a way"}, {"JPEG2000.dcm", "module"},
+		{"liver_deflate.dcm", "encoded in a way"}, {"rtplan.dcm", "no integers"}};
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		struct memory from = opened(files[i].file), to = {malloc(1u << 20), 0, 1u << 20};
+		struct survey s;
+		const char *why = "";
+		assert_true(cleaned(&from, &r, &to, &s, &why) < 0);
+		if (!strstr(why, files[i].word)) {
+			fail_msg("%s: %s", files[i].file, why);
+		}
+		survey_done(&s);
+		free(from.bytes);
+		free(to.bytes);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(rle_round_trip),
+		cmocka_unit_test(blank_kinds),
+		cmocka_unit_test(blank_shared_colour),
+		cmocka_unit_test(blank_refused),
+		cmocka_unit_test(decisions),
+		cmocka_unit_test(site_rules),
+		cmocka_unit_test(site_rules_wrong),
+		cmocka_unit_test(clean_rle),
+		cmocka_unit_test(clean_cut),
+		cmocka_unit_test(clean_refused),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
