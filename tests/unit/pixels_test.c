@@ -388,6 +388,39 @@ static void clean_rle(void **state)
 	free(again.bytes);
 }
 
+/* Extended offset tables (PS3.3 C.7.6.3.1.8) that were nonsense are true of what is written, and the basic one is empty. */
+static void clean_extended(void **state)
+{
+	static const struct pixels_regions r = {.n_blank = 1, .blank = {{10, 5, 30, 20}}};
+	static const uint8_t heads[2][12] = {
+		{0xE0, 0x7F, 1, 0, 'O', 'V', 0, 0, 16}, {0xE0, 0x7F, 2, 0, 'O', 'V', 0, 0, 16}};
+	struct memory from = opened("SC_rgb_rle_2frame.dcm"), to = {malloc(1u << 20), 0, 1u << 20};
+	struct survey a, b;
+	const char *why = "";
+	assert_int_equal(survey_read(&a, &(const struct pixels_input){&from, read_at}), 0);
+	uint8_t *at = from.bytes + a.places[PLACE_PIXELS].from;
+	memmove(at + 56, at, from.len - a.places[PLACE_PIXELS].from);
+	memset(at, 0x77, 56);
+	memcpy(at, heads[0], 12);
+	memcpy(at + 28, heads[1], 12);
+	from.len += 56;
+	survey_done(&a);
+	assert_int_equal(cleaned(&from, &r, &to, &a, &why), 0);
+	assert_int_equal(survey_read(&b, &(const struct pixels_input){&to, read_at}), 0);
+	assert_false(b.has_table);
+	for (size_t f = 0; f < 2; f++) {
+		uint64_t offset, length;
+		memcpy(&offset, to.bytes + b.places[PLACE_OFFSETS].from + 12 + 8 * f, 8);
+		memcpy(&length, to.bytes + b.places[PLACE_LENGTHS].from + 12 + 8 * f, 8);
+		assert_int_equal(offset, b.fragments[f].offset - b.fragments[0].offset);
+		assert_int_equal(length, b.fragments[f].len);
+	}
+	survey_done(&a);
+	survey_done(&b);
+	free(from.bytes);
+	free(to.bytes);
+}
+
 /* No cut file is cleaned to one that looks whole, and none is read beyond its end. */
 static void clean_cut(void **state)
 {
@@ -438,6 +471,7 @@ int main(void)
 		cmocka_unit_test(site_rules),
 		cmocka_unit_test(site_rules_wrong),
 		cmocka_unit_test(clean_rle),
+		cmocka_unit_test(clean_extended),
 		cmocka_unit_test(clean_cut),
 		cmocka_unit_test(clean_refused),
 	};
