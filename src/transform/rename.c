@@ -133,6 +133,9 @@ static int put_value(struct work *k)
 
 static int put_event(struct work *k, int event)
 {
+	static const uint32_t refused = 1u << NOTE_VR_MALFORMED | 1u << NOTE_UNDEFINED_LENGTH |
+	                                1u << NOTE_DELIMITER_LENGTH | 1u << NOTE_DELIMITER_STRAY |
+	                                1u << NOTE_DELIMITER_MISSING;
 	struct dataset *d = &k->d;
 	switch (event) {
 	case DATASET_ELEMENT:
@@ -156,7 +159,8 @@ static int put_event(struct work *k, int event)
 		put32(k, 0);
 		return 0;
 	case DATASET_NOTE:
-		return 0;
+		/* The other side may read something else than we do, and so another name. */
+		return refused & 1u << d->note ? ERR_VALUE : 0;
 	default:
 		return ERR_UNSUPPORTED;
 	}

@@ -24,7 +24,7 @@ struct rename {
 
 /*
  * The whole data set, written to w. Errors of the two, and of dataset_next(). ERR_SPACE: w has no room. ERR_UNSUPPORTED: deflated,
- * or with what such data sets do not have: fragments, sequences as UN. ERR_LIMIT: a value is longer than those that are read.
+ * or with what such data sets do not have: fragments, sequences as UN. ERR_VALUE: a structure that may be read in two ways. ERR_LIMIT: a value is longer than those that are read.
  */
 MUST_USE int rename_data_set(
 	const struct rename *r, struct span transfer_syntax, struct span data, struct writer *w);
