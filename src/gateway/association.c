@@ -261,6 +261,9 @@ static void serve_side(struct association *as, struct side *s, short revents)
 	if (!s->up || as->over) {
 		return;
 	}
+	if ((revents & (POLLRDHUP | POLLHUP | POLLERR)) && hold_watches(as, s)) {
+		hold_left(as, s);
+	}
 	if ((revents & POLLOUT) || s->t.want_write) {
 		int e = side_flush(s);
 		if (e != 0 && e != ERR_AGAIN) {
@@ -299,6 +302,7 @@ static void flush_both(struct association *as)
 static struct pollfd side_poll(const struct association *as, const struct side *s)
 {
 	short events = s->up ? side_events(s, may_read(as, s)) : 0;
+	events = (short)(events | (s->up && hold_watches(as, s) ? POLLRDHUP : 0));
 	return (struct pollfd){.fd = events ? s->t.fd : -1, .events = events};
 }
 

@@ -21,6 +21,9 @@
 /* Less than this is not worth a fragment of its own while more may come. */
 #define CRUMB (16u * 1024)
 
+/* Who has hung up is not waited for longer while the virus scanner is asked, nor longer than the scanner's own `timeout`. */
+#define REST_MS 15000
+
 static bool is_kept(const struct side *s)
 {
 	return s->msg.phase == IN_DATA && s->msg.disposition == KEEP;
@@ -240,16 +243,41 @@ void hold_ready(struct association *as, struct side *s)
 	go_on(as, s, clock_mono_ms());
 }
 
-/* Who hangs up does not escape the record of what has passed. */
+static int64_t rest_of(const struct association *as)
+{
+	int64_t ms = (int64_t)as->site->antivirus.timeout_s * 1000;
+	return ms < REST_MS ? ms : REST_MS;
+}
+
+bool hold_watches(const struct association *as, const struct side *s)
+{
+	const struct hold *h = hold_of(as, s);
+	return h->state == HOLD_ASKING && h->scanning && !h->left;
+}
+
+void hold_left(struct association *as, struct side *s)
+{
+	struct hold *h = hold_of(as, s);
+	h->left = true;
+	scan_hurry(&h->scan, clock_mono_ms(), rest_of(as));
+}
+
+/* Who hangs up does not escape the record of what has passed; nor does it keep a process for long. */
 void hold_rest(struct association *as)
 {
 	struct side *sides[] = {&as->a, &as->b};
+	int64_t until_ms = clock_mono_ms() + rest_of(as);
 	for (unsigned k = 0; k < ARRAY_LEN(sides); k++) {
 		struct hold *h = &as->holds->of[k];
-		while (h->state == HOLD_ASKING && !is_kept(sides[k])) {
+		while (h->state == HOLD_ASKING && !is_kept(sides[k]) && clock_mono_ms() < until_ms) {
 			struct pollfd p = hold_poll(as, sides[k]);
 			(void)poll(&p, 1, 100);
 			go_on(as, sides[k], clock_mono_ms());
+		}
+		if (h->state == HOLD_ASKING && !is_kept(sides[k])) {
+			hold_scan_give_up(
+				h, "its association ended, and the virus scanner did not answer soon after");
+			(void)judge(as, sides[k]);
 		}
 	}
 }

@@ -48,6 +48,7 @@ struct hold {
 	size_t load_len, load_passed; /* read back from the file; of these, queued */
 	uint64_t borrowed;            /* until the other queue has sent this much, memory is its */
 	struct hold_room room;
+	bool left;   /* its sender has hung up while the virus scanner was asked */
 	bool pinned; /* it is refused, and not to be dropped all the same */
 	struct keep keeping;
 	struct remake remake;
@@ -129,6 +130,10 @@ void hold_drop(struct association *as, const struct side *s);
 /* What to poll for the virus scanner, of the objects of one side; fd -1: nothing. And what to do when it says so. */
 struct pollfd hold_poll(const struct association *as, const struct side *s);
 void hold_ready(struct association *as, struct side *s);
+
+/* Who waits for the virus scanner is not read; that it hung up is to be seen all the same, once, and the scanner hurried. */
+bool hold_watches(const struct association *as, const struct side *s);
+void hold_left(struct association *as, struct side *s);
 
 /* Act on what was held for too long. When to be called again; INT64_MAX. */
 int64_t hold_check(struct association *as, int64_t now_ms);

@@ -62,6 +62,7 @@ static bool is_judged(const struct association *as, const struct side *s, struct
 static void inspect(struct association *as, struct side *s, struct hold *h)
 {
 	h->inspecting = true;
+	h->left = false;
 	inspect_begin(&h->i,
 		&(struct inspect_about){.transfer_syntax = as->context[s->msg.context].transfer,
 			.sop_class = s->msg.command.affected_sop_class,

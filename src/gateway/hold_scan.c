@@ -129,8 +129,8 @@ bool hold_scan_go_on(struct hold *h, int64_t now_ms)
 		return false;
 	}
 	scan_ready(&h->scan);
+	scan_check(&h->scan, now_ms); /* before the rest, of which all is taken once it is over */
 	feed_rest(h);
-	scan_check(&h->scan, now_ms);
 	if (!h->scan_ending || h->scan.answer.verdict == SCAN_PENDING) {
 		return false;
 	}
@@ -140,7 +140,7 @@ bool hold_scan_go_on(struct hold *h, int64_t now_ms)
 
 int64_t hold_scan_due(const struct hold *h)
 {
-	return h->scanning && h->scan.fd >= 0 && h->scan.last ? h->scan.deadline_ms : INT64_MAX;
+	return h->scanning ? scan_due(&h->scan) : INT64_MAX;
 }
 
 void hold_scan_drop(struct hold *h)

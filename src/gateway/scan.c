@@ -204,6 +204,10 @@ size_t scan_feed(struct scan *s, struct span bytes)
 		}
 	}
 	set_events(s);
+	s->stalled = s->fd >= 0 && taken < bytes.len;
+	if (taken > 0 && !s->last) {
+		s->deadline_ms = 0; /* it goes on */
+	}
 	return s->fd < 0 ? bytes.len : taken;
 }
 
@@ -236,9 +240,29 @@ void scan_ready(struct scan *s)
 
 void scan_check(struct scan *s, int64_t now_ms)
 {
-	if (s->fd >= 0 && s->last && now_ms >= s->deadline_ms) {
-		fail(s, "the virus scanner did not answer in time");
+	if (s->fd < 0 || !(s->last || s->stalled)) {
+		return;
 	}
+	if (s->deadline_ms == 0) {
+		s->deadline_ms = now_ms + s->timeout_ms;
+	}
+	if (now_ms >= s->deadline_ms) {
+		fail(s, s->last ? "the virus scanner did not answer in time"
+				: "the process that scans it takes no more");
+	}
+}
+
+void scan_hurry(struct scan *s, int64_t now_ms, int64_t timeout_ms)
+{
+	int64_t until_ms = now_ms + timeout_ms;
+	s->timeout_ms = timeout_ms < s->timeout_ms ? timeout_ms : s->timeout_ms;
+	s->deadline_ms = s->deadline_ms != 0 && until_ms < s->deadline_ms ? until_ms : s->deadline_ms;
+}
+
+int64_t scan_due(const struct scan *s)
+{
+	bool waits = s->fd >= 0 && (s->last || s->stalled);
+	return waits && s->deadline_ms != 0 ? s->deadline_ms : INT64_MAX;
 }
 
 void scan_done(struct scan *s)

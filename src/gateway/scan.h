@@ -24,7 +24,7 @@ struct scan_about {
 	struct span transfer_syntax;
 	bool whole; /* show clamd the file that an archive would make of it, too: its beginning is `file` */
 	struct span file;   /* preamble and file meta information (dicom/part10.h); copied */
-	int64_t timeout_ms; /* for the answer, after all was sent */
+	int64_t timeout_ms; /* for the answer, after all was sent; and for room, where there is none */
 };
 
 #define SCAN_SLICE INFLATER_STEP /* no piece that the parser gives is larger */
@@ -38,10 +38,11 @@ struct scan {
 
 	/* ---- Its own ---- */
 	bool whole, last, ended;
-	int64_t timeout_ms, deadline_ms;
-	size_t len, sent; /* of out */
-	size_t piece_at;  /* of the piece that may still grow, its head */
-	uint8_t piece_to; /* 0: there is none */
+	bool stalled;                    /* there was no room at the last feed */
+	int64_t timeout_ms, deadline_ms; /* for the answer, or for room; 0: there is none yet */
+	size_t len, sent;                /* of out */
+	size_t piece_at;                 /* of the piece that may still grow, its head */
+	uint8_t piece_to;                /* 0: there is none */
 	uint8_t n_reply;
 	uint8_t reply[2 + SCAN_TEXT];
 	struct extract x;
@@ -65,8 +66,14 @@ void scan_last(struct scan *s, int64_t now_ms);
 /* After poll, whatever it said. */
 void scan_ready(struct scan *s);
 
-/* The answer is due: it is over without one when the time is. */
+/* The answer is due, or room is: it is over without when the time is. */
 void scan_check(struct scan *s, int64_t now_ms);
+
+/* Nobody waits for the answer any more: it has this long from now on, or what is left of its time. */
+void scan_hurry(struct scan *s, int64_t now_ms, int64_t timeout_ms);
+
+/* When to call scan_check() again; INT64_MAX. */
+int64_t scan_due(const struct scan *s);
 
 /* Leave it as it is; harmless where there is none. */
 void scan_done(struct scan *s);

@@ -2,6 +2,7 @@
 """Objects on their way past clamd: found, too large, and every way in which it cannot say."""
 import json
 import os
+import signal
 import struct
 import time
 
@@ -196,6 +197,45 @@ def antivirus_observed(bench):
     scanner.thaw()
     until(lambda: [row for row in g.find(mark, rule="content") if "Test.Other" in row["message"]], "it to be told of")
     equal(len(g.stored()), 4, "what the archive has")
+    scanner.stop()
+    g.stop()
+
+
+@test
+def antivirus_hung_up(bench):
+    """Who hangs up while a job of the lookup's hangs keeps its process for `timeout`, and no longer; that it was not scanned is told."""
+    scanner = clamd.Clamd(bench, clamd.definitions(bench.path("db")))
+    g = gateway(bench, scanner.socket, timeout=3)
+    g.config["flows"][0]["mode"] = "observe"
+    g.write()
+    mark = g.reload()
+    g.wait_log(mark, event="gateway.reloaded")
+    lookup = [pid for pid, line in g.roles().items() if "lookup" in line][0]
+
+    def job():
+        with open(f"/proc/{lookup}/task/{lookup}/children", encoding="ascii") as file:
+            return [int(pid) for pid in file.read().split()]
+
+    until(lambda: not job(), "the lookup to be idle")
+    scu = g.scu()
+    scu.associate(contexts=CONTEXTS)
+    data = document("1.2.3.1", pdf(b"good"))
+    scu.send_pdvs(5, dicom.command_bytes(field=dicom.C_STORE, id=1, priority=0, affected_class=PDF,
+                                         affected_instance="1.2.3.1", data=1), True)
+    scu.send_pdvs(5, data[:100], False, last=False)
+    (pid,) = until(job, "the job")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        scu.send_pdvs(5, data[100:], False)
+        equal(scu.answer()["status"], 0, "status")
+        began = time.monotonic()
+        scu.abort()
+        line = g.decision("unjudged", mark)
+        g.wait_log(mark, event="association.ended")
+        check(2 < time.monotonic() - began < 6, "how long it stayed", time.monotonic() - began)
+        check("did not answer in time" in line["message"] and line["decision"] == "observe", "what is told", line)
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 @test

@@ -293,11 +293,50 @@ static void what_was_said_before_the_end_of_the_stream_is_heard(void **state)
 	is_answered(SCAN_NOT_SCANNED, "too many");
 }
 
+/* One that reads nothing, and says nothing, does not keep the sender waiting for ever; while it takes something, it has time. */
+static void a_job_that_hangs_is_given_up(void **state)
+{
+	static uint8_t much[1 << 20];
+	size_t n = 0, some = 1;
+	char discarded[4096];
+	start_with(true, "1.2.840.10008.1.2.1", 8192);
+	scan_check(scan, 0);
+	assert_true(scan_due(scan) == INT64_MAX);
+	while (some > 0) {
+		some = scan_feed(scan, span_of(much, sizeof(much)));
+		n += some;
+	}
+	assert_true(n < sizeof(much) && scan_due(scan) == INT64_MAX);
+	scan_check(scan, 5000);
+	assert_true(scan_due(scan) == 6000);
+	scan_check(scan, 5999);
+	assert_true(scan->answer.verdict == SCAN_PENDING);
+	while (recv(job, discarded, sizeof(discarded), 0) > 0) {
+		scan_ready(scan);
+	}
+	assert_true(scan_feed(scan, span_of(much, sizeof(much))) > 0);
+	scan_check(scan, 6000);
+	assert_true(scan->answer.verdict == SCAN_PENDING && scan_due(scan) == 7000);
+	scan_hurry(scan, 6500, 600);
+	assert_true(scan_due(scan) == 7000);
+	scan_hurry(scan, 6400, 600);
+	assert_true(scan_due(scan) == 7000);
+	scan_hurry(scan, 6400, 500);
+	assert_true(scan_due(scan) == 6900);
+	assert_true(scan_feed(scan, span_of(much, sizeof(much))) == 0);
+	scan_check(scan, 6900);
+	assert_true(scan->answer.verdict == SCAN_NOT_SCANNED && scan->fd < 0);
+	assert_true(strstr(scan->answer.text, "takes no more") != NULL);
+	assert_true(scan_feed(scan, span_of(much, sizeof(much))) == sizeof(much));
+	close(job);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_object_arrives_however_it_is_cut),
 		cmocka_unit_test(a_slow_job_makes_the_sender_wait),
+		cmocka_unit_test(a_job_that_hangs_is_given_up),
 		cmocka_unit_test(deflated_bombs_are_bounded),
 		cmocka_unit_test(what_cannot_be_read_is_told),
 		cmocka_unit_test(no_failure_is_clean),
