@@ -5,15 +5,13 @@
 #include "dicom/tag.h"
 #include "dicom/vr.h"
 
-#define TAG_VALUE_TYPE       0x0040A040u
-#define TAG_CONCEPT_NAME     0x0040A043u
-#define TAG_CODE_VALUE       0x00080100u
-#define TAG_CODE_SCHEME      0x00080102u
-#define TAG_REFERENCED_FRAME 0x00081160u
-#define TAG_REFERENCED_ITEM  0x0040DB73u
-#define GROUP_CURVES         0x5000u
-#define GROUP_OVERLAYS       0x6000u
-#define GROUP_DIRECTORIES    0x0008u /* below: E.1.1, group 0004, and what belongs into no data set */
+#define TAG_VALUE_TYPE    0x0040A040u
+#define TAG_CONCEPT_NAME  0x0040A043u
+#define TAG_CODE_VALUE    0x00080100u
+#define TAG_CODE_SCHEME   0x00080102u
+#define GROUP_CURVES      0x5000u
+#define GROUP_OVERLAYS    0x6000u
+#define GROUP_DIRECTORIES 0x0008u /* below: E.1.1, group 0004, and what belongs into no data set */
 
 static bool vr_is(const struct dataset *d, const char *vr)
 {
@@ -195,14 +193,18 @@ static enum confidentiality decide_private(struct deidentify *t, bool has_items)
 
 /* ---- The rest ---- */
 
+/* Numbers of frames, waveform channels, segments and content items: of what there is, and not of anybody. */
+static bool is_reference(uint32_t tag)
+{
+	return tag == 0x00081160 || tag == 0x0040A0B0 || tag == 0x0040DB73 || tag == 0x0062000B;
+}
+
 /* Inside of what is replaced as a whole: nothing stays but what a reader needs to make sense of the structure. */
 static enum confidentiality decide_dummy(const struct dataset *d)
 {
-	if (d->tag == TAG_REFERENCED_FRAME || d->tag == TAG_REFERENCED_ITEM) {
-		return CONFIDENTIALITY_KEEP;
-	}
 	return vr_is(d, "UI")            ? CONFIDENTIALITY_U
 	       : vr_is_one_of(d, "CSSQ") ? CONFIDENTIALITY_KEEP
+	       : is_reference(d->tag)    ? CONFIDENTIALITY_KEEP
 	       : d->length == 0          ? CONFIDENTIALITY_KEEP
 	                                 : CONFIDENTIALITY_D;
 }

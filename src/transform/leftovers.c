@@ -121,6 +121,20 @@ static bool is_short_number(struct span value)
 	return value.len < DIGITS_LEAST;
 }
 
+/* Where what stands for a value was there before, it says nothing, and the result is full of it. */
+static bool is_dummy(const char *vr, struct span value)
+{
+	uint8_t dummy[LEFTOVERS_LONG];
+	struct writer w = writer_of(dummy, sizeof(dummy));
+	value_dummy(vr, &w);
+	struct span same = vr_trim(vr, writer_span_of(&w));
+	bool is = same.len == value.len;
+	for (size_t i = 0; is && i < value.len; i++) {
+		is = fold(same.ptr[i]) == fold(value.ptr[i]);
+	}
+	return is;
+}
+
 static void add_value(struct leftovers *l, uint32_t tag, const char *vr, struct span value)
 {
 	struct leftover_pattern like = {.tag = tag, .grave = is_grave(tag, vr)}, exact;
@@ -131,7 +145,7 @@ static void add_value(struct leftovers *l, uint32_t tag, const char *vr, struct 
 	while (value.len > 0 && value.ptr[0] == ' ') {
 		value = span_of(value.ptr + 1, value.len - 1);
 	}
-	if (value.len < LEFTOVERS_LEAST || is_short_number(value) ||
+	if (value.len < LEFTOVERS_LEAST || is_short_number(value) || is_dummy(vr, value) ||
 		(memcmp(vr, "UI", 2) != 0 && value_is_clean(value, NULL))) {
 		return;
 	}

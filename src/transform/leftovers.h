@@ -9,7 +9,7 @@
  * Is anything of the values that a de-identification has removed or replaced still in the result? Values of four characters and more
  * are searched for in all values of the result, without regard to case: as they are, in UTF-16, and in Base64.
  * Of names each part, of several values each. Not searched for are numbers, codes and times, which are no names and are everywhere,
- * and texts that consist of words of data/clean_words.tsv alone. In pixel data and other binary values, only what is at
+ * texts that consist of words of data/clean_words.tsv alone, and values that were value_dummy()'s before. In pixel data and other binary values, only what is at
  * least eight bytes long: shorter ones occur there by chance.
  *
  * It is grave if what is left is a person's name, a UID, a date, or of the patient or the visit (groups 0010 and 0038, the accession

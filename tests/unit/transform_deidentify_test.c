@@ -393,6 +393,39 @@ static void test_what_cleaning_leaves_nothing_of(void **state)
 	assert_true(found_is(series, "\\ "));
 }
 
+/* In content that is replaced, numbers of parts of something stay, and other numbers do not. */
+static void test_references_into_what_is_replaced(void **state)
+{
+	enum encoding e = ENCODING_EXPLICIT_LE;
+	static const struct {
+		uint32_t tag;
+		const char *vr;
+		const char *value;
+		bool stays;
+	} rows[] = {
+		{0x00081160, "IS", "7 ", true},               /* Referenced Frame Number */
+		{0x0040A0B0, "US", "\x05\x01\x06\x01", true}, /* Referenced Waveform Channels */
+		{0x0040A30A, "DS", "7.25", false},            /* Numeric Value */
+		{0x0040DB73, "UL", "\x05\x01\x01\x01", true}, /* Referenced Content Item Identifier */
+		{0x0062000B, "US", "\x05\x01", true},         /* Referenced Segment Number */
+	};
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct writer w = begin(e, "1.2.840.10008.5.1.4.1.1.88.33");
+		put_patient(&w, e);
+		put_series(&w, e);
+		put_head(&w, e, 0x0040A730, "SQ", UNDEFINED_LENGTH);
+		put_item(&w, e, UNDEFINED_LENGTH);
+		put_padded(&w, e, rows[i].tag, rows[i].vr, rows[i].value);
+		put_item_end(&w, e);
+		put_sequence_end(&w, e);
+		run_of(e, &w, &(struct deidentify_rules){0});
+		const struct found *f = out_find(&out, 1, rows[i].tag);
+		assert_non_null(f);
+		assert_true((f->value.len == strlen(rows[i].value) &&
+				    memcmp(f->value.ptr, rows[i].value, f->value.len) == 0) == rows[i].stays);
+	}
+}
+
 /* ---- Who it is ---- */
 
 static void test_same_patient_same_everything(void **state)
@@ -477,6 +510,7 @@ int main(void)
 		cmocka_unit_test(test_text_as_un),
 		cmocka_unit_test(test_overlays_curves_and_padding),
 		cmocka_unit_test(test_what_cleaning_leaves_nothing_of),
+		cmocka_unit_test(test_references_into_what_is_replaced),
 		cmocka_unit_test(test_same_patient_same_everything),
 		cmocka_unit_test(test_log),
 	};

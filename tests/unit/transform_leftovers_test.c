@@ -118,6 +118,19 @@ static void harmless(void **state)
 	assert_true(l.found && !l.grave); /* the manufacturer's name */
 }
 
+/* What stands for values that were is in every result: where it was there before, it is not left over. */
+static void dummies(void **state)
+{
+	begin(0x00080022, "DA", "19000101");
+	assert_false(finds("19000101", "UT"));
+	begin(NAME, "PN", "REMOVED");
+	assert_false(finds("Removed", "UT"));
+	begin(NAME, "PN", "Removedson");
+	assert_true(finds("Removedson", "UT"));
+	begin(0x00080022, "DA", "19000102");
+	assert_true(finds("19000102", "UT"));
+}
+
 /* Wherever it lies in a binary value, at whatever alignment; shorter ones occur there by chance. */
 static void binary(void **state)
 {
@@ -156,6 +169,7 @@ int main(void)
 		cmocka_unit_test(forms),
 		cmocka_unit_test(uids),
 		cmocka_unit_test(harmless),
+		cmocka_unit_test(dummies),
 		cmocka_unit_test(binary),
 		cmocka_unit_test(many),
 	};
