@@ -26,13 +26,15 @@ static int pass(struct clean *c, uint64_t to, bool keep)
 
 static int put_text(struct clean *c, uint32_t tag, const char *vr, const char *text)
 {
-	char value[72];
+	char value[72] = {0};
 	size_t n = strlen(text);
 	if (n >= sizeof(value) - 1) {
 		return ERR_VALUE;
 	}
-	memcpy(value, text, n);
-	value[n] = vr[0] == 'U' ? '\0' : ' ';
+	memcpy(value, text, n + 1);
+	if (vr[0] != 'U') {
+		value[n] = ' ';
+	}
 	return clean_put_element(c, tag >> 16 == 2 ? ENCODING_EXPLICIT_LE : c->s->encoding, tag, vr,
 		span_of(value, n + n % 2));
 }

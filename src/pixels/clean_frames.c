@@ -297,10 +297,10 @@ static int put_frame(struct clean *c, const struct pixels_input *in, size_t i)
 			e = refuse(c, ERR_VALUE, "its frames are of several kinds");
 		}
 	}
-	if (e == 0 && bytes.len > UINT32_MAX - 2) {
-		e = ERR_LIMIT;
+	if (e < 0 || bytes.len > UINT32_MAX - 2) {
+		return e < 0 ? e : ERR_LIMIT;
 	}
-	e = e ? e : put_item(c, 0xFFFEE000, (uint32_t)(bytes.len + bytes.len % 2));
+	e = put_item(c, 0xFFFEE000, (uint32_t)(bytes.len + bytes.len % 2));
 	c->lengths[i] = bytes.len + bytes.len % 2;
 	e = e ? e : clean_put(c, bytes);
 	return e == 0 && bytes.len % 2 ? clean_put(c, span_of("", 1)) : e;

@@ -17,8 +17,8 @@ static int decode_segment(const struct rle_shape *s, struct reader *r, uint8_t *
 {
 	size_t step = (size_t)s->samples * s->bytes, at = 0;
 	while (at < s->pixels) {
-		uint8_t n, value;
-		struct span literal;
+		uint8_t n, value = 0;
+		struct span literal = {0};
 		int e = reader_u8(r, &n);
 		if (e == 0 && n == 128) {
 			continue;
@@ -29,7 +29,7 @@ static int decode_segment(const struct rle_shape *s, struct reader *r, uint8_t *
 			return e;
 		}
 		for (size_t i = 0; i < count && at < s->pixels; i++) {
-			to[at++ * step] = n < 128 ? literal.ptr[i] : value;
+			to[at++ * step] = literal.ptr ? literal.ptr[i] : value;
 		}
 	}
 	return 0;
