@@ -485,16 +485,6 @@ void exchange_remark(struct association *as, struct side *s, const struct verdic
 	(void)report_refusal(as, v, &what);
 }
 
-void exchange_cut_off(struct association *as, struct side *s, const char *why)
-{
-	if (s == &as->a) {
-		target_end(as, true, why);
-	} else {
-		report_ended(as, "%s", why);
-		association_abort(as, NULL, NULL);
-	}
-}
-
 bool exchange_may_pass(struct association *as, struct side *s, struct verdict *ret_v)
 {
 	if (as->route_denied) {

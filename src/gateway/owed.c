@@ -116,3 +116,13 @@ void exchange_fail_all(struct association *as, const char *why)
 		a->chunk_left = 0;
 	}
 }
+
+void exchange_cut_off(struct association *as, struct side *s, const char *why)
+{
+	if (s == &as->a) {
+		target_end(as, true, why);
+	} else {
+		report_ended(as, "%s", why);
+		association_abort(as, NULL, NULL);
+	}
+}

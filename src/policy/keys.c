@@ -35,49 +35,6 @@ static const char *const burned_in_words[] = {"refuse", "keep", NULL};
 static const char *const document_words[] = {"refuse", "replace", NULL};
 static const char *const proxy_words[] = {"none", "v2", NULL};
 
-const char *const place_path[PLACE_COUNT] = {
-	[IN_TOP] = "",
-	[IN_LOG] = "log.",
-	[IN_TLS] = "tls.",
-	[IN_IDENTITY] = "tls.identities[].",
-	[IN_OCSP] = "tls.ocsp.",
-	[IN_REVOCATION] = "tls.revocation.",
-	[IN_SIGNATURES] = "signatures.",
-	[IN_USERS] = "users.",
-	[IN_JWT] = "users.jwt.",
-	[IN_LDAP] = "users.ldap.",
-	[IN_LDAP_SEARCH] = "users.ldap.search.",
-	[IN_LDAP_GROUPS] = "users.ldap.groups.",
-	[IN_KERBEROS] = "users.kerberos.",
-	[IN_SAML] = "users.saml.",
-	[IN_AUDIT] = "audit.",
-	[IN_AUDIT_SOURCE] = "audit.source.",
-	[IN_REPOSITORY] = "audit.repositories[].",
-	[IN_WITNESS] = "audit.witnesses[].",
-	[IN_QUARANTINE] = "quarantine.",
-	[IN_ANTIVIRUS] = "antivirus.",
-	[IN_TIMEOUTS] = "timeouts.",
-	[IN_ASSOCIATIONS] = "associations.",
-	[IN_IMPLEMENTATION] = "implementation.",
-	[IN_LISTENER] = "listeners[].",
-	[IN_NODE] = "nodes.NAME.",
-	[IN_ENDING] = "{listeners[],nodes.NAME}.transport-until.",
-	[IN_CERTIFICATE] = "nodes.NAME.certificate.",
-	[IN_FLOW] = "flows[].",
-	[IN_USER_IDENTITY] = "flows[].user-identity.",
-	[IN_TITLES] = "flows[].titles.",
-	[IN_LIMITS] = "flows[].limits.",
-	[IN_LIMIT_ASSOCIATIONS] = "flows[].limits.associations.",
-	[IN_LIMIT_COUNT] = "flows[].limits.objects-per-hour.",
-	[IN_LIMIT_BYTES] = "flows[].limits.{bytes-per-hour,object-size}.",
-	[IN_LIMIT_HOURS] = "flows[].limits.hours.",
-	[IN_LIMIT_UNTIL] = "flows[].limits.until.",
-	[IN_QUERY] = "flows[].query.",
-	[IN_INSPECT] = "flows[].inspect.",
-	[IN_DEIDENTIFY] = "deidentify.",
-	[IN_FLOW_DEIDENTIFY] = "flows[].deidentify.",
-};
-
 /* A time in seconds of `timeouts`. */
 #define TIMEOUT(name_, field, default_, help_)                                                               \
 	{                                                                                                    \
