@@ -381,7 +381,7 @@ static int open_manifest(struct verb *v)
 
 static int close_all(struct verb *v, int code)
 {
-	if (v->manifest && fclose(v->manifest) != 0) {
+	if (v->manifest && v->manifest_path && fclose(v->manifest) != 0) {
 		code = complain(v->manifest_path, strerror(errno));
 	}
 	if (v->out_fd >= 0) {

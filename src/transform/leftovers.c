@@ -8,7 +8,7 @@
 #define BINARY_LEAST 8
 #define FORM_MOST    (2 * LEFTOVERS_LONG)
 #define STRIDE       (BINARY_LEAST - 3) /* the most, for each pattern to have four bytes at a multiple of it */
-#define DIGITS_LEAST 6                  /* a shorter number is anywhere */
+#define DIGITS_LEAST 6 /* a shorter number is anywhere, and only worth a look if it is a patient's */
 
 static_assert(FORM_MOST <= UINT8_MAX, "a pattern's length");
 
@@ -145,7 +145,7 @@ static void add_value(struct leftovers *l, uint32_t tag, const char *vr, struct 
 	while (value.len > 0 && value.ptr[0] == ' ') {
 		value = span_of(value.ptr + 1, value.len - 1);
 	}
-	if (value.len < LEFTOVERS_LEAST || is_short_number(value) || is_dummy(vr, value) ||
+	if (value.len < LEFTOVERS_LEAST || (!like.grave && is_short_number(value)) || is_dummy(vr, value) ||
 		(memcmp(vr, "UI", 2) != 0 && value_is_clean(value, NULL))) {
 		return;
 	}

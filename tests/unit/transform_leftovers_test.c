@@ -105,8 +105,11 @@ static void harmless(void **state)
 {
 	begin(0x00081030, "LO", "HEAD WITHOUT CONTRAST");
 	assert_false(finds("HEAD WITHOUT CONTRAST", "UT"));
-	begin(0x00080050, "SH", "1234");
+	begin(0x00081010, "SH", "1234");
 	assert_false(finds("1234", "UT")); /* a short number is anywhere */
+	begin(0x00100020, "LO", "1234");
+	assert_true(finds("seen as 1234", "UT")); /* … but a patient's is looked for */
+	assert_false(finds("12345", "UT"));
 	begin(0x00080050, "SH", "123456");
 	assert_true(finds("123456", "UT"));
 	begin(PLACE, "LO", "Zzyzx Hospital");
