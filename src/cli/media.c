@@ -15,6 +15,7 @@
 
 static const char usage[] =
 	"usage: gantry media import FOLDER|ISO|ZIP --to NODE [-c FILE] [--note TEXT] [--yes] [--json]\n"
+	"       gantry media seal|open …: `gantry media seal --help`, `gantry media open --help`\n"
 	"\n"
 	"Take in a patient's disc or stick: looks into every DICOM file, each in a sandboxed process of its own, leaves everything else\n"
 	"unopened or unread, shows patients and studies, asks, and sends what passes to a node through the running gateway.\n"
@@ -160,7 +161,7 @@ static int begin(struct media *m, const char *file, bool yes)
 	return code;
 }
 
-int verb_media(int argc, char **argv)
+static int import_verb(int argc, char **argv)
 {
 	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
 		{"to", required_argument, NULL, 't'}, {"note", required_argument, NULL, 'n'},
@@ -202,4 +203,15 @@ int verb_media(int argc, char **argv)
 	m.note = note;
 	m.progress = isatty(STDERR_FILENO) == 1;
 	return begin(&m, file, yes);
+}
+
+int verb_media(int argc, char **argv)
+{
+	if (argc > 1 && strcmp(argv[1], "seal") == 0) {
+		return media_seal(argc - 1, argv + 1);
+	}
+	if (argc > 1 && strcmp(argv[1], "open") == 0) {
+		return media_open(argc - 1, argv + 1);
+	}
+	return import_verb(argc, argv);
 }

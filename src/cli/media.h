@@ -105,6 +105,19 @@ void media_show(const struct media *m);
 void media_show_sent(const struct media *m);
 json_t *media_json(const struct media *m);
 
+/* `gantry media seal`, `gantry media open`: argv[0] is that word. */
+int media_seal(int argc, char **argv);
+int media_open(int argc, char **argv);
+
+/*
+ * Their passphrase: a line of a descriptor, or asked for if fd is negative. False: they have been told why. The caller wipes it.
+ */
+#define MEDIA_PASSPHRASE 256
+bool media_passphrase(const char *verb, int fd, bool twice, char buf[MEDIA_PASSPHRASE]);
+
+/* A small file of theirs, PEM mostly: *ret_bytes is the caller's to free. False: they have been told why. */
+bool media_read_pem(const char *verb, const char *path, uint8_t **ret_bytes, size_t *ret_len);
+
 /* A name made safe for a terminal; static storage, until the next call. */
 const char *media_printed(const char *name);
 

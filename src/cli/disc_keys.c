@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/disc_keys.h"
+
+#include "cli/boxed.h"
+#include "dicom/file.h"
+#include "dicom/vr.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define PIECE   (64u * 1024)
+#define MEMORY  (32u * 1024 * 1024)
+#define ROOM    1024 /* of a value: names in three writings, with escape sequences */
+#define CONCEPT 0x0040A043u
+#define LAST    0x300A0007u
+
+/* Which records have it: of patients, studies, series; of objects by what they are. */
+enum {
+	EACH = 1 << 0,
+	PATIENT = 1 << 1,
+	STUDY = 1 << 2,
+	SERIES = 1 << 3,
+	NUMBER = 1 << 4,
+	CONTENT = 1 << 5,  /* date and time, which have to be there */
+	DOCUMENT = 1 << 6, /* encapsulated */
+	REPORT = 1 << 7,
+	CODED = 1 << 8, /* with a coded title */
+	STATE = 1 << 9, /* of presentation */
+	LABEL = 1 << 10,
+	DOSE = 1 << 11,
+	STRUCTURES = 1 << 12,
+	PLAN = 1 << 13,
+	TREATMENT = 1 << 14,
+};
+
+/* In the order of tags. */
+static const struct {
+	uint32_t tag;
+	char vr[3];
+	bool in_code;         /* in the item of the Concept Name Code Sequence */
+	bool optional;        /* there only if the object has it */
+	unsigned of;          /* of the kinds above */
+	const char *fallback; /* where a value has to be and there is none. "#": its number */
+} rows[] = {
+	{0x00080005, "CS", false, true, EACH, NULL},
+	{0x00080020, "DA", false, false, STUDY, "19000101"},
+	{0x00080023, "DA", false, false, CONTENT, "19000101"},
+	{0x00080023, "DA", false, false, DOCUMENT, NULL},
+	{0x00080030, "TM", false, false, STUDY, "000000"},
+	{0x00080033, "TM", false, false, CONTENT, "000000"},
+	{0x00080033, "TM", false, false, DOCUMENT, NULL},
+	{0x00080050, "SH", false, false, STUDY, NULL},
+	{0x00080060, "CS", false, false, SERIES, "OT"},
+	{0x00081030, "LO", false, false, STUDY, NULL},
+	{0x00100010, "PN", false, false, PATIENT, NULL},
+	{0x00100020, "LO", false, false, PATIENT, "#"},
+	{0x0020000D, "UI", false, false, STUDY, NULL},
+	{0x0020000E, "UI", false, false, SERIES, NULL},
+	{0x00200010, "SH", false, false, STUDY, "#"},
+	{0x00200011, "IS", false, false, SERIES, "#"},
+	{0x00200013, "IS", false, false, NUMBER, "#"},
+	{0x0040A030, "DT", false, true, REPORT, NULL},
+	{0x00080100, "SH", true, false, CODED, "121181"},
+	{0x00080102, "SH", true, false, CODED, "DCM"},
+	{0x00080103, "SH", true, true, CODED, NULL},
+	{0x00080104, "LO", true, false, CODED, "DICOM Object Catalog"},
+	{0x0040A491, "CS", false, false, REPORT, "PARTIAL"},
+	{0x0040A493, "CS", false, false, REPORT, "UNVERIFIED"},
+	{0x00420010, "ST", false, false, DOCUMENT, NULL},
+	{0x00420012, "LO", false, false, DOCUMENT, "application/octet-stream"},
+	{0x00700080, "CS", false, false, LABEL, "UNKNOWN"},
+	{0x00700081, "LO", false, false, LABEL, NULL},
+	{0x00700082, "DA", false, false, STATE, "19000101"},
+	{0x00700083, "TM", false, false, STATE, "000000"},
+	{0x00700084, "PN", false, false, LABEL, NULL},
+	{0x3004000A, "CS", false, false, DOSE, "PLAN"},
+	{0x30060002, "SH", false, false, STRUCTURES, "UNKNOWN"},
+	{0x30060008, "DA", false, false, STRUCTURES, NULL},
+	{0x30060009, "TM", false, false, STRUCTURES, NULL},
+	{0x30080250, "DA", false, false, TREATMENT, NULL},
+	{0x30080251, "TM", false, false, TREATMENT, NULL},
+	{0x300A0002, "SH", false, false, PLAN, "UNKNOWN"},
+	{0x300A0006, "DA", false, false, PLAN, NULL},
+	{LAST, "TM", false, false, PLAN, NULL},
+};
+
+#define ROWS ARRAY_LEN(rows)
+
+struct disc_keys {
+	uint16_t len[ROWS];
+	uint8_t there[ROWS];
+	uint8_t values[ROWS][ROOM];
+};
+
+/* By the beginning of the UID, the longer before the shorter. PS3.3 F.4: what is in none is an IMAGE. */
+static const struct {
+	const char *sop_class, *type;
+	unsigned keys;
+} types[] = {
+	{"1.2.840.10008.5.1.4.1.1.88.59", "KEY OBJECT DOC", NUMBER | CONTENT | CODED},
+	{"1.2.840.10008.5.1.4.1.1.88.", "SR DOCUMENT", NUMBER | CONTENT | CODED | REPORT},
+	{"1.2.840.10008.5.1.4.1.1.104.", "ENCAP DOC", NUMBER | DOCUMENT | CODED},
+	{"1.2.840.10008.5.1.4.1.1.11.", "PRESENTATION", NUMBER | STATE | LABEL},
+	{"1.2.840.10008.5.1.4.1.1.9.", "WAVEFORM", NUMBER | CONTENT},
+	{"1.2.840.10008.5.1.4.1.1.481.2", "RT DOSE", NUMBER | DOSE},
+	{"1.2.840.10008.5.1.4.1.1.481.3", "RT STRUCTURE SET", NUMBER | STRUCTURES},
+	{"1.2.840.10008.5.1.4.1.1.481.5", "RT PLAN", NUMBER | PLAN},
+	{"1.2.840.10008.5.1.4.1.1.481.8", "RT PLAN", NUMBER | PLAN},
+	{"1.2.840.10008.5.1.4.1.1.481.4", "RT TREAT RECORD", NUMBER | TREATMENT},
+	{"1.2.840.10008.5.1.4.1.1.481.6", "RT TREAT RECORD", NUMBER | TREATMENT},
+	{"1.2.840.10008.5.1.4.1.1.481.7", "RT TREAT RECORD", NUMBER | TREATMENT},
+	{"1.2.840.10008.5.1.4.1.1.481.9", "RT TREAT RECORD", NUMBER | TREATMENT},
+	{"1.2.840.10008.5.1.4.1.1.66.1", "REGISTRATION", NUMBER | CONTENT | LABEL},
+	{"1.2.840.10008.5.1.4.1.1.66.2", "FIDUCIAL", NUMBER | CONTENT | LABEL},
+	{"1.2.840.10008.5.1.4.1.1.66.3", "REGISTRATION", NUMBER | CONTENT | LABEL},
+	{"1.2.840.10008.5.1.4.1.1.66.5", "SURFACE", NUMBER | CONTENT | LABEL},
+	{"1.2.840.10008.5.1.4.1.1.66", "RAW DATA", NUMBER | CONTENT},
+	{"", "IMAGE", NUMBER},
+};
+
+static size_t type_of(const char *sop_class)
+{
+	size_t i = 0;
+	for (; i + 1 < ARRAY_LEN(types); i++) {
+		size_t n = strlen(types[i].sop_class);
+		bool whole = types[i].sop_class[n - 1] != '.';
+		if (strncmp(types[i].sop_class, sop_class, n) == 0 && (!whole || !sop_class[n])) {
+			break;
+		}
+	}
+	return i;
+}
+
+const char *disc_keys_type(const char *sop_class)
+{
+	return types[type_of(sop_class)].type;
+}
+
+/* ---- The child ---- */
+
+struct reading {
+	struct dicom_file f;
+	struct inflater inflater;
+	struct disc_keys keys;
+	size_t row; /* whose value is waited for; ROWS: none */
+	uint8_t buf[PIECE], value[ROOM];
+};
+
+static size_t row_of(const struct dataset *d, const struct disc_keys *k)
+{
+	bool code = d->depth == 1 && d->path[0] == CONCEPT && dataset_item_number(d, 0) == 1;
+	for (size_t i = 0; i < ROWS; i++) {
+		if (rows[i].tag == d->tag && !k->there[i] && (rows[i].in_code ? code : d->depth == 0)) {
+			return i;
+		}
+	}
+	return ROWS;
+}
+
+/* The same element may have several rows. */
+static void keep(struct reading *r)
+{
+	const struct dataset *d = &r->f.d;
+	struct span v = d->truncated ? span_of(NULL, 0) : vr_trim(rows[r->row].vr, d->value);
+	for (size_t i = 0; i < ROWS; i++) {
+		if (rows[i].tag == rows[r->row].tag && rows[i].in_code == rows[r->row].in_code) {
+			r->keys.there[i] = 1;
+			r->keys.len[i] = (uint16_t)v.len;
+			if (v.len > 0) {
+				memcpy(r->keys.values[i], v.ptr, v.len);
+			}
+		}
+	}
+	r->row = ROWS;
+}
+
+/* Of the `left` bytes that are the object's. */
+static int feed(struct reading *r, int file, uint64_t *left)
+{
+	ssize_t n;
+	do {
+		n = read(file, r->buf, *left < sizeof(r->buf) ? (size_t)*left : sizeof(r->buf));
+	} while (n < 0 && errno == EINTR);
+	if (n > 0) {
+		*left -= (uint64_t)n;
+		file_feed(&r->f, span_of(r->buf, (size_t)n));
+	} else if (n == 0) {
+		file_last(&r->f);
+	}
+	return n < 0 ? 1 : 0;
+}
+
+static int run(void *arg, int file, int out)
+{
+	static struct reading r;
+	uint64_t left = *(const uint64_t *)arg;
+	file_begin(&r.f, &r.inflater);
+	r.row = ROWS;
+	for (int event;;) {
+		event = file_next(&r.f);
+		bool begins = event == DATASET_ELEMENT || event == DATASET_SEQUENCE ||
+		              event == DATASET_ENCAPSULATED;
+		if (event < 0 || (event == DATASET_MORE && feed(&r, file, &left) != 0)) {
+			return 1;
+		}
+		if (event == DATASET_END ||
+			(begins && !r.f.in_meta && r.f.d.depth == 0 && r.f.d.tag > LAST)) {
+			break;
+		}
+		if (event == DATASET_ELEMENT && !r.f.in_meta && (r.row = row_of(&r.f.d, &r.keys)) < ROWS) {
+			dataset_collect(&r.f.d, r.value, sizeof(r.value));
+		} else if (event == DATASET_VALUE && r.row < ROWS) {
+			keep(&r);
+		}
+	}
+	return boxed_write(out, &r.keys, sizeof(r.keys)) ? 0 : 1;
+}
+
+/* ---- The parent ---- */
+
+int disc_keys_new(struct disc_keys **ret_keys)
+{
+	struct disc_keys *k = calloc(1, sizeof(*k));
+	if (!k) {
+		return ERR_NO_MEMORY;
+	}
+	*ret_keys = k;
+	return 0;
+}
+
+void disc_keys_free(struct disc_keys *k)
+{
+	free(k);
+}
+
+int disc_keys_read(struct disc_keys *k, const struct sandbox *sandbox, int file, uint64_t at, uint64_t len,
+	unsigned seconds)
+{
+	const struct boxed_how how = {.sandbox = sandbox, .cpu_s = seconds, .memory = MEMORY};
+	struct boxed b = BOXED_NONE;
+	int e = lseek(file, (off_t)at, SEEK_SET) < 0 ? ERR_SYSTEM : boxed_start(&b, &how, file, run, &len);
+	e = e ? e : boxed_read(&b, k, sizeof(*k), (int)seconds * 1000);
+	(void)boxed_end(&b);
+	for (size_t i = 0; e == 0 && i < ROWS; i++) {
+		k->len[i] = k->len[i] > ROOM ? 0 : k->len[i];
+	}
+	return e == 0 || e == ERR_TIMEOUT || e == ERR_SYSTEM ? e : ERR_VALUE;
+}
+
+static void put(struct writer *w, size_t row, struct span value)
+{
+	const char *vr = rows[row].vr;
+	size_t odd = value.len & 1;
+	writer_u16le(w, (uint16_t)(rows[row].tag >> 16));
+	writer_u16le(w, (uint16_t)rows[row].tag);
+	writer_bytes(w, vr, 2);
+	writer_u16le(w, (uint16_t)(value.len + odd));
+	writer_span(w, value);
+	writer_fill(w, vr[0] == 'U' ? 0 : ' ', odd);
+}
+
+#define CODE_VALUE 0x00080100u
+
+/* The title as a code: what the object has, if it is one; or an empty sequence, or a code for what has to have one. */
+static void put_code(const struct disc_keys *k, bool needed, struct writer *w)
+{
+	bool whole = true;
+	for (size_t i = 0; i < ROWS; i++) {
+		whole = whole && (!rows[i].in_code || rows[i].optional || k->len[i] > 0);
+	}
+	writer_u16le(w, (uint16_t)(CONCEPT >> 16));
+	writer_u16le(w, (uint16_t)CONCEPT);
+	writer_bytes(w, "SQ\0\0", 4);
+	size_t sequence = writer_mark_u32le(w);
+	if (whole || needed) {
+		writer_u32le(w, 0xE000FFFEu);
+		size_t item = writer_mark_u32le(w);
+		for (size_t i = 0; i < ROWS; i++) {
+			struct span own = span_of(k->values[i], k->len[i]);
+			if (rows[i].in_code && (!rows[i].optional || (whole && own.len > 0))) {
+				put(w, i, whole ? own : span_str(rows[i].fallback));
+			}
+		}
+		writer_fill_u32le(w, item);
+	}
+	writer_fill_u32le(w, sequence);
+}
+
+void disc_keys_put(
+	const struct disc_keys *k, unsigned level, const char *sop_class, size_t number, struct writer *w)
+{
+	unsigned wanted = EACH | (level < 3 ? (unsigned)PATIENT << level : types[type_of(sop_class)].keys);
+	char text[24];
+	snprintf(text, sizeof(text), "%zu", number);
+	for (size_t i = 0; i < ROWS; i++) {
+		const char *fallback =
+			rows[i].fallback && rows[i].fallback[0] == '#' ? text : rows[i].fallback;
+		struct span value = span_of(k->values[i], k->len[i]);
+		if (!(rows[i].of & wanted) || (rows[i].optional && value.len == 0)) {
+			continue;
+		}
+		if (!rows[i].in_code) {
+			put(w, i, value.len == 0 && fallback ? span_str(fallback) : value);
+		} else if (rows[i].tag == CODE_VALUE) {
+			put_code(k, !(wanted & DOCUMENT), w);
+		}
+	}
+}

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`gantry media seal` and `gantry media open`: Secure DICOM Files on a disc, beside OpenSSL and DCMTK."""
+import glob
+import os
+import re
+import shutil
+import subprocess
+
+from lib.site import ROOT, check, equal, test
+
+DATA = os.path.join(ROOT, "tests/data/dicom")
+SAMPLES = ("CT_small", "MR_small_implicit", "sr", "rtplan", "liver_deflate", "JPEG2000")
+PASSPHRASE = "correct horse battery"
+
+
+class Disc:
+    """A folder of objects, and somebody whom a disc of them is for."""
+
+    def __init__(self, bench):
+        self.bench = bench
+        self.folder = bench.new_folder("in")
+        for name in SAMPLES:
+            shutil.copy(os.path.join(DATA, name + ".dcm"), self.folder)
+
+    def pair(self, name):
+        key, cert = self.bench.path(name + ".key"), self.bench.path(name + ".pem")
+        self.bench.run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-keyout", key, "-out",
+                       cert, "-days", "2", wants=0)
+        return key, cert
+
+    def media(self, verb, *arguments, passphrase=PASSPHRASE, wants=0):
+        """With a passphrase by a descriptor: standard input."""
+        fd = ("--passphrase-fd", "0") if passphrase else ()
+        ran = subprocess.run([self.bench.program, "media", verb, *fd, *arguments], input=(passphrase or "") + "\n", stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True, timeout=120, check=False)
+        equal(ran.returncode, wants, f"gantry media {verb} {arguments}: {ran.stdout[-800:]}")
+        return ran.stdout
+
+    def fails(self, source, words, *arguments, passphrase=PASSPHRASE):
+        """With these words, and nothing is left."""
+        before = sorted(os.listdir(self.bench.path()))
+        text = self.media("open", *arguments, source, self.bench.path("never"), passphrase=passphrase, wants=3)
+        check(words in text, f"`{words}` is not said:", text)
+        equal(sorted(os.listdir(self.bench.path())), before, "what is left behind")
+
+    def is_whole(self, folder):
+        """Byte for byte: and so are the data sets."""
+        def bytes_of(paths):
+            out = []
+            for path in paths:
+                with open(path, "rb") as file:
+                    out.append(file.read())
+            return sorted(out)
+
+        equal(bytes_of(glob.glob(folder + "/D*/F*")) == bytes_of(glob.glob(self.folder + "/*")), True, f"objects in {folder}")
+        text = self.bench.run("dcmdump", folder + "/DICOMDIR", wants=0).text
+        names = re.findall(r"\(0004,1500\) CS \[([^]]*)\]", text)
+        equal(sorted(n.replace("\\", "/") for n in names), sorted(os.path.relpath(p, folder) for p in glob.glob(folder + "/D*/F*")),
+              "files that the DICOMDIR lists")
+        for kind in ("IMAGE", "SR DOCUMENT", "RT PLAN"):
+            check(f"[{kind}]" in text, kind, text)
+
+
+def identifying(folder):
+    """Names, identifiers and UIDs of the objects."""
+    found = set()
+    for path in glob.glob(folder + "/*"):
+        text = subprocess.run(["dcmdump", "-Un", path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout
+        for tag in (b"0010,0010", b"0010,0020", b"0008,0018", b"0020,000d", b"0020,000e", b"0008,1030"):
+            found |= {v for v in re.findall(rb"\(" + tag + rb"\) .. \[([^]]*)\]", text) if len(v) > 4}
+    return found
+
+
+@test
+def secure_media_image(bench):
+    """An image tells nothing to who has no key, and everything to who has the passphrase or a key; OpenSSL opens its files."""
+    disc = Disc(bench)
+    key, cert = disc.pair("Bob")
+    other_key, other_cert = disc.pair("Eve")
+    image = bench.path("out.iso")
+    said = disc.media("seal", "--to", cert, disc.folder, image)
+    check("6 objects sealed" in said, said)
+    with open(image, "rb") as file:
+        whole = file.read()
+    values = identifying(disc.folder)
+    check(len(values) > 15, "too few values to be looked for", values)
+    for value in values:
+        check(value not in whole, "readable in the image:", value)
+    disc.media("open", image, bench.path("by-passphrase"))
+    disc.is_whole(bench.path("by-passphrase"))
+    disc.media("open", "--key", key, "--cert", cert, image, bench.path("by-key"), passphrase=None)
+    disc.is_whole(bench.path("by-key"))
+    disc.fails(image, "the passphrase is wrong", passphrase="correct horse stable")
+    disc.fails(image, "it is sealed to others", "--key", other_key, "--cert", other_cert, passphrase=None)
+    disc.fails(image, "sealed to another key", "--key", other_key, passphrase=None)
+    disc.fails(image, "nobody has signed it", "--trust", cert)
+    bench.run("xorriso", "-osirrox", "on", "-indev", image, "-extract", "/", bench.path("disc"), wants=0)
+    equal(sorted(os.listdir(bench.path("disc"))), ["D0000000", "DICOMDIR", "README.TXT"], "the disc")
+    page_opens(bench, bench.path("disc"), key, cert)
+
+
+def page_opens(bench, disc, key, authority):
+    """What the page says to do with OpenSSL, done by a shell."""
+    with open(disc + "/README.TXT", encoding="ascii") as file:
+        page = file.read()
+    text = page[page.index("With OpenSSL"):page.index("The last command")].split("\n", 1)[1]
+    text = re.sub(r"\nor\n.*?(?=\n  \()", "", text, flags=re.S)
+    text = text.replace("your-key.pem", key).replace("authority.pem", authority)
+    ran = bench.run("sh", "-ec", text, cwd=disc)
+    equal(ran.code, 0, f"the commands of README.TXT: {text} {ran.text}")
+    with open(disc + "/F0000000.dcm", "rb") as file:
+        equal(file.read()[128:132], b"DICM", "what they make")
+
+
+@test
+def secure_media_folder(bench):
+    """Signed files in a folder: by whom is said; a byte that is another, and a file that is missing, are found."""
+    disc = Disc(bench)
+    key, cert = disc.pair("Bob")
+    signer_key, signer = disc.pair("Alice")
+    sealed = bench.path("sealed")
+    disc.media("seal", "--to", cert, "--key", signer_key, "--cert", signer, disc.folder, sealed, passphrase=None)
+    said = disc.media("open", "--key", key, "--trust", signer, sealed, bench.path("good"), passphrase=None)
+    check("signed by CN=Alice\n" in said, said)
+    disc.is_whole(bench.path("good"))
+    said = disc.media("open", "--key", key, sealed, bench.path("unknown"), passphrase=None)
+    check("nobody vouches for" in said, said)
+    disc.fails(sealed, "whom --trust does not know", "--key", key, "--trust", cert, passphrase=None)
+    disc.fails(sealed, "it is sealed to keys", passphrase=PASSPHRASE)
+    page_opens(bench, sealed, key, signer)
+    for left in ("inner", "whole", "F0000000.dcm"):
+        os.remove(os.path.join(sealed, left))
+    disc.media("seal", "--to", cert, disc.folder, sealed, passphrase=None, wants=3)
+    path = os.path.join(sealed, "D0000000/F0000001")
+    with open(path, "r+b") as file:
+        size = os.path.getsize(path)
+        file.seek(size // 2)
+        byte = file.read(1)[0]
+        file.seek(size // 2)
+        file.write(bytes([byte ^ 1]))
+    disc.fails(sealed, "D0000000/F0000001: ", "--key", key, passphrase=None)
+    said = disc.media("open", "--incomplete", "--key", key, sealed, bench.path("some"), passphrase=None, wants=1)
+    check("6 files opened" in said and "it is not there" in said, said)
+    check(not os.path.exists(bench.path("some/D0000000/F0000001")), "the damaged file")
