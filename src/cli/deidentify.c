@@ -8,6 +8,7 @@
 #include "cli/verbs.h"
 #include "dicom/charset.h"
 #include "dicom/tag.h"
+#include "policy/deidentify.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -428,25 +429,12 @@ static int run(struct verb *v)
 
 /* ---- The command line ---- */
 
-struct word {
-	const char *word;
-	unsigned option;
-};
-
-static const struct word retained[] = {{"uids", OPTION_UIDS}, {"device", OPTION_DEVICE},
-	{"institution", OPTION_INSTITUTION}, {"patient", OPTION_PATIENT},
-	{"safe-private", OPTION_SAFE_PRIVATE}, {NULL, 0}};
-static const struct word cleaned[] = {{"descriptors", OPTION_DESCRIPTORS},
-	{"structured-content", OPTION_STRUCTURED_CONTENT}, {"graphics", OPTION_GRAPHICS}, {NULL, 0}};
-static const struct word dates[] = {
-	{"remove", 0}, {"shift", OPTION_SHIFTED_DATES}, {"keep", OPTION_FULL_DATES}, {NULL, 0}};
-
 /* Words with commas between them, each of the table. */
-static bool take_words(struct verb *v, const struct word *words, const char *text)
+static bool take_words(struct verb *v, const struct deidentify_word *words, const char *text)
 {
 	while (*text) {
 		size_t n = strcspn(text, ",");
-		const struct word *w = words;
+		const struct deidentify_word *w = words;
 		while (w->word && (strlen(w->word) != n || memcmp(w->word, text, n) != 0)) {
 			w++;
 		}
@@ -473,11 +461,11 @@ static bool take_option(void *arg, int c)
 		return true;
 	case 'd':
 		v->how.rules.options &= ~(unsigned)(OPTION_SHIFTED_DATES | OPTION_FULL_DATES);
-		return take_words(v, dates, optarg);
+		return take_words(v, deidentify_dates, optarg);
 	case 'r':
-		return take_words(v, retained, optarg);
+		return take_words(v, deidentify_retain, optarg);
 	case 'l':
-		return take_words(v, cleaned, optarg);
+		return take_words(v, deidentify_clean, optarg);
 	case 'p':
 		return v->pixels.on = true;
 	case 'x':

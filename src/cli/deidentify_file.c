@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/deidentify.h"
 
+#include "cli/boxed.h"
 #include "cli/object_job.h"
 #include "dicom/file.h"
 #include "dicom/implementation.h"
@@ -69,32 +70,16 @@ static void original(void *arg, const struct dataset *where, struct span value)
 
 /* ---- What is written ---- */
 
-static bool write_all(int fd, const uint8_t *bytes, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, bytes, len);
-		if (n < 0 && errno == EINTR) {
-			continue;
-		}
-		if (n <= 0) {
-			return false;
-		}
-		bytes += n;
-		len -= (size_t)n;
-	}
-	return true;
-}
-
 static bool put(struct work *w, struct span bytes)
 {
 	if (bytes.len > sizeof(w->buf) - w->buf_len) {
-		if (!write_all(w->out, w->buf, w->buf_len)) {
+		if (!boxed_write(w->out, w->buf, w->buf_len)) {
 			return false;
 		}
 		w->buf_len = 0;
 	}
 	if (bytes.len > sizeof(w->buf)) {
-		return write_all(w->out, bytes.ptr, bytes.len);
+		return boxed_write(w->out, bytes.ptr, bytes.len);
 	}
 	memcpy(w->buf + w->buf_len, bytes.ptr, bytes.len);
 	w->buf_len += bytes.len;
@@ -136,7 +121,7 @@ static int transform(struct work *w, struct span data, struct span syntax)
 		}
 	}
 	deidentify_done(&w->t);
-	if (e == DEIDENTIFY_END && !write_all(w->out, w->buf, w->buf_len)) {
+	if (e == DEIDENTIFY_END && !boxed_write(w->out, w->buf, w->buf_len)) {
 		e = ERR_SYSTEM;
 	}
 	return e == DEIDENTIFY_END ? 0 : e;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/object_edit.h"
+#include "cli/boxed.h"
 #include "cli/object_job.h"
 #include "dicom/inflater.h"
 
@@ -12,22 +13,6 @@
 
 #define COPY 65536
 
-static int write_all(int fd, const uint8_t *bytes, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, bytes, len);
-		if (n < 0 && errno == EINTR) {
-			continue;
-		}
-		if (n <= 0) {
-			return -1;
-		}
-		bytes += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 static int copy(int in, int out, uint64_t from, uint64_t until)
 {
 	uint8_t buf[COPY];
@@ -37,7 +22,7 @@ static int copy(int in, int out, uint64_t from, uint64_t until)
 		if (n < 0 && errno == EINTR) {
 			continue;
 		}
-		if (n <= 0 || write_all(out, buf, (size_t)n) < 0) {
+		if (n <= 0 || !boxed_write(out, buf, (size_t)n)) {
 			return -1;
 		}
 		from += (uint64_t)n;
@@ -56,7 +41,7 @@ static int apply(int in, int out, uint64_t size, const struct object_signed *r)
 		const struct object_edit e = r->edits[i];
 		if (e.at < at || e.at > size || e.leave_out > size - e.at || e.from > OBJECT_BYTES ||
 			e.len > OBJECT_BYTES - e.from || copy(in, out, at, e.at) < 0 ||
-			write_all(out, r->bytes + e.from, e.len) < 0) {
+			!boxed_write(out, r->bytes + e.from, e.len)) {
 			return -1;
 		}
 		at = e.at + e.leave_out;
@@ -88,7 +73,7 @@ static int put(struct again *a, struct span s, int flush)
 		z = deflate(&a->to, flush);
 		size_t n = sizeof(buf) - a->to.avail_out;
 		a->n_out += n;
-		if ((z != Z_OK && z != Z_STREAM_END && z != Z_BUF_ERROR) || write_all(a->out, buf, n) < 0) {
+		if ((z != Z_OK && z != Z_STREAM_END && z != Z_BUF_ERROR) || !boxed_write(a->out, buf, n)) {
 			return -1;
 		}
 	} while (a->to.avail_out == 0);
@@ -120,7 +105,7 @@ static int edit_again(struct again *a, struct span file)
 {
 	const struct object_signed *r = a->r;
 	uint64_t at = r->deflated_at;
-	if (at > file.len || r->n_edits > OBJECT_EDITS || write_all(a->out, file.ptr, (size_t)at) < 0) {
+	if (at > file.len || r->n_edits > OBJECT_EDITS || !boxed_write(a->out, file.ptr, (size_t)at)) {
 		return -1;
 	}
 	inflater_feed(a->from, span_of(file.ptr + at, file.len - (size_t)at));
@@ -138,7 +123,7 @@ static int edit_again(struct again *a, struct span file)
 		return -1;
 	}
 	/* PS3.5 A.5: of even length. */
-	return a->n_out % 2 == 1 ? write_all(a->out, (const uint8_t *)"", 1) : 0;
+	return a->n_out % 2 == 0 || boxed_write(a->out, "", 1) ? 0 : -1;
 }
 
 static void deflate_again(void *arg, struct span file, void *shared)
