@@ -33,7 +33,7 @@ static const char usage[] =
 	"  --dates HOW           remove (the default), shift (each patient's by days of its own), keep\n"
 	"  --retain WHAT         uids, device, institution, patient (sex, age, size, weight), safe-private; several with commas\n"
 	"  --clean WHAT          descriptors, structured-content, graphics: keep what is known to be harmless of it\n"
-	"  --clean-pixels        blank what is burned into pixels, where a rule says where; without a rule there is no copy\n"
+	"  --clean-pixels        blank what is burned into pixels, by rules; what may have some and has no rule is not copied\n"
 	"  --pixel-rules FILE    rules of the site for that, as YAML\n"
 	"  --burned-in keep      copy objects too that say they have burned in annotation\n"
 	"  --documents replace   copy encapsulated documents too, without the document\n"

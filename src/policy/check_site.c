@@ -283,7 +283,7 @@ static void check_deidentify(struct parse *p, const struct flow *f, const struct
 	const struct tree *at = place(entry, "deidentify");
 	if (f->deidentify && !p->site->deidentify.has) {
 		mistake_error(p->mistakes, at->line, at->column,
-			"flow %s de-identifies its objects, and there is no `deidentify: key` for it",
+			"flow %s de-identifies its objects, and there is no `deidentify: key` for it; `gantry deidentify --new-key FILE` makes one",
 			f->name);
 	}
 	if (f->deidentify && !(f->services & (1u << SERVICE_STORE | 1u << SERVICE_GET))) {
