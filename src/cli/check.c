@@ -11,6 +11,7 @@
 #include "keys/private.h"
 #include "keys/record_keys.h"
 #include "keys/token.h"
+#include "keys/vouch_key.h"
 #include "policy/show.h"
 #include "policy/site_parse.h"
 #include "base/module.h"
@@ -132,17 +133,22 @@ static void check_pseudonym_key(struct check *c, const struct blob *file)
 	pseudonym_key_free(key);
 }
 
-static void check_object_key(struct check *c, const struct signing *s)
+static void check_object_key(struct check *c, const struct site *site)
 {
+	const struct signing *s = &site->signatures;
 	struct object_key *key = NULL;
+	struct vouch_key *vouch = NULL;
 	char why[512];
 	if (!s->certificate.path || s->certificate.bytes.len == 0 || !s->key.path) {
 		return;
 	}
-	if (object_key_open(s->key.path, s->certificate.bytes, &key, why, sizeof(why)) < 0) {
+	int e = site_signs(site) ? vouch_key_open_site(site, &vouch, why, sizeof(why))
+	                         : object_key_open(s->key.path, s->certificate.bytes, &key, why, sizeof(why));
+	if (e < 0) {
 		mistake_error(c->list, s->key.line, s->key.column, "`signatures`: %s", why);
 	}
 	object_key_free(key);
+	vouch_key_free(vouch);
 }
 
 static void check_crl(struct check *c, const struct blob *b)
@@ -232,7 +238,7 @@ static void check_files(void *arg, const struct site *s, struct mistake_list *m)
 	if (s->signatures.certificate.path) {
 		check_certificate(c, &s->signatures.certificate);
 	}
-	check_object_key(c, &s->signatures);
+	check_object_key(c, s);
 	check_record_keys(c, &s->audit);
 	check_pseudonym_key(c, &s->deidentify.key);
 	if (!s->audit.has) {

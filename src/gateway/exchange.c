@@ -60,7 +60,7 @@ static uint64_t refuse_answered(struct association *as, struct side *s, const st
 static uint16_t status_for(const struct association *as, const struct verdict *v, uint16_t field)
 {
 	bool transient = !rule_is_policy(v->rule) && v->rule != RULE_DEIDENTIFY;
-	if (transient || v->rule == RULE_UNJUDGED) {
+	if (transient || v->rule == RULE_UNJUDGED || v->rule == RULE_SIGN_KEY) {
 		return command_failure_status(field); /* sent again it may pass */
 	}
 	return refusal_status(as->site, v->flow, field);

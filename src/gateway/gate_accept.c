@@ -163,7 +163,7 @@ static void make_keys_channel(
 	const struct gate_site *gs, bool tls, struct association_start *start, int *ret_other)
 {
 	start->keys = *ret_other = -1;
-	if ((tls || gate_tls_calls(&gs->tls) || gs->site->deidentify.has) &&
+	if ((tls || gate_tls_calls(&gs->tls) || gs->site->deidentify.has || site_signs(gs->site)) &&
 		keys_channel(gs, &start->keys, ret_other) != 0) {
 		start->keys = *ret_other = -1; /* it will say that the key holder is away */
 	}

@@ -7,6 +7,7 @@
 #include "gateway/hold_say.h"
 #include "gateway/hold_scan.h"
 #include "gateway/hold_sign.h"
+#include "gateway/hold_vouch.h"
 #include "gateway/relay.h"
 
 #include <stdio.h>
@@ -52,6 +53,7 @@ void hold_drop(struct association *as, const struct side *s)
 	h->state = HOLD_NONE;
 	h->inspecting = h->begun = h->failed = false;
 	remake_drop(&h->remake);
+	hold_vouch_drop(h);
 	h->keep = 0;
 	h->len = h->passed = h->load_len = h->load_passed = h->fed = 0;
 }
@@ -91,7 +93,7 @@ static void unjudged(struct association *as, struct side *s, const char *why)
 	}
 	exchange_remark(as, s, &v);
 	h->failed = true;
-	h->keep = LEAST;
+	h->keep = h->vouching.on ? UINT64_MAX : LEAST;
 }
 
 /* ---- It comes in ---- */
@@ -151,17 +153,37 @@ static void make_room(struct association *as, struct side *s)
 		e == ERR_LIMIT   ? "`hold-quota` is used up"
 		: e == ERR_SPACE ? "the disk is full"
 				 : "the store does not answer");
-	unjudged(as, s, why);
+	if (!hold_vouch_give_up(as, s, h, why)) {
+		return;
+	}
+	if (h->judged && !h->failed) {
+		unjudged(as, s, why);
+	} else {
+		h->keep = h->failed ? LEAST : 0;
+	}
 }
 
 void hold_take(struct association *as, struct side *s, struct span bytes)
 {
 	struct hold *h = hold_of(as, s);
+	hold_vouch_feed(h, bytes);
 	memcpy(h->memory + h->len, bytes.ptr, bytes.len);
 	h->len += bytes.len;
 	if (h->len == HOLD_MEMORY && h->keep == UINT64_MAX) {
 		make_room(as, s);
 	}
+}
+
+/* Nothing is against it. True: it goes on by hold_pump(). */
+static bool goes_on(struct association *as, struct side *s)
+{
+	struct hold *h = hold_of(as, s);
+	if (!hold_vouch_end(as, s, h)) {
+		return false;
+	}
+	h->keep = 0;
+	h->state = HOLD_PASSING;
+	return true;
 }
 
 /* All is known of it. True: it goes on by hold_pump(). */
@@ -194,17 +216,14 @@ static bool judge(struct association *as, struct side *s)
 	if (said) {
 		exchange_remark(as, s, &v);
 	}
-	h->keep = 0;
-	h->state = HOLD_PASSING;
-	return true;
+	return goes_on(as, s);
 }
 
 bool hold_end(struct association *as, struct side *s)
 {
 	struct hold *h = hold_of(as, s);
 	if (!h->inspecting && h->state == HOLD_TAKING && is_kept(s)) {
-		h->state = HOLD_PASSING; /* nothing is to be judged */
-		return true;
+		return goes_on(as, s); /* nothing is to be judged */
 	}
 	if (!h->inspecting) {
 		return false;
@@ -317,7 +336,7 @@ bool hold_may_begin(const struct association *as, const struct side *s, const st
 const char *hold_new_instance(const struct association *as, const struct side *s)
 {
 	const struct hold *h = hold_of(as, s);
-	return h->remake.on ? h->new_instance : NULL;
+	return h->remake.on && h->remake.anew ? h->new_instance : NULL;
 }
 
 /* The command, once the first byte may follow. False: not now, or it has been refused. */
@@ -335,7 +354,7 @@ bool hold_begin_passing(struct association *as, struct side *s, struct hold *h)
 		}
 		return false;
 	}
-	if (h->remake.on && s == &as->a) {
+	if (h->remake.on && h->remake.anew && s == &as->a) {
 		renaming_note(as, h->new_instance, uid_trim(s->msg.command.affected_sop_instance));
 	}
 	audit_pass(as, s);

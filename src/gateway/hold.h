@@ -9,6 +9,7 @@
 #include "gateway/scan.h"
 #include "gateway/side.h"
 #include "gateway/state.h"
+#include "gateway/vouching.h"
 #include "inspect/inspect.h"
 #include "policy/content.h"
 
@@ -23,6 +24,7 @@
  * order in which they came, by hold_pump(), but for the last `keep` of them before the verdict. So nothing of a whole
  * object leaves (keep is without end), or all but its tail does, or, once a guard has failed and the flow says `pass`, all.
  * Objects that are made anew (gateway/remake.h) always come here; where nothing is to be judged before, all of one may leave.
+ * Objects that are signed (gateway/hold_vouch.h) are too, and held whole.
  */
 #define HOLD_MEMORY (1u << 20)
 #define HOLD_LOAD   HOLD_BLOCK /* read back at once */
@@ -40,6 +42,7 @@ struct hold {
 	bool inspecting; /* `i` is in use, whether or not the object is held */
 	bool begun;      /* its command has been passed on, and maybe more */
 	bool failed;     /* it cannot be judged, and passes as the flow says */
+	bool judged;     /* what is found in it may refuse it */
 	uint64_t keep;   /* bytes that do not leave before the verdict */
 	int64_t until_ms;
 	int flow; /* -1: a reload has come since */
@@ -52,6 +55,7 @@ struct hold {
 	bool pinned; /* it is refused, and not to be dropped all the same */
 	struct keep keeping;
 	struct remake remake;
+	struct vouching vouching;
 	size_t fed; /* of the oldest bytes, those that remake works on */
 	char new_instance[UID_MAX + 1];
 	struct span first;          /* the piece of it that was read already; empty: none */

@@ -3,6 +3,7 @@
 #include "gateway/hold_remake.h"
 #include "gateway/hold_scan.h"
 #include "gateway/hold_sign.h"
+#include "gateway/hold_vouch.h"
 
 /* An object begins: what is looked for in it, what is made of it, and does it wait for that? */
 
@@ -38,7 +39,11 @@ static bool find_content(const struct association *as, const struct operation *o
 static void keep(struct association *as, struct side *s, struct hold *h, struct operation *o, bool judged)
 {
 	h->state = HOLD_TAKING;
-	h->keep = !judged ? 0 : h->content.hold == HOLD_TAIL ? TAIL : UINT64_MAX;
+	h->judged = judged;
+	h->keep = h->vouching.on                ? UINT64_MAX
+	          : !judged                     ? 0
+	          : h->content.hold == HOLD_TAIL ? TAIL
+	                                        : UINT64_MAX;
 	h->until_ms = judged ? clock_mono_ms() + (int64_t)h->content.hold_max * 1000 : INT64_MAX;
 	s->msg.disposition = KEEP;
 	o->held = true;
@@ -81,21 +86,23 @@ bool hold_begin(struct association *as, struct side *s, struct operation *o)
 	const struct deidentify_rules *rules = hold_remakes(as, o);
 	struct content content = {0};
 	bool inspects = find_content(as, o, &content);
-	if (!inspects && !rules) {
+	const struct sign_rules *signs = hold_vouches(as, o);
+	if (!inspects && !rules && !signs) {
 		return false;
 	}
 	hold_drop(as, s);
 	h->content = content;
 	h->flow = o->flow;
-	if (rules && !hold_remake_begin(as, s, h, rules, o)) {
+	if ((rules || signs) && (!hold_remake_begin(as, s, h, rules, o) ||
+					(signs && !hold_vouch_begin(as, s, h, signs, rules)))) {
 		return true;
 	}
 	if (inspects) {
 		inspect(as, s, h);
 	}
 	bool judged = is_judged(as, s, h);
-	if (judged || rules) {
+	if (judged || rules || signs) {
 		keep(as, s, h, o, judged);
 	}
-	return judged || rules;
+	return judged || rules || signs;
 }

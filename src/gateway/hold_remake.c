@@ -30,17 +30,29 @@ const struct deidentify_rules *hold_remakes(const struct association *as, const 
 }
 
 /* Never softened, by observe mode neither: there is nothing else that could pass than the object as it is. */
-static void refuse(struct association *as, struct side *s, struct hold *h, int e)
+static void refuse_for(struct association *as, struct side *s, const struct hold *h,
+	const struct deidentify *engine, int e)
 {
 	char buf[160];
 	struct verdict v;
 	bool away = e == ERR_CLOSED || e == ERR_TIMEOUT || e == ERR_PEER || e == ERR_NO_MEMORY;
-	bool whole = h->state == HOLD_PASSING;
-	verdict_of(as->site, &as->route, h->flow, away ? RULE_UNJUDGED : RULE_DEIDENTIFY,
-		remake_why(&h->remake, e, buf, sizeof(buf)), &v);
+	enum rule rule = away ? RULE_UNJUDGED : h->remake.anew ? RULE_DEIDENTIFY : RULE_SIGN;
+	verdict_of(as->site, &as->route, h->flow, rule, remake_why(engine, e, buf, sizeof(buf)), &v);
 	v.refuse = true;
 	v.observed = v.alarm = false;
 	hold_refuse(as, s, &v);
+}
+
+void hold_remake_fail(
+	struct association *as, struct side *s, struct hold *h, struct deidentify *engine, int e)
+{
+	refuse_for(as, s, h, engine, e);
+}
+
+static void refuse(struct association *as, struct side *s, struct hold *h, int e)
+{
+	bool whole = h->state == HOLD_PASSING;
+	refuse_for(as, s, h, h->remake.engine, e);
 	if (whole && !as->over) {
 		exchange_finish(as, s);
 	}
@@ -49,13 +61,15 @@ static void refuse(struct association *as, struct side *s, struct hold *h, int e
 bool hold_remake_begin(struct association *as, struct side *s, struct hold *h,
 	const struct deidentify_rules *rules, struct operation *o)
 {
-	int e = remake_uid(&as->holds->names, rules, s->msg.command.affected_sop_instance, h->new_instance);
+	int e = rules ? remake_uid(&as->holds->names, rules, s->msg.command.affected_sop_instance,
+				h->new_instance)
+	              : 0;
 	e = e ? e : remake_begin(&h->remake, rules, &as->holds->names, as->context[s->msg.context].transfer);
 	if (e < 0) {
 		refuse(as, s, h, e);
 		return false;
 	}
-	o->remade = true;
+	o->remade = rules != NULL;
 	return true;
 }
 

@@ -9,9 +9,13 @@
 /* What the flow that allowed the request makes of its objects. NULL: it lets them as they are. */
 const struct deidentify_rules *hold_remakes(const struct association *as, const struct operation *o);
 
-/* Its command has come: the new UID, the engine. False: it has been refused. */
+/* Its command has come: the new UID, the engine; rules NULL: neither. False: it has been refused. */
 MUST_USE bool hold_remake_begin(struct association *as, struct side *s, struct hold *h,
 	const struct deidentify_rules *rules, struct operation *o);
+
+/* It is known already that it cannot be made anew: engine is another that has failed with e. */
+void hold_remake_fail(
+	struct association *as, struct side *s, struct hold *h, struct deidentify *engine, int e);
 
 /* Queue what may leave; h->keep bytes of what came do not count. True: something happened. */
 bool hold_remake_pump(struct association *as, struct side *s, struct hold *h);

@@ -121,6 +121,11 @@ static void drop_client(struct key_role *r, struct channel *c)
 		log_event(LOG_LEVEL_ERROR, "keys.refused", "a process asked for what it is not given",
 			LOG_NUMBER("times", (int64_t)c->client.refused));
 	}
+	if (c->client.vouched > 0) {
+		/* Beside what the association says of itself. */
+		log_event(LOG_LEVEL_INFO, "keys.signed", "objects of an association were signed",
+			LOG_NUMBER("objects", (int64_t)c->client.vouched));
+	}
 	*c->at = c->next;
 	if (c->next) {
 		c->next->at = c->at;
@@ -238,6 +243,17 @@ static int open_list_key(struct key_role *r, char *why, size_t cap)
 	return e;
 }
 
+static int open_vouch_key(struct key_role *r, char *why, size_t cap)
+{
+	struct vouch_key *key = NULL;
+	int e = vouch_key_open_site(r->site, &key, why, cap);
+	if (e == 0) {
+		holder_use_vouch(r->holder, key);
+	}
+	r->token = r->token || private_key_is_token(r->site->signatures.key.path);
+	return e;
+}
+
 static int open_pseudonym_key(struct key_role *r, char *why, size_t cap)
 {
 	struct pseudonym_key *key = NULL;
@@ -272,6 +288,10 @@ static int open_keys(struct key_role *r, char *why, size_t cap, unsigned *ret_at
 	if (e == 0 && r->site->deidentify.has) {
 		*ret_at = r->site->n_identities;
 		e = open_pseudonym_key(r, why, cap);
+	}
+	if (e == 0 && site_signs(r->site)) {
+		*ret_at = r->site->n_identities;
+		e = open_vouch_key(r, why, cap);
 	}
 	return e;
 }

@@ -64,6 +64,11 @@ int remake_begin(struct remake *r, const struct deidentify_rules *rules, struct 
 	struct span transfer_syntax)
 {
 	remake_drop(r);
+	r->anew = rules != NULL;
+	r->on = !rules;
+	if (!rules) {
+		return 0;
+	}
 	if (!r->engine) {
 		r->engine = malloc(sizeof(*r->engine));
 	}
@@ -78,23 +83,68 @@ int remake_begin(struct remake *r, const struct deidentify_rules *rules, struct 
 
 void remake_drop(struct remake *r)
 {
-	if (r->on) {
+	if (r->on && r->anew) {
 		deidentify_done(r->engine);
 	}
-	r->on = r->ended = r->last = false;
-	r->piece = span_of(NULL, 0);
+	r->on = r->anew = r->ended = r->last = false;
+	r->splice = NULL;
+	r->piece = r->fed = span_of(NULL, 0);
 	r->len = r->passed = 0;
 }
 
 void remake_feed(struct remake *r, struct span bytes)
 {
-	deidentify_feed(r->engine, bytes);
+	if (r->anew) {
+		deidentify_feed(r->engine, bytes);
+	} else {
+		r->fed = bytes;
+	}
 }
 
 void remake_last(struct remake *r)
 {
 	r->last = true;
-	deidentify_last(r->engine);
+	if (r->anew) {
+		deidentify_last(r->engine);
+	}
+}
+
+static_assert((int)SPLICE_MORE == DEIDENTIFY_MORE && (int)SPLICE_BYTES == DEIDENTIFY_BYTES &&
+		      (int)SPLICE_END == DEIDENTIFY_END,
+	"one follows the other");
+
+/* Of the object without a signature. */
+static int next_plain(struct remake *r, struct span *ret_piece)
+{
+	if (r->anew) {
+		return deidentify_next(r->engine, ret_piece);
+	}
+	if (r->fed.len == 0) {
+		return r->last ? DEIDENTIFY_END : DEIDENTIFY_MORE;
+	}
+	*ret_piece = r->fed;
+	r->fed = span_of(NULL, 0);
+	return DEIDENTIFY_BYTES;
+}
+
+static int next(struct remake *r, struct span *ret_piece)
+{
+	if (!r->splice) {
+		return next_plain(r, ret_piece);
+	}
+	int e;
+	while ((e = splice_next(r->splice, ret_piece)) == SPLICE_MORE) {
+		struct span plain;
+		int got = next_plain(r, &plain);
+		if (got == DEIDENTIFY_BYTES) {
+			splice_feed(r->splice, plain);
+		} else if (got == DEIDENTIFY_END) {
+			splice_last(r->splice);
+		} else {
+			return got;
+		}
+	}
+	return e;
 }
 
 int remake_make(struct remake *r)
@@ -109,7 +159,7 @@ int remake_make(struct remake *r)
 		if (r->len == sizeof(r->made)) {
 			return REMAKE_FULL;
 		}
-		int e = deidentify_next(r->engine, &r->piece);
+		int e = next(r, &r->piece);
 		if (e < 0) {
 			return e;
 		}
@@ -124,7 +174,7 @@ int remake_make(struct remake *r)
 	return REMAKE_OVER;
 }
 
-const char *remake_why(const struct remake *r, int e, char *buf, size_t cap)
+const char *remake_why(const struct deidentify *engine, int e, char *buf, size_t cap)
 {
 	if (e == ERR_CLOSED || e == ERR_TIMEOUT || e == ERR_PEER) {
 		return "the key holder, which makes pseudonyms, is away";
@@ -135,12 +185,12 @@ const char *remake_why(const struct remake *r, int e, char *buf, size_t cap)
 	if (e == ERR_NOT_FOUND) {
 		return "its transfer syntax is none of the standard's";
 	}
-	if (e == ERR_DENIED && r->engine && r->engine->why == DEIDENTIFY_BURNED_IN) {
+	if (e == ERR_DENIED && engine && engine->why == DEIDENTIFY_BURNED_IN) {
 		return "it says that text is burned into its pixels, `deidentify: burned-in`";
 	}
-	if (e == ERR_DENIED && r->engine && r->engine->why == DEIDENTIFY_DOCUMENT) {
+	if (e == ERR_DENIED && engine && engine->why == DEIDENTIFY_DOCUMENT) {
 		return "it holds a document, `deidentify: documents`";
 	}
-	snprintf(buf, cap, "at byte %" PRIu64 ": %s", r->engine ? r->engine->d.offset : 0, err_str(e));
+	snprintf(buf, cap, "at byte %" PRIu64 ": %s", engine ? engine->d.offset : 0, err_str(e));
 	return buf;
 }

@@ -2,6 +2,7 @@
 #ifndef GATEWAY_REMAKE_H
 #define GATEWAY_REMAKE_H
 
+#include "keys/object_splice.h"
 #include "policy/deidentify.h"
 #include "policy/site.h"
 
@@ -10,7 +11,7 @@
 #include <stdint.h>
 
 /*
- * Objects that leave as others than they came: bytes of a data set in, bytes of another out, in bounded memory. It stands between
+ * Objects that leave as others than they came, de-identified or signed: bytes of a data set in, bytes of another out, in bounded memory. It stands between
  * what is held of an object (gateway/hold.h) and the queue: what came is looked into, kept, recorded and quarantined as it was.
  *
  * What is made is copied into `made`, and nothing of an object leaves before that is full or the object complete: most objects that
@@ -36,9 +37,12 @@ struct remake_names {
 
 struct remake {
 	bool on;    /* of the object under way */
+	bool anew;  /* it is de-identified; otherwise it only goes this way to be signed */
 	bool ended; /* all of it is made */
 	struct deidentify_rules rules;
 	struct deidentify *engine; /* made when first needed, and kept for the next object; NULL */
+	struct splice *splice;     /* puts the signature in; borrowed; NULL: it gets none */
+	struct span fed;           /* what came, where it is not made anew */
 	struct span piece;         /* made, and not copied yet */
 	bool last;
 	size_t len, passed; /* in made; of these, queued */
@@ -53,7 +57,7 @@ const struct pseudonyms *remake_pseudonyms(struct remake_names *names);
 MUST_USE int remake_uid(struct remake_names *names, const struct deidentify_rules *rules, struct span uid,
 	char ret_uid[UID_MAX + 1]);
 
-/* ERR_NO_MEMORY; ERR_NOT_FOUND: a transfer syntax that is not the standard's. */
+/* rules: NULL: it is not made anew. ERR_NO_MEMORY; ERR_NOT_FOUND: a transfer syntax that is not the standard's. */
 MUST_USE int remake_begin(struct remake *r, const struct deidentify_rules *rules, struct remake_names *names,
 	struct span transfer_syntax);
 void remake_drop(struct remake *r);
@@ -67,7 +71,7 @@ void remake_last(struct remake *r);
 /* Make what can be made: WANTS more of what came, FULL, OVER; or why it cannot be, for good (deidentify_next()). */
 MUST_USE int remake_make(struct remake *r);
 
-/* A sentence for people: why it could not. */
-const char *remake_why(const struct remake *r, int e, char *buf, size_t cap);
+/* A sentence for people: why it could not. engine: may be NULL. */
+const char *remake_why(const struct deidentify *engine, int e, char *buf, size_t cap);
 
 #endif

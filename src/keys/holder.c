@@ -15,7 +15,14 @@
 #define SIGNS_AT_ONCE 8
 #define SIGN_EACH_MS  2000
 
-#define KEYS_MOST     64
+/*
+ * Signatures of objects: more than one association can have need of, and fewer than keep the others waiting. Who comes too early
+ * asks again (keys/link.c).
+ */
+#define VOUCHES_AT_ONCE 64
+#define VOUCH_EACH_MS   4
+
+#define KEYS_MOST       64
 
 struct holder {
 	struct private_key *keys[KEYS_MOST];
@@ -24,6 +31,7 @@ struct holder {
 	struct record_keys *records;      /* NULL: no audit trail is kept */
 	struct list_key *list;            /* NULL: the site has no list of its own */
 	struct pseudonym_key *pseudonyms; /* NULL: no flow makes any */
+	struct vouch_key *vouch;          /* NULL: no flow signs */
 };
 
 struct holder *holder_new(void)
@@ -59,6 +67,7 @@ void holder_free(struct holder *h)
 		record_keys_free(h->records);
 		list_key_free(h->list);
 		pseudonym_key_free(h->pseudonyms);
+		vouch_key_free(h->vouch);
 	}
 	free(h);
 }
@@ -78,17 +87,22 @@ void holder_use_pseudonyms(struct holder *h, struct pseudonym_key *key)
 	h->pseudonyms = key;
 }
 
-static bool may_sign(struct holder_client *c, int64_t now_ms)
+void holder_use_vouch(struct holder *h, struct vouch_key *key)
 {
-	int64_t back = (now_ms - c->signs_since_ms) / SIGN_EACH_MS;
+	h->vouch = key;
+}
+
+static bool may_have(struct holder_bucket *b, unsigned at_once, unsigned each_ms, int64_t now_ms)
+{
+	int64_t back = (now_ms - b->since_ms) / each_ms;
 	if (back > 0) {
-		c->signs_used = back >= c->signs_used ? 0 : c->signs_used - (unsigned)back;
-		c->signs_since_ms = now_ms;
+		b->used = back >= b->used ? 0 : b->used - (unsigned)back;
+		b->since_ms = now_ms;
 	}
-	if (c->signs_used >= SIGNS_AT_ONCE) {
+	if (b->used >= at_once) {
 		return false;
 	}
-	c->signs_used++;
+	b->used++;
 	return true;
 }
 
@@ -124,7 +138,8 @@ static int answer_sign(const struct turn *t)
 	if (key >= t->h->n) {
 		return ERR_TYPE;
 	}
-	if ((is_server(purpose) && t->client->served) || !may_sign(t->client, t->now_ms)) {
+	if ((is_server(purpose) && t->client->served) ||
+		!may_have(&t->client->signs, SIGNS_AT_ONCE, SIGN_EACH_MS, t->now_ms)) {
 		return ERR_LIMIT;
 	}
 	e = private_key_sign(
@@ -191,6 +206,44 @@ static int answer_pseudonym(const struct turn *t)
 	int e = pseudonym_key_make(t->h->pseudonyms, kind, value, pseudonym);
 	if (e == 0) {
 		writer_bytes(t->w, pseudonym, sizeof(pseudonym));
+	}
+	return e;
+}
+
+static void write_made(const struct vouch_made *made, struct writer *w)
+{
+	size_t uid = strlen(made->uid), time = strlen(made->time);
+	writer_u8(w, (uint8_t)uid);
+	writer_bytes(w, made->uid, uid);
+	writer_u8(w, (uint8_t)time);
+	writer_bytes(w, made->time, time);
+	writer_u16be(w, (uint16_t)made->value.len);
+	writer_span(w, made->value);
+	writer_span(w, made->certificate);
+}
+
+/* What is signed is what passes, or what a process that was taken over makes up: but now, and by this key alone. */
+static int answer_vouch(const struct turn *t)
+{
+	struct vouch_sum sum;
+	struct vouch_made made;
+	struct span state, rest;
+	uint8_t value[PRIVATE_KEY_SIGNATURE_MOST];
+	if (reader_u16be(t->r, &sum.id) < 0 || reader_u64be(t->r, &sum.done) < 0 ||
+		reader_bytes(t->r, sizeof(sum.state), &state) < 0 ||
+		reader_bytes(t->r, sizeof(sum.rest), &rest) < 0 || reader_end(t->r) < 0) {
+		return ERR_PEER;
+	}
+	memcpy(sum.state, state.ptr, sizeof(sum.state));
+	memcpy(sum.rest, rest.ptr, sizeof(sum.rest));
+	if (!may_have(&t->client->vouches, VOUCHES_AT_ONCE, VOUCH_EACH_MS, t->now_ms)) {
+		return ERR_AGAIN;
+	}
+	int e = vouch_key_sign(t->h->vouch, &sum, clock_wall_ms(), value, &made);
+	if (e == 0) {
+		t->client->vouched++;
+		write_made(&made, t->w);
+		e = writer_end(t->w);
 	}
 	return e;
 }
@@ -270,22 +323,23 @@ static int answer_list(const struct turn *t)
 
 /* ---- All ---- */
 
-#define OF(whose) (1u << (whose))
+#define CHANNEL_OF(whose) (1u << (whose))
 
 static const struct {
 	int (*answer)(const struct turn *t);
 	unsigned of;             /* whose channel it may be */
 	bool no_answer, counted; /* counted: a refusal is worth a line of the log */
 } asks[ASK_COUNT] = {
-	[ASK_SIGN] = {answer_sign, OF(HOLDER_ASSOCIATION), .counted = true},
-	[ASK_SESSION_PUT] = {answer_put, OF(HOLDER_ASSOCIATION), .no_answer = true},
-	[ASK_SESSION_GET] = {answer_get, OF(HOLDER_ASSOCIATION)},
-	[ASK_CHECKPOINT] = {answer_checkpoint, OF(HOLDER_AUDITOR), .counted = true},
-	[ASK_INDEX] = {answer_index, OF(HOLDER_AUDITOR), .counted = true},
-	[ASK_INDEX_ENVELOPE] = {answer_envelope, OF(HOLDER_AUDITOR), .counted = true},
-	[ASK_RECORD] = {answer_record, OF(HOLDER_AUDITOR) | OF(HOLDER_OPERATOR), .counted = true},
-	[ASK_LIST] = {answer_list, OF(HOLDER_OPERATOR), .counted = true},
-	[ASK_PSEUDONYM] = {answer_pseudonym, OF(HOLDER_ASSOCIATION), .counted = true},
+	[ASK_SIGN] = {answer_sign, CHANNEL_OF(HOLDER_ASSOCIATION), .counted = true},
+	[ASK_SESSION_PUT] = {answer_put, CHANNEL_OF(HOLDER_ASSOCIATION), .no_answer = true},
+	[ASK_SESSION_GET] = {answer_get, CHANNEL_OF(HOLDER_ASSOCIATION)},
+	[ASK_CHECKPOINT] = {answer_checkpoint, CHANNEL_OF(HOLDER_AUDITOR), .counted = true},
+	[ASK_INDEX] = {answer_index, CHANNEL_OF(HOLDER_AUDITOR), .counted = true},
+	[ASK_INDEX_ENVELOPE] = {answer_envelope, CHANNEL_OF(HOLDER_AUDITOR), .counted = true},
+	[ASK_RECORD] = {answer_record, CHANNEL_OF(HOLDER_AUDITOR) | CHANNEL_OF(HOLDER_OPERATOR), .counted = true},
+	[ASK_LIST] = {answer_list, CHANNEL_OF(HOLDER_OPERATOR), .counted = true},
+	[ASK_PSEUDONYM] = {answer_pseudonym, CHANNEL_OF(HOLDER_ASSOCIATION), .counted = true},
+	[ASK_VOUCH] = {answer_vouch, CHANNEL_OF(HOLDER_ASSOCIATION)},
 };
 
 /* Are there the keys that it wants? */
@@ -300,6 +354,8 @@ static bool has_keys(const struct holder *h, unsigned what)
 		return h->list != NULL;
 	case ASK_PSEUDONYM:
 		return h->pseudonyms != NULL;
+	case ASK_VOUCH:
+		return h->vouch != NULL;
 	default:
 		return h->records != NULL;
 	}
@@ -316,7 +372,7 @@ int holder_answer(struct holder *h, struct holder_client *c, struct span request
 		what >= ASK_COUNT || !asks[what].answer) {
 		return ERR_PEER;
 	}
-	bool may = asks[what].of & OF(c->whose) && has_keys(h, what);
+	bool may = asks[what].of & CHANNEL_OF(c->whose) && has_keys(h, what);
 	writer_u8(&w, HOLDER_VERSION);
 	writer_u8(&w, 0);
 	int e = may ? asks[what].answer(&t) : ERR_DENIED;

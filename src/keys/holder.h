@@ -9,6 +9,7 @@
 #include "keys/private.h"
 #include "keys/pseudonym_key.h"
 #include "keys/record_keys.h"
+#include "keys/vouch_key.h"
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -29,6 +30,8 @@
  *   ASK_SESSION_PUT   u8 once, u8 length and bytes of the session's id, its DER   -> no answer
  *   ASK_SESSION_GET   u8 length and bytes of the session's id                     -> its DER
  *   ASK_PSEUDONYM     u8 kind (enum pseudonym), the value                         -> 32 bytes
+ *   ASK_VOUCH         u16 MAC ID Number, u64 bytes so far, 32 bytes of state, 64 of the block that is not whole (keys/vouch.h)
+ *                                     -> u8 length and bytes of the UID, the same of the time, u16 and bytes of the signature, certificate
  * of an association or the gate; of the auditor, which may ask none of these (keys/record_keys.h):
  *   ASK_CHECKPOINT      the text of a checkpoint                         -> the public key (32 bytes), the signature (64)
  *   ASK_INDEX           1 to HOLDER_INDEX_MOST × u8 kind, u16 length, value of the blind index  -> 16 bytes of each
@@ -58,6 +61,7 @@ enum holder_ask {
 	ASK_RECORD,
 	ASK_LIST,
 	ASK_PSEUDONYM,
+	ASK_VOUCH,
 	ASK_COUNT
 };
 
@@ -70,12 +74,18 @@ enum holder_whose {
 	HOLDER_OPERATOR,    /* a process of the gate's for a client of the control socket, as the gate says */
 };
 
-/* One channel. Plain data. */
+/* What may be had of something: some at once, and then one each time that passes. */
+struct holder_bucket {
+	int64_t since_ms;
+	unsigned used;
+};
+
+/* One channel. Plain data; zeroed at first. */
 struct holder_client {
 	enum holder_whose whose;
 	struct in6_addr from;   /* an association's caller, as the gate says */
-	int64_t signs_since_ms; /* the bucket of signatures that it may still have; zeroed at first */
-	unsigned signs_used;
+	struct holder_bucket signs, vouches; /* signatures of handshakes, and of objects */
+	uint64_t vouched; /* objects */
 	bool served;              /* it has had its signature as a server */
 	bool found;               /* it has had a session */
 	int64_t session_until_ms; /* a session of its may be kept, until then; 0: none */
@@ -92,6 +102,8 @@ void holder_use_records(struct holder *h, struct record_keys *keys);
 void holder_use_list(struct holder *h, struct list_key *key);
 /* That of pseudonyms. Owned from then on; once. */
 void holder_use_pseudonyms(struct holder *h, struct pseudonym_key *key);
+/* That of objects which pass. Owned from then on; once. */
+void holder_use_vouch(struct holder *h, struct vouch_key *key);
 void holder_free(struct holder *h);
 
 /*

@@ -10,6 +10,11 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <time.h>
+
+/* The key holder signs no more objects just now: so often, and so long after. */
+#define VOUCH_TRIES   50
+#define VOUCH_WAIT_NS 10000000L
 
 static int channel = -1, patience_ms;
 static const char *why = "";
@@ -209,4 +214,44 @@ int link_pseudonym(enum pseudonym kind, struct span value, uint8_t ret[PSEUDONYM
 		memcpy(ret, bytes.ptr, PSEUDONYM_SIZE);
 	}
 	return e;
+}
+
+static int read_made(struct span bytes, struct vouch_made *ret)
+{
+	struct reader r = reader_of(bytes);
+	struct span uid, time, value, certificate;
+	uint8_t n_uid, n_time;
+	uint16_t n_value;
+	if (reader_u8(&r, &n_uid) < 0 || n_uid >= sizeof(ret->uid) || reader_bytes(&r, n_uid, &uid) < 0 ||
+		reader_u8(&r, &n_time) < 0 || n_time >= sizeof(ret->time) ||
+		reader_bytes(&r, n_time, &time) < 0 || reader_u16be(&r, &n_value) < 0 || n_value == 0 ||
+		reader_bytes(&r, n_value, &value) < 0 ||
+		reader_bytes(&r, reader_left(&r), &certificate) < 0) {
+		return ERR_PEER;
+	}
+	*ret = (struct vouch_made){.value = value, .certificate = certificate};
+	memcpy(ret->uid, uid.ptr, uid.len);
+	memcpy(ret->time, time.ptr, time.len);
+	return 0;
+}
+
+int link_vouch(const struct vouch_sum *sum, uint8_t *buf, size_t cap, struct vouch_made *ret)
+{
+	uint8_t ask_bytes[2 + 2 + 8 + VOUCH_STATE + VOUCH_BLOCK];
+	struct writer w = writer_of(ask_bytes, sizeof(ask_bytes));
+	struct span bytes;
+	int e = ERR_AGAIN;
+	writer_u8(&w, HOLDER_VERSION);
+	writer_u8(&w, ASK_VOUCH);
+	writer_u16be(&w, sum->id);
+	writer_u64be(&w, sum->done);
+	writer_bytes(&w, sum->state, sizeof(sum->state));
+	writer_bytes(&w, sum->rest, sizeof(sum->rest));
+	for (unsigned i = 0; e == ERR_AGAIN && i < VOUCH_TRIES; i++) {
+		if (i > 0) {
+			(void)nanosleep(&(struct timespec){.tv_nsec = VOUCH_WAIT_NS}, NULL);
+		}
+		e = ask(writer_span_of(&w), span_of(NULL, 0), buf, cap, &bytes);
+	}
+	return e < 0 ? e : read_made(bytes, ret);
 }

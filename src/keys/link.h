@@ -7,6 +7,7 @@
 #include "base/span.h"
 #include "keys/pseudonym_key.h"
 #include "keys/sign.h"
+#include "keys/vouch.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -32,6 +33,12 @@ MUST_USE int link_session_get(struct span id, uint8_t *der, size_t cap, size_t *
  * key for that.
  */
 MUST_USE int link_pseudonym(enum pseudonym kind, struct span value, uint8_t ret[PSEUDONYM_SIZE]);
+
+/*
+ * A signature of what passes; *ret borrows buf, of HOLDER_ANSWER_MOST bytes. ERR_CLOSED, ERR_TIMEOUT: the key holder is away. ERR_DENIED: it
+ * has no key for that. ERR_ORDER: its certificate is not valid now. ERR_AGAIN: asked too often. ERR_SYSTEM, ERR_TLS: the key does not sign.
+ */
+MUST_USE int link_vouch(const struct vouch_sum *sum, uint8_t *buf, size_t cap, struct vouch_made *ret);
 
 /*
  * One question over any such channel, in two parts; *ret_bytes borrows buf. ERR_CLOSED, ERR_TIMEOUT, ERR_PEER: the channel

@@ -2,16 +2,14 @@
 #include "keys/object.h"
 #include "dicom/file.h"
 #include "dicom/sign_profile.h"
-#include "dicom/sign_write.h"
+#include "keys/object_parts.h"
 #include "keys/private.h"
-#include "keys/uid_make.h"
 #include "keys/x509.h"
 
 #include <openssl/err.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define PIECE          (256u * 1024)
 #define RSA_BITS_LEAST 2048
@@ -68,6 +66,16 @@ int object_key_open(
 	}
 	*ret_key = k;
 	return 0;
+}
+
+const struct private_key *object_key_private(const struct object_key *k)
+{
+	return k->key;
+}
+
+struct span object_key_certificate(const struct object_key *k)
+{
+	return span_of(k->certificate, k->certificate_len);
 }
 
 void object_key_free(struct object_key *k)
@@ -163,12 +171,6 @@ static int look(void *arg, struct dataset *d, int event, enum encoding encoding)
 	return e < 0 ? e : signed_event(&j->facts, d, event, encoding);
 }
 
-/* PS3.3 C.12.1.1.3: of a compressed data set in its own transfer syntax, which is explicit VR little endian too. */
-static const char *syntax_of(const struct job *j)
-{
-	return j->encoding == ENCODING_EXPLICIT_LE ? j->syntax : "1.2.840.10008.1.2.1";
-}
-
 static int first_pass(struct job *j)
 {
 	struct object_pass p = {.file = j->file, .each = look, .arg = j};
@@ -220,35 +222,13 @@ static int choose(struct job *j)
 	return 0;
 }
 
-static bool is_used(const struct signed_facts *f, uint16_t id)
-{
-	for (unsigned i = 0; i < f->n_macs; i++) {
-		if (f->macs[i].id == id) {
-			return true;
-		}
-	}
-	for (unsigned i = 0; i < f->n_signatures; i++) {
-		if (f->signatures[i].id == id) {
-			return true;
-		}
-	}
-	return false;
-}
-
 static int fill(struct job *j, int64_t now_ms)
 {
-	time_t t = (time_t)(now_ms / 1000);
-	struct tm tm;
-	char seconds[16];
-	if (!gmtime_r(&t, &tm) || strftime(seconds, sizeof(seconds), "%Y%m%d%H%M%S", &tm) == 0 ||
-		uid_make(j->ret->uid) < 0) {
+	if (object_new_name(now_ms, j->ret->uid, j->time) < 0) {
 		return fail(j->ret, ERR_SYSTEM, "no time, or no random number for its UID");
 	}
-	snprintf(j->time, sizeof(j->time), "%s.%03d+0000", seconds, (int)(now_ms % 1000)); /* PS3.5 6.2: DT */
-	while (is_used(&j->facts, j->fields.id)) {
-		j->fields.id++; /* there are fewer of them than numbers */
-	}
-	j->fields.syntax = syntax_of(j);
+	j->fields.id = object_free_id(&j->facts);
+	j->fields.syntax = object_mac_syntax(j->encoding, j->syntax);
 	j->fields.algorithm = object_hash_words[j->wish->hash];
 	j->fields.uid = j->ret->uid;
 	j->fields.time = j->time;
@@ -294,39 +274,10 @@ static int second_pass(struct job *j, uint8_t digest[EVP_MAX_MD_SIZE], unsigned 
 
 /* ---- What the file becomes ---- */
 
-static void add_edit(struct object_signed *r, uint64_t at, uint32_t leave_out, size_t from, size_t len)
-{
-	r->edits[r->n_edits++] = (struct object_edit){at, leave_out, (uint32_t)from, (uint32_t)len};
-}
-
-static int put_in(struct job *j, const struct sign_place *p, bool is_mac, struct writer *w)
-{
-	uint8_t length[4];
-	size_t from = w->len;
-	int e = is_mac ? sign_write_mac(&j->fields, !p->is_there, j->encoding, w)
-	               : sign_write_signature(&j->fields, !p->is_there, j->encoding, w);
-	size_t len = w->len - from;
-	if (e == 0 && p->is_there && p->has_length) {
-		if (len > UINT32_MAX - 1 - p->length) {
-			return ERR_LENGTH;
-		}
-		sign_write_length(p->length + (uint32_t)len, j->encoding, length);
-		add_edit(j->ret, p->length_at, 4, w->len, 4);
-		writer_bytes(w, length, 4);
-		e = writer_end(w);
-	}
-	if (e == 0) {
-		add_edit(j->ret, p->at, 0, from, len);
-	}
-	return e;
-}
-
 static int edit(struct job *j, struct span signature)
 {
-	struct writer w = writer_of(j->ret->bytes, sizeof(j->ret->bytes));
 	j->fields.value = signature;
-	int e = put_in(j, &j->places.mac, true, &w);
-	e = e < 0 ? e : put_in(j, &j->places.signature, false, &w);
+	int e = object_edits(&j->places, &j->fields, j->encoding, j->ret);
 	return e < 0 ? fail(j->ret, e, "the signature does not fit: %s", err_str(e)) : 0;
 }
 

@@ -2,12 +2,14 @@
 #ifndef KEYS_OBJECT_PARTS_H
 #define KEYS_OBJECT_PARTS_H
 
+#include "dicom/sign_write.h"
 #include "keys/object.h"
+#include "keys/private.h"
 
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
-/* What verifying files and verifying in passing share. */
+/* Signatures of objects, and what their modules share. */
 
 struct object_trust {
 	X509_STORE *store, *stamps; /* stamps: authorities of timestamps */
@@ -15,6 +17,24 @@ struct object_trust {
 };
 
 #define TAG_SIGNATURES 0xFFFAFFFAu
+
+/* ---- What making them in a file and in passing share ---- */
+
+/* Borrowed. certificate: DER. */
+const struct private_key *object_key_private(const struct object_key *k);
+struct span object_key_certificate(const struct object_key *k);
+
+/* MAC Calculation Transfer Syntax UID of what is signed of such a data set. */
+const char *object_mac_syntax(enum encoding encoding, const char *syntax);
+/* A MAC ID Number that no signature has. */
+uint16_t object_free_id(const struct signed_facts *f);
+/* The UID and the time (DT) of a signature that is made now. now_ms: wall. ERR_SYSTEM. */
+MUST_USE int object_new_name(int64_t now_ms, char ret_uid[UID_MAX + 1], char ret_time[27]);
+/* What is put in where: adds to ret->edits, and has all of ret->bytes. ERR_SPACE, ERR_LENGTH: it does not fit. */
+MUST_USE int object_edits(const struct sign_places *places, const struct sign_fields *f, enum encoding encoding,
+	struct object_signed *ret);
+
+/* ---- What verifying files and verifying in passing share ---- */
 
 /* Of a signature's item those that it is not over (PS3.3 C.12.1.1.3.1.2). */
 #define OBJECT_APART 4

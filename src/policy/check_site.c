@@ -298,6 +298,24 @@ static void check_deidentify(struct parse *p, const struct flow *f, const struct
 	}
 }
 
+static void check_sign(struct parse *p, const struct flow *f, const struct tree *entry)
+{
+	const struct tree *at = place(entry, "sign");
+	if (f->sign.yes && !p->site->signatures.certificate.path) {
+		mistake_error(p->mistakes, at->line, at->column,
+			"flow %s signs its objects, and there is no `key` and `certificate` in `signatures` for it",
+			f->name);
+	}
+	if (f->sign.yes && !(f->services & (1u << SERVICE_STORE | 1u << SERVICE_GET))) {
+		mistake_warning(p->mistakes, at->line, at->column,
+			"flow %s has no service by which objects pass: `sign` does nothing", f->name);
+	}
+	if (f->sign.yes && f->inspect && f->inspect->hold == HOLD_TAIL) {
+		mistake_warning(p->mistakes, at->line, at->column,
+			"flow %s signs, so that its objects are held whole: `hold: tail` does nothing", f->name);
+	}
+}
+
 static void check_flow(struct parse *p, unsigned i)
 {
 	const struct flow *f = &p->site->flows[i];
@@ -306,6 +324,7 @@ static void check_flow(struct parse *p, unsigned i)
 	check_user(p, f, entry);
 	check_inspect(p, f, entry);
 	check_deidentify(p, f, entry);
+	check_sign(p, f, entry);
 	if (from && from->kind == TREE_LIST && from->n == 0) {
 		mistake_warning(p->mistakes, from->line, from->column,
 			"flow %s has an empty `from`: it admits no one", f->name);

@@ -50,6 +50,8 @@ enum rule {
 	RULE_CONTENT, /* what is in an object: src/inspect */
 	RULE_UNJUDGED, /* an object could not be judged: it was held for too long, or there was no room for it */
 	RULE_DEIDENTIFY,    /* the object cannot be de-identified */
+	RULE_SIGN,          /* the object cannot be signed */
+	RULE_SIGN_KEY,      /* nothing can be signed now */
 	RULE_UPSTREAM_LOST, /* the target closed, aborted or fell silent with the request outstanding */
 	RULE_MALFORMED,
 	RULE_UNRECORDED, /* no record of it could be made in the journal */

@@ -33,6 +33,7 @@ static const char *const antivirus_words[] = {"off", "values", "whole", NULL};
 static const char *const hold_fail_words[] = {"refuse", "pass", NULL};
 static const char *const burned_in_words[] = {"refuse", "keep", NULL};
 static const char *const document_words[] = {"refuse", "replace", NULL};
+static const char *const sign_profile_words[] = {"", "base", "creator", NULL};
 static const char *const proxy_words[] = {"none", "v2", NULL};
 
 /* A time in seconds of `timeouts`. */
@@ -559,5 +560,14 @@ const struct key keys[] = {
 	{IN_FLOW_DEIDENTIFY, "documents", read_word, FIELD(struct deidentify_rules, replace_documents),
 		.choice = document_words, .fallback = "refuse",
 		.help = "refuse objects that hold a document, or replace the document by an empty one."},
+	{IN_FLOW, "sign", read_sign, FIELD(struct flow, sign), .inner = IN_FLOW_SIGN,
+		.absent = "objects get no signature",
+		.help = "Objects are signed on their way (PS3.15 Annex C), by the key of `signatures`."},
+	{IN_FLOW_SIGN, "profile", read_word, FIELD(struct sign_rules, profile), .choice = sign_profile_words,
+		.absent = "base; creator where the flow de-identifies",
+		.help = "base, or creator: an object is not signed over less than its creator must sign."},
+	{IN_FLOW_SIGN, "when-unable", read_word, FIELD(struct sign_rules, unable), .choice = hold_fail_words,
+		.fallback = "refuse",
+		.help = "refuse, or pass with an alarm and unsigned, what cannot be signed."},
 };
 const size_t keys_count = ARRAY_LEN(keys);

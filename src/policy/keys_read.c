@@ -44,6 +44,7 @@ const char *const place_path[PLACE_COUNT] = {
 	[IN_INSPECT] = "flows[].inspect.",
 	[IN_DEIDENTIFY] = "deidentify.",
 	[IN_FLOW_DEIDENTIFY] = "flows[].deidentify.",
+	[IN_FLOW_SIGN] = "flows[].sign.",
 };
 
 /* Maps of gantry.yaml, read and given defaults by the table of keys (keys.c). */

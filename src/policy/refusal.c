@@ -78,7 +78,7 @@ bool refusal_same(const struct refusal *a, const struct refusal *b)
 	 */
 	bool counts = rule_is_policy((enum rule)a->rule) && a->rule != RULE_USER_IDENTITY &&
 	              a->rule != RULE_CONTENT;
-	if (a->rule == RULE_UNJUDGED) {
+	if (a->rule == RULE_UNJUDGED || a->rule == RULE_SIGN || a->rule == RULE_SIGN_KEY) {
 		return same && same_but_for_numbers(a->sentence, b->sentence);
 	}
 	return same && (counts || strcmp(a->sentence, b->sentence) == 0);

@@ -122,6 +122,15 @@ bool site_verifies(const struct site *s)
 	return verifies;
 }
 
+bool site_signs(const struct site *s)
+{
+	bool signs = false;
+	for (unsigned i = 0; i < s->n_flows; i++) {
+		signs = signs || s->flows[i].sign.yes;
+	}
+	return signs;
+}
+
 bool site_quarantines(const struct site *s)
 {
 	bool any = s->quarantine.has;

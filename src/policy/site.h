@@ -79,6 +79,16 @@ struct signing {
 	unsigned n_timestamps;
 };
 
+/* `sign` of a flow: objects get a signature by the key of `signatures` as they pass. */
+enum sign_profile_kind { SIGN_PROFILE_OF_FLOW, SIGN_PROFILE_BASE, SIGN_PROFILE_CREATOR };
+enum sign_unable { SIGN_UNABLE_REFUSE, SIGN_UNABLE_PASS };
+struct sign_rules {
+	bool yes;
+	/* OF_FLOW: Creator where the flow makes objects anew, Base where it does not. */
+	enum sign_profile_kind profile;
+	enum sign_unable unable; /* what happens to an object that cannot be signed */
+};
+
 /* What a flow wants of a caller's user identity (PS3.7 D.3.3.7), and what the target is told of it. */
 enum user_caller { USER_IGNORE, USER_REQUIRE, USER_VERIFY };
 enum user_called { USER_FORWARD, USER_STRIP, USER_REPLACE };
@@ -331,6 +341,7 @@ struct flow {
 	uint32_t matches;                    /* 0: no limit */
 	struct content *inspect;             /* NULL: objects are not looked into (policy/content.h) */
 	struct deidentify_rules *deidentify; /* NULL: objects pass as they are (policy/deidentify.h) */
+	struct sign_rules sign;
 };
 
 struct listener {
@@ -430,10 +441,14 @@ const struct blob *site_user_file(const struct site *s, enum user_file which);
 /* Does any flow verify users? */
 bool site_verifies(const struct site *s);
 
+/* Does any flow sign what passes? */
+bool site_signs(const struct site *s);
+
 /* Has it a key of its own for anything? Then it has a key holder. */
 static inline bool site_has_keys(const struct site *s)
 {
-	return s->n_identities > 0 || s->audit.has || s->revocation.certificate.path || s->deidentify.has;
+	return s->n_identities > 0 || s->audit.has || s->revocation.certificate.path || s->deidentify.has ||
+	       site_signs(s);
 }
 
 /* Is there a quarantine? */

@@ -404,6 +404,10 @@ static const char *note_of(enum rule rule, bool tls)
 		return "Sent again it may pass: see the log for what was missing; `inspect: fail` says what happens then.";
 	case RULE_DEIDENTIFY:
 		return "Its flow de-identifies what passes; `gantry deidentify` says the same of a file.";
+	case RULE_SIGN:
+		return "Its flow signs what passes; `gantry sign` says the same of a file, and `sign: when-unable` what happens then.";
+	case RULE_SIGN_KEY:
+		return "Sent again it may pass: see the key holder's lines in the log; `sign: when-unable` says what happens then.";
 	case RULE_HELD_OFF:
 		return "No line of gantry.yaml helps: look for crash reports of associations in the log.";
 	case RULE_STOPPING:

@@ -40,7 +40,7 @@ static inline void *held_serve(void *unused)
 		size_t len = 0;
 		pthread_mutex_lock(&held_here.lock);
 		/* One channel serves a whole test here, and is not to run out of signatures and handshakes. */
-		held_here.client.signs_used = 0;
+		held_here.client.signs.used = 0;
 		held_here.client.served = held_here.client.found = false;
 		int e = holder_answer(held_here.holder, &held_here.client, span_of(request, (size_t)n),
 			clock_mono_ms(), answer, &len);
