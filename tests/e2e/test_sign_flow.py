@@ -45,7 +45,7 @@ class Site(Signer):
 
     def good(self, path, source, n=1):
         """Both verifiers find n good signatures, the last over everything, and nothing else is new."""
-        if "HTJ2K" not in source:  # which DCMTK 3.6.7 does not know
+        if not re.search("HTJ2K|liver_deflate", source):  # which DCMTK 3.6.7 does not know
             self.theirs(path)
         found = self.verify(path)
         equal([v["state"] for v in found], ["good"] * n, f"the signatures of {path}")
@@ -84,5 +84,10 @@ def sign_each_encoding(bench):
     deflated = bench.path("deflated.dcm")
     bench.run("dcmconv", "+td", CT, deflated, wants=0)
     for path in [*sorted(glob.glob(os.path.join(DATA, "*.dcm"))), deflated]:
-        equal(s.store(path)["status"], 0, path)
+        answer = s.store(path)
+        if os.path.basename(path) in ("image_dfl.dcm", "report_dfl.dcm"):  # there is more behind what is deflated
+            equal(answer["status"], 0x0124, path)
+            check("more than one way" in s.g.decision("sign")["message"], "why")
+            continue
+        equal(answer["status"], 0, path)
         s.good(s.stored(), path)
