@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Flows that sign: what leaves is what came, with a signature that DCMTK's dcmsign and gantry verify believe."""
 import glob
+import json
 import os
 import re
+import shutil
+import signal
+import urllib.request
 
 from lib import dicom, peers
-from lib.site import ROOT, check, equal, free_port, test, until
+from lib.site import check, equal, test, until
+from lib.token import token
 from test_deidentify_flow import new_key
 from test_hold import BAD, PDF, good, plain
 from test_sign import CT, DATA, Signer, elements
@@ -91,3 +96,175 @@ def sign_each_encoding(bench):
             continue
         equal(answer["status"], 0, path)
         s.good(s.stored(), path)
+
+
+@test
+def sign_what_is_signed(bench):
+    """Signatures that an object has hold: DCMTK's and ours, with and without lengths, and of an encoding with another byte order."""
+    s = Site(bench)
+    for name in ("CT_small", "MR_small_implicit", "SC_rgb_small_odd_big_endian", "sr", "SC_rgb_jpeg_dcmtk"):
+        source = os.path.join(DATA, name + ".dcm")
+        for signed in (s.dcmsign(source), s.sign(source)):
+            equal(s.store(signed)["status"], 0, name)
+            s.good(s.stored(), signed, n=2)
+        equal(s.store(s.stored())["status"], 0, f"{name}, a third one")
+        s.good(s.stored(), signed, n=3)
+
+
+@test
+def sign_what_is_made_anew(bench):
+    """De-identified, what leaves is signed and not what came, as its creator does; old signatures are gone; in a file, in small PDUs."""
+    s = Site(bench, archive=peers.storescp(bench, "--max-pdu", "4096"), deidentify="yes", inspect={"hold": "whole"},
+             more={"deidentify": {"key": new_key(bench)}})
+    large = bench.path("large.dcm")
+    with open(CT, "rb") as source, open(large, "wb") as file:
+        data = source.read()
+        file.write(data[:data.index(b"\x08\0\x05\0CS")] + good("1.2.3.4", 6 << 20))
+    deflated = bench.path("deflated.dcm")
+    bench.run("dcmconv", "+td", CT, deflated, wants=0)
+    for path in (CT, s.dcmsign(CT), deflated, large, os.path.join(DATA, "SC_rgb_rle_2frame.dcm"), os.path.join(DATA, "MR_small_implicit.dcm")):
+        answer = s.store(path)
+        equal((answer["status"], answer["affected_instance"]), (0, dicom.Part10(path).instance), path)
+        s.theirs(s.stored())
+        found = s.verify(s.stored())
+        equal([(v["state"], v["all"], "creator" in v["profiles"]) for v in found], [("good", True, True)], path)
+        with open(s.stored(), "rb") as file:
+            check(b"CompressedSamples^" not in file.read(), "the patient's name is left", path)
+    broken = good("1.2.3.5", 2 << 20)[:-700]
+    scu = s.g.scu()
+    scu.associate(contexts=CONTEXTS)
+    check(scu.store(context=3, instance="1.2.3.5", data=broken)["status"] != 0, "a broken object passed")
+    equal(scu.store(context=3, instance="1.2.3.6", data=good("1.2.3.6"))["status"], 0, "the next one")
+    bad = dicom.Part10(BAD)
+    equal(scu.store(context=5, sop_class=PDF, instance=bad.instance, data=bad.data)["status"], 0x0124, "one of danger")
+    scu.release()
+
+
+def away(s):
+    """Ends the key holder of a gateway."""
+    pid = next(pid for pid, argv in s.g.roles().items() if argv[1:3] == ["--role", "keys"])
+    os.kill(pid, signal.SIGKILL)
+    return pid
+
+
+@test
+def sign_without_the_key_holder(bench):
+    """It is away in the middle of an association: refused, or passed with an alarm, and after its return all is signed again."""
+    for how, unable in (("yes", "refuse"), ({"when-unable": "pass"}, "pass")):
+        s = Site(bench, sign=how)
+        scu = s.g.scu()
+        scu.associate(contexts=CONTEXTS)
+        equal(scu.store(context=3, instance="1.2.3.1", data=good("1.2.3.1"))["status"], 0, "before")
+        away(s)
+        answer = scu.store(context=3, instance="1.2.3.2", data=good("1.2.3.2"))
+        line = s.g.decision("sign-key")
+        check("key holder is away" in line["message"], "why", line)
+        equal(line["decision"], "refuse" if unable == "refuse" else "alarm", "the decision")
+        if unable == "refuse":
+            equal((answer["status"], answer.get("comment")), (0xA700, f"Gantry {line['number']}: sign-key"), "the answer")
+        else:
+            equal(answer["status"], 0, "the answer")
+            equal(s.verify(s.stored(), wants=3), [], "its signatures")
+        scu.release()
+        check("sign-key" in s.g.cli("explain", str(line["number"])), "explain")
+
+        def again():
+            try:
+                return s.store(CT)["status"] == 0 and bench.run("dcmsign", "--verify", "+rg", "+cf", s.ca, s.stored()).code == 0
+            except (OSError, AssertionError):
+                return False
+
+        until(again, "objects to be signed again")
+        s.good(s.stored(), CT)
+        s.g.stop()
+        shutil.rmtree(bench.path("ca"))
+
+
+@test
+def sign_what_cannot_be(bench):
+    """A structure that can be read in two ways, less than the profile asks for, no room to hold it: as the flow says; and in observe mode."""
+    twice = bytearray(good("1.2.3.7"))
+    at = twice.index(b"\x10\0\x10\0PN")
+    length = 8 + int.from_bytes(twice[at + 6:at + 8], "little")
+    twice[at:at] = twice[at:at + length]
+    for how, mode in (("yes", "enforce"), ({"when-unable": "pass"}, "enforce"), ("yes", "observe")):
+        s = Site(bench, sign=how, more={"mode": mode, "hold-quota": "64M"})
+        scu = s.g.scu()
+        scu.associate(contexts=CONTEXTS)
+        status = scu.store(context=3, instance="1.2.3.7", data=bytes(twice))["status"]
+        line = s.g.decision("sign")
+        check("more than one way" in line["message"], "why", line)
+        passes = how != "yes" or mode == "observe"
+        equal((status, line["decision"]), (0, "observe" if mode == "observe" else "alarm") if passes else (0x0124, "refuse"), "what is broken")
+        if passes:
+            equal(s.verify(s.stored(), wants=3), [], "its signatures")
+        status = scu.store(context=3, instance="1.2.3.8", data=good("1.2.3.8", 80 << 20))["status"]
+        check("hold-quota" in s.g.decision("sign-key")["message"], "why")
+        equal(status, 0 if passes else 0xA700, "what has no room")
+        equal(scu.store(context=3, instance="1.2.3.9", data=good("1.2.3.9"))["status"], 0, "the next one")
+        scu.release()
+        equal([v["state"] for v in s.verify(s.stored())], ["good"], "the next one's signature")
+        s.g.stop()
+        shutil.rmtree(bench.path("ca"))
+
+
+@test
+def sign_what_is_fetched(bench):
+    """Sub-operations of C-GET: what the caller gets is signed."""
+    port, _ = peers.dcmqrscp(bench)
+    bench.run("storescu", "-aet", "X", "-aec", "ARCHIVE", "127.0.0.1", str(port), CT, wants=0)
+    s = Site(bench, archive=(port, None), services=["echo", "get"])
+    out = bench.new_folder("got")
+    study = bench.run("dcmdump", "+P", "StudyInstanceUID", CT, wants=0).text.split("[")[1].split("]")[0]
+    bench.run("getscu", "-S", "-aet", "CT1", "-aec", "ARCHIVE", "+B", "-od", out, "-k", "QueryRetrieveLevel=STUDY",
+              "-k", f"StudyInstanceUID={study}", "127.0.0.1", str(s.g.plain), wants=0)
+    files = until(lambda: glob.glob(os.path.join(out, "*")), "an object")
+    s.theirs(files[0])
+    equal([v["state"] for v in s.verify(files[0])], ["good"], "the signature")
+
+
+@test
+def sign_in_passing_by_a_token(bench):
+    """The key is on a token, and its module with the key holder; Orthanc has what it signs."""
+    port, http = peers.orthanc(bench)[:2]
+    s = Site(bench, archive=(port, None), start=False)
+    uri, tls, _, _ = token(bench, {"signer": s.key})
+    s.config["key"] = uri.format("signer")
+    s.g.config["tls"].update(tls)
+    s.g.write()
+    bench.run(bench.program, "check", s.g.yaml, wants=0)
+    s.g.start()
+    s.send(CT)
+    with urllib.request.urlopen(f"http://127.0.0.1:{http}/instances", timeout=20) as answer:
+        name = json.load(answer)[0]
+    with urllib.request.urlopen(f"http://127.0.0.1:{http}/instances/{name}/file", timeout=20) as answer, \
+            open(bench.path("got.dcm"), "wb") as file:
+        file.write(answer.read())
+    s.theirs(bench.path("got.dcm"))
+    equal([v["state"] for v in s.verify(bench.path("got.dcm"))], ["good"], "the signature")
+
+
+@test
+def sign_by_a_key_of_its_own(bench):
+    """gantry check and the start want a key that serves nothing else; a reload that brings `sign` brings its key."""
+    s = Site(bench, start=False)
+    bench.run(bench.program, "check", s.g.yaml, wants=0)
+    del s.g.config["signatures"]
+    s.g.write()
+    check("no `key` and `certificate`" in bench.run(bench.program, "check", s.g.yaml, wants=1).text, "without a key")
+    s.g.config["signatures"] = {"key": bench.keys.path("gateway-rsa.key"), "certificate": bench.keys.path("gateway-rsa.pem")}
+    s.g.write()
+    check("one of its own" in bench.run(bench.program, "check", s.g.yaml, wants=1).text, "the key of an identity")
+    s.g.start(wait=False)
+    check("one of its own" in s.g.process.text() + s.g.log_text() or s.g.process.wait() != 0, "it started")
+    s.g.config["signatures"] = s.config
+    del s.g.config["flows"][0]["sign"]
+    s.g.write()
+    s.g.start()
+    equal(s.store(CT)["status"], 0, "unsigned")
+    equal(s.verify(s.stored(), wants=3), [], "its signatures")
+    s.g.config["flows"][0]["sign"] = {"profile": "creator"}
+    s.g.write()
+    s.g.wait_log(s.g.reload(), event="gateway.reloaded")
+    equal(s.store(CT)["status"], 0, "signed")
+    s.good(s.stored(), CT)
