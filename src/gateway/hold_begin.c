@@ -40,10 +40,10 @@ static void keep(struct association *as, struct side *s, struct hold *h, struct 
 {
 	h->state = HOLD_TAKING;
 	h->judged = judged;
-	h->keep = h->vouching.on                ? UINT64_MAX
-	          : !judged                     ? 0
+	h->keep = h->vouching.on                 ? UINT64_MAX
+	          : !judged                      ? 0
 	          : h->content.hold == HOLD_TAIL ? TAIL
-	                                        : UINT64_MAX;
+	                                         : UINT64_MAX;
 	h->until_ms = judged ? clock_mono_ms() + (int64_t)h->content.hold_max * 1000 : INT64_MAX;
 	s->msg.disposition = KEEP;
 	o->held = true;

@@ -30,8 +30,8 @@ const struct deidentify_rules *hold_remakes(const struct association *as, const 
 }
 
 /* Never softened, by observe mode neither: there is nothing else that could pass than the object as it is. */
-static void refuse_for(struct association *as, struct side *s, const struct hold *h,
-	const struct deidentify *engine, int e)
+static void refuse_for(
+	struct association *as, struct side *s, const struct hold *h, const struct deidentify *engine, int e)
 {
 	char buf[160];
 	struct verdict v;

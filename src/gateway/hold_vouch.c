@@ -62,8 +62,8 @@ bool hold_vouch_begin(struct association *as, struct side *s, struct hold *h, co
 	hold_vouch_drop(h);
 	v->on = true;
 	v->rules = *rules;
-	bool creates = rules->profile == SIGN_PROFILE_CREATOR ||
-	               (rules->profile == SIGN_PROFILE_OF_FLOW && anew);
+	bool creates =
+		rules->profile == SIGN_PROFILE_CREATOR || (rules->profile == SIGN_PROFILE_OF_FLOW && anew);
 	v->profile = creates ? VOUCH_CREATOR : VOUCH_BASE;
 	int e = vouch_new(transfer_syntax, &v->vouch);
 	e = e == 0 && anew ? begin_ahead(as, v, anew, transfer_syntax) : e;
@@ -136,8 +136,8 @@ static int prepare(struct hold *h, const struct vouch_sum *sum)
 	v->splice = malloc(sizeof(*v->splice));
 	int e = v->edits && v->splice ? link_vouch(sum, answer, sizeof(answer), &made) : ERR_NO_MEMORY;
 	e = e == 0 ? vouch_edits(v->vouch, &made, v->edits) : e;
-	e = e == 0 ? splice_begin(v->splice, v->edits, vouch_length(v->vouch),
-			     encoding == ENCODING_DEFLATED_LE)
+	e = e == 0 ? splice_begin(
+			     v->splice, v->edits, vouch_length(v->vouch), encoding == ENCODING_DEFLATED_LE)
 	           : e;
 	if (e < 0) {
 		free(v->splice);

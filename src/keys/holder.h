@@ -83,12 +83,12 @@ struct holder_bucket {
 /* One channel. Plain data; zeroed at first. */
 struct holder_client {
 	enum holder_whose whose;
-	struct in6_addr from;   /* an association's caller, as the gate says */
+	struct in6_addr from;                /* an association's caller, as the gate says */
 	struct holder_bucket signs, vouches; /* signatures of handshakes, and of objects */
-	uint64_t vouched; /* objects */
-	bool served;              /* it has had its signature as a server */
-	bool found;               /* it has had a session */
-	int64_t session_until_ms; /* a session of its may be kept, until then; 0: none */
+	uint64_t vouched;                    /* objects */
+	bool served;                         /* it has had its signature as a server */
+	bool found;                          /* it has had a session */
+	int64_t session_until_ms;            /* a session of its may be kept, until then; 0: none */
 	uint64_t refused;
 };
 

@@ -31,8 +31,8 @@ uint16_t object_free_id(const struct signed_facts *f);
 /* The UID and the time (DT) of a signature that is made now. now_ms: wall. ERR_SYSTEM. */
 MUST_USE int object_new_name(int64_t now_ms, char ret_uid[UID_MAX + 1], char ret_time[27]);
 /* What is put in where: adds to ret->edits, and has all of ret->bytes. ERR_SPACE, ERR_LENGTH: it does not fit. */
-MUST_USE int object_edits(const struct sign_places *places, const struct sign_fields *f, enum encoding encoding,
-	struct object_signed *ret);
+MUST_USE int object_edits(const struct sign_places *places, const struct sign_fields *f,
+	enum encoding encoding, struct object_signed *ret);
 
 /* ---- What verifying files and verifying in passing share ---- */
 

@@ -7,9 +7,8 @@ int splice_begin(struct splice *s, const struct object_signed *edits, uint64_t l
 	if (!deflated) {
 		return 0;
 	}
-	if (inflater_begin(&s->inflater) < 0 ||
-		deflateInit2(&s->z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY) !=
-			Z_OK) {
+	if (inflater_begin(&s->inflater) < 0 || deflateInit2(&s->z, Z_DEFAULT_COMPRESSION, Z_DEFLATED,
+							-MAX_WBITS, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
 		return ERR_NO_MEMORY;
 	}
 	return 0;

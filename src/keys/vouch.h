@@ -20,8 +20,8 @@ struct vouch;
 #define VOUCH_STATE 32
 #define VOUCH_BLOCK 64
 struct vouch_sum {
-	uint16_t id;   /* MAC ID Number of the signature */
-	uint64_t done; /* bytes so far */
+	uint16_t id;                                   /* MAC ID Number of the signature */
+	uint64_t done;                                 /* bytes so far */
 	uint8_t state[VOUCH_STATE], rest[VOUCH_BLOCK]; /* done % VOUCH_BLOCK of these */
 };
 

@@ -59,7 +59,8 @@ static int take_certificate(const struct site *s, struct vouch_key *k, char *why
 		return ERR_VALUE;
 	}
 	if (object_key_certificate(k->key).len > VOUCH_CERTIFICATE_MOST) {
-		snprintf(why, cap, "the certificate of `signatures` is longer than %u bytes", VOUCH_CERTIFICATE_MOST);
+		snprintf(why, cap, "the certificate of `signatures` is longer than %u bytes",
+			VOUCH_CERTIFICATE_MOST);
 		return ERR_LIMIT;
 	}
 	return is_its_own(s, cert, why, cap);
@@ -69,7 +70,8 @@ int vouch_key_open_site(const struct site *s, struct vouch_key **ret_key, char *
 {
 	const struct signing *files = &s->signatures;
 	struct vouch_key *k = calloc(1, sizeof(*k));
-	int e = k ? object_key_open(files->key.path, files->certificate.bytes, &k->key, why, cap) : ERR_NO_MEMORY;
+	int e = k ? object_key_open(files->key.path, files->certificate.bytes, &k->key, why, cap)
+	          : ERR_NO_MEMORY;
 	if (!k) {
 		snprintf(why, cap, "%s", err_str(e));
 	}
@@ -115,7 +117,8 @@ static int import(const struct vouch_sum *sum, SHA256_CTX *ret)
 }
 
 /* The signature's own elements, but for the certificate and the signature (PS3.3 C.12.1.1.3.1.2). */
-static int finish(const struct vouch_sum *sum, const struct vouch_made *made, uint8_t ret_hash[SHA256_DIGEST_LENGTH])
+static int finish(
+	const struct vouch_sum *sum, const struct vouch_made *made, uint8_t ret_hash[SHA256_DIGEST_LENGTH])
 {
 	uint8_t own[512];
 	struct writer w = writer_of(own, sizeof(own));

@@ -312,7 +312,8 @@ static void check_sign(struct parse *p, const struct flow *f, const struct tree 
 	}
 	if (f->sign.yes && f->inspect && f->inspect->hold == HOLD_TAIL) {
 		mistake_warning(p->mistakes, at->line, at->column,
-			"flow %s signs, so that its objects are held whole: `hold: tail` does nothing", f->name);
+			"flow %s signs, so that its objects are held whole: `hold: tail` does nothing",
+			f->name);
 	}
 }
 

@@ -24,7 +24,8 @@ static int nothing(void *arg, struct dataset *d, int event, enum encoding encodi
 	return 0;
 }
 
-static int sum_of(const char *syntax, struct span data, size_t piece, struct vouch_sum *ret_sum, struct vouch **ret_vouch)
+static int sum_of(const char *syntax, struct span data, size_t piece, struct vouch_sum *ret_sum,
+	struct vouch **ret_vouch)
 {
 	must(vouch_new(span_str(syntax), ret_vouch) == 0);
 	for (size_t at = 0; at < data.len; at += piece) {
@@ -37,8 +38,8 @@ static int sum_of(const char *syntax, struct span data, size_t piece, struct vou
 	return e;
 }
 
-static size_t pass(const struct object_signed *edits, uint64_t length, bool deflated, struct span data, size_t piece,
-	uint8_t *out, size_t cap)
+static size_t pass(const struct object_signed *edits, uint64_t length, bool deflated, struct span data,
+	size_t piece, uint8_t *out, size_t cap)
 {
 	static struct splice s;
 	size_t at = 0, n_out = 0;
@@ -81,7 +82,8 @@ static void sign(const char *syntax, struct span data, size_t piece)
 		size_t n = pass(&edits, vouch_length(v), deflated, data, piece, out, cap);
 		int e = sum_of(syntax, span_of(out, n), SIZE_MAX / 2, &after, &again);
 		must(e == 0 || e == ERR_LIMIT); /* of 64 signatures, and one more */
-		must(e != 0 || (after.id != sum.id && after.done == sum.done && vouch_count(v) == vouch_count(again) &&
+		must(e != 0 || (after.id != sum.id && after.done == sum.done &&
+				       vouch_count(v) == vouch_count(again) &&
 				       memcmp(after.state, sum.state, sizeof(sum.state)) == 0 &&
 				       memcmp(after.rest, sum.rest, sizeof(sum.rest)) == 0));
 		free(out);

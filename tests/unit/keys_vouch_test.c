@@ -44,7 +44,8 @@ static int set_up_all(void **state)
 	write_key(tls_path, &site.gateway_rsa);
 	own = (struct blob){.path = key_path};
 	config.signatures.key = own;
-	config.signatures.certificate = (struct blob){.path = "c", .bytes = ca_certificate(&site.scanner_rsa)};
+	config.signatures.certificate =
+		(struct blob){.path = "c", .bytes = ca_certificate(&site.scanner_rsa)};
 	assert_int_equal(vouch_key_open_site(&config, &key, why, sizeof(why)), 0);
 	holder = holder_new();
 	assert_non_null(holder);
@@ -78,13 +79,16 @@ static size_t request(const struct vouch_sum *sum, uint8_t *buf, size_t cap)
 }
 
 /* As keys/link.c reads it. The answer lies in buf. */
-static int ask(const struct vouch_sum *sum, struct holder_client *c, int64_t now_ms, uint8_t *buf, struct vouch_made *ret)
+static int ask(const struct vouch_sum *sum, struct holder_client *c, int64_t now_ms, uint8_t *buf,
+	struct vouch_made *ret)
 {
 	uint8_t bytes[256], n;
 	uint16_t n_value;
 	size_t len = 0;
 	struct span s;
-	assert_int_equal(holder_answer(holder, c, span_of(bytes, request(sum, bytes, sizeof(bytes))), now_ms, buf, &len), 0);
+	assert_int_equal(holder_answer(holder, c, span_of(bytes, request(sum, bytes, sizeof(bytes))), now_ms,
+				 buf, &len),
+		0);
 	struct reader r = reader_of(span_of(buf, len));
 	assert_int_equal(reader_skip(&r, 2), 0);
 	if (buf[1] != 0) {
@@ -160,7 +164,8 @@ static void put(struct bytes *to, struct span s)
 }
 
 /* The file with the signature, in pieces of that size; 0 or splice_next()'s error. */
-static int splice(const struct bytes *b, const struct object_signed *edits, uint64_t length, size_t piece, struct bytes *ret)
+static int splice(const struct bytes *b, const struct object_signed *edits, uint64_t length, size_t piece,
+	struct bytes *ret)
 {
 	static struct splice s;
 	bool deflated = strcmp(b->syntax, "1.2.840.10008.1.2.1.99") == 0, last = false;
@@ -220,8 +225,8 @@ static struct bytes file, one, two;
 
 static void in_passing(void **state)
 {
-	static const char *const names[] = {"CT_small", "MR_small_implicit", "SC_rgb_small_odd_big_endian", "sr",
-		"SC_rgb_rle_2frame", "rtplan"};
+	static const char *const names[] = {"CT_small", "MR_small_implicit", "SC_rgb_small_odd_big_endian",
+		"sr", "SC_rgb_rle_2frame", "rtplan"};
 	static const size_t pieces[] = {1, 7, 1000, FILE_MOST};
 	for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
 		for (unsigned k = i < 2 ? 0 : 2; k < ARRAY_LEN(pieces); k++) {
@@ -270,7 +275,10 @@ static void deflate_file(struct bytes *b)
 	assert_int_equal(deflateEnd(&z), Z_OK);
 	struct writer w = writer_of(b->at, sizeof(b->at));
 	writer_fill(&w, 0, 128);
-	writer_bytes(&w, "DICM\2\0\x10\0UI\x16\0" "1.2.840.10008.1.2.1.99", 34);
+	writer_bytes(&w,
+		"DICM\2\0\x10\0UI\x16\0"
+		"1.2.840.10008.1.2.1.99",
+		34);
 	writer_bytes(&w, out, n);
 	b->len = w.len;
 }
@@ -410,7 +418,7 @@ static int end_of(const char *syntax, struct span bytes, enum vouch_profile prof
 	return e;
 }
 
-#define ELE "1.2.840.10008.1.2.1"
+#define ELE        "1.2.840.10008.1.2.1"
 #define SPAN(text) span_of((text), sizeof(text) - 1)
 
 static void what_cannot_be(void **state)
@@ -418,19 +426,40 @@ static void what_cannot_be(void **state)
 	struct vouch *v = NULL;
 	assert_int_equal(vouch_new(span_str("1.2.3"), &v), ERR_UNSUPPORTED);
 	assert_int_equal(end_of(ELE, SPAN(""), VOUCH_BASE, "nothing in it"), ERR_MISSING);
-	assert_int_equal(end_of(ELE, SPAN("\x08\0\x18\0UI\4\0" "1.2\0"), VOUCH_BASE, ""), 0);
-	assert_int_equal(end_of(ELE, SPAN("\x08\0\x18\0UI\4\0" "1.2\0"), VOUCH_CREATOR, "(0008,0016)"), ERR_MISSING);
-	assert_int_equal(end_of(ELE, SPAN("\x08\0\x18\0UI\6\0" "1.2\0"), VOUCH_BASE, "at byte 12"), ERR_VALUE);
-	assert_int_equal(end_of(ELE, SPAN("\x08\0\x18\0UI\4\0" "1.2\0\x08\0\x18\0UI\4\0" "1.2\0"), VOUCH_BASE, "more than one way"),
+	assert_int_equal(end_of(ELE,
+				 SPAN("\x08\0\x18\0UI\4\0"
+				      "1.2\0"),
+				 VOUCH_BASE, ""),
+		0);
+	assert_int_equal(end_of(ELE,
+				 SPAN("\x08\0\x18\0UI\4\0"
+				      "1.2\0"),
+				 VOUCH_CREATOR, "(0008,0016)"),
+		ERR_MISSING);
+	assert_int_equal(end_of(ELE,
+				 SPAN("\x08\0\x18\0UI\6\0"
+				      "1.2\0"),
+				 VOUCH_BASE, "at byte 12"),
+		ERR_VALUE);
+	assert_int_equal(end_of(ELE,
+				 SPAN("\x08\0\x18\0UI\4\0"
+				      "1.2\0\x08\0\x18\0UI\4\0"
+				      "1.2\0"),
+				 VOUCH_BASE, "more than one way"),
 		ERR_VALUE);
 	/* A UN alone, at the top and in a sequence: what is there cannot be signed. */
-	assert_int_equal(end_of(ELE, SPAN("\x09\0\1\x10UN\0\0\2\0\0\0zz"), VOUCH_BASE, "nothing in it"), ERR_MISSING);
-	assert_int_equal(end_of(ELE,
-				 SPAN("\x08\0\x10\x11SQ\0\0\x18\0\0\0\xfe\xff\0\xe0\x10\0\0\0\x09\0\1\x10UN\0\0\4\0\0\0zzzz"),
-				 VOUCH_BASE, "nothing in it"),
+	assert_int_equal(
+		end_of(ELE, SPAN("\x09\0\1\x10UN\0\0\2\0\0\0zz"), VOUCH_BASE, "nothing in it"), ERR_MISSING);
+	assert_int_equal(
+		end_of(ELE,
+			SPAN("\x08\0\x10\x11SQ\0\0\x18\0\0\0\xfe\xff\0\xe0\x10\0\0\0\x09\0\1\x10UN\0\0\4\0\0\0zzzz"),
+			VOUCH_BASE, "nothing in it"),
 		ERR_MISSING);
 	/* A sequence of signatures that is none. */
-	assert_int_equal(end_of(ELE, SPAN("\x08\0\x18\0UI\4\0" "1.2\0\xfa\xff\xfa\xffOB\0\0\2\0\0\0zz"), VOUCH_BASE, "more than one way"),
+	assert_int_equal(end_of(ELE,
+				 SPAN("\x08\0\x18\0UI\4\0"
+				      "1.2\0\xfa\xff\xfa\xffOB\0\0\2\0\0\0zz"),
+				 VOUCH_BASE, "more than one way"),
 		ERR_VALUE);
 }
 
@@ -447,7 +476,10 @@ static void too_many(void **state)
 	assert_int_equal(end_of(ELE, span_of(many, w.len - 8), VOUCH_BASE, ""), 0);
 	assert_int_equal(end_of(ELE, span_of(many, w.len), VOUCH_BASE, "more elements"), ERR_LIMIT);
 	w = writer_of(many, sizeof(many));
-	writer_bytes(&w, "\x08\0\x18\0UI\4\0" "1.2\0", 12);
+	writer_bytes(&w,
+		"\x08\0\x18\0UI\4\0"
+		"1.2\0",
+		12);
 	writer_bytes(&w, "\xfa\xff\xfa\xffSQ\0\0", 8);
 	writer_u32le(&w, 8 * (SIGNED_MOST + 1));
 	for (unsigned i = 0; i < SIGNED_MOST + 1; i++) {
