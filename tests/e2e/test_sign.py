@@ -20,13 +20,13 @@ MACS = {"+mr": "RIPEMD160", "+ms": "SHA1", "+mm": "MD5", "+m2": "SHA256", "+m3":
 class Signer:
     """An authority, an RSA certificate by it, and a site with `signatures:`."""
 
-    def __init__(self, bench, **more):
+    def __init__(self, bench, bits=2048, **more):
         self.bench = bench
         # gantry ca's certificates begin a minute ago: dcmsign refuses what is signed in the second in which they begin.
         folder = bench.path("ca")
         bench.run(bench.program, "ca", "make", folder, wants=0)
         self.key, self.ca = bench.path("signer.key"), folder + "/ca.pem"
-        bench.run("openssl", "req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=Test signer", "-keyout", self.key, "-out",
+        bench.run("openssl", "req", "-newkey", f"rsa:{bits}", "-nodes", "-subj", "/CN=Test signer", "-keyout", self.key, "-out",
                   bench.path("signer.csr"), wants=0)
         text = bench.run(bench.program, "ca", "sign", folder, bench.path("signer.csr"), "--by", "Ann Smith", "--yes", wants=0).text
         self.certificate = re.search(r"(\S+\.pem), valid", text).group(1)

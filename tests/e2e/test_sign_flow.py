@@ -21,8 +21,8 @@ CONTEXTS = ((dicom.VERIFICATION, [dicom.ILE]), (dicom.CT, [dicom.ELE]), (PDF, [d
 class Site(Signer):
     """A gateway whose flow signs, before an archive."""
 
-    def __init__(self, bench, sign="yes", archive=None, start=True, more=None, **flow):
-        super().__init__(bench)
+    def __init__(self, bench, sign="yes", archive=None, start=True, more=None, bits=2048, **flow):
+        super().__init__(bench, bits)
         port, self.folder = archive or (None, self.g.archive_folder)
         if port:
             self.g.config["nodes"]["archive"].update(plain(port))

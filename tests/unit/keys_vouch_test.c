@@ -304,7 +304,7 @@ static void when_is_not_ours_to_say(void **state)
 {
 	uint8_t buf[HOLDER_ANSWER_MOST];
 	struct holder_client c = {.whose = HOLDER_ASSOCIATION};
-	struct vouch_made made;
+	struct vouch_made made = {0};
 	struct vouch *v = NULL;
 	read_file("CT_small", &file);
 	find_data(&file);
