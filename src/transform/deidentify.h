@@ -22,7 +22,9 @@
  *
  * Beyond the table: attributes that are not in the dictionary and group lengths are removed; so are whole groups of overlays and curves
  * with their data. Names of persons, and dates, which the table does not name (a later edition may have them) are replaced or moved
- * as those that it names. The patient's name and ID become a pseudonym of the key, which Z and D permit, so that studies stay
+ * as those that it names; so are UIDs, but those that say what a thing is, and a few more attributes that tell of somebody. What is text by
+ * the dictionary is so whatever VR it came with; text where the dictionary has anything else is removed. So are pixels elsewhere than at
+ * the top, and what another has encrypted (0400,0500). The patient's name and ID become a pseudonym of the key, which Z and D permit, so that studies stay
  * together. A value under C is cleaned by its VR: dates are moved, texts are left the words of data/clean_words.tsv.
  */
 #define DEIDENTIFY_HEAD      (1u << 20)
@@ -81,6 +83,7 @@ struct deidentify {
 	struct span chunk, rest, borrowed; /* not learned from; after the head; of a value, to be given out */
 	struct deidentify_item {
 		uint8_t state;               /* enum item_state */
+		bool has_public_scheme;      /* of a code */
 		enum confidentiality action; /* of the value of a content item */
 		size_t mark;                 /* where in out it begins */
 		char type[17], code[65], scheme[17];
@@ -117,7 +120,7 @@ void deidentify_last(struct deidentify *t);
 /*
  * BYTES: *ret_bytes, borrowed until the next call. MORE, END; or, for good, dataset_next()'s errors and: ERR_DENIED: t->why.
  * ERR_LIMIT: more than DEIDENTIFY_HEAD before it is known whose it is, or a value over DEIDENTIFY_VALUE that must be changed.
- * ERR_VALUE: a UID that is none. What has been given out before an error is of no use and must not be passed on.
+ * ERR_VALUE: a UID that is none. ERR_ORDER: what says whose it is stands behind where it belongs. What has been given out before an error is of no use and must not be passed on.
  */
 MUST_USE int deidentify_next(struct deidentify *t, struct span *ret_bytes);
 

@@ -12,6 +12,8 @@
 #define GROUP_CURVES      0x5000u
 #define GROUP_OVERLAYS    0x6000u
 #define GROUP_DIRECTORIES 0x0008u /* below: E.1.1, group 0004, and what belongs into no data set */
+#define GROUP_PIXELS      0x7FE0u
+#define TAG_ENCRYPTED     0x04000500u
 
 static bool vr_is(const struct dataset *d, const char *vr)
 {
@@ -26,6 +28,35 @@ static bool vr_is_one_of(const struct dataset *d, const char *vrs)
 		}
 	}
 	return false;
+}
+
+/* ---- VRs ---- */
+
+static const char *implied_vr(uint32_t tag)
+{
+	uint32_t hint = 0;
+	return tag_implied_vr(tag, &hint);
+}
+
+static bool is_text_vr(const char *vr)
+{
+	static const char texts[] = "AEASCSDADSDTISLOLTPNSHSTTMUCUIURUT";
+	for (unsigned i = 0; texts[i]; i += 2) {
+		if (memcmp(texts + i, vr, 2) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Text is what the dictionary says it is, if it came as UN (PS3.5 6.2.2), as bytes, as another text or as what is no VR. */
+void restore_vr(struct dataset *d)
+{
+	const char *vr = implied_vr(d->tag);
+	bool may_be = is_text_vr(d->vr) || vr_is_one_of(d, "UNOB") || !(vr_flags(d->vr) & VR_STANDARD);
+	if (may_be && is_text_vr(vr)) {
+		memcpy(d->vr, vr, sizeof(d->vr));
+	}
 }
 
 /* ---- Content items (PS3.15 E.3.4) ---- */
@@ -66,9 +97,23 @@ static void remember(char *to, size_t size, const char *vr, struct span value)
 	to[n] = 0;
 }
 
+/* In what is cleaned for its words, and is no item of content, whose concepts are a program's. */
+bool is_cleaned_code(const struct deidentify *t)
+{
+	return t->clean_depth < t->d.depth && !is_content(t, t->d.path[t->clean_depth]);
+}
+
 bool item_wants(const struct deidentify *t)
 {
-	return t->d.tag == TAG_VALUE_TYPE || t->d.tag == TAG_CODE_VALUE || t->d.tag == TAG_CODE_SCHEME;
+	bool held = t->d.tag == TAG_VALUE_TYPE || t->d.tag == TAG_CODE_VALUE || t->d.tag == TAG_CODE_SCHEME;
+	return t->held ? held : is_cleaned_code(t) && t->d.tag == TAG_CODE_SCHEME;
+}
+
+/* PS3.3 8.2: whoever likes gives such codes their meaning, and may write into it what he likes. */
+static bool is_private_scheme(struct span scheme)
+{
+	return scheme.len == 0 || span_eq(scheme, span_str("L")) ||
+	       (scheme.len >= 2 && memcmp(scheme.ptr, "99", 2) == 0);
 }
 
 /* The value that has just come, whole. */
@@ -78,6 +123,9 @@ void item_hears(struct deidentify *t)
 	struct deidentify_item *own = &t->items[d->depth], *named;
 	if (d->depth == 0) {
 		return;
+	}
+	if (d->tag == TAG_CODE_SCHEME) {
+		own->has_public_scheme = !is_private_scheme(vr_trim("SH", d->value));
 	}
 	if (d->tag == TAG_VALUE_TYPE && own->state == ITEM_UNDECIDED) {
 		remember(own->type, sizeof(own->type), "CS", d->value);
@@ -177,6 +225,9 @@ static enum confidentiality decide_safe(struct deidentify *t, const char *vr, bo
 	}
 	bool known = strlen(vr) >= 2 && strcmp(vr, "vr") != 0;
 	bool fits = has_none ? known : strstr(vr, d->vr) != NULL;
+	if (has_none && is_text_vr(vr)) {
+		memcpy(d->vr, vr, sizeof(d->vr)); /* so that it is looked at as what it is */
+	}
 	return fits || is_numeric(d) ? CONFIDENTIALITY_KEEP : CONFIDENTIALITY_X;
 }
 
@@ -202,29 +253,64 @@ static bool is_reference(uint32_t tag)
 /* Inside of what is replaced as a whole: nothing stays but what a reader needs to make sense of the structure. */
 static enum confidentiality decide_dummy(const struct dataset *d)
 {
-	return vr_is(d, "UI")            ? CONFIDENTIALITY_U
-	       : vr_is_one_of(d, "CSSQ") ? CONFIDENTIALITY_KEEP
-	       : is_reference(d->tag)    ? CONFIDENTIALITY_KEEP
-	       : d->length == 0          ? CONFIDENTIALITY_KEEP
-	                                 : CONFIDENTIALITY_D;
+	enum confidentiality basic = confidentiality_basic(d->tag);
+	if (vr_is(d, "UI")) {
+		return CONFIDENTIALITY_U;
+	}
+	if (d->length == 0 || vr_is(d, "SQ") || is_reference(d->tag)) {
+		return CONFIDENTIALITY_KEEP;
+	}
+	if (!vr_is(d, "CS")) {
+		return CONFIDENTIALITY_D;
+	}
+	/* As the sex: codes of which the table knows that they are somebody's. */
+	return basic == CONFIDENTIALITY_KEEP || basic == CONFIDENTIALITY_X || basic == CONFIDENTIALITY_Z
+	               ? basic
+	               : CONFIDENTIALITY_D;
 }
 
-static const char *implied_vr(uint32_t tag)
+/* Text where the dictionary has numbers, bytes or a sequence: what it says is nothing that belongs there. */
+static bool is_misplaced_text(const struct dataset *d)
 {
-	uint32_t hint = 0;
-	return tag_implied_vr(tag, &hint);
+	return is_text_vr(d->vr) && !is_text_vr(implied_vr(d->tag));
 }
 
-/* Text that came as UN (PS3.5 6.2.2) is what the dictionary says it is. */
-static void restore_vr(struct dataset *d)
+/* Those of the standard's own, and of who made a vocabulary or a program: they name no object (PS3.15 E.3.9, note 4). */
+static bool is_structural_uid(uint32_t tag)
 {
-	static const char texts[] = "AEASCSDADSDTISLOLTPNSHSTTMUCUIURUT";
-	const char *vr = implied_vr(d->tag);
-	for (unsigned i = 0; vr_is(d, "UN") && texts[i]; i += 2) {
-		if (memcmp(texts + i, vr, 2) == 0) {
-			memcpy(d->vr, vr, sizeof(d->vr));
+	static const uint32_t tags[] = {0x00080016, 0x0008001A, 0x0008001B, 0x00080062, 0x0008010C,
+		0x0008010D, 0x00080117, 0x00080118, 0x0008040E, 0x00081150, 0x0008115A, 0x00083002,
+		0x00089123, 0x00340003, 0x04000010, 0x04000510, 0x30100052, 0x30100053};
+	for (unsigned i = 0; i < ARRAY_LEN(tags); i++) {
+		if (tags[i] == tag) {
+			return true;
 		}
 	}
+	return false;
+}
+
+/*
+ * Not in the table of 2026c, and yet somebody's or about where he was: dates of another calendar, orders, an animal's registration,
+ * comments on a step, addresses.
+ */
+static bool is_known_to_tell(uint32_t tag)
+{
+	static const uint32_t tags[] = {0x00100033, 0x00100034, 0x00102295, 0x00181803, 0x00400400,
+		0x00401006, 0x00401007, 0x00402006, 0x00402007, 0x0074100A, 0x0074100C};
+	for (unsigned i = 0; i < ARRAY_LEN(tags); i++) {
+		if (tags[i] == tag) {
+			return true;
+		}
+	}
+	return memcmp(implied_vr(tag), "UR", 2) == 0 && tag >> 8 != 0x000801; /* but of a coding scheme */
+}
+
+/* Pixels elsewhere than where they are looked at and cleaned, and what was encrypted by another's key. */
+static bool is_out_of_sight(const struct dataset *d)
+{
+	uint32_t group = d->tag >> 16;
+	return (group >> 8 == GROUP_PIXELS >> 8 && (group != GROUP_PIXELS || d->depth > 0)) ||
+	       d->tag == TAG_ENCRYPTED;
 }
 
 /* What the table does not name. */
@@ -233,14 +319,18 @@ static enum confidentiality decide_unnamed(const struct deidentify *t)
 	const struct dataset *d = &t->d;
 	unsigned options = t->rules.options;
 	const char *vr = implied_vr(d->tag);
-	if (memcmp(vr, "UN", 2) == 0) {
-		return CONFIDENTIALITY_X; /* of an edition to come, or nobody's */
+	if (memcmp(vr, "UN", 2) == 0 || is_out_of_sight(d) || is_misplaced_text(d)) {
+		return CONFIDENTIALITY_X; /* or it is of an edition to come, or nobody's */
 	}
 	if (d->length == 0) {
 		return CONFIDENTIALITY_KEEP;
 	}
-	if (vr_is(d, "PN") || memcmp(vr, "PN", 2) == 0) {
+	if (vr_is(d, "PN") || memcmp(vr, "PN", 2) == 0 || is_known_to_tell(d->tag)) {
 		return CONFIDENTIALITY_D;
+	}
+	/* PS3.15 E.1.1: all references to SOP instances; the table has not all attributes that may be one. */
+	if (memcmp(vr, "UI", 2) == 0 && !is_structural_uid(d->tag) && !(options & OPTION_UIDS)) {
+		return CONFIDENTIALITY_U;
 	}
 	if ((vr_is_one_of(d, "DADT") || memcmp(vr, "DA", 2) == 0 || memcmp(vr, "DT", 2) == 0) &&
 		!(options & OPTION_FULL_DATES)) {

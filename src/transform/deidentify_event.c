@@ -12,6 +12,7 @@
 #define TAG_DOCUMENT     0x00420011u
 #define TAG_CONCEPT_NAME 0x0040A043u
 #define TAG_TEXT_VALUE   0x0040A160u
+#define TAG_CODE_MEANING 0x00080104u
 #define COPIED_MOST      (16u * 1024) /* longer pieces pass by reference */
 
 static bool vr_is(const struct dataset *d, const char *vr)
@@ -48,6 +49,7 @@ static void tell_original(struct deidentify *t)
 /* A value that goes: it is read only for who wants to know it. */
 static void leave_out(struct deidentify *t)
 {
+	restore_vr(&t->d);
 	bool is_text = !vr_is_one_of(&t->d, "OBODOFOLOVOWSQUNATFDFLSLSSSVULUSUV");
 	t->what = t->log.original && is_text && t->d.length > 0 ? VALUE_ORIGINAL : VALUE_SKIP;
 	if (t->what == VALUE_ORIGINAL) {
@@ -64,8 +66,12 @@ static void read_whole(struct deidentify *t, uint8_t what)
 static void copy(struct deidentify *t)
 {
 	struct dataset *d = &t->d;
-	if (t->held && item_wants(t)) {
+	if (item_wants(t)) {
 		read_whole(t, VALUE_HEARD);
+		return;
+	}
+	if (d->tag >> 16 & 1 && vr_is_one_of(d, "ASDSISTM")) {
+		read_whole(t, VALUE_NUMBER); /* it is safe only as what it is known to be (PS3.15 E.3.10) */
 		return;
 	}
 	t->what = VALUE_COPY;
@@ -96,6 +102,13 @@ static void put_dummy(struct deidentify *t)
 	leave_out(t);
 }
 
+/* Does the table let it be absent or empty? */
+static bool may_be_empty(uint32_t tag)
+{
+	enum confidentiality basic = confidentiality_basic(tag);
+	return basic == CONFIDENTIALITY_X || basic == CONFIDENTIALITY_Z || basic == CONFIDENTIALITY_XZ;
+}
+
 /* C, by what the value is. */
 static void clean(struct deidentify *t)
 {
@@ -104,13 +117,15 @@ static void clean(struct deidentify *t)
 		read_whole(t, VALUE_SHIFT);
 	} else if (vr_is(d, "UI")) {
 		read_whole(t, VALUE_UID);
-	} else if (vr_is_one_of(d, "LOLTSHSTUCUT")) {
+	} else if (vr_is_one_of(d, "CSLOLTSHSTUCUT")) {
 		read_whole(t, VALUE_CLEAN);
-	} else if (vr_is_one_of(d, "TMCSASDSIS") && d->length <= DEIDENTIFY_VALUE) {
-		copy(t); /* days are moved, not hours; codes and numbers are no names */
-	} else {
+	} else if (vr_is_one_of(d, "TMASDSIS")) {
+		read_whole(t, VALUE_NUMBER); /* days are moved, not hours; numbers are no names */
+	} else if (may_be_empty(d->tag)) {
 		write_element(t, d->tag, d->vr, span_of("", 0));
 		leave_out(t);
+	} else {
+		put_dummy(t);
 	}
 }
 
@@ -180,6 +195,23 @@ static void concept_is_over(struct deidentify *t)
 	}
 }
 
+/* Behind the head, from which was learned whose it is: it would be taken for another's. */
+static bool is_late(const struct deidentify *t)
+{
+	static const struct {
+		uint32_t tag;
+		enum header_field field;
+	} facts[] = {{0x00080016, HEADER_SOP_CLASS}, {0x00080018, HEADER_SOP_INSTANCE},
+		{0x00100010, HEADER_PATIENT_NAME}, {0x00100020, HEADER_PATIENT_ID},
+		{0x00100021, HEADER_ISSUER}, {0x0020000D, HEADER_STUDY}, {0x0020000E, HEADER_SERIES}};
+	for (unsigned i = 0; i < ARRAY_LEN(facts); i++) {
+		if (facts[i].tag == t->d.tag) {
+			return !t->head_scan.values[facts[i].field].present;
+		}
+	}
+	return false;
+}
+
 static int element(struct deidentify *t)
 {
 	struct dataset *d = &t->d;
@@ -188,6 +220,9 @@ static int element(struct deidentify *t)
 	if (is_left_out(t) || is_foreign(t)) {
 		leave_out(t);
 		return 0;
+	}
+	if (top && is_late(t)) {
+		return ERR_ORDER;
 	}
 	if (top) {
 		write_additions(t, d->tag);
@@ -209,8 +244,10 @@ static int element(struct deidentify *t)
 	}
 	enum confidentiality c = decide(t, false);
 	bool is_judged = d->tag == TAG_TEXT_VALUE && t->items[d->depth].state != ITEM_PLAIN;
-	if (c == CONFIDENTIALITY_KEEP && t->clean_depth != DEIDENTIFY_NONE && !is_judged &&
-		vr_is_one_of(d, "STLTUTUC") && d->length > 0) {
+	bool is_free = vr_is_one_of(d, "STLTUTUC") || (d->tag == TAG_CODE_MEANING && is_cleaned_code(t) &&
+							      !t->items[d->depth].has_public_scheme);
+	if (c == CONFIDENTIALITY_KEEP && t->clean_depth != DEIDENTIFY_NONE && !is_judged && is_free &&
+		d->length > 0) {
 		c = CONFIDENTIALITY_CLEAN; /* free text in what is to be cleaned */
 	}
 	perform(t, c);
@@ -248,16 +285,24 @@ static int new_uids(struct deidentify *t, struct span value, struct writer *w)
 static void clean_text(struct deidentify *t, struct writer *w)
 {
 	const struct dataset *d = &t->d;
-	enum confidentiality basic = confidentiality_basic(d->tag);
-	bool may_be_empty =
-		basic == CONFIDENTIALITY_X || basic == CONFIDENTIALITY_Z || basic == CONFIDENTIALITY_XZ;
-	if (vr_is_one_of(d, "LOSHUC")) {
+	if (vr_is_one_of(d, "CSLOSHUC")) {
 		value_clean_each(d->value, &t->names, w);
 	} else {
 		value_clean(d->value, &t->names, w);
 	}
-	if (w->len == 0 && d->value.len > 0 && !may_be_empty) {
+	if (w->len == 0 && d->value.len > 0 && !may_be_empty(d->tag)) {
 		value_dummy(d->vr, w); /* as Text Value (0040,A160), which a content item must have */
+	}
+}
+
+/* A number, as it was. What is none goes, as text does that nothing is left of. */
+static void clean_number(const struct deidentify *t, struct writer *w)
+{
+	const struct dataset *d = &t->d;
+	if (value_is_number(d->value)) {
+		writer_span(w, d->value);
+	} else if (!may_be_empty(d->tag) && !(d->tag >> 16 & 1)) {
+		value_dummy(d->vr, w);
 	}
 }
 
@@ -275,6 +320,9 @@ static int change(struct deidentify *t)
 		break;
 	case VALUE_SHIFT:
 		value_shift(d->vr, d->value, t->days, &w);
+		break;
+	case VALUE_NUMBER:
+		clean_number(t, &w);
 		break;
 	default:
 		clean_text(t, &w);
@@ -311,10 +359,22 @@ static void remember_creator(struct deidentify *t)
 	write_element(t, d->tag, d->vr, d->value);
 }
 
+/* "YES" in any way that a reader might take for it. */
+static bool says_yes(struct span value)
+{
+	for (size_t i = 0; i + 3 <= value.len; i++) {
+		if ((value.ptr[i] | 0x20) == 'y' && (value.ptr[i + 1] | 0x20) == 'e' &&
+			(value.ptr[i + 2] | 0x20) == 's') {
+			return true;
+		}
+	}
+	return false;
+}
+
 static int burned_in(struct deidentify *t)
 {
 	const struct dataset *d = &t->d;
-	if (span_eq(vr_trim("CS", d->value), span_str("YES")) && !t->rules.keep_burned_in) {
+	if (says_yes(d->value) && !t->rules.keep_burned_in) {
 		t->why = DEIDENTIFY_BURNED_IN;
 		return ERR_DENIED;
 	}
@@ -449,9 +509,10 @@ static void encapsulated(struct deidentify *t)
 	if (d->depth == 0) {
 		write_additions(t, d->tag);
 	}
-	if (d->tag != TAG_PIXEL_DATA || is_foreign(t)) {
+	if (d->tag != TAG_PIXEL_DATA || d->depth > 0) {
 		tell(t, CONFIDENTIALITY_X);
-		t->skip_depth = d->depth; /* there is nothing else that may be so (PS3.5 A.4) */
+		t->skip_depth =
+			d->depth; /* there is nothing else that may be so (PS3.5 A.4), or that is looked at */
 		return;
 	}
 	write_head(t, d->tag, d->vr, UNDEFINED_LENGTH);

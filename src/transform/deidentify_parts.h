@@ -17,7 +17,8 @@ enum {
 	VALUE_ORIGINAL, /* it is left out, and told */
 	VALUE_BURNED_IN,
 	VALUE_CREATOR,
-	VALUE_HEARD, /* it is copied, and says what a content item is */
+	VALUE_NUMBER, /* it is copied if it is one */
+	VALUE_HEARD,  /* it is copied, and says what a content item is */
 };
 
 /* Of an item of content (PS3.3 C.17.3), by the depth of its elements. */
@@ -45,6 +46,9 @@ bool item_wants(const struct deidentify *t);
 void item_hears(struct deidentify *t);
 void item_is_decided(struct deidentify *t, unsigned depth);
 bool is_content(const struct deidentify *t, uint32_t sequence);
+/* A code, whose meaning may be anybody's words. */
+bool is_cleaned_code(const struct deidentify *t);
+void restore_vr(struct dataset *d);
 
 static inline bool is_left_out(const struct deidentify *t)
 {

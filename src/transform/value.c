@@ -180,6 +180,22 @@ void value_shift(const char *vr, struct span value, int days, struct writer *w)
 	pad(w, begun, ' ');
 }
 
+/* ---- Numbers ---- */
+
+bool value_is_number(struct span value)
+{
+	for (size_t i = 0; i < value.len; i++) {
+		uint8_t c = value.ptr[i];
+		bool after_digit = i > 0 && (is_digit(value.ptr[i - 1]) || value.ptr[i - 1] == '.');
+		bool is_letter = memchr("eEDWMY", c, 6) != NULL; /* of an exponent, of an age */
+		bool is_sign = memchr(" \\+-.:", c, 7) != NULL || (c == 0 && i == value.len - 1);
+		if (!is_digit(c) && !is_sign && !(is_letter && after_digit)) {
+			return false;
+		}
+	}
+	return true;
+}
+
 /* ---- Texts ---- */
 
 static bool is_letter(uint8_t c)

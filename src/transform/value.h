@@ -31,6 +31,9 @@ void value_clean(struct span text, const struct value_names *names, struct write
 /* The same, of each of several values. */
 void value_clean_each(struct span text, const struct value_names *names, struct writer *w);
 
+/* Nothing but what numbers, times and ages consist of (PS3.5 6.2: AS, DS, IS, TM), of several values too. */
+bool value_is_number(struct span value);
+
 /* Is there nothing in it that value_clean() would leave out? */
 bool value_is_clean(struct span text, const struct value_names *names);
 

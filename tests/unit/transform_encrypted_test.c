@@ -101,8 +101,8 @@ static struct writer object(enum encoding e)
 	put_padded(&w, e, 0x00080020, "DA", "20240229");
 	put_padded(&w, e, 0x00081030, "LO", "HEAD of Zebedee");
 	put_patient(&w, e);
-	put_padded(&w, e, 0x00211022, "LO", "Zebedee");
 	put_series(&w, e);
+	put_padded(&w, e, 0x00211022, "LO", "Zebedee");
 	put_padded(&w, e, 0x04000564, "LO", "before"); /* behind where it will stand */
 	return w;
 }

@@ -137,7 +137,8 @@ static bool is_clean(const struct found *f, const char *vr)
 		return f->value.len == old.len && memcmp(f->value.ptr, old.ptr, 8) != 0 &&
 		       memcmp(f->value.ptr + 8, old.ptr + 8, old.len - 8) == 0;
 	}
-	return strstr("TM CS AS DS IS", vr) ? is_kept(f, vr) : !bytes_have(f->value, INSIDE);
+	return strstr("TM AS DS IS", vr) ? is_kept(f, vr)
+	                                 : !bytes_have(f->value, INSIDE) && !bytes_have(f->value, "ZEBEDEE");
 }
 
 /* What belongs into no data set, overlays and curves: gone, whatever the row says (PS3.15 E.1.1, E.3.3). */

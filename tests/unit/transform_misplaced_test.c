@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "transform_object.h"
+
+/*
+ * Values where nobody looks for them: in another VR than the attribute's, in attributes that Table E.1-1 does not name, in what
+ * a program was to clean or to replace as a whole.
+ */
+#define ALL_BUT_KEEPING                                                                                      \
+	(OPTION_SHIFTED_DATES | OPTION_DESCRIPTORS | OPTION_STRUCTURED_CONTENT | OPTION_GRAPHICS)
+#define CLASS_SR "1.2.840.10008.5.1.4.1.1.88.33"
+
+static const enum encoding explicit = ENCODING_EXPLICIT_LE;
+
+static struct writer object_of(const char *sop_class)
+{
+	struct writer w = begin(explicit, sop_class);
+	put_patient(&w, explicit);
+	put_series(&w, explicit);
+	return w;
+}
+
+static void open_sequence(struct writer *w, uint32_t tag)
+{
+	put_head(w, explicit, tag, "SQ", UNDEFINED_LENGTH);
+	put_item(w, explicit, UNDEFINED_LENGTH);
+}
+
+static void close_sequence(struct writer *w)
+{
+	put_item_end(w, explicit);
+	put_sequence_end(w, explicit);
+}
+
+/* ---- VRs ---- */
+
+/* Texts and dates under any other VR: cleaned, moved and replaced as what they are. */
+static void test_text_in_any_vr(void **state)
+{
+	static const char vrs[][3] = {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "OB", "PN", "SH",
+		"ST", "TM", "UC", "UI", "UN", "UR", "UT", "xy"};
+	static const uint32_t tags[] = {0x0008103E, 0x00081040, 0x00102110, 0x00104000, 0x00324000};
+	for (unsigned i = 0; i < ARRAY_LEN(vrs); i++) {
+		for (unsigned options = 0; options < 2; options++) {
+			struct deidentify_rules rules = {.options = options ? ALL_BUT_KEEPING : 0};
+			struct writer w = begin(explicit, CLASS_CT);
+			put_padded(&w, explicit, 0x00080020, vrs[i], "20240229");
+			put_patient(&w, explicit);
+			put_series(&w, explicit);
+			open_sequence(&w, CONTAINER);
+			for (unsigned k = 0; k < ARRAY_LEN(tags); k++) {
+				put_padded(&w, explicit, tags[k], vrs[i], "ZEBEDEE");
+			}
+			close_sequence(&w);
+			run_of(explicit, &w, &rules);
+			assert_false(has("ZEBEDEE") || has("20240229"));
+			const struct found *date = out_find(&out, 0, 0x00080020);
+			assert_true(date && strcmp(date->vr, "DA") == 0);
+			assert_int_equal(date->value.len, options ? 8 : 0);
+		}
+	}
+}
+
+/* Inside of what is replaced nothing passes for a code. */
+static void test_codes_in_what_is_replaced(void **state)
+{
+	struct deidentify_rules rules = {0};
+	struct writer w = object_of(CLASS_SR);
+	open_sequence(&w, 0x0040A730);
+	put_padded(&w, explicit, 0x00100040, "CS", "F");            /* Patient's Sex */
+	put_padded(&w, explicit, 0x001021A0, "CS", "YES");          /* Smoking Status */
+	put_padded(&w, explicit, 0x0040A040, "CS", "PNAME");        /* Value Type */
+	put_padded(&w, explicit, 0x0040A123, "CS", "ZEBEDEE");      /* Person Name */
+	put_padded(&w, explicit, 0x0040A160, "CS", "ZEBEDEE OF Z"); /* Text Value */
+	close_sequence(&w);
+	run_of(explicit, &w, &rules);
+	assert_false(has("ZEBEDEE"));
+	const struct found *sex = out_find(&out, 1, 0x00100040);
+	assert_true(sex && sex->value.len == 0);
+	assert_null(out_find(&out, 1, 0x001021A0));
+	assert_true(found_is(out_find(&out, 1, 0x0040A040), "PNAME "));
+}
+
+/* A name for a number of rows, or in a time: neither stays. */
+static void test_text_instead_of_numbers(void **state)
+{
+	struct deidentify_rules rules = {.options = ALL_BUT_KEEPING | OPTION_SAFE_PRIVATE};
+	struct writer w = begin(explicit, CLASS_CT);
+	put_padded(&w, explicit, 0x00080030, "TM", "Zebedee");
+	put_padded(&w, explicit, 0x00080031, "TM", "101112.5");
+	put_patient(&w, explicit);
+	put_padded(&w, explicit, 0x00190010, "LO", "GEMS_ACQU_01");
+	put_padded(&w, explicit, 0x00191023, "DS", "Zebedee");
+	put_padded(&w, explicit, 0x00191024, "UN", "Zebedee");
+	put_padded(&w, explicit, 0x00191027, "DS", "-1.5e+2");
+	put_series(&w, explicit);
+	put_padded(&w, explicit, 0x00280010, "LT", "Zebedee");
+	put_padded(&w, explicit, 0x00281199, "UT", "Zebedee");
+	run_of(explicit, &w, &rules);
+	assert_false(has("Zebedee"));
+	assert_null(out_find(&out, 0, 0x00280010));
+	assert_true(found_is(out_find(&out, 0, 0x00080031), "101112.5"));
+	assert_true(found_is(out_find(&out, 0, 0x00191027), "-1.5e+2 "));
+}
+
+/* ---- Attributes ---- */
+
+/* Which the table of 2026c does not name. */
+static void test_unnamed_that_tell(void **state)
+{
+	struct deidentify_rules rules = {.options = ALL_BUT_KEEPING};
+	struct writer w = begin(explicit, CLASS_CT);
+	put_padded(&w, explicit, 0x0008010E, "UR", "http://codes.example");
+	put_padded(&w, explicit, 0x00081190, "UR", "http://zebedee.example/1");
+	put_padded(&w, explicit, 0x00100010, "PN", "Zebedee^Anna");
+	put_padded(&w, explicit, 0x00100020, "LO", "4711");
+	put_padded(&w, explicit, 0x00100033, "LO", "5710.06.12");
+	put_series(&w, explicit);
+	put_padded(&w, explicit, 0x00400400, "LT", "as for Zebedee");
+	open_sequence(&w, 0x04000500);
+	put_padded(&w, explicit, 0x04000510, "UI", "1.2.840.10008.1.2.1");
+	put_padded(&w, explicit, 0x04000520, "OB", "Zebedee encrypted by another");
+	close_sequence(&w);
+	run_of(explicit, &w, &rules);
+	assert_false(has("ebedee") || has("5710"));
+	assert_true(has("http://codes.example"));
+	assert_null(out_find(&out, 0, 0x04000500));
+}
+
+/* All references to SOP instances (PS3.15 E.1.1); not what says what a thing is. */
+static void test_uids_that_no_row_has(void **state)
+{
+	static const struct {
+		uint32_t tag;
+		bool stays;
+	} uids[] = {{0x0008001A, true}, {0x0008010C, true}, {0x00081167, false}, {0x00200242, false},
+		{0x00209312, false}, {0x300A0675, false}};
+	for (unsigned options = 0; options < 2; options++) {
+		for (unsigned i = 0; i < ARRAY_LEN(uids); i++) {
+			struct deidentify_rules rules = {.options = options ? OPTION_UIDS : 0};
+			struct writer w = object_of(CLASS_CT);
+			open_sequence(&w, CONTAINER);
+			put_padded(&w, explicit, uids[i].tag, "UI", "1.2.34567.8");
+			close_sequence(&w);
+			run_of(explicit, &w, &rules);
+			const struct found *f = out_find(&out, 1, uids[i].tag);
+			assert_true(f && f->value.len > 0);
+			assert_int_equal(has("1.2.34567.8"), uids[i].stays || options);
+		}
+	}
+}
+
+/* Where pixels are not looked at there are none. */
+static void test_pixels_elsewhere(void **state)
+{
+	static const uint32_t around[] = {CONTAINER, 0x0040A730};
+	for (unsigned i = 0; i < 2 * ARRAY_LEN(around); i++) {
+		struct deidentify_rules rules = {.options = i % 2 ? ALL_BUT_KEEPING : 0};
+		struct writer w = object_of(CLASS_CT);
+		open_sequence(&w, around[i / 2]);
+		put_padded(&w, explicit, 0x7FE00008, "OF", "Zebedee Zebedee ");
+		put_head(&w, explicit, 0x7FE00010, "OB", UNDEFINED_LENGTH);
+		put_item(&w, explicit, 0);
+		put_item(&w, explicit, 8);
+		writer_bytes(&w, "Zebedee ", 8);
+		put_sequence_end(&w, explicit);
+		close_sequence(&w);
+		put_padded(&w, explicit, 0x7F000010, "OW", "Zebedee ");
+		put_padded(&w, explicit, 0x7FE00010, "OW", "pixels");
+		run_of(explicit, &w, &rules);
+		assert_false(has("Zebedee"));
+		assert_true(found_is(out_find(&out, 0, 0x7FE00010), "pixels"));
+	}
+}
+
+/* ---- What is cleaned ---- */
+
+static void put_coded(struct writer *w, const char *scheme, const char *meaning)
+{
+	open_sequence(w, 0x00081084); /* Admitting Diagnoses Code Sequence */
+	put_padded(w, explicit, 0x00080100, "SH", "12345");
+	if (scheme) {
+		put_padded(w, explicit, 0x00080102, "SH", scheme);
+	}
+	put_padded(w, explicit, 0x00080104, "LO", meaning);
+	close_sequence(w);
+}
+
+/* PS3.15 E.1.1, note: private codes and meanings that are not of the standard may leak. */
+static void test_meanings_of_private_codes(void **state)
+{
+	static const struct {
+		const char *scheme;
+		bool stays;
+	} schemes[] = {
+		{"SCT", true}, {"DCM", true}, {"99HOSP", false}, {"L", false}, {NULL, false}, {"", false}};
+	for (unsigned i = 0; i < ARRAY_LEN(schemes); i++) {
+		struct deidentify_rules rules = {.options = OPTION_DESCRIPTORS};
+		struct writer w = begin(explicit, CLASS_CT);
+		put_coded(&w, schemes[i].scheme, "HEAD of Zebedee");
+		put_patient(&w, explicit);
+		put_series(&w, explicit);
+		run_of(explicit, &w, &rules);
+		assert_true(found_is(
+			out_find(&out, 1, 0x00080104), schemes[i].stays ? "HEAD of Zebedee " : "HEAD of "));
+	}
+}
+
+/* What must have a value has one when it was cleaned: an AE title that D would replace. */
+static void test_cleaned_is_not_empty(void **state)
+{
+	struct deidentify_rules rules = {.options = OPTION_DEVICE};
+	struct writer w = object_of(CLASS_CT);
+	put_padded(&w, explicit, 0x21000140, "AE", "ZEBEDEE"); /* Destination AE: D, C */
+	run_of(explicit, &w, &rules);
+	assert_true(found_is(out_find(&out, 0, 0x21000140), "REMOVED "));
+}
+
+/* ---- What it says of itself ---- */
+
+static void test_burned_in_anyhow(void **state)
+{
+	static const char *const words[] = {"YES", " YES", "yes", "NO\\YES", "YES.", "Yes "};
+	struct deidentify_rules rules = {0};
+	for (unsigned i = 0; i < ARRAY_LEN(words); i++) {
+		struct writer w = object_of(CLASS_CT);
+		put_padded(&w, explicit, 0x00280301, i % 2 ? "LO" : "CS", words[i]);
+		assert_int_equal(result_of(explicit, &w, &rules), ERR_DENIED);
+	}
+}
+
+/* Whose it is, behind where it was looked for: its dates would be another's, and its names no names. */
+static void test_identity_that_comes_late(void **state)
+{
+	static const uint32_t tags[] = {0x00080018, 0x00100010, 0x00100020, 0x00100021, 0x0020000D};
+	struct deidentify_rules rules = {.options = ALL_BUT_KEEPING};
+	for (unsigned i = 0; i < ARRAY_LEN(tags); i++) {
+		struct writer w = writer_of(input, sizeof(input));
+		put_padded(&w, explicit, 0x00080016, "UI", CLASS_CT);
+		put_padded(&w, explicit, 0x0020000E, "UI", "1.2.3.4");
+		put_padded(&w, explicit, 0x00280010, "US", "12");
+		put_padded(&w, explicit, tags[i], "LO", "12");
+		assert_int_equal(result_of(explicit, &w, &rules), ERR_ORDER);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_text_in_any_vr),
+		cmocka_unit_test(test_codes_in_what_is_replaced),
+		cmocka_unit_test(test_text_instead_of_numbers),
+		cmocka_unit_test(test_unnamed_that_tell),
+		cmocka_unit_test(test_uids_that_no_row_has),
+		cmocka_unit_test(test_pixels_elsewhere),
+		cmocka_unit_test(test_meanings_of_private_codes),
+		cmocka_unit_test(test_cleaned_is_not_empty),
+		cmocka_unit_test(test_burned_in_anyhow),
+		cmocka_unit_test(test_identity_that_comes_late),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
