@@ -6,18 +6,13 @@
 #include "cli/options.h"
 #include "cli/tree.h"
 #include "cli/verbs.h"
-#include "dicom/charset.h"
-#include "dicom/tag.h"
 #include "policy/deidentify.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
-#include <jansson.h>
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -39,6 +34,7 @@ static const char usage[] =
 	"  --documents replace   copy encapsulated documents too, without the document\n"
 	"  --leftovers keep      name what is left over, and keep the copy\n"
 	"  --manifest FILE       what was done to which element of which file, as CSV; it names the files that were read\n"
+	"  --isolate             a process for each file; otherwise one for the files of a folder, which is faster\n"
 	"  --json                one JSON object a file and line\n"
 	"\n"
 	"Exit status: 0 all were copied; 1 some were not, and are named; 2 wrong usage; 3 nothing could be done.\n";
@@ -57,22 +53,15 @@ struct verb {
 	int out_fd;
 	size_t n_done, n_files, n_good, n_failed, n_left_alone;
 	bool folder;
-	struct deidentify_said *said;
+	struct deidentify_worker worker;
+	int series_fd; /* of the last that something was put into; -1: none */
+	char series[3 * (UID_MAX + 2)];
+	bool isolate;
 };
-
-/* A name made safe for a terminal. */
-static const char *printed(const char *path)
-{
-	static char text[3 * 4096];
-	struct charset utf8 = {.coding = CHARSET_UTF8};
-	struct charset_text t;
-	charset_to_utf8(&utf8, "ST", CHARSET_NO_BIDI, span_str(path), text, sizeof(text), &t);
-	return text;
-}
 
 static int complain(const char *what, const char *why)
 {
-	fprintf(stderr, "gantry deidentify: %s: %s\n", printed(what), why);
+	fprintf(stderr, "gantry deidentify: %s: %s\n", deidentify_printed(what), why);
 	return EXIT_NOTHING;
 }
 
@@ -96,7 +85,7 @@ static int make_key(const char *path)
 		return complain(path, "the key could not be written");
 	}
 	printf("%s: made. Who has it can tell which pseudonym is whose: keep it as the images themselves.\n",
-		printed(path));
+		deidentify_printed(path));
 	return EXIT_GOOD;
 }
 
@@ -118,113 +107,6 @@ static int read_key(struct verb *v)
 
 /* ---- One file ---- */
 
-static const char *name_of(uint32_t tag)
-{
-	static char text[2][64];
-	static unsigned turn;
-	const char *keyword = tag_keyword(tag);
-	turn = !turn;
-	snprintf(text[turn], sizeof(text[0]), "%s(%04X,%04X)", keyword, tag >> 16, tag & 0xFFFF);
-	return text[turn];
-}
-
-/* Why there is no copy, or what there is to say of it; NULL: nothing. */
-static const char *sentence(const struct deidentify_said *s)
-{
-	static char text[320];
-	switch (s->outcome) {
-	case OUTCOME_GOOD:
-		if (!s->left) {
-			return s->unsearched ? "more was removed than could be searched for" : NULL;
-		}
-		snprintf(text, sizeof(text),
-			"copied, but see whether %s, whose value was also that of %s, may stay",
-			name_of(s->left_in), name_of(s->left_of));
-		return text;
-	case OUTCOME_LEFTOVER:
-		snprintf(text, sizeof(text), "what was removed from %s is still in %s", name_of(s->left_of),
-			name_of(s->left_in));
-		return text;
-	case OUTCOME_NOT_DICOM:
-		return "it is no DICOM file";
-	case OUTCOME_DIRECTORY:
-		return "a DICOMDIR names what was there, and is not copied";
-	case OUTCOME_BURNED_IN:
-		return "it says that text is burned into its pixels (Burned In Annotation)";
-	case OUTCOME_DOCUMENT:
-		return "it holds a document, which cannot be de-identified";
-	case OUTCOME_BROKEN:
-		snprintf(text, sizeof(text), "it is broken at byte %" PRIu64 ": %s", s->offset,
-			err_str(s->error));
-		return text;
-	case OUTCOME_NOT_WRITTEN:
-		return "the copy could not be written";
-	case OUTCOME_PIXELS: /* one() has its sentence */
-	case OUTCOME_NONE:
-		break;
-	}
-	return "the process that read it has died";
-}
-
-static bool is_kept(const struct verb *v, const struct deidentify_said *s)
-{
-	return s->outcome == OUTCOME_GOOD || (s->outcome == OUTCOME_LEFTOVER && v->how.keep_leftovers);
-}
-
-static void tell(struct verb *v, const char *name, const char *copy, const char *why)
-{
-	static const char *const words[] = {"no copy", "ok", "leftover", "not DICOM", "DICOMDIR", "broken",
-		"burned in", "document", "not written", "pixels"};
-	const struct deidentify_said *s = v->said;
-	if (v->json) {
-		json_t *o = json_pack("{s:s%, s:s, s:s*, s:s*, s:i, s:i, s:i, s:i, s:i}", "file", name,
-			strlen(name), "outcome", words[s->outcome], "copy", copy, "why", why, "removed",
-			(int)s->counts[CONFIDENTIALITY_X], "emptied", (int)s->counts[CONFIDENTIALITY_Z],
-			"replaced", (int)s->counts[CONFIDENTIALITY_D], "new_uids",
-			(int)s->counts[CONFIDENTIALITY_U], "cleaned", (int)s->counts[CONFIDENTIALITY_CLEAN]);
-		char *line = o ? json_dumps(o, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
-		printf("%s\n", line ? line : "{\"outcome\":\"unprintable name\"}");
-		free(line);
-		json_decref(o);
-	} else if (why) {
-		fprintf(stderr, "%s%s: %s\n", v->progress ? "\r\033[K" : "", printed(name), why);
-	}
-}
-
-static void put_quoted(FILE *to, const char *text)
-{
-	putc('"', to);
-	for (; *text; text++) {
-		if (*text == '"') {
-			putc('"', to);
-		}
-		putc(*text, to);
-	}
-	putc('"', to);
-}
-
-/* The child's lines, as long as they are of the letters that such lines have. */
-static void write_manifest(const struct verb *v, const char *name, const char *copy)
-{
-	const struct deidentify_said *s = v->said;
-	size_t len = s->list_len < sizeof(s->list) ? s->list_len : sizeof(s->list);
-	for (size_t at = 0; at < len;) {
-		const char *end = memchr(s->list + at, '\n', len - at);
-		size_t n = end ? (size_t)(end - (s->list + at)) : 0;
-		if (n == 0 || strspn(s->list + at, "0123456789ABCDEF(),.[]abcdefghijklmnopqrstuvwxyz-") < n) {
-			return;
-		}
-		put_quoted(v->manifest, name);
-		putc(',', v->manifest);
-		put_quoted(v->manifest, copy);
-		const char *comma = memrchr(s->list + at, ',', n);
-		size_t path = comma ? (size_t)(comma - (s->list + at)) : n;
-		fprintf(v->manifest, ",\"%.*s\"%.*s\n", (int)path, s->list + at, (int)(n - path),
-			s->list + at + path);
-		at += n + 1;
-	}
-}
-
 static bool make_folder(int at, const char *name, int *ret_fd)
 {
 	if (mkdirat(at, name, 0750) < 0 && errno != EEXIST) {
@@ -234,26 +116,17 @@ static bool make_folder(int at, const char *name, int *ret_fd)
 	return *ret_fd >= 0;
 }
 
-/* PATIENT/STUDY/SERIES/INSTANCE.dcm, of what may be names: the child says what they are. */
-static bool place(const struct verb *v, char *copy, size_t size)
+/* The folder of a series, of three names; the last one stays open, as what comes next is mostly of the same. */
+static bool open_series(struct verb *v, const char *path, const char *const names[3])
 {
-	struct deidentify_said *s = v->said;
-	const char *names[] = {
-		s->patient, s->study[0] ? s->study : "NONE", s->series[0] ? s->series : "NONE"};
-	char last[UID_MAX + 8];
 	int fd = v->out_fd, up;
-	s->patient[sizeof(s->patient) - 1] = s->study[UID_MAX] = s->series[UID_MAX] = s->instance[UID_MAX] =
-		0;
-	for (unsigned i = 0; i < 4; i++) {
-		const char *name = i < 3 ? names[i] : s->instance;
-		if (!name[0] || name[0] == '.' ||
-			strspn(name, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ.") != strlen(name)) {
-			errno = EINVAL;
-			return false;
-		}
+	if (v->series_fd >= 0 && strcmp(v->series, path) == 0) {
+		return true;
 	}
-	snprintf(copy, size, "%s/%s/%s/%s.dcm", names[0], names[1], names[2], s->instance);
-	snprintf(last, sizeof(last), "%s.dcm", s->instance);
+	if (v->series_fd >= 0) {
+		close(v->series_fd);
+		v->series_fd = -1;
+	}
 	for (unsigned i = 0; i < 3; i++) {
 		bool ok = make_folder(fd, names[i], &up);
 		if (fd != v->out_fd) {
@@ -264,50 +137,181 @@ static bool place(const struct verb *v, char *copy, size_t size)
 		}
 		fd = up;
 	}
-	bool ok = renameat2(v->out_fd, PART, fd, last, RENAME_NOREPLACE) == 0;
-	int kept = errno;
-	close(fd);
-	errno = kept;
-	return ok;
+	v->series_fd = fd;
+	snprintf(v->series, sizeof(v->series), "%s", path);
+	return true;
 }
 
-static void one(struct verb *v, const char *name, int in)
+/* PATIENT/STUDY/SERIES/INSTANCE.dcm, of what may be names: the worker says what they are. */
+static bool place(struct verb *v, struct deidentify_said *s, const char *part, char *copy, size_t size)
+{
+	const char *names[] = {
+		s->patient, s->study[0] ? s->study : "NONE", s->series[0] ? s->series : "NONE"};
+	char last[UID_MAX + 8], folder[sizeof(v->series)];
+	s->patient[sizeof(s->patient) - 1] = s->study[UID_MAX] = s->series[UID_MAX] = s->instance[UID_MAX] =
+		0;
+	for (unsigned i = 0; i < 4; i++) {
+		const char *name = i < 3 ? names[i] : s->instance;
+		if (!name[0] || name[0] == '.' ||
+			strspn(name, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ.") != strlen(name)) {
+			errno = EINVAL;
+			return false;
+		}
+	}
+	snprintf(folder, sizeof(folder), "%s/%s/%s", names[0], names[1], names[2]);
+	snprintf(last, sizeof(last), "%s.dcm", s->instance);
+	snprintf(copy, size, "%s/%s", folder, last);
+	return open_series(v, folder, names) &&
+	       renameat2(v->out_fd, part, v->series_fd, last, RENAME_NOREPLACE) == 0;
+}
+
+static void tell(
+	struct verb *v, const struct deidentify_said *s, const char *name, const char *copy, const char *why)
+{
+	if (v->json) {
+		deidentify_tell_json(s, name, copy, why);
+	} else if (why) {
+		fprintf(stderr, "%s%s: %s\n", v->progress ? "\r\033[K" : "", deidentify_printed(name), why);
+	}
+}
+
+/* ---- Some files ---- */
+
+/* One that is being done, or could not be begun. */
+struct doing {
+	const char *name;
+	int in, out;
+	struct scrap cleaned;
+	enum deidentify_outcome failed; /* OUTCOME_NONE: it has not */
+	char why[200];                  /* of OUTCOME_PIXELS */
+	unsigned job;
+};
+
+struct batch {
+	struct doing of[DEIDENTIFY_BATCH];
+	unsigned n;
+};
+
+static const char *part_of(unsigned i)
+{
+	static char name[sizeof(PART) + 8];
+	snprintf(name, sizeof(name), PART "%u", i);
+	return name;
+}
+
+static void finish(struct verb *v, struct doing *d, unsigned i, struct deidentify_said *s)
 {
 	char copy[4 * (UID_MAX + 8)] = "";
-	struct deidentify_said *s = v->said;
-	int out = openat(v->out_fd, PART, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
-	if (out < 0) {
-		s->outcome = OUTCOME_NOT_WRITTEN;
-	} else if (v->pixels.on) {
-		deidentify_pixels_file(&v->pixels, &v->how, in, out, s);
-	} else {
-		deidentify_file(&v->how, in, out, s);
-	}
-	const char *why = s->outcome == OUTCOME_PIXELS ? v->pixels.why : sentence(s);
-	bool good = is_kept(v, s);
-	if (good && !place(v, copy, sizeof(copy))) {
+	bool good = s->outcome == OUTCOME_GOOD || (s->outcome == OUTCOME_LEFTOVER && v->how.keep_leftovers);
+	const char *why = s->outcome == OUTCOME_PIXELS ? d->why : deidentify_sentence(s);
+	if (good && !place(v, s, part_of(i), copy, sizeof(copy))) {
 		why = errno == EEXIST ? "there is a copy of this SOP instance already" : strerror(errno);
 		s->outcome = OUTCOME_NOT_WRITTEN;
 		good = false;
 	}
-	if (out >= 0) {
-		close(out);
-		(void)unlinkat(v->out_fd, PART, 0); /* where there is a copy, it is not called so any more */
+	if (d->out >= 0) {
+		close(d->out);
+	}
+	if (d->out >= 0 && !good) {
+		(void)unlinkat(v->out_fd, part_of(i), 0);
 	}
 	bool alone = s->outcome == OUTCOME_DIRECTORY || (v->folder && s->outcome == OUTCOME_NOT_DICOM);
 	v->n_good += good;
 	v->n_left_alone += alone;
 	v->n_failed += !good && !alone;
-	tell(v, name, good ? copy : NULL, why);
+	tell(v, s, d->name, good ? copy : NULL, why);
 	if (good && v->manifest) {
-		write_manifest(v, name, copy);
+		deidentify_tell_manifest(v->manifest, s, d->name, copy);
+	}
+}
+
+/* Its descriptors are d's, or it has failed. */
+static void prepare(struct verb *v, struct doing *d, unsigned i, struct deidentify_job *ret_job)
+{
+	struct stat st;
+	int in = d->in;
+	*ret_job = (struct deidentify_job){0};
+	if (v->pixels.on) {
+		if (!deidentify_pixels_clean(&v->pixels, d->in, &d->cleaned, &ret_job->pixels_cleaned)) {
+			snprintf(d->why, sizeof(d->why), "%s", v->pixels.why);
+			d->failed = OUTCOME_PIXELS;
+			return;
+		}
+		in = d->cleaned.fd >= 0 ? d->cleaned.fd : d->in;
+	}
+	if (fstat(in, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0) {
+		d->failed = OUTCOME_NOT_DICOM;
+		return;
+	}
+	d->out = openat(v->out_fd, part_of(i), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (d->out < 0) {
+		d->failed = OUTCOME_NOT_WRITTEN;
+		return;
+	}
+	ret_job->in = in;
+	ret_job->out = d->out;
+	ret_job->size = (uint64_t)st.st_size;
+}
+
+/* All of a batch, in the order of their names. */
+static void flush(struct verb *v, struct batch *b)
+{
+	struct deidentify_job jobs[DEIDENTIFY_BATCH];
+	unsigned n_jobs = 0;
+	for (unsigned i = 0; i < b->n; i++) {
+		struct doing *d = &b->of[i];
+		prepare(v, d, i, &jobs[n_jobs]);
+		d->job = n_jobs;
+		n_jobs += d->failed == OUTCOME_NONE;
+	}
+	deidentify_worker_run(&v->worker, jobs, n_jobs);
+	for (unsigned i = 0; i < b->n; i++) {
+		struct doing *d = &b->of[i];
+		static struct deidentify_said failed;
+		failed.outcome = d->failed;
+		finish(v, d, i, d->failed == OUTCOME_NONE ? &v->worker.said[d->job] : &failed);
+		scrap_done(&d->cleaned);
+		close(d->in);
+		v->n_done++;
+	}
+	if (v->progress && v->n_files > 0) {
+		fprintf(stderr, "\r%zu of %zu files, %zu %%", v->n_done, v->n_files,
+			v->n_done * 100 / v->n_files);
+	}
+	if (v->isolate) {
+		deidentify_worker_stop(&v->worker);
+	}
+	b->n = 0;
+}
+
+/* name lives until flush(). */
+static void add(struct verb *v, struct batch *b, const char *name, int in)
+{
+	b->of[b->n++] = (struct doing){.name = name, .in = in, .out = -1, .cleaned = SCRAP_NONE};
+	/* Pixels that were cleaned are held in memory. */
+	if (b->n == (v->isolate || v->pixels.on ? 1 : DEIDENTIFY_BATCH)) {
+		flush(v, b);
 	}
 }
 
 /* ---- All ---- */
 
+static size_t folder_len(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash ? (size_t)(slash - path) : 0;
+}
+
+/* What is in a folder is mostly of one source: a process that such a file takes over is not given those of others. */
+static bool is_of_other_folder(const char *a, const char *b)
+{
+	size_t n = folder_len(a);
+	return n != folder_len(b) || memcmp(a, b, n) != 0;
+}
+
 static void walk(struct verb *v, const struct tree *t)
 {
+	static struct batch b;
 	for (size_t i = 0; i < t->n; i++) {
 		v->n_files += t->entries[i].what == TREE_FILE;
 	}
@@ -319,14 +323,13 @@ static void walk(struct verb *v, const struct tree *t)
 			complain(e->path, e->what == TREE_FILE ? strerror(errno) : "it is no plain file");
 			continue;
 		}
-		one(v, e->path, in);
-		close(in);
-		v->n_done++;
-		if (v->progress) {
-			fprintf(stderr, "\r%zu of %zu files, %zu %%", v->n_done, v->n_files,
-				v->n_done * 100 / v->n_files);
+		if (i > 0 && is_of_other_folder(t->entries[i - 1].path, e->path)) {
+			flush(v, &b);
+			deidentify_worker_stop(&v->worker);
 		}
+		add(v, &b, e->path, in);
 	}
+	flush(v, &b);
 }
 
 static int go_through(struct verb *v, int in)
@@ -342,16 +345,16 @@ static int go_through(struct verb *v, int in)
 		walk(v, &t);
 		tree_done(&t);
 	} else {
-		v->n_files = 1;
-		one(v, v->in, in);
-		close(in);
+		static struct batch b;
+		add(v, &b, v->in, in);
+		flush(v, &b);
 	}
 	if (v->progress) {
 		fputs("\r\033[K", stderr);
 	}
 	if (!v->json) {
-		printf("%zu copied to %s, %zu not, %zu no DICOM objects\n", v->n_good, printed(v->out),
-			v->n_failed, v->n_left_alone);
+		printf("%zu copied to %s, %zu not, %zu no DICOM objects\n", v->n_good,
+			deidentify_printed(v->out), v->n_failed, v->n_left_alone);
 	}
 	return v->n_failed > 0 || v->n_good == 0 ? EXIT_SOME : EXIT_GOOD;
 }
@@ -365,7 +368,9 @@ static int open_out(struct verb *v)
 	if (v->out_fd < 0) {
 		return complain(v->out, strerror(errno));
 	}
-	(void)unlinkat(v->out_fd, PART, 0); /* of a run that was killed */
+	for (unsigned i = 0; i < DEIDENTIFY_BATCH; i++) { /* of a run that was killed */
+		(void)unlinkat(v->out_fd, part_of(i), 0);
+	}
 	return EXIT_GOOD;
 }
 
@@ -385,6 +390,9 @@ static int close_all(struct verb *v, int code)
 	if (v->manifest && v->manifest_path && fclose(v->manifest) != 0) {
 		code = complain(v->manifest_path, strerror(errno));
 	}
+	if (v->series_fd >= 0) {
+		close(v->series_fd);
+	}
 	if (v->out_fd >= 0) {
 		if (syncfs(v->out_fd) < 0) {
 			code = complain(v->out, strerror(errno));
@@ -393,7 +401,7 @@ static int close_all(struct verb *v, int code)
 	}
 	sandbox_free(v->sandbox);
 	deidentify_pixels_done(&v->pixels);
-	object_job_free(v->said, sizeof(*v->said));
+	deidentify_worker_done(&v->worker);
 	OPENSSL_cleanse(v->how.key, sizeof(v->how.key));
 	return code;
 }
@@ -403,8 +411,8 @@ static int run(struct verb *v)
 	v->out_fd = -1;
 	v->how.list = v->manifest_path != NULL;
 	v->progress = !v->json && isatty(STDERR_FILENO);
-	v->said = object_job_memory(sizeof(*v->said));
-	int code = v->said ? read_key(v) : EXIT_NOTHING;
+	v->series_fd = -1;
+	int code = deidentify_worker_begin(&v->worker, &v->how) == 0 ? read_key(v) : EXIT_NOTHING;
 	int in = code == 0 ? open(v->in, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) : -1;
 	if (code == 0 && in < 0) {
 		code = complain(v->in, strerror(errno));
@@ -440,7 +448,7 @@ static bool take_words(struct verb *v, const struct deidentify_word *words, cons
 		}
 		if (!w->word) {
 			fprintf(stderr, "gantry deidentify: `%.*s` is none of the words for this\n", (int)n,
-				printed(text));
+				deidentify_printed(text));
 			return false;
 		}
 		v->how.rules.options |= w->option;
@@ -482,6 +490,8 @@ static bool take_option(void *arg, int c)
 		return true;
 	case 'j':
 		return v->json = true;
+	case 'i':
+		return v->isolate = true;
 	default:
 		return false;
 	}
@@ -495,7 +505,8 @@ int verb_deidentify(int argc, char **argv)
 		{"clean-pixels", no_argument, NULL, 'p'}, {"pixel-rules", required_argument, NULL, 'x'},
 		{"burned-in", required_argument, NULL, 'b'}, {"documents", required_argument, NULL, 'o'},
 		{"leftovers", required_argument, NULL, 'f'}, {"manifest", required_argument, NULL, 'm'},
-		{"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
+		{"isolate", no_argument, NULL, 'i'}, {"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'}, {0}};
 	static struct verb v;
 	int code;
 	if (!options_read(argc, argv, options, usage, take_option, &v, &code)) {

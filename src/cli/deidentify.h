@@ -6,7 +6,9 @@
 #include "priv/sandbox.h"
 #include "transform/deidentify.h"
 
-/* One file, de-identified by a process of its own that has it, the file it writes, the key, and nothing else. */
+#include <stdio.h>
+
+/* `gantry deidentify`: between its files. */
 
 #define DEIDENTIFY_LIST (4u << 20)
 
@@ -45,7 +47,63 @@ struct deidentify_said {
 	char list[DEIDENTIFY_LIST];
 };
 
-/* in, out: open files; out is empty, and open for reading too. said: of object_job_memory(). */
-void deidentify_file(const struct deidentify_how *how, int in, int out, struct deidentify_said *said);
+/* One file to do: what is read, and an empty file that is written, both open. out is open for reading too. */
+struct deidentify_job {
+	int in, out;
+	uint64_t size; /* of in, not 0 */
+	bool pixels_cleaned;
+};
+
+/* ---- deidentify_file.c: in the worker's process ---- */
+
+/* Buffers for one file after the other. */
+struct deidentify_work;
+
+MUST_USE struct deidentify_work *deidentify_work_new(const struct deidentify_how *how);
+/* file: all of job->in, in memory. said is empty. */
+void deidentify_file(struct deidentify_work *w, const struct deidentify_job *job, struct span file,
+	struct deidentify_said *said);
+
+/* ---- deidentify_worker.c ---- */
+
+#define DEIDENTIFY_BATCH 16 /* files that are passed at once */
+
+/*
+ * A process in a sandbox that de-identifies what it is passed: it has those files, those that it writes, the key, and nothing else. A
+ * file that takes it over could spoil what the same process does after it.
+ */
+struct deidentify_worker {
+	const struct deidentify_how *how;
+	struct deidentify_said *said; /* DEIDENTIFY_BATCH of them, which it writes */
+	int pid, fd;                  /* -1: none is running */
+	unsigned n_done;              /* files, since it was started */
+};
+
+/* ERR_NO_MEMORY */
+MUST_USE int deidentify_worker_begin(struct deidentify_worker *w, const struct deidentify_how *how);
+void deidentify_worker_done(struct deidentify_worker *w);
+
+/*
+ * DEIDENTIFY_BATCH jobs at most; w->said[i] is about the i-th. A file on which the process dies is tried once more in a new one, by
+ * itself, and if that dies too, it is OUTCOME_NONE.
+ */
+void deidentify_worker_run(struct deidentify_worker *w, const struct deidentify_job *jobs, unsigned n);
+
+/* What comes next gets a process of its own. */
+void deidentify_worker_stop(struct deidentify_worker *w);
+
+/* ---- deidentify_tell.c ---- */
+
+/* A name made safe for a terminal; borrowed until the next call. */
+const char *deidentify_printed(const char *path);
+
+/* Why there is no copy, or what there is to say of it; NULL: nothing. Borrowed until the next call. */
+const char *deidentify_sentence(const struct deidentify_said *s);
+
+/* copy, why: NULL, or what is. */
+void deidentify_tell_json(
+	const struct deidentify_said *s, const char *name, const char *copy, const char *why);
+
+void deidentify_tell_manifest(FILE *to, const struct deidentify_said *s, const char *name, const char *copy);
 
 #endif

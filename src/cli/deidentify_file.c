@@ -2,7 +2,6 @@
 #include "cli/deidentify.h"
 
 #include "cli/boxed.h"
-#include "cli/object_job.h"
 #include "dicom/file.h"
 #include "dicom/implementation.h"
 #include "dicom/part10.h"
@@ -14,19 +13,33 @@
 #include <unistd.h>
 
 #define SOP_DIRECTORY "1.2.840.10008.1.3.10"
-#define WRITE_BUFFER  (64u * 1024)
+#define READ_BUFFER   (64u * 1024)
+#define KEPT          (1u << 20) /* bytes of a result that are kept until it has been looked through */
+#define PIECES        256        /* and pieces */
+#define LONG_PIECE    4096       /* shorter ones are copied */
 
-struct work {
+struct deidentify_work {
 	const struct deidentify_how *how;
-	int out;
+	struct deidentify_rules rules; /* this file's */
+	int in, out;
+	struct span in_bytes;
 	struct deidentify_said *said;
 	struct deidentify t;
 	struct leftovers leftovers;
 	struct dicom_file file; /* the result, read again */
 	struct inflater inflater;
-	uint8_t buf[WRITE_BUFFER];
-	size_t buf_len;
+	/* The result: pieces of the file, and of what is kept; after what was written already. */
+	bool spilled;
+	unsigned n_pieces;
+	struct span pieces[PIECES];
+	size_t kept_len;
+	uint8_t kept[KEPT], buf[READ_BUFFER];
 };
+
+static bool is_of_file(const struct deidentify_work *w, struct span bytes)
+{
+	return bytes.ptr >= w->in_bytes.ptr && bytes.ptr < w->in_bytes.ptr + w->in_bytes.len;
+}
 
 /* ---- What was done ---- */
 
@@ -55,7 +68,7 @@ static void list(struct deidentify_said *said, const struct dataset *d, enum con
 
 static void done(void *arg, const struct dataset *where, enum confidentiality what)
 {
-	struct work *w = arg;
+	struct deidentify_work *w = arg;
 	w->said->counts[what]++;
 	if (w->how->list) {
 		list(w->said, where, what);
@@ -64,30 +77,75 @@ static void done(void *arg, const struct dataset *where, enum confidentiality wh
 
 static void original(void *arg, const struct dataset *where, struct span value)
 {
-	struct work *w = arg;
+	struct deidentify_work *w = arg;
 	leftovers_add(&w->leftovers, where->tag, where->vr, value);
 }
 
 /* ---- What is written ---- */
 
-static bool put(struct work *w, struct span bytes)
+static bool write_piece(struct deidentify_work *w, struct span piece)
 {
-	if (bytes.len > sizeof(w->buf) - w->buf_len) {
-		if (!boxed_write(w->out, w->buf, w->buf_len)) {
-			return false;
+	/* Of the file itself: the kernel moves it. */
+	while (piece.len > 0 && is_of_file(w, piece)) {
+		off_t from = piece.ptr - w->in_bytes.ptr;
+		ssize_t n = copy_file_range(w->in, &from, w->out, NULL, piece.len, 0);
+		if (n <= 0) {
+			break;
 		}
-		w->buf_len = 0;
+		piece = span_of(piece.ptr + n, piece.len - (size_t)n);
 	}
-	if (bytes.len > sizeof(w->buf)) {
+	return piece.len == 0 || boxed_write(w->out, piece.ptr, piece.len);
+}
+
+static bool write_pieces(struct deidentify_work *w)
+{
+	bool good = true;
+	for (unsigned i = 0; i < w->n_pieces && good; i++) {
+		good = write_piece(w, w->pieces[i]);
+	}
+	return good;
+}
+
+/* No room to keep it all until it has been looked through: it is written now, and read again then. */
+static bool spill(struct deidentify_work *w)
+{
+	bool good = write_pieces(w);
+	w->spilled = true;
+	w->n_pieces = 0;
+	w->kept_len = 0;
+	return good;
+}
+
+static void add_piece(struct deidentify_work *w, struct span bytes)
+{
+	struct span *last = w->n_pieces > 0 ? &w->pieces[w->n_pieces - 1] : NULL;
+	if (last && last->ptr + last->len == bytes.ptr) {
+		last->len += bytes.len;
+	} else {
+		w->pieces[w->n_pieces++] = bytes;
+	}
+}
+
+static bool put(struct deidentify_work *w, struct span bytes)
+{
+	bool stays = bytes.len >= LONG_PIECE && is_of_file(w, bytes);
+	if ((w->n_pieces == PIECES || (!stays && bytes.len > sizeof(w->kept) - w->kept_len)) && !spill(w)) {
+		return false;
+	}
+	if (!stays && bytes.len > sizeof(w->kept)) {
 		return boxed_write(w->out, bytes.ptr, bytes.len);
 	}
-	memcpy(w->buf + w->buf_len, bytes.ptr, bytes.len);
-	w->buf_len += bytes.len;
+	if (!stays) {
+		memcpy(w->kept + w->kept_len, bytes.ptr, bytes.len);
+		bytes.ptr = w->kept + w->kept_len;
+		w->kept_len += bytes.len;
+	}
+	add_piece(w, bytes);
 	return true;
 }
 
 /* PS3.15 E.1.1: preamble and file meta information say who de-identified it, and nothing of before. */
-static int put_meta(struct work *w, struct span syntax)
+static int put_meta(struct deidentify_work *w, struct span syntax)
 {
 	uint8_t bytes[PART10_META_MAX];
 	struct writer to = writer_of(bytes, sizeof(bytes));
@@ -100,13 +158,13 @@ static int put_meta(struct work *w, struct span syntax)
 	return e < 0 ? e : put(w, writer_span_of(&to)) ? 0 : ERR_SYSTEM;
 }
 
-static int transform(struct work *w, struct span data, struct span syntax)
+static int transform(struct deidentify_work *w, struct span data, struct span syntax)
 {
 	struct pseudonyms pseudonyms = {pseudonym_make, (void *)w->how->key};
 	struct deidentify_log log = {done, original, w};
 	struct span bytes;
 	bool begun = false;
-	int e = deidentify_begin(&w->t, &w->how->rules, &pseudonyms, syntax, &log);
+	int e = deidentify_begin(&w->t, &w->rules, &pseudonyms, syntax, &log);
 	if (e < 0) {
 		return e;
 	}
@@ -121,15 +179,12 @@ static int transform(struct work *w, struct span data, struct span syntax)
 		}
 	}
 	deidentify_done(&w->t);
-	if (e == DEIDENTIFY_END && !boxed_write(w->out, w->buf, w->buf_len)) {
-		e = ERR_SYSTEM;
-	}
 	return e == DEIDENTIFY_END ? 0 : e;
 }
 
 /* ---- What is left ---- */
 
-static int read_events(struct work *w)
+static int read_events(struct deidentify_work *w)
 {
 	int event;
 	while ((event = file_next(&w->file)) > 0 && event != DATASET_END) {
@@ -140,28 +195,43 @@ static int read_events(struct work *w)
 	return event;
 }
 
-/* The file is read as anybody would read it, not as it was written. */
-static int look_for_leftovers(struct work *w)
+static int look_at_pieces(struct deidentify_work *w)
 {
 	int e = DATASET_MORE;
-	if (lseek(w->out, 0, SEEK_SET) < 0) {
+	for (unsigned i = 0; i < w->n_pieces && e == DATASET_MORE; i++) {
+		file_feed(&w->file, w->pieces[i]);
+		e = read_events(w);
+	}
+	return e;
+}
+
+static int look_at_file(struct deidentify_work *w)
+{
+	int e = DATASET_MORE;
+	if (!write_pieces(w) || lseek(w->out, 0, SEEK_SET) < 0) {
 		return ERR_SYSTEM;
 	}
-	file_begin(&w->file, &w->inflater);
 	while (e == DATASET_MORE) {
 		ssize_t n = read(w->out, w->buf, sizeof(w->buf));
 		if (n < 0 && errno == EINTR) {
 			continue;
 		}
-		if (n < 0) {
-			return ERR_SYSTEM;
-		}
-		if (n == 0) {
-			file_last(&w->file);
-			e = read_events(w);
-			break;
+		if (n <= 0) {
+			return n < 0 ? ERR_SYSTEM : e;
 		}
 		file_feed(&w->file, span_of(w->buf, (size_t)n));
+		e = read_events(w);
+	}
+	return e;
+}
+
+/* The result is read as anybody would read it, not as it was made. */
+static int look_for_leftovers(struct deidentify_work *w)
+{
+	file_begin(&w->file, &w->inflater);
+	int e = w->spilled ? look_at_file(w) : look_at_pieces(w);
+	if (e == DATASET_MORE) {
+		file_last(&w->file);
 		e = read_events(w);
 	}
 	return e == DATASET_END ? 0 : e < 0 ? e : ERR_TRUNCATED;
@@ -175,7 +245,7 @@ static void say_identity(struct deidentify_said *said, const struct deidentify *
 	memcpy(said->instance, t->sop_instance, sizeof(said->instance));
 }
 
-static enum deidentify_outcome outcome_of(const struct work *w, int e)
+static enum deidentify_outcome outcome_of(const struct deidentify_work *w, int e)
 {
 	if (e == ERR_DENIED) {
 		return w->t.why == DEIDENTIFY_BURNED_IN ? OUTCOME_BURNED_IN : OUTCOME_DOCUMENT;
@@ -183,11 +253,12 @@ static enum deidentify_outcome outcome_of(const struct work *w, int e)
 	return e == ERR_SYSTEM ? OUTCOME_NOT_WRITTEN : OUTCOME_BROKEN;
 }
 
-static enum deidentify_outcome try(struct work *w, struct span file)
+static enum deidentify_outcome try(struct deidentify_work *w, struct span file)
 {
 	struct part10_meta meta;
-	size_t at;
+	size_t at = 0;
 	int e = part10_read(file, &meta, &at, NULL);
+	w->t.d.offset = 0;
 	if (e == ERR_TYPE || file.len < FILE_PREAMBLE + 4) {
 		return OUTCOME_NOT_DICOM;
 	}
@@ -211,38 +282,32 @@ static enum deidentify_outcome try(struct work *w, struct span file)
 	return e < 0 ? outcome_of(w, e) : w->leftovers.grave ? OUTCOME_LEFTOVER : OUTCOME_GOOD;
 }
 
-struct job {
-	const struct deidentify_how *how;
-	int out;
-};
-
-static void work(void *arg, struct span file, void *shared)
+struct deidentify_work *deidentify_work_new(const struct deidentify_how *how)
 {
-	const struct job *j = arg;
-	struct deidentify_said *said = shared;
-	struct work *w = calloc(1, sizeof(*w));
-	if (!w) {
-		said->outcome = OUTCOME_BROKEN;
-		said->error = ERR_NO_MEMORY;
-		return;
+	struct deidentify_work *w = calloc(1, sizeof(*w));
+	if (w) {
+		w->how = how;
 	}
-	w->how = j->how;
-	w->out = j->out;
-	w->said = said;
-	leftovers_begin(&w->leftovers);
-	said->outcome = try(w, file);
-	free(w);
+	return w;
 }
 
-void deidentify_file(const struct deidentify_how *how, int in, int out, struct deidentify_said *said)
+void deidentify_file(struct deidentify_work *w, const struct deidentify_job *job, struct span file,
+	struct deidentify_said *said)
 {
-	struct job j = {how, out};
-	const struct object_job job = {.work = work, .arg = &j, .ready = how->sandbox};
-	memset(said, 0, offsetof(struct deidentify_said, list));
-	int e = object_job_run(&job, in, said);
-	if (e == ERR_LENGTH) {
-		said->outcome = OUTCOME_NOT_DICOM;
-	} else if (e < 0) {
-		said->outcome = OUTCOME_NONE;
+	w->in = job->in;
+	w->out = job->out;
+	w->in_bytes = file;
+	w->said = said;
+	w->rules = w->how->rules;
+	w->rules.pixels_cleaned = job->pixels_cleaned;
+	w->spilled = false;
+	w->n_pieces = 0;
+	w->kept_len = 0;
+	leftovers_begin(&w->leftovers);
+	enum deidentify_outcome outcome = try(w, file);
+	bool stays = outcome == OUTCOME_GOOD || (outcome == OUTCOME_LEFTOVER && w->how->keep_leftovers);
+	if (stays && !w->spilled && !write_pieces(w)) {
+		outcome = OUTCOME_NOT_WRITTEN;
 	}
+	said->outcome = outcome;
 }

@@ -55,34 +55,20 @@ void deidentify_pixels_done(struct deidentify_pixels *p)
 	sandbox_free(p->sandbox);
 }
 
-static void refuse(struct deidentify_said *said)
-{
-	memset(said, 0, offsetof(struct deidentify_said, list));
-	said->outcome = OUTCOME_PIXELS;
-}
-
-void deidentify_pixels_file(struct deidentify_pixels *p, struct deidentify_how *how, int in, int out,
-	struct deidentify_said *said)
+bool deidentify_pixels_clean(struct deidentify_pixels *p, int in, struct scrap *ret_cleaned, bool *ret_done)
 {
 	struct scrap cleaned = SCRAP_NONE;
 	if (scrap_new(&cleaned, MEMORY) < 0) {
 		snprintf(p->why, sizeof(p->why), "%s", strerror(errno));
-		refuse(said);
-		return;
+		return false;
 	}
 	enum pixels_boxed boxed = pixels_box(&p->how, in, &cleaned, p->why, sizeof(p->why));
-	how->rules.pixels_cleaned = boxed == PIXELS_BOX_CLEANED || boxed == PIXELS_BOX_PASS;
-	switch (boxed) {
-	case PIXELS_BOX_REFUSED:
-	case PIXELS_BOX_LOST:
-		refuse(said);
-		break;
-	case PIXELS_BOX_CLEANED:
+	if (boxed == PIXELS_BOX_CLEANED) {
 		scrap_rewind(&cleaned);
-		deidentify_file(how, cleaned.fd, out, said);
-		break;
-	default: /* one that cannot be read is told of where all are */
-		deidentify_file(how, in, out, said);
+		*ret_cleaned = cleaned;
+	} else {
+		scrap_done(&cleaned);
 	}
-	scrap_done(&cleaned);
+	*ret_done = boxed == PIXELS_BOX_CLEANED || boxed == PIXELS_BOX_PASS;
+	return boxed != PIXELS_BOX_REFUSED && boxed != PIXELS_BOX_LOST;
 }

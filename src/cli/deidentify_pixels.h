@@ -19,8 +19,12 @@ struct deidentify_pixels {
 MUST_USE bool deidentify_pixels_begin(struct deidentify_pixels *p);
 void deidentify_pixels_done(struct deidentify_pixels *p);
 
-/* As deidentify_file(); where pixels can or may not be cleaned the outcome is OUTCOME_PIXELS. */
-void deidentify_pixels_file(struct deidentify_pixels *p, struct deidentify_how *how, int in, int out,
-	struct deidentify_said *said);
+/*
+ * in: seekable. *ret_cleaned: the file with its pixels cleaned, or as it was, for who calls to free; SCRAP_NONE where nothing was to
+ * clean. *ret_done: it can be said that its pixels are clean. False: they cannot or may not be cleaned, why has a sentence. A file
+ * that cannot be read passes, and is told of where all are.
+ */
+MUST_USE bool deidentify_pixels_clean(
+	struct deidentify_pixels *p, int in, struct scrap *ret_cleaned, bool *ret_done);
 
 #endif

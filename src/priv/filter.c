@@ -163,7 +163,7 @@ static const struct {
 	{SCMP_SYS(umask), S | T},
 	{SCMP_SYS(flock), S | T},
 	{SCMP_SYS(fallocate), S},
-	{SCMP_SYS(copy_file_range), S},
+	{SCMP_SYS(copy_file_range), S | K},
 	{SCMP_SYS(sync_file_range), S},
 	{SCMP_SYS(syncfs), S},
 	{SCMP_SYS(utimensat), S},

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/deidentify.h"
+
+#include "dicom/charset.h"
+#include "dicom/tag.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+
+/* What is said of a file and its copy: as a sentence, as JSON, and element by element. */
+
+const char *deidentify_printed(const char *path)
+{
+	static char text[3 * 4096];
+	struct charset utf8 = {.coding = CHARSET_UTF8};
+	struct charset_text t;
+	charset_to_utf8(&utf8, "ST", CHARSET_NO_BIDI, span_str(path), text, sizeof(text), &t);
+	return text;
+}
+
+static const char *name_of(uint32_t tag)
+{
+	static char text[2][64];
+	static unsigned turn;
+	const char *keyword = tag_keyword(tag);
+	turn = !turn;
+	snprintf(text[turn], sizeof(text[0]), "%s(%04X,%04X)", keyword, tag >> 16, tag & 0xFFFF);
+	return text[turn];
+}
+
+const char *deidentify_sentence(const struct deidentify_said *s)
+{
+	static char text[320];
+	switch (s->outcome) {
+	case OUTCOME_GOOD:
+		if (!s->left) {
+			return s->unsearched ? "more was removed than could be searched for" : NULL;
+		}
+		snprintf(text, sizeof(text),
+			"copied, but see whether %s, whose value was also that of %s, may stay",
+			name_of(s->left_in), name_of(s->left_of));
+		return text;
+	case OUTCOME_LEFTOVER:
+		snprintf(text, sizeof(text), "what was removed from %s is still in %s", name_of(s->left_of),
+			name_of(s->left_in));
+		return text;
+	case OUTCOME_NOT_DICOM:
+		return "it is no DICOM file";
+	case OUTCOME_DIRECTORY:
+		return "a DICOMDIR names what was there, and is not copied";
+	case OUTCOME_BURNED_IN:
+		return "it says that text is burned into its pixels (Burned In Annotation)";
+	case OUTCOME_DOCUMENT:
+		return "it holds a document, which cannot be de-identified";
+	case OUTCOME_BROKEN:
+		snprintf(text, sizeof(text), "it is broken at byte %" PRIu64 ": %s", s->offset,
+			err_str(s->error));
+		return text;
+	case OUTCOME_NOT_WRITTEN:
+		return "the copy could not be written";
+	case OUTCOME_PIXELS: /* who cleaned them has its sentence */
+	case OUTCOME_NONE:
+		break;
+	}
+	return "the process that read it has died";
+}
+
+void deidentify_tell_json(
+	const struct deidentify_said *s, const char *name, const char *copy, const char *why)
+{
+	static const char *const words[] = {"no copy", "ok", "leftover", "not DICOM", "DICOMDIR", "broken",
+		"burned in", "document", "not written", "pixels"};
+	json_t *o = json_pack("{s:s%, s:s, s:s*, s:s*, s:i, s:i, s:i, s:i, s:i}", "file", name, strlen(name),
+		"outcome", words[s->outcome], "copy", copy, "why", why, "removed",
+		(int)s->counts[CONFIDENTIALITY_X], "emptied", (int)s->counts[CONFIDENTIALITY_Z], "replaced",
+		(int)s->counts[CONFIDENTIALITY_D], "new_uids", (int)s->counts[CONFIDENTIALITY_U], "cleaned",
+		(int)s->counts[CONFIDENTIALITY_CLEAN]);
+	char *line = o ? json_dumps(o, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
+	printf("%s\n", line ? line : "{\"outcome\":\"unprintable name\"}");
+	free(line);
+	json_decref(o);
+}
+
+static void put_quoted(FILE *to, const char *text)
+{
+	putc('"', to);
+	for (; *text; text++) {
+		if (*text == '"') {
+			putc('"', to);
+		}
+		putc(*text, to);
+	}
+	putc('"', to);
+}
+
+/* The child's lines, as long as they are of the letters that such lines have. */
+void deidentify_tell_manifest(FILE *to, const struct deidentify_said *s, const char *name, const char *copy)
+{
+	size_t len = s->list_len < sizeof(s->list) ? s->list_len : sizeof(s->list);
+	for (size_t at = 0; at < len;) {
+		const char *end = memchr(s->list + at, '\n', len - at);
+		size_t n = end ? (size_t)(end - (s->list + at)) : 0;
+		if (n == 0 || strspn(s->list + at, "0123456789ABCDEF(),.[]abcdefghijklmnopqrstuvwxyz-") < n) {
+			return;
+		}
+		put_quoted(to, name);
+		putc(',', to);
+		put_quoted(to, copy);
+		const char *comma = memrchr(s->list + at, ',', n);
+		size_t path = comma ? (size_t)(comma - (s->list + at)) : n;
+		fprintf(to, ",\"%.*s\"%.*s\n", (int)path, s->list + at, (int)(n - path), s->list + at + path);
+		at += n + 1;
+	}
+}

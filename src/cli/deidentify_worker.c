@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/deidentify.h"
+
+#include "cli/boxed.h"
+#include "cli/object_job.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SECONDS_MOST  900         /* of CPU, for all that it does */
+#define POPULATE_MOST (64u << 20) /* files up to it are mapped at once, longer ones as they are read */
+
+/* What goes with the descriptors of a batch, in and out of each in turn. */
+struct batch {
+	unsigned first, n; /* in w->said */
+	struct batch_file {
+		uint64_t size;
+		bool pixels_cleaned;
+	} files[DEIDENTIFY_BATCH];
+};
+
+union batch_fds {
+	struct cmsghdr head;
+	char room[CMSG_SPACE(2 * DEIDENTIFY_BATCH * sizeof(int))];
+};
+
+int deidentify_worker_begin(struct deidentify_worker *w, const struct deidentify_how *how)
+{
+	*w = (struct deidentify_worker){.how = how, .pid = -1, .fd = -1};
+	w->said = object_job_memory(DEIDENTIFY_BATCH * sizeof(*w->said));
+	return w->said ? 0 : ERR_NO_MEMORY;
+}
+
+void deidentify_worker_done(struct deidentify_worker *w)
+{
+	if (w->said) {
+		deidentify_worker_stop(w);
+		object_job_free(w->said, DEIDENTIFY_BATCH * sizeof(*w->said));
+		w->said = NULL;
+	}
+}
+
+/* ---- The worker ---- */
+
+/* False: there is nothing more to do. */
+static bool take_batch(int fd, struct batch *ret_batch, int fds[2 * DEIDENTIFY_BATCH])
+{
+	union batch_fds control;
+	struct iovec iov = {ret_batch, sizeof(*ret_batch)};
+	struct msghdr h = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control.room)};
+	ssize_t n;
+	do {
+		n = recvmsg(fd, &h, MSG_CMSG_CLOEXEC);
+	} while (n < 0 && errno == EINTR);
+	const struct cmsghdr *c = n == sizeof(*ret_batch) ? CMSG_FIRSTHDR(&h) : NULL;
+	if (!c || c->cmsg_len != CMSG_LEN(2 * ret_batch->n * sizeof(int))) {
+		return false;
+	}
+	memcpy(fds, CMSG_DATA(c), 2 * ret_batch->n * sizeof(int));
+	return true;
+}
+
+static void do_file(struct deidentify_work *work, const struct batch_file *f, const int fds[2],
+	struct deidentify_said *said)
+{
+	const struct deidentify_job job = {fds[0], fds[1], f->size, f->pixels_cleaned};
+	int populate = f->size <= POPULATE_MOST ? MAP_POPULATE : 0;
+	/* If the file is made shorter meanwhile, this process dies of it, and nobody else. */
+	void *bytes = mmap(NULL, (size_t)f->size, PROT_READ, MAP_PRIVATE | populate, fds[0], 0);
+	if (bytes == MAP_FAILED) {
+		said->error = ERR_NO_MEMORY;
+		said->outcome = OUTCOME_BROKEN;
+		return;
+	}
+	deidentify_file(work, &job, span_of(bytes, (size_t)f->size), said);
+	(void)munmap(bytes, (size_t)f->size);
+}
+
+static void work(const struct deidentify_worker *w, int fd)
+{
+	const struct rlimit cpu = {SECONDS_MOST, SECONDS_MOST};
+	struct deidentify_work *files = deidentify_work_new(w->how);
+	struct batch batch;
+	int fds[2 * DEIDENTIFY_BATCH];
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	(void)setrlimit(RLIMIT_CPU, &cpu);
+	boxed_close_others(fd, -1, sandbox_fd(w->how->sandbox));
+	/* What a library has to say before it aborts must not end in a file that is passed. */
+	for (int i = 0; i <= STDERR_FILENO; i++) {
+		(void)open("/dev/null", O_RDWR);
+	}
+	if (!files || sandbox_load(w->how->sandbox) != 0) {
+		_exit(1);
+	}
+	while (take_batch(fd, &batch, fds)) {
+		for (unsigned i = 0; i < batch.n; i++) {
+			do_file(files, &batch.files[i], &fds[2 * i], &w->said[batch.first + i]);
+			close(fds[2 * i]);
+			close(fds[2 * i + 1]);
+		}
+		if (!boxed_write(fd, "", 1)) {
+			break;
+		}
+	}
+	_exit(0);
+}
+
+/* ---- Who started it ---- */
+
+static bool start(struct deidentify_worker *w)
+{
+	int ends[2];
+	if (w->pid >= 0) {
+		return true;
+	}
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
+		return false;
+	}
+	(void)fflush(NULL);
+	w->pid = fork();
+	if (w->pid == 0) {
+		work(w, ends[1]);
+	}
+	close(ends[1]);
+	if (w->pid < 0) {
+		close(ends[0]);
+		return false;
+	}
+	w->fd = ends[0];
+	w->n_done = 0;
+	return true;
+}
+
+void deidentify_worker_stop(struct deidentify_worker *w)
+{
+	if (w->pid < 0) {
+		return;
+	}
+	close(w->fd);
+	/* It has nothing to end with. */
+	(void)kill(w->pid, SIGKILL);
+	while (waitpid(w->pid, NULL, 0) < 0 && errno == EINTR) {
+	}
+	w->pid = w->fd = -1;
+}
+
+/* False: the process has died before it had done all. */
+static bool pass(struct deidentify_worker *w, const struct deidentify_job *jobs, unsigned first, unsigned n)
+{
+	struct batch batch = {.first = first, .n = n};
+	int fds[2 * DEIDENTIFY_BATCH];
+	union batch_fds control = {0};
+	struct iovec iov = {&batch, sizeof(batch)};
+	struct msghdr h = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = CMSG_SPACE(2 * n * sizeof(int))};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&h);
+	for (unsigned i = 0; i < n; i++) {
+		const struct deidentify_job *j = &jobs[first + i];
+		fds[2 * i] = j->in;
+		fds[2 * i + 1] = j->out;
+		batch.files[i] = (struct batch_file){j->size, j->pixels_cleaned};
+		memset(&w->said[first + i], 0, offsetof(struct deidentify_said, list));
+	}
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(2 * n * sizeof(int));
+	memcpy(CMSG_DATA(c), fds, 2 * n * sizeof(int));
+	if (!start(w) || sendmsg(w->fd, &h, MSG_NOSIGNAL) < 0) {
+		return false;
+	}
+	char byte;
+	ssize_t got;
+	do {
+		got = read(w->fd, &byte, 1);
+	} while (got < 0 && errno == EINTR);
+	w->n_done += got == 1 ? n : 0;
+	return got == 1;
+}
+
+/* By itself, in a new process, with nothing written yet. */
+static void once_more(struct deidentify_worker *w, const struct deidentify_job *jobs, unsigned at)
+{
+	if (ftruncate(jobs[at].out, 0) < 0 || lseek(jobs[at].out, 0, SEEK_SET) < 0 || !pass(w, jobs, at, 1)) {
+		w->said[at].outcome = OUTCOME_NONE;
+	}
+	deidentify_worker_stop(w);
+}
+
+void deidentify_worker_run(struct deidentify_worker *w, const struct deidentify_job *jobs, unsigned n)
+{
+	unsigned at = 0;
+	while (at < n) {
+		unsigned first = at, before = w->pid < 0 ? 0 : w->n_done;
+		if (pass(w, jobs, at, n - at)) {
+			return;
+		}
+		deidentify_worker_stop(w);
+		while (at < n && w->said[at].outcome != OUTCOME_NONE) {
+			at++;
+		}
+		if (at < n && (at > first || before > 0)) {
+			once_more(w, jobs, at);
+		}
+		at++;
+	}
+}
