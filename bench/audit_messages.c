@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "audit/body.h"
 #include "audit/xml.h"
 
 #include <stdio.h>
@@ -7,7 +8,7 @@
 #include <time.h>
 
 /*
- * CPU time of reading an event's wire form and writing its message, for each kind: audit_messages [COUNT]. The event is of
+ * CPU time of reading an event's wire form, writing its message, and packing that, for each kind: audit_messages [COUNT]. The event is of
  * the size that practice has: both ends, a user, a patient, a study, two SOP classes, a query of 300 bytes.
  */
 
@@ -55,12 +56,17 @@ int main(int argc, char **argv)
 					  .query_class = "1.2.840.10008.5.1.4.31",
 					  .query_syntax = "1.2.840.10008.1.2.1"},
 				  back;
-	static uint8_t wire[AUDIT_EVENT_MOST], xml[AUDIT_XML_MOST], query[300];
+	static uint8_t wire[AUDIT_EVENT_MOST], xml[AUDIT_XML_MOST], query[300], body[BODY_MOST];
+	struct body_packer *packer = body_packer_new();
 	long count = argc > 1 ? strtol(argv[1], NULL, 10) : 20000;
+	if (!packer) {
+		die("packing", ERR_NO_MEMORY);
+	}
 	ev.query = span_of(query, sizeof(query));
 	for (int kind = AUDIT_START; kind < AUDIT_KIND_COUNT && count > 0; kind++) {
 		size_t wire_len = 0, len = 0;
-		double spent[2] = {0};
+		size_t packed = 0;
+		double spent[3] = {0};
 		ev.kind = (enum audit_kind)kind;
 		ev.alert = kind == AUDIT_ALERT ? ALERT_NODE_AUTHENTICATION : (enum audit_alert)0;
 		int e = audit_event_write(&ev, wire, sizeof(wire), &wire_len);
@@ -74,12 +80,19 @@ int main(int argc, char **argv)
 			e = audit_xml_write(&back, &src, xml, sizeof(xml), &len);
 		}
 		spent[1] = now_us() - began;
+		began = now_us();
+		for (long i = 0; e == 0 && kind != AUDIT_PROGRESS && i < count; i++) {
+			e = body_write(
+				packer, span_of(NULL, 0), span_of(xml, len), body, sizeof(body), &packed);
+		}
+		spent[2] = now_us() - began;
 		if (e != 0) {
 			die(audit_kind_name(ev.kind), e);
 		}
-		printf("%-14s wire %4zu bytes, read %5.2f us; message %5zu bytes, written %6.2f us\n",
+		printf("%-14s wire %4zu bytes, read %5.2f us; message %5zu bytes, written %6.2f us, packed %5zu bytes, %6.2f us\n",
 			audit_kind_name(ev.kind), wire_len, spent[0] / (double)count, len,
-			spent[1] / (double)count);
+			spent[1] / (double)count, packed, spent[2] / (double)count);
 	}
+	body_packer_free(packer);
 	return 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "audit/body.h"
+#include "audit/pack.h"
 #include "base/reader.h"
 #include "base/writer.h"
 
@@ -35,13 +36,19 @@ static const char dictionary[] =
 
 struct body_packer {
 	z_stream z;
+	struct pack *pack;
 };
 
 struct body_packer *body_packer_new(void)
 {
 	struct body_packer *p = calloc(1, sizeof(*p));
-	/* Messages are a few KiB: a window of 8 KiB and a small table are as good, and cheaper to begin with. */
-	if (p && deflateInit2(&p->z, 1, Z_DEFLATED, -13, 5, Z_DEFAULT_STRATEGY) != Z_OK) {
+	if (!p) {
+		return NULL;
+	}
+	p->pack = pack_new(span_of((const uint8_t *)dictionary, sizeof(dictionary) - 1));
+	/* For messages that are longer than most, by the query in them. */
+	if (!p->pack || deflateInit2(&p->z, 1, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
+		pack_free(p->pack);
 		free(p);
 		return NULL;
 	}
@@ -52,6 +59,7 @@ void body_packer_free(struct body_packer *p)
 {
 	if (p) {
 		(void)deflateEnd(&p->z);
+		pack_free(p->pack);
 		free(p);
 	}
 }
@@ -81,7 +89,10 @@ int body_write(
 	writer_span(&w, event);
 	writer_u32be(&w, (uint32_t)xml.len);
 	int e = writer_end(&w);
-	e = e == 0 ? deflate_to(&p->z, xml, buf + w.len, cap - w.len, &len) : e;
+	bool is_short = xml.len <= PACK_TEXT_MOST;
+	e = e < 0      ? e
+	    : is_short ? pack_deflate(p->pack, xml, buf + w.len, cap - w.len, &len)
+	               : deflate_to(&p->z, xml, buf + w.len, cap - w.len, &len);
 	if (e == 0) {
 		*ret_len = w.len + len;
 	}
