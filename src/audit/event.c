@@ -227,7 +227,8 @@ enum flag {
 	FLAG_BY_TO = 2,
 	FLAG_USER_PROVED = 4,
 	FLAG_ANONYMIZED = 8,
-	FLAG_ALL = 15,
+	FLAG_ENCRYPTED = 16,
+	FLAG_ALL = 31,
 };
 
 static void put_text(struct writer *w, const char *s)
@@ -266,9 +267,10 @@ int audit_event_write(const struct audit_event *ev, uint8_t *buf, size_t cap, si
 	struct writer w = writer_of(buf, cap);
 	writer_u8(&w, (uint8_t)ev->kind);
 	writer_u8(&w, (uint8_t)ev->outcome);
-	writer_u8(&w,
-		(uint8_t)((ev->to_caller ? FLAG_TO_CALLER : 0) | (ev->by_to ? FLAG_BY_TO : 0) |
-			  (ev->user_proved ? FLAG_USER_PROVED : 0) | (ev->anonymized ? FLAG_ANONYMIZED : 0)));
+	writer_u8(
+		&w, (uint8_t)((ev->to_caller ? FLAG_TO_CALLER : 0) | (ev->by_to ? FLAG_BY_TO : 0) |
+			      (ev->user_proved ? FLAG_USER_PROVED : 0) |
+			      (ev->anonymized ? FLAG_ANONYMIZED : 0) | (ev->encrypted ? FLAG_ENCRYPTED : 0)));
 	writer_u32be(&w, ev->alert);
 	writer_u64be(&w, (uint64_t)ev->time_ms);
 	writer_u64be(&w, ev->association);
@@ -374,6 +376,7 @@ static int get_head(struct reader *r, struct audit_event *ev)
 	ev->by_to = flags & FLAG_BY_TO;
 	ev->user_proved = flags & FLAG_USER_PROVED;
 	ev->anonymized = flags & FLAG_ANONYMIZED;
+	ev->encrypted = flags & FLAG_ENCRYPTED;
 	return 0;
 }
 

@@ -88,6 +88,7 @@ struct audit_event {
 	char user[257]; /* of the caller; with `user_proved` false only what it claims */
 	bool user_proved;
 	bool anonymized; /* the instances went on de-identified; what stands here is what they were */
+	bool encrypted; /* they are, where they went to or came from: on a medium that only its recipient reads */
 	char patient_id[AUDIT_ID_MOST], patient_issuer[AUDIT_ID_MOST], patient_name[AUDIT_NAME_MOST];
 	char study[65]; /* Study Instance UID */
 	char accession[AUDIT_ACCESSIONS][AUDIT_ID_MOST];

@@ -110,6 +110,9 @@ static void study_description(struct out *o)
 	if (ev->n_sop == 0) {
 		class_element(o, "", ev->failed);
 	}
+	if (ev->encrypted) {
+		xml_text_element(o, "Encrypted", "true");
+	}
 	if (ev->anonymized) {
 		xml_text_element(o, "Anonymized", "true");
 	}

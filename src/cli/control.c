@@ -124,17 +124,25 @@ json_t *control_ask(const char *verb, const char *path)
 	return o;
 }
 
+static const char *fault_text(int e)
+{
+	return e == ENOENT || e == ECONNREFUSED ? "the gateway does not run"
+	       : e == EACCES ? "the gateway's control socket is open to root and the gateway's group only"
+	                     : strerror(e);
+}
+
+const char *control_fault(const char *path)
+{
+	return access(path, W_OK) < 0 ? fault_text(errno) : NULL;
+}
+
 json_t *control_request(const char *path, const json_t *request, unsigned wait_s, const char **ret_why)
 {
 	json_t *o = NULL;
 	char *line = json_dumps(request, JSON_COMPACT);
 	int fd = connect_to(path, wait_s);
 	if (fd < 0) {
-		*ret_why =
-			errno == ENOENT || errno == ECONNREFUSED ? "the gateway does not run"
-			: errno == EACCES
-				? "the gateway's control socket is open to root and the gateway's group only"
-				: strerror(errno);
+		*ret_why = fault_text(errno);
 	} else if (line && send(fd, line, strlen(line), MSG_NOSIGNAL) == (ssize_t)strlen(line) &&
 		   send(fd, "\n", 1, MSG_NOSIGNAL) == 1) {
 		char *text = read_all(fd);

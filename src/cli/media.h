@@ -77,6 +77,9 @@ struct media {
 /* ERR_NO_MEMORY. check: NULL, or static storage. */
 MUST_USE int media_add(struct media_list *l, const char *file, const char *check, const char *why);
 
+/* The next of m->objects, without bytes. ERR_NO_MEMORY. */
+MUST_USE int media_add_object(struct media *m, const char *name, const struct described *d);
+
 void media_done(struct media *m);
 
 /*

@@ -84,22 +84,14 @@ static void keep_warnings(const struct inspect *said, struct media_object *o)
 static int keep(struct media *m, const char *name, const struct scrap *bytes, const struct described *d,
 	const struct inspect *said)
 {
-	if ((m->n_objects & (m->n_objects - 1)) == 0) {
-		size_t n = m->n_objects ? 2 * m->n_objects : 1;
-		struct media_object *more = realloc(m->objects, n * sizeof(*more));
-		if (!more) {
-			return ERR_NO_MEMORY;
-		}
-		m->objects = more;
+	int err = media_add_object(m, name, d);
+	if (err) {
+		return err;
 	}
-	struct media_object *o = &m->objects[m->n_objects];
-	*o = (struct media_object){
-		.d = *d, .at = m->spool.len, .len = bytes->len, .status = MEDIA_UNSENT, .file = strdup(name)};
-	if (!o->file) {
-		return ERR_NO_MEMORY;
-	}
+	struct media_object *o = &m->objects[m->n_objects - 1];
+	o->at = m->spool.len;
+	o->len = bytes->len;
 	keep_warnings(said, o);
-	m->n_objects++;
 	return scrap_copy(&m->spool, bytes->fd, bytes->len);
 }
 

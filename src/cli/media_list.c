@@ -23,6 +23,24 @@ int media_add(struct media_list *l, const char *file, const char *check, const c
 	return 0;
 }
 
+int media_add_object(struct media *m, const char *name, const struct described *d)
+{
+	if ((m->n_objects & (m->n_objects - 1)) == 0) {
+		size_t n = m->n_objects ? 2 * m->n_objects : 1;
+		struct media_object *more = realloc(m->objects, n * sizeof(*more));
+		if (!more) {
+			return ERR_NO_MEMORY;
+		}
+		m->objects = more;
+	}
+	struct media_object o = {.d = *d, .status = MEDIA_UNSENT, .file = strdup(name)};
+	if (!o.file) {
+		return ERR_NO_MEMORY;
+	}
+	m->objects[m->n_objects++] = o;
+	return 0;
+}
+
 static void list_done(struct media_list *l)
 {
 	for (size_t i = 0; i < l->n; i++) {

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "cli/image.h"
 #include "cli/media.h"
+#include "cli/media_record.h"
 #include "cli/object_job.h"
 #include "cli/options.h"
 #include "cli/stage.h"
@@ -20,7 +21,7 @@
 #include <unistd.h>
 
 static const char usage[] =
-	"usage: gantry media open [--passphrase-fd N | --key FILE [--cert FILE]] [--trust FILE]... [--incomplete] DISC OUT\n"
+	"usage: gantry media open [--passphrase-fd N | --key FILE [--cert FILE]] [--trust FILE]... [--incomplete] [--recorded] [-c FILE] DISC OUT\n"
 	"\n"
 	"Opens a disc of Secure DICOM Files (PS3.15 D.1), a folder or an image, into the folder OUT, which must not be there. Each file is\n"
 	"opened by a process of its own in a sandbox and is verified: OUT has whole files of DICOM as they were sealed, or there is no OUT.\n"
@@ -30,6 +31,8 @@ static const char usage[] =
 	"  --cert FILE        its certificate: says of a disc that is for others that it is\n"
 	"  --trust FILE       authorities (PEM): only files that are signed by whom they certify\n"
 	"  --incomplete       keep what can be opened, though some files cannot\n"
+	"  --recorded         only if a gateway that runs here has recorded the import in its audit trail\n"
+	"  -c, --config FILE  its configuration; default: ./gantry.yaml, then /etc/gantry/gantry.yaml\n"
 	"\n"
 	"Exit status: 0 all was opened; 1 some was, or the DICOMDIR lists more than is there; 2 wrong usage; 3 nothing was, and there is no OUT.\n";
 
@@ -41,14 +44,16 @@ enum { EXIT_ALL, EXIT_SOME, EXIT_USAGE, EXIT_NOTHING };
 static const char *const layers[CMS_LAYERS] = {"LAYER_0", "LAYER_1", "LAYER_2"};
 
 struct job {
-	const char *source, *out, *key, *cert, *trust[TRUST_MOST];
+	const char *source, *out, *key, *cert, *config, *trust[TRUST_MOST];
 	unsigned n_trust;
 	int passphrase_fd;
-	bool incomplete, progress;
+	bool incomplete, progress, recorded;
 	char passphrase[MEDIA_PASSPHRASE];
 	struct cms_opening *opening;
+	struct media_record record;
 	struct stage stage;
-	struct media m; /* names: what was opened; refused, listed, missing */
+	struct media
+		m; /* names: what was opened; objects: the same, if they are recorded; refused, listed, missing */
 	int files[CMS_LAYERS];
 	size_t n_unsigned, n_untrusted;
 	char signer[256];
@@ -164,6 +169,22 @@ static const char *judge(struct job *j, struct cms_found *f)
 	return NULL;
 }
 
+/* Whose it is, for the record. One of nobody's is recorded as that. */
+static int keep_whose(struct job *j, const char *name, int fd)
+{
+	struct described d;
+	if (j->record.why) {
+		return 0;
+	}
+	(void)lseek(fd, 0, SEEK_SET);
+	int e = describe(j->m.sandbox, fd, SECONDS, &d);
+	if (e == ERR_VALUE || e == ERR_TIMEOUT) {
+		d = (struct described){0};
+		e = 0;
+	}
+	return e < 0 || d.directory ? e : media_add_object(&j->m, name, &d);
+}
+
 /* What was in it, in its place. */
 static int keep(struct job *j, const char *name, struct cms_found *f)
 {
@@ -183,6 +204,7 @@ static int keep(struct job *j, const char *name, struct cms_found *f)
 			e == ERR_VALUE ? "it has a name that no file of a disc has"
 				       : "there are two of this name");
 	}
+	e = e < 0 ? e : keep_whose(j, name, j->files[last]);
 	return e < 0 ? e : media_add(&j->m.names, name, NULL, "");
 }
 
@@ -382,6 +404,28 @@ static void say_who(const struct job *j)
 	}
 }
 
+/* In its place, once it is recorded. */
+static int publish(struct job *j, char *why, size_t cap)
+{
+	char more[300];
+	snprintf(more, sizeof(more), "%s%.200s%s", j->n_unsigned == 0 ? "signed by " : "not signed",
+		j->n_unsigned == 0 ? j->signer : "",
+		j->n_unsigned == 0 && j->n_untrusted > 0 ? ", whom nobody vouches for" : "");
+	if (media_sort(&j->m) < 0) {
+		return ERR_NO_MEMORY;
+	}
+	if (!media_record(&j->record, &j->m, j->source, more, true)) {
+		snprintf(why, cap, "it could not be recorded: %s", j->record.why);
+		return ERR_SYSTEM;
+	}
+	int e = stage_commit(&j->stage), kept = errno;
+	if (e < 0) {
+		(void)media_record(&j->record, &j->m, j->source, more, false);
+	}
+	errno = kept;
+	return e;
+}
+
 static int finish(struct job *j, int e, char *why, size_t cap)
 {
 	e = e < 0 ? e : compare(j);
@@ -395,7 +439,7 @@ static int finish(struct job *j, int e, char *why, size_t cap)
 		snprintf(why, cap, "not all files open, as is said above (--incomplete: without them)");
 		e = ERR_VALUE;
 	}
-	e = e < 0 ? e : stage_commit(&j->stage);
+	e = e < 0 ? e : publish(j, why, cap);
 	if (e < 0) {
 		if (!why[0]) {
 			snprintf(why, cap, "%s",
@@ -407,6 +451,7 @@ static int finish(struct job *j, int e, char *why, size_t cap)
 	}
 	printf("%s: %zu file%s opened\n", media_printed(j->out), j->m.names.n, j->m.names.n == 1 ? "" : "s");
 	say_who(j);
+	media_record_tell(&j->record);
 	tell(&j->m.missing);
 	return j->m.refused.n > 0 || j->m.missing.n > 0 ? EXIT_SOME : EXIT_ALL;
 }
@@ -417,7 +462,9 @@ static int run(struct job *j)
 	struct outcome *o = object_job_memory(sizeof(*o));
 	object_job_warm();
 	int e = o ? sandbox_new(SANDBOX_KEYS, NULL, 0, &j->m.sandbox) : ERR_NO_MEMORY;
-	int code = e < 0 ? complain(j->source, err_str(e)) : EXIT_ALL;
+	int code = e < 0 ? complain(j->source, err_str(e))
+	           : media_record_begin(&j->record, "open", j->config, j->recorded) ? EXIT_ALL
+	                                                                            : EXIT_NOTHING;
 	if (code == EXIT_ALL && (e = stage_begin(&j->stage, j->out)) < 0) {
 		code = complain(j->out, e == ERR_VALUE    ? "it is there already"
 					: e == ERR_SYSTEM ? strerror(errno)
@@ -467,6 +514,12 @@ static bool take_option(void *arg, int c)
 	case 'i':
 		j->incomplete = true;
 		return true;
+	case 'r':
+		j->recorded = true;
+		return true;
+	case 'c':
+		j->config = optarg;
+		return true;
 	default:
 		return false;
 	}
@@ -477,6 +530,7 @@ int media_open(int argc, char **argv)
 	static const struct option options[] = {{"passphrase-fd", required_argument, NULL, 'f'},
 		{"key", required_argument, NULL, 'k'}, {"cert", required_argument, NULL, 'e'},
 		{"trust", required_argument, NULL, 't'}, {"incomplete", no_argument, NULL, 'i'},
+		{"recorded", no_argument, NULL, 'r'}, {"config", required_argument, NULL, 'c'},
 		{"help", no_argument, NULL, 'h'}, {0}};
 	static struct job j;
 	int code;

@@ -4,6 +4,7 @@
 #include "cli/disc_directory.h"
 #include "cli/disc_image.h"
 #include "cli/media.h"
+#include "cli/media_record.h"
 #include "cli/options.h"
 #include "cli/stage.h"
 #include "dicom/dicomdir_write.h"
@@ -19,7 +20,7 @@
 #include <unistd.h>
 
 static const char usage[] =
-	"usage: gantry media seal [--to CERTIFICATE]... [--passphrase | --passphrase-fd N] [--key FILE --cert FILE] [--incomplete] FOLDER OUT\n"
+	"usage: gantry media seal [--to CERTIFICATE]... [--passphrase | --passphrase-fd N] [--key FILE --cert FILE] [--incomplete] [--recorded] [-c FILE] FOLDER OUT\n"
 	"\n"
 	"Writes a disc that nobody reads but whom it is for: the objects of FOLDER (or of an image) and a DICOMDIR as Secure DICOM Files\n"
 	"(PS3.15 D.1, PS3.11 Annex D), encrypted by AES-256. OUT: an image, if it ends in .iso, or else a folder; it must not be there.\n"
@@ -30,6 +31,8 @@ static const char usage[] =
 	"  --key FILE           sign each file with this RSA key, of a file or by its pkcs11: URI,\n"
 	"  --cert FILE          … whose certificate this is, with those that lead up to an authority (PEM)\n"
 	"  --incomplete         seal what can be, though some files cannot\n"
+	"  --recorded           only if a gateway that runs here has recorded the export in its audit trail\n"
+	"  -c, --config FILE    its configuration; default: ./gantry.yaml, then /etc/gantry/gantry.yaml\n"
 	"\n"
 	"Exit status: 0 all was sealed; 1 some was, with --incomplete; 2 wrong usage; 3 nothing was, and there is no OUT.\n";
 
@@ -42,11 +45,12 @@ enum { EXIT_ALL, EXIT_SOME, EXIT_USAGE, EXIT_NOTHING };
 #define FILES        "DISC" /* what the image is made of, beside it */
 
 struct job {
-	const char *to[TO_MOST], *key_path, *cert_path, *out;
+	const char *to[TO_MOST], *key_path, *cert_path, *out, *config;
 	unsigned n_to;
-	bool ask, incomplete, image;
+	bool ask, incomplete, image, recorded;
 	int passphrase_fd;
 	struct media m;
+	struct media_record record;
 	struct stage stage;
 	struct cms_sealing *sealing;
 	struct private_key *key;
@@ -301,6 +305,25 @@ static const char *sentence(int e)
 	                        : err_str(e);
 }
 
+/* In its place, once it is recorded. */
+static int publish(struct job *j, char *why, size_t cap)
+{
+	char whom[300], more[320];
+	cms_sealing_for(j->sealing, whom, sizeof(whom));
+	snprintf(more, sizeof(more), "for %s", whom);
+	if (!media_record(&j->record, &j->m, j->out, more, true)) {
+		snprintf(why, cap, "it could not be recorded: %s", j->record.why);
+		return ERR_SYSTEM;
+	}
+	int e = j->image ? stage_commit_file(&j->stage, IMAGE) : stage_commit(&j->stage);
+	int kept = errno;
+	if (e < 0) {
+		(void)media_record(&j->record, &j->m, j->out, more, false);
+	}
+	errno = kept;
+	return e;
+}
+
 static int make_disc(struct job *j)
 {
 	char why[512] = "";
@@ -308,7 +331,7 @@ static int make_disc(struct job *j)
 	e = e < 0 ? e : seal_all(j);
 	e = e < 0 ? e : write_page(j);
 	e = e == 0 && j->image ? write_image(j, why, sizeof(why)) : e;
-	e = e < 0 ? e : j->image ? stage_commit_file(&j->stage, IMAGE) : stage_commit(&j->stage);
+	e = e < 0 ? e : publish(j, why, sizeof(why));
 	if (e < 0 && !why[0]) {
 		snprintf(why, sizeof(why), "%s", sentence(e));
 	}
@@ -351,7 +374,9 @@ static int read_folder(struct job *j)
 /* Secrets come last, when nothing is left to be read by processes that are copies of this one. */
 static int run(struct job *j)
 {
-	int code = access(j->out, F_OK) == 0 ? complain(j->out, "it is there already") : EXIT_ALL;
+	int code = access(j->out, F_OK) == 0 ? complain(j->out, "it is there already")
+	           : media_record_begin(&j->record, "seal", j->config, j->recorded) ? EXIT_ALL
+	                                                                            : EXIT_NOTHING;
 	int e = code == EXIT_ALL ? cms_sealing_new(&j->sealing) : 0;
 	code = e < 0 ? complain(j->out, err_str(e)) : code;
 	code = code == EXIT_ALL ? add_recipients(j) : code;
@@ -363,6 +388,7 @@ static int run(struct job *j)
 		const struct media *m = &j->m;
 		printf("\n%s: %zu object%s sealed\n", media_printed(j->out), m->n_objects,
 			m->n_objects == 1 ? "" : "s");
+		media_record_tell(&j->record);
 		code = m->refused.n > 0 || m->broken[0] ? EXIT_SOME : EXIT_ALL;
 	}
 	free(j->directory);
@@ -400,6 +426,12 @@ static bool take_option(void *arg, int c)
 	case 'i':
 		j->incomplete = true;
 		return true;
+	case 'r':
+		j->recorded = true;
+		return true;
+	case 'c':
+		j->config = optarg;
+		return true;
 	default:
 		return false;
 	}
@@ -410,7 +442,8 @@ int media_seal(int argc, char **argv)
 	static const struct option options[] = {{"to", required_argument, NULL, 't'},
 		{"passphrase", no_argument, NULL, 'p'}, {"passphrase-fd", required_argument, NULL, 'f'},
 		{"key", required_argument, NULL, 'k'}, {"cert", required_argument, NULL, 'e'},
-		{"incomplete", no_argument, NULL, 'i'}, {"help", no_argument, NULL, 'h'}, {0}};
+		{"incomplete", no_argument, NULL, 'i'}, {"recorded", no_argument, NULL, 'r'},
+		{"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {0}};
 	static struct job j;
 	int code;
 	j = (struct job){

@@ -32,6 +32,9 @@ json_t *control_ask(const char *verb, const char *path);
  */
 json_t *control_request(const char *path, const json_t *request, unsigned wait_s, const char **ret_why);
 
+/* Could control_request() get in, as far as can be told without going? NULL, or its sentence. */
+const char *control_fault(const char *path);
+
 /* Who runs this, for requests: the Unix user's name, or who called sudo. Static. */
 const char *control_user(void);
 

@@ -17,6 +17,7 @@
  *
  *   {"record": "search", "name": "anna", "host": "pc7", "criteria": ["patient", "from"]}
  *   {"record": "quarantine", …}      gate_request_quarantine.c
+ *   {"record": "media", …}           gate_request_media.c
  *   {"record": "antivirus", "name": "anna", "act": "promoted", "set": "0123…", "good": true}
  *   {"recorded": 4711}      or {"recorded": null, "why": "…"}
  *
@@ -226,6 +227,8 @@ bool gate_request(const struct gate *g, int fd)
 	int e = 0;
 	if (strcmp(text_of(o, "record"), "quarantine") == 0) {
 		e = request_quarantine(fd, o, &ev);
+	} else if (strcmp(text_of(o, "record"), "media") == 0) {
+		e = request_media(fd, o, &ev);
 	} else if (strcmp(text_of(o, "record"), "antivirus") == 0) {
 		e = fill_antivirus(fd, o, &ev);
 	} else {

@@ -236,6 +236,9 @@ struct audit_event;
 MUST_USE int request_record(const struct gate *g, const struct audit_event *ev, int64_t *ret_record);
 MUST_USE int request_quarantine(int fd, const json_t *o, struct audit_event *ret_event);
 
+/* gate_request_media.c: the same of one study that was sealed for somebody, or opened. ERR_VALUE. */
+MUST_USE int request_media(int fd, const json_t *o, struct audit_event *ret_event);
+
 /* gate_sign.c: the same, of a line that asks for a signature. */
 bool gate_sign(const struct gate *g, int fd, const json_t *o);
 

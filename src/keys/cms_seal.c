@@ -167,6 +167,20 @@ int cms_sealing_signer(
 	return 0;
 }
 
+void cms_sealing_for(const struct cms_sealing *s, char *to, size_t cap)
+{
+	char name[256];
+	size_t n = 0;
+	to[0] = '\0';
+	for (unsigned i = 0; i < s->n_to && n < cap; i++) {
+		x509_name_text(X509_get_subject_name(s->to[i]), name, sizeof(name));
+		n += (size_t)snprintf(to + n, cap - n, "%s%s", i ? ", " : "", name);
+	}
+	if (s->passphrase && n < cap) {
+		snprintf(to + n, cap - n, "%swhoever knows the passphrase", n ? ", " : "");
+	}
+}
+
 /* ---- Who can open it: RFC 5652 6.2 ---- */
 
 static void put_encoded(struct writer *w, uint8_t *der, int n)

@@ -40,6 +40,9 @@ MUST_USE int cms_sealing_passphrase(struct cms_sealing *s, const char *passphras
 MUST_USE int cms_sealing_signer(
 	struct cms_sealing *s, const struct private_key *key, struct span chain_pem, char *why, size_t cap);
 
+/* For whom, in words: "CN=Ann, CN=Bob, whoever knows the passphrase"; cut where it does not fit. */
+void cms_sealing_for(const struct cms_sealing *s, char *to, size_t cap);
+
 /* One file. put: where its bytes go; an error of it is passed on, and sticks. */
 struct cms_file;
 typedef int cms_put(void *arg, struct span bytes);

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 
+from lib import trail
 from lib.site import ROOT, check, equal, test
 
 DATA = os.path.join(ROOT, "tests/data/dicom")
@@ -142,3 +143,30 @@ def secure_media_folder(bench):
     said = disc.media("open", "--incomplete", "--key", key, sealed, bench.path("some"), passphrase=None, wants=1)
     check("6 files opened" in said and "it is not there" in said, said)
     check(not os.path.exists(bench.path("some/D0000000/F0000001")), "the damaged file")
+
+
+@test
+def secure_media_recorded(bench):
+    """What is sealed is an export and what is opened an import, of each study, before it is there; without a gateway that is said."""
+    disc = Disc(bench)
+    audit = trail.Trail(bench)
+    g = audit.gateway()
+    image, opened = bench.path("out.iso"), bench.path("opened")
+    said = disc.media("seal", "-c", g.yaml, disc.folder, image)
+    check("the export is in the audit trail" in said, said)
+    said = disc.media("open", "-c", g.yaml, "--recorded", image, opened)
+    check("the import is in the audit trail" in said, said)
+    exports = [r["event"] for r in audit.records("export")]
+    imports = [r["event"] for r in audit.records("import")]
+    equal(sorted(e["study"] for e in exports), sorted(e["study"] for e in imports), "studies")
+    equal(len({e["study"] for e in exports}), len(SAMPLES), "one each")
+    check(all(e["object"] == image and "whoever knows the passphrase" in e["text"] for e in exports), "exports", exports)
+    check(all(e["object"] == image and "not signed" in e["text"] for e in imports), "imports", imports)
+    check(any(e["name"] == "CompressedSamples^CT1" for e in exports), "whose they are", exports)
+    check("<Encrypted>true</Encrypted>" in audit.raw().stdout, "the message", audit.raw().stdout[-500:])
+    g.stop()
+    disc.media("seal", "-c", g.yaml, "--recorded", disc.folder, bench.path("never"), wants=3)
+    disc.fails(image, "no gateway can record it: the gateway does not run", "-c", g.yaml, "--recorded")
+    said = disc.media("open", "-c", g.yaml, image, bench.path("unrecorded"))
+    check("no gateway has recorded this import: the gateway does not run" in said, said)
+    equal(os.path.exists(bench.path("never")), False, "a disc that nobody recorded")

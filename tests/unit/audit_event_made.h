@@ -108,6 +108,7 @@ static inline void made_event(uint64_t seed, enum audit_kind kind, enum audit_ou
 	MADE_TEXT(&m, ev->user, "jane");
 	ev->user_proved = made_chance(&m);
 	ev->anonymized = made_chance(&m);
+	ev->encrypted = made_chance(&m);
 	MADE_TEXT(&m, ev->patient_id, "PID0815");
 	MADE_TEXT(&m, ev->patient_issuer, "HOSPITAL");
 	MADE_TEXT(&m, ev->patient_name, made_texts[MADE_PLAIN]);

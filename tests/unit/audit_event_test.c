@@ -30,6 +30,7 @@ static void assert_same(const struct audit_event *a, const struct audit_event *b
 		offsetof(struct audit_event, user_proved) - offsetof(struct audit_event, time_ms));
 	assert_int_equal(x.user_proved, y.user_proved);
 	assert_int_equal(x.anonymized, y.anonymized);
+	assert_int_equal(x.encrypted, y.encrypted);
 	assert_memory_equal(x.patient_id, y.patient_id,
 		offsetof(struct audit_event, n_accession) - offsetof(struct audit_event, patient_id));
 	assert_int_equal(x.n_accession, y.n_accession);
@@ -151,7 +152,7 @@ static void hostile_values(void **state)
 		int err;
 	} rows[] = {{AT_KIND, 0, ERR_VALUE}, {AT_KIND, AUDIT_KIND_COUNT, ERR_VALUE},
 		{AT_KIND, 255, ERR_VALUE}, {AT_KIND, AUDIT_ALERT, ERR_VALUE}, {AT_OUTCOME, 1, ERR_VALUE},
-		{AT_OUTCOME, 16, ERR_VALUE}, {AT_FLAGS, 16, ERR_VALUE}, {AT_FLAGS, 0xff, ERR_VALUE},
+		{AT_OUTCOME, 16, ERR_VALUE}, {AT_FLAGS, 32, ERR_VALUE}, {AT_FLAGS, 0xff, ERR_VALUE},
 		{AT_ALERT, 1, ERR_VALUE}, {AT_TIME, 0x80, ERR_VALUE}, {AT_TIME, 1, ERR_VALUE},
 		{AT_ACCESSIONS, AUDIT_ACCESSIONS + 1, ERR_VALUE}, {AT_CLASSES, AUDIT_CLASSES + 1, ERR_VALUE},
 		{AT_NODE, 1, ERR_LENGTH}, {AT_NODE + 1, 65, ERR_LENGTH}, {AT_QUERY, 1, ERR_LENGTH},
