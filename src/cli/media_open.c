@@ -41,8 +41,6 @@ enum { EXIT_ALL, EXIT_SOME, EXIT_USAGE, EXIT_NOTHING };
 #define SECONDS    60
 #define TRUST_MOST 64
 
-static const char *const layers[CMS_LAYERS] = {"LAYER_0", "LAYER_1", "LAYER_2"};
-
 struct job {
 	const char *source, *out, *key, *cert, *config, *trust[TRUST_MOST];
 	unsigned n_trust;
@@ -54,7 +52,7 @@ struct job {
 	struct stage stage;
 	struct media
 		m; /* names: what was opened; objects: the same, if they are recorded; refused, listed, missing */
-	int files[CMS_LAYERS];
+	struct stage_scratch layers[CMS_LAYERS];
 	size_t n_unsigned, n_untrusted;
 	char signer[256];
 };
@@ -124,11 +122,24 @@ static int prepare(struct job *j)
 
 /* ---- A file ---- */
 
+/* Who opens one file has nothing of those that were opened before. */
+static int forget(void *arg, void *shared)
+{
+	(void)arg;
+	(void)shared;
+	stage_forget();
+	return 0;
+}
+
 static void open_it(void *arg, struct span bytes, void *shared)
 {
 	const struct job *j = arg;
 	struct outcome *o = shared;
-	o->err = cms_open(j->opening, bytes, j->files, clock_wall_ms() / 1000, &o->found);
+	int files[CMS_LAYERS];
+	for (unsigned i = 0; i < CMS_LAYERS; i++) {
+		files[i] = j->layers[i].fd;
+	}
+	o->err = cms_open(j->opening, bytes, files, clock_wall_ms() / 1000, &o->found);
 }
 
 /* As systems show names of discs: without the version of ISO 9660 7.5 and an empty ending. */
@@ -170,14 +181,17 @@ static const char *judge(struct job *j, struct cms_found *f)
 }
 
 /* Whose it is, for the record. One of nobody's is recorded as that. */
-static int keep_whose(struct job *j, const char *name, int fd)
+static int keep_whose(struct job *j, const char *name)
 {
 	struct described d;
 	if (j->record.why) {
 		return 0;
 	}
-	(void)lseek(fd, 0, SEEK_SET);
-	int e = describe(j->m.sandbox, fd, SECONDS, &d);
+	int fd = stage_open(&j->stage, name);
+	int e = fd < 0 ? fd : describe(j->m.sandbox, fd, SECONDS, &d);
+	if (fd >= 0) {
+		close(fd);
+	}
 	if (e == ERR_VALUE || e == ERR_TIMEOUT) {
 		d = (struct described){0};
 		e = 0;
@@ -189,53 +203,45 @@ static int keep_whose(struct job *j, const char *name, int fd)
 static int keep(struct job *j, const char *name, struct cms_found *f)
 {
 	uint8_t magic[4];
-	unsigned last = f->layers - 1;
+	struct stage_scratch *last = &j->layers[f->layers - 1];
 	const char *why = judge(j, f);
 	if (why) {
 		return refuse(j, name, why);
 	}
-	if (pread(j->files[last], magic, sizeof(magic), 128) != (ssize_t)sizeof(magic) ||
+	if (pread(last->fd, magic, sizeof(magic), 128) != (ssize_t)sizeof(magic) ||
 		memcmp(magic, "DICM", 4) != 0) {
 		return refuse(j, name, "what is in it is no DICOM file");
 	}
-	int e = stage_rename(&j->stage, layers[last], name);
+	int e = stage_keep(&j->stage, last, name);
 	if (e == ERR_VALUE || (e == ERR_SYSTEM && errno == EEXIST)) {
 		return refuse(j, name,
 			e == ERR_VALUE ? "it has a name that no file of a disc has"
 				       : "there are two of this name");
 	}
-	e = e < 0 ? e : keep_whose(j, name, j->files[last]);
+	e = e < 0 ? e : keep_whose(j, name);
 	return e < 0 ? e : media_add(&j->m.names, name, NULL, "");
 }
 
 static int open_layers(struct job *j)
 {
-	for (unsigned i = 0; i < CMS_LAYERS; i++) {
-		j->files[i] = stage_file(&j->stage, layers[i]);
-		if (j->files[i] < 0) {
-			return ERR_SYSTEM;
-		}
+	int e = 0;
+	for (unsigned i = 0; e == 0 && i < CMS_LAYERS; i++) {
+		e = stage_scratch(&j->stage, &j->layers[i]);
 	}
-	return 0;
+	return e;
 }
 
 static void close_layers(struct job *j)
 {
-	int kept = errno;
 	for (unsigned i = 0; i < CMS_LAYERS; i++) {
-		if (j->files[i] >= 0) {
-			close(j->files[i]);
-		}
-		j->files[i] = -1;
-		stage_remove(&j->stage, layers[i]);
+		stage_drop(&j->stage, &j->layers[i]);
 	}
-	errno = kept;
 }
 
 static int take_sealed(struct job *j, const char *name, int fd, struct outcome *o)
 {
 	const struct object_job job = {
-		.work = open_it, .arg = j, .sandbox = SANDBOX_KEYS, .ready = j->m.sandbox};
+		.prepare = forget, .work = open_it, .arg = j, .sandbox = SANDBOX_KEYS, .ready = j->m.sandbox};
 	struct cms_kek kek = o->found.kek;
 	int e = open_layers(j);
 	*o = (struct outcome){.err = ERR_SYSTEM, .found.kek = kek};
@@ -367,9 +373,7 @@ static int compare(struct job *j)
 	int e = 0;
 	for (size_t i = 0; e == 0 && i < j->m.names.n; i++) {
 		const char *name = j->m.names.at[i].file;
-		int fd = strcasecmp(name, "DICOMDIR") == 0
-		                 ? openat(j->stage.fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
-		                 : -1;
+		int fd = strcasecmp(name, "DICOMDIR") == 0 ? stage_open(&j->stage, name) : -1;
 		if (fd >= 0) {
 			e = describe_directory(j->m.sandbox, fd, SECONDS, on_listed, j, &unread);
 			close(fd);
@@ -537,7 +541,7 @@ int media_open(int argc, char **argv)
 	j = (struct job){.m = {.spool = SCRAP_NONE, .seconds = SECONDS},
 		.stage = STAGE_NONE,
 		.passphrase_fd = -1,
-		.files = {-1, -1, -1}};
+		.layers = {STAGE_NO_SCRATCH, STAGE_NO_SCRATCH, STAGE_NO_SCRATCH}};
 	if (!options_read(argc, argv, options, usage, take_option, &j, &code)) {
 		return code;
 	}

@@ -4,10 +4,11 @@ import glob
 import os
 import re
 import shutil
+import signal
 import subprocess
 
 from lib import trail
-from lib.site import ROOT, check, equal, test
+from lib.site import ROOT, check, equal, test, until
 
 DATA = os.path.join(ROOT, "tests/data/dicom")
 SAMPLES = ("CT_small", "MR_small_implicit", "sr", "rtplan", "liver_deflate", "JPEG2000")
@@ -170,3 +171,30 @@ def secure_media_recorded(bench):
     said = disc.media("open", "-c", g.yaml, image, bench.path("unrecorded"))
     check("no gateway has recorded this import: the gateway does not run" in said, said)
     equal(os.path.exists(bench.path("never")), False, "a disc that nobody recorded")
+
+
+@test
+def secure_media_killed(bench):
+    """An opening that is killed leaves nothing that can be read, and the next one removes what it leaves."""
+    disc = Disc(bench)
+    sealed = bench.path("sealed")
+    disc.media("seal", disc.folder, sealed)
+    for i in range(300):
+        shutil.copy(os.path.join(sealed, "D0000000/F0000000"), os.path.join(sealed, f"D0000000/G{i:07}"))
+    reading, writing = os.pipe()
+    os.write(writing, PASSPHRASE.encode() + b"\n")
+    opening = subprocess.Popen([bench.program, "media", "open", "--passphrase-fd", str(reading), sealed, bench.path("never")],
+                               pass_fds=(reading,), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    left = lambda: glob.glob(bench.path(".gantry-stage-*/D0000000/*"))
+    until(lambda: len(left()) > 20, "an opening that is under way")
+    opening.send_signal(signal.SIGKILL)
+    opening.wait()
+    os.close(reading)
+    os.close(writing)
+    names = left()
+    check(20 < len(names) < 300, "files when it was killed", len(names))
+    equal({os.path.getsize(n) for n in names}, {0}, "their sizes")
+    equal(glob.glob(bench.path(".gantry-stage-*/[!D]*")), [], "other files there")
+    disc.media("open", sealed, bench.path("opened"))
+    equal([f for f in os.listdir(bench.path()) if f.startswith(".")], [], "what is left of it")
+    equal(len(os.listdir(bench.path("opened/D0000000"))), 306, "files")
