@@ -234,6 +234,9 @@ static void print_verdict(const char *path, const struct object_verdict *v)
 			tag_keyword(v->lacking));
 	}
 	putchar('\n');
+	if (!v->where[0] && !v->over_instance && v->state == OBJECT_GOOD) {
+		puts("  it is not over the SOP Instance UID: in another object it would be as good");
+	}
 	if (v->stamp.present) {
 		print_stamp(&v->stamp);
 	}
@@ -252,11 +255,11 @@ static json_t *json_of(const struct object_verdict *v)
 	json_t *stamp = !s->present ? json_null()
 	                            : json_pack("{s:s,s:s,s:s,s:s,s:b}", "state", state_words[s->state],
 					      "why", s->why, "time", s->time, "by", s->by, "weak", s->weak);
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:b,s:b,s:o,s:o}", "state",
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:b,s:b,s:b,s:o,s:o}", "state",
 		state_words[v->state], "why", v->why, "where", v->where, "uid", v->uid, "time", v->time,
 		"algorithm", v->algorithm, "purpose", v->purpose, "subject", v->subject, "elements",
-		(json_int_t)v->n_signed, "all", v->covers_all, "weak", v->weak, "timestamp", stamp,
-		"profiles", list);
+		(json_int_t)v->n_signed, "all", v->covers_all, "instance", v->over_instance, "weak", v->weak,
+		"timestamp", stamp, "profiles", list);
 }
 
 static void print_json(const char *path, const struct object_report *r)

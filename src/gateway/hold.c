@@ -93,7 +93,7 @@ static void unjudged(struct association *as, struct side *s, const char *why)
 	}
 	exchange_remark(as, s, &v);
 	h->failed = true;
-	h->keep = h->vouching.on ? UINT64_MAX : LEAST;
+	h->keep = LEAST;
 }
 
 /* ---- It comes in ---- */
@@ -140,6 +140,21 @@ bool hold_is_full(const struct association *as, const struct side *s)
 	return kept || hold_scan_is_full(h) || h->state == HOLD_ASKING;
 }
 
+/* It cannot be held whole any longer. */
+static void let_go(struct association *as, struct side *s, const char *why)
+{
+	struct hold *h = hold_of(as, s);
+	if (!hold_vouch_give_up(as, s, h, why)) {
+		return;
+	}
+	if (h->judged) {
+		unjudged(as, s, why);
+	} else {
+		h->keep = 0;
+		h->until_ms = INT64_MAX;
+	}
+}
+
 static void make_room(struct association *as, struct side *s)
 {
 	struct hold *h = hold_of(as, s);
@@ -153,14 +168,7 @@ static void make_room(struct association *as, struct side *s)
 		e == ERR_LIMIT   ? "`hold-quota` is used up"
 		: e == ERR_SPACE ? "the disk is full"
 				 : "the store does not answer");
-	if (!hold_vouch_give_up(as, s, h, why)) {
-		return;
-	}
-	if (h->judged && !h->failed) {
-		unjudged(as, s, why);
-	} else {
-		h->keep = h->failed ? LEAST : 0;
-	}
+	let_go(as, s, why);
 }
 
 void hold_take(struct association *as, struct side *s, struct span bytes)
@@ -554,7 +562,7 @@ int64_t hold_check(struct association *as, int64_t now_ms)
 			if (asking) {
 				end_of_asking(as, sides[k], why);
 			} else {
-				unjudged(as, sides[k], why);
+				let_go(as, sides[k], why);
 			}
 		} else if (counts && h->until_ms < next) {
 			next = h->until_ms;

@@ -44,7 +44,10 @@ static void keep(struct association *as, struct side *s, struct hold *h, struct 
 	          : !judged                      ? 0
 	          : h->content.hold == HOLD_TAIL ? TAIL
 	                                         : UINT64_MAX;
-	h->until_ms = judged ? clock_mono_ms() + (int64_t)h->content.hold_max * 1000 : INT64_MAX;
+	h->content.hold_max = h->content.hold_max ? h->content.hold_max
+	                                          : HOLD_MAX_S; /* it is signed, and not looked into */
+	h->until_ms =
+		judged || h->vouching.on ? clock_mono_ms() + (int64_t)h->content.hold_max * 1000 : INT64_MAX;
 	s->msg.disposition = KEEP;
 	o->held = true;
 	audit_hold(as, s);

@@ -91,7 +91,7 @@ static void tell(struct hold *h, uint32_t state, const char *what, const char *w
 void hold_sign_end(struct association *as, struct hold *h)
 {
 	struct object_report *r = h->watching ? calloc(1, sizeof(*r)) : NULL;
-	bool good = false;
+	bool good = false, apart = false;
 	if (!h->watching) {
 		return;
 	}
@@ -106,11 +106,16 @@ void hold_sign_end(struct association *as, struct hold *h)
 		const struct object_verdict *v = &r->verdicts[i];
 		tell(h, v->state, "", v->why);
 		tell(h, v->stamp.present ? v->stamp.state : OBJECT_GOOD, "its timestamp: ", v->stamp.why);
-		good = good || (v->state == OBJECT_GOOD && !v->where[0]);
+		/* What is not over the SOP Instance UID would be as good in an object that somebody else has made. */
+		bool here = v->state == OBJECT_GOOD && !v->where[0];
+		good = good || (here && v->over_instance);
+		apart = apart || (here && !v->over_instance);
 	}
 	if (h->content.signatures == SIGNATURES_REQUIRE && !good) {
 		inspect_told(&h->i, CHECK_SIGNATURE_MISSING,
-			r && r->n > 0 ? "none of its signatures is good" : "it has none");
+			apart           ? "none that is good is over its SOP Instance UID"
+			: r && r->n > 0 ? "none of its signatures is good"
+					: "it has none");
 	}
 	free(r);
 	hold_sign_drop(h);

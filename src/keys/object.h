@@ -103,9 +103,10 @@ struct object_verdict {
 	uint32_t n_signed; /* elements */
 	uint32_t
 		profiles; /* enum signed_profile, whose attributes are all signed; of the whole data set alone */
-	uint32_t lacking;   /* of the Creator profile's; 0: nothing */
-	uint8_t covers_all; /* everything that can be signed is */
-	uint8_t weak;       /* RIPEMD160, MD5, SHA1: no new signature is made with it */
+	uint32_t lacking;      /* of the Creator profile's; 0: nothing */
+	uint8_t covers_all;    /* everything that can be signed is */
+	uint8_t over_instance; /* the SOP Instance UID is signed: in another object it is not right */
+	uint8_t weak;          /* RIPEMD160, MD5, SHA1: no new signature is made with it */
 	struct object_stamp stamp;
 };
 

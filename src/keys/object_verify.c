@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define TAG_SOP_INSTANCE 0x00080018u
+
 const uint32_t object_apart[OBJECT_APART] = {0x04000115, 0x04000120, 0x04000305, 0x04000310};
 
 /* ---- Whom we believe ---- */
@@ -306,6 +308,9 @@ void object_copy_facts(const struct signed_signature *s, const struct signed_mac
 	if (m) {
 		memcpy(v->algorithm, m->algorithm, sizeof(v->algorithm));
 		v->n_signed = (uint32_t)m->n_tags;
+		for (size_t i = 0; i < m->n_tags; i++) {
+			v->over_instance |= m->tags[i] == TAG_SOP_INSTANCE;
+		}
 	}
 	for (unsigned i = 0; i < s->scope.depth && len < sizeof(v->where) - 1; i++) {
 		int n = snprintf(v->where + len, sizeof(v->where) - len, "%s(%04X,%04X)[%u]", i ? "." : "",

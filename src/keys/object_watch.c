@@ -25,6 +25,7 @@ struct made {
 	EVP_MD_CTX *ctx; /* NULL: it cannot be */
 	size_t n;        /* of its elements that came */
 	bool lost, spoilt;
+	bool beyond; /* there were enough of them */
 };
 
 struct digest {
@@ -144,14 +145,16 @@ static void end_element(struct object_watch *w)
 
 static void know(struct object_watch *w)
 {
+	unsigned n = 0;
 	end_element(w);
 	for (unsigned i = 0; i < w->facts.n_macs; i++) {
 		const struct signed_mac *m = &w->facts.macs[i];
 		uint8_t weak;
 		const EVP_MD *hash = m->scope.depth == 0 ? object_hash_of(m->algorithm, &weak) : NULL;
 		struct made *made = &w->made[i];
-		*made = (struct made){.lost = w->full};
-		made->ctx = hash ? EVP_MD_CTX_new() : NULL;
+		*made = (struct made){.lost = w->full, .beyond = hash && n == OBJECT_WATCH_MACS};
+		made->ctx = hash && !made->beyond ? EVP_MD_CTX_new() : NULL;
+		n += made->ctx != NULL;
 		if (made->ctx && EVP_DigestInit_ex(made->ctx, hash, NULL) != 1) {
 			EVP_MD_CTX_free(made->ctx);
 			made->ctx = NULL;
@@ -330,6 +333,8 @@ static void judge_mac(struct object_watch *w, unsigned at, const struct signed_m
 	object_judge_stamp(s, key, t, now_s, v);
 	if (made->spoilt) {
 		object_say(v, OBJECT_UNKNOWN, "an element that is signed is of VR UN, or has such in it");
+	} else if (made->beyond) {
+		object_say(v, OBJECT_UNKNOWN, "it has more MAC parameters than are looked into in passing");
 	} else if (made->lost || w->digests[at].len == 0) {
 		object_say(v, OBJECT_UNKNOWN,
 			"what is signed is longer than what is kept of an object in passing");

@@ -11,6 +11,12 @@
  */
 #define OBJECT_WATCH_MOST (1u << 20)
 
+/*
+ * So many MACs are made at once, of the MAC parameters that come first, since each byte is hashed for each of them: signatures of others cannot
+ * be told.
+ */
+#define OBJECT_WATCH_MACS 8
+
 struct object_watch;
 
 /* ERR_UNSUPPORTED: the transfer syntax is not known; ERR_NO_MEMORY. */

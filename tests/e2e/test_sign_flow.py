@@ -268,3 +268,47 @@ def sign_by_a_key_of_its_own(bench):
     s.g.wait_log(s.g.reload(), event="gateway.reloaded")
     equal(s.store(CT)["status"], 0, "signed")
     s.good(s.stored(), CT)
+
+
+@test
+def sign_after_the_verdict(bench):
+    """What is asked for is what the object came with; one that is not over the SOP Instance UID could be another's."""
+    s = Site(bench, inspect={"signatures": "require"})
+    equal(s.store(CT)["status"], 0x0124, "unsigned")
+    check("signature-missing" in s.g.decision("content")["message"], "why")
+    apart = s.sign(CT, "apart.dcm", "--tag", "PatientName")
+    equal((s.verify(apart)[0]["state"], s.verify(apart)[0]["instance"]), ("good", False), "a signature that fits others too")
+    equal(s.store(apart)["status"], 0x0124, "a signature that fits others too")
+    signed = s.sign(CT)
+    equal(s.verify(signed)[0]["instance"], True, "over the SOP Instance UID")
+    equal(s.store(signed)["status"], 0, "signed")
+    s.good(s.stored(), signed, n=2)
+    # Nine signatures: eight are looked into in passing.
+    many = signed
+    for number in range(8):
+        many = s.sign(many, f"many{number}.dcm", "--tag", "SOPInstanceUID")
+    mark = s.g.mark()
+    equal(s.store(many)["status"], 0, "one of its signatures is good")
+    check("signature-unknown" in s.g.wait_log(mark, event="object.found")["checks"], "the ninth")
+    s.good(s.stored(), signed, n=10)
+
+
+@test
+def sign_what_takes_too_long(bench):
+    """Held for hold-max: as the flow says of what cannot be signed."""
+    for how, status in (("yes", 0xA700), ({"when-unable": "pass"}, 0)):
+        s = Site(bench, sign=how, inspect={"hold-max": "1s", "fail": "pass"})
+        scu = s.g.scu()
+        scu.associate(contexts=CONTEXTS)
+        data = good("1.2.3.1", 2 << 20)
+        scu.send_pdvs(3, dicom.command_bytes(field=dicom.C_STORE, id=1, priority=0, affected_class=dicom.CT,
+                                             affected_instance="1.2.3.1", data=0), True)
+        scu.send_pdvs(3, data[:1 << 20], False, last=False)
+        check("hold-max" in s.g.decision("sign-key")["message"], "why")
+        scu.send_pdvs(3, data[1 << 20:], False)
+        equal(scu.answer()["status"], status, "the answer")
+        equal(scu.store(context=3, instance="1.2.3.2", data=good("1.2.3.2"))["status"], 0, "the next one")
+        scu.release()
+        equal([v["state"] for v in s.verify(s.stored())], ["good"], "the next one's signature")
+        s.g.stop()
+        shutil.rmtree(bench.path("ca"))
