@@ -264,6 +264,16 @@ static const struct {
 	{"1.2.840.10008.5.1.4.1.1.77.1.4", 0x00400555, 'Z'}, /* Acquisition Context Sequence, 2 */
 	{"1.2.840.10008.5.1.4.1.1.9.1.1", 0x0040B020, 'D'},  /* 12-lead ECG: Waveform Annotation Sequence */
 	{"1.2.840.10008.5.1.4.1.1.13.1.4", 0x0008002A, 'D'}, /* Breast Projection: Acquisition DateTime */
+	{"1.2.840.10008.5.1.4.1.1.7.4", 0x00080023, 'D'}, /* Multi-frame secondary capture: Content Date, 1 */
+	{"1.2.840.10008.5.1.4.1.1.20", 0x00400555, 'Z'},  /* NM: Acquisition Context Sequence, 2 */
+	{"1.2.840.10008.5.1.4.1.1.77.1.5.4", 0x00080033, 'D'}, /* Ophthalmic tomography: Content Time, 1 */
+	{"1.2.840.10008.5.1.4.1.1.77.1.6", 0x00081111, 'D'},   /* Whole slide: Referenced PPS Sequence, 1C */
+	{"1.2.840.10008.5.1.4.1.1.9.4.2", 0x00181000, 'D'},    /* General audio waveform: Serial Number, 1 */
+	{"1.2.840.10008.5.1.4.1.1.11.5", 0x00181000, 'D'}, /* XA/XRF presentation state: Serial Number, 1 */
+	{"1.2.840.10008.5.1.4.1.1.481.10", 0x00080012,
+		'D'}, /* RT Physician Intent: Instance Creation Date, 1 */
+	{"1.2.840.10008.5.1.4.1.1.481.10", 0x00080021, 'D'}, /* Series Date, 1 */
+	{"1.2.840.10008.5.1.4.1.1.481.13", 0x00080023, 'D'}, /* C-arm radiation: Content Date, 1 */
 	{"1.2.840.10008.5.1.4.1.1.11.1", 0x00700084, 'Z'}, /* Presentation state: Content Creator's Name, 2 */
 };
 
