@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define WORD_MOST 24
 
@@ -126,6 +127,38 @@ static size_t date_digits(struct span s)
 	return n == 4 || n == 6 || n == 8 ? n : 0;
 }
 
+/* How many digits begin there, `most` at most. */
+static size_t digits_at(struct span s, size_t at, size_t most)
+{
+	size_t n = 0;
+	while (n < most && at + n < s.len && is_digit(s.ptr[at + n])) {
+		n++;
+	}
+	return n;
+}
+
+/* PS3.5 6.2, DT: a time, its fraction, its zone, each of which may be absent. Not another date behind a hyphen. */
+static bool is_rest_of_datetime(struct span s)
+{
+	size_t at = digits_at(s, 0, 6);
+	if (at % 2 != 0) {
+		return false;
+	}
+	if (at < s.len && s.ptr[at] == '.') {
+		size_t n = digits_at(s, at + 1, 6);
+		if (n == 0) {
+			return false;
+		}
+		at += 1 + n;
+	}
+	bool has_zone = at < s.len && (s.ptr[at] == '+' || s.ptr[at] == '-');
+	if (has_zone) { /* -1200 to +1400 */
+		bool fits = digits_at(s, at + 1, 4) == 4 && s.ptr[at + 1] <= '1' && s.ptr[at + 3] <= '5';
+		at += fits ? 5 : 0;
+	}
+	return at == s.len;
+}
+
 static void shift_one(struct span s, bool has_time, int days, struct writer *w)
 {
 	char old_style[8];
@@ -145,10 +178,8 @@ static void shift_one(struct span s, bool has_time, int days, struct writer *w)
 	if (!is_date) {
 		return;
 	}
-	for (size_t i = n; i < s.len; i++) { /* PS3.5 6.2, DT: a time, its fraction, and its zone */
-		if (!is_digit(s.ptr[i]) && !strchr(".+-", s.ptr[i])) {
-			return;
-		}
+	if (!is_rest_of_datetime(span_of(s.ptr + n, s.len - n))) {
+		return;
 	}
 	date_of(days_of(y, m, d) + days, &y, &m, &d);
 	if (y < 0 || y > 9999) {
@@ -253,6 +284,106 @@ static bool is_short_number(struct span word)
 	       (word.len == 1 || is_digit(word.ptr[1]));
 }
 
+/* ---- Numbers that are part of more ---- */
+
+/* The word before `at`, or behind it; empty: there is none. */
+static struct span word_before(struct span text, size_t at)
+{
+	while (at > 0 && !is_of_word(text.ptr[at - 1])) {
+		at--;
+	}
+	size_t end = at;
+	while (at > 0 && is_of_word(text.ptr[at - 1])) {
+		at--;
+	}
+	return span_of(text.ptr + at, end - at);
+}
+
+static struct span word_behind(struct span text, size_t at)
+{
+	while (at < text.len && !is_of_word(text.ptr[at])) {
+		at++;
+	}
+	size_t begun = at;
+	while (at < text.len && is_of_word(text.ptr[at])) {
+		at++;
+	}
+	return span_of(text.ptr + begun, at - begun);
+}
+
+static bool is_digits(struct span word)
+{
+	for (size_t i = 0; i < word.len; i++) {
+		if (!is_digit(word.ptr[i])) {
+			return false;
+		}
+	}
+	return word.len > 0;
+}
+
+static bool begins_with_one(struct span word, const char *const *beginnings, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		size_t len = strlen(beginnings[i]);
+		if (word.len >= len && strncasecmp((const char *)word.ptr, beginnings[i], len) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Of a few languages; that "marrow" begins like one costs no more than the numbers beside it. */
+static bool is_month(struct span word)
+{
+	static const char *const months[] = {"jan", "feb", "fev", "f\xC3\xA9v", "f\xE9v", "mar", "m\xC3\xA4r",
+		"m\xE4r", "apr", "abr", "avr", "may", "mai", "mag", "mei", "jun", "jui", "giu", "jul", "lug",
+		"aug", "aou", "ago", "sep", "set", "oct", "okt", "out", "ott", "nov", "dec", "dez", "dic",
+		"d\xC3\xA9", "d\xE9"};
+	return begins_with_one(word, months, ARRAY_LEN(months));
+}
+
+static bool is_age(struct span word)
+{
+	static const char *const ages[] = {"y", "yo", "yr", "yrs", "year", "years", "old", "j", "jahr",
+		"jahre", "an", "ans", "anni", "anos", "jaar", "age", "aged", "alter"};
+	for (unsigned i = 0; i < ARRAY_LEN(ages); i++) {
+		if (word.len == strlen(ages[i]) && begins_with_one(word, &ages[i], 1)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * Is a short number a date, of a telephone or an age? It is where three numbers stand in a row, where one beside it is longer, or a month,
+ * and where a word of age is beside it. Not "1.5" or "3 of 12".
+ */
+static bool is_part_of_more(struct span text, struct span number)
+{
+	size_t begun = (size_t)(number.ptr - text.ptr), end = begun + number.len;
+	unsigned in_row = 1;
+	bool is_more = is_age(word_before(text, begun)) || is_age(word_behind(text, end));
+	for (unsigned i = 0; i < 2; i++) {
+		struct span word = word_before(text, begun);
+		is_more = is_more || is_month(word) || (is_digits(word) && word.len > 2);
+		if (!is_digits(word)) {
+			break;
+		}
+		in_row++;
+		begun = (size_t)(word.ptr - text.ptr);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		struct span word = word_behind(text, end);
+		is_more = is_more || is_month(word) || (is_digits(word) && word.len > 2);
+		if (!is_digits(word)) {
+			break;
+		}
+		in_row++;
+		end = (size_t)(word.ptr - text.ptr) + word.len;
+	}
+	return is_more || in_row > 2;
+}
+
 /* "head", "t2", "12", and "5mm" too. */
 static bool may_stay(struct span word, const struct value_names *names)
 {
@@ -293,7 +424,7 @@ static void clean(struct span text, const struct value_names *names, struct writ
 		if (word.len == 0) {
 			continue;
 		}
-		if (!may_stay(word, names)) {
+		if (!may_stay(word, names) || (is_short_number(word) && is_part_of_more(text, word))) {
 			*ret_left_out = true;
 			continue;
 		}

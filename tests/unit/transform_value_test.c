@@ -61,6 +61,11 @@ static const struct {
 	{"DT", "20240301101112\\20240302", -1, "20240229101112\\20240301 "},
 	{"DT", "Zebedee", -1, ""},
 	{"DT", "20240301 at Zurich", -1, ""},
+	{"DT", "20240301-20240302", -1, ""}, /* no zone */
+	{"DT", "2024-20240302", -1, ""},
+	{"DT", "202403011", -1, ""},
+	{"DT", "20240301101112.", -1, ""},
+	{"DT", "20240301101112.5-1200", -1, "20240229101112.5-1200 "},
 };
 
 static void test_dates_are_moved(void **state)
@@ -104,10 +109,19 @@ static const struct {
 	{"ct head for Zebedee", "ct head for "},
 	{"T2 axial 5mm", "T2 axial 5mm"},
 	{"chest 4711", "chest "},
-	{"chest 2024-02-29", "chest 02 29 "},
+	{"chest 2024-02-29", "chest"},
+	{"chest 27.11.61", "chest"},
+	{"chest 29-Feb-61 left", "chest left"},
+	{"chest 7. M\xC3\xA4rz", "chest"},
+	{"chest 12/1961", "chest"},
+	{"06 12 34 56 78 chest", "chest"},
+	{"chest 55 yo", "chest"},
+	{"chest aged 7 left", "chest left"},
+	{"chest 1.5 mm, 3 of 12", "chest 1 5 mm 3 of 12"},
+	{"spine 4-5", "spine 4 5"},
 	{"HEAD^John Roe", "HEAD"},
 	{"knee-left", "knee left "},
-	{"head (call 044 123 45 67)", "head 45 67"},
+	{"head (call 044 123 45 67)", "head"},
 	{"M\xFCller head", "head"},
 	{"head\xC3\xA9", ""},
 	{"\x1B$B:43@ to \x1B(B head", "head"},
