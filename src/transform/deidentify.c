@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#define LEARN_STEP (64u * 1024)
+#define LEARN_STEP (4u * 1024)
 #define FLUSH      (64u * 1024)
 
 enum { STAGE_LEARNING, STAGE_RUNNING, STAGE_ENDING, STAGE_ENDED };

@@ -7,8 +7,12 @@
 #define WHOLE_BELOW  8
 #define BINARY_LEAST 8
 #define FORM_MOST    (2 * LEFTOVERS_LONG)
-#define STRIDE       (BINARY_LEAST - 3) /* the most, for each pattern to have four bytes at a multiple of it */
-#define DIGITS_LEAST 6 /* a shorter number is anywhere, and only worth a look if it is a patient's */
+#define STRIDE                                                                                               \
+	4 /* each pattern for binary values has four bytes at a multiple of it, one of its first five */
+#define BLOCK        64 /* bytes of which it is seen at once whether any four may be of a pattern */
+#define TAG_WAVEFORM 0x54001010u
+#define STRETCH      512 /* bytes that are looked at after a block that has such */
+#define DIGITS_LEAST 6   /* a shorter number is anywhere, and only worth a look if it is a patient's */
 
 static_assert(FORM_MOST <= UINT8_MAX, "a pattern's length");
 
@@ -43,17 +47,64 @@ void leftovers_begin(struct leftovers *l)
 	memset(l, 0, offsetof(struct leftovers, patterns));
 }
 
+/* ---- Four bytes that may be of a pattern ---- */
+
+typedef uint8_t bytes16 __attribute__((vector_size(16)));
+typedef uint32_t words4 __attribute__((vector_size(16)));
+typedef uint64_t longs2 __attribute__((vector_size(16)));
+
+/* Of text, or of every other byte of it with zeros between: for each four bytes, all bits, or none. */
+static words4 usual(bytes16 v)
+{
+	words4 control = (words4)(v < 0x20), zero = (words4)(v == 0);
+	words4 wide = (words4)(zero == 0x00FF00FFu) | (words4)(zero == 0xFF00FF00u);
+	return (words4)(control == 0) | (wide & (words4)(control == zero));
+}
+
+static bool is_usual(const uint8_t *four)
+{
+	bytes16 v = {0};
+	memcpy(&v, four, 4);
+	return usual(v)[0] != 0;
+}
+
+/* Is any of the fours of a block? Pixels of more than eight bits hardly ever are. */
+static bool has_usual(const uint8_t *block)
+{
+	words4 any = {0};
+	for (size_t i = 0; i < BLOCK; i += sizeof(any)) {
+		bytes16 v;
+		memcpy(&v, block + i, sizeof(v));
+		any |= usual(v);
+	}
+	return (((longs2)any)[0] | ((longs2)any)[1]) != 0;
+}
+
 /* ---- What is searched for ---- */
 
-static bool is_there(const struct leftovers *l, const uint8_t *folded, size_t n)
+static struct leftover_pattern *find(struct leftovers *l, const uint8_t *folded, size_t n)
 {
 	for (uint32_t i = l->slots[slot_of(folded)]; i != 0; i = l->patterns[i - 1].next) {
-		const struct leftover_pattern *p = &l->patterns[i - 1];
+		struct leftover_pattern *p = &l->patterns[i - 1];
 		if (p->len == n && memcmp(l->bytes + p->at, folded, n) == 0) {
-			return true;
+			return p;
 		}
 	}
-	return false;
+	return NULL;
+}
+
+/* It is searched for already, and is as grave. */
+static bool is_known(struct leftovers *l, struct span value, bool grave)
+{
+	uint8_t folded[LEFTOVERS_LONG];
+	if (value.len < LEFTOVERS_LEAST || value.len > sizeof(folded)) {
+		return false;
+	}
+	for (size_t i = 0; i < value.len; i++) {
+		folded[i] = fold(value.ptr[i]);
+	}
+	const struct leftover_pattern *p = find(l, folded, value.len);
+	return p && (p->grave || !grave);
 }
 
 static void add_form(struct leftovers *l, const struct leftover_pattern *like, const uint8_t *bytes, size_t n)
@@ -63,7 +114,12 @@ static void add_form(struct leftovers *l, const struct leftover_pattern *like, c
 	for (size_t i = 0; i < n; i++) {
 		folded[i] = fold(bytes[i]);
 	}
-	if (n < LEFTOVERS_LEAST || is_there(l, folded, n)) {
+	struct leftover_pattern *same = n < LEFTOVERS_LEAST ? NULL : find(l, folded, n);
+	if (same && like->grave && !same->grave) {
+		same->grave = true;
+		same->tag = like->tag;
+	}
+	if (same || n < LEFTOVERS_LEAST) {
 		return;
 	}
 	if (l->n_patterns == LEFTOVERS_MOST || n > sizeof(l->bytes) - l->n_bytes) {
@@ -82,6 +138,7 @@ static void add_form(struct leftovers *l, const struct leftover_pattern *like, c
 	for (size_t i = 0; n >= BINARY_LEAST && i < STRIDE; i++) {
 		uint32_t bit = bit_of(folded + i);
 		l->bits[bit / 8] |= (uint8_t)(1u << bit % 8);
+		l->is_odd = l->is_odd || !is_usual(folded + i);
 	}
 }
 
@@ -111,14 +168,19 @@ static bool is_grave(uint32_t tag, const char *vr)
 	       memcmp(vr, "DT", 2) == 0 || tag >> 16 == 0x0010 || tag >> 16 == 0x0038 || tag == 0x00080050;
 }
 
-static bool is_short_number(struct span value)
+static bool is_number(struct span value)
 {
 	for (size_t i = 0; i < value.len; i++) {
 		if (value.ptr[i] < '0' || value.ptr[i] > '9') {
 			return false;
 		}
 	}
-	return value.len < DIGITS_LEAST;
+	return true;
+}
+
+static bool is_short_number(struct span value)
+{
+	return value.len < DIGITS_LEAST && is_number(value);
 }
 
 /* Where what stands for a value was there before, it says nothing, and the result is full of it. */
@@ -150,6 +212,9 @@ static void add_value(struct leftovers *l, uint32_t tag, const char *vr, struct 
 		return;
 	}
 	value.len = value.len < LEFTOVERS_LONG ? value.len : LEFTOVERS_LONG;
+	if (is_known(l, value, like.grave)) {
+		return;
+	}
 	exact = like;
 	exact.whole = value.len < WHOLE_BELOW;
 	exact.uid = memcmp(vr, "UI", 2) == 0;
@@ -162,6 +227,29 @@ static void add_value(struct leftovers *l, uint32_t tag, const char *vr, struct 
 	add_base64(l, &like, value);
 }
 
+/* A date in the notations that people and other formats have, of its eight digits. */
+static void add_date(struct leftovers *l, uint32_t tag, struct span date)
+{
+	static const char *const notations[] = {
+		"D.M.Y", "Y-M-D", "M/D/Y", "D/M/Y", "Y/M/D", "D-M-Y", "M-D-Y", "Y.M.D"};
+	if (date.len != 8 || is_known(l, date, true) || !is_number(date) || is_dummy("DA", date)) {
+		return;
+	}
+	for (unsigned i = 0; i < sizeof(notations) / sizeof(notations[0]); i++) {
+		uint8_t text[10];
+		struct writer w = writer_of(text, sizeof(text));
+		for (const char *c = notations[i]; *c; c++) {
+			struct span part = *c == 'Y'   ? span_of(date.ptr, 4)
+			                   : *c == 'M' ? span_of(date.ptr + 4, 2)
+			                   : *c == 'D' ? span_of(date.ptr + 6, 2)
+			                               : span_of((const uint8_t *)c, 1);
+			writer_span(&w, part);
+		}
+		add_value(l, tag, "DA", writer_span_of(&w));
+	}
+	add_value(l, tag, "DA", date);
+}
+
 /* Values, and the parts of names, lie between these. */
 static void add_parts(
 	struct leftovers *l, uint32_t tag, const char *vr, struct span value, const char *between)
@@ -171,7 +259,12 @@ static void add_parts(
 		if (at < value.len && (value.ptr[at] == 0 || !strchr(between, value.ptr[at]))) {
 			continue;
 		}
-		add_value(l, tag, vr, span_of(value.ptr + from, at - from));
+		struct span part = span_of(value.ptr + from, at - from);
+		if (memcmp(vr, "DA", 2) == 0) {
+			add_date(l, tag, part);
+		} else {
+			add_value(l, tag, vr, part);
+		}
 		from = at + 1;
 	}
 }
@@ -199,8 +292,9 @@ void leftovers_add(struct leftovers *l, uint32_t tag, const char *vr, struct spa
 	} else if (memcmp(vr, "LO", 2) == 0 || memcmp(vr, "SH", 2) == 0 || memcmp(vr, "UC", 2) == 0 ||
 		   memcmp(vr, "AE", 2) == 0 || memcmp(vr, "DA", 2) == 0 || memcmp(vr, "UR", 2) == 0) {
 		add_parts(l, tag, vr, value, "\\");
-	} else if (memcmp(vr, "DT", 2) == 0 && value.len >= 14) {
-		add_value(l, tag, vr, span_of(value.ptr, 14));
+	} else if (memcmp(vr, "DT", 2) == 0 && value.len >= 8) {
+		add_value(l, tag, vr, span_of(value.ptr, value.len < 14 ? value.len : 14));
+		add_date(l, tag, span_of(value.ptr, 8));
 	}
 }
 
@@ -256,31 +350,42 @@ static void look_at(struct leftovers *l, const struct sight *s, size_t at)
 		fold(s->bytes[at]), fold(s->bytes[at + 1]), fold(s->bytes[at + 2]), fold(s->bytes[at + 3])};
 	for (uint32_t i = l->slots[slot_of(four)]; i != 0; i = l->patterns[i - 1].next) {
 		const struct leftover_pattern *p = &l->patterns[i - 1];
-		if (p->len <= s->n - at && (!l->binary || p->len >= BINARY_LEAST) &&
+		if (p->len <= s->n - at && (!l->numbers || p->len >= BINARY_LEAST) &&
 			stands_at(l, p, s->bytes + at) && !is_of_more(p, s, at)) {
 			tell(l, p);
 		}
 	}
 }
 
-/* Of any eight bytes, one of the first five begins at a multiple of the stride: so one look in five tells. */
-static void look_through_binary(struct leftovers *l, const struct sight *s)
+static void look_at_four(struct leftovers *l, const struct sight *s, size_t at)
 {
-	for (size_t at = 0; at + 4 <= s->n && !l->grave; at += STRIDE) {
-		uint32_t bit = bit_of(s->bytes + at);
-		if (!(l->bits[bit / 8] & 1u << bit % 8)) {
-			continue;
+	uint32_t bit = bit_of(s->bytes + at);
+	if (!(l->bits[bit / 8] & 1u << bit % 8)) {
+		return;
+	}
+	for (size_t back = 0; back < STRIDE && back <= at; back++) {
+		look_at(l, s, at - back);
+	}
+}
+
+static void look_through_numbers(struct leftovers *l, const struct sight *s)
+{
+	size_t at = 0;
+	while (at + 4 <= s->n && !l->grave) {
+		while (!l->is_odd && at + BLOCK <= s->n && !has_usual(s->bytes + at)) {
+			at += BLOCK;
 		}
-		for (size_t back = 0; back < STRIDE && back <= at; back++) {
-			look_at(l, s, at - back);
+		size_t end = s->n - at < STRETCH ? s->n : at + STRETCH;
+		for (; at + 4 <= end; at += STRIDE) {
+			look_at_four(l, s, at);
 		}
 	}
 }
 
 static void look_through(struct leftovers *l, const struct sight *s)
 {
-	if (l->binary) {
-		look_through_binary(l, s);
+	if (l->numbers) {
+		look_through_numbers(l, s);
 		return;
 	}
 	for (size_t at = 0; at + 4 <= s->n && !l->grave; at++) {
@@ -321,13 +426,13 @@ void leftovers_event(struct leftovers *l, struct dataset *d, int event)
 {
 	bool begins = event == DATASET_ELEMENT || event == DATASET_FRAGMENT;
 	if (begins) {
-		static const char binary[][3] = {"OB", "OD", "OF", "OL", "OV", "OW", "UN", "FD", "FL", "SL",
-			"SS", "SV", "UL", "US", "UV", "AT"};
+		static const char numbers[][3] = {
+			"OD", "OF", "OL", "OV", "OW", "FD", "FL", "SL", "SS", "SV", "UL", "US", "UV", "AT"};
 		l->n_carry = 0;
 		l->seen = 0;
-		l->binary = event == DATASET_FRAGMENT;
-		for (unsigned i = 0; i < sizeof(binary) / sizeof(binary[0]); i++) {
-			l->binary = l->binary || memcmp(binary[i], d->vr, 2) == 0;
+		l->numbers = event == DATASET_FRAGMENT || d->tag == TAG_PIXEL_DATA || d->tag == TAG_WAVEFORM;
+		for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+			l->numbers = l->numbers || memcmp(numbers[i], d->vr, 2) == 0;
 		}
 		l->here = d->tag;
 		if (!l->grave) {

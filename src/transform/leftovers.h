@@ -9,8 +9,9 @@
  * Is anything of the values that a de-identification has removed or replaced still in the result? Values of four characters and more
  * are searched for in all values of the result, without regard to case: as they are, in UTF-16, and in Base64.
  * Of names each part, of several values each. Not searched for are numbers, codes and times, which are no names and are everywhere,
- * texts that consist of words of data/clean_words.tsv alone, and values that were value_dummy()'s before. In pixel data and other binary values, only what is at
- * least eight bytes long: shorter ones occur there by chance.
+ * texts that consist of words of data/clean_words.tsv alone, and values that were value_dummy()'s before. Dates are searched for in eight
+ * more notations, as 03.02.1961 and 1961-02-03. In pixel data, waveforms and values that are numbers, only what is at least eight bytes
+ * long: shorter ones occur there by chance. In other bytes, as of private attributes and documents, all.
  *
  * It is grave if what is left is a person's name, a UID, a date, or of the patient or the visit (groups 0010 and 0038, the accession
  * number), but in the manufacturer's or the model's name. Anything else, as an institution's name that is the manufacturer's too, is
@@ -29,7 +30,8 @@ struct leftovers {
 	bool full;       /* there were more values than are searched for */
 
 	/* ---- Its own ---- */
-	bool binary;
+	bool numbers;
+	bool is_odd; /* one of the patterns has control characters */
 	uint32_t here;
 	unsigned n_patterns, n_carry;
 	uint32_t n_bytes;

@@ -153,6 +153,81 @@ static void binary(void **state)
 	assert_false(l.found);
 }
 
+/* Pixels of twelve bits, among which most of the search is done in steps of a block: text, wide text, and what has control characters. */
+static void among_pixels(void **state)
+{
+	static const struct {
+		const char *value, *in;
+		size_t n;
+	} of[] = {{"Zzyzxonv", "ZZYZXONV", 8}, {"Zzyzx", "Z\0Z\0Y\0Z\0X", 9},
+		{"\x1b$B;3ED\x1b(B", "\x1b$B;3ED\x1b(B", 10}};
+	static uint8_t pixels[4000];
+	for (size_t k = 0; k < sizeof(of) / sizeof(of[0]); k++) {
+		begin(NAME, "PN", of[k].value);
+		for (size_t at = 0; at < 1200; at++) {
+			for (size_t i = 0; i < sizeof(pixels); i += 2) {
+				pixels[i] = (uint8_t)(i * 31);
+				pixels[i + 1] = (uint8_t)(1 + i / 2 % 14);
+			}
+			memcpy(pixels + at, of[k].in, of[k].n);
+			l.found = l.grave = false;
+			look(0x7FE00010, "OW", pixels, sizeof(pixels), at % 2 ? sizeof(pixels) + 100 : 700);
+			assert_true(l.found);
+		}
+	}
+}
+
+/* Short values are looked for in bytes that may hold anything, but not in numbers. */
+static void bytes(void **state)
+{
+	static const char text[] = "\x01\x02\x03Zzyz\x04\x05\x06\x07";
+	static const struct {
+		uint32_t tag;
+		const char *vr;
+		bool found;
+	} in[] = {{0x00091001, "UN", true}, {0x00091001, "OB", true}, {0x00420011, "OB", true},
+		{0x7FE00010, "OB", false}, {0x54001010, "OB", false}, {0x00091001, "OW", false},
+		{0x00091001, "OF", false}};
+	for (size_t i = 0; i < sizeof(in) / sizeof(in[0]); i++) {
+		for (size_t step = 1; step < 25; step++) {
+			begin(NAME, "PN", "Zzyz");
+			look(in[i].tag, in[i].vr, text, sizeof(text) - 1, step);
+			assert_int_equal(l.found, in[i].found);
+		}
+	}
+}
+
+static void dates(void **state)
+{
+	static const char *const notations[] = {"19610203", "03.02.1961", "1961-02-03", "02/03/1961",
+		"03/02/1961", "1961/02/03", "03-02-1961", "02-03-1961", "1961.02.03", "born 03.02.1961!"};
+	static const char *const others[] = {"13.02.1961", "1961-02", "0302.1961", "1961_02_03"};
+	for (unsigned turn = 0; turn < 2; turn++) {
+		begin(0x00100030, turn ? "DT" : "DA", turn ? "19610203101112" : "19610203");
+		for (size_t i = 0; i < sizeof(notations) / sizeof(notations[0]); i++) {
+			assert_true(finds(notations[i], "UT"));
+			assert_true(l.grave);
+		}
+		for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+			assert_false(finds(others[i], "UT"));
+		}
+	}
+	begin(0x00080022, "DA", "19000101");
+	assert_false(finds("1900-01-01", "UT"));
+}
+
+/* The same value, first of what a person may judge, then of the patient. */
+static void graver(void **state)
+{
+	begin(PLACE, "LO", "Zzyzxonville");
+	leftovers_add(&l, NAME, "PN", span_str("Zzyzxonville"));
+	assert_true(finds("Zzyzxonville", "UT"));
+	assert_true(l.grave);
+	assert_int_equal(l.of, NAME);
+	assert_true(finds("UVp6eXp4b252aWxsZQ==", "UT"));
+	assert_true(l.grave);
+}
+
 static void many(void **state)
 {
 	leftovers_begin(&l);
@@ -174,6 +249,10 @@ int main(void)
 		cmocka_unit_test(harmless),
 		cmocka_unit_test(dummies),
 		cmocka_unit_test(binary),
+		cmocka_unit_test(among_pixels),
+		cmocka_unit_test(bytes),
+		cmocka_unit_test(dates),
+		cmocka_unit_test(graver),
 		cmocka_unit_test(many),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
