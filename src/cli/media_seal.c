@@ -3,12 +3,13 @@
 #include "base/module.h"
 #include "cli/disc_directory.h"
 #include "cli/disc_image.h"
+#include "cli/disc_page.h"
 #include "cli/media.h"
 #include "cli/media_record.h"
 #include "cli/options.h"
 #include "cli/stage.h"
 #include "dicom/dicomdir_write.h"
-#include "keys/cms_seal.h"
+#include "keys/mail_seal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +24,8 @@ static const char usage[] =
 	"usage: gantry media seal [--to CERTIFICATE]... [--passphrase | --passphrase-fd N] [--key FILE --cert FILE] [--incomplete] [--recorded] [-c FILE] FOLDER OUT\n"
 	"\n"
 	"Writes a disc that nobody reads but whom it is for: the objects of FOLDER (or of an image) and a DICOMDIR as Secure DICOM Files\n"
-	"(PS3.15 D.1, PS3.11 Annex D), encrypted by AES-256. OUT: an image, if it ends in .iso, or else a folder; it must not be there.\n"
+	"(PS3.15 D.1, PS3.11 Annex D), encrypted by AES-256. OUT: an image, if it ends in .iso; a mail\n"
+	"(S/MIME, PS3.15 B.8), if it ends in .eml; or else a folder. It must not be there.\n"
 	"\n"
 	"  --to CERTIFICATE     for whoever has the key of this certificate (PEM, RSA); several\n"
 	"  --passphrase         for whoever knows it: it is asked for, twice. Without --to that is so anyhow\n"
@@ -41,13 +43,17 @@ enum { EXIT_ALL, EXIT_SOME, EXIT_USAGE, EXIT_NOTHING };
 #define SECONDS      60
 #define SPOOL_MEMORY (512ull * 1024 * 1024)
 #define TO_MOST      CMS_RECIPIENTS_MOST
-#define IMAGE        "IMAGE"
+#define SINGLE       "OUT"  /* the file, of an image or a mail */
 #define FILES        "DISC" /* what the image is made of, beside it */
+
+/* What OUT is, by the end of its name. */
+enum form { FOLDER, IMAGE, MAIL };
 
 struct job {
 	const char *to[TO_MOST], *key_path, *cert_path, *out, *config;
 	unsigned n_to;
-	bool ask, incomplete, image, recorded;
+	bool ask, incomplete, recorded;
+	enum form form;
 	int passphrase_fd;
 	struct media m;
 	struct media_record record;
@@ -132,20 +138,26 @@ static int put(void *arg, struct span bytes)
 	return fwrite(bytes.ptr, 1, bytes.len, arg) == bytes.len ? 0 : ERR_SYSTEM;
 }
 
-/* From the spool, or from memory if bytes has any. */
-static int feed(struct cms_file *f, const struct job *j, struct span bytes, uint64_t at, uint64_t len)
+static int feed_file(void *f, struct span bytes)
+{
+	return cms_file_more(f, bytes);
+}
+
+/* An object, or the DICOMDIR if i is that of none. */
+static int feed(const struct job *j, size_t i, cms_put *more, void *arg)
 {
 	static uint8_t buf[CMS_SEAL_PIECE];
-	if (bytes.ptr) {
-		return cms_file_more(f, bytes);
+	if (i == j->m.n_objects) {
+		return more(arg, span_of(j->directory, j->directory_len));
 	}
+	uint64_t at = j->m.objects[i].at, len = j->m.objects[i].len;
 	while (len > 0) {
 		ssize_t n =
 			pread(j->m.spool.fd, buf, len < sizeof(buf) ? (size_t)len : sizeof(buf), (off_t)at);
 		if (n < 0 && errno == EINTR) {
 			continue;
 		}
-		int e = n <= 0 ? ERR_SYSTEM : cms_file_more(f, span_of(buf, (size_t)n));
+		int e = n <= 0 ? ERR_SYSTEM : more(arg, span_of(buf, (size_t)n));
 		if (e < 0) {
 			return e;
 		}
@@ -155,10 +167,34 @@ static int feed(struct cms_file *f, const struct job *j, struct span bytes, uint
 	return 0;
 }
 
+/* With slashes. */
+static int name_of(const struct job *j, size_t i, char name[DICOMDIR_FILE_ID])
+{
+	if (i == j->m.n_objects) {
+		snprintf(name, DICOMDIR_FILE_ID, "DICOMDIR");
+		return 0;
+	}
+	int e = dicomdir_file_id((uint32_t)i, name);
+	char *slash = e == 0 ? strchr(name, '\\') : NULL;
+	if (slash) {
+		*slash = '/';
+	}
+	return e;
+}
+
+static void tell_progress(const struct job *j, size_t i)
+{
+	if (j->m.progress && i < j->m.n_objects) {
+		fprintf(stderr, "\rsealing: %zu of %zu", i + 1, j->m.n_objects);
+	} else if (j->m.progress) {
+		fputs("\r\033[K", stderr);
+	}
+}
+
 static FILE *new_file(const struct job *j, const char *name)
 {
 	char path[64];
-	snprintf(path, sizeof(path), "%s%s", j->image ? FILES "/" : "", name);
+	snprintf(path, sizeof(path), "%s%s", j->form == IMAGE ? FILES "/" : "", name);
 	int fd = stage_file(&j->stage, path);
 	return fd < 0 ? NULL : fdopen(fd, "wb");
 }
@@ -167,100 +203,72 @@ static int close_file(const struct job *j, FILE *f)
 {
 	int e = fflush(f) == 0 && !ferror(f) ? 0 : ERR_SYSTEM;
 	off_t len = ftello(f);
-	if (e == 0 && j->image && (uint64_t)len > DISC_IMAGE_FILE_MOST) {
+	if (e == 0 && j->form == IMAGE && (uint64_t)len > DISC_IMAGE_FILE_MOST) {
 		e = ERR_LIMIT;
 	}
 	return fclose(f) == 0 ? e : ERR_SYSTEM;
 }
 
-static int seal_one(const struct job *j, const char *name, struct span bytes, uint64_t at, uint64_t len)
+static int seal_one(const struct job *j, size_t i)
 {
 	struct cms_file *f = NULL;
-	FILE *to = new_file(j, name);
+	char name[DICOMDIR_FILE_ID];
+	FILE *to = name_of(j, i, name) < 0 ? NULL : new_file(j, name);
 	if (!to) {
 		return ERR_SYSTEM;
 	}
 	int e = cms_file_begin(j->sealing, clock_wall_ms() / 1000, put, to, &f);
-	e = e < 0 ? e : feed(f, j, bytes, at, len);
+	e = e < 0 ? e : feed(j, i, feed_file, f);
 	e = e < 0 ? e : cms_file_end(f);
 	cms_file_free(f);
 	int closed = close_file(j, to);
 	return e < 0 ? e : closed;
 }
 
-static int seal_all(const struct job *j)
+static int write_files(const struct job *j)
 {
-	const struct media *m = &j->m;
-	char name[DICOMDIR_FILE_ID];
-	int e = seal_one(j, "DICOMDIR", span_of(j->directory, j->directory_len), 0, 0);
-	for (size_t i = 0; e == 0 && i < m->n_objects; i++) {
-		if (m->progress) {
-			fprintf(stderr, "\rsealing: %zu of %zu", i + 1, m->n_objects);
-		}
-		e = dicomdir_file_id((uint32_t)i, name);
-		char *slash = e == 0 ? strchr(name, '\\') : NULL;
-		if (slash) {
-			*slash = '/';
-		}
-		e = e < 0 ? e : seal_one(j, name, span_of(NULL, 0), m->objects[i].at, m->objects[i].len);
+	const struct disc_page page = {.by_key = j->n_to > 0,
+		.by_passphrase = j->n_to == 0 || j->ask || j->passphrase_fd >= 0,
+		.is_signed = j->key != NULL};
+	int e = 0;
+	for (size_t i = 0; e == 0 && i <= j->m.n_objects; i++) {
+		tell_progress(j, i);
+		e = seal_one(j, i);
 	}
-	if (m->progress) {
-		fputs("\r\033[K", stderr);
+	FILE *f = e == 0 ? new_file(j, "README.TXT") : NULL;
+	if (!f) {
+		return e < 0 ? e : ERR_SYSTEM;
 	}
-	return e;
+	disc_page_write(&page, f);
+	return close_file(j, f);
 }
 
-/* ---- The page for the recipient: nothing of whom it is about, or who made it ---- */
+/* ---- As a mail ---- */
 
-static const char page[] =
-	"This disc has medical images for you. They are encrypted: every file but\r\n"
-	"this one is a Secure DICOM File (DICOM PS3.10 7.4, PS3.15 D.1).\r\n"
-	"\r\n"
-	"It opens with %s.\r\n"
-	"\r\n"
-	"With Gantry (the disc is at /media/cdrom; OUT is a folder that is made):\r\n"
-	"\r\n"
-	"  gantry media open%s /media/cdrom OUT\r\n"
-	"\r\n"
-	"With any program for DICOM media that knows this profile.\r\n"
-	"\r\n"
-	"With OpenSSL, file by file:\r\n"
-	"\r\n"
-	"%s"
-	"  (printf '\\060\\200\\006\\011\\052\\206\\110\\206\\367\\015\\001\\007\\00%u\\240\\200'; \\\r\n"
-	"   cat inner; printf '\\000\\000\\000\\000') > whole\r\n"
-	"  openssl cms %s -in whole -inform DER \\\r\n"
-	"    -binary -out F0000000.dcm\r\n"
-	"\r\n"
-	"The last command also says whether the file is as it was made%s.\r\n"
-	"DICOMDIR has the list of files, and opens in the same way.\r\n";
-
-static const char by_key[] = "  openssl cms -decrypt -inform DER -in D0000000/F0000000 \\\r\n"
-			     "    -binary -inkey your-key.pem -out inner\r\n";
-static const char by_passphrase[] = "  openssl cms -decrypt -inform DER -in D0000000/F0000000 \\\r\n"
-				    "    -binary -pwri_password 'THE PASSPHRASE' -out inner\r\n";
-
-static int write_page(const struct job *j)
+static int feed_mail(void *m, struct span bytes)
 {
-	bool passphrase = j->n_to == 0 || j->ask || j->passphrase_fd >= 0;
-	char both[sizeof(by_key) + sizeof(by_passphrase) + 16];
-	snprintf(both, sizeof(both), "%s%s%s", j->n_to ? by_key : "", j->n_to && passphrase ? "or\r\n" : "",
-		passphrase ? by_passphrase : "");
-	FILE *f = new_file(j, "README.TXT");
-	if (!f) {
+	return mail_more(m, bytes);
+}
+
+static int write_mail(const struct job *j)
+{
+	struct mail *mail = NULL;
+	char name[DICOMDIR_FILE_ID];
+	FILE *to = new_file(j, SINGLE);
+	if (!to) {
 		return ERR_SYSTEM;
 	}
-	fprintf(f, page,
-		!passphrase    ? "the private key of your certificate"
-		: j->n_to == 0 ? "a passphrase, which you get in another way"
-			       : "the private key of your certificate, or a passphrase",
-		!passphrase ? " --key your-key.pem"
-		: j->n_to   ? " [--key your-key.pem]"
-			    : "",
-		both, j->key ? 2u : 5u,
-		j->key ? "-verify -CAfile authority.pem -purpose any" : "-digest_verify",
-		j->key ? ",\r\nand by whom" : "");
-	return close_file(j, f);
+	int e = mail_begin(j->sealing, clock_wall_ms() / 1000, disc_page_mail, put, to, &mail);
+	for (size_t i = 0; e == 0 && i <= j->m.n_objects; i++) {
+		tell_progress(j, i);
+		e = name_of(j, i, name);
+		e = e < 0 ? e : mail_file(mail, name);
+		e = e < 0 ? e : feed(j, i, feed_mail, mail);
+	}
+	e = e < 0 ? e : mail_end(mail);
+	mail_free(mail);
+	int closed = close_file(j, to);
+	return e < 0 ? e : closed;
 }
 
 /* ---- The disc ---- */
@@ -285,7 +293,7 @@ static int write_image(const struct job *j, char *why, size_t cap)
 		return e;
 	}
 	char *folder = folder_of(j);
-	int fd = folder ? stage_file(&j->stage, IMAGE) : -1;
+	int fd = folder ? stage_file(&j->stage, SINGLE) : -1;
 	if (fd < 0) {
 		snprintf(why, cap, "%s", strerror(errno));
 		e = ERR_SYSTEM;
@@ -315,7 +323,7 @@ static int publish(struct job *j, char *why, size_t cap)
 		snprintf(why, cap, "it could not be recorded: %s", j->record.why);
 		return ERR_SYSTEM;
 	}
-	int e = j->image ? stage_commit_file(&j->stage, IMAGE) : stage_commit(&j->stage);
+	int e = j->form == FOLDER ? stage_commit(&j->stage) : stage_commit_file(&j->stage, SINGLE);
 	int kept = errno;
 	if (e < 0) {
 		(void)media_record(&j->record, &j->m, j->out, more, false);
@@ -328,9 +336,8 @@ static int make_disc(struct job *j)
 {
 	char why[512] = "";
 	int e = stage_begin(&j->stage, j->out);
-	e = e < 0 ? e : seal_all(j);
-	e = e < 0 ? e : write_page(j);
-	e = e == 0 && j->image ? write_image(j, why, sizeof(why)) : e;
+	e = e < 0 ? e : j->form == MAIL ? write_mail(j) : write_files(j);
+	e = e == 0 && j->form == IMAGE ? write_image(j, why, sizeof(why)) : e;
 	e = e < 0 ? e : publish(j, why, sizeof(why));
 	if (e < 0 && !why[0]) {
 		snprintf(why, sizeof(why), "%s", sentence(e));
@@ -437,6 +444,12 @@ static bool take_option(void *arg, int c)
 	}
 }
 
+static bool ends_in(const char *path, const char *end)
+{
+	size_t n = strlen(path), k = strlen(end);
+	return n > k && strcasecmp(path + n - k, end) == 0;
+}
+
 int media_seal(int argc, char **argv)
 {
 	static const struct option options[] = {{"to", required_argument, NULL, 't'},
@@ -457,8 +470,12 @@ int media_seal(int argc, char **argv)
 	}
 	j.m.source = argv[optind];
 	j.out = argv[optind + 1];
-	size_t n = strlen(j.out);
-	j.image = n > 4 && strcasecmp(j.out + n - 4, ".iso") == 0;
+	j.form = ends_in(j.out, ".iso") ? IMAGE : ends_in(j.out, ".eml") ? MAIL : FOLDER;
+	if (j.form == MAIL && (j.n_to == 0 || !j.key_path || j.ask || j.passphrase_fd >= 0)) {
+		fputs("gantry media seal: a mail is sealed to certificates and signed (PS3.15 B.8): --to, --key and --cert, without a passphrase\n",
+			stderr);
+		return EXIT_USAGE;
+	}
 	j.m.progress = isatty(STDERR_FILENO) == 1;
 	return run(&j);
 }

@@ -204,11 +204,26 @@ static const char *component(const char *name, char to[COMPONENT_MOST + 1])
 	return name + n + (name[n] == '/');
 }
 
+bool stage_is_name(const char *name)
+{
+	char part[COMPONENT_MOST + 1];
+	for (unsigned depth = 0; depth < DEPTH_MOST && (name = component(name, part)); depth++) {
+		if (name[0] == '\0') {
+			return name[-1] != '/';
+		}
+	}
+	return false;
+}
+
 int stage_file(const struct stage *s, const char *name)
 {
 	char part[COMPONENT_MOST + 1];
-	int at = s->fd, e = ERR_VALUE;
-	for (unsigned depth = 0; depth < DEPTH_MOST && (name = component(name, part)); depth++) {
+	int at = s->fd;
+	if (!stage_is_name(name)) {
+		return ERR_VALUE;
+	}
+	for (;;) {
+		name = component(name, part);
 		bool last = name[0] == '\0';
 		int next =
 			!last && mkdirat(at, part, 0750) < 0 && errno != EEXIST
@@ -226,10 +241,6 @@ int stage_file(const struct stage *s, const char *name)
 		}
 		at = next;
 	}
-	if (at != s->fd) {
-		close(at);
-	}
-	return e;
 }
 
 /* ---- Files that get their names in the end ---- */

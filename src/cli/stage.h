@@ -33,6 +33,9 @@ MUST_USE int stage_begin(struct stage *s, const char *out);
  */
 MUST_USE int stage_file(const struct stage *s, const char *name);
 
+/* Is it one for stage_file()? */
+bool stage_is_name(const char *name);
+
 /*
  * A file without a name, so that nothing of it is left if we are killed; where the file system has no such files, one with a name in the
  * folder. ERR_SYSTEM.

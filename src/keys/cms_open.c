@@ -79,8 +79,22 @@ int cms_opening_trust(struct cms_opening *o, struct span pem)
 struct source {
 	struct cms_pieces pieces;
 	struct span left;
+	bool text, cr; /* the last byte of it was one */
 	int err;
 };
+
+/* Lines end in "\r\n". As much as is there and fits. */
+static size_t copy_text(struct source *s, char *to, size_t room)
+{
+	size_t n = 0, at = 0;
+	while (at < s->left.len && n < room) {
+		bool bare = s->left.ptr[at] == '\n' && !s->cr;
+		to[n] = bare ? '\r' : (char)s->left.ptr[at++];
+		s->cr = to[n++] == '\r';
+	}
+	s->left = span_of(s->left.ptr + at, s->left.len - at);
+	return n;
+}
 
 static int source_read(BIO *b, char *to, int n)
 {
@@ -92,6 +106,9 @@ static int source_read(BIO *b, char *to, int n)
 			s->left = span_of(NULL, 0);
 			return more;
 		}
+	}
+	if (s->text) {
+		return (int)copy_text(s, to, (size_t)n);
 	}
 	size_t len = s->left.len < (size_t)n ? s->left.len : (size_t)n;
 	memcpy(to, s->left.ptr, len);
@@ -352,6 +369,30 @@ static int peel(struct layer *l, struct span bytes, enum cms_type type, int file
 		l->found->layers++;
 		l->found->len = end > 0 ? (uint64_t)end : 0;
 	}
+	return e;
+}
+
+int cms_verify_text(const struct cms_opening *o, struct span signature, struct span text, int64_t now_s,
+	struct cms_found *found)
+{
+	struct layer l = {.o = o, .found = found, .now_s = now_s};
+	const uint8_t *at = signature.ptr;
+	BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "text");
+	struct cms_kek kept = found->kek;
+	*found = (struct cms_found){.kek = kept};
+	l.source = (struct source){.left = text, .text = true, .pieces.over = true};
+	l.from = source_new(method, &l.source);
+	l.to = BIO_new(BIO_s_null());
+	l.cms = d2i_CMS_ContentInfo(NULL, &at, (long)signature.len);
+	int e = !l.from || !l.to ? fail(found, ERR_NO_MEMORY, "there is no memory")
+	        : !l.cms || OBJ_obj2nid(CMS_get0_type(l.cms)) != NID_pkcs7_signed
+	                ? fail(found, ERR_VALUE, "its signature is damaged: its structure is none of CMS")
+	                : verify(&l);
+	CMS_ContentInfo_free(l.cms);
+	BIO_free(l.from);
+	BIO_free(l.to);
+	BIO_meth_free(method);
+	ERR_clear_error();
 	return e;
 }
 

@@ -2,6 +2,7 @@
 #include "keys/cms_seal.h"
 
 #include "keys/cms_der.h"
+#include "keys/cms_seal_parts.h"
 #include "keys/x509.h"
 
 #include <openssl/crypto.h>
@@ -11,33 +12,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#define KEY        32 /* AES-256 */
+#define KEY        CMS_KEY
 #define BLOCK      16
-#define SALT       16
-#define HASH       32
+#define SALT       CMS_SALT
+#define HASH       CMS_HASH
 #define WRAPPED    48 /* RFC 3211 2.3.1: a count, three check bytes, the key, filled up to blocks */
 #define CHAIN_MOST (64u * 1024)
 #define HEAD_MOST  (256u * 1024)
 #define BITS_LEAST 2048
-
-struct cms_sealing {
-	X509 *to[CMS_RECIPIENTS_MOST];
-	unsigned n_to;
-	bool passphrase;
-	uint8_t kek[KEY], salt[SALT];
-	const struct private_key *key;
-	X509 *signer;
-	uint8_t *chain; /* DER, one after another */
-	size_t n_chain;
-};
 
 struct cms_file {
 	const struct cms_sealing *s;
 	cms_put *put;
 	void *arg;
 	int64_t now_s;
+	bool bare; /* bytes are encrypted as they are */
 	int err;
 	EVP_CIPHER_CTX *cipher;
 	EVP_MD_CTX *digest;
@@ -183,27 +173,6 @@ void cms_sealing_for(const struct cms_sealing *s, char *to, size_t cap)
 
 /* ---- Who can open it: RFC 5652 6.2 ---- */
 
-static void put_encoded(struct writer *w, uint8_t *der, int n)
-{
-	if (n > 0) {
-		writer_bytes(w, der, (size_t)n);
-	} else {
-		w->err = ERR_NO_MEMORY;
-	}
-	OPENSSL_free(der);
-}
-
-static void put_issuer(struct writer *w, const X509 *cert)
-{
-	uint8_t *name = NULL, *serial = NULL;
-	size_t mark = w->len;
-	int n = i2d_X509_NAME(X509_get_issuer_name(cert), &name);
-	put_encoded(w, name, n);
-	n = i2d_ASN1_INTEGER(X509_get0_serialNumber(cert), &serial);
-	put_encoded(w, serial, n);
-	der_wrap(w, mark, DER_SEQUENCE);
-}
-
 static int put_recipient(struct writer *w, X509 *cert, const uint8_t cek[KEY])
 {
 	uint8_t sealed[2048];
@@ -218,7 +187,7 @@ static int put_recipient(struct writer *w, X509 *cert, const uint8_t cek[KEY])
 		return ERR_TLS;
 	}
 	der_number(w, 0);
-	put_issuer(w, cert);
+	cms_put_issuer(w, cert);
 	der_algorithm(w, DER_RSA);
 	der_bytes(w, DER_OCTETS, span_of(sealed, len));
 	der_wrap(w, mark, DER_SEQUENCE);
@@ -270,8 +239,8 @@ static int put_passphrase(struct writer *w, const struct cms_sealing *s, const u
 }
 
 /* To where the encrypted content begins. */
-static int put_head(
-	struct writer *w, const struct cms_sealing *s, const uint8_t cek[KEY], const uint8_t iv[BLOCK])
+static int put_head(struct writer *w, const struct cms_sealing *s, enum der_oid content,
+	const uint8_t cek[KEY], const uint8_t iv[BLOCK])
 {
 	der_open(w, DER_SEQUENCE);
 	der_oid(w, DER_ENVELOPED);
@@ -286,7 +255,7 @@ static int put_head(
 	e = e == 0 && s->passphrase ? put_passphrase(w, s, cek) : e;
 	der_wrap(w, mark, DER_SET);
 	der_open(w, DER_SEQUENCE);
-	der_oid(w, s->key ? DER_SIGNED : DER_DIGESTED);
+	der_oid(w, content);
 	der_cipher(w, DER_AES256_CBC, span_of(iv, BLOCK));
 	der_open(w, DER_CONTEXT(0));
 	return e < 0 ? e : writer_end(w);
@@ -357,64 +326,6 @@ static int hide_head(struct cms_file *f)
 	return e < 0 ? e : hide(f, writer_span_of(&w));
 }
 
-static void put_time(struct writer *w, int64_t now_s)
-{
-	char text[16];
-	struct tm tm;
-	time_t t = (time_t)now_s;
-	bool late = !gmtime_r(&t, &tm) || tm.tm_year >= 150; /* RFC 5652 11.3 */
-	size_t n = strftime(text, sizeof(text), "%Y%m%d%H%M%SZ", &tm), cut = late || n < 2 ? 0 : 2;
-	der_bytes(w, late ? DER_GENERALIZED_TIME : DER_UTC_TIME, span_of(text + cut, n - cut));
-}
-
-/* The signed attributes, in the order of DER: here that of their lengths. */
-static void put_attributes(struct writer *w, const struct cms_file *f, const uint8_t hash[HASH])
-{
-	for (unsigned i = 0; i < 3; i++) {
-		static const enum der_oid names[] = {DER_CONTENT_TYPE, DER_SIGNING_TIME, DER_MESSAGE_DIGEST};
-		size_t mark = w->len, value;
-		der_oid(w, names[i]);
-		value = w->len;
-		if (i == 0) {
-			der_oid(w, DER_DATA);
-		} else if (i == 1) {
-			put_time(w, f->now_s);
-		} else {
-			der_bytes(w, DER_OCTETS, span_of(hash, HASH));
-		}
-		der_wrap(w, value, DER_SET);
-		der_wrap(w, mark, DER_SEQUENCE);
-	}
-}
-
-static int put_signer(struct writer *w, const struct cms_file *f, const uint8_t hash[HASH])
-{
-	uint8_t attributes[256], signature[PRIVATE_KEY_SIGNATURE_MOST];
-	struct writer a = writer_of(attributes, sizeof(attributes));
-	size_t len, mark = w->len;
-	put_attributes(&a, f, hash);
-	size_t bare = a.len;
-	der_wrap(&a, 0, DER_SET); /* RFC 5652 5.4: what is signed has this tag, */
-	int e = writer_end(&a);
-	e = e < 0 ? e
-	          : private_key_sign(f->s->key, sign_scheme_for(SIGN_RSA, "SHA256", false),
-			    writer_span_of(&a), signature, sizeof(signature), &len);
-	if (e < 0) {
-		return e;
-	}
-	der_number(w, 1);
-	put_issuer(w, f->s->signer);
-	der_algorithm(w, DER_SHA256);
-	size_t at = w->len;
-	writer_bytes(w, attributes + a.len - bare, bare);
-	der_wrap(w, at, DER_CONTEXT(0)); /* … and what is written this one */
-	der_algorithm(w, DER_RSA);
-	der_bytes(w, DER_OCTETS, span_of(signature, len));
-	der_wrap(w, mark, DER_SEQUENCE);
-	der_wrap(w, mark, DER_SET);
-	return 0;
-}
-
 static int hide_end(struct cms_file *f)
 {
 	uint8_t hash[HASH], buf[8192];
@@ -432,7 +343,7 @@ static int hide_end(struct cms_file *f)
 		e = e < 0 ? e : hide(f, writer_span_of(&h));
 		e = e < 0 ? e : hide(f, span_of(f->s->chain, f->s->n_chain));
 		w.len = 0;
-		e = e < 0 ? e : put_signer(&w, f, hash);
+		e = e < 0 ? e : cms_put_signer(&w, f->s, f->now_s, hash);
 	} else {
 		der_bytes(&w, DER_OCTETS, span_of(hash, HASH));
 	}
@@ -456,27 +367,32 @@ static int begin(struct cms_file *f)
 			      EVP_DigestInit_ex(f->digest, EVP_sha256(), NULL) != 1)) {
 		e = ERR_TLS;
 	}
-	e = e < 0 ? e : put_head(&w, f->s, cek, iv);
+	e = e < 0 ? e
+	          : put_head(&w, f->s,
+			    f->bare     ? DER_DATA
+			    : f->s->key ? DER_SIGNED
+					: DER_DIGESTED,
+			    cek, iv);
 	OPENSSL_cleanse(cek, sizeof(cek));
 	e = e < 0 ? e : say(f, writer_span_of(&w));
 	free(head);
-	return e < 0 ? e : hide_head(f);
+	return e < 0 || f->bare ? e : hide_head(f);
 }
 
-int cms_file_begin(
-	const struct cms_sealing *s, int64_t now_s, cms_put *put, void *arg, struct cms_file **ret_file)
+static int new_file(struct cms_file how, struct cms_file **ret_file)
 {
-	if (s->n_to == 0 && !s->passphrase) {
+	if (how.s->n_to == 0 && !how.s->passphrase) {
 		return ERR_MISSING;
 	}
 	struct cms_file *f = calloc(1, sizeof(*f));
 	if (!f) {
 		return ERR_NO_MEMORY;
 	}
-	f->s = s;
-	f->put = put;
-	f->arg = arg;
-	f->now_s = now_s;
+	f->s = how.s;
+	f->put = how.put;
+	f->arg = how.arg;
+	f->now_s = how.now_s;
+	f->bare = how.bare;
 	int e = begin(f);
 	if (e < 0) {
 		cms_file_free(f);
@@ -486,8 +402,22 @@ int cms_file_begin(
 	return 0;
 }
 
+int cms_file_begin(
+	const struct cms_sealing *s, int64_t now_s, cms_put *put, void *arg, struct cms_file **ret_file)
+{
+	return new_file((struct cms_file){.s = s, .now_s = now_s, .put = put, .arg = arg}, ret_file);
+}
+
+int cms_bare_begin(const struct cms_sealing *s, cms_put *put, void *arg, struct cms_file **ret_file)
+{
+	return new_file((struct cms_file){.s = s, .put = put, .arg = arg, .bare = true}, ret_file);
+}
+
 int cms_file_more(struct cms_file *f, struct span bytes)
 {
+	if (f->bare) {
+		return hide(f, bytes);
+	}
 	while (bytes.len > 0 && !f->err) {
 		uint8_t head[8];
 		struct writer w = writer_of(head, sizeof(head));
@@ -507,7 +437,7 @@ int cms_file_end(struct cms_file *f)
 {
 	uint8_t buf[32];
 	struct writer w = writer_of(buf, sizeof(buf));
-	int n = 0, e = f->err ? f->err : hide_end(f);
+	int n = 0, e = f->err || f->bare ? f->err : hide_end(f);
 	e = e < 0 ? e : flush(f);
 	if (e == 0 && EVP_EncryptFinal_ex(f->cipher, f->sealed, &n) != 1) {
 		e = ERR_TLS;

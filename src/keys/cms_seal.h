@@ -50,6 +50,8 @@ typedef int cms_put(void *arg, struct span bytes);
 /* now_s: wall, for the time of signing. ERR_MISSING: there is no recipient. ERR_TLS, ERR_NO_MEMORY. */
 MUST_USE int cms_file_begin(
 	const struct cms_sealing *s, int64_t now_s, cms_put *put, void *arg, struct cms_file **ret_file);
+/* The same without what says that it was not changed: id-data, as S/MIME has it (mail_seal.h), around a signature of its own. */
+MUST_USE int cms_bare_begin(const struct cms_sealing *s, cms_put *put, void *arg, struct cms_file **ret_file);
 MUST_USE int cms_file_more(struct cms_file *f, struct span bytes);
 /* All of it was given. Without this the file is not whole. */
 MUST_USE int cms_file_end(struct cms_file *f);

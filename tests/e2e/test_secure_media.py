@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`gantry media seal` and `gantry media open`: Secure DICOM Files on a disc, beside OpenSSL and DCMTK."""
+"""`gantry media seal` and `gantry media open`: Secure DICOM Files on a disc or in a mail, beside OpenSSL and DCMTK."""
+import base64
+import email
 import glob
 import os
 import re
 import shutil
 import signal
 import subprocess
+from email.mime.application import MIMEApplication
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
 
 from lib import trail
 from lib.site import ROOT, check, equal, test, until
@@ -24,9 +29,9 @@ class Disc:
         for name in SAMPLES:
             shutil.copy(os.path.join(DATA, name + ".dcm"), self.folder)
 
-    def pair(self, name):
+    def pair(self, name, more=""):
         key, cert = self.bench.path(name + ".key"), self.bench.path(name + ".pem")
-        self.bench.run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-keyout", key, "-out",
+        self.bench.run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}{more}", "-keyout", key, "-out",
                        cert, "-days", "2", wants=0)
         return key, cert
 
@@ -198,3 +203,93 @@ def secure_media_killed(bench):
     disc.media("open", sealed, bench.path("opened"))
     equal([f for f in os.listdir(bench.path()) if f.startswith(".")], [], "what is left of it")
     equal(len(os.listdir(bench.path("opened/D0000000"))), 306, "files")
+
+
+# ---- As a mail ----
+
+def mail_of(disc, multipart="related"):
+    """What somebody else would attach: by Python's email package."""
+    whole, files = MIMEMultipart(), MIMEMultipart(multipart)
+    whole.attach(MIMEText("Here they are."))
+    for i, path in enumerate(sorted(glob.glob(disc.folder + "/*"))):
+        with open(path, "rb") as file:
+            part = MIMEApplication(file.read(), "dicom")
+        part.set_param("id", f"IMAGES/F{i}")
+        files.attach(part)
+    whole.attach(files)
+    return whole.as_bytes()
+
+
+def smime(bench, text, *arguments, form="SMIME"):
+    """Through `openssl cms`."""
+    ran = subprocess.run(["openssl", "cms", *arguments, "-outform", form], input=text, stdout=subprocess.PIPE, check=True, timeout=60)
+    path = bench.path(f"foreign{len(os.listdir(bench.path()))}.eml")
+    with open(path, "wb") as file:
+        file.write(ran.stdout)
+    return path, ran.stdout
+
+
+@test
+def secure_media_mail(bench):
+    """A mail is S/MIME that OpenSSL decrypts and verifies and a mail program takes apart; opened, all is as it was."""
+    disc = Disc(bench)
+    key, cert = disc.pair("Bob")
+    signer_key, signer = disc.pair("Alice", "/emailAddress=alice@hospital.example")
+    mail = bench.path("out.eml")
+    disc.media("seal", "--to", cert, disc.folder, mail, passphrase=None, wants=2)
+    said = disc.media("seal", "--to", cert, "--key", signer_key, "--cert", signer, disc.folder, mail, passphrase=None)
+    check("6 objects sealed" in said, said)
+    with open(mail, "rb") as file:
+        whole = file.read()
+    check(b"From: alice@hospital.example\r\n" in whole and b"smime-type=enveloped-data" in whole, "its head", whole[:600])
+    opened = base64.b64decode(whole.split(b"\r\n\r\n", 1)[1])
+    check(not any(v in opened or v in whole for v in identifying(disc.folder)), "readable in the mail")
+    bench.run("openssl", "cms", "-decrypt", "-inform", "SMIME", "-in", mail, "-inkey", key, "-out", bench.path("inner"), wants=0)
+    bench.run("openssl", "cms", "-verify", "-inform", "SMIME", "-in", bench.path("inner"), "-CAfile", signer, "-purpose", "any", "-out",
+              bench.path("text"), wants=0)
+    with open(bench.path("text"), "rb") as file:
+        parts = [p for p in email.message_from_binary_file(file).walk() if p.get_content_type() == "application/dicom"]
+    equal(sorted(p.get_param("id") for p in parts), sorted(["DICOMDIR", *(f"D0000000/F000000{i}" for i in range(6))]), "File IDs")
+    said = disc.media("open", "--key", key, "--trust", signer, mail, bench.path("opened"), passphrase=None)
+    check("CN=Alice" in said, said)
+    disc.is_whole(bench.path("opened"))
+    disc.fails(mail, "whom --trust does not know", "--key", key, "--trust", cert, passphrase=None)
+    disc.fails(mail, "it is sealed to keys", passphrase=PASSPHRASE)
+    damaged = bench.path("damaged.eml")
+    lines = whole.split(b"\r\n")
+    for change, words in ((lines[:len(lines) // 2], "it ends before its end"), (lines[:600] + lines[601:], "d")):
+        with open(damaged, "wb") as file:
+            file.write(b"\r\n".join(change))
+        disc.fails(damaged, words, "--key", key, passphrase=None)
+    with open(damaged, "wb") as file:
+        file.write(b"To be or not to be\n")
+    disc.fails(damaged, "nor a mail", "--key", key, passphrase=None)
+
+
+@test
+def secure_media_mail_foreign(bench):
+    """Mails that others make: signed clearly or opaquely, inside or outside, with line ends of Unix, not signed, saved as smime.p7m."""
+    disc = Disc(bench)
+    key, cert = disc.pair("Bob")
+    signer_key, signer = disc.pair("Alice")
+    sign = ("-sign", "-signer", signer, "-inkey", signer_key)
+    encrypt = ("-encrypt", "-aes128", "-recip", cert)
+    plain = mail_of(disc)
+    clear, opaque = smime(bench, plain, *sign)[1], smime(bench, plain, *sign, "-nodetach")[1]
+    outside = smime(bench, smime(bench, plain, *encrypt)[1], *sign)[0]
+    mails = [(smime(bench, clear, *encrypt)[0], True), (smime(bench, opaque, *encrypt)[0], True), (outside, True),
+             (smime(bench, mail_of(disc, "mixed"), *encrypt)[0], False), (smime(bench, clear, *encrypt, form="DER")[0], True),
+             (smime(bench, clear, *encrypt, "-stream", "-keyopt", "rsa_padding_mode:oaep")[0], True)]
+    before = sorted(open(p, "rb").read() for p in glob.glob(disc.folder + "/*"))
+    for i, (mail, signed) in enumerate(mails):
+        out = bench.path(f"opened{i}")
+        said = disc.media("open", "--key", key, *(("--trust", signer) if signed else ()), mail, out, passphrase=None)
+        check(("signed by CN=Alice" if signed else "neither signature nor digest") in said, mail, said)
+        equal(sorted(os.listdir(out)), ["IMAGES"], "what it has")
+        equal(sorted(open(p, "rb").read() for p in glob.glob(out + "/IMAGES/*")) == before, True, f"files of {mail}")
+    disc.fails(mails[3][0], "nobody has signed it", "--key", key, "--trust", signer, passphrase=None)
+    with open(bench.path("bare.eml"), "wb") as file:
+        file.write(plain)
+    disc.fails(bench.path("bare.eml"), "it is not sealed", "--key", key, passphrase=None)
+    text = smime(bench, clear.replace(b"Here they are", b"Here they were"), *encrypt)[0]
+    disc.fails(text, "its signature is false", "--key", key, passphrase=None)
