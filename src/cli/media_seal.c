@@ -4,6 +4,7 @@
 #include "cli/disc_directory.h"
 #include "cli/disc_image.h"
 #include "cli/disc_page.h"
+#include "cli/disc_udf.h"
 #include "cli/media.h"
 #include "cli/media_record.h"
 #include "cli/options.h"
@@ -21,7 +22,7 @@
 #include <unistd.h>
 
 static const char usage[] =
-	"usage: gantry media seal [--to CERTIFICATE]... [--passphrase | --passphrase-fd N] [--key FILE --cert FILE] [--incomplete] [--recorded] [-c FILE] FOLDER OUT\n"
+	"usage: gantry media seal [--to CERTIFICATE]... [--passphrase | --passphrase-fd N] [--key FILE --cert FILE] [--udf] [--incomplete] [--recorded] [-c FILE] FOLDER OUT\n"
 	"\n"
 	"Writes a disc that nobody reads but whom it is for: the objects of FOLDER (or of an image) and a DICOMDIR as Secure DICOM Files\n"
 	"(PS3.15 D.1, PS3.11 Annex D), encrypted by AES-256. OUT: an image, if it ends in .iso; a mail\n"
@@ -32,6 +33,7 @@ static const char usage[] =
 	"  --passphrase-fd N    the same, the first line of this descriptor\n"
 	"  --key FILE           sign each file with this RSA key, of a file or by its pkcs11: URI,\n"
 	"  --cert FILE          … whose certificate this is, with those that lead up to an authority (PEM)\n"
+	"  --udf                an image for a DVD or a Blu-ray disc: UDF beside ISO 9660 (by genisoimage, which has to be there)\n"
 	"  --incomplete         seal what can be, though some files cannot\n"
 	"  --recorded           only if a gateway that runs here has recorded the export in its audit trail\n"
 	"  -c, --config FILE    its configuration; default: ./gantry.yaml, then /etc/gantry/gantry.yaml\n"
@@ -52,7 +54,7 @@ enum form { FOLDER, IMAGE, MAIL };
 struct job {
 	const char *to[TO_MOST], *key_path, *cert_path, *out, *config;
 	unsigned n_to;
-	bool ask, incomplete, recorded;
+	bool ask, incomplete, recorded, udf;
 	enum form form;
 	int passphrase_fd;
 	struct media m;
@@ -285,20 +287,23 @@ static char *folder_of(const struct job *j)
 	return whole;
 }
 
-static int write_image(const struct job *j, char *why, size_t cap)
+static int write_iso(const char *folder, int fd, char *why, size_t cap)
 {
 	module_function *found;
 	int e = module_open("cli/gantry-disc", "disc_image_write", &found, why, cap);
-	if (e < 0) {
-		return e;
-	}
+	return e < 0 ? e : ((disc_image_function *)found)(folder, fd, why, cap);
+}
+
+static int write_image(const struct job *j, char *why, size_t cap)
+{
 	char *folder = folder_of(j);
 	int fd = folder ? stage_file(&j->stage, SINGLE) : -1;
+	int e = fd < 0   ? ERR_SYSTEM
+	        : j->udf ? disc_udf_write(folder, fd, why, cap)
+	                 : write_iso(folder, fd, why, cap);
 	if (fd < 0) {
 		snprintf(why, cap, "%s", strerror(errno));
-		e = ERR_SYSTEM;
 	} else {
-		e = ((disc_image_function *)found)(folder, fd, why, cap);
 		close(fd);
 	}
 	free(folder);
@@ -433,6 +438,9 @@ static bool take_option(void *arg, int c)
 	case 'i':
 		j->incomplete = true;
 		return true;
+	case 'u':
+		j->udf = true;
+		return true;
 	case 'r':
 		j->recorded = true;
 		return true;
@@ -455,8 +463,9 @@ int media_seal(int argc, char **argv)
 	static const struct option options[] = {{"to", required_argument, NULL, 't'},
 		{"passphrase", no_argument, NULL, 'p'}, {"passphrase-fd", required_argument, NULL, 'f'},
 		{"key", required_argument, NULL, 'k'}, {"cert", required_argument, NULL, 'e'},
-		{"incomplete", no_argument, NULL, 'i'}, {"recorded", no_argument, NULL, 'r'},
-		{"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {0}};
+		{"incomplete", no_argument, NULL, 'i'}, {"udf", no_argument, NULL, 'u'},
+		{"recorded", no_argument, NULL, 'r'}, {"config", required_argument, NULL, 'c'},
+		{"help", no_argument, NULL, 'h'}, {0}};
 	static struct job j;
 	int code;
 	j = (struct job){
@@ -474,6 +483,10 @@ int media_seal(int argc, char **argv)
 	if (j.form == MAIL && (j.n_to == 0 || !j.key_path || j.ask || j.passphrase_fd >= 0)) {
 		fputs("gantry media seal: a mail is sealed to certificates and signed (PS3.15 B.8): --to, --key and --cert, without a passphrase\n",
 			stderr);
+		return EXIT_USAGE;
+	}
+	if (j.udf && j.form != IMAGE) {
+		fputs(usage, stderr);
 		return EXIT_USAGE;
 	}
 	j.m.progress = isatty(STDERR_FILENO) == 1;

@@ -205,6 +205,24 @@ def secure_media_killed(bench):
     equal(len(os.listdir(bench.path("opened/D0000000"))), 306, "files")
 
 
+@test
+def secure_media_udf(bench):
+    """An image that is UDF and ISO 9660 at once has the same files in both; who mounts neither reads it too."""
+    disc = Disc(bench)
+    key, cert = disc.pair("Bob")
+    image = bench.path("out.iso")
+    disc.media("seal", "--to", cert, "--udf", disc.folder, image, passphrase=None)
+    bench.run("7z", "x", "-tUdf", "-o" + bench.path("udf"), image, wants=0)
+    bench.run("xorriso", "-osirrox", "on", "-indev", image, "-extract", "/", bench.path("iso"), wants=0)
+    bench.run("diff", "-r", bench.path("udf"), bench.path("iso"), wants=0)
+    about = bench.run("udfinfo", image, wants=0).text
+    check("udfrev=1.02" in about and "label=SECURE_DICOM" in about and re.search(r"^owner=$", about, re.M), about)
+    for i, source in enumerate((image, bench.path("udf"))):
+        disc.media("open", "--key", key, source, bench.path(f"opened{i}"), passphrase=None)
+        disc.is_whole(bench.path(f"opened{i}"))
+    disc.media("seal", "--to", cert, "--udf", disc.folder, bench.path("folder"), passphrase=None, wants=2)
+
+
 # ---- As a mail ----
 
 def mail_of(disc, multipart="related"):
