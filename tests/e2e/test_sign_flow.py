@@ -190,9 +190,15 @@ def sign_what_cannot_be(bench):
     for how, mode in (("yes", "enforce"), ({"when-unable": "pass"}, "enforce"), ("yes", "observe")):
         s = Site(bench, sign=how, more={"mode": mode, "hold-quota": "64M"})
         scu = s.g.scu()
-        scu.associate(contexts=CONTEXTS)
+        scu.associate(contexts=(*CONTEXTS, (dicom.CT, ["1.2.840.113619.5.2"])))  # a maker's own
+        mark = s.g.mark()
+        status = scu.store(context=7, instance="1.2.3.5", data=good("1.2.3.5"))["status"]
+        line = s.g.decision("sign", mark)
+        check("transfer syntax" in line["message"], "why", line)
+        equal(status == 0, how != "yes" or mode == "observe", "what is encoded in another way")
+        mark = s.g.mark()
         status = scu.store(context=3, instance="1.2.3.7", data=bytes(twice))["status"]
-        line = s.g.decision("sign")
+        line = s.g.decision("sign", mark)
         check("more than one way" in line["message"], "why", line)
         passes = how != "yes" or mode == "observe"
         equal((status, line["decision"]), (0, "observe" if mode == "observe" else "alarm") if passes else (0x0124, "refuse"), "what is broken")
