@@ -339,6 +339,11 @@ static int undefined_length(struct dataset *d)
 	return implicit ? begin_sequence(d, ENCODING_IMPLICIT_LE) : ERR_LENGTH;
 }
 
+static bool is_sequence_as_un(struct dataset *d)
+{
+	return d->opens_un && vr_is(d, "UN") && memcmp(tag_implied_vr(d->tag, &d->hint), "SQ", 2) == 0;
+}
+
 static int in_item(struct dataset *d, size_t n)
 {
 	struct dataset_frame *f = top(d);
@@ -357,6 +362,9 @@ static int in_item(struct dataset *d, size_t n)
 	}
 	if (d->length % 2 == 1) {
 		note(d, NOTE_ODD_LENGTH);
+	}
+	if (is_sequence_as_un(d)) {
+		return begin_sequence(d, ENCODING_IMPLICIT_LE);
 	}
 	return vr_is(d, "SQ") ? begin_sequence(d, f->encoding) : begin_value(d, DATASET_ELEMENT);
 }
@@ -564,6 +572,11 @@ void dataset_collect(struct dataset *d, void *buf, size_t cap)
 void dataset_pieces(struct dataset *d)
 {
 	d->wish = PIECES;
+}
+
+void dataset_open_un(struct dataset *d)
+{
+	d->opens_un = true;
 }
 
 const char *dataset_note_name(enum dataset_note n)

@@ -91,6 +91,7 @@ struct dataset {
 	uint8_t stash[ELEMENT_HEAD_MAX]; /* the beginning of a head, from chunks before this one */
 	uint8_t n_stash;
 	bool is_last;       /* nothing will be fed after chunk */
+	bool opens_un;      /* dataset_open_un() */
 	uint8_t only_group; /* the data set ends before an element of another group; 0: no matter */
 	uint8_t n_frames;   /* 1: at the top; then a sequence and an item in turn */
 	uint8_t held;       /* the event that waits behind notes */
@@ -142,6 +143,12 @@ void dataset_collect(struct dataset *d, void *buf, size_t cap);
 
 /* The same, but a DATASET_VALUE for each piece. How a value is cut depends on the chunks. An empty value is one piece. */
 void dataset_pieces(struct dataset *d);
+
+/*
+ * From here on, what the dictionary has as a sequence is one also where it came as UN of defined length: implicit VR (PS3.5 6.2.2, note 2).
+ * Errors as of any sequence if it is none. Without, it is a value like any other.
+ */
+void dataset_open_un(struct dataset *d);
 
 /*
  * For dicom/file.c: after DATASET_END the same bytes go on as a data set of another encoding. With only_group set, at

@@ -23,6 +23,9 @@ int deidentify_begin(struct deidentify *t, const struct deidentify_rules *rules,
 	e = e ? e : encoding_of(transfer_syntax, &t->encoding);
 	e = e ? e : header_scan_begin(&t->head_scan, transfer_syntax, &t->head_inflater);
 	e = e ? e : dataset_begin(&t->d, t->encoding, &t->inflater);
+	if (e == 0) {
+		dataset_open_un(&t->d);
+	}
 	if (e == 0 && t->encoding == ENCODING_DEFLATED_LE &&
 		deflateInit2(&t->deflater, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -MAX_WBITS, 8,
 			Z_DEFAULT_STRATEGY) != Z_OK) {

@@ -377,7 +377,7 @@ enum confidentiality decide(struct deidentify *t, bool has_items)
 	restore_vr(d);
 	enum confidentiality c = decide_standard(t);
 	bool is_closed = !has_items && d->length > 0 && memcmp(implied_vr(d->tag), "SQ", 2) == 0;
-	if (is_closed) { /* a sequence in a UN of defined length: what is in it is not gone through */
+	if (is_closed) { /* a sequence as bytes, or in a UN that is none: what is in it is not gone through */
 		memcpy(d->vr, "SQ", 3);
 		return c == CONFIDENTIALITY_D || c == CONFIDENTIALITY_U ? CONFIDENTIALITY_Z
 		       : c == CONFIDENTIALITY_Z                         ? c

@@ -421,6 +421,7 @@ static void sequence(struct deidentify *t)
 		return;
 	}
 	if (is_foreign(t)) {
+		tell(t, CONFIDENTIALITY_X);
 		t->skip_depth = d->depth;
 		return;
 	}

@@ -197,6 +197,43 @@ static void implied(void **state)
 		"sequence-end 50002600 0 @16 /0\nend 50002600 0 @16 /0\n");
 }
 
+/* What the dictionary knows as a sequence, as UN: a value, or, if that is asked for, a sequence in implicit VR (PS3.5 6.2.2). */
+static void opened_un(void **state)
+{
+	static const int events[2][9] = {{DATASET_ELEMENT, DATASET_ELEMENT, DATASET_ELEMENT, DATASET_MORE},
+		{DATASET_SEQUENCE, DATASET_ITEM, DATASET_ELEMENT, DATASET_ITEM_END, DATASET_SEQUENCE_END,
+			DATASET_ELEMENT, DATASET_ELEMENT, DATASET_MORE}};
+	struct dataset *d = &p.f.d;
+	struct writer w = writer_of(buf, sizeof(buf));
+	put_head(&w, ENCODING_EXPLICIT_LE, 0x00081115, "UN", 18);
+	put_item(&w, ENCODING_IMPLICIT_LE, 10);
+	put_text(&w, ENCODING_IMPLICIT_LE, 0x00080060, "", "CT");
+	put_text(
+		&w, ENCODING_EXPLICIT_LE, 0x00091001, "UN", "nobody's"); /* what is not known stays a value */
+	put_text(&w, ENCODING_EXPLICIT_LE, 0x00100010, "UN", "a text");
+	for (int opened = 0; opened < 2; opened++) {
+		assert_int_equal(dataset_begin(d, ENCODING_EXPLICIT_LE, NULL), 0);
+		if (opened) {
+			dataset_open_un(d);
+		}
+		dataset_feed(d, writer_span_of(&w));
+		for (unsigned i = 0; i == 0 || events[opened][i - 1] != DATASET_MORE; i++) {
+			assert_int_equal(dataset_next(d), events[opened][i]);
+			assert_true(!opened || i != 2 || (d->depth == 1 && strcmp(d->vr, "CS") == 0));
+		}
+	}
+	/* One that is none. */
+	w = writer_of(buf, sizeof(buf));
+	put_text(&w, ENCODING_EXPLICIT_LE, 0x00081115, "UN", "not an item");
+	assert_int_equal(dataset_begin(d, ENCODING_EXPLICIT_LE, NULL), 0);
+	dataset_open_un(d);
+	dataset_feed(d, writer_span_of(&w));
+	int event;
+	while ((event = dataset_next(d)) > 0) {
+	}
+	assert_int_equal(event, ERR_ORDER);
+}
+
 /* ---- Values ---- */
 
 static void asked_for(void **state)
@@ -334,6 +371,7 @@ int main(void)
 		cmocka_unit_test(unknown),
 		cmocka_unit_test(fragments),
 		cmocka_unit_test(implied),
+		cmocka_unit_test(opened_un),
 		cmocka_unit_test(asked_for),
 		cmocka_unit_test(deflated),
 		cmocka_unit_test(bomb),
