@@ -31,6 +31,9 @@
 /* An identifier (query keys) that is held whole because a query guard must read it. */
 #define LIMIT_IDENTIFIER (64u * 1024)
 
+/* A message whose names are replaced, held whole: storage commitment of some 25,000 instances. */
+#define LIMIT_RENAMED (4u << 20)
+
 /* Operations outstanding at once in one direction, whatever the window negotiated (PS3.7 D.3.3.3). */
 #define LIMIT_OUTSTANDING 256
 

@@ -6,7 +6,6 @@
 #include "priv/message.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 static void copy_uid(char to[65], struct span s)
 {
@@ -434,15 +433,10 @@ void exchange_data(struct association *as, struct side *s, struct span fragment)
 	if (m->disposition != HOLD) {
 		return;
 	}
-	if (!m->held) {
-		m->held = malloc(LIMIT_IDENTIFIER);
-	}
-	if (!m->held || fragment.len > LIMIT_IDENTIFIER - m->held_len) {
+	bool renamed = m->operation && renaming_wants(as, s, m->operation);
+	if (side_hold(s, fragment, renamed ? LIMIT_RENAMED : LIMIT_IDENTIFIER) < 0) {
 		not_read(as, s, "the message is longer than what is read of one");
-		return;
 	}
-	memcpy(m->held + m->held_len, fragment.ptr, fragment.len);
-	m->held_len += fragment.len;
 }
 
 void exchange_oversize(struct association *as, struct side *s)
@@ -501,6 +495,9 @@ int exchange_pass_command(struct association *as, struct side *s)
 
 /* ---- The end of a message ---- */
 
+/* What is put into the queue at once; relay_room() has seen to it. Longer messages leave as objects that were held do. */
+#define PUT_MOST (96u * 1024)
+
 static int end_guarded(struct association *as, struct side *s)
 {
 	struct incoming *m = &s->msg;
@@ -518,10 +515,15 @@ static int end_guarded(struct association *as, struct side *s)
 		refuse(as, s, o, &v, status_for(as, &v, o->field));
 		return 0;
 	}
-	int e = renaming_wants(as, s, o) ? renaming_do(as, s, o, bytes, &bytes) : 0;
+	char why[256];
+	int e = renaming_wants(as, s, o) ? renaming_do(as, s, o, bytes, &bytes, why, sizeof(why)) : 0;
 	if (e < 0) {
-		not_read(as, s, "the names in the message cannot be replaced");
+		not_read(as, s, why);
 		return 0;
+	}
+	if (bytes.len > PUT_MOST) {
+		audit_message_end(as, s);
+		return hold_message(as, s, bytes);
 	}
 	m->disposition = PASS;
 	e = pass_command(as, s, o);
@@ -574,7 +576,9 @@ int exchange_end(struct association *as, struct side *s)
 	if (s->msg.disposition == HOLD) {
 		e = end_guarded(as, s);
 	}
-	exchange_finish(as, s);
+	if (s->msg.disposition != KEEP) {
+		exchange_finish(as, s);
+	}
 	return e;
 }
 

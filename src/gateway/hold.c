@@ -11,6 +11,7 @@
 #include "gateway/relay.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /*
@@ -33,7 +34,8 @@ static bool is_kept(const struct side *s)
 /* Bytes that have come and not gone. */
 uint64_t hold_waiting(const struct hold *h)
 {
-	return h->room.stored - h->room.loaded + (h->load_len - h->load_passed) + (h->len - h->passed);
+	return h->room.stored - h->room.loaded + (h->load_len - h->load_passed) + (h->len - h->passed) +
+	       (h->message_len - h->message_passed);
 }
 
 void hold_drop(struct association *as, const struct side *s)
@@ -56,6 +58,7 @@ void hold_drop(struct association *as, const struct side *s)
 	hold_vouch_drop(h);
 	h->keep = 0;
 	h->len = h->passed = h->load_len = h->load_passed = h->fed = 0;
+	h->message_len = h->message_passed = 0;
 }
 
 /* ---- It ends in a refusal ---- */
@@ -133,10 +136,34 @@ size_t hold_space(const struct association *as, const struct side *s)
 	return h->state == HOLD_TAKING && !lent ? HOLD_MEMORY - h->len : 0;
 }
 
+int hold_message(struct association *as, struct side *s, struct span bytes)
+{
+	struct hold *h = hold_of(as, s);
+	hold_drop(as, s);
+	free(h->message); /* of the one before: hold_is_full() has waited for it to leave */
+	h->message = malloc(bytes.len);
+	if (!h->message) {
+		return ERR_NO_MEMORY;
+	}
+	memcpy(h->message, bytes.ptr, bytes.len);
+	h->message_len = bytes.len;
+	h->content = (struct content){0};
+	h->flow = s->msg.flow;
+	h->state = HOLD_PASSING;
+	s->msg.disposition = KEEP;
+	return 0;
+}
+
+static bool is_message_lent(const struct hold *h, const struct side *to)
+{
+	return h->message && to->out.sent < h->borrowed;
+}
+
 bool hold_is_full(const struct association *as, const struct side *s)
 {
 	const struct hold *h = hold_of(as, s);
-	bool kept = is_kept(s) && hold_space(as, s) == 0;
+	const struct side *to = s == &as->a ? &as->b : &as->a;
+	bool kept = (is_kept(s) && hold_space(as, s) == 0) || is_message_lent(h, to);
 	return kept || hold_scan_is_full(h) || h->state == HOLD_ASKING;
 }
 
@@ -385,6 +412,9 @@ struct span hold_oldest(struct hold *h, bool lent, int *ret_e)
 		h->load_len = *ret_e == 0 ? n : 0;
 		h->load_passed = 0;
 	}
+	if (h->message_len > 0) {
+		return span_of(h->message + h->message_passed, h->message_len - h->message_passed);
+	}
 	if (h->load_passed < h->load_len) {
 		return span_of(h->load + h->load_passed, h->load_len - h->load_passed);
 	}
@@ -396,7 +426,9 @@ struct span hold_oldest(struct hold *h, bool lent, int *ret_e)
 
 void hold_advance(struct hold *h, size_t n)
 {
-	if (h->load_passed < h->load_len) {
+	if (h->message_len > 0) {
+		h->message_passed += n;
+	} else if (h->load_passed < h->load_len) {
 		h->load_passed += n;
 	} else {
 		h->passed += n;

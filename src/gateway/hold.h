@@ -58,6 +58,9 @@ struct hold {
 	struct vouching vouching;
 	size_t fed; /* of the oldest bytes, those that remake works on */
 	char new_instance[UID_MAX + 1];
+	uint8_t *
+		message; /* one whose names were replaced, which leaves as an object does; NULL: there was none */
+	size_t message_len, message_passed;
 	struct span first;          /* the piece of it that was read already; empty: none */
 	bool scanning, scan_ending; /* `scan` is in use; the object is complete */
 	bool watching;              /* its signatures are looked into */
@@ -106,6 +109,9 @@ size_t hold_space(const struct association *as, const struct side *s);
 
 /* Can nothing be taken from s now, because of what is held of it? */
 bool hold_is_full(const struct association *as, const struct side *s);
+
+/* A data set that was held by who calls, and is too long for the queue, leaves by hold_pump(). ERR_NO_MEMORY. */
+MUST_USE int hold_message(struct association *as, struct side *s, struct span bytes);
 
 /* The data set is complete. True: the message goes on by hold_pump(), and is not over yet. */
 MUST_USE bool hold_end(struct association *as, struct side *s);

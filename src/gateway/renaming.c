@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/renaming.h"
+#include "dicom/tag.h"
 #include "gateway/hold.h"
 #include "transform/rename.h"
 
 #include <stdio.h>
 
+#define TAG_PATIENT_ID 0x00100020u
+
 static const struct flow *flow_of(const struct association *as, const struct operation *o)
 {
 	const struct flow *f = o->flow >= 0 ? &as->site->flows[o->flow] : NULL;
-	bool may = f && f->deidentify && f->services & 1u << SERVICE_STORE &&
-	           !(f->deidentify->options & OPTION_UIDS);
-	return may ? f : NULL;
+	return f && f->deidentify && f->services & 1u << SERVICE_STORE ? f : NULL;
 }
 
 bool renaming_wants(const struct association *as, const struct side *s, const struct operation *o)
@@ -19,7 +20,8 @@ bool renaming_wants(const struct association *as, const struct side *s, const st
 		uint16_t field;
 		bool by_target;
 	} kinds[] = {{C_FIND_RQ, false}, {C_MOVE_RQ, false}, {C_GET_RQ, false}, {N_ACTION_RQ, false},
-		{C_FIND_RSP, true}, {C_MOVE_RSP, true}, {C_GET_RSP, true}, {N_EVENT_REPORT_RQ, true}};
+		{N_CREATE_RQ, false}, {N_SET_RQ, false}, {N_EVENT_REPORT_RQ, false}, {C_FIND_RSP, true},
+		{C_MOVE_RSP, true}, {C_GET_RSP, true}, {N_EVENT_REPORT_RQ, true}};
 	if (!command_has_data_set(&s->msg.command) || !flow_of(as, o)) {
 		return false;
 	}
@@ -98,16 +100,36 @@ static int old_patient(void *arg, struct span issuer, struct span id, char ret_n
 	return old_name(arg, id, ret_name);
 }
 
-int renaming_do(struct association *as, const struct side *from, const struct operation *o, struct span data,
-	struct span *ret_bytes)
+static void explain(int e, uint32_t tag, char *why, size_t cap)
 {
-	static uint8_t bytes[LIMIT_IDENTIFIER * 3 / 2]; /* of what one step may queue */
-	const struct rename to_target = {new_uid, new_patient, as}, to_caller = {old_name, old_patient, as};
-	struct writer w = writer_of(bytes, sizeof(bytes));
-	int e = rename_data_set(
-		from == &as->a ? &to_target : &to_caller, as->context[o->context].transfer, data, &w);
-	if (e == 0) {
-		*ret_bytes = writer_span_of(&w);
+	const char *keyword = tag_keyword(tag);
+	if (e == ERR_DENIED && tag == TAG_PATIENT_ID) {
+		snprintf(why, cap, "a patient ID with wildcards cannot be put in the called node's words");
+	} else if (e == ERR_DENIED) {
+		snprintf(why, cap,
+			"it asks by the value of %s%s(%04X,%04X), which this flow de-identifies: the called node must "
+			"not be told, and does not have it",
+			keyword, *keyword ? " " : "", tag >> 16, tag & 0xFFFF);
+	} else {
+		snprintf(why, cap, "the names in the message cannot be replaced: %s", err_str(e));
 	}
-	return e;
+}
+
+int renaming_do(struct association *as, const struct side *from, const struct operation *o, struct span data,
+	struct span *ret_bytes, char *why, size_t cap)
+{
+	static uint8_t bytes[2 * LIMIT_RENAMED]; /* of which only what is used is touched */
+	const struct flow *f = flow_of(as, o);
+	const struct rename to_target = {new_uid, new_patient, as, f ? f->deidentify : NULL},
+			    to_caller = {old_name, old_patient, as, NULL};
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	uint32_t tag = 0;
+	int e = rename_data_set(
+		from == &as->a ? &to_target : &to_caller, as->context[o->context].transfer, data, &w, &tag);
+	if (e < 0) {
+		explain(e, tag, why, cap);
+		return e;
+	}
+	*ret_bytes = writer_span_of(&w);
+	return 0;
 }

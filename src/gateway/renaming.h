@@ -9,6 +9,8 @@
  * caller asks of them (queries, retrievals, storage commitment) is put in the target's words, and what the target answers
  * or reports on the same association in the caller's, as far as the association has met the names.
  *
+ * A question says nothing of a patient that the target must not know: what the flow removes or replaces in objects is refused in it.
+ *
  * Only where the target has what the caller stores: flows with `store`. From a flow with `get` alone the caller has the new names.
  */
 #define RENAMING_MET 2048 /* names that an association remembers; then the oldest goes */
@@ -23,9 +25,12 @@ struct renaming {
 /* Is the data set of this message, a request's or a response's, to be renamed? o: the request that it is, or answers. */
 bool renaming_wants(const struct association *as, const struct side *s, const struct operation *o);
 
-/* Do it: *ret_bytes is valid until the next call. from: whose message it is. Errors of rename_data_set(), and of the key holder. */
+/*
+ * Do it: *ret_bytes is valid until the next call. from: whose message it is. Errors of rename_data_set(), and of the key holder; why:
+ * a sentence for people.
+ */
 MUST_USE int renaming_do(struct association *as, const struct side *from, const struct operation *o,
-	struct span data, struct span *ret_bytes);
+	struct span data, struct span *ret_bytes, char *why, size_t cap);
 
 /* An object has gone to the target by another name. */
 void renaming_note(struct association *as, const char *new, struct span old);

@@ -4,6 +4,7 @@
 #include "base/writer.h"
 
 #include <poll.h>
+#include <stdlib.h>
 
 void side_init(struct side *s, const char *name, struct side_memory *m)
 {
@@ -154,6 +155,29 @@ void side_close(struct side *s)
 	s->msg.phase = BETWEEN_MESSAGES;
 	s->msg.command_len = 0;
 	s->msg.operation = NULL;
+}
+
+int side_hold(struct side *s, struct span fragment, size_t most)
+{
+	struct incoming *m = &s->msg;
+	size_t cap = m->held_cap;
+	if (m->held_len > most || fragment.len > most - m->held_len) {
+		return ERR_LIMIT;
+	}
+	while (cap < m->held_len + fragment.len) {
+		cap = cap ? 2 * cap : LIMIT_IDENTIFIER;
+	}
+	uint8_t *held = cap == m->held_cap ? m->held : realloc(m->held, cap);
+	if (!held) {
+		return ERR_NO_MEMORY;
+	}
+	m->held = held;
+	m->held_cap = cap;
+	if (fragment.len > 0) {
+		memcpy(held + m->held_len, fragment.ptr, fragment.len);
+	}
+	m->held_len += fragment.len;
+	return 0;
 }
 
 struct operation *side_operation_new(struct side *s)

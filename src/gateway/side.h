@@ -65,8 +65,8 @@ struct incoming {
 	bool alarmed; /* an object over its size limit is said once */
 	uint64_t data_bytes;
 	uint64_t size_limit; /* of the data set; 0 none */
-	uint8_t *held;       /* LIMIT_IDENTIFIER, made when first needed */
-	size_t held_len;
+	uint8_t *held;       /* made when first needed */
+	size_t held_len, held_cap;
 };
 
 struct side {
@@ -157,6 +157,9 @@ void side_send_release(struct side *s, bool response);
 
 /* Close the transport and forget what was queued or half read. Operations stay. */
 void side_close(struct side *s);
+
+/* Keep a fragment of the message that comes in. ERR_LIMIT: it is longer than most; ERR_NO_MEMORY. */
+MUST_USE int side_hold(struct side *s, struct span fragment, size_t most);
 
 struct operation *side_operation_new(struct side *s);
 struct operation *side_operation_find(struct side *s, uint16_t id);

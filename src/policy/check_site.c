@@ -290,10 +290,16 @@ static void check_deidentify(struct parse *p, const struct flow *f, const struct
 		mistake_warning(p->mistakes, at->line, at->column,
 			"flow %s has no service by which objects pass: `deidentify` does nothing", f->name);
 	}
-	if (f->deidentify && f->services & (1u << SERVICE_FIND | 1u << SERVICE_WORKLIST)) {
+	bool asks = f->deidentify && f->services & (1u << SERVICE_FIND | 1u << SERVICE_WORKLIST);
+	if (asks && f->services & 1u << SERVICE_STORE) {
 		mistake_warning(p->mistakes, at->line, at->column,
-			"flow %s de-identifies objects, and of queries it replaces UIDs and patient IDs alone, of a "
-			"node that it stores at: names of patients pass in queries and answers",
+			"flow %s de-identifies: queries by UIDs and patient IDs reach the called node in its own words, those by what "
+			"is removed (a patient's name, a date, an accession number) are refused",
+			f->name);
+	} else if (asks) {
+		mistake_warning(p->mistakes, at->line, at->column,
+			"flow %s de-identifies objects that are fetched, and not what queries are answered: names of patients pass in "
+			"answers",
 			f->name);
 	}
 }

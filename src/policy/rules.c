@@ -85,7 +85,7 @@ static const struct rule_row rows[RULE_COUNT] = {
 		"what is in the object is not let pass"},
 	[RULE_UNJUDGED] = {"unjudged", true, {TRANSIENT, BY_LAYER, 1}, 1, "the object could not be judged"},
 	[RULE_DEIDENTIFY] = {"deidentify", false, {PERMANENT, BY_USER, 1}, 1,
-		"the object cannot be de-identified, and does not pass as it is"},
+		"what was sent cannot be de-identified, and does not pass as it is"},
 	[RULE_SIGN] = {"sign", true, {PERMANENT, BY_USER, 1}, 1, "the object cannot be signed"},
 	[RULE_SIGN_KEY] = {"sign-key", true, {TRANSIENT, BY_LAYER, 1}, 1,
 		"the key that signs objects cannot be used now"},

@@ -314,10 +314,8 @@ static bool is_out_of_sight(const struct dataset *d)
 }
 
 /* What the table does not name. */
-static enum confidentiality decide_unnamed(const struct deidentify *t)
+static enum confidentiality decide_unnamed(const struct dataset *d, unsigned options)
 {
-	const struct dataset *d = &t->d;
-	unsigned options = t->rules.options;
 	const char *vr = implied_vr(d->tag);
 	if (memcmp(vr, "UN", 2) == 0 || is_out_of_sight(d) || is_misplaced_text(d)) {
 		return CONFIDENTIALITY_X; /* or it is of an edition to come, or nobody's */
@@ -357,7 +355,19 @@ static enum confidentiality decide_standard(struct deidentify *t)
 	}
 	c = confidentiality_of(d->tag, t->rules.options, span_str(t->sop_class), d->depth == 0);
 	return c == CONFIDENTIALITY_KEEP && confidentiality_basic(d->tag) == CONFIDENTIALITY_KEEP
-	               ? decide_unnamed(t)
+	               ? decide_unnamed(d, t->rules.options)
+	               : c;
+}
+
+enum confidentiality decide_alone(struct dataset *d, unsigned options)
+{
+	if ((d->tag & 0xFFFF) == 0 || d->tag >> 16 < GROUP_DIRECTORIES || d->tag >> 16 & 1) {
+		return CONFIDENTIALITY_X;
+	}
+	restore_vr(d);
+	enum confidentiality c = confidentiality_of(d->tag, options, span_str(""), d->depth == 0);
+	return c == CONFIDENTIALITY_KEEP && confidentiality_basic(d->tag) == CONFIDENTIALITY_KEEP
+	               ? decide_unnamed(d, options)
 	               : c;
 }
 

@@ -40,6 +40,8 @@ bool is_added(const struct deidentify *t, uint32_t tag);
 /* ---- deidentify_decide.c: what is done with an element ---- */
 /* has_items: it is a sequence that is gone through. The VR of what came as UN becomes what it is known to be. */
 enum confidentiality decide(struct deidentify *t, bool has_items);
+/* The same of an element in a message that is no object: no items of content, no private attribute that is safe. */
+enum confidentiality decide_alone(struct dataset *d, unsigned options);
 /* Content items: an item begins; a value that tells what it is begins, has come; its concept is complete, or the item. */
 void item_begins(struct deidentify *t);
 bool item_wants(const struct deidentify *t);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Queries and reports whose names are replaced. The first byte chooses the encoding; what comes out is such a data set again. */
+/* Queries and reports whose names are replaced. The first byte chooses the encoding, and whether it is a question; what comes out is such a data set again. */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -37,23 +37,25 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char *const syntaxes[] = {
 		"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"};
-	static const struct rename how = {uid, patient, NULL};
+	static const struct deidentify_rules rules = {0};
+	static const struct rename hows[] = {{uid, patient, NULL, NULL}, {uid, patient, NULL, &rules}};
 	static uint8_t once[512 * 1024], twice[512 * 1024];
 	if (size < 1) {
 		return 0;
 	}
 	struct span syntax = span_str(syntaxes[data[0] % 4]);
 	struct writer w = writer_of(once, sizeof(once)), v = writer_of(twice, sizeof(twice));
+	const struct rename *how = &hows[data[0] / 4 % 2];
 	uint8_t *copy = malloc(size);
 	must(copy != NULL);
 	memcpy(copy, data + 1, size - 1);
-	int e = rename_data_set(&how, syntax, span_of(copy, size - 1), &w);
+	int e = rename_data_set(how, syntax, span_of(copy, size - 1), &w, NULL);
 	free(copy);
 	if (e != 0) {
 		return 0;
 	}
 	/* Renamed once more it stays as it is: every name was replaced, and nothing else was lost. */
-	must(rename_data_set(&how, syntax, writer_span_of(&w), &v) == 0);
+	must(rename_data_set(how, syntax, writer_span_of(&w), &v, NULL) == 0);
 	must(v.len == w.len && memcmp(once, twice, w.len) == 0);
 	return 0;
 }

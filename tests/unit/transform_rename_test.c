@@ -25,7 +25,7 @@ static int patient(void *arg, struct span issuer, struct span id, char ret_name[
 	return 0;
 }
 
-static const struct rename how = {shout, patient, NULL};
+static const struct rename how = {shout, patient, NULL, NULL};
 static uint8_t out[4096];
 
 #define IMPLICIT       "1.2.840.10008.1.2"
@@ -35,7 +35,7 @@ static uint8_t out[4096];
 static void becomes(const char *syntax, struct span from, struct span to)
 {
 	struct writer w = writer_of(out, sizeof(out));
-	assert_int_equal(rename_data_set(&how, span_str(syntax), from, &w), 0);
+	assert_int_equal(rename_data_set(&how, span_str(syntax), from, &w, NULL), 0);
 	assert_int_equal(w.len, to.len);
 	assert_memory_equal(out, to.ptr, to.len);
 }
@@ -87,7 +87,7 @@ static void names_in_sequences(void **state)
 static int fails(const char *syntax, struct span from, size_t cap)
 {
 	struct writer w = writer_of(out, cap);
-	return rename_data_set(&how, span_str(syntax), from, &w);
+	return rename_data_set(&how, span_str(syntax), from, &w, NULL);
 }
 
 static void what_cannot_be(void **state)
@@ -112,12 +112,109 @@ static void what_cannot_be(void **state)
 		ERR_UNSUPPORTED);
 }
 
+/* ---- Questions ---- */
+
+static struct deidentify_rules rules;
+static const struct rename asking = {shout, patient, NULL, &rules};
+
+static int asks(unsigned options, struct span from, uint32_t *ret_tag)
+{
+	struct writer w = writer_of(out, sizeof(out));
+	rules.options = options;
+	*ret_tag = 0;
+	return rename_data_set(&asking, span_str(IMPLICIT), from, &w, ret_tag);
+}
+
+static void must_not_tell(uint32_t tag, struct span from)
+{
+	uint32_t at;
+	assert_int_equal(asks(0, from, &at), ERR_DENIED);
+	assert_int_equal(at, tag);
+}
+
+static void what_may_not_be_told(void **state)
+{
+	(void)state;
+	must_not_tell(0x00100010, BYTES("\x10\0\x10\0\4\0\0\0A^B "));
+	must_not_tell(0x00100010, BYTES("\x10\0\x10\0\4\0\0\0A*  "));
+	must_not_tell(0x00080050, BYTES("\x08\0\x50\0\2\0\0\0A7"));
+	must_not_tell(0x00100030, BYTES("\x10\0\x30\0\x08\0\0\0"
+					"19700101"));
+	must_not_tell(0x00080020, BYTES("\x08\0\x20\0\x08\0\0\0"
+					"20200101"));
+	must_not_tell(0x00101000, BYTES("\x10\0\0\x10\2\0\0\0X1"));
+	/* An issuer without its patient. */
+	must_not_tell(0x00100021, BYTES("\x10\0\x21\0\2\0\0\0H "));
+	/* Private, and what nobody knows. */
+	must_not_tell(0x00091001, BYTES("\x09\0\1\x10\2\0\0\0X1"));
+	must_not_tell(0x00080003, BYTES("\x08\0\3\0\2\0\0\0X1"));
+	/* In sequences: another's patient ID; and anything in one that is removed (Request Attributes). */
+	must_not_tell(0x00100020, BYTES("\x10\0\x02\x10\x12\0\0\0\xFE\xFF\0\xE0\x0A\0\0\0\x10\0\x20\0\2\0\0\0"
+					"7 "));
+	must_not_tell(0x00080104, BYTES("\x40\0\x75\2\x12\0\0\0\xFE\xFF\0\xE0\x0A\0\0\0\x08\0\4\1\2\0\0\0"
+					"7 "));
+}
+
+static void what_may_be_told(void **state)
+{
+	uint32_t at;
+	(void)state;
+	/* Keys without a value, wildcards that name nobody, what the profile keeps. */
+	const struct span query = BYTES("\x08\0\x52\0\6\0\0\0STUDY "
+					"\x08\0\x60\0\2\0\0\0CT"
+					"\x10\0\x10\0\2\0\0\0* "
+					"\x10\0\x20\0\2\0\0\0"
+					"7 "
+					"\x10\0\x21\0\2\0\0\0H "
+					"\x10\0\x30\0\0\0\0\0"
+					"\x20\0\x0D\0\4\0\0\0"
+					"1.2\0");
+	const struct span told = BYTES("\x08\0\x52\0\6\0\0\0STUDY "
+				       "\x08\0\x60\0\2\0\0\0CT"
+				       "\x10\0\x10\0\2\0\0\0* "
+				       "\x10\0\x20\0\4\0\0\0H/7 "
+				       "\x10\0\x21\0\0\0\0\0"
+				       "\x10\0\x30\0\0\0\0\0"
+				       "\x20\0\x0D\0\x08\0\0\0"
+				       "2.25.1.2");
+	assert_int_equal(asks(0, query, &at), 0);
+	assert_memory_equal(out, told.ptr, told.len);
+	/* Options let dates and UIDs pass as they are; shifted dates could not be found. */
+	const struct span date = BYTES("\x08\0\x20\0\x08\0\0\0"
+				       "20200101");
+	assert_int_equal(asks(OPTION_FULL_DATES, date, &at), 0);
+	assert_int_equal(asks(OPTION_SHIFTED_DATES, date, &at), ERR_DENIED);
+	const struct span study = BYTES("\x20\0\x0D\0\4\0\0\0"
+					"1.2\0");
+	assert_int_equal(asks(OPTION_UIDS, study, &at), 0);
+	assert_memory_equal(out, study.ptr, study.len);
+	/* Storage commitment's own. */
+	const struct span commitment = BYTES("\x08\0\x95\x11\4\0\0\0"
+					     "1.2\0"
+					     "\x08\0\x99\x11\x20\0\0\0\xFE\xFF\0\xE0\x18\0\0\0"
+					     "\x08\0\x50\x11\4\0\0\0"
+					     "1.8\0"
+					     "\x08\0\x55\x11\4\0\0\0"
+					     "1.3\0");
+	const struct span asked = BYTES("\x08\0\x95\x11\x08\0\0\0"
+					"2.25.1.2"
+					"\x08\0\x99\x11\xFF\xFF\xFF\xFF\xFE\xFF\0\xE0\xFF\xFF\xFF\xFF"
+					"\x08\0\x50\x11\4\0\0\0"
+					"1.8\0"
+					"\x08\0\x55\x11\x08\0\0\0"
+					"2.25.1.3");
+	assert_int_equal(asks(0, commitment, &at), 0);
+	assert_memory_equal(out, asked.ptr, asked.len);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_of_a_query),
 		cmocka_unit_test(names_in_sequences),
 		cmocka_unit_test(what_cannot_be),
+		cmocka_unit_test(what_may_not_be_told),
+		cmocka_unit_test(what_may_be_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
