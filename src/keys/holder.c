@@ -195,7 +195,14 @@ static int answer_get(const struct turn *t)
 	return e;
 }
 
-/* Nothing counts these: an object of many references needs one for each, and who asks has the originals before it. */
+/* ---- Names ---- */
+
+static int may_name(struct holder_client *c, int64_t now_ms)
+{
+	return may_have(&c->names, HOLDER_NAMES_AT_ONCE, 1000 / HOLDER_NAMES_A_SECOND, now_ms) ? 0
+	                                                                                       : ERR_AGAIN;
+}
+
 static int answer_pseudonym(const struct turn *t)
 {
 	uint8_t kind, pseudonym[PSEUDONYM_SIZE];
@@ -203,7 +210,8 @@ static int answer_pseudonym(const struct turn *t)
 	if (reader_u8(t->r, &kind) < 0 || reader_bytes(t->r, reader_left(t->r), &value) < 0) {
 		return ERR_PEER;
 	}
-	int e = pseudonym_key_make(t->h->pseudonyms, kind, value, pseudonym);
+	int e = may_name(t->client, t->now_ms);
+	e = e == 0 ? pseudonym_key_make(t->h->pseudonyms, kind, value, pseudonym) : e;
 	if (e == 0) {
 		writer_bytes(t->w, pseudonym, sizeof(pseudonym));
 	}
@@ -246,6 +254,65 @@ static int answer_vouch(const struct turn *t)
 		e = writer_end(t->w);
 	}
 	return e;
+}
+
+static int answer_name(const struct turn *t)
+{
+	uint8_t kind, pseudonym[PSEUDONYM_SIZE], entry[NAME_ENTRY];
+	struct span value;
+	if (reader_u8(t->r, &kind) < 0 || reader_bytes(t->r, reader_left(t->r), &value) < 0) {
+		return ERR_PEER;
+	}
+	int e = may_name(t->client, t->now_ms);
+	e = e == 0 ? pseudonym_key_enter(t->h->pseudonyms, kind, value, pseudonym, entry) : e;
+	bool fits = e == 0;
+	e = e == ERR_LENGTH ? pseudonym_key_make(t->h->pseudonyms, kind, value, pseudonym) : e;
+	if (e == 0) {
+		writer_bytes(t->w, pseudonym, sizeof(pseudonym));
+		writer_bytes(t->w, entry, fits ? sizeof(entry) : 0);
+	}
+	return e;
+}
+
+static int answer_name_tokens(const struct turn *t)
+{
+	unsigned n = 0;
+	do {
+		uint8_t kind, len, token[NAME_TOKEN];
+		struct span name;
+		if (n++ == HOLDER_NAMES_MOST || reader_u8(t->r, &kind) < 0 || reader_u8(t->r, &len) < 0 ||
+			reader_bytes(t->r, len, &name) < 0) {
+			return ERR_PEER;
+		}
+		int e = may_name(t->client, t->now_ms);
+		e = e == 0 ? pseudonym_key_token(t->h->pseudonyms, kind, name, token) : e;
+		if (e < 0) {
+			return e;
+		}
+		writer_bytes(t->w, token, sizeof(token));
+	} while (reader_left(t->r) > 0);
+	return 0;
+}
+
+static int answer_name_recall(const struct turn *t)
+{
+	unsigned n = 0;
+	do {
+		uint8_t old[NAME_OLD_MOST];
+		size_t len = 0;
+		struct span entry;
+		if (n++ == HOLDER_NAMES_MOST || reader_bytes(t->r, NAME_ENTRY, &entry) < 0) {
+			return ERR_PEER;
+		}
+		int e = may_name(t->client, t->now_ms);
+		if (e < 0) {
+			return e;
+		}
+		e = pseudonym_key_recall(t->h->pseudonyms, entry.ptr, old, &len);
+		writer_u8(t->w, e == 0 ? (uint8_t)len : 0);
+		writer_bytes(t->w, old, e == 0 ? len : 0);
+	} while (reader_left(t->r) > 0);
+	return 0;
 }
 
 /* ---- The auditor ---- */
@@ -341,6 +408,9 @@ static const struct {
 	[ASK_LIST] = {answer_list, CHANNEL_OF(HOLDER_OPERATOR), .counted = true},
 	[ASK_PSEUDONYM] = {answer_pseudonym, CHANNEL_OF(HOLDER_ASSOCIATION), .counted = true},
 	[ASK_VOUCH] = {answer_vouch, CHANNEL_OF(HOLDER_ASSOCIATION)},
+	[ASK_NAME] = {answer_name, CHANNEL_OF(HOLDER_ASSOCIATION), .counted = true},
+	[ASK_NAME_TOKENS] = {answer_name_tokens, CHANNEL_OF(HOLDER_ASSOCIATION), .counted = true},
+	[ASK_NAME_RECALL] = {answer_name_recall, CHANNEL_OF(HOLDER_ASSOCIATION), .counted = true},
 };
 
 /* Are there the keys that it wants? */
@@ -354,6 +424,9 @@ static bool has_keys(const struct holder *h, unsigned what)
 	case ASK_LIST:
 		return h->list != NULL;
 	case ASK_PSEUDONYM:
+	case ASK_NAME:
+	case ASK_NAME_TOKENS:
+	case ASK_NAME_RECALL:
 		return h->pseudonyms != NULL;
 	case ASK_VOUCH:
 		return h->vouch != NULL;

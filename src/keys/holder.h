@@ -32,6 +32,9 @@
  *   ASK_PSEUDONYM     u8 kind (enum pseudonym), the value                         -> 32 bytes
  *   ASK_VOUCH         u16 MAC ID Number, u64 bytes so far, 32 bytes of state, 64 of the block that is not whole (keys/vouch.h)
  *                                     -> u8 length and bytes of the UID, the same of the time, u16 and bytes of the signature, certificate
+ *   ASK_NAME          the same, of UIDs and patients   -> 32 bytes, and an entry for the book of names (keys/pseudonym_key.h), if it fits
+ *   ASK_NAME_TOKENS   1 to HOLDER_NAMES_MOST × u8 kind, u8 length, new name        -> 16 bytes of each
+ *   ASK_NAME_RECALL   1 to HOLDER_NAMES_MOST entries                               -> u8 length and old name of each; length 0: it is none
  * of an association or the gate; of the auditor, which may ask none of these (keys/record_keys.h):
  *   ASK_CHECKPOINT      the text of a checkpoint                         -> the public key (32 bytes), the signature (64)
  *   ASK_INDEX           1 to HOLDER_INDEX_MOST × u8 kind, u16 length, value of the blind index  -> 16 bytes of each
@@ -50,6 +53,15 @@
 #define HOLDER_HEAD        8 /* before the structure of ASK_SIGN, at most */
 
 #define HOLDER_INDEX_MOST  64
+#define HOLDER_NAMES_MOST  64
+
+/*
+ * Names that a channel may ask for: so many at once, which is more than any study or report has, and then so many a second. What is over
+ * it is answered with ERR_AGAIN, and waits: nothing is refused for it, but a process that was taken over cannot try
+ * quickly which pseudonym is whose.
+ */
+#define HOLDER_NAMES_AT_ONCE  50000u
+#define HOLDER_NAMES_A_SECOND 1000u /* divides 1000 */
 
 enum holder_ask {
 	ASK_SIGN = 1,
@@ -62,6 +74,9 @@ enum holder_ask {
 	ASK_LIST,
 	ASK_PSEUDONYM,
 	ASK_VOUCH,
+	ASK_NAME,
+	ASK_NAME_TOKENS,
+	ASK_NAME_RECALL,
 	ASK_COUNT
 };
 
@@ -85,10 +100,11 @@ struct holder_client {
 	enum holder_whose whose;
 	struct in6_addr from;                /* an association's caller, as the gate says */
 	struct holder_bucket signs, vouches; /* signatures of handshakes, and of objects */
-	uint64_t vouched;                    /* objects */
-	bool served;                         /* it has had its signature as a server */
-	bool found;                          /* it has had a session */
-	int64_t session_until_ms;            /* a session of its may be kept, until then; 0: none */
+	struct holder_bucket names;
+	uint64_t vouched;         /* objects */
+	bool served;              /* it has had its signature as a server */
+	bool found;               /* it has had a session */
+	int64_t session_until_ms; /* a session of its may be kept, until then; 0: none */
 	uint64_t refused;
 };
 

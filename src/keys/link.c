@@ -198,15 +198,34 @@ int link_session_get(struct span id, uint8_t *der, size_t cap, size_t *ret_len)
 	return 0;
 }
 
+/* ---- Names ---- */
+
+#define AGAIN_MS 20
+
+/* A channel that has asked for much is told to wait. */
+static int ask_names(struct span head, struct span body, uint8_t *buf, size_t cap, struct span *ret_bytes)
+{
+	int64_t deadline_ms = clock_mono_ms() + patience_ms;
+	int e;
+	while ((e = ask(head, body, buf, cap, ret_bytes)) == ERR_AGAIN && clock_mono_ms() < deadline_ms) {
+		(void)nanosleep(&(struct timespec){.tv_nsec = AGAIN_MS * 1000000L}, NULL);
+	}
+	return e == ERR_AGAIN ? ERR_TIMEOUT : e;
+}
+
+static struct span name_head(uint8_t head[3], uint8_t what, enum pseudonym kind)
+{
+	head[0] = HOLDER_VERSION;
+	head[1] = what;
+	head[2] = (uint8_t)kind;
+	return span_of(head, 3);
+}
+
 int link_pseudonym(enum pseudonym kind, struct span value, uint8_t ret[PSEUDONYM_SIZE])
 {
-	uint8_t head[4], buf[PSEUDONYM_SIZE + 2];
-	struct writer w = writer_of(head, sizeof(head));
+	uint8_t head[3], buf[PSEUDONYM_SIZE + 2];
 	struct span bytes;
-	writer_u8(&w, HOLDER_VERSION);
-	writer_u8(&w, ASK_PSEUDONYM);
-	writer_u8(&w, (uint8_t)kind);
-	int e = ask(writer_span_of(&w), value, buf, sizeof(buf), &bytes);
+	int e = ask_names(name_head(head, ASK_PSEUDONYM, kind), value, buf, sizeof(buf), &bytes);
 	if (e == 0 && bytes.len != PSEUDONYM_SIZE) {
 		e = ERR_PEER;
 	}
@@ -254,4 +273,67 @@ int link_vouch(const struct vouch_sum *sum, uint8_t *buf, size_t cap, struct vou
 		e = ask(writer_span_of(&w), span_of(NULL, 0), buf, cap, &bytes);
 	}
 	return e < 0 ? e : read_made(bytes, ret);
+}
+
+int link_name(enum pseudonym kind, struct span value, uint8_t ret[PSEUDONYM_SIZE],
+	uint8_t ret_entry[NAME_ENTRY], bool *ret_has)
+{
+	uint8_t head[3], buf[PSEUDONYM_SIZE + NAME_ENTRY + 2];
+	struct span bytes;
+	int e = ask_names(name_head(head, ASK_NAME, kind), value, buf, sizeof(buf), &bytes);
+	if (e == 0 && bytes.len != PSEUDONYM_SIZE && bytes.len != PSEUDONYM_SIZE + NAME_ENTRY) {
+		e = ERR_PEER;
+	}
+	if (e < 0) {
+		return e;
+	}
+	memcpy(ret, bytes.ptr, PSEUDONYM_SIZE);
+	*ret_has = bytes.len > PSEUDONYM_SIZE;
+	if (*ret_has) {
+		memcpy(ret_entry, bytes.ptr + PSEUDONYM_SIZE, NAME_ENTRY);
+	}
+	return 0;
+}
+
+int link_name_tokens(const struct link_new_name *names, unsigned n, uint8_t (*ret_tokens)[NAME_TOKEN])
+{
+	static const uint8_t head[] = {HOLDER_VERSION, ASK_NAME_TOKENS};
+	uint8_t body[HOLDER_NAMES_MOST * 257], buf[HOLDER_NAMES_MOST * NAME_TOKEN + 2];
+	struct writer w = writer_of(body, sizeof(body));
+	struct span bytes;
+	for (unsigned i = 0; i < n; i++) {
+		writer_u8(&w, (uint8_t)names[i].kind);
+		writer_u8(&w, (uint8_t)names[i].name.len);
+		writer_span(&w, names[i].name);
+	}
+	if (writer_end(&w) < 0) {
+		return ERR_LIMIT;
+	}
+	int e = ask_names(span_of(head, sizeof(head)), writer_span_of(&w), buf, sizeof(buf), &bytes);
+	if (e == 0 && bytes.len != (size_t)n * NAME_TOKEN) {
+		e = ERR_PEER;
+	}
+	if (e == 0) {
+		memcpy(ret_tokens, bytes.ptr, bytes.len);
+	}
+	return e;
+}
+
+int link_name_recall(const uint8_t (*entries)[NAME_ENTRY], unsigned n, char (*ret_old)[NAME_OLD_MOST + 1])
+{
+	static const uint8_t head[] = {HOLDER_VERSION, ASK_NAME_RECALL};
+	uint8_t buf[HOLDER_NAMES_MOST * (1 + NAME_OLD_MOST) + 2];
+	struct span bytes, old;
+	int e = ask_names(span_of(head, sizeof(head)),
+		span_of((const uint8_t *)entries, (size_t)n * NAME_ENTRY), buf, sizeof(buf), &bytes);
+	struct reader r = reader_of(bytes);
+	for (unsigned i = 0; e == 0 && i < n; i++) {
+		uint8_t len = 0;
+		if (reader_u8(&r, &len) < 0 || len > NAME_OLD_MOST || reader_bytes(&r, len, &old) < 0) {
+			return ERR_PEER;
+		}
+		memcpy(ret_old[i], len ? (const char *)old.ptr : "", len);
+		ret_old[i][len] = 0;
+	}
+	return e;
 }

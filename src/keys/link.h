@@ -9,6 +9,7 @@
 #include "keys/sign.h"
 #include "keys/vouch.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,6 +34,23 @@ MUST_USE int link_session_get(struct span id, uint8_t *der, size_t cap, size_t *
  * key for that.
  */
 MUST_USE int link_pseudonym(enum pseudonym kind, struct span value, uint8_t ret[PSEUDONYM_SIZE]);
+
+/* The same, with what the book of names enters; *ret_has false: it is nothing that fits there. */
+MUST_USE int link_name(enum pseudonym kind, struct span value, uint8_t ret[PSEUDONYM_SIZE],
+	uint8_t ret_entry[NAME_ENTRY], bool *ret_has);
+
+/*
+ * Of many (n: 1 to HOLDER_NAMES_MOST of keys/holder.h): the tokens of new names, the old names of entries, "" where an entry is none.
+ * Errors as link_pseudonym().
+ */
+struct link_new_name {
+	enum pseudonym kind;
+	struct span name; /* 255 bytes at most */
+};
+MUST_USE int link_name_tokens(
+	const struct link_new_name *names, unsigned n, uint8_t (*ret_tokens)[NAME_TOKEN]);
+MUST_USE int link_name_recall(
+	const uint8_t (*entries)[NAME_ENTRY], unsigned n, char (*ret_old)[NAME_OLD_MOST + 1]);
 
 /*
  * A signature of what passes; *ret borrows buf, of HOLDER_ANSWER_MOST bytes. ERR_CLOSED, ERR_TIMEOUT: the key holder is away. ERR_DENIED: it
