@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "archive/role.h"
+#include "archive/bookkeeper.h"
 #include "archive/folder.h"
 #include "archive/held.h"
 #include "archive/intake.h"
@@ -40,6 +41,7 @@ struct store {
 	struct known *known;
 	struct held held;
 	struct keepers keepers;
+	struct bookkeeper book;
 	bool quarantine_new; /* the gate's channel is: it knows nothing of the quarantine */
 };
 
@@ -92,6 +94,7 @@ static void close_channels(void *arg)
 	}
 	close(store->signals);
 	held_done(&store->held);
+	bookkeeper_forget(&store->book);
 }
 
 /* The child: from here on this process knows one socket and one folder. */
@@ -146,6 +149,13 @@ static void serve(struct store *store, const struct message *m)
 	folder_done(&folder);
 }
 
+static void close_all(void *arg)
+{
+	struct store *store = arg;
+	close_channels(store);
+	keepers_forget(&store->keepers);
+}
+
 static void close_channel(struct store *store, unsigned i)
 {
 	close(store->channels[i]);
@@ -181,6 +191,11 @@ static bool take_message(struct store *store, unsigned i)
 		return true;
 	} else if (m.type == MSG_KEEPING && !store->stopping) {
 		store->children += keepers_serve(&store->keepers, &m, close_channels, store);
+	} else if (m.type == MSG_BOOKING && !store->stopping) {
+		bookkeeper_serve(&store->book, &m, close_all, store);
+	} else if (m.type == MSG_BOOK_FOLDER) {
+		bookkeeper_take(&store->book, &m);
+		return true;
 	} else if (m.type == MSG_QUARANTINE) {
 		keepers_take(&store->keepers, &m);
 		return true;
@@ -206,6 +221,14 @@ static void reap(struct store *store)
 	int status;
 	pid_t pid;
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (bookkeeper_ended(&store->book, pid)) {
+			if (WIFSIGNALED(status)) {
+				log_event(LOG_LEVEL_ERROR, "names.crashed",
+					"The process that has the book of names crashed.",
+					LOG_NUMBER("signal", WTERMSIG(status)));
+			}
+			continue;
+		}
 		store->children--;
 		bool kept = keepers_ended(&store->keepers, pid, status);
 		if (WIFSIGNALED(status)) {
@@ -285,6 +308,7 @@ int archive_role_main(int channel)
 	store.channels[0] = channel;
 	store.n_channels = 1;
 	store.keepers = KEEPERS_NONE;
+	store.book = BOOKKEEPER_NONE;
 	log_role("store");
 	(void)prctl(PR_SET_NAME, "gantry: store");
 	umask(027);
@@ -296,6 +320,7 @@ int archive_role_main(int channel)
 		log_say(LOG_LEVEL_ERROR, "archive.failed", "the store role ends: %s", strerror(errno));
 	}
 	held_done(&store.held);
+	bookkeeper_forget(&store.book);
 	while (store.known) {
 		struct known *k = store.known;
 		store.known = k->next;

@@ -362,6 +362,7 @@ static const struct {
 	[MSG_UNRECORDED] = {audit_unrecorded},
 	[MSG_KEEP] = {quarantine_ask},
 	[MSG_SCAN] = {scan_ask},
+	[MSG_BOOK] = {book_ask},
 };
 
 static void take(struct gate *g, struct child *c, struct message *m)

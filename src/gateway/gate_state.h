@@ -203,6 +203,8 @@ void standing_take(struct gate *g, const struct message *m);
 void standing_lost(struct gate *g); /* the lookup: who waits is told */
 
 /* gate_scan.c: the virus scanner. */
+bool book_ask(struct gate *g, struct child *c, const struct message *m,
+	const struct gate_site *gs); /* gate_book.c */
 bool scan_ask(struct gate *g, struct child *c, const struct message *m, const struct gate_site *gs);
 void antivirus_take(struct gate *g, const struct msg_antivirus *a);
 

@@ -2,6 +2,7 @@
 #ifndef GATEWAY_HOLD_H
 #define GATEWAY_HOLD_H
 
+#include "gateway/book.h"
 #include "gateway/hold_room.h"
 #include "gateway/keep.h"
 #include "gateway/remake.h"
@@ -95,6 +96,7 @@ struct holds {
 	struct hold_said said;
 	struct remake_names names;
 	struct renaming renaming;
+	struct book book;
 };
 
 /* A request that is allowed: does its data set have to be held? Then its command waits too. */

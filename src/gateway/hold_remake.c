@@ -35,7 +35,8 @@ static void refuse_for(
 {
 	char buf[160];
 	struct verdict v;
-	bool away = e == ERR_CLOSED || e == ERR_TIMEOUT || e == ERR_PEER || e == ERR_NO_MEMORY;
+	bool away =
+		e == ERR_CLOSED || e == ERR_TIMEOUT || e == ERR_PEER || e == ERR_NO_MEMORY || e == ERR_SPACE;
 	enum rule rule = away ? RULE_UNJUDGED : h->remake.anew ? RULE_DEIDENTIFY : RULE_SIGN;
 	verdict_of(as->site, &as->route, h->flow, rule, remake_why(engine, e, buf, sizeof(buf)), &v);
 	v.refuse = true;
@@ -61,6 +62,8 @@ static void refuse(struct association *as, struct side *s, struct hold *h, int e
 bool hold_remake_begin(struct association *as, struct side *s, struct hold *h,
 	const struct deidentify_rules *rules, struct operation *o)
 {
+	renaming_enter(
+		as, s == &as->a && o->flow >= 0 && as->site->flows[o->flow].services & 1u << SERVICE_STORE);
 	int e = rules ? remake_uid(&as->holds->names, rules, s->msg.command.affected_sop_instance,
 				h->new_instance)
 	              : 0;
@@ -182,7 +185,15 @@ bool hold_remake_pump(struct association *as, struct side *s, struct hold *h)
 		}
 		break;
 	}
-	if (!h->remake.on || (made(&h->remake) == 0 && !h->remake.ended) || !hold_begin_passing(as, s, h)) {
+	if (!h->remake.on || (made(&h->remake) == 0 && !h->remake.ended)) {
+		return moved;
+	}
+	int e = book_flush(as); /* before anything under a new name leaves */
+	if (e < 0) {
+		refuse(as, s, h, e);
+		return true;
+	}
+	if (!hold_begin_passing(as, s, h)) {
 		return moved;
 	}
 	while (h->remake.on && pass_one(as, s, h)) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/remake.h"
+#include "gateway/book.h"
 #include "keys/link.h"
 
 #include <inttypes.h>
@@ -7,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct remake_known *find(const struct remake_names *n, enum pseudonym kind, struct span value)
+static struct remake_known *find(struct remake_names *n, enum pseudonym kind, struct span value)
 {
 	unsigned most = n->n < REMAKE_KNOWN ? n->n : REMAKE_KNOWN;
 	for (unsigned i = 0; i < most; i++) {
-		const struct remake_known *k = &n->known[i];
+		struct remake_known *k = &n->known[i];
 		if (k->kind == kind && k->len == value.len && memcmp(k->value, value.ptr, value.len) == 0) {
 			return k;
 		}
@@ -19,20 +20,43 @@ static const struct remake_known *find(const struct remake_names *n, enum pseudo
 	return NULL;
 }
 
+/* A patient without an ID has no old one: its pseudonym is the study's. */
+static bool is_entered(const struct remake_names *n, enum pseudonym kind)
+{
+	bool nameless = n->engine && header_value(&n->engine->head_scan, HEADER_PATIENT_ID).len == 0;
+	return n->book && (kind == PSEUDONYM_UID || (kind == PSEUDONYM_PATIENT && !nameless));
+}
+
+static int enter(struct remake_names *n, enum pseudonym kind, struct span value, uint8_t ret[32])
+{
+	uint8_t entry[NAME_ENTRY];
+	bool has = false;
+	int e = link_name(kind, value, ret, entry, &has);
+	return e == 0 && has ? book_note(n->book, entry) : e;
+}
+
+void remake_forget(struct remake_names *names)
+{
+	names->n = 0;
+}
+
 static int make(void *arg, enum pseudonym kind, struct span value, uint8_t ret[32])
 {
 	struct remake_names *n = arg;
-	bool fits = value.len > 0 && value.len <= REMAKE_VALUE;
-	const struct remake_known *k = fits ? find(n, kind, value) : NULL;
-	if (k) {
+	bool fits = value.len > 0 && value.len <= REMAKE_VALUE, enters = is_entered(n, kind);
+	struct remake_known *k = fits ? find(n, kind, value) : NULL;
+	if (k && (k->entered || !enters)) {
 		memcpy(ret, k->pseudonym, sizeof(k->pseudonym));
 		return 0;
 	}
-	int e = link_pseudonym(kind, value, ret);
-	if (e == 0 && fits) {
+	int e = enters ? enter(n, kind, value, ret) : link_pseudonym(kind, value, ret);
+	if (e == 0 && k) {
+		k->entered = true;
+	} else if (e == 0 && fits) {
 		struct remake_known *new = &n->known[n->n++ % REMAKE_KNOWN];
 		n->n = n->n == 2 * REMAKE_KNOWN ? REMAKE_KNOWN : n->n;
-		*new = (struct remake_known){.kind = (uint8_t)kind, .len = (uint8_t)value.len};
+		*new = (struct remake_known){
+			.kind = (uint8_t)kind, .len = (uint8_t)value.len, .entered = enters};
 		memcpy(new->value, value.ptr, value.len);
 		memcpy(new->pseudonym, ret, sizeof(new->pseudonym));
 	}
@@ -76,7 +100,10 @@ int remake_begin(struct remake *r, const struct deidentify_rules *rules, struct 
 		return ERR_NO_MEMORY;
 	}
 	r->rules = *rules;
+	r->names = names;
+	r->book = names->book;
 	int e = deidentify_begin(r->engine, &r->rules, remake_pseudonyms(names), transfer_syntax, NULL);
+	names->engine = r->engine;
 	r->on = e == 0;
 	return e;
 }
@@ -149,6 +176,10 @@ static int next(struct remake *r, struct span *ret_piece)
 
 int remake_make(struct remake *r)
 {
+	if (r->anew) {
+		r->names->engine = r->engine;
+		r->names->book = r->book;
+	}
 	while (!r->ended) {
 		size_t room = sizeof(r->made) - r->len, n = r->piece.len < room ? r->piece.len : room;
 		if (n > 0) {
@@ -178,6 +209,9 @@ const char *remake_why(const struct deidentify *engine, int e, char *buf, size_t
 {
 	if (e == ERR_CLOSED || e == ERR_TIMEOUT || e == ERR_PEER) {
 		return "the key holder, which makes pseudonyms, is away";
+	}
+	if (e == ERR_SPACE) {
+		return "the book of names, where old names are kept, cannot be written";
 	}
 	if (e == ERR_NO_MEMORY) {
 		return "there is no memory for it";

@@ -24,13 +24,18 @@
 
 struct remake_known {
 	uint8_t kind, len;
+	bool entered; /* in the book */
 	uint8_t value[REMAKE_VALUE];
 	uint8_t pseudonym[32];
 };
 
+struct association;
+
 /* Pseudonyms of the key holder's. One an association. Zeroed at first. */
 struct remake_names {
 	struct pseudonyms pseudonyms;
+	struct association *book;        /* whose names are entered in the book; NULL: they are not */
+	const struct deidentify *engine; /* that asks; NULL: none */
 	struct remake_known known[REMAKE_KNOWN];
 	unsigned n;
 };
@@ -40,6 +45,8 @@ struct remake {
 	bool anew;  /* it is de-identified; otherwise it only goes this way to be signed */
 	bool ended; /* all of it is made */
 	struct deidentify_rules rules;
+	struct remake_names *names;
+	struct association *book;  /* as names->book was when it began */
 	struct deidentify *engine; /* made when first needed, and kept for the next object; NULL */
 	struct splice *splice;     /* puts the signature in; borrowed; NULL: it gets none */
 	struct span fed;           /* what came, where it is not made anew */
@@ -52,6 +59,9 @@ struct remake {
 
 /* The names that this process makes, of the channel of keys/link.h. */
 const struct pseudonyms *remake_pseudonyms(struct remake_names *names);
+
+/* Those that it remembers. */
+void remake_forget(struct remake_names *names);
 
 /* The SOP instance UID by which it leaves. Errors of link_pseudonym(); ERR_VALUE: it is no UID. */
 MUST_USE int remake_uid(struct remake_names *names, const struct deidentify_rules *rules, struct span uid,

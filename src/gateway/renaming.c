@@ -5,6 +5,8 @@
 #include "transform/rename.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define TAG_PATIENT_ID 0x00100020u
 
@@ -12,6 +14,18 @@ static const struct flow *flow_of(const struct association *as, const struct ope
 {
 	const struct flow *f = o->flow >= 0 ? &as->site->flows[o->flow] : NULL;
 	return f && f->deidentify && f->services & 1u << SERVICE_STORE ? f : NULL;
+}
+
+/* Who calls has objects of the one who is called, de-identified: what it reports names them. */
+static bool is_report_back(const struct association *as, const struct side *s)
+{
+	return s == &as->a && s->msg.command.field == N_EVENT_REPORT_RQ &&
+	       site_renames(as->site, as->route.from, as->route.to) & SITE_RENAMES_FROM;
+}
+
+static bool is_back(const struct association *as, const struct side *s)
+{
+	return s == &as->b || is_report_back(as, s);
 }
 
 bool renaming_wants(const struct association *as, const struct side *s, const struct operation *o)
@@ -22,7 +36,7 @@ bool renaming_wants(const struct association *as, const struct side *s, const st
 	} kinds[] = {{C_FIND_RQ, false}, {C_MOVE_RQ, false}, {C_GET_RQ, false}, {N_ACTION_RQ, false},
 		{N_CREATE_RQ, false}, {N_SET_RQ, false}, {N_EVENT_REPORT_RQ, false}, {C_FIND_RSP, true},
 		{C_MOVE_RSP, true}, {C_GET_RSP, true}, {N_EVENT_REPORT_RQ, true}};
-	if (!command_has_data_set(&s->msg.command) || !flow_of(as, o)) {
+	if (!command_has_data_set(&s->msg.command) || (!flow_of(as, o) && !is_report_back(as, s))) {
 		return false;
 	}
 	for (unsigned i = 0; i < ARRAY_LEN(kinds); i++) {
@@ -31,6 +45,12 @@ bool renaming_wants(const struct association *as, const struct side *s, const st
 		}
 	}
 	return false;
+}
+
+void renaming_enter(struct association *as, bool stores)
+{
+	as->holds->names.book = stores && site_keeps_names(as->site) ? as : NULL;
+	as->holds->names.engine = NULL;
 }
 
 void renaming_note(struct association *as, const char *new, struct span old)
@@ -77,27 +97,123 @@ static int new_patient(void *arg, struct span issuer, struct span id, char ret_n
 	return e;
 }
 
-static int old_name(void *arg, struct span new, char ret_name[RENAME_NAME])
+/* ---- Old names ---- */
+
+static const char *find_met(const struct renaming *r, struct span new)
 {
-	const struct association *as = arg;
-	const struct renaming *r = &as->holds->renaming;
 	unsigned most = r->n < RENAMING_MET ? r->n : RENAMING_MET;
+	for (unsigned i = 0; i < most; i++) {
+		if (span_eq(new, span_str(r->met[i].new))) {
+			return r->met[i].old;
+		}
+	}
+	return NULL;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct book_name *x = a, *y = b;
+	int by_kind = (int)x->kind - (int)y->kind;
+	return by_kind ? by_kind : strcmp(x->new, y->new);
+}
+
+/* Only what may be a name of ours is asked for. */
+static bool may_be_new(enum pseudonym kind, struct span new)
+{
+	return kind == PSEUDONYM_UID ? new.len > 5 && new.len <= UID_MAX &&memcmp(new.ptr, "2.25.", 5) == 0
+	                             : new.len == PSEUDONYM_PATIENT_SIZE - 1;
+}
+
+static int collect(struct association *as, enum pseudonym kind, struct span new, char ret_name[RENAME_NAME])
+{
+	struct renaming *r = &as->holds->renaming;
+	ret_name[0] = 0;
+	if (!may_be_new(kind, new) || find_met(r, new)) {
+		return 0;
+	}
+	if (r->n_recalled == r->cap_recalled) {
+		unsigned cap = r->cap_recalled ? 2 * r->cap_recalled : 64;
+		struct book_name *more = realloc(r->recalled, cap * sizeof(*more));
+		if (!more) {
+			return ERR_NO_MEMORY;
+		}
+		r->recalled = more;
+		r->cap_recalled = cap;
+	}
+	struct book_name *b = &r->recalled[r->n_recalled++];
+	*b = (struct book_name){.kind = kind};
+	memcpy(b->new, new.ptr, new.len);
+	return 0;
+}
+
+static int collect_uid(void *arg, struct span uid, char ret_name[RENAME_NAME])
+{
+	return collect(arg, PSEUDONYM_UID, uid, ret_name);
+}
+
+static int collect_patient(void *arg, struct span issuer, struct span id, char ret_name[RENAME_NAME])
+{
+	return collect(arg, PSEUDONYM_PATIENT, id, ret_name);
+}
+
+/* What the message speaks of and the association has not met is asked of the book, many at once. */
+static int recall(struct association *as, struct span transfer_syntax, struct span data, struct writer *w)
+{
+	const struct rename collects = {collect_uid, collect_patient, as, NULL};
+	struct renaming *r = &as->holds->renaming;
+	unsigned n = 0;
+	r->n_recalled = 0;
+	if (!site_keeps_names(as->site)) {
+		return 0;
+	}
+	int e = rename_data_set(&collects, transfer_syntax, data, w, NULL);
+	if (e < 0 || r->n_recalled == 0) {
+		return e;
+	}
+	qsort(r->recalled, r->n_recalled, sizeof(*r->recalled), by_name);
+	for (unsigned i = 0; i < r->n_recalled; i++) {
+		if (n == 0 || by_name(&r->recalled[n - 1], &r->recalled[i]) != 0) {
+			r->recalled[n++] = r->recalled[i];
+		}
+	}
+	r->n_recalled = n;
+	e = book_recall(as, r->recalled, n);
+	for (unsigned i = 0; e == 0 && i < n && n <= RENAMING_MET / 8; i++) {
+		renaming_note(as, r->recalled[i].new, span_str(r->recalled[i].old));
+	}
+	return e;
+}
+
+static int put_back(struct association *as, enum pseudonym kind, struct span new, char ret_name[RENAME_NAME])
+{
+	const struct renaming *r = &as->holds->renaming;
 	if (new.len >= RENAME_NAME) {
 		return ERR_VALUE;
 	}
-	for (unsigned i = 0; i < most; i++) {
-		if (span_eq(new, span_str(r->met[i].new))) {
-			snprintf(ret_name, RENAME_NAME, "%s", r->met[i].old);
-			return 0;
-		}
-	}
 	snprintf(ret_name, RENAME_NAME, "%.*s", (int)new.len, (const char *)new.ptr);
+	const char *met = find_met(r, new);
+	if (met) {
+		snprintf(ret_name, RENAME_NAME, "%s", met);
+		return 0;
+	}
+	struct book_name key = {.kind = kind};
+	memcpy(key.new, ret_name, sizeof(key.new));
+	const struct book_name *b =
+		r->n_recalled > 0 ? bsearch(&key, r->recalled, r->n_recalled, sizeof(key), by_name) : NULL;
+	if (b && b->old[0]) {
+		snprintf(ret_name, RENAME_NAME, "%s", b->old);
+	}
 	return 0;
+}
+
+static int old_uid(void *arg, struct span new, char ret_name[RENAME_NAME])
+{
+	return put_back(arg, PSEUDONYM_UID, new, ret_name);
 }
 
 static int old_patient(void *arg, struct span issuer, struct span id, char ret_name[RENAME_NAME])
 {
-	return old_name(arg, id, ret_name);
+	return put_back(arg, PSEUDONYM_PATIENT, id, ret_name);
 }
 
 static void explain(int e, uint32_t tag, char *why, size_t cap)
@@ -121,11 +237,16 @@ int renaming_do(struct association *as, const struct side *from, const struct op
 	static uint8_t bytes[2 * LIMIT_RENAMED]; /* of which only what is used is touched */
 	const struct flow *f = flow_of(as, o);
 	const struct rename to_target = {new_uid, new_patient, as, f ? f->deidentify : NULL},
-			    to_caller = {old_name, old_patient, as, NULL};
+			    to_caller = {old_uid, old_patient, as, NULL};
+	struct span syntax = as->context[o->context].transfer;
 	struct writer w = writer_of(bytes, sizeof(bytes));
 	uint32_t tag = 0;
-	int e = rename_data_set(
-		from == &as->a ? &to_target : &to_caller, as->context[o->context].transfer, data, &w, &tag);
+	bool back = is_back(as, from);
+	renaming_enter(as, !back && from->msg.command.field == N_ACTION_RQ);
+	int e = back ? recall(as, syntax, data, &w) : 0;
+	w.len = 0;
+	e = e == 0 ? rename_data_set(back ? &to_caller : &to_target, syntax, data, &w, &tag) : e;
+	e = e == 0 && !back ? book_flush(as) : e;
 	if (e < 0) {
 		explain(e, tag, why, cap);
 		return e;

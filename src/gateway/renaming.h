@@ -7,7 +7,8 @@
 /*
  * Messages about objects that a flow has made anew for its target (gateway/remake.h): the target knows them by other names. What the
  * caller asks of them (queries, retrievals, storage commitment) is put in the target's words, and what the target answers
- * or reports on the same association in the caller's, as far as the association has met the names.
+ * or reports in the caller's, as far as the association has met the names, or the book (gateway/book.h) has them. Reports that
+ * a node makes on an association of its own, to who has stored at it, are put back too.
  *
  * A question says nothing of a patient that the target must not know: what the flow removes or replaces in objects is refused in it.
  *
@@ -15,11 +16,15 @@
  */
 #define RENAMING_MET 2048 /* names that an association remembers; then the oldest goes */
 
+struct book_name;
+
 struct renaming {
 	unsigned n;
 	struct renaming_met {
 		char new[65], old[65];
 	} met[RENAMING_MET];
+	struct book_name *recalled; /* of the message that is put back, sorted; owned */
+	unsigned n_recalled, cap_recalled;
 };
 
 /* Is the data set of this message, a request's or a response's, to be renamed? o: the request that it is, or answers. */
@@ -31,6 +36,9 @@ bool renaming_wants(const struct association *as, const struct side *s, const st
  */
 MUST_USE int renaming_do(struct association *as, const struct side *from, const struct operation *o,
 	struct span data, struct span *ret_bytes, char *why, size_t cap);
+
+/* Are names that are made from now on entered in the book? Only of what is stored by who calls, or will be reported on. */
+void renaming_enter(struct association *as, bool stores);
 
 /* An object has gone to the target by another name. */
 void renaming_note(struct association *as, const char *new, struct span old);

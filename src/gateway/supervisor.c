@@ -95,6 +95,9 @@ static int take_new(struct supervisor *v, struct site *fresh, int site_fd, const
 		e = quarantine_folder(v, fresh);
 	}
 	if (e == 0) {
+		e = names_folder(v, fresh);
+	}
+	if (e == 0) {
 		e = supervisor_bind(fresh, v->bound, n_old, bound);
 	}
 	if (e != 0) {
@@ -182,6 +185,7 @@ static void reload(struct supervisor *v)
 	audit_give_site(v, false);
 	audit_give_forwarder(v);
 	quarantine_give(v);
+	names_give(v);
 	roles_give_site(v);
 }
 
@@ -433,6 +437,9 @@ static int prepare(struct supervisor *v)
 	}
 	if (e == 0) {
 		e = quarantine_folder(v, v->site);
+	}
+	if (e == 0) {
+		e = names_folder(v, v->site);
 	}
 	if (e == 0) {
 		e = pack(v->site, &v->site_fd);

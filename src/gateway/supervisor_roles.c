@@ -241,6 +241,7 @@ static void start(struct supervisor *v, enum role_id r)
 			audit_give_forwarder(v);
 		} else if (r == ROLE_STORE) {
 			quarantine_give(v);
+			names_give(v);
 		}
 		join(v, r);
 	}

@@ -106,6 +106,10 @@ MUST_USE int quarantine_folder(
 	const struct supervisor *v, const struct site *s); /* made, and given to the store */
 void quarantine_give(struct supervisor *v);                /* folder and key */
 
+/* supervisor_names.c: the same for the book of names. */
+MUST_USE int names_folder(const struct supervisor *v, const struct site *s);
+void names_give(struct supervisor *v);
+
 /* supervisor_audit.c */
 /*
  * Make a folder of a role's, and give it to what the roles are; that in which it lies must be there. ERR_SYSTEM, after it has said

@@ -453,7 +453,7 @@ int holder_answer(struct holder *h, struct holder_client *c, struct span request
 	if (e == ERR_PEER) {
 		return e;
 	}
-	c->refused += e < 0 && (asks[what].counted || !may);
+	c->refused += e < 0 && e != ERR_AGAIN && (asks[what].counted || !may);
 	if (asks[what].no_answer) {
 		*ret_len = 0;
 		return 0;

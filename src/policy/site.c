@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/site.h"
+#include "dicom/service.h"
 #include "policy/content.h"
 #include "base/limits.h"
 #include "policy/keys.h"
@@ -139,6 +140,40 @@ bool site_quarantines(const struct site *s)
 		any = any || (c && inspect_policy_strictest(&c->policy) == ACTION_QUARANTINE);
 	}
 	return any;
+}
+
+static bool renames(const struct flow *f)
+{
+	return f->deidentify && f->services & 1u << SERVICE_STORE;
+}
+
+bool site_keeps_names(const struct site *s)
+{
+	bool any = false;
+	for (unsigned i = 0; i < s->n_flows; i++) {
+		any = any || renames(&s->flows[i]);
+	}
+	return any && s->deidentify.has && s->deidentify.names_keep_s > 0;
+}
+
+static bool joins(const struct flow *f, int from, int to)
+{
+	bool is_from = false;
+	for (unsigned i = 0; i < f->n_from; i++) {
+		is_from = is_from || (int)f->from[i] == from;
+	}
+	return is_from && (int)f->to == to;
+}
+
+unsigned site_renames(const struct site *s, int from, int to)
+{
+	unsigned r = 0;
+	for (unsigned i = 0; from >= 0 && to >= 0 && i < s->n_flows; i++) {
+		const struct flow *f = &s->flows[i];
+		r |= renames(f) && joins(f, from, to) ? SITE_RENAMES_TO : 0;
+		r |= renames(f) && joins(f, to, from) ? SITE_RENAMES_FROM : 0;
+	}
+	return r;
 }
 
 bool site_asks(const struct site *s)

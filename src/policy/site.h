@@ -199,7 +199,9 @@ struct audit_config {
 
 /* `deidentify`: what pseudonyms are made with. */
 struct deidentify_config {
-	struct blob key; /* no bytes: the key holder opens it */
+	struct blob key;       /* no bytes: the key holder opens it */
+	uint32_t names_keep_s; /* old names stay in the book so long; 0: there is none */
+	uint64_t names_most;   /* bytes of it */
 	bool has;
 };
 
@@ -453,6 +455,16 @@ static inline bool site_has_keys(const struct site *s)
 
 /* Is there a quarantine? */
 bool site_quarantines(const struct site *s);
+
+/* Is what objects were called before kept in a book (archive/namebook.h)? */
+bool site_keeps_names(const struct site *s);
+
+/*
+ * Between two nodes (indices; -1: unknown): SITE_RENAMES_TO: what `from` stores at `to` is de-identified by a flow, so that `to` has other
+ * names for it; SITE_RENAMES_FROM: the same of what `to` stores at `from`.
+ */
+enum { SITE_RENAMES_TO = 1, SITE_RENAMES_FROM = 2 };
+unsigned site_renames(const struct site *s, int from, int to);
 
 /* Is the network asked about peers' certificates? */
 bool site_asks(const struct site *s);

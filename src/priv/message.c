@@ -407,6 +407,10 @@ static const struct row rows[] = {
 	[MSG_QUARANTINE] = {"quarantine", SUPERVISOR, FD_YES, write_number, read_number},
 	[MSG_QUARANTINED] = {"quarantined", FROM_STORE_GATE, FD_NO, message_write_quarantined,
 		message_read_quarantined},
+	[MSG_BOOK] = {"book", ASSOCIATION, FD_NO, write_nothing, read_nothing},
+	[MSG_BOOKED] = {"booked", DOWN, FD_IF_ZERO, write_number, read_number},
+	[MSG_BOOKING] = {"booking", FROM_GATE_STORE, FD_YES, write_number, read_number},
+	[MSG_BOOK_FOLDER] = {"book-folder", SUPERVISOR, FD_YES, write_number, read_number},
 };
 static_assert(ARRAY_LEN(rows) == MSG_TYPE_COUNT, "one row a message type");
 

@@ -104,11 +104,162 @@ static int tear_down(void **state)
 	return unlink(path);
 }
 
+/* ---- Entries of the book of names ---- */
+
+static struct pseudonym_key *a_key(const char *bytes)
+{
+	struct pseudonym_key *k = NULL;
+	make_file(bytes, PSEUDONYM_KEY, 0600);
+	assert_int_equal(opens(&k), 0);
+	return k;
+}
+
+static void entries(void **state)
+{
+	(void)state;
+	struct pseudonym_key *k = a_key(good), *other = a_key("another key of 32 bytes, as it is");
+	uint8_t mac[PSEUDONYM_SIZE], same[PSEUDONYM_SIZE], entry[NAME_ENTRY], again[NAME_ENTRY],
+		token[NAME_TOKEN];
+	uint8_t old[NAME_OLD_MOST];
+	char uid[UID_MAX + 1], id[PSEUDONYM_PATIENT_SIZE], longest[NAME_OLD_MOST + 3] = "";
+	size_t len = 0;
+	const struct pseudonyms p = {.make = pseudonym_make, .arg = (void *)(uintptr_t)good};
+	/* The pseudonym is what it always was, and the token is that of the name that stands in objects. */
+	assert_int_equal(pseudonym_key_enter(k, PSEUDONYM_UID, span_str("1.2.3"), mac, entry), 0);
+	assert_int_equal(pseudonym_key_make(k, PSEUDONYM_UID, span_str("1.2.3"), same), 0);
+	assert_memory_equal(mac, same, sizeof(mac));
+	assert_int_equal(pseudonym_uid(&p, span_str("1.2.3"), uid), 0);
+	assert_int_equal(pseudonym_key_token(k, PSEUDONYM_UID, span_str(uid), token), 0);
+	assert_memory_equal(token, entry, sizeof(token));
+	assert_int_equal(pseudonym_key_recall(k, entry, old, &len), 0);
+	assert_int_equal(len, 5);
+	assert_memory_equal(old, "1.2.3", 5);
+	/* Sealed anew each time. */
+	assert_int_equal(pseudonym_key_enter(k, PSEUDONYM_UID, span_str("1.2.3"), mac, again), 0);
+	assert_memory_equal(entry, again, NAME_TOKEN);
+	assert_memory_not_equal(entry + NAME_TOKEN, again + NAME_TOKEN, NAME_SEALED);
+	/* Of a patient the ID comes back. */
+	assert_int_equal(
+		pseudonym_key_enter(k, PSEUDONYM_PATIENT, span_of((const uint8_t *)"H\0P7", 4), mac, entry),
+		0);
+	assert_int_equal(pseudonym_patient(&p, span_str("H"), span_str("P7"), id), 0);
+	assert_int_equal(pseudonym_key_token(k, PSEUDONYM_PATIENT, span_str(id), token), 0);
+	assert_memory_equal(token, entry, sizeof(token));
+	assert_int_equal(pseudonym_key_recall(k, entry, old, &len), 0);
+	assert_int_equal(len, 2);
+	assert_memory_equal(old, "P7", 2);
+	/* Changed anywhere, under another token, with another key: nothing. */
+	for (size_t i = 0; i < sizeof(entry); i++) {
+		entry[i] ^= 1;
+		assert_int_equal(pseudonym_key_recall(k, entry, old, &len), ERR_VALUE);
+		entry[i] ^= 1;
+	}
+	assert_int_equal(pseudonym_key_recall(other, entry, old, &len), ERR_VALUE);
+	/* What is no name, or too long for an entry. */
+	memset(longest, '7', sizeof(longest) - 1);
+	longest[0] = 0;
+	assert_int_equal(pseudonym_key_enter(k, PSEUDONYM_PATIENT,
+				 span_of((uint8_t *)longest, sizeof(longest) - 1), mac, entry),
+		ERR_LENGTH);
+	assert_int_equal(
+		pseudonym_key_enter(k, PSEUDONYM_DATES, span_of((const uint8_t *)"H\0P7", 4), mac, entry),
+		ERR_TYPE);
+	assert_int_equal(pseudonym_key_enter(k, PSEUDONYM_PATIENT, span_str("P7"), mac, entry), ERR_TYPE);
+	assert_int_equal(pseudonym_key_token(k, PSEUDONYM_DATES, span_str("P7"), token), ERR_TYPE);
+	pseudonym_key_free(k);
+	pseudonym_key_free(other);
+}
+
+static int ask_name(struct holder *h, struct holder_client *c, uint8_t what, struct span body, int64_t now_ms,
+	uint8_t *answer, size_t *ret_len)
+{
+	static uint8_t buf[HOLDER_NAMES_MOST * NAME_ENTRY + 512];
+	struct writer w = writer_of(buf, sizeof(buf));
+	writer_u8(&w, HOLDER_VERSION);
+	writer_u8(&w, what);
+	writer_span(&w, body);
+	int e = holder_answer(h, c, writer_span_of(&w), now_ms, answer, ret_len);
+	return e ? e : -(int)answer[1];
+}
+
+static void asked_for_names(void **state)
+{
+	(void)state;
+	uint8_t answer[HOLDER_ANSWER_MOST], entry[NAME_ENTRY];
+	size_t len = 0;
+	struct holder *h = holder_new();
+	struct holder_client c = {.whose = HOLDER_ASSOCIATION}, auditor = {.whose = HOLDER_AUDITOR};
+	const struct span uid = span_of((const uint8_t *)"\0"
+							 "1.2.3",
+		6);
+	assert_non_null(h);
+	assert_int_equal(ask_name(h, &c, ASK_NAME, uid, 0, answer, &len), ERR_DENIED); /* no key */
+	holder_use_pseudonyms(h, a_key(good));
+	assert_int_equal(ask_name(h, &auditor, ASK_NAME, uid, 0, answer, &len), ERR_DENIED);
+	assert_int_equal(ask_name(h, &c, ASK_NAME, uid, 0, answer, &len), 0);
+	assert_int_equal(len, 2 + PSEUDONYM_SIZE + NAME_ENTRY);
+	memcpy(entry, answer + 2 + PSEUDONYM_SIZE, sizeof(entry));
+	assert_int_equal(ask_name(h, &c, ASK_NAME_RECALL, span_of(entry, sizeof(entry)), 0, answer, &len), 0);
+	assert_int_equal(len, 2 + 1 + 5);
+	assert_memory_equal(answer + 2,
+		"\5"
+		"1.2.3",
+		6);
+	entry[50] ^= 1;
+	assert_int_equal(ask_name(h, &c, ASK_NAME_RECALL, span_of(entry, sizeof(entry)), 0, answer, &len), 0);
+	assert_int_equal(len, 2 + 1);
+	assert_int_equal(ask_name(h, &c, ASK_NAME_RECALL, span_of(entry, 7), 0, answer, &len), ERR_PEER);
+	assert_int_equal(ask_name(h, &c, ASK_NAME_TOKENS,
+				 span_of((const uint8_t *)"\0\1"
+							  "7",
+					 3),
+				 0, answer, &len),
+		0);
+	assert_int_equal(len, 2 + NAME_TOKEN);
+	assert_int_equal(ask_name(h, &c, ASK_NAME_TOKENS,
+				 span_of((const uint8_t *)"\0\2"
+							  "7",
+					 3),
+				 0, answer, &len),
+		ERR_PEER);
+	holder_free(h);
+}
+
+static void not_too_fast(void **state)
+{
+	(void)state;
+	uint8_t answer[HOLDER_ANSWER_MOST];
+	size_t len = 0;
+	struct holder *h = holder_new();
+	struct holder_client c = {.whose = HOLDER_ASSOCIATION};
+	const struct span uid = span_of((const uint8_t *)"\0"
+							 "1.2.3",
+		6);
+	assert_non_null(h);
+	holder_use_pseudonyms(h, a_key(good));
+	for (unsigned i = 0; i < HOLDER_NAMES_AT_ONCE; i++) {
+		assert_int_equal(ask_name(h, &c, ASK_PSEUDONYM, uid, 1000, answer, &len), 0);
+	}
+	assert_int_equal(ask_name(h, &c, ASK_PSEUDONYM, uid, 1000, answer, &len), ERR_AGAIN);
+	assert_int_equal(ask_name(h, &c, ASK_NAME, uid, 1000, answer, &len), ERR_AGAIN);
+	assert_int_equal(ask_name(h, &c, ASK_NAME, uid, 1001, answer, &len), 0);
+	assert_int_equal(ask_name(h, &c, ASK_NAME, uid, 1001, answer, &len), ERR_AGAIN);
+	for (unsigned i = 0; i < HOLDER_NAMES_A_SECOND; i++) {
+		assert_int_equal(ask_name(h, &c, ASK_PSEUDONYM, uid, 2001, answer, &len), 0);
+	}
+	assert_int_equal(ask_name(h, &c, ASK_PSEUDONYM, uid, 2001, answer, &len), ERR_AGAIN);
+	assert_int_equal(c.refused, 0);
+	holder_free(h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(which_files),
 		cmocka_unit_test(who_may_ask),
+		cmocka_unit_test(entries),
+		cmocka_unit_test(asked_for_names),
+		cmocka_unit_test(not_too_fast),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

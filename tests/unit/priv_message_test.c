@@ -79,6 +79,10 @@ static const struct {
 	{MSG_SCANNING, FROM_GATE_LOOKUP, true},
 	{MSG_SCANNER, FROM_GATE_DOWN, true},
 	{MSG_ANTIVIRUS, FROM_LOOKUP | FROM_JOB, false},
+	{MSG_BOOK, FROM_ASSOCIATION, false},
+	{MSG_BOOKED, FROM_GATE_DOWN, true},
+	{MSG_BOOKING, FROM_GATE_STORE, true},
+	{MSG_BOOK_FOLDER, FROM_SUPERVISOR, true},
 };
 static_assert(ARRAY_LEN(contract) == MSG_TYPE_COUNT - 1, "one row a type");
 
