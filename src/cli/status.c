@@ -189,6 +189,13 @@ static void put_flows(const json_t *o)
 			bytes(number(f, "bytes_last_hour"), hour), number(f, "objects"),
 			bytes(number(f, "bytes"), all));
 	}
+	json_array_foreach(json_object_get(o, "flows"), i, f)
+	{
+		if (json_object_get(f, "deidentified")) {
+			printf("flow %s de-identifies: %lld objects\n", text(f, "name"),
+				number(f, "deidentified"));
+		}
+	}
 }
 
 static void put_nodes(const json_t *o)

@@ -551,6 +551,7 @@ static void end_response(struct association *as, struct side *s, struct operatio
 	struct side *asker = other_side(as, s);
 	if (o->field == C_STORE_RQ && s->msg.command.status == 0) {
 		as->totals.objects++;
+		as->totals.remade += o->remade;
 		as->unreported_bytes = as->unreported_flow == o->flow ? as->unreported_bytes + o->object_bytes
 		                                                      : o->object_bytes;
 		as->unreported_flow = o->flow;

@@ -278,6 +278,20 @@ static uint64_t more(uint64_t now, uint64_t before)
 	return now > before ? now - before : 0;
 }
 
+/* Of the flows of an association one de-identifies, or they do so alike. */
+static void count_remade(struct child *c, const struct site *s, uint64_t n)
+{
+	for (unsigned i = 0; n > 0 && i < s->n_flows; i++) {
+		const struct flow *f = &s->flows[i];
+		for (unsigned k = 0; f->deidentify && k < c->n_flows; k++) {
+			if (strncmp(c->flows[k]->name, f->name, sizeof(c->flows[k]->name) - 1) == 0) {
+				c->flows[k]->remade += n;
+				return;
+			}
+		}
+	}
+}
+
 static bool take_progress(
 	struct gate *g, struct child *c, const struct message *m, const struct gate_site *gs)
 {
@@ -292,6 +306,7 @@ static bool take_progress(
 		window_add(&f->seen_objects, objects, now);
 		window_add(&f->seen_bytes, bytes, now);
 	}
+	count_remade(c, gs->site, more(p->remade, old->remade));
 	if (c->from) {
 		c->from->objects += more(p->objects, old->objects);
 		c->from->bytes_in += more(p->bytes_in, old->bytes_in);

@@ -33,6 +33,7 @@ struct flow_count {
 	char name[65];
 	uint32_t at_once;
 	uint64_t associations, objects, bytes;  /* since the start */
+	uint64_t remade;                        /* objects that it has de-identified; the same */
 	struct window minute;                   /* associations */
 	struct window hour_objects, hour_bytes; /* what hourly limits are judged by: told object by object */
 	struct window seen_objects, seen_bytes; /* what is shown: told each second, both directions */

@@ -127,6 +127,9 @@ static json_t *flows(const struct gate *g, const struct site *s)
 		set_number(o, "associations", f ? f->associations : 0);
 		set_number(o, "objects", f ? f->objects : 0);
 		set_number(o, "bytes", f ? f->bytes : 0);
+		if (s->flows[i].deidentify) {
+			set_number(o, "deidentified", f ? f->remade : 0);
+		}
 		set_number(o, "associations_last_minute", f ? window_sum(&f->minute, now) : 0);
 		set_number(o, "objects_last_hour", f ? window_sum(&f->seen_objects, now) : 0);
 		set_number(o, "bytes_last_hour", f ? window_sum(&f->seen_bytes, now) : 0);

@@ -304,6 +304,7 @@ void gate_progress(struct association *as, uint8_t state)
 		.bytes_out = as->a.t.bytes_out,
 		.refusals = as->totals.refusals,
 		.tolerated = as->totals.tolerated,
+		.remade = as->totals.remade,
 		.state = state};
 	as->progress_ms = clock_mono_ms();
 	/* A full channel means that the gate is busy; the next report has the sums again. */

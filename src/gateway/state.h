@@ -23,7 +23,7 @@ struct agreed {
 };
 
 struct totals {
-	uint64_t messages, objects;
+	uint64_t messages, objects, remade;
 	uint32_t refusals, tolerated;
 };
 

@@ -168,6 +168,7 @@ static void write_progress(struct writer *w, const struct message *m)
 	writer_u64be(w, p->bytes_out);
 	writer_u32be(w, p->refusals);
 	writer_u32be(w, p->tolerated);
+	writer_u64be(w, p->remade);
 	writer_u8(w, p->state);
 }
 
@@ -180,6 +181,7 @@ static int read_progress(struct reader *r, struct message *m)
 	e = GET(e, reader_u64be, r, &p->bytes_out);
 	e = GET(e, reader_u32be, r, &p->refusals);
 	e = GET(e, reader_u32be, r, &p->tolerated);
+	e = GET(e, reader_u64be, r, &p->remade);
 	e = GET(e, reader_u8, r, &p->state);
 	return e == 0 && p->state > 3 ? ERR_VALUE : e;
 }

@@ -235,6 +235,7 @@ struct msg_user {
 
 struct msg_progress {
 	uint64_t messages, objects, bytes_in, bytes_out; /* since the start of the association */
+	uint64_t remade;                                 /* of the objects, those that were de-identified */
 	uint32_t refusals, tolerated;
 	uint8_t state; /* enum progress_state */
 };

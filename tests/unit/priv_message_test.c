@@ -234,7 +234,7 @@ static struct message *made(unsigned row)
 		m.counts = (struct msg_counts){1, 2, 3, UINT64_MAX};
 		break;
 	case MSG_PROGRESS:
-		m.progress = (struct msg_progress){1, 2, 3, 4, 5, 6, 3};
+		m.progress = (struct msg_progress){1, 2, 3, 4, 5, 6, 7, 3};
 		break;
 	case MSG_REFUSAL:
 		fill_refusal(&m.refusal);
@@ -400,7 +400,7 @@ static void test_values(void **state)
 	assert_int_equal(patched(row_of(MSG_GO), 1, 255), ERR_PEER);
 	/* more objects than one; a state that is none */
 	assert_int_equal(patched(row_of(MSG_OBJECT), HEAD + 15, 2), ERR_VALUE);
-	assert_int_equal(patched(row_of(MSG_PROGRESS), HEAD + 40, 4), ERR_VALUE);
+	assert_int_equal(patched(row_of(MSG_PROGRESS), HEAD + 48, 4), ERR_VALUE);
 	/* a rule that is none; a boolean that is neither */
 	assert_int_equal(patched(row_of(MSG_REFUSAL), HEAD + 32, RULE_COUNT), ERR_VALUE);
 	assert_int_equal(patched(row_of(MSG_REFUSAL), HEAD + 33, 2), ERR_VALUE);
