@@ -22,12 +22,19 @@ struct listing {
 	size_t numbers[4]; /* of the last record of each level */
 };
 
+/* Where the walk is. */
+struct begun {
+	const struct media_study *study;
+	const char *series;
+	bool nobody; /* only what is of nobody is taken, or only the rest */
+};
+
 static int make_room(struct listing *l)
 {
 	if (l->w.cap - l->w.len >= DISC_KEYS_MOST) {
 		return 0;
 	}
-	size_t cap = 2 * l->w.cap + 16u * DISC_KEYS_MOST;
+	size_t cap = 2 * l->w.cap + 4u * DISC_KEYS_MOST;
 	uint8_t *more = realloc(l->w.ptr, cap);
 	if (!more) {
 		return ERR_NO_MEMORY;
@@ -37,6 +44,7 @@ static int make_room(struct listing *l)
 	return 0;
 }
 
+/* level: 3 also for what is of nobody. */
 static int add(struct listing *l, unsigned level, size_t object)
 {
 	static const char *const types[] = {"PATIENT", "STUDY", "SERIES"};
@@ -53,6 +61,7 @@ static int add(struct listing *l, unsigned level, size_t object)
 	*r = (struct dicomdir_record){
 		.level = (uint8_t)level, .type = level < 3 ? types[level] : disc_keys_type(d->sop_class)};
 	if (level == 3) {
+		r->level = disc_keys_of_nobody(d->sop_class) ? 0 : 3;
 		r->file = l->files[object];
 		r->sop_class = d->sop_class;
 		r->sop_instance = d->sop_instance;
@@ -61,26 +70,37 @@ static int add(struct listing *l, unsigned level, size_t object)
 	return writer_end(&l->w);
 }
 
-static int add_all(struct listing *l, size_t *ret_object)
+/* Above it are the records of its patient, study and series, if it is the first of them that has any. */
+static int add_object(struct listing *l, const struct media_study *study, size_t i, struct begun *b)
 {
 	const struct media *m = l->m;
+	const struct media_object *o = &m->objects[i];
+	int e = dicomdir_file_id((uint32_t)i, l->files[i]);
+	e = e < 0 ? e : disc_keys_read(l->keys, m->sandbox, m->spool.fd, o->at, o->len, m->seconds);
+	if (e < 0 || b->nobody) {
+		return e < 0 ? e : add(l, 3, i);
+	}
+	bool patient = !b->study || b->study->patient != study->patient, whole = b->study != study;
+	bool series = whole || strcmp(b->series, o->d.series) != 0;
+	*b = (struct begun){.study = study, .series = o->d.series};
+	e = patient ? add(l, 0, i) : 0;
+	e = e == 0 && whole ? add(l, 1, i) : e;
+	e = e == 0 && series ? add(l, 2, i) : e;
+	return e == 0 ? add(l, 3, i) : e;
+}
+
+static int add_all(struct listing *l, bool nobody, size_t *ret_object)
+{
+	const struct media *m = l->m;
+	struct begun b = {.nobody = nobody};
 	int e = 0;
 	for (size_t s = 0; e == 0 && s < m->n_studies; s++) {
 		const struct media_study *study = &m->studies[s];
-		bool patient = s == 0 || m->studies[s - 1].patient != study->patient;
 		for (size_t i = study->first; e == 0 && i < study->first + study->objects; i++) {
-			const struct media_object *o = &m->objects[i];
-			bool first = i == study->first;
-			bool series = first || strcmp(o[-1].d.series, o->d.series) != 0;
 			*ret_object = i;
-			e = dicomdir_file_id((uint32_t)i, l->files[i]);
-			e = e < 0 ? e
-			          : disc_keys_read(
-					    l->keys, m->sandbox, m->spool.fd, o->at, o->len, m->seconds);
-			e = e == 0 && first && patient ? add(l, 0, i) : e;
-			e = e == 0 && first ? add(l, 1, i) : e;
-			e = e == 0 && series ? add(l, 2, i) : e;
-			e = e == 0 ? add(l, 3, i) : e;
+			if (disc_keys_of_nobody(m->objects[i].d.sop_class) == nobody) {
+				e = add_object(l, study, i, &b);
+			}
 		}
 	}
 	return e;
@@ -115,7 +135,8 @@ int disc_directory(const struct media *m, uint8_t **ret_bytes, size_t *ret_len, 
 	l.at = calloc(most, sizeof(*l.at));
 	l.files = calloc(m->n_objects, sizeof(*l.files));
 	int e = l.records && l.at && l.files ? disc_keys_new(&l.keys) : ERR_NO_MEMORY;
-	e = e < 0 ? e : add_all(&l, ret_object);
+	e = e < 0 ? e : add_all(&l, false, ret_object);
+	e = e < 0 ? e : add_all(&l, true, ret_object);
 	e = e < 0 ? e : write_it(&l, ret_bytes, ret_len);
 	disc_keys_free(l.keys);
 	free(l.records);

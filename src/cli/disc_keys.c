@@ -2,6 +2,7 @@
 #include "cli/disc_keys.h"
 
 #include "cli/boxed.h"
+#include "cli/disc_sequences.h"
 #include "dicom/file.h"
 #include "dicom/vr.h"
 
@@ -10,11 +11,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define PIECE   (64u * 1024)
-#define MEMORY  (32u * 1024 * 1024)
-#define ROOM    1024 /* of a value: names in three writings, with escape sequences */
-#define CONCEPT 0x0040A043u
-#define LAST    0x300A0007u
+#define PIECE    (64u * 1024)
+#define MEMORY   (32u * 1024 * 1024)
+#define ROOM     1024 /* of a value: names in three writings, with escape sequences */
+#define CONCEPT  0x0040A043u
+#define VERIFIED 0x0040A030u /* of the object; its observers have it each */
+#define LAST     0x300A0007u
 
 /* Which records have it: of patients, studies, series; of objects by what they are. */
 enum {
@@ -33,6 +35,10 @@ enum {
 	STRUCTURES = 1 << 12,
 	PLAN = 1 << 13,
 	TREATMENT = 1 << 14,
+	PICTURE = 1 << 15,
+	SPECTRUM = 1 << 16,
+	TITLE = 1 << 17,
+	NOBODY = 1 << 18, /* no record is above it */
 };
 
 /* In the order of tags. */
@@ -45,6 +51,7 @@ static const struct {
 	const char *fallback; /* where a value has to be and there is none. "#": its number */
 } rows[] = {
 	{0x00080005, "CS", false, true, EACH, NULL},
+	{0x00080008, "CS", false, true, PICTURE | SPECTRUM, NULL},
 	{0x00080020, "DA", false, false, STUDY, "19000101"},
 	{0x00080023, "DA", false, false, CONTENT, "19000101"},
 	{0x00080023, "DA", false, false, DOCUMENT, NULL},
@@ -54,6 +61,8 @@ static const struct {
 	{0x00080050, "SH", false, false, STUDY, NULL},
 	{0x00080060, "CS", false, false, SERIES, "OT"},
 	{0x00081030, "LO", false, false, STUDY, NULL},
+	{0x00081115, "SQ", false, true, STATE, NULL},
+	{0x00081140, "SQ", false, true, PICTURE, NULL},
 	{0x00100010, "PN", false, false, PATIENT, NULL},
 	{0x00100020, "LO", false, false, PATIENT, "#"},
 	{0x0020000D, "UI", false, false, STUDY, NULL},
@@ -61,17 +70,18 @@ static const struct {
 	{0x00200010, "SH", false, false, STUDY, "#"},
 	{0x00200011, "IS", false, false, SERIES, "#"},
 	{0x00200013, "IS", false, false, NUMBER, "#"},
-	{0x0040A030, "DT", false, true, REPORT, NULL},
+	{VERIFIED, "DT", false, true, REPORT, NULL},
 	{0x00080100, "SH", true, false, CODED, "121181"},
 	{0x00080102, "SH", true, false, CODED, "DCM"},
 	{0x00080103, "SH", true, true, CODED, NULL},
 	{0x00080104, "LO", true, false, CODED, "DICOM Object Catalog"},
 	{0x0040A491, "CS", false, false, REPORT, "PARTIAL"},
 	{0x0040A493, "CS", false, false, REPORT, "UNVERIFIED"},
+	{0x0040A730, "SQ", false, true, CODED, NULL},
 	{0x00420010, "ST", false, false, DOCUMENT, NULL},
 	{0x00420012, "LO", false, false, DOCUMENT, "application/octet-stream"},
-	{0x00700080, "CS", false, false, LABEL, "UNKNOWN"},
-	{0x00700081, "LO", false, false, LABEL, NULL},
+	{0x00700080, "CS", false, false, LABEL | TITLE, "UNKNOWN"},
+	{0x00700081, "LO", false, false, LABEL | TITLE, NULL},
 	{0x00700082, "DA", false, false, STATE, "19000101"},
 	{0x00700083, "TM", false, false, STATE, "000000"},
 	{0x00700084, "PN", false, false, LABEL, NULL},
@@ -88,10 +98,17 @@ static const struct {
 
 #define ROWS ARRAY_LEN(rows)
 
-struct disc_keys {
+struct fixed_keys {
 	uint16_t len[ROWS];
 	uint8_t there[ROWS];
 	uint8_t values[ROWS][ROOM];
+	uint32_t sequence_len[DISC_SEQUENCES];
+};
+
+/* Beside them, as many bytes as they say. */
+struct disc_keys {
+	struct fixed_keys f;
+	uint8_t sequences[DISC_SEQUENCES][DISC_SEQUENCE_MOST];
 };
 
 /* By the beginning of the UID, the longer before the shorter. PS3.3 F.4: what is in none is an IMAGE. */
@@ -104,6 +121,13 @@ static const struct {
 	{"1.2.840.10008.5.1.4.1.1.104.", "ENCAP DOC", NUMBER | DOCUMENT | CODED},
 	{"1.2.840.10008.5.1.4.1.1.11.", "PRESENTATION", NUMBER | STATE | LABEL},
 	{"1.2.840.10008.5.1.4.1.1.9.", "WAVEFORM", NUMBER | CONTENT},
+	{"1.2.840.10008.5.1.4.1.1.4.2", "SPECTROSCOPY", NUMBER | CONTENT | SPECTRUM},
+	{"1.2.840.10008.5.1.4.1.1.67", "VALUE MAP", NUMBER | CONTENT | LABEL},
+	{"1.2.840.10008.5.1.4.1.1.68.", "SURFACE SCAN", CONTENT},
+	{"1.2.840.10008.5.1.4.1.1.77.1.5.3", "STEREOMETRIC", 0},
+	{"1.2.840.10008.5.1.4.1.1.78.", "MEASUREMENT", NUMBER | CONTENT},
+	{"1.2.840.10008.5.1.4.1.1.91.", "ANNOTATION", NUMBER | CONTENT | LABEL},
+	{"1.2.840.10008.5.1.4.1.1.66.6", "TRACT", NUMBER | CONTENT | LABEL},
 	{"1.2.840.10008.5.1.4.1.1.481.2", "RT DOSE", NUMBER | DOSE},
 	{"1.2.840.10008.5.1.4.1.1.481.3", "RT STRUCTURE SET", NUMBER | STRUCTURES},
 	{"1.2.840.10008.5.1.4.1.1.481.5", "RT PLAN", NUMBER | PLAN},
@@ -117,7 +141,8 @@ static const struct {
 	{"1.2.840.10008.5.1.4.1.1.66.3", "REGISTRATION", NUMBER | CONTENT | LABEL},
 	{"1.2.840.10008.5.1.4.1.1.66.5", "SURFACE", NUMBER | CONTENT | LABEL},
 	{"1.2.840.10008.5.1.4.1.1.66", "RAW DATA", NUMBER | CONTENT},
-	{"", "IMAGE", NUMBER},
+	{"1.2.840.10008.5.1.4.39.1", "PALETTE", TITLE | NOBODY},
+	{"", "IMAGE", NUMBER | PICTURE},
 };
 
 static size_t type_of(const char *sop_class)
@@ -138,17 +163,23 @@ const char *disc_keys_type(const char *sop_class)
 	return types[type_of(sop_class)].type;
 }
 
+bool disc_keys_of_nobody(const char *sop_class)
+{
+	return types[type_of(sop_class)].keys & NOBODY;
+}
+
 /* ---- The child ---- */
 
 struct reading {
 	struct dicom_file f;
 	struct inflater inflater;
-	struct disc_keys keys;
+	struct fixed_keys keys;
+	struct disc_copier copier;
 	size_t row; /* whose value is waited for; ROWS: none */
 	uint8_t buf[PIECE], value[ROOM];
 };
 
-static size_t row_of(const struct dataset *d, const struct disc_keys *k)
+static size_t row_of(const struct dataset *d, const struct fixed_keys *k)
 {
 	bool code = d->depth == 1 && d->path[0] == CONCEPT && dataset_item_number(d, 0) == 1;
 	for (size_t i = 0; i < ROWS; i++) {
@@ -192,11 +223,30 @@ static int feed(struct reading *r, int file, uint64_t *left)
 	return n < 0 ? 1 : 0;
 }
 
+static bool tell(struct reading *r, int out)
+{
+	for (size_t i = 0; i < ROWS; i++) {
+		if (rows[i].tag == VERIFIED && r->copier.verified[0]) {
+			r->keys.len[i] = (uint16_t)strlen(r->copier.verified);
+			memcpy(r->keys.values[i], r->copier.verified, r->keys.len[i]);
+		}
+	}
+	for (unsigned i = 0; i < DISC_SEQUENCES; i++) {
+		r->keys.sequence_len[i] = (uint32_t)r->copier.len[i];
+	}
+	bool ok = boxed_write(out, &r->keys, sizeof(r->keys));
+	for (unsigned i = 0; ok && i < DISC_SEQUENCES; i++) {
+		ok = boxed_write(out, r->copier.bytes[i], r->copier.len[i]);
+	}
+	return ok;
+}
+
 static int run(void *arg, int file, int out)
 {
 	static struct reading r;
 	uint64_t left = *(const uint64_t *)arg;
 	file_begin(&r.f, &r.inflater);
+	disc_copier_begin(&r.copier);
 	r.row = ROWS;
 	for (int event;;) {
 		event = file_next(&r.f);
@@ -209,13 +259,16 @@ static int run(void *arg, int file, int out)
 			(begins && !r.f.in_meta && r.f.d.depth == 0 && r.f.d.tag > LAST)) {
 			break;
 		}
+		if (!r.f.in_meta && disc_copier_take(&r.copier, &r.f.d, event)) {
+			continue;
+		}
 		if (event == DATASET_ELEMENT && !r.f.in_meta && (r.row = row_of(&r.f.d, &r.keys)) < ROWS) {
 			dataset_collect(&r.f.d, r.value, sizeof(r.value));
 		} else if (event == DATASET_VALUE && r.row < ROWS) {
 			keep(&r);
 		}
 	}
-	return boxed_write(out, &r.keys, sizeof(r.keys)) ? 0 : 1;
+	return tell(&r, out) ? 0 : 1;
 }
 
 /* ---- The parent ---- */
@@ -241,11 +294,16 @@ int disc_keys_read(struct disc_keys *k, const struct sandbox *sandbox, int file,
 	const struct boxed_how how = {.sandbox = sandbox, .cpu_s = seconds, .memory = MEMORY};
 	struct boxed b = BOXED_NONE;
 	int e = lseek(file, (off_t)at, SEEK_SET) < 0 ? ERR_SYSTEM : boxed_start(&b, &how, file, run, &len);
-	e = e ? e : boxed_read(&b, k, sizeof(*k), (int)seconds * 1000);
-	(void)boxed_end(&b);
+	e = e ? e : boxed_read(&b, &k->f, sizeof(k->f), (int)seconds * 1000);
 	for (size_t i = 0; e == 0 && i < ROWS; i++) {
-		k->len[i] = k->len[i] > ROOM ? 0 : k->len[i];
+		k->f.len[i] = k->f.len[i] > ROOM ? 0 : k->f.len[i];
 	}
+	for (unsigned i = 0; e == 0 && i < DISC_SEQUENCES; i++) {
+		uint32_t n = k->f.sequence_len[i];
+		e = n > DISC_SEQUENCE_MOST || n & 1 ? ERR_VALUE
+		                                    : boxed_read(&b, k->sequences[i], n, (int)seconds * 1000);
+	}
+	(void)boxed_end(&b);
 	return e == 0 || e == ERR_TIMEOUT || e == ERR_SYSTEM ? e : ERR_VALUE;
 }
 
@@ -268,7 +326,7 @@ static void put_code(const struct disc_keys *k, bool needed, struct writer *w)
 {
 	bool whole = true;
 	for (size_t i = 0; i < ROWS; i++) {
-		whole = whole && (!rows[i].in_code || rows[i].optional || k->len[i] > 0);
+		whole = whole && (!rows[i].in_code || rows[i].optional || k->f.len[i] > 0);
 	}
 	writer_u16le(w, (uint16_t)(CONCEPT >> 16));
 	writer_u16le(w, (uint16_t)CONCEPT);
@@ -278,7 +336,7 @@ static void put_code(const struct disc_keys *k, bool needed, struct writer *w)
 		writer_u32le(w, 0xE000FFFEu);
 		size_t item = writer_mark_u32le(w);
 		for (size_t i = 0; i < ROWS; i++) {
-			struct span own = span_of(k->values[i], k->len[i]);
+			struct span own = span_of(k->f.values[i], k->f.len[i]);
 			if (rows[i].in_code && (!rows[i].optional || (whole && own.len > 0))) {
 				put(w, i, whole ? own : span_str(rows[i].fallback));
 			}
@@ -286,6 +344,12 @@ static void put_code(const struct disc_keys *k, bool needed, struct writer *w)
 		writer_fill_u32le(w, item);
 	}
 	writer_fill_u32le(w, sequence);
+}
+
+static struct span sequence_of(const struct disc_keys *k, uint32_t tag)
+{
+	unsigned i = tag == 0x00081115u ? DISC_SERIES : tag == 0x00081140u ? DISC_IMAGES : DISC_CONTENT;
+	return span_of(k->sequences[i], k->f.sequence_len[i]);
 }
 
 void disc_keys_put(
@@ -297,11 +361,14 @@ void disc_keys_put(
 	for (size_t i = 0; i < ROWS; i++) {
 		const char *fallback =
 			rows[i].fallback && rows[i].fallback[0] == '#' ? text : rows[i].fallback;
-		struct span value = span_of(k->values[i], k->len[i]);
+		struct span value = strcmp(rows[i].vr, "SQ") == 0 ? sequence_of(k, rows[i].tag)
+		                                                  : span_of(k->f.values[i], k->f.len[i]);
 		if (!(rows[i].of & wanted) || (rows[i].optional && value.len == 0)) {
 			continue;
 		}
-		if (!rows[i].in_code) {
+		if (strcmp(rows[i].vr, "SQ") == 0) {
+			writer_span(w, value); /* with its head */
+		} else if (!rows[i].in_code) {
 			put(w, i, value.len == 0 && fallback ? span_str(fallback) : value);
 		} else if (rows[i].tag == CODE_VALUE) {
 			put_code(k, !(wanted & DOCUMENT), w);

@@ -23,14 +23,17 @@ MUST_USE int disc_keys_read(struct disc_keys *k, const struct sandbox *sandbox, 
 /* "IMAGE", "SR DOCUMENT" and so on, by the SOP class. Static. */
 const char *disc_keys_type(const char *sop_class);
 
+/* Is it of no patient, so that its record is none of a series (PS3.3 F.4)? */
+bool disc_keys_of_nobody(const char *sop_class);
+
 /*
- * The keys of a record of level 0 (PATIENT) to 3, as struct dicomdir_record has them. sop_class: for level 3. number: of it among its
+ * The keys of a record of level 0 (PATIENT) to 3, as struct dicomdir_record has them; 3 also for what is of nobody. sop_class: for level 3. number: of it among its
  * siblings, from 1, for what has to have one and has none. More than fits sticks in the writer.
  */
 void disc_keys_put(
 	const struct disc_keys *k, unsigned level, const char *sop_class, size_t number, struct writer *w);
 
 /* Bytes that the keys of one record take at most. */
-#define DISC_KEYS_MOST 8192
+#define DISC_KEYS_MOST (8192 + 2 * 65536)
 
 #endif

@@ -95,9 +95,9 @@ static int check(const struct dicomdir_record *r, size_t i)
 	if (n < 1 || n > 16 || strspn(r->type, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_ ") != n) {
 		return ERR_VALUE;
 	}
-	if (r->level == LEVELS - 1 &&
-		(!r->file || !dicomdir_file_id_valid(r->file) || !is_uid(r->sop_class) ||
-			!is_uid(r->sop_instance) || !is_uid(r->transfer_syntax))) {
+	bool refers = r->level == LEVELS - 1 || (r->level == 0 && r->file);
+	if (refers && (!r->file || !dicomdir_file_id_valid(r->file) || !is_uid(r->sop_class) ||
+			      !is_uid(r->sop_instance) || !is_uid(r->transfer_syntax))) {
 		return ERR_VALUE;
 	}
 	return r->keys.len & 1 ? ERR_LENGTH : 0;
@@ -112,7 +112,7 @@ static void put_record(struct writer *w, const struct dicomdir_record *r)
 	put_u16(w, 0x00041410, 0xFFFF);
 	put_u32(w, 0x00041420, 0); /* … and the first one below: filled in when they come */
 	put_text(w, 0x00041430, "CS", r->type);
-	if (r->level == LEVELS - 1) {
+	if (r->level == LEVELS - 1 || r->file) {
 		put_text(w, 0x00041500, "CS", r->file);
 		put_text(w, 0x00041510, "UI", r->sop_class);
 		put_text(w, 0x00041511, "UI", r->sop_instance);

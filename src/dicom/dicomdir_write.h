@@ -15,7 +15,7 @@ struct dicomdir_record {
 	uint8_t level; /* 0 PATIENT, 1 STUDY, 2 SERIES, 3 what is in a series. One deeper than the record before at most */
 	const char *type; /* "PATIENT", "IMAGE" */
 	struct span keys; /* elements in explicit VR little endian, in order, of groups above 0004H */
-	/* Of level 3, or else NULL: */
+	/* Of level 3, and of what is of no patient, at level 0 with nothing below it; or else NULL: */
 	const char *file; /* its components between backslashes: dicomdir_file_id_valid() */
 	const char *sop_class, *sop_instance, *transfer_syntax;
 };

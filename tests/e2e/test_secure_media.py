@@ -311,3 +311,49 @@ def secure_media_mail_foreign(bench):
     disc.fails(bench.path("bare.eml"), "it is not sealed", "--key", key, passphrase=None)
     text = smime(bench, clear.replace(b"Here they are", b"Here they were"), *encrypt)[0]
     disc.fails(text, "its signature is false", "--key", key, passphrase=None)
+
+
+# ---- The DICOMDIR ----
+
+def records(path):
+    """By the File ID: what a record says, one line an element, but where it lies, and which character set is meant."""
+    text = subprocess.run(["dcmdump", "-Un", "+L", "-q", path], stdout=subprocess.PIPE, check=True).stdout.decode("latin-1")
+    found, lines = {}, []
+    for line in text.splitlines() + ["  (fffe,e000)"]:
+        if line.startswith("  (fffe,e000)"):
+            name = [v for v in lines if v.startswith("(0004,1500)")]
+            if name:
+                found[name[0].split("[")[1].rstrip("]")] = [v for v in lines if v[:10] not in ("(0004,1500", "(0004,1400", "(0004,1410", "(0004,1420",
+                                                                                              "(0008,0005")]
+            lines = []
+        elif re.match(r"    +\([0-9a-f]{4},", line) and "(fffe," not in line:
+            words = re.sub(r"\s*#.*", "", line).strip()
+            lines.append(re.sub(r"\(Sequence with.*", "", words))
+    return found
+
+
+@test
+def secure_media_directory(bench):
+    """Records of what is no plain image say what those of DCMTK's dcmmkdir say."""
+    disc = Disc(bench)
+    for name in ("MR_small_implicit", "liver_deflate", "JPEG2000"):
+        os.remove(os.path.join(disc.folder, name + ".dcm"))
+    for name in ("waveform_ecg", "reportsi", "sample-sr", "JPGLosslessP14SV1_1s_1f_8b", "parametric_map_float", "pdf", "rtss"):
+        for path in glob.glob(os.path.join(ROOT, "tests/data/*", name + ".dcm"))[:1]:
+            shutil.copy(path, disc.folder)
+    bench.run("dcmpsmk", os.path.join(disc.folder, "CT_small.dcm"), os.path.join(disc.folder, "state.dcm"), wants=0)
+    sealed, opened = bench.path("sealed"), bench.path("opened")
+    disc.media("seal", disc.folder, sealed)
+    disc.media("open", sealed, opened)
+    ours, kinds = records(opened + "/DICOMDIR"), set()
+    equal(len(ours), len(os.listdir(disc.folder)), "records of files")
+    for file, lines in ours.items():
+        folder = bench.new_folder("one" + file[-8:])
+        shutil.copy(os.path.join(opened, file.replace("\\", "/")), os.path.join(folder, "F"))
+        ran = subprocess.run(["dcmmkdir", "-Pgp", "+I", "-W", "-Nxc", "-Nec", "-Nrc", "+D", "DICOMDIR", "F"], cwd=folder,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        equal(ran.returncode, 0, f"dcmmkdir of {file}: {ran.stdout}")
+        theirs = records(folder + "/DICOMDIR")["F"]
+        equal([v for v in lines if "(0020,0013)" not in v], [v for v in theirs if "(0020,0013)" not in v], f"the record of {file}")
+        kinds |= {v.split("[")[1] for v in lines if v.startswith("(0004,1430)")}
+    check(len(kinds) >= 7, "kinds of records:", kinds)

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/disc_sequences.h"
+
+#include "dicom/vr.h"
+
+#include <string.h>
+
+#define OBSERVERS     0x0040A073u
+#define VERIFIED      0x0040A030u
+#define RELATIONSHIP  0x0040A010u
+#define VERIFYING     (DISC_SEQUENCES + 1) /* nothing is copied */
+#define ITEM          0xE000FFFEu          /* as they lie in the file */
+#define ITEM_END      0xE00DFFFEu
+#define SEQUENCE_END  0xE0DDFFFEu
+#define OF_ANY_LENGTH 0xFFFFFFFFu
+
+static const uint32_t tags[DISC_SEQUENCES] = {
+	[DISC_SERIES] = 0x00081115u, [DISC_IMAGES] = 0x00081140u, [DISC_CONTENT] = 0x0040A730u};
+
+void disc_copier_begin(struct disc_copier *c)
+{
+	memset(c->len, 0, sizeof(c->len));
+	c->verified[0] = '\0';
+	c->in = DISC_SEQUENCES;
+	c->waits = false;
+}
+
+static void put_head(struct writer *w, uint32_t tag, const char *vr)
+{
+	writer_u16le(w, (uint16_t)(tag >> 16));
+	writer_u16le(w, (uint16_t)tag);
+	writer_bytes(w, vr, 2);
+}
+
+static void put_sequence(struct writer *w, uint32_t tag)
+{
+	put_head(w, tag, "SQ");
+	writer_u16le(w, 0);
+	writer_u32le(w, OF_ANY_LENGTH);
+}
+
+static void put_end(struct writer *w, uint32_t which)
+{
+	writer_u32le(w, which);
+	writer_u32le(w, 0);
+}
+
+static bool is_text(const char vr[3])
+{
+	static const char kinds[] = "AE AS CS DA DS DT IS LO LT PN SH ST TM UI";
+	return strlen(vr) == 2 && strstr(kinds, vr) != NULL;
+}
+
+/* ---- A sequence begins ---- */
+
+static bool begin(struct disc_copier *c, const struct dataset *d)
+{
+	for (unsigned i = 0; i < DISC_SEQUENCES; i++) {
+		if (d->tag == tags[i] && c->len[i] == 0) {
+			c->in = i;
+			c->w = writer_of(c->bytes[i], DISC_SEQUENCE_MOST);
+			put_sequence(&c->w, d->tag);
+			return true;
+		}
+	}
+	if (d->tag == OBSERVERS) {
+		c->in = VERIFYING;
+	}
+	return d->tag == OBSERVERS;
+}
+
+static void end(struct disc_copier *c)
+{
+	if (c->in < DISC_SEQUENCES) {
+		size_t empty = 12;
+		bool any = c->w.len > empty;
+		put_end(&c->w, SEQUENCE_END);
+		c->len[c->in] = any && writer_end(&c->w) == 0 ? c->w.len : 0;
+	}
+	c->in = DISC_SEQUENCES;
+}
+
+/* ---- What is in it ---- */
+
+static void ask(struct disc_copier *c, struct dataset *d)
+{
+	bool of_item = c->in == VERIFYING ? d->depth == 1 && d->tag == VERIFIED : c->wanted && is_text(d->vr);
+	if (of_item) {
+		c->waits = true;
+		c->tag = d->tag;
+		memcpy(c->vr, d->vr, sizeof(c->vr));
+		dataset_collect(d, c->value, sizeof(c->value));
+	}
+}
+
+static void take_value(struct disc_copier *c, const struct dataset *d)
+{
+	struct span v = vr_trim(c->vr, d->value);
+	c->waits = false;
+	if (d->truncated) {
+		return;
+	}
+	if (c->in == VERIFYING) {
+		/* As text: with the same offset from UTC, or none, they are in order. */
+		if (v.len < sizeof(c->verified) &&
+			(strlen(c->verified) < v.len || memcmp(c->verified, v.ptr, v.len) < 0)) {
+			memcpy(c->verified, v.ptr, v.len);
+			c->verified[v.len] = '\0';
+		}
+		return;
+	}
+	if (c->in == DISC_CONTENT && d->depth == 1 && c->tag == RELATIONSHIP) {
+		c->known = true;
+		c->wanted = span_eq(v, span_str("HAS CONCEPT MOD"));
+	}
+	size_t odd = v.len & 1;
+	put_head(&c->w, c->tag, c->vr);
+	writer_u16le(&c->w, (uint16_t)(v.len + odd));
+	writer_span(&c->w, v);
+	writer_fill(&c->w, c->vr[0] == 'U' ? 0 : ' ', odd);
+}
+
+static void begin_item(struct disc_copier *c, const struct dataset *d)
+{
+	if (d->depth == 1) {
+		c->item = c->w.len;
+		c->wanted = true;
+		c->known = false;
+	}
+	if (c->wanted) {
+		writer_u32le(&c->w, ITEM);
+		writer_u32le(&c->w, OF_ANY_LENGTH);
+	}
+}
+
+static void end_item(struct disc_copier *c, const struct dataset *d)
+{
+	if (c->wanted) {
+		put_end(&c->w, ITEM_END);
+	}
+	if (d->depth == 1 && (!c->wanted || (c->in == DISC_CONTENT && !c->known)) && c->w.err == 0) {
+		c->w.len = c->item; /* it does not belong here */
+	}
+}
+
+static void take_inner(struct disc_copier *c, struct dataset *d, int event)
+{
+	bool copies = c->in < DISC_SEQUENCES;
+	switch (event) {
+	case DATASET_ELEMENT:
+		ask(c, d);
+		break;
+	case DATASET_VALUE:
+		if (c->waits) {
+			take_value(c, d);
+		}
+		break;
+	case DATASET_ITEM:
+		if (copies) {
+			begin_item(c, d);
+		}
+		break;
+	case DATASET_ITEM_END:
+		if (copies) {
+			end_item(c, d);
+		}
+		break;
+	case DATASET_SEQUENCE:
+		if (copies && c->wanted) {
+			put_sequence(&c->w, d->tag);
+		}
+		break;
+	case DATASET_SEQUENCE_END:
+		if (copies && c->wanted) {
+			put_end(&c->w, SEQUENCE_END);
+		}
+		break;
+	default:
+		break;
+	}
+}
+
+bool disc_copier_take(struct disc_copier *c, struct dataset *d, int event)
+{
+	if (c->in == DISC_SEQUENCES) {
+		return event == DATASET_SEQUENCE && d->depth == 0 && begin(c, d);
+	}
+	if (event == DATASET_MORE || event < 0 || event == DATASET_END) {
+		return false;
+	}
+	if (event == DATASET_SEQUENCE_END && d->depth == 0) {
+		end(c);
+	} else {
+		take_inner(c, d, event);
+	}
+	return true;
+}
