@@ -129,7 +129,7 @@ static void say_who(const struct media_opening *j)
 {
 	size_t n = j->m.names.n;
 	if (j->n_unchecked > 0) {
-		printf("%zu of them have neither signature nor digest: nobody can tell whether they are as they were sealed\n",
+		printf("%zu of them: neither signature nor digest, nobody can tell whether they are as they were sealed\n",
 			j->n_unchecked);
 	}
 	if (j->n_unsigned == n) {

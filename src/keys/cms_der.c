@@ -15,6 +15,7 @@ static const struct {
 	[DER_SIGNED] = {9, {RSADSI, 1, 7, 2}},
 	[DER_ENVELOPED] = {9, {RSADSI, 1, 7, 3}},
 	[DER_DIGESTED] = {9, {RSADSI, 1, 7, 5}},
+	[DER_AUTH_ENVELOPED] = {11, {RSADSI, 1, 9, 16, 1, 23}},
 	[DER_CONTENT_TYPE] = {9, {RSADSI, 1, 9, 3}},
 	[DER_MESSAGE_DIGEST] = {9, {RSADSI, 1, 9, 4}},
 	[DER_SIGNING_TIME] = {9, {RSADSI, 1, 9, 5}},

@@ -194,11 +194,29 @@ static int fail(struct cms_found *f, int err, const char *why)
 	return err;
 }
 
+/* To a key: RSA, or of elliptic curves, which PS3.15 D.1 does not know. */
+static bool is_key(int type)
+{
+	return type == CMS_RECIPINFO_TRANS || type == CMS_RECIPINFO_AGREE;
+}
+
 /* Is it sealed to our certificate? Without one, who knows. */
 static bool is_ours(const struct layer *l, CMS_RecipientInfo *r)
 {
-	return CMS_RecipientInfo_type(r) == CMS_RECIPINFO_TRANS &&
-	       (!l->o->cert || CMS_RecipientInfo_ktri_cert_cmp(r, l->o->cert) == 0);
+	int type = CMS_RecipientInfo_type(r);
+	if (!l->o->cert || type != CMS_RECIPINFO_AGREE) {
+		return l->o->cert ? type == CMS_RECIPINFO_TRANS &&
+		                            CMS_RecipientInfo_ktri_cert_cmp(r, l->o->cert) == 0
+		                  : is_key(type);
+	}
+	STACK_OF(CMS_RecipientEncryptedKey) *all = CMS_RecipientInfo_kari_get0_reks(r);
+	for (int i = 0; i < sk_CMS_RecipientEncryptedKey_num(all); i++) {
+		if (CMS_RecipientEncryptedKey_cert_cmp(
+			    sk_CMS_RecipientEncryptedKey_value(all, i), l->o->cert) == 0) {
+			return true;
+		}
+	}
+	return false;
 }
 
 static int use_key(const struct layer *l, bool ours)
@@ -221,7 +239,7 @@ static int unlock(const struct layer *l)
 		int type = CMS_RecipientInfo_type(r);
 		ours = ours || is_ours(l, r);
 		pass = pass || type == CMS_RECIPINFO_PASS;
-		key = key || type == CMS_RECIPINFO_TRANS;
+		key = key || is_key(type);
 	}
 	if (key && l->o->key) {
 		return use_key(l, ours);
@@ -242,6 +260,8 @@ static int decrypt(const struct layer *l)
 {
 	int e = unlock(l);
 	l->found->enveloped = 1;
+	/* Its tag says that it is as it was sealed. */
+	l->found->digested = l->found->digested || l->parts.type == CMS_AUTH_ENVELOPED_DATA;
 	if (e < 0) {
 		return e;
 	}
@@ -307,6 +327,7 @@ static int open_layer(struct layer *l)
 {
 	switch (l->parts.type) {
 	case CMS_ENVELOPED_DATA:
+	case CMS_AUTH_ENVELOPED_DATA:
 		return decrypt(l);
 	case CMS_SIGNED_DATA:
 		return verify(l);

@@ -10,9 +10,10 @@
 #include <stdint.h>
 
 /*
- * Opening Secure DICOM Files (PS3.10 7.4), of whatever of CMS they are made: Enveloped-data to RSA keys (PKCS#1 v1.5, OAEP) or a passphrase
- * (PBKDF2), by AES or Triple-DES; Signed-data; Digested-data; in one another. Each layer's content goes to a file; what is around
- * it, CMS_AROUND_MOST bytes at most, is OpenSSL's to read. For a process in a sandbox: all bytes are of others.
+ * Opening Secure DICOM Files (PS3.10 7.4), of whatever of CMS they are made: Enveloped-data by AES or Triple-DES to RSA keys (PKCS#1 v1.5,
+ * OAEP), keys of elliptic curves, or a passphrase (PBKDF2); Authenticated-enveloped-data; Signed-data; Digested-data; in one another. Each
+ * layer's content goes to a file; what is around it, CMS_AROUND_MOST bytes at most, is OpenSSL's to read. For a process in a sandbox: all
+ * bytes are of others.
  */
 struct cms_opening;
 

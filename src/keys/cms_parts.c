@@ -106,12 +106,14 @@ static int expect(struct reader *r, uint8_t tag, struct ber *ret_element)
 static const struct {
 	enum cms_type type;
 	enum der_oid oid;
-	unsigned before; /* elements that stand before what has the content: those of RFC 5652 5.1, 6.1, 7 */
+	unsigned
+		before; /* elements that stand before what has the content: those of RFC 5652 5.1, 6.1, 7, RFC 5083 2.1 */
 } kinds[] = {
 	{CMS_PLAIN, DER_DATA, 0},
 	{CMS_SIGNED_DATA, DER_SIGNED, 2},
 	{CMS_ENVELOPED_DATA, DER_ENVELOPED, 2},
 	{CMS_DIGESTED_DATA, DER_DIGESTED, 2},
+	{CMS_AUTH_ENVELOPED_DATA, DER_AUTH_ENVELOPED, 2},
 };
 
 static enum cms_type type_of(struct span oid)
@@ -133,6 +135,11 @@ static unsigned before(enum cms_type type, enum der_oid *ret_oid)
 		}
 	}
 	return 0;
+}
+
+static bool is_encrypted(enum cms_type type)
+{
+	return type == CMS_ENVELOPED_DATA || type == CMS_AUTH_ENVELOPED_DATA;
 }
 
 /* OCTET STRING, in one piece or in segments. */
@@ -158,7 +165,7 @@ static int take_holder(struct span body, struct cms_parts *p, struct writer *aro
 		writer_span(around, oid.whole);
 		p->inner = type_of(oid.body);
 	}
-	if (e == 0 && p->type == CMS_ENVELOPED_DATA && (e = expect(&r, DER_SEQUENCE, &b)) == 0) {
+	if (e == 0 && is_encrypted(p->type) && (e = expect(&r, DER_SEQUENCE, &b)) == 0) {
 		writer_span(around, b.whole);
 	}
 	der_close(around, 1);
@@ -166,7 +173,7 @@ static int take_holder(struct span body, struct cms_parts *p, struct writer *aro
 		return e;
 	}
 	e = read_element(&r, &b);
-	if (e == 0 && p->type != CMS_ENVELOPED_DATA) {
+	if (e == 0 && !is_encrypted(p->type)) {
 		in = reader_of(b.body);
 		e = b.tag != DER_CONTEXT(0) ? ERR_ORDER : read_element(&in, &b);
 		e = e < 0 ? e : take_octets(&b, DER_OCTETS, DER_OCTETS_PARTS, p);

@@ -8,7 +8,7 @@
 #include "base/writer.h"
 
 /*
- * A structure of CMS (RFC 5652) of any size, in BER, taken apart: what is around its content becomes a small structure with detached
+ * A structure of CMS (RFC 5652, 5083) of any size, in BER, taken apart: what is around its content becomes a small structure with detached
  * content, for OpenSSL, which would hold all of it in memory; the content is read piece by piece from where it lies. Pure, and nothing
  * is allocated.
  */
@@ -18,6 +18,7 @@ enum cms_type {
 	CMS_SIGNED_DATA,
 	CMS_ENVELOPED_DATA,
 	CMS_DIGESTED_DATA,
+	CMS_AUTH_ENVELOPED_DATA, /* RFC 5083: encrypted and authenticated at once */
 };
 
 /* Nesting that is followed; certificates are not looked into. */

@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 from email.mime.application import MIMEApplication
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
@@ -357,3 +358,137 @@ def secure_media_directory(bench):
         equal([v for v in lines if "(0020,0013)" not in v], [v for v in theirs if "(0020,0013)" not in v], f"the record of {file}")
         kinds |= {v.split("[")[1] for v in lines if v.startswith("(0004,1430)")}
     check(len(kinds) >= 7, "kinds of records:", kinds)
+
+
+# ---- Discs of others, and of nobody's friends ----
+
+class Foreign:
+    """Secure DICOM Files by `openssl cms` alone."""
+
+    def __init__(self, disc):
+        self.disc, self.bench = disc, disc.bench
+        self.key, self.cert = disc.pair("Bob")
+        self.signer_key, self.signer = disc.pair("Alice")
+        self.ec_key, self.ec = self.bench.path("ec.key"), self.bench.path("ec.pem")
+        self.bench.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=Eve", "-keyout",
+                       self.ec_key, "-out", self.ec, "-days", "2", wants=0)
+        self.file = os.path.join(disc.folder, "CT_small.dcm")
+        with open(self.file, "rb") as file:
+            self.bytes = file.read()
+
+    def cms(self, data, *arguments):
+        return subprocess.run(["openssl", "cms", "-binary", "-outform", "DER", *arguments], input=data, stdout=subprocess.PIPE, check=True,
+                              timeout=60).stdout
+
+    def signed(self, *arguments):
+        return self.cms(self.bytes, "-sign", "-nodetach", "-signer", self.signer, "-inkey", self.signer_key, *arguments)
+
+    def folder(self, name, files):
+        folder = self.bench.new_folder(name)
+        for path, data in files.items():
+            os.makedirs(os.path.dirname(os.path.join(folder, path)), exist_ok=True)
+            with open(os.path.join(folder, path), "wb") as file:
+                file.write(data)
+        return folder
+
+    def opens(self, folder, *arguments, passphrase=None):
+        """All of it, and each file is the one that was sealed."""
+        out = folder + "-opened"
+        said = self.disc.media("open", *arguments, folder, out, passphrase=passphrase)
+        for path in glob.glob(out + "/**/F*", recursive=True):
+            with open(path, "rb") as file:
+                equal(file.read() == self.bytes, True, f"the bytes of {path}")
+        return said
+
+
+@test
+def secure_media_foreign(bench):
+    """Whatever of CMS a conforming disc is made of, and more: ciphers, recipients, passphrases, streams; in folders and images."""
+    f = Foreign(Disc(bench))
+    ciphers = ("aes-128-cbc", "aes-192-cbc", "aes-256-cbc", "des3", "aes-128-gcm", "aes-256-gcm")
+    mine, signed = ("--key", f.key, "--cert", f.cert), f.signed()
+    said = f.opens(f.folder("ciphers", {f"F{i}": f.cms(signed, "-encrypt", "-" + c, f.cert) for i, c in enumerate(ciphers)}), *mine, "--trust", f.signer)
+    check("6 files opened" in said and "signed by CN=Alice\n" in said, said)
+    padding = ("-keyopt", "rsa_padding_mode:oaep")
+    several = f.folder("several", {
+        "A/F0": f.cms(signed, "-encrypt", "-aes256", "-stream", "-recip", f.ec, "-recip", f.cert, *padding, "-keyopt", "rsa_oaep_md:sha256",
+                      "-recip", f.signer, "-pwri_password", PASSPHRASE),
+        "A/B/F1": f.cms(f.signed("-stream", "-md", "sha512"), "-encrypt", "-aes128", "-pwri_password", PASSPHRASE, "-recip", f.cert, "-recip", f.ec)})
+    image = bench.path("genisoimage.iso")
+    bench.run("genisoimage", "-quiet", "-r", "-J", "-o", image, several, wants=0)
+    for source in (several, image):
+        f.opens(source, *mine, "--trust", f.signer)
+    os.rename(several, several + "2")
+    f.opens(several + "2", "--key", f.ec_key, "--cert", f.ec, "--trust", f.signer)
+    os.rename(several + "2", several + "3")
+    f.opens(several + "3", "--trust", f.signer, passphrase=PASSPHRASE)
+    whole = f.folder("gcm", {"F0": f.cms(f.bytes, "-encrypt", "-aes-256-gcm", f.cert)})
+    check("as they were sealed; nobody has signed" in f.opens(whole, *mine), "authenticated encryption")
+    said = f.opens(f.folder("bare", {"F0": f.cms(f.bytes, "-encrypt", "-aes256", f.cert)}), *mine)
+    check("nobody can tell" in said, said)
+    f.disc.fails(several + "3", "it is sealed to others", "--key", f.disc.pair("Mallory")[0], "--cert", bench.path("Mallory.pem"), passphrase=None)
+    with open(whole + "/F0", "r+b") as file:
+        file.seek(-400, os.SEEK_END)
+        file.write(b"x")
+    f.disc.fails(whole, "it is damaged", *mine, passphrase=None)
+
+
+def der(tag, *parts):
+    body = b"".join(parts)
+    size = len(body).to_bytes(4, "big")
+    return bytes([tag, 0x84]) + size + body
+
+
+def pbkdf2(rounds):
+    """Enveloped for a passphrase with so many rounds; where it gets so far, it is damaged."""
+    oid = lambda text: bytes.fromhex(text)
+    kdf = der(0xA0, oid("06092a864886f70d01050c"), der(0x30, der(4, bytes(8)), der(2, rounds.to_bytes(5, "big"))))
+    cipher = der(0x30, oid("060960864801650304012a"), der(4, bytes(16)))
+    wrap = der(0x30, oid("060b2a864886f70d0109100309"), cipher)
+    recipient = der(0xA3, der(2, b"\0"), kdf, wrap, der(4, bytes(48)))
+    content = der(0x30, oid("06092a864886f70d010701"), cipher, der(0x80, bytes(64)))
+    return der(0x30, oid("06092a864886f70d010703"), der(0xA0, der(0x30, der(2, b"\3"), der(0x31, recipient), content)))
+
+
+@test
+def secure_media_hostile(bench):
+    """What somebody might put on a disc to do harm has its sentence, is done with soon, and leaves nothing."""
+    f = Foreign(Disc(bench))
+    mine = ("--key", f.key)
+    good = f.cms(f.signed(), "-encrypt", "-aes256", f.cert)
+    nested = good
+    for _ in range(4):
+        nested = f.cms(nested, "-encrypt", "-aes256", f.cert)
+    for i, (data, words) in enumerate((
+            (nested, "it is sealed in itself too often"), (b"\x30\x84\xff\xff\xff\xff" + good[6:], "it ends before its end"),
+            (b"\x30\x88" + b"\xff" * 8 + good[6:], "it ends before its end"), (b"\x30\x80" * 5000, "F0: it"), (b"\x30" + b"\0" * 100, "F0: it"),
+            (good + b"x", "its structure is none of CMS"), (f.cms(b"echo", "-encrypt", "-aes256", f.cert), "what is in it is no DICOM file"))):
+        f.disc.fails(f.folder(f"bad{i}", {"F0": data}), words, *mine, passphrase=None)
+    for rounds in (2**31 - 1, 2**31, 2**39):
+        began = time.monotonic()
+        f.disc.fails(f.folder(f"rounds{rounds}", {"F0": pbkdf2(rounds)}), "the passphrase is wrong")
+        check(time.monotonic() - began < 5, "time for", rounds, "rounds")
+    cut = f.folder("cut", {f"F{at}": good[:at] for at in range(1, len(good), len(good) // 60)})
+    said = f.disc.media("open", *mine, cut, bench.path("never"), passphrase=None, wants=3)
+    equal(said.count("it ends before its end") > 50, True, said)
+    # Names: links, two that are one, such as lead away.
+    links = f.folder("links", {"F0": good})
+    os.symlink("/etc/passwd", links + "/F1")
+    os.symlink(links, links + "/up")
+    f.disc.fails(links, "F1: it is no plain file", *mine, passphrase=None)
+    f.disc.fails(f.folder("twice", {"F0": good, "F0.;1": good}), "there are two of this name", *mine, passphrase=None)
+    f.disc.fails(f.folder("names", {"a b": good}), "it has a name that no file of a disc has", *mine, passphrase=None)
+    # A DICOMDIR that lists what is above it.
+    f.disc.media("seal", f.disc.folder, bench.path("sealed"))
+    f.disc.media("open", bench.path("sealed"), bench.path("opened"))
+    with open(bench.path("opened/DICOMDIR"), "rb") as file:
+        listing = file.read().replace(b"D0000000\\F0000001", b"..\\..\\..\\etc\\newX", 1)
+    climbs = f.folder("climbs", {"D0000000/F0000000": good, "DICOMDIR": f.cms(listing, "-encrypt", "-aes256", f.cert)})
+    said = f.disc.media("open", *mine, climbs, bench.path("climbed"), passphrase=None, wants=1)
+    check("../../../etc/newX: the DICOMDIR lists it" in said or "cannot be read" in said, said)
+    equal(sorted(os.listdir(bench.path("climbed"))), ["D0000000", "DICOMDIR"], "what it has")
+    # A mail whose parts have such names.
+    mail = mail_of(f.disc).replace(b'id="IMAGES/F0"', b'id="../../F0"').replace(b'id="IMAGES/F1"', b'id="/tmp/F1"')
+    path = smime(bench, mail, "-encrypt", "-aes128", "-recip", f.cert)[0]
+    f.disc.media("open", *mine, path, bench.path("mailed"), passphrase=None)
+    equal(sorted(os.listdir(bench.path("mailed"))), ["IMAGES", "PART0001", "PART0002"], "what it has")
