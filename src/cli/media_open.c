@@ -3,6 +3,7 @@
 #include "cli/object_job.h"
 #include "cli/options.h"
 #include "keys/key_file.h"
+#include "keys/private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +23,7 @@ static const char usage[] =
 	"as they were sealed, or there is no OUT.\n"
 	"\n"
 	"  --passphrase-fd N  the first line of this descriptor; without it and --key the passphrase is asked for\n"
-	"  --key FILE         the private key of somebody whom it is for (PEM, not encrypted)\n"
+	"  --key FILE         the private key of somebody whom it is for (PEM, not encrypted), or its pkcs11: URI; that takes --cert\n"
 	"  --cert FILE        its certificate: says of a disc that is for others that it is\n"
 	"  --trust FILE       authorities (PEM): only files that are signed by whom they certify\n"
 	"  --incomplete       keep what can be opened, though some files cannot\n"
@@ -62,6 +63,27 @@ static int use_key(struct media_opening *j)
 					: "it is no private key in PEM without a passphrase");
 }
 
+/* With whom it is proved that the key is that of the certificate. */
+static int use_token(struct media_opening *j)
+{
+	char why[512] = "";
+	uint8_t *cert;
+	size_t len;
+	if (!media_read_pem("open", j->cert, &cert, &len)) {
+		return EXIT_NOTHING;
+	}
+	int e = key_desk_open(j->key, &j->desk, why, sizeof(why));
+	if (e == 0 && (e = cms_opening_unwrap(j->opening, span_of(cert, len), key_desk_ask, &j->desk)) < 0) {
+		snprintf(why, sizeof(why), "%s",
+			e == ERR_UNSUPPORTED
+				? "the certificate is of no RSA key, and others on tokens open nothing"
+			: e == ERR_NO_MEMORY ? err_str(e)
+					     : "it is not the key of that certificate, or may not decrypt");
+	}
+	free(cert);
+	return e < 0 ? complain(j->key, why) : EXIT_ALL;
+}
+
 static int prepare(struct media_opening *j)
 {
 	int code = EXIT_ALL;
@@ -80,7 +102,7 @@ static int prepare(struct media_opening *j)
 		free(pem);
 	}
 	if (code == EXIT_ALL && j->key) {
-		return use_key(j);
+		return private_key_is_token(j->key) ? use_token(j) : use_key(j);
 	}
 	if (code == EXIT_ALL) {
 		code = media_passphrase("open", j->passphrase_fd, false, j->passphrase) ? EXIT_ALL
@@ -221,6 +243,7 @@ static int run(struct media_opening *j)
 	}
 	stage_done(&j->stage);
 	cms_opening_free(j->opening);
+	key_desk_close(&j->desk);
 	OPENSSL_cleanse(j->passphrase, sizeof(j->passphrase));
 	if (o) {
 		OPENSSL_cleanse(o, sizeof(*o));
@@ -277,11 +300,13 @@ int media_open(int argc, char **argv)
 	int code;
 	j = (struct media_opening){.m = {.spool = SCRAP_NONE, .seconds = MEDIA_OPEN_SECONDS},
 		.stage = STAGE_NONE,
+		.desk = KEY_DESK_NONE,
 		.passphrase_fd = -1};
 	if (!options_read(argc, argv, options, usage, take_option, &j, &code)) {
 		return code;
 	}
-	if (argc - optind != 2 || (j.cert && !j.key) || (j.key && j.passphrase_fd >= 0)) {
+	if (argc - optind != 2 || (j.cert && !j.key) || (j.key && private_key_is_token(j.key) && !j.cert) ||
+		(j.key && j.passphrase_fd >= 0)) {
 		fputs(usage, stderr);
 		return EXIT_USAGE;
 	}

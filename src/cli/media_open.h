@@ -2,6 +2,7 @@
 #ifndef CLI_MEDIA_OPEN_H
 #define CLI_MEDIA_OPEN_H
 
+#include "cli/key_desk.h"
 #include "cli/media_record.h"
 #include "cli/stage.h"
 #include "keys/mail_open.h"
@@ -18,6 +19,7 @@ struct media_opening {
 	char passphrase[MEDIA_PASSPHRASE];
 	struct cms_opening *opening;
 	struct media_record record;
+	struct key_desk desk; /* if the key is on a token */
 	struct stage stage;
 	struct media
 		m; /* names: what was opened; objects: the same, if they are recorded; refused, listed, missing */

@@ -2,11 +2,14 @@
 #include "keys/cms_open.h"
 
 #include "keys/cms_parts.h"
+#include "keys/cms_recipients.h"
 #include "keys/x509.h"
 
 #include <errno.h>
 #include <openssl/cms.h>
 #include <openssl/err.h>
+#include <openssl/rand.h>
+#include <openssl/rsa.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +21,8 @@ struct cms_opening {
 	X509 *cert;
 	const char *passphrase;
 	X509_STORE *trust;
+	cms_unwrap *unwrap; /* in the key's place */
+	void *unwrap_arg;
 };
 
 /* ---- With what ---- */
@@ -53,6 +58,38 @@ int cms_opening_key(struct cms_opening *o, struct span key_pem, struct span cert
 	}
 	ERR_clear_error();
 	return e == 0 || e == ERR_NO_MEMORY ? e : ERR_VALUE;
+}
+
+/* A number of ours, sealed to the certificate, comes back. */
+static bool is_key_of(const struct cms_opening *o)
+{
+	uint8_t number[32], sealed[CMS_UNWRAPPED_MOST], back[CMS_UNWRAPPED_MOST];
+	size_t len = sizeof(sealed), n = 0;
+	EVP_PKEY_CTX *c = EVP_PKEY_CTX_new(X509_get0_pubkey(o->cert), NULL);
+	bool ok = c && RAND_bytes(number, sizeof(number)) == 1 && EVP_PKEY_encrypt_init(c) == 1 &&
+	          EVP_PKEY_CTX_set_rsa_padding(c, RSA_PKCS1_PADDING) == 1 &&
+	          EVP_PKEY_encrypt(c, sealed, &len, number, sizeof(number)) == 1 &&
+	          o->unwrap(o->unwrap_arg, span_of(sealed, len), 0, back, &n) == 0 && n == sizeof(number) &&
+	          CRYPTO_memcmp(back, number, n) == 0;
+	EVP_PKEY_CTX_free(c);
+	ERR_clear_error();
+	return ok;
+}
+
+int cms_opening_unwrap(struct cms_opening *o, struct span certificate_pem, cms_unwrap *unwrap, void *arg)
+{
+	BIO *bio CLEANUP(x509_bio_freep) = x509_bio(certificate_pem);
+	int e = bio ? x509_next(bio, &o->cert) : ERR_NO_MEMORY;
+	if (e < 0) {
+		ERR_clear_error();
+		return e == ERR_NO_MEMORY ? e : ERR_VALUE;
+	}
+	if (!EVP_PKEY_is_a(X509_get0_pubkey(o->cert), "RSA")) {
+		return ERR_UNSUPPORTED;
+	}
+	o->unwrap = unwrap;
+	o->unwrap_arg = arg;
+	return is_key_of(o) ? 0 : ERR_VALUE;
 }
 
 void cms_opening_passphrase(struct cms_opening *o, const char *passphrase)
@@ -183,6 +220,8 @@ struct layer {
 	struct cms_found *found;
 	struct cms_parts parts;
 	CMS_ContentInfo *cms;
+	uint8_t *around; /* of which it was read */
+	size_t around_len;
 	BIO *from, *to;
 	struct source source;
 	int64_t now_s;
@@ -256,8 +295,55 @@ static int unlock(const struct layer *l)
 	             : fail(l->found, ERR_UNSUPPORTED, "it is sealed in a way that PS3.15 D.1 does not know");
 }
 
+static bool to_keys(const struct layer *l)
+{
+	STACK_OF(CMS_RecipientInfo) *all = CMS_get0_RecipientInfos(l->cms);
+	bool any = false;
+	for (int i = 0; i < sk_CMS_RecipientInfo_num(all); i++) {
+		any = any || is_key(CMS_RecipientInfo_type(sk_CMS_RecipientInfo_value(all, i)));
+	}
+	return any;
+}
+
+/* With a key that somebody else has. */
+static int decrypt_elsewhere(const struct layer *l)
+{
+	struct cms_sealed_key sealed;
+	uint8_t key[CMS_UNWRAPPED_MOST];
+	size_t len = 0;
+	struct span around = span_of(l->around, l->around_len);
+	int e = cms_recipients_find(around, l->o->cert, &sealed);
+	if (e == ERR_NOT_FOUND && !to_keys(l)) {
+		return unlock(l); /* which says how */
+	}
+	if (e == ERR_NOT_FOUND) {
+		return fail(l->found, e, "it is sealed to others: this key is of none of them");
+	}
+	e = e < 0 ? e : l->o->unwrap(l->o->unwrap_arg, sealed.key, sealed.hash, key, &len);
+	if (e < 0) {
+		return fail(l->found, e == ERR_UNSUPPORTED ? e : ERR_DENIED,
+			e == ERR_UNSUPPORTED
+				? "it is sealed in a way that keys on tokens do not open"
+				: "the token does not open it, or where it says to whom it is sealed it is damaged");
+	}
+	uint8_t *without = malloc(CMS_AROUND_MOST);
+	struct writer w = writer_of(without, CMS_AROUND_MOST);
+	const uint8_t *at = without;
+	e = without ? cms_recipients_without(around, &w) : ERR_NO_MEMORY;
+	CMS_ContentInfo *cms = e == 0 ? d2i_CMS_ContentInfo(NULL, &at, (long)w.len) : NULL;
+	bool ok = cms && CMS_EncryptedData_decrypt(cms, key, len, l->from, l->to, CMS_BINARY) == 1;
+	CMS_ContentInfo_free(cms);
+	free(without);
+	OPENSSL_cleanse(key, sizeof(key));
+	return ok ? 0 : fail(l->found, ERR_VALUE, "it is damaged, or it was sealed to another key");
+}
+
 static int decrypt(const struct layer *l)
 {
+	if (l->o->unwrap) {
+		l->found->enveloped = 1;
+		return decrypt_elsewhere(l);
+	}
 	int e = unlock(l);
 	l->found->enveloped = 1;
 	/* Its tag says that it is as it was sealed. */
@@ -360,7 +446,8 @@ static int read_around(struct span bytes, enum cms_type type, struct layer *l)
 		l->cms = d2i_CMS_ContentInfo(NULL, &at, (long)w.len);
 		e = !l->cms || !l->parts.has_content ? ERR_VALUE : 0;
 	}
-	free(around);
+	l->around = around;
+	l->around_len = e == 0 ? w.len : 0;
 	ERR_clear_error();
 	return e < 0 ? broken(l->found, e) : 0;
 }
@@ -370,6 +457,8 @@ static int peel(struct layer *l, struct span bytes, enum cms_type type, int file
 {
 	int e = read_around(bytes, type, l);
 	if (e < 0) {
+		free(l->around);
+		l->around = NULL;
 		return e;
 	}
 	BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "pieces");
@@ -385,6 +474,8 @@ static int peel(struct layer *l, struct span bytes, enum cms_type type, int file
 	BIO_free(l->to);
 	BIO_meth_free(method);
 	ERR_clear_error();
+	free(l->around);
+	l->around = NULL;
 	off_t end = lseek(file, 0, SEEK_END);
 	if (e == 0) {
 		l->found->layers++;

@@ -25,6 +25,16 @@ void cms_opening_free(struct cms_opening *o);
 
 /* A key that may open, and its certificate (empty: every recipient is tried). ERR_VALUE: they cannot be read, or do not belong together. */
 MUST_USE int cms_opening_key(struct cms_opening *o, struct span key_pem, struct span certificate_pem);
+/*
+ * The same with a key that is elsewhere, on a token: unwrap() decrypts what is sealed to it (token_key_decrypt()), in whatever process
+ * opens. It is asked once here, whether it is that of the certificate. ERR_VALUE: it is not, or it decrypts nothing; ERR_UNSUPPORTED: the
+ * certificate's is no RSA key.
+ */
+#define CMS_UNWRAPPED_MOST 1024
+typedef int cms_unwrap(
+	void *arg, struct span sealed, unsigned hash, uint8_t ret_key[CMS_UNWRAPPED_MOST], size_t *ret_len);
+MUST_USE int cms_opening_unwrap(
+	struct cms_opening *o, struct span certificate_pem, cms_unwrap *unwrap, void *arg);
 /* Borrowed. */
 void cms_opening_passphrase(struct cms_opening *o, const char *passphrase);
 /* Authorities whose signers are believed. ERR_VALUE. */

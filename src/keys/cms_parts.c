@@ -1,105 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "keys/cms_parts.h"
 
+#include "keys/cms_ber.h"
 #include "keys/cms_der.h"
 
-#define CONSTRUCTED 0x20
-#define LONG_TAG    0x1F
 #define PRIMITIVE_0 0x80 /* [0] IMPLICIT of an octet string in one piece */
-
-struct ber {
-	uint8_t tag;
-	struct span whole, body;
-};
-
-/* ---- BER (X.690 8.1) ---- */
-
-/* definite: *ret_len is its length. */
-static int read_head(struct reader *r, uint8_t *ret_tag, bool *ret_definite, size_t *ret_len)
-{
-	uint8_t tag, first, byte;
-	uint64_t len = 0;
-	if (reader_u8(r, &tag) != 0 || reader_u8(r, &first) != 0) {
-		return ERR_TRUNCATED;
-	}
-	if ((tag & LONG_TAG) == LONG_TAG || first > 0x88) {
-		return ERR_VALUE;
-	}
-	*ret_tag = tag;
-	*ret_definite = first != 0x80;
-	if (first == 0x80) {
-		return tag & CONSTRUCTED ? 0 : ERR_VALUE;
-	}
-	for (unsigned i = 0; first > 0x80 && i < (first & 0x7Fu); i++) {
-		if (reader_u8(r, &byte) != 0) {
-			return ERR_TRUNCATED;
-		}
-		len = len << 8 | byte;
-	}
-	len = first < 0x80 ? first : len;
-	if (len > reader_left(r)) {
-		return ERR_TRUNCATED;
-	}
-	*ret_len = (size_t)len;
-	return 0;
-}
-
-static bool at_end(struct reader *r)
-{
-	if (reader_left(r) < 2 || r->ptr[r->pos] != 0 || r->ptr[r->pos + 1] != 0) {
-		return false;
-	}
-	r->pos += 2;
-	return true;
-}
-
-/* One element, whole. Those of indefinite length are walked through. */
-static int read_element(struct reader *r, struct ber *ret_element)
-{
-	struct reader at = *r;
-	size_t len = 0, from = at.pos, body, open = 1;
-	uint8_t tag, inner;
-	bool definite;
-	int e = read_head(&at, &tag, &definite, &len);
-	body = at.pos;
-	if (e == 0 && definite) {
-		e = reader_skip(&at, len);
-	}
-	size_t end = at.pos;
-	while (e == 0 && !definite && open > 0) {
-		bool known;
-		end = at.pos;
-		if (at_end(&at)) {
-			open--;
-			continue;
-		}
-		e = read_head(&at, &inner, &known, &len);
-		e = e == 0 && known ? reader_skip(&at, len) : e;
-		open += e == 0 && !known;
-		e = open > CMS_DEPTH_MOST ? ERR_LIMIT : e;
-	}
-	if (e < 0) {
-		return e;
-	}
-	*ret_element = (struct ber){.tag = tag,
-		.whole = span_of(at.ptr + from, at.pos - from),
-		.body = span_of(at.ptr + body, end - body)};
-	*r = at;
-	return 0;
-}
-
-static int expect(struct reader *r, uint8_t tag, struct ber *ret_element)
-{
-	struct ber b;
-	struct reader at = *r;
-	int e = read_element(&at, &b);
-	if (e < 0 || b.tag != tag) {
-		return e < 0 ? e : ERR_ORDER;
-	}
-	*ret_element = b;
-	*r = at;
-	return 0;
-}
 
 /* ---- CMS ---- */
 
@@ -159,23 +64,23 @@ static int take_holder(struct span body, struct cms_parts *p, struct writer *aro
 {
 	struct reader r = reader_of(body), in;
 	struct ber oid, b;
-	int e = expect(&r, DER_OID, &oid);
+	int e = ber_expect(&r, DER_OID, &oid);
 	der_open(around, DER_SEQUENCE);
 	if (e == 0) {
 		writer_span(around, oid.whole);
 		p->inner = type_of(oid.body);
 	}
-	if (e == 0 && is_encrypted(p->type) && (e = expect(&r, DER_SEQUENCE, &b)) == 0) {
+	if (e == 0 && is_encrypted(p->type) && (e = ber_expect(&r, DER_SEQUENCE, &b)) == 0) {
 		writer_span(around, b.whole);
 	}
 	der_close(around, 1);
 	if (e < 0 || reader_left(&r) == 0) {
 		return e;
 	}
-	e = read_element(&r, &b);
+	e = ber_element(&r, &b);
 	if (e == 0 && !is_encrypted(p->type)) {
 		in = reader_of(b.body);
-		e = b.tag != DER_CONTEXT(0) ? ERR_ORDER : read_element(&in, &b);
+		e = b.tag != DER_CONTEXT(0) ? ERR_ORDER : ber_element(&in, &b);
 		e = e < 0 ? e : take_octets(&b, DER_OCTETS, DER_OCTETS_PARTS, p);
 		e = e < 0 ? e : reader_end(&in);
 	} else if (e == 0) {
@@ -195,14 +100,14 @@ static int take_structure(struct span body, struct cms_parts *p, struct writer *
 	der_open(around, DER_CONTEXT(0));
 	der_open(around, DER_SEQUENCE);
 	for (int e; left > 0; left -= b.tag != DER_CONTEXT(0)) { /* originatorInfo is one more */
-		if ((e = read_element(&r, &b)) < 0) {
+		if ((e = ber_element(&r, &b)) < 0) {
 			return e;
 		}
 		writer_span(around, b.whole);
 	}
-	int e = expect(&r, DER_SEQUENCE, &b);
+	int e = ber_expect(&r, DER_SEQUENCE, &b);
 	e = e < 0 ? e : take_holder(b.body, p, around);
-	while (e == 0 && reader_left(&r) > 0 && (e = read_element(&r, &b)) == 0) {
+	while (e == 0 && reader_left(&r) > 0 && (e = ber_element(&r, &b)) == 0) {
 		writer_span(around, b.whole);
 	}
 	der_close(around, 3);
@@ -217,16 +122,16 @@ int cms_parts_read(struct span bytes, enum cms_type type, struct writer *around,
 	if (bytes.len < 2 || bytes.ptr[0] != DER_SEQUENCE) {
 		return ERR_TYPE;
 	}
-	int e = read_element(&r, &b);
+	int e = ber_element(&r, &b);
 	e = e < 0 ? e : reader_end(&r);
 	if (e == 0 && type == CMS_NONE) {
 		in = reader_of(b.body);
-		e = expect(&in, DER_OID, &oid) < 0 ? ERR_TYPE : 0;
+		e = ber_expect(&in, DER_OID, &oid) < 0 ? ERR_TYPE : 0;
 		p.type = e == 0 ? type_of(oid.body) : CMS_NONE;
-		e = p.type <= CMS_PLAIN ? ERR_TYPE : expect(&in, DER_CONTEXT(0), &b);
+		e = p.type <= CMS_PLAIN ? ERR_TYPE : ber_expect(&in, DER_CONTEXT(0), &b);
 		e = e < 0 ? e : reader_end(&in);
 		in = reader_of(b.body);
-		e = e < 0 ? e : expect(&in, DER_SEQUENCE, &b);
+		e = e < 0 ? e : ber_expect(&in, DER_SEQUENCE, &b);
 		e = e < 0 ? e : reader_end(&in);
 	}
 	e = e < 0 ? e : take_structure(b.body, &p, around);
@@ -257,10 +162,10 @@ int cms_pieces_next(struct cms_pieces *p, struct span *ret_piece)
 		return reader_bytes(&p->r, p->r.len, ret_piece) == 0 ? 1 : ERR_TRUNCATED;
 	}
 	while (reader_left(&p->r) > 0) {
-		if (at_end(&p->r)) {
+		if (ber_at_end(&p->r)) {
 			continue;
 		}
-		int e = read_head(&p->r, &tag, &definite, &len);
+		int e = ber_head(&p->r, &tag, &definite, &len);
 		if (e < 0) {
 			return e;
 		}

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/reader.h"
 #include "base/writer.h"
+#include "keys/cms_ber.h"
 
 /*
  * A structure of CMS (RFC 5652, 5083) of any size, in BER, taken apart: what is around its content becomes a small structure with detached
@@ -22,7 +23,7 @@ enum cms_type {
 };
 
 /* Nesting that is followed; certificates are not looked into. */
-#define CMS_DEPTH_MOST 16
+#define CMS_DEPTH_MOST BER_DEPTH_MOST
 
 /* What is around the content: certificates, recipients, signatures. Bytes. */
 #define CMS_AROUND_MOST (1024u * 1024)

@@ -527,3 +527,45 @@ int token_key_dh(struct token_key *k, struct span point, uint8_t ret_secret[TOKE
 	               ? ERR_DENIED
 	               : ERR_SYSTEM;
 }
+
+int token_key_decrypt(struct token_key *k, struct span sealed, unsigned hash,
+	uint8_t ret_plain[TOKEN_PLAIN_MOST], size_t *ret_len)
+{
+	CK_RSA_PKCS_OAEP_PARAMS p = {.hashAlg = hash == 20   ? CKM_SHA_1
+	                                        : hash == 32 ? CKM_SHA256
+	                                        : hash == 48 ? CKM_SHA384
+	                                                     : CKM_SHA512,
+		.mgf = hash == 20   ? CKG_MGF1_SHA1
+	               : hash == 32 ? CKG_MGF1_SHA256
+	               : hash == 48 ? CKG_MGF1_SHA384
+	                            : CKG_MGF1_SHA512,
+		.source = CKZ_DATA_SPECIFIED};
+	CK_MECHANISM how = {CKM_RSA_PKCS, NULL, 0}, oaep = {CKM_RSA_PKCS_OAEP, &p, sizeof(p)};
+	uint8_t plain[TOKEN_PLAIN_MOST];
+	CK_ULONG len = sizeof(plain);
+	CK_RV rv = k->call->C_DecryptInit(k->session, hash ? &oaep : &how, k->key);
+	bool begun = rv == CKR_OK;
+	if (begun) {
+		rv = k->call->C_Decrypt(
+			k->session, (unsigned char *)(uintptr_t)sealed.ptr, sealed.len, plain, &len);
+	}
+	if (rv == CKR_OK) {
+		memcpy(ret_plain, plain, len);
+		*ret_len = len;
+	}
+	OPENSSL_cleanse(plain, sizeof(plain));
+	switch (rv) {
+	case CKR_OK:
+		return 0;
+	case CKR_MECHANISM_INVALID:
+	case CKR_MECHANISM_PARAM_INVALID:
+	case CKR_ARGUMENTS_BAD:
+		return begun ? ERR_DENIED : ERR_UNSUPPORTED;
+	case CKR_DEVICE_ERROR:
+	case CKR_DEVICE_REMOVED:
+	case CKR_SESSION_HANDLE_INVALID:
+		return ERR_SYSTEM;
+	default:
+		return ERR_DENIED;
+	}
+}

@@ -74,4 +74,12 @@ MUST_USE int token_key_sign(struct token_key *key, const struct sign_scheme *sch
 MUST_USE int token_key_sign_hash(
 	struct token_key *key, struct span hash, uint8_t *sig, size_t cap, size_t *ret_len);
 
+/*
+ * What is encrypted to an RSA key: PKCS#1 v1.5, or OAEP (RFC 8017 7.1) with a hash, and MGF1 with the same, of `hash` bytes: 20, 32, 48, 64;
+ * 0: none. ERR_DENIED: the key may not, or it is encrypted to another; ERR_UNSUPPORTED: the token knows no such OAEP; ERR_SYSTEM.
+ */
+#define TOKEN_PLAIN_MOST 1024
+MUST_USE int token_key_decrypt(struct token_key *key, struct span sealed, unsigned hash,
+	uint8_t ret_plain[TOKEN_PLAIN_MOST], size_t *ret_len);
+
 #endif

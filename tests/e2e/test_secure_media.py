@@ -13,7 +13,7 @@ from email.mime.application import MIMEApplication
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
 
-from lib import trail
+from lib import token, trail
 from lib.site import ROOT, check, equal, test, until
 
 DATA = os.path.join(ROOT, "tests/data/dicom")
@@ -25,7 +25,7 @@ class Disc:
     """A folder of objects, and somebody whom a disc of them is for."""
 
     def __init__(self, bench):
-        self.bench = bench
+        self.bench, self.env = bench, None
         self.folder = bench.new_folder("in")
         for name in SAMPLES:
             shutil.copy(os.path.join(DATA, name + ".dcm"), self.folder)
@@ -40,7 +40,7 @@ class Disc:
         """With a passphrase by a descriptor: standard input."""
         fd = ("--passphrase-fd", "0") if passphrase else ()
         ran = subprocess.run([self.bench.program, "media", verb, *fd, *arguments], input=(passphrase or "") + "\n", stdout=subprocess.PIPE,
-                             stderr=subprocess.STDOUT, text=True, timeout=120, check=False)
+                             stderr=subprocess.STDOUT, text=True, timeout=120, check=False, env=self.env)
         equal(ran.returncode, wants, f"gantry media {verb} {arguments}: {ran.stdout[-800:]}")
         return ran.stdout
 
@@ -492,3 +492,34 @@ def secure_media_hostile(bench):
     path = smime(bench, mail, "-encrypt", "-aes128", "-recip", f.cert)[0]
     f.disc.media("open", *mine, path, bench.path("mailed"), passphrase=None)
     equal(sorted(os.listdir(bench.path("mailed"))), ["IMAGES", "PART0001", "PART0002"], "what it has")
+
+
+@test
+def secure_media_token(bench):
+    """With the key on a token: discs of ours and of others, mails; a process opens it that reads no file."""
+    f = Foreign(Disc(bench))
+    uri, site, folder, _ = token.token(bench, {"bob": f.key, "alice": f.signer_key})
+    subprocess.run(["chown", "-R", str(os.getuid()), folder], check=True)
+    f.disc.env = {**os.environ, "SOFTHSM2_CONF": site["token-environment"][0].split("=", 1)[1]}
+    mine = ("--key", uri.format("bob"), "--cert", f.cert)
+    signed = f.signed()
+    oaep = ("-keyopt", "rsa_padding_mode:oaep")
+    foreign = f.folder("foreign", {
+        "F0": f.cms(signed, "-encrypt", "-aes256", "-recip", f.ec, "-recip", f.cert), "F1": f.cms(signed, "-encrypt", "-des3", "-stream", "-keyid", f.cert),
+        "F2": f.cms(signed, "-encrypt", "-aes128", "-pwri_password", PASSPHRASE, "-recip", f.cert, *oaep)})
+    check("3 files opened" in f.opens(foreign, *mine, "--trust", f.signer), "others' files")
+    image, mail = bench.path("out.iso"), bench.path("out.eml")
+    f.disc.media("seal", "--to", f.signer, "--to", f.cert, f.disc.folder, image, passphrase=None)
+    f.disc.media("seal", "--to", f.cert, "--key", uri.format("alice"), "--cert", f.signer, f.disc.folder, mail, passphrase=None)
+    for i, source in enumerate((image, mail)):
+        f.disc.media("open", *mine, source, bench.path(f"opened{i}"), passphrase=None)
+        f.disc.is_whole(bench.path(f"opened{i}"))
+    f.disc.fails(mail, "it is sealed to others", "--key", uri.format("alice"), "--cert", f.signer, passphrase=None)
+    f.disc.fails(mail, "it is not the key of that certificate", "--key", uri.format("alice"), "--cert", f.cert, passphrase=None)
+    f.disc.fails(mail, "no private key of that name", "--key", uri.format("eve"), "--cert", f.cert, passphrase=None)
+    f.disc.fails(f.folder("gcm", {"F0": f.cms(signed, "-encrypt", "-aes-128-gcm", f.cert)}), "in a way that keys on tokens do not open", *mine, passphrase=None)
+    f.disc.fails(f.folder("sha512", {"F0": f.cms(signed, "-encrypt", "-aes256", "-recip", f.cert, *oaep, "-keyopt", "rsa_oaep_md:sha512")}),
+                 "in a way that keys on tokens do not open", *mine, passphrase=None)
+    f.disc.fails(f.folder("phrase", {"F0": f.cms(signed, "-encrypt", "-aes256", "-pwri_password", PASSPHRASE)}), "it is sealed with a passphrase", *mine,
+                 passphrase=None)
+    f.disc.media("open", "--key", uri.format("bob"), mail, bench.path("never"), passphrase=None, wants=2)

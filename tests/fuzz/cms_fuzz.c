@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "keys/cms_parts.h"
+#include "keys/cms_recipients.h"
 
 #include <openssl/cms.h>
 #include <openssl/err.h>
@@ -48,6 +49,31 @@ static void compare(struct span whole, const struct cms_parts *p, struct span co
 	ERR_clear_error();
 }
 
+/* Where a key on a token looks for what is sealed to it. Its certificate has the issuer that those of the corpus name. */
+static void look_for_key(struct span around)
+{
+	static X509 *cert;
+	static uint8_t without[CMS_AROUND_MOST];
+	struct writer w = writer_of(without, sizeof(without));
+	struct cms_sealed_key k;
+	if (!cert) {
+		X509_NAME *name = X509_NAME_new();
+		cert = X509_new();
+		must(cert && name);
+		must(X509_NAME_add_entry_by_txt(
+			     name, "CN", MBSTRING_ASC, (const uint8_t *)"made", -1, -1, 0) == 1);
+		must(X509_set_issuer_name(cert, name) == 1 &&
+			ASN1_INTEGER_set(X509_get_serialNumber(cert), 1) == 1);
+		X509_NAME_free(name);
+	}
+	if (cms_recipients_find(around, cert, &k) == 0) {
+		must(k.key.ptr >= around.ptr && k.key.ptr + k.key.len <= around.ptr + around.len);
+		must(k.hash == 0 || k.hash == 20 || k.hash == 32 || k.hash == 48 || k.hash == 64);
+	}
+	must(cms_recipients_without(around, &w) != 0 || w.len <= around.len + 16);
+	ERR_clear_error();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	uint8_t *copy = malloc(size ? size : 1), *around = malloc(CMS_AROUND_MOST),
@@ -62,6 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			continue;
 		}
 		must(p.type != CMS_NONE && p.type != CMS_PLAIN);
+		look_for_key(writer_span_of(&w));
 		if (collect(&p, content, &len) == 0 && type == CMS_NONE) {
 			compare(span_of(copy, size), &p, span_of(content, len));
 		}
