@@ -20,7 +20,7 @@ static bool is(struct span oid, enum der_oid which)
 /* AlgorithmIdentifier: its object identifier, and what stands behind it. */
 static int read_algorithm(struct reader *r, struct span *ret_oid, struct reader *ret_parameters)
 {
-	struct ber whole, oid;
+	struct ber whole = {0}, oid = {0};
 	int e = ber_expect(r, DER_SEQUENCE, &whole);
 	if (e < 0) {
 		return e;
@@ -40,7 +40,7 @@ static int read_hash(struct reader *r, unsigned *ret_hash)
 		enum der_oid oid;
 		unsigned len;
 	} hashes[] = {{DER_SHA1, 20}, {DER_SHA256, 32}, {DER_SHA384, 48}, {DER_SHA512, 64}};
-	struct span oid;
+	struct span oid = {0};
 	struct reader rest;
 	int e = read_algorithm(r, &oid, &rest);
 	for (size_t i = 0; e == 0 && i < ARRAY_LEN(hashes); i++) {
@@ -55,8 +55,8 @@ static int read_hash(struct reader *r, unsigned *ret_hash)
 /* RSAES-OAEP-params: each part is one of 20 bytes, by default. A label is none of CMS's (RFC 3560 3). */
 static int read_oaep(struct reader *r, unsigned *ret_hash)
 {
-	struct ber sequence, part;
-	struct span oid;
+	struct ber sequence = {0}, part = {0};
+	struct span oid = {0};
 	unsigned hash = 20, mask = 20;
 	int e = ber_expect(r, DER_SEQUENCE, &sequence);
 	struct reader in = reader_of(e == 0 ? sequence.body : span_of(NULL, 0)), inner;
@@ -98,8 +98,8 @@ static bool is_of(const struct ber *rid, X509 *cert)
 static int read_transport(struct span body, X509 *cert, struct cms_sealed_key *ret_key)
 {
 	struct reader r = reader_of(body), parameters;
-	struct ber version, rid, key;
-	struct span oid;
+	struct ber version, rid = {0}, key = {0};
+	struct span oid = {0};
 	unsigned hash = 0;
 	int e = ber_expect(&r, DER_INTEGER, &version);
 	e = e < 0 ? e : ber_element(&r, &rid);
@@ -123,7 +123,7 @@ static int read_transport(struct span body, X509 *cert, struct cms_sealed_key *r
 static int read_enveloped(struct span around, struct reader *ret_inside)
 {
 	struct reader r = reader_of(around);
-	struct ber b;
+	struct ber b = {0};
 	int e = ber_expect(&r, DER_SEQUENCE, &b);
 	r = reader_of(e == 0 ? b.body : span_of(NULL, 0));
 	e = e < 0 ? e : ber_expect(&r, DER_OID, &b);
@@ -145,7 +145,7 @@ static int read_enveloped(struct span around, struct reader *ret_inside)
 int cms_recipients_find(struct span around, X509 *cert, struct cms_sealed_key *ret_key)
 {
 	struct reader r, in;
-	struct ber set, one;
+	struct ber set = {0}, one = {0};
 	int e = read_enveloped(around, &r);
 	e = e < 0 ? e : ber_expect(&r, DER_SET, &set);
 	if (e < 0) {
@@ -166,7 +166,7 @@ int cms_recipients_find(struct span around, X509 *cert, struct cms_sealed_key *r
 int cms_recipients_without(struct span around, struct writer *w)
 {
 	struct reader r;
-	struct ber set, content;
+	struct ber set, content = {0};
 	size_t whole = w->len, mark;
 	int e = read_enveloped(around, &r);
 	e = e < 0 ? e : ber_expect(&r, DER_SET, &set);
