@@ -404,7 +404,7 @@ static void prepare(struct association *as, const struct association_start *star
 	as->proposal = &one.proposal;
 	as->ac = &one.ac;
 	as->audit = &one.audit;
-	as->audit->fd = -1;
+	as->audit->fd = start->audit;
 	as->holds = &one.holds;
 	as->loss = RULE_UPSTREAM_LOST;
 	side_init(&as->a, "caller", &one.a);

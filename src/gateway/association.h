@@ -21,6 +21,7 @@ struct association_start {
 	int socket;              /* accepted, non-blocking */
 	int channel;             /* to the gate, non-blocking SOCK_SEQPACKET */
 	int keys;                /* to the key holder (keys/link.h); -1: there is nothing to sign */
+	int audit;               /* to the auditor (gateway/audit_line.h); -1: to be asked for */
 	unsigned listener;       /* index in site->listeners */
 	struct in6_addr peer_ip; /* of the socket; IPv4 mapped */
 	uint16_t peer_port;

@@ -24,7 +24,6 @@
 
 #define EVENTS_A_TURN 64
 #define KEYS_WAIT_MS  5000 /* a token is not quick */
-#define TAKE_A_TURN   16   /* events of one teller, before the others have their turn */
 
 static int watch(struct auditor *a, struct teller *t)
 {
@@ -34,7 +33,11 @@ static int watch(struct auditor *a, struct teller *t)
 
 static void unwatch(struct auditor *a, struct teller *t)
 {
-	if (t->fd >= 0) {
+	if (t->line) {
+		t->fd = -1;
+		t->line->teller = NULL;
+		t->line->ended = true;
+	} else if (t->fd >= 0) {
 		/* Of an association's nobody else has a copy: closed it is watched no more. */
 		if (t->kind != TELLER_ASSOCIATION) {
 			(void)epoll_ctl(a->epoll, EPOLL_CTL_DEL, t->fd, NULL);
@@ -46,8 +49,7 @@ static void unwatch(struct auditor *a, struct teller *t)
 
 /* ---- Associations ---- */
 
-/* It may still stand in this turn's events, and in the batch. */
-static void end_teller(struct auditor *a, struct teller *t)
+void teller_end(struct auditor *a, struct teller *t)
 {
 	unwatch(a, t);
 	open_teller_gone(a, t);
@@ -69,7 +71,7 @@ static void replace_teller(struct auditor *a, struct teller *fresh)
 	}
 	if (old) {
 		open_teller_moved(a, old, fresh);
-		end_teller(a, old);
+		teller_end(a, old);
 	}
 }
 
@@ -79,12 +81,24 @@ static void take_teller(struct auditor *a, struct teller *t)
 	int e = 0;
 	for (unsigned i = 0; i < TAKE_A_TURN && e == 0; i++) {
 		e = message_recv(t->fd, FROM_TELLER, &m);
+		if (e == 0 && m.type != MSG_EVENT) {
+			e = ERR_PEER;
+		}
 		if (e == 0) {
 			batch_take(a, t, m.number, m.bytes);
 		}
 	}
 	if (e != 0 && e != ERR_AGAIN) {
-		end_teller(a, t);
+		teller_end(a, t);
+	}
+}
+
+void teller_add(struct auditor *a, struct teller *t)
+{
+	t->next = a->tellers;
+	a->tellers = t;
+	if (t->kind == TELLER_ASSOCIATION) {
+		replace_teller(a, t);
 	}
 }
 
@@ -100,8 +114,7 @@ static void add_teller(struct auditor *a, const struct message *m)
 		.answers = true,
 		.association = m->client.association,
 		.gate = a->gates,
-		.ip = m->client.ip,
-		.next = a->tellers};
+		.ip = m->client.ip};
 	if (t->kind != TELLER_ASSOCIATION) {
 		(void)fcntl(t->fd, F_SETFL, O_NONBLOCK); /* those of associations are made so */
 	}
@@ -110,18 +123,16 @@ static void add_teller(struct auditor *a, const struct message *m)
 		free(t);
 		return;
 	}
-	a->tellers = t;
-	if (t->kind == TELLER_ASSOCIATION) {
-		replace_teller(a, t);
-	}
+	teller_add(a, t);
 	take_teller(a, t); /* what it has told already */
 }
 
-static void free_gone(struct auditor *a)
+void teller_free_gone(struct auditor *a)
 {
 	while (a->gone) {
 		struct teller *t = a->gone;
 		a->gone = t->next;
+		line_gone(a, t);
 		free(t);
 	}
 }
@@ -135,6 +146,8 @@ static void take_gate(struct auditor *a)
 	while ((e = message_recv(a->gate.fd, FROM_GATE_AUDITOR, &m)) == 0) {
 		if (m.type == MSG_CLIENT) {
 			add_teller(a, &m);
+		} else if (m.type == MSG_LINE) {
+			line_message(a, &m);
 		} else if (m.type == MSG_UNRECORDED) {
 			kept_missed(
 				a, MSG_UNRECORDED_KIND(m.number), (uint64_t)MSG_UNRECORDED_COUNT(m.number));
@@ -266,6 +279,8 @@ static void handle(struct auditor *a, struct teller *t)
 		take_gate(a);
 	} else if (t == &a->cold) {
 		cold_take(a);
+	} else if (t->kind == TELLER_LINE) {
+		line_hear(a, (struct line *)t);
 	} else if (t == &a->copy.channel) {
 		copy_take(a);
 	} else {
@@ -292,6 +307,7 @@ static int loop(struct auditor *a)
 		if (a->n_batch > 0) {
 			batch_write(a);
 		}
+		line_settle(a);
 		int64_t now = clock_mono_ms();
 		copy_check(a, now);
 		open_check(a, now);
@@ -299,7 +315,7 @@ static int loop(struct auditor *a)
 		send_check(a, now);
 		health_check(a, now);
 		cold_check(a, now);
-		free_gone(a);
+		teller_free_gone(a);
 	}
 	open_check(a, clock_mono_ms());
 	kept_end(a);

@@ -10,6 +10,7 @@
 #include "audit/seal.h"
 #include "audit/spool.h"
 #include "audit/xml.h"
+#include "gateway/audit_line.h"
 #include "keys/link_audit.h"
 #include "policy/site.h"
 #include "priv/message.h"
@@ -31,7 +32,7 @@
 #define OPEN_MOST 32
 
 /* Who tells. Of an association the gate says which it is, and it is believed nothing else of who its caller is. */
-enum teller_kind { TELLER_SUPERVISOR, TELLER_GATE, TELLER_ASSOCIATION };
+enum teller_kind { TELLER_SUPERVISOR, TELLER_GATE, TELLER_ASSOCIATION, TELLER_LINE /* see struct line */ };
 
 struct teller {
 	int fd; /* -1: gone, and to be freed after the batch */
@@ -40,7 +41,19 @@ struct teller {
 	uint64_t association;
 	uint64_t gate; /* which gate counts so: another one has an association of the same number */
 	struct in6_addr ip;
+	struct line *line; /* NULL: the channel is its own */
+	uint64_t turn;     /* on it */
 	struct teller *next;
+};
+
+/* A channel that associations have in turn: gateway/audit_line.h. */
+struct line {
+	struct teller
+		channel; /* first: what epoll knows. kind TELLER_LINE, or 0: there is none; fd -1: broken */
+	uint64_t turn;
+	struct teller *teller; /* of this turn; NULL: has said nothing yet, or is gone */
+	bool told;             /* the gate says that it is gone */
+	bool ended;            /* it had a teller, which is gone: of this turn nothing is taken any more */
 };
 
 /* Tokens of one event. */
@@ -96,7 +109,9 @@ struct auditor {
 	struct teller supervisor, gate, cold; /* channels that live as long as we do */
 	struct copier copy;
 	struct teller *tellers, *gone;
-	uint64_t gates; /* that there have been */
+	struct line lines[AUDIT_LINES];
+	struct audit_line *line_table; /* NULL: none */
+	uint64_t gates;                /* that there have been */
 	struct site *site;
 	struct link_audit keys; /* fd -1: none */
 	int dir;                /* of the journal */
@@ -146,6 +161,19 @@ struct auditor {
 	int64_t gap_from_ms, gap_to_ms;  /* wall; 0: it goes on */
 	char gap_why[128];
 };
+
+/* auditor.c */
+#define TAKE_A_TURN 16 /* events of one teller, before the others have their turn */
+void teller_add(struct auditor *a, struct teller *t); /* of an association; ends the one that it had */
+void teller_end(
+	struct auditor *a, struct teller *t); /* it may still stand in this turn's events, and in the batch */
+void teller_free_gone(struct auditor *a);     /* when it stands in neither any more */
+
+/* auditor_line.c */
+void line_message(struct auditor *a, const struct message *m); /* MSG_LINE; takes its descriptor */
+void line_hear(struct auditor *a, struct line *l);
+void line_settle(struct auditor *a);
+void line_gone(struct auditor *a, const struct teller *t); /* nobody has it any more */
 
 /* auditor_batch.c */
 /* Take an event into the batch, which is written when it is full. number: as of MSG_EVENT. */

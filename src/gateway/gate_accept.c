@@ -118,7 +118,7 @@ static void run_association(const struct association_start *start)
 	sigemptyset(&none);
 	/* SIGTERM, SIGPIPE and the like stay ignored, as in the gate: only the gate ends an association. */
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	int keep[] = {start->socket, start->channel, start->keys, sandbox_fd(start->sandbox)};
+	int keep[] = {start->socket, start->channel, start->keys, start->audit, sandbox_fd(start->sandbox)};
 	close_all_but(keep, ARRAY_LEN(keep));
 	message_forget();
 	if (drop_capabilities() != 0) {
@@ -126,6 +126,14 @@ static void run_association(const struct association_start *start)
 	}
 	association_main(start);
 	_exit(0);
+}
+
+/* Whose caller's address is known, and who will not only be rejected: what these tell is rare. */
+static void give_line(struct gate *g, struct association_start *start, struct child *c)
+{
+	bool wanted = start->site->audit.has && !start->proxy_header && start->refuse_rule == RULE_NONE;
+	c->line = wanted ? line_give(g, c->id, &start->peer_ip) : NULL;
+	start->audit = c->line ? c->line->fd : -1;
 }
 
 static int fork_association(struct gate *g, struct association_start *start, struct child **ret_child)
@@ -142,6 +150,7 @@ static int fork_association(struct gate *g, struct association_start *start, str
 	}
 	start->id = c->id;
 	start->channel = pair[1];
+	give_line(g, start, c);
 	pid_t pid = fork();
 	if (pid == 0) {
 		run_association(start);

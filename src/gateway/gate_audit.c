@@ -13,7 +13,8 @@
 #include <unistd.h>
 
 /*
- * Channels to the auditor, of which the gate makes one for each association that asks, and names whose it is. What an
+ * Channels to the auditor, of which the gate makes one for each association that asks because it has no line
+ * (gateway/audit_line.h), and names whose it is. What an
  * association tells then goes past the gate. The gate itself tells of refusals, and is told how the journal is, for
  * `gantry status`.
  */
@@ -51,6 +52,7 @@ static void auditor_ready(struct gate *g, struct source *s, uint32_t events)
 	int e;
 	while (s->fd >= 0 && (e = message_recv(s->fd, FROM_AUDITOR_GATE, &m)) != ERR_AGAIN) {
 		if (e != 0) {
+			lines_forget(g);
 			gate_unwatch(g, s); /* a new one will be named */
 			g->auditor_lost_ms = g->journal_known ? clock_wall_ms() : g->auditor_lost_ms;
 			g->journal_known = false;
@@ -67,6 +69,7 @@ void audit_channel(struct gate *g, int fd)
 	/* What was known was of the one before. */
 	g->auditor_lost_ms = g->journal_known ? clock_wall_ms() : g->auditor_lost_ms;
 	g->journal_known = false;
+	lines_forget(g);
 	gate_unwatch(g, &g->auditor);
 	(void)fcntl(fd, F_SETFL, O_NONBLOCK);
 	g->auditor = (struct source){.fd = fd, .ready = auditor_ready};
@@ -75,6 +78,7 @@ void audit_channel(struct gate *g, int fd)
 			strerror(errno));
 		return;
 	}
+	lines_begin(g);
 	tell_unrecorded(g);
 }
 

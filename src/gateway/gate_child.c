@@ -61,6 +61,7 @@ static void end(struct gate *g, struct child *c)
 	g->n_children--;
 	connect_cancel(g, c);
 	gate_unwatch(g, &c->channel);
+	line_leave(g, c->line);
 	if (c->keys >= 0) {
 		close(c->keys);
 	}

@@ -3,6 +3,7 @@
 #define GATEWAY_GATE_STATE_H
 
 #include "audit/event.h"
+#include "gateway/audit_line.h"
 #include "gateway/gate_count.h"
 #include "gateway/gate_ledger.h"
 #include "gateway/gate_tls.h"
@@ -49,6 +50,14 @@ struct gate_listener {
 };
 
 /* An association's process, or what is left of it. */
+/* A line to the auditor: the end that associations have in turn. */
+struct gate_line {
+	int fd;              /* -1: broken */
+	uint64_t turn, said; /* said: the auditor was told of the end of this one */
+	bool busy;           /* an association has it */
+	bool owed;           /* the auditor does not know yet that the last one is gone */
+};
+
 struct child {
 	struct source channel;
 	pid_t pid;
@@ -58,6 +67,7 @@ struct child {
 	enum message_type asking; /* of the lookup: one question at a time; 0: none */
 	uint32_t generation;      /* of the site it last spoke of: it may speak of this one or a newer one */
 	int keys;                 /* its channel's other end, until the real caller is known; -1 */
+	struct gate_line *line;   /* to the auditor, that it was given; NULL: none */
 	int64_t audit_ms;         /* monotonic: of its last channel to the auditor; 0: none */
 	int64_t keep_ms;          /* monotonic: of its last socket to the quarantine; 0: none */
 	uint64_t refusal;         /* the number that it was given last; 0: none */
@@ -89,6 +99,9 @@ struct gate {
 	int epoll;
 	struct source supervisor, signals, control, door, lookup, store, forwarder;
 	struct source auditor;
+	struct audit_line *line_table; /* shared with the auditor; NULL: none */
+	struct gate_line lines[AUDIT_LINES];
+	unsigned n_lines;
 	bool serving, stopping, cut;
 	int64_t started_ms, stop_deadline_ms;
 	pid_t supervisor_pid;
@@ -215,6 +228,12 @@ bool hold_ask(struct gate *g, struct child *c, const struct message *m, const st
 bool audit_ask(struct gate *g, struct child *c, const struct message *m, const struct gate_site *gs);
 bool audit_unrecorded(struct gate *g, struct child *c, const struct message *m, const struct gate_site *gs);
 void audit_refusal(const struct refusal *r, uint64_t times, void *gate); /* a ledger_told */
+
+/* gate_line.c: lines to the auditor (gateway/audit_line.h). NULL: there is none free, and the association asks for a channel. */
+void lines_begin(struct gate *g); /* a new auditor */
+void lines_forget(struct gate *g);
+struct gate_line *line_give(struct gate *g, uint64_t association, const struct in6_addr *ip);
+void line_leave(struct gate *g, struct gate_line *l); /* its association's process is gone */
 
 /* gate_expiry.c: fresh: a configuration was just taken. */
 void expiry_check(struct gate *g, int64_t now_ms, bool fresh);

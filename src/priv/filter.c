@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -190,6 +192,7 @@ static const struct {
 	/* A name service module may still have to be loaded. */
 	{SCMP_SYS(mmap), L, {{0}}, 0},
 	{SCMP_SYS(mprotect), L, {{0}}, 0},
+	{SCMP_SYS(ioctl), G, {EQ(1, SIOCOUTQ)}, 1},
 	{SCMP_SYS(fcntl), A, {EQ(1, F_GETFL)}, 1},
 	{SCMP_SYS(fcntl), A, {EQ(1, F_SETFL)}, 1},
 	{SCMP_SYS(fcntl), A, {EQ(1, F_GETFD)}, 1},

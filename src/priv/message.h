@@ -117,6 +117,12 @@ enum message_type {
 	/* gate -> association */
 	MSG_TELL, /* number 0, fd: its channel to the auditor; else there is none now */
 	/*
+	 * Gate -> auditor. number: which of the lines (gateway/audit_line.h), fd: its end; or MSG_LINE_TABLE, fd: the memfd of
+	 * their table.
+	 */
+	MSG_LINE,
+	MSG_TOLD, /* gate -> auditor, on a line: who had it is gone */
+	/*
 	 * Teller -> auditor. bytes: what happened (audit/event.h). number: MSG_EVENT_NEW, or the record of the AUDIT_BEGIN that it
 	 * goes on with. Each but AUDIT_PROGRESS is answered by MSG_RECORDED, in order.
 	 */
@@ -175,6 +181,10 @@ struct msg_admit {
 };
 
 #define MSG_EVENT_NEW (-1)
+
+/* MSG_LINE */
+#define MSG_LINE_TABLE (-1)
+#define MSG_LINES_MOST 64
 
 /* Whose channel that is: whose sessions it may keep and find, whose doings it may tell. */
 struct msg_client {

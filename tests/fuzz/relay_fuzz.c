@@ -307,7 +307,7 @@ static void go_on(struct association *as, struct far far[2])
 
 static void begin(struct association *as, struct association_start *start, struct far far[2])
 {
-	*start = (struct association_start){.site = site(), .channel = -1};
+	*start = (struct association_start){.site = site(), .channel = -1, .audit = -1};
 	site()->audit = (struct audit_config){0};
 	site()->flows[0].inspect = NULL;
 	site()->flows[0].deidentify = NULL;

@@ -79,6 +79,7 @@ static inline struct fixture *begin(enum unrecorded unrecorded)
 	f->site->audit.unrecorded = unrecorded;
 	f->site->audit.hold_most = 5;
 	f->start.channel = -1;
+	f->start.audit = -1;
 	f->as.start = &f->start;
 	f->as.gate_lost = true;
 	f->as.audit = &f->audit;

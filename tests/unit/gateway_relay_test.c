@@ -72,6 +72,7 @@ static void begin(struct fixture *f, uint32_t max_out)
 	memset(f, 0, sizeof(*f));
 	assert_int_equal(site_parse(span_str(yaml), "/etc/gantry.yaml", &f->site, &mistakes), 0);
 	mistakes_done(&mistakes);
+	f->start.audit = -1;
 	f->as.start = &f->start;
 	f->start.channel = -1;
 	f->as.gate_lost = true;

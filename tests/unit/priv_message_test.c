@@ -60,6 +60,8 @@ static const struct {
 	{MSG_CLIENT, FROM_GATE_KEYS | FROM_GATE_AUDITOR, true},
 	{MSG_OPERATOR, FROM_GATE_ALONE, true},
 	{MSG_TELL, FROM_GATE_DOWN, true},
+	{MSG_LINE, FROM_GATE_AUDITOR, true},
+	{MSG_TOLD, FROM_TELLER, false},
 	{MSG_EVENT, FROM_TELLER | FROM_GATE_AUDITOR | FROM_SUPERVISOR, false},
 	{MSG_SPOOL, FROM_SUPERVISOR, true},
 	{MSG_RECORDED, FROM_AUDITOR, false},
@@ -259,6 +261,9 @@ static struct message *made(unsigned row)
 		FULL(m.text);
 		break;
 	case MSG_ROOM:
+	case MSG_LINE:
+		m.number = MSG_LINES_MOST - 1;
+		break;
 	case MSG_UNRECORDED:
 		m.number = MSG_UNRECORDED_OF(MSG_UNRECORDED_MOST, 255);
 		break;
