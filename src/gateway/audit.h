@@ -81,6 +81,8 @@ struct audit_pending {
 /* What is not used is not touched, and costs no page. */
 struct audit {
 	int fd;               /* channel to the auditor; -1: none yet, or lost */
+	bool leaving;         /* nothing more will be told: what is pending is the last */
+	bool told;            /* and the auditor knows that */
 	bool passing;         /* `unrecorded: pass`, and the alarm was given */
 	const char *hopeless; /* why what is pending is to be given up; NULL */
 	int64_t retry_ms;     /* nothing is sent before */
@@ -149,6 +151,7 @@ bool audit_on(const struct association *as);
 void audit_tell(
 	struct association *as, const struct audit_event *ev, int64_t number, struct audit_pending how);
 void audit_tell_progress(struct association *as, struct audit_transfer *t); /* how far it is; no answer */
+void audit_leave(struct association *as);                                   /* nothing more will be told */
 void audit_take(struct association *as); /* answers, and what has to be sent again */
 /* What waits too long is given up as the site says. Returns when to be called again (now: it was given up); INT64_MAX. */
 int64_t audit_check(struct association *as, int64_t now_ms);

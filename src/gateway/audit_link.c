@@ -161,6 +161,7 @@ static void lost(struct audit *au)
 		au->fd = -1;
 	}
 	au->n_sent = au->stale = 0;
+	au->told = false;
 	au->retry_ms = clock_mono_ms() + RETRY_MS;
 }
 
@@ -213,6 +214,26 @@ static void open_channel(struct association *as)
 	claim_transfers(as);
 }
 
+/*
+ * On the line that we were forked with: the auditor need not be told by the gate that we are gone. It may come late, or not at
+ * all.
+ */
+static void say_all_told(struct association *as)
+{
+	struct audit *au = as->audit;
+	if (au->leaving && !au->told && au->fd >= 0 && au->fd == as->start->audit && au->n > 0 &&
+		au->n_sent == au->n) {
+		said = (struct message){.type = MSG_TOLD, .fd = -1, .number = MSG_TOLD_ALL};
+		au->told = message_send(au->fd, &said) == 0;
+	}
+}
+
+void audit_leave(struct association *as)
+{
+	as->audit->leaving = true;
+	say_all_told(as);
+}
+
 /* Send what has not been sent. */
 static void push(struct association *as)
 {
@@ -220,6 +241,9 @@ static void push(struct association *as)
 	struct audit *au = as->audit;
 	if (!wants_channel(au) || clock_mono_ms() < au->retry_ms) {
 		return;
+	}
+	if (au->told && next_unsent(au)) {
+		lost(au); /* something more after all: on another channel */
 	}
 	if (au->fd < 0) {
 		open_channel(as);
@@ -238,6 +262,7 @@ static void push(struct association *as)
 		}
 		au->n_sent++;
 	}
+	say_all_told(as);
 }
 
 /* ---- Answers ---- */
@@ -278,6 +303,7 @@ static void not_recorded(struct association *as, int64_t err)
 	if (as->site->audit.unrecorded != UNRECORDED_HOLD) {
 		au->hopeless = err == ERR_SPACE ? "the journal has no room" : "the journal cannot be written";
 	}
+	au->told = false; /* the auditor expects it again */
 	bool alone = au->n == 1;
 	size_t copies_len = au->copies_len;
 	drop_first(au);

@@ -312,4 +312,5 @@ void audit_end_transfers(struct association *as, const char *why)
 			end_transfer(as, t, why, !why);
 		}
 	}
+	audit_leave(as);
 }

@@ -21,6 +21,9 @@ static void answer(struct auditor *a, struct work *w, int e)
 	struct message m = {.type = MSG_RECORDED, .fd = -1};
 	e = e == 0 ? w->err : e;
 	m.number = e == 0 ? (int64_t)w->index : e;
+	if (e != 0 && w->teller) {
+		line_failed(w->teller);
+	}
 	/* A channel that takes no answer is one whose end is about to be seen. */
 	if (w->answer && w->teller && w->teller->fd >= 0) {
 		(void)!message_send(w->teller->fd, &m);

@@ -97,7 +97,7 @@ static void see_turn(struct auditor *a, struct line *l)
 		teller_end(a, l->teller);
 	}
 	l->turn = turn;
-	l->told = l->ended = false;
+	l->told = l->gone = l->ended = false;
 	line_set(&row->heard, turn);
 }
 
@@ -130,21 +130,29 @@ void line_gone(struct auditor *a, const struct teller *t)
 	}
 }
 
+void line_failed(const struct teller *t)
+{
+	if (t->line) {
+		t->line->told = false; /* it tells it again */
+	}
+}
+
 /* After the batch: who has told all was answered. */
 void line_settle(struct auditor *a)
 {
 	struct teller *next;
 	for (struct teller *t = a->tellers; t; t = next) {
 		next = t->next;
-		if (t->line && t->line->told) {
+		if (t->line && (t->line->gone || t->line->told)) {
 			teller_end(a, t);
 		}
 	}
 }
 
-static void told(struct auditor *a, struct line *l)
+static void told(struct auditor *a, struct line *l, int64_t number)
 {
-	l->told = true;
+	l->told = l->told || number == MSG_TOLD_ALL;
+	l->gone = l->gone || number == MSG_TOLD_GONE;
 	if (!l->teller && !l->ended) {
 		line_set(&row_of(a, l)->over, l->turn);
 	}
@@ -159,8 +167,8 @@ void line_hear(struct auditor *a, struct line *l)
 	for (unsigned i = 0; i < TAKE_A_TURN && e == 0; i++) {
 		e = message_recv(l->channel.fd, FROM_TELLER, &m);
 		if (e == 0 && m.type == MSG_TOLD) {
-			told(a, l);
-		} else if (e == 0 && !l->told && !l->ended) {
+			told(a, l, m.number);
+		} else if (e == 0 && !l->gone && !l->told && !l->ended) {
 			struct teller *t = teller_of(a, l);
 			e = t ? 0 : ERR_NO_MEMORY;
 			if (t) {

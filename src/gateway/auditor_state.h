@@ -52,7 +52,8 @@ struct line {
 		channel; /* first: what epoll knows. kind TELLER_LINE, or 0: there is none; fd -1: broken */
 	uint64_t turn;
 	struct teller *teller; /* of this turn; NULL: has said nothing yet, or is gone */
-	bool told;             /* the gate says that it is gone */
+	bool told;             /* it tells nothing more, if all is recorded */
+	bool gone;             /* the gate says so of it */
 	bool ended;            /* it had a teller, which is gone: of this turn nothing is taken any more */
 };
 
@@ -173,6 +174,7 @@ void teller_free_gone(struct auditor *a);     /* when it stands in neither any m
 void line_message(struct auditor *a, const struct message *m); /* MSG_LINE; takes its descriptor */
 void line_hear(struct auditor *a, struct line *l);
 void line_settle(struct auditor *a);
+void line_failed(const struct teller *t);                  /* something that it told is not recorded */
 void line_gone(struct auditor *a, const struct teller *t); /* nobody has it any more */
 
 /* auditor_batch.c */

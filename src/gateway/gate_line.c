@@ -102,7 +102,7 @@ static bool is_unread(const struct gate_line *l)
 /* Tell the auditor that the association is gone, behind all that it said. */
 static void say_end(struct gate_line *l)
 {
-	int e = message_send(l->fd, &(struct message){.type = MSG_TOLD, .fd = -1});
+	int e = message_send(l->fd, &(struct message){.type = MSG_TOLD, .fd = -1, .number = MSG_TOLD_GONE});
 	l->said = l->turn;
 	l->owed = e == ERR_AGAIN; /* it said so much that there is no room: another time */
 	if (e != 0 && e != ERR_AGAIN) {

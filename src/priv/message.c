@@ -329,6 +329,12 @@ static int read_line(struct reader *r, struct message *m)
 	return e == 0 && (m->number < MSG_LINE_TABLE || m->number >= MSG_LINES_MOST) ? ERR_VALUE : e;
 }
 
+static int read_told(struct reader *r, struct message *m)
+{
+	int e = read_number(r, m);
+	return e == 0 && m->number != MSG_TOLD_GONE && m->number != MSG_TOLD_ALL ? ERR_VALUE : e;
+}
+
 static int read_unrecorded(struct reader *r, struct message *m)
 {
 	int e = get_i64(r, &m->number);
@@ -392,7 +398,7 @@ static const struct row rows[] = {
 	[MSG_OPERATOR] = {"operator", FROM_GATE_ALONE, FD_YES, write_nothing, read_nothing},
 	[MSG_TELL] = {"tell", DOWN, FD_IF_ZERO, write_number, read_number},
 	[MSG_LINE] = {"line", FROM_GATE_AUDITOR, FD_YES, write_number, read_line},
-	[MSG_TOLD] = {"told", FROM_TELLER, FD_NO, write_nothing, read_nothing},
+	[MSG_TOLD] = {"told", FROM_TELLER, FD_NO, write_number, read_told},
 	[MSG_EVENT] = {"event", FROM_TELLER | FROM_GATE_AUDITOR | SUPERVISOR, FD_NO, write_event, read_event},
 	[MSG_SPOOL] = {"spool", SUPERVISOR, FD_YES, write_number, read_number},
 	[MSG_RECORDED] = {"recorded", FROM_AUDITOR, FD_NO, write_number, read_number},

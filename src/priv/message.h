@@ -121,7 +121,11 @@ enum message_type {
 	 * their table.
 	 */
 	MSG_LINE,
-	MSG_TOLD, /* gate -> auditor, on a line: who had it is gone */
+	/*
+	 * On a line to the auditor. number: MSG_TOLD_ALL, who has it tells nothing more, if all that it told is recorded;
+	 * MSG_TOLD_GONE, from the gate: who had it is gone.
+	 */
+	MSG_TOLD,
 	/*
 	 * Teller -> auditor. bytes: what happened (audit/event.h). number: MSG_EVENT_NEW, or the record of the AUDIT_BEGIN that it
 	 * goes on with. Each but AUDIT_PROGRESS is answered by MSG_RECORDED, in order.
@@ -185,6 +189,10 @@ struct msg_admit {
 /* MSG_LINE */
 #define MSG_LINE_TABLE (-1)
 #define MSG_LINES_MOST 64
+
+/* MSG_TOLD */
+#define MSG_TOLD_GONE 0
+#define MSG_TOLD_ALL  1
 
 /* Whose channel that is: whose sessions it may keep and find, whose doings it may tell. */
 struct msg_client {

@@ -73,6 +73,43 @@ static void an_abort_takes_the_place_of_what_waits(void **state)
 	done(f);
 }
 
+static bool has_told_all(const struct fixture *f)
+{
+	static struct message m;
+	return message_recv(f->auditor, FROM_TELLER, &m) == 0 && m.type == MSG_TOLD &&
+	       m.number == MSG_TOLD_ALL;
+}
+
+static void all_is_told_on_a_line(void **state)
+{
+	(void)state;
+	struct fixture *f = begin(UNRECORDED_HOLD);
+	f->start.audit = f->audit.fd;
+	store(f, "P1", "1.20");
+	assert_true(told(f));
+	assert_false(told(f));
+	answers(f, 31);
+	audit_end_transfers(&f->as, NULL);
+	assert_true(told(f));
+	event_is(f, AUDIT_TRANSFERRED, "P1");
+	assert_true(has_told_all(f));
+	/* It cannot be recorded: it is told again, and that it is all. */
+	answers(f, ERR_SPACE);
+	assert_false(told(f));
+	tries_again(f);
+	assert_true(told(f));
+	event_is(f, AUDIT_TRANSFERRED, "P1");
+	assert_true(has_told_all(f));
+	answers(f, 32);
+	assert_false(told(f));
+	/* Something more after all is not told where nobody listens. */
+	audit_login(&f->as, false, "late");
+	assert_false(told(f));
+	assert_int_equal(f->audit.fd, -1);
+	assert_int_equal(f->audit.n, 1);
+	done(f);
+}
+
 static void an_end_follows_its_beginning(void **state)
 {
 	(void)state;
@@ -413,6 +450,7 @@ int main(void)
 		cmocka_unit_test(nothing_leaves_before_its_record),
 		cmocka_unit_test(what_stands_before_the_mark_leaves),
 		cmocka_unit_test(an_abort_takes_the_place_of_what_waits),
+		cmocka_unit_test(all_is_told_on_a_line),
 		cmocka_unit_test(an_end_follows_its_beginning),
 		cmocka_unit_test(what_is_refused_by_the_auditor_is_refused_to_the_caller),
 		cmocka_unit_test(what_passes_unrecorded_is_counted),

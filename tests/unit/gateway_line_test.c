@@ -221,6 +221,35 @@ static void who_feigns_its_end(void **state)
 	line_leave(&gate, other);
 }
 
+/* Who has told all is not waited for, unless something of it could not be recorded. */
+static void all_is_told(void **state)
+{
+	uint64_t who = 0;
+	struct message all = {.type = MSG_TOLD, .fd = -1, .number = MSG_TOLD_ALL},
+		       *got = &(struct message){0};
+	struct gate_line *l = given(1);
+	says(l, AUDIT_BEGIN, -1);
+	auditor_turns();
+	int64_t begin = hears(l);
+	keys_go(); /* nothing can be recorded */
+	says(l, AUDIT_TRANSFERRED, begin);
+	assert_int_equal(message_send(l->fd, &all), 0);
+	auditor_turns();
+	assert_true(hears(l) < 0);
+	assert_non_null(a.tellers);
+	keys_come();
+	says(l, AUDIT_TRANSFERRED, begin);
+	assert_int_equal(message_send(l->fd, &all), 0);
+	auditor_turns();
+	assert_true(hears(l) > begin);
+	assert_null(a.tellers);
+	assert_int_equal(recorded(AUDIT_TRANSFERRED, (uint64_t)begin, &who), 1);
+	line_leave(&gate, l);
+	assert_int_equal(message_recv(a.lines[0].channel.fd, FROM_TELLER, got), ERR_AGAIN);
+	assert_ptr_equal(given(2), l);
+	line_leave(&gate, l);
+}
+
 /* What is no message breaks the line, and its own transfer alone. */
 static void noise(void **state)
 {
@@ -302,6 +331,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(last_words, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(not_while_it_reads, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(who_feigns_its_end, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(all_is_told, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(noise, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(no_room_for_its_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(no_more_than_there_are, set_up, tear_down),

@@ -261,6 +261,9 @@ static struct message *made(unsigned row)
 		FULL(m.text);
 		break;
 	case MSG_ROOM:
+	case MSG_TOLD:
+		m.number = MSG_TOLD_ALL;
+		break;
 	case MSG_LINE:
 		m.number = MSG_LINES_MOST - 1;
 		break;
