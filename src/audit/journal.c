@@ -7,16 +7,22 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
-void journal_took(struct journal *j, const struct journal_record *record, const struct merkle_hash *leaf)
+/* All that is kept of a record but its hash. */
+static void note(struct journal *j, uint64_t index, const struct journal_record *record)
 {
-	transfers_take(&j->transfers, j->range.size, record);
-	merkle_append(&j->range, leaf);
+	transfers_take(&j->transfers, index, record);
 	if (!j->has_times) {
 		j->has_times = true;
 		j->first_ms = j->least_ms = j->greatest_ms = record->time_ms;
 	}
 	j->least_ms = record->time_ms < j->least_ms ? record->time_ms : j->least_ms;
 	j->greatest_ms = record->time_ms > j->greatest_ms ? record->time_ms : j->greatest_ms;
+}
+
+void journal_took(struct journal *j, const struct journal_record *record, const struct merkle_hash *leaf)
+{
+	note(j, j->range.size, record);
+	merkle_append(&j->range, leaf);
 }
 
 uint64_t journal_size(const struct journal *j)
@@ -297,7 +303,6 @@ static void take_pending(struct journal *j)
 	struct reader r = reader_of(span_of(j->buf, j->buf_len));
 	for (size_t i = 0; i < j->n_pending; i++) {
 		struct journal_record record;
-		struct merkle_hash leaf;
 		uint32_t len;
 		struct span payload;
 		/* Written by journal_append() a moment ago. */
@@ -305,9 +310,9 @@ static void take_pending(struct journal *j)
 			reader_bytes(&r, len, &payload) < 0 || record_read(payload, &record) < 0) {
 			abort();
 		}
-		merkle_leaf(payload, &leaf);
-		journal_took(j, &record, &leaf);
+		note(j, j->range.size + i, &record);
 	}
+	j->range = j->pending; /* which journal_append() has hashed already */
 	j->len += j->buf_len;
 }
 
