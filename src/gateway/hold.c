@@ -128,12 +128,18 @@ void hold_look(struct association *as, struct side *s, struct span bytes)
 	}
 }
 
+/* What is in the file already goes on there by the block, while the processor's cache has it. */
+static size_t capacity(const struct hold *h)
+{
+	return h->room.stored > 0 ? HOLD_BLOCK : HOLD_MEMORY;
+}
+
 size_t hold_space(const struct association *as, const struct side *s)
 {
 	const struct hold *h = hold_of(as, s);
 	const struct side *to = s == &as->a ? &as->b : &as->a;
 	bool lent = to->out.sent < h->borrowed; /* of the object before */
-	return h->state == HOLD_TAKING && !lent ? HOLD_MEMORY - h->len : 0;
+	return h->state == HOLD_TAKING && !lent ? capacity(h) - h->len : 0;
 }
 
 int hold_message(struct association *as, struct side *s, struct span bytes)
@@ -204,7 +210,7 @@ void hold_take(struct association *as, struct side *s, struct span bytes)
 	hold_vouch_feed(h, bytes);
 	memcpy(h->memory + h->len, bytes.ptr, bytes.len);
 	h->len += bytes.len;
-	if (h->len == HOLD_MEMORY && h->keep == UINT64_MAX) {
+	if (h->len == capacity(h) && h->keep == UINT64_MAX) {
 		make_room(as, s);
 	}
 }
@@ -408,7 +414,7 @@ struct span hold_oldest(struct hold *h, bool lent, int *ret_e)
 {
 	if (h->load_passed == h->load_len && h->room.loaded < h->room.stored && !lent) {
 		size_t n = 0;
-		*ret_e = hold_room_load(&h->room, h->load, sizeof(h->load), &n);
+		*ret_e = hold_room_load(&h->room, hold_load(h), HOLD_LOAD, &n);
 		h->load_len = *ret_e == 0 ? n : 0;
 		h->load_passed = 0;
 	}
@@ -416,7 +422,7 @@ struct span hold_oldest(struct hold *h, bool lent, int *ret_e)
 		return span_of(h->message + h->message_passed, h->message_len - h->message_passed);
 	}
 	if (h->load_passed < h->load_len) {
-		return span_of(h->load + h->load_passed, h->load_len - h->load_passed);
+		return span_of(hold_load(h) + h->load_passed, h->load_len - h->load_passed);
 	}
 	if (h->room.loaded < h->room.stored) {
 		return (struct span){0}; /* when what was read back has left */

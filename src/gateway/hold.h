@@ -28,7 +28,8 @@
  * Objects that are signed (gateway/hold_vouch.h) are too, and held whole.
  */
 #define HOLD_MEMORY (1u << 20)
-#define HOLD_LOAD   HOLD_BLOCK /* read back at once */
+#define HOLD_LOAD                                                                                            \
+	HOLD_BLOCK /* read back at once, into the memory's second half: the first is enough beside a file */
 
 enum hold_state {
 	HOLD_NONE,
@@ -69,7 +70,6 @@ struct hold {
 	size_t n_unscanned;         /* that `scan` had no room for: nothing more is taken meanwhile */
 	struct inspect i;
 	struct inflater inflater;
-	uint8_t load[HOLD_LOAD];
 	uint8_t memory[HOLD_MEMORY];
 	struct scan scan;
 	char told[SCAN_TEXT]; /* what it said, if that was a finding */
@@ -89,6 +89,14 @@ struct hold_trust {
 	struct object_trust *trust; /* NULL: it cannot be had; why */
 	const char *why;
 };
+
+static_assert(HOLD_BLOCK + HOLD_LOAD <= HOLD_MEMORY);
+
+/* Where what is read back from the file stands. */
+static inline uint8_t *hold_load(struct hold *h)
+{
+	return h->memory + HOLD_BLOCK;
+}
 
 struct holds {
 	struct hold of[2]; /* from the caller, from the target */

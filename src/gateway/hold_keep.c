@@ -3,15 +3,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/exchange.h"
+#include "gateway/hold_remake.h"
 
 #include <stdio.h>
 
 /* The store that has done nothing for so long will do nothing more. */
 #define STILL_MS 30000
-
-#if HOLD_LOAD > KEEPER_PIECE
-#error "what is read back must be a piece"
-#endif
 
 /* ---- What is known of it ---- */
 
@@ -94,16 +91,11 @@ static void fill(struct association *as, const struct side *s, struct hold *h, c
 /* The next of them, which stay until they have been sent; none: it was all. */
 static int next_piece(struct hold *h, struct span *ret_piece)
 {
-	size_t n = 0;
-	if (h->room.loaded < h->room.stored) {
-		int e = hold_room_load(&h->room, h->load, sizeof(h->load), &n);
-		*ret_piece = span_of(h->load, n);
-		return e;
-	}
-	n = h->len - h->passed < KEEPER_PIECE ? h->len - h->passed : KEEPER_PIECE;
-	*ret_piece = span_of(h->memory + h->passed, n);
-	h->passed += n;
-	return 0;
+	int e = 0;
+	*ret_piece = hold_oldest(h, false, &e);
+	ret_piece->len = ret_piece->len < KEEPER_PIECE ? ret_piece->len : KEEPER_PIECE;
+	hold_advance(h, ret_piece->len);
+	return e;
 }
 
 /* ---- Its end ---- */

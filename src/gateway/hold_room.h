@@ -15,7 +15,7 @@
  * written in blocks, sealed with a key that only this process has and that is of this object alone, so that nobody who
  * reads the disk learns anything, and no change goes unseen.
  */
-#define HOLD_BLOCK (256u * 1024)
+#define HOLD_BLOCK (512u * 1024)
 
 struct hold_room {
 	bool open;
