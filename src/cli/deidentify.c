@@ -8,10 +8,9 @@
 #include "cli/verbs.h"
 #include "policy/deidentify.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/crypto.h>
-#include <openssl/rand.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -34,12 +33,12 @@ static const char usage[] =
 	"  --documents replace   copy encapsulated documents too, without the document\n"
 	"  --leftovers keep      name what is left over, and keep the copy\n"
 	"  --manifest FILE       what was done to which element of which file, as CSV; it names the files that were read\n"
+	"  --originals-to CERT   put what was removed or replaced into the copy, encrypted to a certificate (PEM, RSA); repeatable\n"
+	"  --into-existing       OUT may have something in it\n"
 	"  --isolate             a process for each file; otherwise one for the files of a folder, which is faster\n"
 	"  --json                one JSON object a file and line\n"
 	"\n"
 	"Exit status: 0 all were copied; 1 some were not, and are named; 2 wrong usage; 3 nothing could be done.\n";
-
-enum { EXIT_GOOD, EXIT_SOME, EXIT_USAGE, EXIT_NOTHING };
 
 #define PART ".gantry-deidentify.part"
 
@@ -56,54 +55,9 @@ struct verb {
 	struct deidentify_worker worker;
 	int series_fd; /* of the last that something was put into; -1: none */
 	char series[3 * (UID_MAX + 2)];
-	bool isolate;
+	bool isolate, into_existing;
+	const char *originals_to[ATTRIBUTES_RECIPIENTS_MOST];
 };
-
-static int complain(const char *what, const char *why)
-{
-	fprintf(stderr, "gantry deidentify: %s: %s\n", deidentify_printed(what), why);
-	return EXIT_NOTHING;
-}
-
-/* ---- The key ---- */
-
-static int make_key(const char *path)
-{
-	uint8_t key[PSEUDONYM_KEY];
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0) {
-		return complain(path, errno == EEXIST
-					      ? "it is there already; a new key would make other pseudonyms"
-					      : strerror(errno));
-	}
-	bool ok = RAND_bytes(key, sizeof(key)) == 1 && write(fd, key, sizeof(key)) == sizeof(key) &&
-	          fsync(fd) == 0;
-	OPENSSL_cleanse(key, sizeof(key));
-	close(fd);
-	if (!ok) {
-		(void)unlink(path);
-		return complain(path, "the key could not be written");
-	}
-	printf("%s: made. Who has it can tell which pseudonym is whose: keep it as the images themselves.\n",
-		deidentify_printed(path));
-	return EXIT_GOOD;
-}
-
-static int read_key(struct verb *v)
-{
-	struct stat st;
-	int fd = open(v->key, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (fd < 0) {
-		return complain(v->key, strerror(errno));
-	}
-	const char *why = fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size != PSEUDONYM_KEY
-	                          ? "it is no key of `gantry deidentify --new-key`"
-	                  : st.st_mode & (S_IRWXG | S_IRWXO) ? "others may read it: chmod 600"
-	                  : read(fd, v->how.key, PSEUDONYM_KEY) != PSEUDONYM_KEY ? "it cannot be read"
-	                                                                         : NULL;
-	close(fd);
-	return why ? complain(v->key, why) : EXIT_GOOD;
-}
 
 /* ---- One file ---- */
 
@@ -320,7 +274,8 @@ static void walk(struct verb *v, const struct tree *t)
 		int in = e->what == TREE_FILE ? tree_open(t, e->path) : -1;
 		if (in < 0) {
 			v->n_failed++;
-			complain(e->path, e->what == TREE_FILE ? strerror(errno) : "it is no plain file");
+			deidentify_complain(
+				e->path, e->what == TREE_FILE ? strerror(errno) : "it is no plain file");
 			continue;
 		}
 		if (i > 0 && is_of_other_folder(t->entries[i - 1].path, e->path)) {
@@ -339,7 +294,7 @@ static int go_through(struct verb *v, int in)
 	if (fstat(in, &st) == 0 && S_ISDIR(st.st_mode)) {
 		int e = tree_walk(&t, in);
 		if (e < 0) {
-			return complain(v->in, err_str(e));
+			return deidentify_complain(v->in, err_str(e));
 		}
 		v->folder = true;
 		walk(v, &t);
@@ -359,17 +314,38 @@ static int go_through(struct verb *v, int in)
 	return v->n_failed > 0 || v->n_good == 0 ? EXIT_SOME : EXIT_GOOD;
 }
 
+static bool is_empty(int folder)
+{
+	int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	bool empty = d != NULL;
+	const struct dirent *e;
+	while (d && empty && (e = readdir(d))) {
+		empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
+	}
+	if (d) {
+		closedir(d);
+	} else if (fd >= 0) {
+		close(fd);
+	}
+	return empty;
+}
+
 static int open_out(struct verb *v)
 {
 	if (mkdir(v->out, 0750) < 0 && errno != EEXIST) {
-		return complain(v->out, strerror(errno));
+		return deidentify_complain(v->out, strerror(errno));
 	}
 	v->out_fd = open(v->out, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (v->out_fd < 0) {
-		return complain(v->out, strerror(errno));
+		return deidentify_complain(v->out, strerror(errno));
 	}
 	for (unsigned i = 0; i < DEIDENTIFY_BATCH; i++) { /* of a run that was killed */
 		(void)unlinkat(v->out_fd, part_of(i), 0);
+	}
+	if (!v->into_existing && !is_empty(v->out_fd)) {
+		return deidentify_complain(v->out,
+			"there is something in it: name a new folder, or say --into-existing to add to it");
 	}
 	return EXIT_GOOD;
 }
@@ -379,7 +355,7 @@ static int open_manifest(struct verb *v)
 	int fd = open(v->manifest_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	v->manifest = fd < 0 ? NULL : fdopen(fd, "w");
 	if (!v->manifest) {
-		return complain(v->manifest_path, strerror(errno));
+		return deidentify_complain(v->manifest_path, strerror(errno));
 	}
 	fputs("file,copy,element,done\n", v->manifest);
 	return EXIT_GOOD;
@@ -388,21 +364,21 @@ static int open_manifest(struct verb *v)
 static int close_all(struct verb *v, int code)
 {
 	if (v->manifest && v->manifest_path && fclose(v->manifest) != 0) {
-		code = complain(v->manifest_path, strerror(errno));
+		code = deidentify_complain(v->manifest_path, strerror(errno));
 	}
 	if (v->series_fd >= 0) {
 		close(v->series_fd);
 	}
 	if (v->out_fd >= 0) {
 		if (syncfs(v->out_fd) < 0) {
-			code = complain(v->out, strerror(errno));
+			code = deidentify_complain(v->out, strerror(errno));
 		}
 		close(v->out_fd);
 	}
 	sandbox_free(v->sandbox);
 	deidentify_pixels_done(&v->pixels);
 	deidentify_worker_done(&v->worker);
-	OPENSSL_cleanse(v->how.key, sizeof(v->how.key));
+	deidentify_forget_keys(&v->how);
 	return code;
 }
 
@@ -412,25 +388,29 @@ static int run(struct verb *v)
 	v->how.list = v->manifest_path != NULL;
 	v->progress = !v->json && isatty(STDERR_FILENO);
 	v->series_fd = -1;
-	int code = deidentify_worker_begin(&v->worker, &v->how) == 0 ? read_key(v) : EXIT_NOTHING;
+	int code = deidentify_worker_begin(&v->worker, &v->how) == 0 ? deidentify_read_key(v->key, &v->how)
+	                                                             : EXIT_NOTHING;
 	int in = code == 0 ? open(v->in, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) : -1;
 	if (code == 0 && in < 0) {
-		code = complain(v->in, strerror(errno));
+		code = deidentify_complain(v->in, strerror(errno));
 	}
 	if (code == 0 && v->pixels.on && !deidentify_pixels_begin(&v->pixels)) {
-		code = complain(v->pixels.rules_path ? v->pixels.rules_path : v->in, v->pixels.why);
+		code = deidentify_complain(
+			v->pixels.rules_path ? v->pixels.rules_path : v->in, v->pixels.why);
 	}
+	code = code ? code : deidentify_read_recipients(v->originals_to, &v->how);
 	code = code ? code : open_out(v);
 	code = code || !v->manifest_path ? code : open_manifest(v);
 	if (code == 0 && sandbox_new(SANDBOX_KEYS, NULL, 0, &v->sandbox) < 0) {
-		code = complain(v->in, "the sandbox for the processes that read it could not be made");
+		code = deidentify_complain(
+			v->in, "the sandbox for the processes that read it could not be made");
 	}
 	v->how.sandbox = v->sandbox;
 	/* What OpenSSL finds out once is found out before the processes that would each do it. */
 	uint8_t warm[32];
 	object_job_warm();
 	if (code == 0 && pseudonym_make(v->how.key, PSEUDONYM_UID, span_of("", 0), warm) < 0) {
-		code = complain(v->key, "OpenSSL makes no HMAC-SHA-256");
+		code = deidentify_complain(v->key, "OpenSSL makes no HMAC-SHA-256");
 	}
 	return close_all(v, code ? code : go_through(v, in));
 }
@@ -492,6 +472,14 @@ static bool take_option(void *arg, int c)
 		return v->json = true;
 	case 'i':
 		return v->isolate = true;
+	case 'e':
+		return v->into_existing = true;
+	case 't':
+		if (v->how.n_recipients == ATTRIBUTES_RECIPIENTS_MOST) {
+			return false;
+		}
+		v->originals_to[v->how.n_recipients++] = optarg;
+		return true;
 	default:
 		return false;
 	}
@@ -505,7 +493,8 @@ int verb_deidentify(int argc, char **argv)
 		{"clean-pixels", no_argument, NULL, 'p'}, {"pixel-rules", required_argument, NULL, 'x'},
 		{"burned-in", required_argument, NULL, 'b'}, {"documents", required_argument, NULL, 'o'},
 		{"leftovers", required_argument, NULL, 'f'}, {"manifest", required_argument, NULL, 'm'},
-		{"isolate", no_argument, NULL, 'i'}, {"json", no_argument, NULL, 'j'},
+		{"isolate", no_argument, NULL, 'i'}, {"into-existing", no_argument, NULL, 'e'},
+		{"originals-to", required_argument, NULL, 't'}, {"json", no_argument, NULL, 'j'},
 		{"help", no_argument, NULL, 'h'}, {0}};
 	static struct verb v;
 	int code;
@@ -513,7 +502,7 @@ int verb_deidentify(int argc, char **argv)
 		return code;
 	}
 	if (v.new_key && optind == argc && !v.key) {
-		return make_key(v.new_key);
+		return deidentify_make_key(v.new_key);
 	}
 	if (argc - optind != 2 || !v.key || v.new_key) {
 		fputs(v.key ? "gantry deidentify: name what to read and where to write, IN and OUT\n"

@@ -3,6 +3,7 @@
 #define CLI_DEIDENTIFY_H
 
 #include "base/attr.h"
+#include "keys/attributes.h"
 #include "priv/sandbox.h"
 #include "transform/deidentify.h"
 
@@ -18,6 +19,9 @@ struct deidentify_how {
 	const struct sandbox *sandbox; /* SANDBOX_KEYS */
 	bool list;                     /* say what was done to each element */
 	bool keep_leftovers;           /* they are told, and the file stays */
+	/* Certificates in PEM that what an object was is encrypted to; it then holds its originals. */
+	unsigned n_recipients;
+	struct span recipients[ATTRIBUTES_RECIPIENTS_MOST];
 };
 
 enum deidentify_outcome {
@@ -30,7 +34,8 @@ enum deidentify_outcome {
 	OUTCOME_BURNED_IN,
 	OUTCOME_DOCUMENT,
 	OUTCOME_NOT_WRITTEN,
-	OUTCOME_PIXELS, /* they may have text burned in, or cannot be cleaned */
+	OUTCOME_ORIGINALS, /* they cannot be encrypted: error */
+	OUTCOME_PIXELS,    /* they may have text burned in, or cannot be cleaned */
 };
 
 /* What it said; it has read what others wrote, and is believed in nothing that matters. */
@@ -92,7 +97,20 @@ void deidentify_worker_run(struct deidentify_worker *w, const struct deidentify_
 /* What comes next gets a process of its own. */
 void deidentify_worker_stop(struct deidentify_worker *w);
 
+/* ---- deidentify_keys.c: exit statuses; a failure has been told ---- */
+
+enum { EXIT_GOOD, EXIT_SOME, EXIT_USAGE, EXIT_NOTHING };
+
+MUST_USE int deidentify_make_key(const char *path);
+MUST_USE int deidentify_read_key(const char *path, struct deidentify_how *how);
+/* how->n_recipients of them, each tried: OpenSSL has then what it needs in every process that comes. */
+MUST_USE int deidentify_read_recipients(const char *const *paths, struct deidentify_how *how);
+void deidentify_forget_keys(struct deidentify_how *how);
+
 /* ---- deidentify_tell.c ---- */
+
+/* What, a name, and why. EXIT_NOTHING. */
+int deidentify_complain(const char *what, const char *why);
 
 /* A name made safe for a terminal; borrowed until the next call. */
 const char *deidentify_printed(const char *path);

@@ -6,6 +6,7 @@
 #include "dicom/implementation.h"
 #include "dicom/part10.h"
 #include "transform/leftovers.h"
+#include "transform/originals.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -28,6 +29,9 @@ struct deidentify_work {
 	struct leftovers leftovers;
 	struct dicom_file file; /* the result, read again */
 	struct inflater inflater;
+	bool originals_failed;
+	struct originals originals;
+	uint8_t cms[DEIDENTIFY_ENCRYPTED];
 	/* The result: pieces of the file, and of what is kept; after what was written already. */
 	bool spilled;
 	unsigned n_pieces;
@@ -158,13 +162,49 @@ static int put_meta(struct deidentify_work *w, struct span syntax)
 	return e < 0 ? e : put(w, writer_span_of(&to)) ? 0 : ERR_SYSTEM;
 }
 
+/* What the object was, encrypted, becomes w->rules.encrypted: a run before the one that counts. */
+static int encrypt_originals(struct deidentify_work *w, struct span data, struct span syntax)
+{
+	struct pseudonyms pseudonyms = {pseudonym_make, (void *)w->how->key};
+	struct deidentify_log log = {NULL, originals_take, &w->originals};
+	struct span bytes, plain;
+	char why[160];
+	size_t n = 0;
+	originals_begin(&w->originals);
+	int e = deidentify_begin(&w->t, &w->rules, &pseudonyms, syntax, &log);
+	if (e < 0) {
+		return e;
+	}
+	deidentify_feed(&w->t, data);
+	deidentify_last(&w->t);
+	while ((e = deidentify_next(&w->t, &bytes)) == DEIDENTIFY_BYTES) {
+	}
+	deidentify_done(&w->t);
+	if (e != DEIDENTIFY_END) {
+		return e;
+	}
+	w->originals_failed = true;
+	e = originals_end(&w->originals, header_value(&w->t.head_scan, HEADER_CHARSET), &plain);
+	if (e == 0) {
+		e = attributes_encrypt(plain, w->how->recipients, w->how->n_recipients, w->cms,
+			sizeof(w->cms), &n, why, sizeof(why));
+	}
+	w->originals_failed = e < 0 && e != ERR_MISSING;
+	w->rules.encrypted = span_of(w->cms, n);
+	return e == ERR_MISSING ? 0 : e;
+}
+
 static int transform(struct deidentify_work *w, struct span data, struct span syntax)
 {
 	struct pseudonyms pseudonyms = {pseudonym_make, (void *)w->how->key};
 	struct deidentify_log log = {done, original, w};
 	struct span bytes;
 	bool begun = false;
-	int e = deidentify_begin(&w->t, &w->rules, &pseudonyms, syntax, &log);
+	int e = w->how->n_recipients > 0 ? encrypt_originals(w, data, syntax) : 0;
+	if (e < 0) {
+		return e;
+	}
+	e = deidentify_begin(&w->t, &w->rules, &pseudonyms, syntax, &log);
 	if (e < 0) {
 		return e;
 	}
@@ -247,6 +287,9 @@ static void say_identity(struct deidentify_said *said, const struct deidentify *
 
 static enum deidentify_outcome outcome_of(const struct deidentify_work *w, int e)
 {
+	if (w->originals_failed) {
+		return OUTCOME_ORIGINALS;
+	}
 	if (e == ERR_DENIED) {
 		return w->t.why == DEIDENTIFY_BURNED_IN ? OUTCOME_BURNED_IN : OUTCOME_DOCUMENT;
 	}
@@ -300,7 +343,7 @@ void deidentify_file(struct deidentify_work *w, const struct deidentify_job *job
 	w->said = said;
 	w->rules = w->how->rules;
 	w->rules.pixels_cleaned = job->pixels_cleaned;
-	w->spilled = false;
+	w->spilled = w->originals_failed = false;
 	w->n_pieces = 0;
 	w->kept_len = 0;
 	leftovers_begin(&w->leftovers);

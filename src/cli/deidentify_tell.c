@@ -19,6 +19,12 @@ const char *deidentify_printed(const char *path)
 	return text;
 }
 
+int deidentify_complain(const char *what, const char *why)
+{
+	fprintf(stderr, "gantry deidentify: %s: %s\n", deidentify_printed(what), why);
+	return EXIT_NOTHING;
+}
+
 static const char *name_of(uint32_t tag)
 {
 	static char text[2][64];
@@ -59,6 +65,9 @@ const char *deidentify_sentence(const struct deidentify_said *s)
 		return text;
 	case OUTCOME_NOT_WRITTEN:
 		return "the copy could not be written";
+	case OUTCOME_ORIGINALS:
+		snprintf(text, sizeof(text), "what it was could not be encrypted: %s", err_str(s->error));
+		return text;
 	case OUTCOME_PIXELS: /* who cleaned them has its sentence */
 	case OUTCOME_NONE:
 		break;
@@ -70,7 +79,7 @@ void deidentify_tell_json(
 	const struct deidentify_said *s, const char *name, const char *copy, const char *why)
 {
 	static const char *const words[] = {"no copy", "ok", "leftover", "not DICOM", "DICOMDIR", "broken",
-		"burned in", "document", "not written", "pixels"};
+		"burned in", "document", "not written", "originals", "pixels"};
 	json_t *o = json_pack("{s:s%, s:s, s:s*, s:s*, s:i, s:i, s:i, s:i, s:i}", "file", name, strlen(name),
 		"outcome", words[s->outcome], "copy", copy, "why", why, "removed",
 		(int)s->counts[CONFIDENTIALITY_X], "emptied", (int)s->counts[CONFIDENTIALITY_Z], "replaced",

@@ -40,6 +40,12 @@ def pixels(bench, path, name):
     return [open(f, "rb").read() for f in sorted(glob.glob(os.path.join(folder, "*")))]
 
 
+def bytes_of(bench, path, tag):
+    """The bytes of an element, as dcmdump prints them."""
+    text = bench.run("dcmdump", "-q", "+L", "+P", tag, path, wants=0).text
+    return [bytes.fromhex(value.replace("\\", "")) for value in re.findall(r"OB ([0-9a-f\\]+)", text)]
+
+
 @test
 def deidentified(bench):
     """Each transfer syntax: DCMTK reads the copy, nobody is named in it, and its pixels are what they were."""
@@ -85,7 +91,9 @@ def pseudonyms(bench):
         found.append([os.path.relpath(path, out) for path in made])
     equal(found[0], found[1], "with the same key")
     check(not set(found[0]) & set(found[2]), "another key makes the same names")
-    ran = bench.run(bench.program, "deidentify", "--key", key, study, bench.path("out-a"), wants=1)
+    ran = bench.run(bench.program, "deidentify", "--key", key, study, bench.path("out-a"), wants=3)
+    check("there is something in it" in ran.text, ran.text)
+    ran = bench.run(bench.program, "deidentify", "--key", key, "--into-existing", study, bench.path("out-a"), wants=1)
     equal(ran.text.count("there is a copy of this SOP instance already"), 2, ran.text)
 
 
@@ -167,3 +175,29 @@ def manifest(bench):
     equal(done.get("(0010,0010)"), "emptied", "Patient's Name")
     check(any("[1]." in element for element in done), "no element of a sequence")
     equal(os.stat(listed).st_mode & 0o777, 0o600, "mode of the list")
+
+
+@test
+def originals(bench):
+    """What was removed is in the copy, encrypted to two people: OpenSSL decrypts it with either one's key, and nobody reads it without."""
+    key, source, out = make_key(bench), os.path.join(DATA, "CT_small.dcm"), bench.path("out")
+    for name in "ab":
+        bench.run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", bench.path(name + ".key"), "-out",
+                  bench.path(name + ".pem"), "-subj", "/CN=" + name, wants=0)
+    bench.run(bench.program, "deidentify", "--key", key, "--originals-to", bench.path("a.pem"), "--originals-to", bench.path("b.pem"),
+              source, out, wants=0)
+    made, = copies(out)
+    name, identity, instance = (values(bench, source, tag)[0] for tag in ("0010,0010", "0010,0020", "0008,0018"))
+    whole = open(made, "rb").read()
+    check(not any(text.encode() in whole for text in (name, identity, instance)), "the originals can be read")
+    cms, = bytes_of(bench, made, "0400,0520")
+    open(bench.path("cms.der"), "wb").write(cms)
+    for who in "ab":
+        bench.run("openssl", "cms", "-decrypt", "-binary", "-inform", "DER", "-in", bench.path("cms.der"), "-inkey",
+                  bench.path(who + ".key"), "-out", bench.path("plain"), wants=0)
+        bench.run("dcmdump", "-q", "-f", "-te", bench.path("plain"), wants=0)
+        plain = open(bench.path("plain"), "rb").read()
+        for text in (name, identity, instance):
+            check(text.encode() in plain, f"{text} is not in what {who} has")
+    ran = bench.run(bench.program, "deidentify", "--key", key, "--originals-to", key, source, bench.path("none"), wants=3)
+    check("no certificate" in ran.text and not os.path.exists(bench.path("none")), ran.text)
