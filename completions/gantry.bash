@@ -25,7 +25,7 @@ _gantry() {
 	audit) words="init search -c --patient --issuer --name --accession --study --user --node --address --certificate --kind --outcome --refusal --association --until --format --limit --journal --unrecorded --folder --origin --auditor --passphrase-file verify prove verify-proof leaves --key --cold --checkpoint --leaves --record --with-record --from --output --json --help" ;;
 	incident) words="-c --key --passphrase-file --node --user --certificate --refusal --version --from --until --to --out --vkey --checkpoint --journal --cold --unrecorded --help" ;;
 	record) words="sign verify init antivirus-definitions -c --vkey --help" ;;
-	deidentify) words="--key --new-key --dates --retain --clean --clean-pixels --pixel-rules --burned-in --documents --leftovers --manifest --originals-to --into-existing --isolate --json remove shift keep replace uids device institution patient safe-private descriptors structured-content graphics --help" ;;
+	deidentify) words="--key --new-key --dates --retain --clean --clean-pixels --pixel-rules --clean-features --burned-in --documents --leftovers --manifest --originals-to --into-existing --isolate --json remove shift keep replace uids device institution patient safe-private descriptors structured-content graphics --help" ;;
 	sign) words="-c --profile --hash --tag --timestamp-query --timestamp-response base creator SHA256 SHA384 SHA512 --help" ;;
 	verify) words="-c --trust --timestamp-trust --require --require-timestamp --json creator authorization report verified-report --help" ;;
 	revoke) words="-c --reason --issuer --days --yes --renew --list --help" ;;

@@ -29,6 +29,7 @@ static const char usage[] =
 	"  --clean WHAT          descriptors, structured-content, graphics: keep what is known to be harmless of it\n"
 	"  --clean-pixels        blank what is burned into pixels, by rules; what may have some and has no rule is not copied\n"
 	"  --pixel-rules FILE    rules of the site for that, as YAML\n"
+	"  --clean-features      copy only images of which such a rule says that nobody can be recognized in what is left\n"
 	"  --burned-in keep      copy objects too that say they have burned in annotation\n"
 	"  --documents replace   copy encapsulated documents too, without the document\n"
 	"  --leftovers keep      name what is left over, and keep the copy\n"
@@ -186,7 +187,8 @@ static void prepare(struct verb *v, struct doing *d, unsigned i, struct deidenti
 	int in = d->in;
 	*ret_job = (struct deidentify_job){0};
 	if (v->pixels.on) {
-		if (!deidentify_pixels_clean(&v->pixels, d->in, &d->cleaned, &ret_job->pixels_cleaned)) {
+		if (!deidentify_pixels_clean(&v->pixels, d->in, &d->cleaned, &ret_job->pixels_cleaned,
+			    &ret_job->features_cleaned)) {
 			snprintf(d->why, sizeof(d->why), "%s", v->pixels.why);
 			d->failed = OUTCOME_PIXELS;
 			return;
@@ -470,6 +472,8 @@ static bool take_option(void *arg, int c)
 		return true;
 	case 'j':
 		return v->json = true;
+	case 'c':
+		return v->pixels.features = true;
 	case 'i':
 		return v->isolate = true;
 	case 'e':
@@ -493,9 +497,9 @@ int verb_deidentify(int argc, char **argv)
 		{"clean-pixels", no_argument, NULL, 'p'}, {"pixel-rules", required_argument, NULL, 'x'},
 		{"burned-in", required_argument, NULL, 'b'}, {"documents", required_argument, NULL, 'o'},
 		{"leftovers", required_argument, NULL, 'f'}, {"manifest", required_argument, NULL, 'm'},
-		{"isolate", no_argument, NULL, 'i'}, {"into-existing", no_argument, NULL, 'e'},
-		{"originals-to", required_argument, NULL, 't'}, {"json", no_argument, NULL, 'j'},
-		{"help", no_argument, NULL, 'h'}, {0}};
+		{"isolate", no_argument, NULL, 'i'}, {"clean-features", no_argument, NULL, 'c'},
+		{"into-existing", no_argument, NULL, 'e'}, {"originals-to", required_argument, NULL, 't'},
+		{"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
 	static struct verb v;
 	int code;
 	if (!options_read(argc, argv, options, usage, take_option, &v, &code)) {
@@ -513,6 +517,11 @@ int verb_deidentify(int argc, char **argv)
 	}
 	if (v.pixels.rules_path && !v.pixels.on) {
 		fputs("gantry deidentify: --pixel-rules goes with --clean-pixels\n", stderr);
+		return EXIT_USAGE;
+	}
+	if (v.pixels.features && !v.pixels.rules_path) {
+		fputs("gantry deidentify: --clean-features goes with --clean-pixels and --pixel-rules: only a site's rules say so\n",
+			stderr);
 		return EXIT_USAGE;
 	}
 	v.in = argv[optind];

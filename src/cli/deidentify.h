@@ -56,7 +56,7 @@ struct deidentify_said {
 struct deidentify_job {
 	int in, out;
 	uint64_t size; /* of in, not 0 */
-	bool pixels_cleaned;
+	bool pixels_cleaned, features_cleaned;
 };
 
 /* ---- deidentify_file.c: in the worker's process ---- */

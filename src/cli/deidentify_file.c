@@ -343,6 +343,7 @@ void deidentify_file(struct deidentify_work *w, const struct deidentify_job *job
 	w->said = said;
 	w->rules = w->how->rules;
 	w->rules.pixels_cleaned = job->pixels_cleaned;
+	w->rules.features_cleaned = job->features_cleaned;
 	w->spilled = w->originals_failed = false;
 	w->n_pieces = 0;
 	w->kept_len = 0;

@@ -46,6 +46,7 @@ bool deidentify_pixels_begin(struct deidentify_pixels *p)
 	p->how.sandbox = p->sandbox;
 	p->how.site = p->rules;
 	p->how.seconds = SILENCE;
+	p->how.features = p->features;
 	return true;
 }
 
@@ -55,7 +56,8 @@ void deidentify_pixels_done(struct deidentify_pixels *p)
 	sandbox_free(p->sandbox);
 }
 
-bool deidentify_pixels_clean(struct deidentify_pixels *p, int in, struct scrap *ret_cleaned, bool *ret_done)
+bool deidentify_pixels_clean(
+	struct deidentify_pixels *p, int in, struct scrap *ret_cleaned, bool *ret_done, bool *ret_features)
 {
 	struct scrap cleaned = SCRAP_NONE;
 	if (scrap_new(&cleaned, MEMORY) < 0) {
@@ -70,5 +72,6 @@ bool deidentify_pixels_clean(struct deidentify_pixels *p, int in, struct scrap *
 		scrap_done(&cleaned);
 	}
 	*ret_done = boxed == PIXELS_BOX_CLEANED || boxed == PIXELS_BOX_PASS;
+	*ret_features = *ret_done && p->features;
 	return boxed != PIXELS_BOX_REFUSED && boxed != PIXELS_BOX_LOST;
 }

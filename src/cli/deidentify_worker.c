@@ -23,7 +23,7 @@ struct batch {
 	unsigned first, n; /* in w->said */
 	struct batch_file {
 		uint64_t size;
-		bool pixels_cleaned;
+		bool pixels_cleaned, features_cleaned;
 	} files[DEIDENTIFY_BATCH];
 };
 
@@ -74,7 +74,7 @@ static bool take_batch(int fd, struct batch *ret_batch, int fds[2 * DEIDENTIFY_B
 static void do_file(struct deidentify_work *work, const struct batch_file *f, const int fds[2],
 	struct deidentify_said *said)
 {
-	const struct deidentify_job job = {fds[0], fds[1], f->size, f->pixels_cleaned};
+	const struct deidentify_job job = {fds[0], fds[1], f->size, f->pixels_cleaned, f->features_cleaned};
 	int populate = f->size <= POPULATE_MOST ? MAP_POPULATE : 0;
 	/* If the file is made shorter meanwhile, this process dies of it, and nobody else. */
 	void *bytes = mmap(NULL, (size_t)f->size, PROT_READ, MAP_PRIVATE | populate, fds[0], 0);
@@ -172,7 +172,7 @@ static bool pass(struct deidentify_worker *w, const struct deidentify_job *jobs,
 		const struct deidentify_job *j = &jobs[first + i];
 		fds[2 * i] = j->in;
 		fds[2 * i + 1] = j->out;
-		batch.files[i] = (struct batch_file){j->size, j->pixels_cleaned};
+		batch.files[i] = (struct batch_file){j->size, j->pixels_cleaned, j->features_cleaned};
 		memset(&w->said[first + i], 0, offsetof(struct deidentify_said, list));
 	}
 	c->cmsg_level = SOL_SOCKET;

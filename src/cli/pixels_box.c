@@ -81,9 +81,17 @@ static enum pixels_boxed work(struct child *c, struct survey *s, const char **re
 	if (!s->has_pixels && !s->has_other_pixels) {
 		return PIXELS_BOX_NO_IMAGE;
 	}
-	switch (pixels_decide(s, c->how->site, &regions, ret_why)) {
+	enum pixels_decision decision = pixels_decide(s, c->how->site, &regions, ret_why);
+	if (decision != PIXELS_REFUSE && c->how->features && !regions.unrecognizable) {
+		*ret_why =
+			"no rule of the site says that nobody can be recognized in it (`recognizable: no`)";
+		return PIXELS_BOX_REFUSED;
+	}
+	switch (decision) {
 	case PIXELS_PASS:
 		return PIXELS_BOX_PASS;
+	case PIXELS_UNKNOWN:
+		return PIXELS_BOX_UNKNOWN;
 	case PIXELS_REFUSE:
 		return PIXELS_BOX_REFUSED;
 	default:

@@ -16,11 +16,13 @@ struct pixels_box_how {
 	const struct pixels_rules *site; /* NULL: none */
 	const struct codec *codec;       /* NULL: only what needs no library is cleaned */
 	unsigned seconds;                /* of silence */
+	bool features; /* refuse images of which no rule of the site says that nobody can be recognized in them */
 };
 
 enum pixels_boxed {
 	PIXELS_BOX_NO_IMAGE, /* there are no pixels */
-	PIXELS_BOX_PASS,     /* nothing is burned in, as far as is known; nothing was written */
+	PIXELS_BOX_PASS,     /* nothing is burned in: a rule or the object says so; nothing was written */
+	PIXELS_BOX_UNKNOWN,  /* … as of its kind, but nobody says so */
 	PIXELS_BOX_CLEANED,
 	PIXELS_BOX_REFUSED, /* it is not known what is burned in, or it cannot be cleaned */
 	PIXELS_BOX_BROKEN,  /* no DICOM file, or not one that can be read */

@@ -157,5 +157,7 @@ enum pixels_decision pixels_decide(const struct survey *s, const struct pixels_r
 	}
 	const char *why = why_refused(s);
 	*ret_why = why ? why : "";
-	return why ? PIXELS_REFUSE : PIXELS_PASS;
+	return why                                                ? PIXELS_REFUSE
+	       : holds_one(s->text[PIXELS_BURNED_IN], "NO", true) ? PIXELS_PASS
+	                                                          : PIXELS_UNKNOWN;
 }

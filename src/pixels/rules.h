@@ -22,22 +22,24 @@ struct pixels_rules;
 
 /*
  * YAML: a list `rules`, each a map with `name`, `when` (modality, manufacturer, model, rows, columns, image-type, series, protocol,
- * implementation, sop-class) and one of `blank`, `keep` (lists of [x, y, width, height]) and `pass: yes`. ERR_VALUE with a
+ * implementation, sop-class) one of `blank`, `keep` (lists of [x, y, width, height]) and `pass: yes`, and `recognizable: no`. ERR_VALUE with a
  * sentence; ERR_NO_MEMORY.
  */
 MUST_USE int pixels_rules_read(struct span yaml, struct pixels_rules **ret_rules, char *why, size_t cap);
 void pixels_rules_free(struct pixels_rules *r);
 
 enum pixels_decision {
-	PIXELS_PASS,   /* nothing is burned in, as far as is known */
-	PIXELS_CLEAN,  /* what the regions say */
-	PIXELS_REFUSE, /* something is, or may well be, and it is not known where */
+	PIXELS_PASS,    /* nothing is burned in: a rule or the object says so */
+	PIXELS_UNKNOWN, /* nobody says anything of it, and images of its kind usually have nothing burned in */
+	PIXELS_CLEAN,   /* what the regions say */
+	PIXELS_REFUSE,  /* something is, or may well be, and it is not known where */
 };
 
 /*
  * site: may be NULL. The first of its rules that holds decides alone. Else the regions of (0018,6011) are all that is kept of an
  * ultrasound image, and what the table knows goes too. Without either, an object that says Burned In Annotation YES, or is of a kind
  * that usually has text burned in and does not say NO, is refused. *ret_why: a sentence, of refusal or the name of the rule.
+ * ret_regions->unrecognizable: the rule says that nobody can be recognized in what is left (PS3.15 E.3.2).
  */
 enum pixels_decision pixels_decide(const struct survey *s, const struct pixels_rules *site,
 	struct pixels_regions *ret_regions, const char **ret_why);

@@ -105,7 +105,13 @@ static int read_key(
 		to->pass = true;
 		return 0;
 	}
-	return wrong(r, key, "a rule has `name`, `when`, and `blank`, `keep` or `pass: yes`");
+	if (strcmp(key->text, "recognizable") == 0 && value->kind == TREE_TEXT &&
+		strcmp(value->text, "no") == 0) {
+		to->regions.unrecognizable = true;
+		return 0;
+	}
+	return wrong(r, key,
+		"a rule has `name`, `when`, and `blank`, `keep` or `pass: yes`, and `recognizable: no`");
 }
 
 static int read_rule(const struct reading *r, const struct tree *t, struct pixels_rule *to)

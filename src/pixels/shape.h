@@ -22,6 +22,7 @@ struct pixels_rect {
 struct pixels_regions {
 	unsigned n_blank, n_keep;
 	bool keep_only;
+	bool unrecognizable; /* a site's word: in what is left nobody can be recognized */
 	struct pixels_rect blank[PIXELS_RECTS], keep[PIXELS_RECTS];
 };
 

@@ -112,6 +112,32 @@ def pixels_every_codec(bench):
 
 
 @test
+def pixels_of_nobody(bench):
+    """What is said of pixels is what is known of them: 113101 by a rule or the object's word, 113102 by a rule of the site alone."""
+    key, rules = make(bench, "1")
+    path = bench.path("ct.dcm")
+    shutil.copy(os.path.join(DATA, "CT_small.dcm"), path)
+    os.chmod(path, 0o644)
+
+    def said(name, *options):
+        _, made = clean(bench, key, path, name, *options)
+        text = bench.run("dcmdump", "-q", "+P", "0008,0100", "+P", "0028,0301", "+P", "0028,0302", made[0], wants=0).text
+        return "113101" in text, "113102" in text, text.count("[NO]")
+
+    equal(said("unknown"), (False, False, 0), "nobody says anything of it")
+    ran, made = clean(bench, key, path, "face", "--pixel-rules", rules, "--clean-features", wants=1)
+    check("nobody can be recognized in it" in ran.text and not made, ran.text)
+    with open(rules, "w", encoding="utf-8") as file:
+        file.write("rules:\n  - when: { modality: CT }\n    pass: yes\n    recognizable: no\n")
+    equal(said("rule", "--pixel-rules", rules), (True, False, 1), "the site's word")
+    equal(said("nobody", "--pixel-rules", rules, "--clean-features"), (True, True, 2), "the site's word for both")
+    bench.run("dcmodify", "-nb", "-q", "-i", "0028,0301=NO", path, wants=0)
+    equal(said("word"), (True, False, 1), "the object's word")
+    ran = bench.run(bench.program, "deidentify", "--key", key, "--clean-pixels", "--clean-features", path, bench.path("x"), wants=2)
+    check("only a site's rules" in ran.text, ran.text)
+
+
+@test
 def pixels_ultrasound(bench):
     """Of an image with ultrasound regions what lies in them is kept, and nothing else."""
     key, _ = make(bench, "1")

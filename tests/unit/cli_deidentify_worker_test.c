@@ -48,7 +48,7 @@ static struct deidentify_job job_of(const char *instance, size_t n_pixels, const
 {
 	static uint8_t bytes[4u << 20], pixels[3u << 20];
 	struct writer w = writer_of(bytes, sizeof(bytes));
-	struct deidentify_job j = {empty(), empty(), 0, false};
+	struct deidentify_job j = {empty(), empty(), 0, false, false};
 	const struct part10_meta meta = {.sop_class = span_str("1.2.840.10008.5.1.4.1.1.2"),
 		.sop_instance = span_str(instance),
 		.transfer_syntax = span_str("1.2.840.10008.1.2.1"),

@@ -214,6 +214,8 @@ static void decisions(void **state)
 	memcpy(s.text[PIXELS_BURNED_IN], "NO", 3);
 	assert_int_equal(pixels_decide(&s, NULL, &r, &why), PIXELS_PASS);
 	s = made("CT", "x", "y", 512);
+	assert_int_equal(pixels_decide(&s, NULL, &r, &why), PIXELS_UNKNOWN);
+	memcpy(s.text[PIXELS_BURNED_IN], "NO", 3);
 	assert_int_equal(pixels_decide(&s, NULL, &r, &why), PIXELS_PASS);
 	memcpy(s.text[PIXELS_BURNED_IN], "YES", 4);
 	assert_int_equal(pixels_decide(&s, NULL, &r, &why), PIXELS_REFUSE);
@@ -242,7 +244,8 @@ static void site_rules(void **state)
 				   "    keep: [ [100, 100, 50, 60] ]\n"
 				   "  - name: known\n"
 				   "    when: { modality: US }\n"
-				   "    pass: yes\n";
+				   "    pass: yes\n"
+				   "    recognizable: no\n";
 	struct pixels_rules *rules = NULL;
 	struct pixels_regions r = {0};
 	const char *why;
@@ -253,8 +256,10 @@ static void site_rules(void **state)
 	assert_string_equal(why, "bedside");
 	assert_int_equal(r.n_blank, 2);
 	assert_int_equal(r.blank[1].y, 700);
+	assert_false(r.unrecognizable);
 	s = made("US", "Philips", "EPIQ", 768);
 	assert_int_equal(pixels_decide(&s, rules, &r, &why), PIXELS_PASS);
+	assert_true(r.unrecognizable);
 	s = made("OT", "", "", 768);
 	memcpy(s.text[PIXELS_SOP_CLASS], "1.2.840.10008.5.1.4.1.1.7", 26);
 	assert_int_equal(pixels_decide(&s, rules, &r, &why), PIXELS_CLEAN);
