@@ -23,9 +23,8 @@ struct value_names {
 };
 
 /*
- * Text, of which the words are left that data/clean_words.tsv has, and numbers of one or two digits that stand alone (not in dates,
- * telephone numbers and ages) or at
- * such a word (PS3.15 E.3.5). Everything else is left out, what is not ASCII as well.
+ * Text, of which the words are left that data/clean_words.tsv has, and numbers of one or two digits that stand alone, not in dates,
+ * telephone numbers and ages, or at such a word (PS3.15 E.3.5). Everything else is left out, what is not ASCII as well.
  */
 void value_clean(struct span text, const struct value_names *names, struct writer *w);
 
