@@ -317,7 +317,7 @@ static bool is_out_of_sight(const struct dataset *d)
 static enum confidentiality decide_unnamed(const struct dataset *d, unsigned options)
 {
 	const char *vr = implied_vr(d->tag);
-	if (memcmp(vr, "UN", 2) == 0 || is_out_of_sight(d) || is_misplaced_text(d)) {
+	if (memcmp(vr, "UN", 2) == 0 || is_out_of_sight(d)) {
 		return CONFIDENTIALITY_X; /* or it is of an edition to come, or nobody's */
 	}
 	if (d->length == 0) {
@@ -385,6 +385,9 @@ enum confidentiality decide(struct deidentify *t, bool has_items)
 		return CONFIDENTIALITY_X;
 	}
 	restore_vr(d);
+	if (is_misplaced_text(d)) {
+		return CONFIDENTIALITY_X;
+	}
 	enum confidentiality c = decide_standard(t);
 	bool is_closed = !has_items && d->length > 0 && memcmp(implied_vr(d->tag), "SQ", 2) == 0;
 	if (is_closed) { /* a sequence as bytes, or in a UN that is none: what is in it is not gone through */

@@ -73,6 +73,17 @@ static void run(struct result *r, const struct deidentify_rules *rules, struct s
 	deidentify_done(&transform);
 }
 
+/* Nothing that nobody looked at: pixels in sequences, and text where the dictionary has something else. */
+static bool is_out_of_place(const struct dataset *e)
+{
+	uint32_t hint = 0;
+	bool is_text = strstr("LO LT PN SH ST UC UT", e->vr) != NULL;
+	return (e->tag >> 24 == 0x7F && e->depth > 0) ||
+	       (is_text && (e->tag >> 16 & 1) == 0 &&
+		       !strstr("AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT",
+			       tag_implied_vr(e->tag, &hint)));
+}
+
 static bool may_stand(uint32_t tag, unsigned options)
 {
 	unsigned group = tag >> 16;
@@ -94,7 +105,7 @@ static void read_again(const struct result *r, enum encoding encoding, unsigned 
 	while ((event = dataset_next(&d)) > 0 && event != DATASET_END) {
 		bool begins = event == DATASET_ELEMENT || event == DATASET_SEQUENCE ||
 		              event == DATASET_ENCAPSULATED;
-		must(!begins || may_stand(d.tag, options));
+		must(!begins || (may_stand(d.tag, options) && !is_out_of_place(&d)));
 		is_told = is_told || (event == DATASET_ELEMENT && d.depth == 0 && d.tag == 0x00120062);
 	}
 	must(event == DATASET_END && is_told);

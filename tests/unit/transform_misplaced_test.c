@@ -83,7 +83,8 @@ static void test_codes_in_what_is_replaced(void **state)
 /* A name for a number of rows, or in a time: neither stays. */
 static void test_text_instead_of_numbers(void **state)
 {
-	struct deidentify_rules rules = {.options = ALL_BUT_KEEPING | OPTION_SAFE_PRIVATE};
+	struct deidentify_rules rules = {.options = OPTION_DESCRIPTORS | OPTION_SHIFTED_DATES |
+	                                            OPTION_FULL_DATES | OPTION_SAFE_PRIVATE};
 	struct writer w = begin(explicit, CLASS_CT);
 	put_padded(&w, explicit, 0x00080030, "TM", "Zebedee");
 	put_padded(&w, explicit, 0x00080031, "TM", "101112.5");
@@ -95,6 +96,8 @@ static void test_text_instead_of_numbers(void **state)
 	put_series(&w, explicit);
 	put_padded(&w, explicit, 0x00280010, "LT", "Zebedee");
 	put_padded(&w, explicit, 0x00281199, "UT", "Zebedee");
+	put_padded(&w, explicit, 0x04000310, "LT",
+		"Zebedee"); /* Certified Timestamp: OB, kept with full dates */
 	run_of(explicit, &w, &rules);
 	assert_false(has("Zebedee"));
 	assert_null(out_find(&out, 0, 0x00280010));
