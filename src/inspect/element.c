@@ -4,6 +4,8 @@
 #include "dicom/tag.h"
 #include "dicom/vr.h"
 
+#include <stdlib.h>
+
 #define ICON_SEQUENCE 0x00880200u
 #define FLOAT_PIXELS  0x7FE00008u
 #define DOUBLE_PIXELS 0x7FE00009u
@@ -115,7 +117,9 @@ enum row_kind {
 	ROW_TABLE,
 	ROW_PALETTE,
 	ROW_PALETTE_DATA,
-	ROW_WINDOW
+	ROW_WINDOW,
+	ROW_DIRECTORY,
+	ROW_REFERENCE
 };
 
 static const struct {
@@ -126,10 +130,17 @@ static const struct {
 	{0x00020002, ROW_IDENTITY, IDENTITY_META_CLASS},
 	{0x00020003, ROW_IDENTITY, IDENTITY_META_INSTANCE},
 	{0x00020010, ROW_IDENTITY, IDENTITY_SYNTAX},
+	{0x00041200, ROW_DIRECTORY, DIRECTORY_FIRST},
+	{0x00041202, ROW_DIRECTORY, DIRECTORY_LAST},
+	{0x00041400, ROW_DIRECTORY, DIRECTORY_NEXT},
+	{0x00041410, ROW_DIRECTORY, DIRECTORY_IN_USE},
+	{0x00041420, ROW_DIRECTORY, DIRECTORY_LOWER},
+	{0x00041430, ROW_DIRECTORY, DIRECTORY_TYPE},
 	{0x00080005, ROW_CHARSET, 0},
 	{0x00080016, ROW_IDENTITY, IDENTITY_SOP_CLASS},
 	{0x00080018, ROW_IDENTITY, IDENTITY_SOP_INSTANCE},
 	{0x00080060, ROW_IDENTITY, IDENTITY_MODALITY},
+	{0x00081155, ROW_REFERENCE, 0},
 	{0x00100020, ROW_IDENTITY, IDENTITY_PATIENT},
 	{0x00180015, ROW_IDENTITY, IDENTITY_BODY_PART},
 	{0x0020000D, ROW_IDENTITY, IDENTITY_STUDY},
@@ -145,7 +156,8 @@ static const struct {
 	{0x00280102, ROW_PIXEL, PIXEL_HIGH},
 	{0x00280103, ROW_PIXEL, PIXEL_REPRESENTATION},
 	{0x00280301, ROW_IDENTITY, IDENTITY_BURNED_IN},
-	{0x00281051, ROW_WINDOW, 0},
+	{0x00281050, ROW_WINDOW, 0},
+	{0x00281051, ROW_WINDOW, 1},
 	{0x00281101, ROW_PALETTE, 0},
 	{0x00281102, ROW_PALETTE, 1},
 	{0x00281103, ROW_PALETTE, 2},
@@ -312,17 +324,43 @@ static void palette_data(struct inspect *i, unsigned which)
 	}
 }
 
-static void window(struct inspect *i, struct span value)
+/* More than a 32-bit integer has room for, as viewers that count with such do. */
+static bool is_huge(struct span v)
 {
-	struct span v = vr_trim("DS", value);
-	bool nonzero = false;
-	size_t n = 0;
-	while (n < v.len && v.ptr[n] != '\\') {
-		nonzero |= v.ptr[n] >= '1' && v.ptr[n] <= '9';
-		n++;
+	char text[32];
+	size_t n = v.len < sizeof(text) ? v.len : sizeof(text) - 1;
+	memcpy(text, v.ptr, n);
+	text[n] = '\0';
+	double d = strtod(text, NULL);
+	return d > INT32_MAX || d < INT32_MIN;
+}
+
+/* PS3.3 C.11.2.1.2: a centre can be anything, a width is at least one, or more than nothing where it is not of pixels. */
+static void window(struct inspect *i, struct span all, bool width)
+{
+	for (size_t at = 0; at < all.len;) {
+		const uint8_t *end = memchr(all.ptr + at, '\\', all.len - at);
+		size_t stop = end ? (size_t)(end - all.ptr) : all.len;
+		struct span v = vr_trim("DS", span_of(all.ptr + at, stop - at));
+		bool nonzero = false;
+		for (size_t k = 0; k < v.len && v.ptr[k] != 'E' && v.ptr[k] != 'e'; k++) {
+			nonzero |= v.ptr[k] >= '1' && v.ptr[k] <= '9';
+		}
+		if (v.len > 0 && ((width && (!nonzero || v.ptr[0] == '-')) || is_huge(v))) {
+			found(i, CHECK_WINDOW, v);
+			return;
+		}
+		at = stop + 1;
 	}
-	if (v.len > 0 && (!nonzero || v.ptr[0] == '-')) {
-		found(i, CHECK_WINDOW, v);
+}
+
+/* Only what was made of others has a source, and no series or study is one of its own instances. */
+static void reference(struct inspect *i, struct span value)
+{
+	struct span v = uid_trim(value);
+	const char *own = i->facts.sop_instance;
+	if (i->f.d.depth > 0 && v.len > 0 && v.len == strlen(own) && memcmp(v.ptr, own, v.len) == 0) {
+		found(i, CHECK_REFERENCE_TO_ITSELF, (struct span){0});
 	}
 }
 
@@ -345,7 +383,13 @@ static void on_row(struct inspect *i, struct span value)
 		memcpy(i->mime, value.ptr, value.len < sizeof(i->mime) ? value.len : sizeof(i->mime) - 1);
 		break;
 	case ROW_WINDOW:
-		window(i, value);
+		window(i, value, which == 1);
+		break;
+	case ROW_DIRECTORY:
+		directory_element(i, (enum directory_element)which, value);
+		break;
+	case ROW_REFERENCE:
+		reference(i, value);
 		break;
 	case ROW_PALETTE:
 		i->palette[which] = (uint16_t)number_of(i, span_of(value.ptr, value.len < 2 ? value.len : 2));
@@ -444,6 +488,9 @@ void element_event(struct inspect *i, int event)
 	case DATASET_ITEM:
 	case DATASET_ITEM_END:
 		i->has_charset[1] = false;
+		if (event == DATASET_ITEM) {
+			directory_item(i);
+		}
 		if (event == DATASET_ITEM && d->depth > 0 && d->path[d->depth - 1] == ICON_SEQUENCE) {
 			i->pixels[1] = (struct inspect_pixels){.frames = 1};
 		}
@@ -482,6 +529,7 @@ void element_failed(struct inspect *i, int err)
 		check = CHECK_DEFLATE_BROKEN;
 	}
 	i->e.tag = 0;
+	i->failed = true;
 	i->e.offset = d->offset;
 	bool behind = i->after_pixels && d->n_frames == 1;
 	if (!behind) {

@@ -119,48 +119,6 @@ static void check_rle(struct inspect *i, struct span v)
 	}
 }
 
-static void check_size(struct inspect *i, uint32_t columns, uint32_t rows)
-{
-	const struct inspect_pixels *p = pixels_of(i);
-	if (p && p->rows && p->columns && (p->rows != rows || p->columns != columns)) {
-		found_say(i, CHECK_CODEC_DESCRIPTION, "%u by %u compressed, %u by %u described", columns,
-			rows, p->columns, p->rows);
-	}
-}
-
-/* ISO/IEC 15444-1 A.5.1: SIZ stands first. */
-static void check_j2k(struct inspect *i, struct span v)
-{
-	struct reader r = reader_of(v);
-	uint32_t x = 0, y = 0, x0 = 0, y0 = 0;
-	if (reader_skip(&r, 8) == 0 && reader_u32be(&r, &x) == 0 && reader_u32be(&r, &y) == 0 &&
-		reader_u32be(&r, &x0) == 0 && reader_u32be(&r, &y0) == 0) {
-		check_size(i, x - x0, y - y0);
-	}
-}
-
-/* ISO/IEC 10918-1 B.2: from marker to marker, to the frame header (SOF, and JPEG-LS's). */
-static void check_jpeg(struct inspect *i, struct span v)
-{
-	struct reader r = reader_of(v);
-	uint16_t marker = 0, length = 0, rows = 0, columns = 0;
-	int err = reader_skip(&r, 2);
-	while (err == 0 && reader_u16be(&r, &marker) == 0 && reader_u16be(&r, &length) == 0) {
-		bool frame = (marker >= 0xFFC0 && marker <= 0xFFCF && marker != 0xFFC4 && marker != 0xFFC8 &&
-				     marker != 0xFFCC) ||
-		             marker == 0xFFF7;
-		if (frame) {
-			err = reader_skip(&r, 1);
-			if (err == 0 && reader_u16be(&r, &rows) == 0 && reader_u16be(&r, &columns) == 0 &&
-				rows) {
-				check_size(i, columns, rows);
-			}
-			return;
-		}
-		err = marker < 0xFFC0 || length < 2 ? ERR_VALUE : reader_skip(&r, length - 2u);
-	}
-}
-
 void fragment_value(struct inspect *i, struct span v)
 {
 	if (i->f.d.number == 0) {
@@ -178,9 +136,9 @@ void fragment_value(struct inspect *i, struct span v)
 		if (first && !good) {
 			found(i, CHECK_CODEC_SIGNATURE, span_of(v.ptr, v.len < 16 ? v.len : 16));
 		} else if (good && j2k) {
-			check_j2k(i, v);
+			codestream_j2k(i, v);
 		} else if (good) {
-			check_jpeg(i, v);
+			codestream_jpeg(i, v);
 		}
 	}
 	enum signature is = signature_of(v);

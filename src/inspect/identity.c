@@ -91,8 +91,6 @@ static void check_modality(struct inspect *i)
 	}
 }
 
-#define DIRECTORY "1.2.840.10008.1.3.10" /* DICOMDIR: has no identity of its own */
-
 void identity_end(struct inspect *i)
 {
 	const uint32_t meta = 1u << IDENTITY_META_CLASS | 1u << IDENTITY_META_INSTANCE;
@@ -102,7 +100,7 @@ void identity_end(struct inspect *i)
 	if (i->is_file && (i->seen & meta) != meta) {
 		found_at(i, CHECK_META_INCOMPLETE, FILE_PREAMBLE, (struct span){0});
 	}
-	if (strcmp(i->sop_class, DIRECTORY) == 0) {
+	if (strcmp(i->sop_class, INSPECT_DIRECTORY) == 0) {
 		return;
 	}
 	if (i->facts.sop_class[0] == '\0' || i->facts.sop_instance[0] == '\0') {

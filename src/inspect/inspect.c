@@ -188,6 +188,7 @@ void inspect_end(struct inspect *i)
 	preamble_end(i);
 	tail_end(i);
 	document_object_end(i);
+	directory_end(i);
 	if (!i->bare && i->counts[CHECK_NOT_INSPECTED] == 0 &&
 		i->counts[CHECK_TRANSFER_SYNTAX_UNKNOWN] == 0) {
 		identity_end(i);

@@ -68,6 +68,13 @@ struct inspect_table {
 	uint32_t kept[INSPECT_VALUE / 8]; /* the first ones */
 };
 
+/* Records of a DICOMDIR, and what points to them: how many, and sums that do not depend on the order. */
+struct inspect_directory {
+	uint64_t records, pointers, n_loose, record_sum, active_sum, pointer_sum;
+	uint64_t at, last; /* the present record's offset; the one that the last should have */
+	bool loose, last_met;
+};
+
 struct inspect_stream { /* of a value, or of what is behind the object */
 	uint8_t kind, where;
 	uint16_t marks;
@@ -92,7 +99,7 @@ struct inspect {
 	/* ---- Its own ---- */
 	struct dicom_file f; /* f.d alone if it has none */
 	struct inflater *inflater;
-	bool file, begun, over, bare;
+	bool file, begun, over, bare, failed;
 	uint8_t n_head;
 	uint8_t head[FILE_PREAMBLE + 4]; /* the first bytes of a file */
 	uint64_t shift;                  /* what offsets of f.d are more than ours */
@@ -131,6 +138,7 @@ struct inspect {
 	uint32_t document_length, document_classes, document_pdf;
 	uint64_t document_said;
 	uint64_t document_offset;
+	struct inspect_directory directory;
 	uint16_t palette[3]; /* entries that the descriptors name */
 	bool has_palette[3];
 	uint8_t value[INSPECT_VALUE];

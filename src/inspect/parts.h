@@ -65,6 +65,24 @@ void fragments_end(struct inspect *i);
 void table_take(struct inspect_table *t, struct span piece, unsigned size);
 struct inspect_table *table_of(struct inspect *i);
 
+/* ---- codestream.c: the first bytes of a compressed frame, its signature included ---- */
+void codestream_j2k(struct inspect *i, struct span value);
+void codestream_jpeg(struct inspect *i, struct span value);
+
+/* ---- directory.c: the records of a DICOMDIR ---- */
+enum directory_element {
+	DIRECTORY_FIRST,
+	DIRECTORY_LAST,
+	DIRECTORY_NEXT,
+	DIRECTORY_IN_USE,
+	DIRECTORY_LOWER,
+	DIRECTORY_TYPE
+};
+#define INSPECT_DIRECTORY "1.2.840.10008.1.3.10" /* DICOMDIR: has no identity of its own */
+void directory_item(struct inspect *i);
+void directory_element(struct inspect *i, enum directory_element which, struct span value);
+void directory_end(struct inspect *i);
+
 /* ---- identity.c: whose it is, and what ---- */
 enum identity_element {
 	IDENTITY_SOP_CLASS,

@@ -283,13 +283,6 @@ static void pixels(void **state)
 	}
 }
 
-static void put_fragment(struct writer *w, const void *head, size_t n, uint32_t length)
-{
-	put_item(w, e, length);
-	writer_bytes(w, head, n);
-	writer_fill(w, 1, length - n);
-}
-
 static void fragments(void **state)
 {
 	static const uint8_t jpeg[] = {0xFF, 0xD8, 0xFF, 0xC0, 0, 11, 8, 0, 10, 0, 10, 1, 1, 0x11, 0, 0xFF};

@@ -95,4 +95,11 @@ static inline struct writer image(struct image m)
 	return w;
 }
 
+static inline void put_fragment(struct writer *w, const void *head, size_t n, uint32_t length)
+{
+	put_item(w, e, length);
+	writer_bytes(w, head, n);
+	writer_fill(w, 1, length - n);
+}
+
 #endif
