@@ -3,6 +3,7 @@
 #include "cli/door.h"
 #include "cli/place.h"
 #include "cli/scu.h"
+#include "policy/decide.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -71,8 +72,8 @@ static int read_some(void *arg, uint64_t at, void *buf, size_t n)
 static int open_door(void *arg, int *ret_fd)
 {
 	struct delivery *d = arg;
-	return door_open(
-		d->control, DOOR_RELEASE, d->item->facts.to, d->note, ret_fd, d->said, sizeof(d->said));
+	const struct facts *f = &d->item->facts;
+	return door_open(d->control, DOOR_RELEASE, f->to, f->flow, d->note, ret_fd, d->said, sizeof(d->said));
 }
 
 static void told(void *arg, size_t index, int status, const char *comment)
@@ -100,6 +101,29 @@ static void send_object(struct delivery *d)
 		.read = read_some,
 		.arg = d};
 	(void)scu_store(open_door, d, f->calling, f->called, &object, 1, told);
+}
+
+bool quarantine_way(
+	const struct quarantine_place *p, const struct quarantine_item *item, const char **ret_how)
+{
+	struct mistakes mistakes = {0};
+	struct site *s = NULL;
+	struct route route = {0};
+	struct verdict v = {0};
+	bool ok = site_load_settings(p->config, &s, &mistakes) == 0;
+	if (!ok) {
+		fprintf(stderr, "gantry quarantine: %s has mistakes; `gantry check` names them\n", p->config);
+	} else if (decide_local(s, item->facts.to, item->facts.flow, &route, &v) != 0) {
+		fprintf(stderr, "gantry quarantine: object %" PRIu64 " cannot be delivered: %s\n",
+			item->object.number, v.sentence);
+		ok = false;
+	} else {
+		*ret_how = s->flows[route.flows[0]].deidentify ? "de-identified, as its flow has it"
+		                                               : "as it is";
+	}
+	mistakes_done(&mistakes);
+	site_free(s);
+	return ok;
 }
 
 int quarantine_deliver(const struct quarantine_place *p, const struct quarantine_item *item, const char *note,

@@ -11,4 +11,11 @@
 MUST_USE int quarantine_deliver(const struct quarantine_place *p, const struct quarantine_item *item,
 	const char *note, char *outcome, size_t cap);
 
+/*
+ * Is there a way to where it was bound, by the configuration's file? The gateway that runs decides again. False after it has said
+ * why not. *ret_how: "as it is", or how it leaves; static storage.
+ */
+bool quarantine_way(
+	const struct quarantine_place *p, const struct quarantine_item *item, const char **ret_how);
+
 #endif

@@ -18,8 +18,8 @@ static const char usage[] =
 	"       gantry quarantine release N --withdraw [-c FILE]\n"
 	"\n"
 	"Release an object, in two steps by two persons. Who does this first asks for it; when somebody else does it too, the\n"
-	"object is delivered to where it was bound, by the gateway that runs, without inspection. The audit trail records both. What could\n"
-	"not be delivered stays in quarantine.\n"
+	"object is delivered to where it was bound, by the gateway that runs, without inspection; with the AE titles of the flow by which it\n"
+	"came, and de-identified if that flow de-identifies. The audit trail records both. What could not be delivered stays in quarantine.\n"
 	"\n"
 	"Each comes with a login of their own, by sudo: root is nobody.\n"
 	"\n"
@@ -32,6 +32,7 @@ struct releasing {
 	const struct quarantine_options *o;
 	struct quarantine_item *item;
 	struct person who;
+	const char *how; /* "as it is" */
 };
 
 static void copy_person(const struct person *who, struct quarantine_person *to)
@@ -80,8 +81,8 @@ static int ask(struct releasing *r)
 {
 	char question[300];
 	uint64_t number = r->item->object.number;
-	snprintf(question, sizeof(question), "Ask that object %" PRIu64 " be delivered to %s as it is?",
-		number, r->item->facts.to);
+	snprintf(question, sizeof(question), "Ask that object %" PRIu64 " be delivered to %s, %s?", number,
+		r->item->facts.to, r->how);
 	if (!quarantine_agreed(r->o->yes, question) ||
 		!quarantine_record(r->p, false, "ask", &r->who, r->item, more_of(r, r->o->reason))) {
 		return QUARANTINE_FAILED;
@@ -185,8 +186,8 @@ static int approve(struct releasing *r)
 	}
 	when_text(asked->at_ms, when);
 	snprintf(question, sizeof(question),
-		"%s asked at %s that object %" PRIu64 " be released.\nDeliver it to %s as it is?",
-		asked->name, when, number, r->item->facts.to);
+		"%s asked at %s that object %" PRIu64 " be released.\nDeliver it to %s, %s?", asked->name,
+		when, number, r->item->facts.to, r->how);
 	if (!quarantine_agreed(r->o->yes, question)) {
 		return QUARANTINE_FAILED;
 	}
@@ -227,6 +228,9 @@ static int release(struct releasing *r)
 	}
 	if (!r->item->facts.to[0]) {
 		fputs("gantry quarantine: it is not known where the object was bound\n", stderr);
+		return QUARANTINE_FAILED;
+	}
+	if (!quarantine_way(r->p, r->item, &r->how)) {
 		return QUARANTINE_FAILED;
 	}
 	return r->item->state.asked.has ? approve(r) : ask(r);

@@ -20,8 +20,10 @@
 
 int route_find(struct association *as, struct route *ret_route, struct verdict *ret_verdict)
 {
-	return as->door.why ? decide_local(as->site, as->door.to, ret_route, ret_verdict)
-	                    : decide_route(as->site, as->start->hosts, &as->caller, ret_route, ret_verdict);
+	return as->door.why
+	               ? decide_local(as->site, as->door.to,
+				 as->door.why == DOOR_RELEASE ? as->door.flow : NULL, ret_route, ret_verdict)
+	               : decide_route(as->site, as->start->hosts, &as->caller, ret_route, ret_verdict);
 }
 
 /*

@@ -9,7 +9,7 @@
 #define LEAST 2
 
 /*
- * In observe mode a request may pass that no flow allows. Then what any flow of the route makes of objects is made of these: a
+ * What is released from quarantine leaves as the flow by which it came would have it. In observe mode a request may pass that no flow allows. Then what any flow of the route makes of objects is made of these: a
  * patient's name that has left does not come back.
  */
 const struct deidentify_rules *hold_remakes(const struct association *as, const struct operation *o)
@@ -20,7 +20,7 @@ const struct deidentify_rules *hold_remakes(const struct association *as, const 
 	if (o->flow >= 0) {
 		return as->site->flows[o->flow].deidentify;
 	}
-	for (unsigned i = 0; !as->route.local && i < as->route.n_flows; i++) {
+	for (unsigned i = 0; i < as->route.n_flows; i++) {
 		const struct flow *f = &as->site->flows[as->route.flows[i]];
 		if (f->deidentify) {
 			return f->deidentify;

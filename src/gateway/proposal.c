@@ -91,9 +91,11 @@ static void narrow_contexts(struct association *as, uint8_t results[256])
 	}
 }
 
+/* What is released may go the other way than its flow, to who had asked by C-GET: that node is not the one the flow speaks to. */
 static const struct flow *leading_flow(const struct association *as)
 {
-	return as->route.n_flows ? &as->site->flows[as->route.flows[0]] : NULL;
+	const struct flow *f = as->route.n_flows ? &as->site->flows[as->route.flows[0]] : NULL;
+	return f && (int)f->to == as->route.to ? f : NULL;
 }
 
 static bool holds_tails(const struct association *as)

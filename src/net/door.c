@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char magic[] = "gantry-door\1";
+static const char magic[] = "gantry-door\2";
 #define MAGIC (sizeof(magic) - 1)
 
 static void put(struct writer *w, const char *s)
@@ -20,6 +20,7 @@ void door_write(struct writer *w, const struct door *d)
 	writer_u8(w, (uint8_t)d->why);
 	put(w, d->to);
 	put(w, d->user);
+	put(w, d->flow);
 	put(w, d->note);
 }
 
@@ -65,6 +66,7 @@ int door_read(struct span bytes, struct door *ret_door, size_t *ret_used)
 	d.why = (enum door_why)why;
 	int e = get(&r, d.to, sizeof(d.to));
 	e = e == 0 ? get(&r, d.user, sizeof(d.user)) : e;
+	e = e == 0 ? get(&r, d.flow, sizeof(d.flow)) : e;
 	e = e == 0 ? get(&r, d.note, sizeof(d.note)) : e;
 	if (e == 0) {
 		*ret_door = d;

@@ -9,7 +9,7 @@
 
 /*
  * What a program on this machine says before it speaks DICOM to the gateway through its local door (run/door): what it has
- * come for, and where to. Wire form: "gantry-door\1", u8 why, then texts as u16 length and bytes.
+ * come for, and where to. Wire form: "gantry-door\2", u8 why, then texts as u16 length and bytes.
  */
 #define DOOR_MOST 1024 /* the longest header */
 
@@ -22,6 +22,7 @@ struct door {
 	enum door_why why;
 	char to[65];    /* the node's name in gantry.yaml */
 	char user[65];  /* who it is, by the program's word */
+	char flow[65];  /* of a release: the flow's name by which the object came; "": none */
 	char note[257]; /* for the log and the audit trail; UTF-8 without control characters */
 };
 

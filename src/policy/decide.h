@@ -118,9 +118,13 @@ struct route {
 MUST_USE int decide_route(const struct site *s, const struct hosts *h, const struct caller *c,
 	struct route *ret_route, struct verdict *ret_verdict);
 
-/* The route of a program that came through the local door, to the node of that name. ERR_DENIED, as above. */
-MUST_USE int decide_local(
-	const struct site *s, const char *node, struct route *ret_route, struct verdict *ret_verdict);
+/*
+ * The route of a program that came through the local door, to the node of that name. flow: NULL, or that by which an object came once
+ * that is now delivered: the route's only one, so that it leaves as it would have then (titles, de-identified). It must be there, and
+ * join that node still. ERR_DENIED, as above.
+ */
+MUST_USE int decide_local(const struct site *s, const char *node, const char *flow, struct route *ret_route,
+	struct verdict *ret_verdict);
 
 /*
  * After a reload the same call gives a live association its route anew, from the same struct caller. The route is

@@ -297,21 +297,51 @@ int decide_route(const struct site *s, const struct hosts *h, const struct calle
 	return err;
 }
 
-int decide_local(const struct site *s, const char *node, struct route *ret_route, struct verdict *ret_verdict)
+/* Objects came by it to this node, or, where somebody asked for them by C-GET, from the other one. */
+static bool flow_joins(const struct flow *f, int node)
+{
+	return (int)f->to == node || flow_from(f, node);
+}
+
+static int find_flow_again(const struct site *s, const char *name, struct route *r, struct verdict *v)
+{
+	const struct flow *f = NULL;
+	for (unsigned i = 0; i < s->n_flows && !f; i++) {
+		f = strcmp(s->flows[i].name, name) == 0 ? &s->flows[i] : NULL;
+	}
+	if (f && flow_joins(f, r->to)) {
+		r->flows[r->n_flows++] = (uint32_t)(f - s->flows);
+		return 0;
+	}
+	v->rule = RULE_NO_FLOW;
+	v->line = f ? f->line : 0;
+	snprintf(v->sentence, sizeof(v->sentence),
+		"the flow `%.64s`, by which the object came, %s%.64s, so it cannot be told what may leave: have a flow of that "
+		"name lead there, or take a copy with `gantry quarantine show N --export FILE`",
+		name, f ? "no longer joins node " : "is no longer in the configuration",
+		f ? s->nodes[r->to].name : "");
+	return verdict_settle(v, false);
+}
+
+int decide_local(const struct site *s, const char *node, const char *flow, struct route *ret_route,
+	struct verdict *ret_verdict)
 {
 	struct route r = {.from = -1, .to = -1, .local = true};
 	struct verdict v = {.flow = -1};
+	int err = 0;
 	for (unsigned i = 0; i < s->n_nodes; i++) {
 		if (strcmp(s->nodes[i].name, node) == 0 && callable(&s->nodes[i])) {
 			r.to = (int)i;
 		}
 	}
-	*ret_route = r;
 	if (r.to < 0) {
 		v.rule = RULE_CALLED_UNKNOWN;
 		snprintf(v.sentence, sizeof(v.sentence), "no node `%.64s` that has an `address`", node);
-		(void)!verdict_settle(&v, false);
+		err = verdict_settle(&v, false);
+	} else if (flow) {
+		err = find_flow_again(s, flow, &r, &v);
 	}
+	*ret_route = r;
 	*ret_verdict = v;
-	return r.to < 0 ? ERR_DENIED : 0;
+	return err;
 }

@@ -21,7 +21,8 @@ def text(value):
 
 
 def header(why, to, user="anna", note="CD of the neurology"):
-    return b"gantry-door\1" + bytes([why]) + text(to) + text(user) + text(note)
+    flow = "images" if why == RELEASE else ""  # by which the object came
+    return b"gantry-door\2" + bytes([why]) + text(to) + text(user) + text(flow) + text(note)
 
 
 class Door(dicom.Scu):

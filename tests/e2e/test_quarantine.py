@@ -326,8 +326,10 @@ def quarantine_not_delivered(bench):
     g.write()
     mark = g.reload()
     g.wait_log(mark, event="gateway.reloaded")
-    check("rejected" in release(g, 1, BOB, wants=1), "without the node")
-    check("no node `archive`" in g.decision("called-unknown")["message"], "why")
+    check("no node `archive`" in release(g, 1, BOB, wants=1), "without the node")
+    g.config["nodes"]["archive"] = g.config["nodes"].pop("elsewhere")
+    g.config["flows"][0]["to"] = "archive"
+    g.write()
     g.stop()
     check("could not be recorded: the gateway does not run" in release(g, 1, BOB, wants=1), "without a gateway")
 
@@ -351,3 +353,52 @@ def quarantine_released_elsewhere(bench):
         check(got == bad.data, "the object has changed")
         g.stop()
         check(not os.path.exists(os.path.join(g.folder, "run", "door")), "the door is left")
+
+
+@test
+def quarantine_released_as_its_flow_would(bench):
+    """With the flow's titles, de-identified where it de-identifies; and not at all once the flow is gone, or joins others."""
+    name = b"CompressedSamples^CT1"
+    key = bench.write("pseudonyms.key", "")
+    with open(key, "wb") as file:
+        file.write(os.urandom(32))
+    os.chmod(key, 0o600)
+    scp = bench.scp()
+    g = bench.gateway(archive=plain(scp.port), deidentify={"key": key},
+                      flow={**KEEPS, "deidentify": "yes", "titles": {"calling": "GANTRY", "called": "PACS"}})
+    ct, pdf = dicom.Part10(peers.CT_SMALL), dicom.Part10(BAD)
+    data = ct.data.replace(name, b"<script>" + name[8:])
+    with g.scu() as scu:
+        scu.associate(contexts=CONTEXTS)
+        equal(scu.store(context=5, instance=ct.instance, data=data)["status"], 0x0124, "a name with a script")
+        store_bad(scu, pdf)
+        scu.release()
+    equal([o["number"] for o in listed(g)], [1, 2], "what is in quarantine")
+    for number in (1, 2):
+        release(g, number, ANN)
+    flow = g.config["flows"][0]
+    def configure(reload=True, **change):
+        g.config["nodes"]["elsewhere"] = {"ae": ["ELSEWHERE"], **plain(scp.port)}
+        g.config["flows"] = [{**flow, **change}]
+        g.write()
+        if reload:
+            mark = g.reload()
+            g.wait_log(mark, event="gateway.reloaded")
+
+    configure(name="pictures")
+    check("is no longer in the configuration" in release(g, 1, BOB, wants=1), "without its flow")
+    configure(reload=False)
+    check("rejected" in release(g, 1, BOB, wants=1), "the gateway that runs is without it")
+    check("is no longer in the configuration" in g.decision("no-flow")["message"], "why")
+    configure(to="elsewhere")
+    check("no longer joins node archive" in release(g, 1, BOB, wants=1), "it leads elsewhere")
+    configure()
+    del scp.requests[:]
+    check("was delivered" in release(g, 1, BOB), "with its flow")
+    equal([(rq.calling, rq.called) for rq in scp.requests], [("GANTRY", "PACS")], "titles")
+    ((uid, got),) = scp.stored().items()
+    check(uid.startswith("2.25.") and b"<script>" not in got[1] and name[8:] not in got[1] and b"1CT1" not in got[1],
+          "the object is not de-identified", uid)
+    # It holds a document, which nothing can be made of.
+    check("deidentify" in release(g, 2, BOB, wants=1), "what cannot be de-identified")
+    equal(([o["number"] for o in listed(g)], len(scp.stored())), ([2], 1), "it stays")

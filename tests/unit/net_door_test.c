@@ -33,7 +33,12 @@ static int read_exact(size_t n, struct door *d, size_t *used)
 
 static void what_is_written_is_read(void **state)
 {
-	struct door d = {.why = DOOR_RELEASE, .to = "archive", .user = "anna", .note = "Übergabe 7"}, got;
+	struct door d = {.why = DOOR_RELEASE,
+			    .to = "archive",
+			    .user = "anna",
+			    .flow = "images",
+			    .note = "Übergabe 7"},
+		    got;
 	size_t used = 0;
 	(void)state;
 	size_t n = written(&d);
@@ -58,6 +63,7 @@ static void the_longest_fits(void **state)
 	(void)state;
 	memset(d.to, 'x', sizeof(d.to) - 1);
 	memset(d.user, 'x', sizeof(d.user) - 1);
+	memset(d.flow, 'x', sizeof(d.flow) - 1);
 	memset(d.note, 'x', sizeof(d.note) - 1);
 	size_t n = written(&d);
 	assert_int_equal(read_exact(n, &got, &used), 0);

@@ -234,6 +234,43 @@ static int tear_down(void **state)
 	return 0;
 }
 
+/* What comes through the local door: a release has the flow by which the object came, or does not leave. */
+static void door_has_its_flow(void **state)
+{
+	static const struct {
+		const char *node, *flow;
+		enum rule rule;
+		const char *sentence;
+	} rows[] = {
+		{"archive", NULL, RULE_NONE, ""}, {"archive", "in", RULE_NONE, ""},
+		{"archive", "more", RULE_NONE, ""},
+		{"ct1", "in", RULE_CALLED_UNKNOWN, "no node `ct1` that has an `address`"},
+		{"gone", "in", RULE_CALLED_UNKNOWN, "no node `gone`"},
+		{"archive", "gone", RULE_NO_FLOW,
+			"`gone`, by which the object came, is no longer in the configuration"},
+		{"archive", "", RULE_NO_FLOW, "is no longer in the configuration"},
+		{"other", "in", RULE_NO_FLOW, "no longer joins node other"},
+		{"reader", "back", RULE_NONE, ""}, /* who asked by C-GET */
+	};
+	static const char yaml[] = NODES
+		"  other: { ae: [ OTHER ], address: folder:other }\n"
+		"  reader: { ae: [ READER ], from: [ 10.1.1.60 ], address: folder:reader, transport: plain }\n" FLOWS
+		"  - { name: back, from: [ reader ], to: archive, services: [ get ] }\n";
+	struct site *s = site_of(yaml);
+	for (size_t k = 0; k < ARRAY_LEN(rows); k++) {
+		int err = decide_local(s, rows[k].node, rows[k].flow, &route, &verdict);
+		assert_int_equal(err, rows[k].rule == RULE_NONE ? 0 : ERR_DENIED);
+		assert_int_equal(verdict.rule, rows[k].rule);
+		assert_non_null(strstr(verdict.sentence, rows[k].sentence));
+		assert_true(route.local);
+		assert_int_equal(route.n_flows, err == 0 && rows[k].flow ? 1 : 0);
+		if (route.n_flows) {
+			assert_string_equal(s->flows[route.flows[0]].name, rows[k].flow);
+		}
+	}
+	site_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -247,6 +284,7 @@ int main(void)
 		cmocka_unit_test(the_more_specific_wins),
 		cmocka_unit_test(observing_lets_pass_and_says_so),
 		cmocka_unit_test(rules_have_names_and_triples),
+		cmocka_unit_test(door_has_its_flow),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
