@@ -218,7 +218,8 @@ static int check_clocks(struct association *as)
 static bool may_read(const struct association *as, const struct side *s)
 {
 	const struct side *o = s == &as->a ? &as->b : &as->a;
-	return s->up && !s->blocked && (!o->out.borrows || (side_barred(o) && audit_wants_more(as, s)));
+	return s->up && (!s->blocked || hold_peeks(as, s)) &&
+	       (!o->out.borrows || (side_barred(o) && audit_wants_more(as, s)));
 }
 
 static int fill(struct association *as, struct side *s)

@@ -315,6 +315,25 @@ bool hold_watches(const struct association *as, const struct side *s)
 	return h->state == HOLD_ASKING && h->scanning && !h->left;
 }
 
+static bool between_pdus(const struct side *s)
+{
+	return s->pdu_left == 0 && !s->in_pdv;
+}
+
+bool hold_peeks(const struct association *as, const struct side *s)
+{
+	return hold_watches(as, s) && between_pdus(s) && side_unread(s).len == 0;
+}
+
+/* PS3.8 9.2, AA-3: who aborts has left, also if it leaves its connection open. */
+static void look_for_abort(struct association *as, struct side *s)
+{
+	struct span unread = side_unread(s);
+	if (hold_watches(as, s) && between_pdus(s) && unread.len > 0 && unread.ptr[0] == PDU_ABORT) {
+		hold_left(as, s);
+	}
+}
+
 void hold_left(struct association *as, struct side *s)
 {
 	struct hold *h = hold_of(as, s);
@@ -586,6 +605,7 @@ int64_t hold_check(struct association *as, int64_t now_ms)
 	int64_t next = INT64_MAX;
 	for (unsigned k = 0; k < ARRAY_LEN(sides) && !as->over; k++) {
 		struct hold *h = &as->holds->of[k];
+		look_for_abort(as, sides[k]);
 		go_on(as, sides[k], now_ms);
 		bool asking = h->state == HOLD_ASKING;
 		bool counts = is_kept(sides[k]) && (h->state == HOLD_TAKING || asking) && !h->failed;

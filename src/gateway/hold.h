@@ -155,6 +155,9 @@ void hold_ready(struct association *as, struct side *s);
 bool hold_watches(const struct association *as, const struct side *s);
 void hold_left(struct association *as, struct side *s);
 
+/* Nor is it to be read now but for the beginning of what follows, which may be an A-ABORT: hold_check() looks. */
+bool hold_peeks(const struct association *as, const struct side *s);
+
 /* Act on what was held for too long. When to be called again; INT64_MAX. */
 int64_t hold_check(struct association *as, int64_t now_ms);
 

@@ -201,12 +201,11 @@ def antivirus_observed(bench):
     g.stop()
 
 
-@test
-def antivirus_hung_up(bench):
-    """Who hangs up while a job of the lookup's hangs keeps its process for `timeout`, and no longer; that it was not scanned is told."""
+def hang_up(bench, mode, leave):
+    """A sender leaves while the job that scans its object hangs; what was decided is returned."""
     scanner = clamd.Clamd(bench, clamd.definitions(bench.path("db")))
     g = gateway(bench, scanner.socket, timeout=3)
-    g.config["flows"][0]["mode"] = "observe"
+    g.config["flows"][0]["mode"] = mode
     g.write()
     mark = g.reload()
     g.wait_log(mark, event="gateway.reloaded")
@@ -227,15 +226,31 @@ def antivirus_hung_up(bench):
     os.kill(pid, signal.SIGSTOP)
     try:
         scu.send_pdvs(5, data[100:], False)
-        equal(scu.answer()["status"], 0, "status")
+        if mode == "observe":
+            equal(scu.answer()["status"], 0, "status")
         began = time.monotonic()
-        scu.abort()
+        leave(scu)
         line = g.decision("unjudged", mark)
         g.wait_log(mark, event="association.ended")
         check(2 < time.monotonic() - began < 6, "how long it stayed", time.monotonic() - began)
-        check("did not answer in time" in line["message"] and line["decision"] == "observe", "what is told", line)
+        check("did not answer in time" in line["message"], "what is told", line)
     finally:
         os.kill(pid, signal.SIGCONT)
+    g.stop()
+    scanner.stop()
+    return line["decision"]
+
+
+@test
+def antivirus_hung_up(bench):
+    """Who hangs up while a job of the lookup's hangs keeps its process for `timeout`, and no longer; that it was not scanned is told."""
+    equal(hang_up(bench, "observe", dicom.Scu.abort), "observe", "the decision")
+
+
+@test
+def antivirus_aborted(bench):
+    """The same of an object that waits for its verdict, if the sender says A-ABORT and leaves its connection open."""
+    equal(hang_up(bench, "enforce", lambda scu: scu.send(dicom.pdu(dicom.ABORT, bytes(4)))), "refuse", "the decision")
 
 
 @test
