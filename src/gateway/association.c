@@ -222,9 +222,18 @@ static bool may_read(const struct association *as, const struct side *s)
 	       (!o->out.borrows || (side_barred(o) && audit_wants_more(as, s)));
 }
 
-static int fill(struct association *as, struct side *s)
+/* Read more. False: nothing came, or it broke, or the side is lost. */
+static bool fill(struct association *as, struct side *s)
 {
-	return side_fill(s, other_side(as, s)->out.borrows);
+	struct parse_fail fail = {0};
+	int wrong = 0, e = relay_fill(as, s, &fail, &wrong);
+	if (e == 0 && wrong != 0) {
+		broke(as, s, &fail);
+	}
+	if (e != 0 && e != ERR_AGAIN && e != ERR_SPACE) {
+		release_lost(as, s, e);
+	}
+	return e == 0 && wrong == 0;
 }
 
 static void take_side(struct association *as, struct side *s)
@@ -252,7 +261,7 @@ static void take_side(struct association *as, struct side *s)
 		}
 		again = moved || (s->blocked && relay_room(as, s));
 		if (!again && s->up && s->t.more && may_read(as, s)) {
-			again = fill(as, s) == 0;
+			again = fill(as, s);
 		}
 	}
 }
@@ -273,12 +282,11 @@ static void serve_side(struct association *as, struct side *s, short revents)
 		}
 	}
 	if ((revents & (POLLIN | POLLHUP | POLLERR)) && may_read(as, s)) {
-		int e = fill(as, s);
-		if (e != 0 && e != ERR_AGAIN && e != ERR_SPACE) {
-			release_lost(as, s, e);
-			return;
-		}
+		(void)fill(as, s);
 		as->progress_due = true;
+	}
+	if (!s->up || as->over) {
+		return;
 	}
 	/* Also without new bytes: room may have come for what was left. */
 	take_side(as, s);

@@ -142,6 +142,12 @@ size_t hold_space(const struct association *as, const struct side *s)
 	return h->state == HOLD_TAKING && !lent ? capacity(h) - h->len : 0;
 }
 
+uint8_t *hold_place(const struct association *as, const struct side *s)
+{
+	struct hold *h = hold_of(as, s);
+	return h->memory + h->len;
+}
+
 int hold_message(struct association *as, struct side *s, struct span bytes)
 {
 	struct hold *h = hold_of(as, s);
@@ -208,7 +214,9 @@ void hold_take(struct association *as, struct side *s, struct span bytes)
 {
 	struct hold *h = hold_of(as, s);
 	hold_vouch_feed(h, bytes);
-	memcpy(h->memory + h->len, bytes.ptr, bytes.len);
+	if (bytes.ptr != h->memory + h->len) {
+		memcpy(h->memory + h->len, bytes.ptr, bytes.len);
+	}
 	h->len += bytes.len;
 	if (h->len == capacity(h) && h->keep == UINT64_MAX) {
 		make_room(as, s);
@@ -492,15 +500,17 @@ static bool pass_one(struct association *as, struct side *s, struct hold *h, int
 	return true;
 }
 
+/* What is left is moved when it is little beside what has gone, or when there is no room for more: a tail stays, and is much. */
 static bool may_close_up(const struct hold *h, const struct side *to)
 {
-	return h->remake.on ? h->fed == 0 : !to->out.borrows;
+	bool pays = h->passed > 0 && (h->len == capacity(h) || h->passed / 4 >= h->len - h->passed);
+	return pays && (h->remake.on ? h->fed == 0 : !to->out.borrows);
 }
 
 /* What has left makes place for what comes. True: it did. */
 static bool close_up(struct hold *h, const struct side *to)
 {
-	if (h->passed == 0 || !may_close_up(h, to)) {
+	if (!may_close_up(h, to)) {
 		return false;
 	}
 	memmove(h->memory, h->memory + h->passed, h->len - h->passed);
@@ -531,7 +541,7 @@ bool hold_is_ready(const struct association *as, const struct side *s)
 	if (!is_kept(s) || h->state == HOLD_NONE || h->state == HOLD_KEEPING || as->over) {
 		return false;
 	}
-	if (h->passed > 0 && may_close_up(h, to)) {
+	if (may_close_up(h, to)) {
 		return true;
 	}
 	if (h->remake.on) {

@@ -117,6 +117,9 @@ void hold_look(struct association *as, struct side *s, struct span bytes);
 void hold_take(struct association *as, struct side *s, struct span bytes);
 size_t hold_space(const struct association *as, const struct side *s);
 
+/* Where hold_take() would put them: there they may be read, and need not be copied. */
+uint8_t *hold_place(const struct association *as, const struct side *s);
+
 /* Can nothing be taken from s now, because of what is held of it? */
 bool hold_is_full(const struct association *as, const struct side *s);
 

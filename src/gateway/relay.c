@@ -14,6 +14,9 @@
 
 #define HEADS 12 /* P-DATA-TF head and PDV head */
 
+/* Fragments of so many bytes are worth a read of their own. */
+#define BULK (64u * 1024)
+
 /* What one step in the other direction may queue. */
 #define ROOM_PIECES 8
 
@@ -204,6 +207,28 @@ static size_t payload_step(const struct association *as, const struct side *s)
 	return n < most ? n : most;
 }
 
+/* Bytes of a data set. What passes is still to be queued and consumed, and everything else has been taken. */
+static int take_data(struct association *as, struct side *s, struct span bytes)
+{
+	s->msg.data_bytes += bytes.len;
+	if (s->msg.size_limit != 0 && s->msg.data_bytes > s->msg.size_limit) {
+		exchange_oversize(as, s);
+	}
+	if (as->over) {
+		return ERR_AGAIN;
+	}
+	audit_data(as, s, bytes);
+	hold_look(as, s, bytes);
+	if (as->over) {
+		return ERR_AGAIN;
+	}
+	if (s->msg.disposition != PASS) {
+		exchange_data(as, s, bytes);
+		s->pdv_left -= (uint32_t)bytes.len;
+	}
+	return 0;
+}
+
 static int take_payload(struct association *as, struct side *s, struct parse_fail *fail)
 {
 	size_t n = payload_step(as, s);
@@ -214,24 +239,14 @@ static int take_payload(struct association *as, struct side *s, struct parse_fai
 	if (s->pdv.command) {
 		e = take_command_bytes(s, n, fail);
 	} else {
-		s->msg.data_bytes += n;
-		if (s->msg.size_limit != 0 && s->msg.data_bytes > s->msg.size_limit) {
-			exchange_oversize(as, s);
-		}
-		if (as->over) {
-			return ERR_AGAIN;
-		}
-		audit_data(as, s, span_of(s->in + s->in_pos, n));
-		hold_look(as, s, span_of(s->in + s->in_pos, n));
-		if (as->over) {
-			return ERR_AGAIN;
+		e = take_data(as, s, span_of(s->in + s->in_pos, n));
+		if (e != 0) {
+			return e;
 		}
 		if (s->msg.disposition == PASS) {
 			pass_payload(as, s, n);
 		} else {
-			exchange_data(as, s, span_of(s->in + s->in_pos, n));
 			side_consume(s, n);
-			s->pdv_left -= (uint32_t)n;
 		}
 	}
 	if (e == 0 && s->pdv_left == 0) {
@@ -257,6 +272,49 @@ int relay_take(struct association *as, struct side *s, struct parse_fail *fail)
 		}
 	}
 	return e == 0 ? ERR_AGAIN : e;
+}
+
+/* An object is held that comes in large fragments: the next one's heads are read alone, and the rest to where it is held. */
+static bool is_kept_in_bulk(const struct association *as, const struct side *s)
+{
+	const struct side *to = s == &as->a ? &as->b : &as->a;
+	return s->msg.phase == IN_DATA && s->msg.disposition == KEEP && !s->pdv.command &&
+	       s->pdv.len >= BULK && !to->out.borrows && relay_room(as, s);
+}
+
+static int fill_hold(
+	struct association *as, struct side *s, size_t most, struct parse_fail *fail, int *ret_broke)
+{
+	uint8_t *at = hold_place(as, s);
+	size_t n = 0;
+	int e = stream_read(&s->t, at, most, &n);
+	if (e != 0) {
+		return e;
+	}
+	s->last_in_ms = clock_mono_ms();
+	int broke = take_data(as, s, span_of(at, n));
+	if (broke == 0 && s->pdv_left == 0) {
+		broke = end_pdv(as, s, fail);
+	}
+	*ret_broke = broke == ERR_AGAIN ? 0 : broke;
+	return 0;
+}
+
+int relay_fill(struct association *as, struct side *s, struct parse_fail *fail, int *ret_broke)
+{
+	size_t unread = side_unread(s).len;
+	*ret_broke = 0;
+	if (is_kept_in_bulk(as, s) && !s->in_pdv && s->pdu_left == 0 && unread < HEADS) {
+		return side_fill_to(s, HEADS);
+	}
+	if (is_kept_in_bulk(as, s) && s->in_pdv && unread == 0) {
+		size_t n = hold_space(as, s) < s->pdv_left ? hold_space(as, s) : s->pdv_left;
+		n = n < RELAY_BUFFER ? n : RELAY_BUFFER;
+		if (n > 0) {
+			return fill_hold(as, s, n, fail, ret_broke);
+		}
+	}
+	return side_fill(s, other_side(as, s)->out.borrows);
 }
 
 void relay_put_fragment(struct side *to, uint8_t context, struct span bytes, bool last)

@@ -13,6 +13,12 @@ bool relay_room(const struct association *as, const struct side *s);
  */
 MUST_USE int relay_take(struct association *as, struct side *s, struct parse_fail *fail);
 
+/*
+ * Read more from s: into its buffer, or, of an object that is held, into the memory that holds it, which takes it at once. As
+ * side_fill(); *ret_broke is what relay_take() would say of bytes that were taken, 0 mostly.
+ */
+MUST_USE int relay_fill(struct association *as, struct side *s, struct parse_fail *fail, int *ret_broke);
+
 /* The most payload that one PDU to this side carries. */
 uint32_t relay_payload_limit(const struct side *to);
 

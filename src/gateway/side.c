@@ -17,25 +17,42 @@ void side_init(struct side *s, const char *name, struct side_memory *m)
 		.bar_mark = UINT64_MAX};
 }
 
-int side_fill(struct side *s, bool behind)
+static void to_beginning(struct side *s)
 {
-	size_t rest = s->in_len - (behind ? 0 : s->in_pos);
-	if (!behind && s->in_pos > 0) {
+	size_t rest = s->in_len - s->in_pos;
+	if (s->in_pos > 0) {
 		memmove(s->in, s->in + s->in_pos, rest);
 		s->in_pos = 0;
 		s->in_len = rest;
 	}
-	size_t cap = rest < RELAY_BUFFER / 2 && !behind ? RELAY_BUFFER : SIDE_BUFFER;
-	if (rest >= cap) {
-		return ERR_SPACE;
-	}
+}
+
+/* Until the buffer has so many bytes. */
+static int read_to(struct side *s, size_t cap)
+{
 	size_t n = 0;
-	int e = stream_read(&s->t, s->in + rest, cap - rest, &n);
+	int e = stream_read(&s->t, s->in + s->in_len, cap - s->in_len, &n);
 	if (e == 0) {
 		s->in_len += n;
 		s->last_in_ms = clock_mono_ms();
 	}
 	return e;
+}
+
+int side_fill(struct side *s, bool behind)
+{
+	size_t rest = s->in_len - (behind ? 0 : s->in_pos);
+	if (!behind) {
+		to_beginning(s);
+	}
+	size_t cap = rest < RELAY_BUFFER / 2 && !behind ? RELAY_BUFFER : SIDE_BUFFER;
+	return rest < cap ? read_to(s, cap) : ERR_SPACE;
+}
+
+int side_fill_to(struct side *s, size_t most)
+{
+	to_beginning(s);
+	return read_to(s, most);
 }
 
 bool side_make_room(struct side *s, struct out *borrower)

@@ -127,6 +127,9 @@ static inline struct span side_unread(const struct side *s)
  */
 MUST_USE int side_fill(struct side *s, bool behind);
 
+/* Read no more than until so many bytes are unread; less than that are. Elsewhere as side_fill(). */
+MUST_USE int side_fill_to(struct side *s, size_t most);
+
 /*
  * Make room in the full buffer of s by moving what is unread, and what the other side's queue still borrows, to its
  * beginning. False: it stands there already.

@@ -392,11 +392,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (to->out.borrows && !(side_barred(to) && audit_wants_more(&as, s))) {
 			continue; /* association.c does not read then */
 		}
-		int e = side_fill(s, to->out.borrows);
-		if (e != 0 && e != ERR_AGAIN && e != ERR_SPACE) {
+		struct parse_fail fail = {0};
+		int wrong = 0, e = 0;
+		/* Until all has come that was sent: large fragments of what is held come in a read of their own. */
+		for (int k = 0; k < 64 && e == 0 && wrong == 0 && s->up && !as.over && !s->blocked; k++) {
+			e = relay_fill(&as, s, &fail, &wrong);
+			turn(&as, s, far);
+			if (to->out.borrows && !(side_barred(to) && audit_wants_more(&as, s))) {
+				break;
+			}
+		}
+		if (wrong != 0 || (e != 0 && e != ERR_AGAIN && e != ERR_SPACE)) {
 			break;
 		}
-		turn(&as, s, far);
 		if (held >= 0 && !as.over) {
 			(void)hold_check(&as, clock_mono_ms() + 1);
 		}

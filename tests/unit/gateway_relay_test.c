@@ -20,7 +20,9 @@
  * target's, whatever the sizes of PDUs and reads.
  */
 
-#define CT "1.2.840.10008.5.1.4.1.1.2"
+#define CT  "1.2.840.10008.5.1.4.1.1.2"
+#define US  "1.2.840.10008.5.1.4.1.1.6.1"
+#define PET "1.2.840.10008.5.1.4.1.1.128"
 
 static const char yaml[] =
 	"nodes:\n"
@@ -31,7 +33,13 @@ static const char yaml[] =
 	"flows:\n"
 	"  - { name: all, from: [ct], to: pacs, services: [store], sop-classes: [" CT "] }\n"
 	"  - { name: small, from: [ct], to: pacs, services: [store], sop-classes: [1.2.840.10008.5.1.4.1.1.4],\n"
-	"      limits: { object-size: { most: 1000, over: refuse } } }\n";
+	"      limits: { object-size: { most: 1000, over: refuse } } }\n"
+	"  - { name: tail, from: [ct], to: pacs, services: [store], sop-classes: [" PET "],\n"
+	"      inspect: { note: allow, warning: allow, danger: allow, hold: tail,\n"
+	"        checks: { embedded-test-virus: refuse } } }\n"
+	"  - { name: whole, from: [ct], to: pacs, services: [store], sop-classes: [" US "],\n"
+	"      inspect: { note: allow, warning: allow, danger: allow, hold: whole,\n"
+	"        checks: { embedded-test-virus: refuse } } }\n";
 
 struct fixture {
 	struct association_start start;
@@ -70,6 +78,7 @@ static void begin(struct fixture *f, uint32_t max_out)
 	struct mistakes mistakes = {0};
 	int fd[2];
 	memset(f, 0, sizeof(*f));
+	memset(&holds, 0, sizeof(holds));
 	assert_int_equal(site_parse(span_str(yaml), "/etc/gantry.yaml", &f->site, &mistakes), 0);
 	mistakes_done(&mistakes);
 	f->start.audit = -1;
@@ -84,7 +93,7 @@ static void begin(struct fixture *f, uint32_t max_out)
 	f->as.caller.calling = "CT";
 	f->as.caller.called = "PACS";
 	f->as.caller.transport = TRANSPORT_PLAIN;
-	f->as.route = (struct route){.from = 0, .to = 1, .flows = {0, 1}, .n_flows = 2};
+	f->as.route = (struct route){.from = 0, .to = 1, .flows = {0, 1, 2, 3}, .n_flows = 4};
 	f->as.unreported_flow = -1;
 	pair(fd);
 	open_side(&f->as.a, "caller", fd[0], 0);
@@ -100,6 +109,10 @@ static void begin(struct fixture *f, uint32_t max_out)
 	f->as.context[5] = (struct agreed){.accepted = true,
 		.abstract = span_str("1.2.840.10008.5.1.4.1.1.7"),
 		.transfer = span_str("1.2.840.10008.1.2.1")};
+	f->as.context[11] = (struct agreed){
+		.accepted = true, .abstract = span_str(PET), .transfer = span_str("1.2.840.10008.1.2.1")};
+	f->as.context[13] = (struct agreed){
+		.accepted = true, .abstract = span_str(US), .transfer = span_str("1.2.840.10008.1.2.1")};
 	f->got = malloc(4 << 20);
 }
 
@@ -130,14 +143,20 @@ static size_t take_far(int fd, uint8_t *to)
 	return len;
 }
 
-/* One turn of what the loop does, without waiting. */
-static int turn(struct fixture *f)
+/* One turn of what the loop does, without waiting. *ret_read: something came. */
+static int turn(struct fixture *f, bool *ret_read)
 {
 	struct parse_fail fail = {0};
-	int e = side_fill(&f->as.a, false);
+	int wrong = 0, e = relay_fill(&f->as, &f->as.a, &fail, &wrong);
+	bool moved;
 	assert_true(e == 0 || e == ERR_AGAIN);
+	*ret_read = e == 0;
+	if (wrong != 0) {
+		return fail.code;
+	}
 	do {
 		e = relay_take(&f->as, &f->as.a, &fail);
+		moved = hold_pump(&f->as, &f->as.a);
 		exchange_owed(&f->as);
 		while (f->as.b.up && side_flush(&f->as.b) == ERR_AGAIN) {
 			f->got_len += take_far(f->target, f->got + f->got_len);
@@ -146,7 +165,7 @@ static int turn(struct fixture *f)
 			f->got_len += take_far(f->target, f->got + f->got_len);
 		}
 		assert_int_equal(side_flush(&f->as.a), 0);
-	} while (f->as.a.blocked);
+	} while (f->as.a.blocked || moved);
 	return e == ERR_AGAIN ? 0 : fail.code;
 }
 
@@ -156,8 +175,11 @@ static int feed(struct fixture *f, const uint8_t *bytes, size_t len, size_t step
 	int e = 0;
 	for (size_t at = 0; at < len && e == 0; at += step) {
 		size_t n = len - at < step ? len - at : step;
+		bool more = true;
 		assert_int_equal(write(f->caller, bytes + at, n), (ssize_t)n);
-		e = turn(f);
+		while (more && e == 0) {
+			e = turn(f, &more);
+		}
 	}
 	return e;
 }
@@ -220,16 +242,17 @@ static size_t data_of(const struct fixture *f, uint32_t most, uint8_t *to, unsig
 	return len;
 }
 
-static void check_store(size_t size, size_t pdu, uint32_t max_out, size_t step)
+static void check_store_on(uint8_t context, size_t size, size_t pdu, uint32_t max_out, size_t step)
 {
+	static const char *const classes[] = {[1] = CT, [11] = PET, [13] = US};
 	struct fixture *f = malloc(sizeof(*f));
 	uint8_t *data = malloc(size + 1), *wire = malloc(size * 3 + 65536), *out = malloc(size + 65536);
 	begin(f, max_out);
 	for (size_t i = 0; i < size; i++) {
 		data[i] = (uint8_t)(i * 31 + i / 251);
 	}
-	size_t len = put_store(wire, 1, CT);
-	len += put_data(wire + len, 1, data, size, pdu);
+	size_t len = put_store(wire, context, classes[context]);
+	len += put_data(wire + len, context, data, size, pdu);
 	assert_int_equal(feed(f, wire, len, step), 0);
 	unsigned lasts;
 	assert_int_equal(data_of(f, max_out, out, &lasts), size);
@@ -241,6 +264,25 @@ static void check_store(size_t size, size_t pdu, uint32_t max_out, size_t step)
 	free(wire);
 	free(out);
 	free(f);
+}
+
+static void check_store(size_t size, size_t pdu, uint32_t max_out, size_t step)
+{
+	check_store_on(1, size, pdu, max_out, step);
+}
+
+/* Large fragments are read to where they are held, small ones are copied there: in pieces that end anywhere. */
+static void what_is_held_passes_byte_for_byte(void **state)
+{
+	(void)state;
+	static const size_t pdus[] = {4096, 65534, 65536, 131072, 200000},
+			    steps[] = {4099, 65536, 65548, 131084};
+	static const uint32_t outs[] = {0, 16384, 131072};
+	for (size_t i = 0; i < ARRAY_LEN(pdus) * ARRAY_LEN(steps) * ARRAY_LEN(outs); i++) {
+		size_t pdu = pdus[i % 5], step = steps[i / 5 % 4];
+		check_store_on(11, 700001, pdu, outs[i / 20], step);
+		check_store_on(13, 900001, pdu, outs[i / 20], step);
+	}
 }
 
 static void passes_byte_for_byte(void **state)
@@ -365,6 +407,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(passes_byte_for_byte),
 		cmocka_unit_test(passes_at_every_split),
+		cmocka_unit_test(what_is_held_passes_byte_for_byte),
 		cmocka_unit_test(an_empty_data_set_keeps_its_last_fragment),
 		cmocka_unit_test(a_refused_request_is_drained_and_answered),
 		cmocka_unit_test(an_object_over_its_size_ends_the_target_alone),
