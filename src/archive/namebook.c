@@ -439,7 +439,7 @@ int namebook_commit(struct namebook *b)
 	struct volume *v = b->n > 0 ? &b->volumes[b->n - 1] : NULL;
 	uint32_t fresh = b->fresh;
 	b->fresh = 0;
-	if (fresh == 0) {
+	if (!v || fresh == 0) {
 		return 0;
 	}
 	if (fdatasync(v->fd) < 0) {

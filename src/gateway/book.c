@@ -112,7 +112,8 @@ int book_note(struct association *as, const uint8_t entry[NAME_ENTRY])
 /* ---- Old names ---- */
 
 #define AT_ONCE 64
-static_assert(AT_ONCE <= BOOK_FIND_MOST && AT_ONCE <= HOLDER_NAMES_MOST, "");
+static_assert(AT_ONCE <= BOOK_FIND_MOST, "asked at once of the book");
+static_assert(AT_ONCE <= HOLDER_NAMES_MOST, "and of the key holder");
 
 /* Those that it has, with their tokens, as entries; whose they are. */
 static int find(struct association *as, const uint8_t (*tokens)[NAME_TOKEN], unsigned n,

@@ -11,7 +11,6 @@
 #include "gateway/relay.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /*
@@ -146,24 +145,6 @@ uint8_t *hold_place(const struct association *as, const struct side *s)
 {
 	struct hold *h = hold_of(as, s);
 	return h->memory + h->len;
-}
-
-int hold_message(struct association *as, struct side *s, struct span bytes)
-{
-	struct hold *h = hold_of(as, s);
-	hold_drop(as, s);
-	free(h->message); /* of the one before: hold_is_full() has waited for it to leave */
-	h->message = malloc(bytes.len);
-	if (!h->message) {
-		return ERR_NO_MEMORY;
-	}
-	memcpy(h->message, bytes.ptr, bytes.len);
-	h->message_len = bytes.len;
-	h->content = (struct content){0};
-	h->flow = s->msg.flow;
-	h->state = HOLD_PASSING;
-	s->msg.disposition = KEEP;
-	return 0;
 }
 
 static bool is_message_lent(const struct hold *h, const struct side *to)

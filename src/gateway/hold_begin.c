@@ -5,6 +5,9 @@
 #include "gateway/hold_sign.h"
 #include "gateway/hold_vouch.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 /* An object begins: what is looked for in it, what is made of it, and does it wait for that? */
 
 /* What a tail is: receivers keep nothing of an object that lacks so much when its association is aborted. */
@@ -108,4 +111,22 @@ bool hold_begin(struct association *as, struct side *s, struct operation *o)
 		keep(as, s, h, o, judged);
 	}
 	return judged || rules || signs;
+}
+
+int hold_message(struct association *as, struct side *s, struct span bytes)
+{
+	struct hold *h = hold_of(as, s);
+	hold_drop(as, s);
+	free(h->message); /* of the one before: hold_is_full() has waited for it to leave */
+	h->message = malloc(bytes.len);
+	if (!h->message) {
+		return ERR_NO_MEMORY;
+	}
+	memcpy(h->message, bytes.ptr, bytes.len);
+	h->message_len = bytes.len;
+	h->content = (struct content){0};
+	h->flow = s->msg.flow;
+	h->state = HOLD_PASSING;
+	s->msg.disposition = KEEP;
+	return 0;
 }
