@@ -218,8 +218,8 @@ bool value_is_number(struct span value)
 	for (size_t i = 0; i < value.len; i++) {
 		uint8_t c = value.ptr[i];
 		bool after_digit = i > 0 && (is_digit(value.ptr[i - 1]) || value.ptr[i - 1] == '.');
-		bool is_letter = memchr("eEDWMY", c, 6) != NULL; /* of an exponent, of an age */
-		bool is_sign = memchr(" \\+-.:", c, 7) != NULL || (c == 0 && i == value.len - 1);
+		bool is_letter = c != 0 && strchr("eEDWMY", c); /* of an exponent, of an age */
+		bool is_sign = (c != 0 && strchr(" \\+-.:", c)) || (c == 0 && i == value.len - 1);
 		if (!is_digit(c) && !is_sign && !(is_letter && after_digit)) {
 			return false;
 		}

@@ -131,6 +131,21 @@ static const struct {
 	{"", ""},
 };
 
+static void test_numbers_are_known(void **state)
+{
+	static const char *const numbers[] = {
+		"", "12", "-1.5e+2", "1\\2.E3", "101112.5", "10:11:12 ", "045Y", "7 "};
+	static const char *const others[] = {"Zebedee", "12 Z", "e", "Y", "12EE", "1e2 to 3"};
+	for (unsigned i = 0; i < ARRAY_LEN(numbers); i++) {
+		assert_true(value_is_number(span_str(numbers[i])));
+	}
+	for (unsigned i = 0; i < ARRAY_LEN(others); i++) {
+		assert_false(value_is_number(span_str(others[i])));
+	}
+	assert_true(value_is_number(span_of("12\0", 3)));
+	assert_false(value_is_number(span_of("1\0 2", 4)));
+}
+
 static void test_texts_are_cleaned(void **state)
 {
 	struct value_names names = {.of = {span_str("Hand^Oliver"), span_str("4711")}};
@@ -288,6 +303,7 @@ int main(void)
 		cmocka_unit_test(test_dummies_are_valid),
 		cmocka_unit_test(test_dates_are_moved),
 		cmocka_unit_test(test_calendar),
+		cmocka_unit_test(test_numbers_are_known),
 		cmocka_unit_test(test_texts_are_cleaned),
 		cmocka_unit_test(test_values_stay_apart),
 		cmocka_unit_test(test_no_room),
