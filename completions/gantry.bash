@@ -5,7 +5,7 @@ _gantry() {
 	COMPREPLY=()
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
 		case $word in
-		init | check | run | reload | status | learn | explain | inspect | antivirus | media | quarantine | ca | user | audit | incident | record | revoke | deidentify | sign | verify)
+		init | check | run | reload | status | learn | explain | inspect | antivirus | media | quarantine | ca | user | audit | incident | record | revoke | deidentify | reidentify | sign | verify)
 			verb=$word
 			break
 			;;
@@ -21,11 +21,12 @@ _gantry() {
 	fi
 	local words=
 	case $verb in
-	'') words="init check run reload status learn explain inspect antivirus media quarantine audit incident record deidentify sign verify revoke ca user --help --version" ;;
+	'') words="init check run reload status learn explain inspect antivirus media quarantine audit incident record deidentify reidentify sign verify revoke ca user --help --version" ;;
 	audit) words="init search -c --patient --issuer --name --accession --study --user --node --address --certificate --kind --outcome --refusal --association --until --format --limit --journal --unrecorded --folder --origin --auditor --passphrase-file verify prove verify-proof leaves --key --cold --checkpoint --leaves --record --with-record --from --output --json --help" ;;
 	incident) words="-c --key --passphrase-file --node --user --certificate --refusal --version --from --until --to --out --vkey --checkpoint --journal --cold --unrecorded --help" ;;
 	record) words="sign verify init antivirus-definitions -c --vkey --help" ;;
 	deidentify) words="--key --new-key --dates --retain --clean --clean-pixels --pixel-rules --clean-features --burned-in --documents --leftovers --manifest --originals-to --into-existing --isolate --json remove shift keep replace uids device institution patient safe-private descriptors structured-content graphics --help" ;;
+	reidentify) words="--key --help" ;;
 	sign) words="-c --profile --hash --tag --timestamp-query --timestamp-response base creator SHA256 SHA384 SHA512 --help" ;;
 	verify) words="-c --trust --timestamp-trust --require --require-timestamp --json creator authorization report verified-report --help" ;;
 	revoke) words="-c --reason --issuer --days --yes --renew --list --help" ;;
@@ -45,7 +46,7 @@ _gantry() {
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 	case $verb in
 	init) mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -d -- "$cur") ;;
-	check | learn | inspect | antivirus | media | quarantine | audit | record | revoke | deidentify | sign | verify | ca | user) mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$cur") ;;
+	check | learn | inspect | antivirus | media | quarantine | audit | record | revoke | deidentify | reidentify | sign | verify | ca | user) mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$cur") ;;
 	esac
 }
 complete -o filenames -F _gantry gantry

@@ -17,6 +17,7 @@ int verb_user(int argc, char **argv);
 int verb_record(int argc, char **argv);
 int verb_revoke(int argc, char **argv);
 int verb_deidentify(int argc, char **argv);
+int verb_reidentify(int argc, char **argv);
 int verb_sign(int argc, char **argv);
 int verb_verify(int argc, char **argv);
 int verb_reload(int argc, char **argv);

@@ -199,5 +199,20 @@ def originals(bench):
         plain = open(bench.path("plain"), "rb").read()
         for text in (name, identity, instance):
             check(text.encode() in plain, f"{text} is not in what {who} has")
+    again = bench.path("again.dcm")
+    ran = bench.run(bench.program, "reidentify", "--key", bench.path("b.key"), made, again, wants=0)
+    check(name not in ran.text, ran.text)
+    for tag in ("0010,0010", "0010,0020", "0008,0018", "0008,0020", "0020,000d", "0020,000e", "0002,0003"):
+        equal(values(bench, again, tag), values(bench, source, tag)[:1], f"{tag} that is back")
+    equal(values(bench, again, "0012,0062"), ["NO"], "Patient Identity Removed")
+    equal(values(bench, again, "0012,0063", "0012,0064", "0400,0500"), [], "how it was de-identified")
+    equal(pixels(bench, again, "now"), pixels(bench, source, "before"), "pixel data")
+    bench.run("openssl", "genrsa", "-out", bench.path("c.key"), "2048", wants=0)
+    for which, what, words in (("c.key", made, "encrypted to others|another's key"), ("b.key", source, "no encrypted originals"),
+                               ("b.key", key, "no DICOM file"), ("b.pem", made, "or the key, are none")):
+        if which.endswith("pem"):
+            os.chmod(bench.path(which), 0o600)
+        ran = bench.run(bench.program, "reidentify", "--key", bench.path(which), what, bench.path("no.dcm"), wants=3)
+        check(re.search(words, ran.text) and not os.path.exists(bench.path("no.dcm")), ran.text)
     ran = bench.run(bench.program, "deidentify", "--key", key, "--originals-to", key, source, bench.path("none"), wants=3)
     check("no certificate" in ran.text and not os.path.exists(bench.path("none")), ran.text)

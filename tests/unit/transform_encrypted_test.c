@@ -3,6 +3,7 @@
 
 #include "keys/attributes.h"
 #include "transform/originals.h"
+#include "transform/restore.h"
 
 #include <spawn.h>
 #include <sys/stat.h>
@@ -125,6 +126,61 @@ static void check_data_set(struct span data_set)
 	assert_null(out_find(&out, 1, 0x00211022));
 }
 
+/* ---- And back (E.1.2) ---- */
+
+static struct made restored;
+
+static int take_restored(void *arg, struct span bytes)
+{
+	assert_true(bytes.len <= sizeof(restored.bytes) - restored.n);
+	memcpy(restored.bytes + restored.n, bytes.ptr, bytes.len);
+	restored.n += bytes.len;
+	return 0;
+}
+
+/* What was at the top is there again, in order, and what was added is gone. `made` is the de-identified object. */
+static void check_restored(enum encoding e, struct span originals_of)
+{
+	static struct restore r;
+	struct restore_found found[RESTORE_FOUND];
+	const struct restore_output to = {take_restored, NULL};
+	unsigned n = 0;
+	assert_int_equal(restore_find(span_of(made.bytes, made.n), e, found, &n), 0);
+	assert_int_equal(n, 1);
+	assert_true(span_eq(found[0].cms, out_find(&out, 1, 0x04000520)->value));
+	assert_int_equal(restore_read(&r, originals_of, uid_trim(found[0].syntax)), 0);
+	assert_true(span_eq(restore_instance(&r), span_str("1.2.3.4.5.6")));
+	restored.n = 0;
+	assert_int_equal(restore_merge(&r, span_of(made.bytes, made.n), e, &to), 0);
+	out_read(&out, &restored, e);
+	for (unsigned i = 1; i < out.n; i++) {
+		assert_true(
+			out.of[i].depth > 0 || out.of[i - 1].depth > 0 || out.of[i].tag > out.of[i - 1].tag);
+	}
+	assert_true(found_is(out_find(&out, 0, 0x00120062), "NO"));
+	assert_null(out_find(&out, 0, 0x00120063));
+	assert_null(out_find(&out, 0, 0x00120064));
+	assert_null(out_find(&out, 0, 0x04000500));
+	assert_true(found_is(out_find(&out, 0, 0x00100010), "Zebedee^Anna"));
+	assert_true(found_is(out_find(&out, 0, 0x00100020), "4711"));
+	assert_true(found_is(out_find(&out, 0, 0x00081030), "HEAD of Zebedee "));
+	assert_true(found_is(out_find(&out, 0, 0x00080020), "20240229"));
+	assert_null(out_find(&out, 0, 0x00211022));
+}
+
+static void test_no_originals(void **state)
+{
+	static struct restore r;
+	struct restore_found found[RESTORE_FOUND];
+	unsigned n = 77;
+	struct writer w = object(ENCODING_EXPLICIT_LE);
+	assert_int_equal(restore_find(writer_span_of(&w), ENCODING_EXPLICIT_LE, found, &n), ERR_MISSING);
+	assert_int_equal(n, 77);
+	assert_int_equal(restore_read(&r, writer_span_of(&w), span_str(ORIGINALS_SYNTAX)), ERR_MISSING);
+	assert_true(restore_read(&r, span_str("what a wrong key gives"), span_str(ORIGINALS_SYNTAX)) < 0);
+	assert_int_equal(restore_read(&r, writer_span_of(&w), span_str("1.2.3")), ERR_NOT_FOUND);
+}
+
 static void test_there_and_back(void **state)
 {
 	static uint8_t key[8192];
@@ -152,6 +208,7 @@ static void test_there_and_back(void **state)
 					 sizeof(plain), &n),
 			0);
 		assert_true(span_eq(span_of(plain, n), data_set));
+		check_restored(e, span_of(plain, n));
 	}
 }
 
@@ -264,6 +321,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_there_and_back),
+		cmocka_unit_test(test_no_originals),
 		cmocka_unit_test(test_nothing_to_encrypt),
 		cmocka_unit_test(test_too_long),
 		cmocka_unit_test(test_openssl_decrypts),
