@@ -88,7 +88,7 @@ static int stage(struct antivirus *a, const char *folder)
 		return ANTIVIRUS_FAILED;
 	}
 	(void)definitions_tidy(a->c->definitions);
-	printf("staged %s: %u files, %" PRIu64 " bytes\n", d.hash, d.files, d.bytes);
+	printf("staged %s: %u file%s, %" PRIu64 " bytes\n", d.hash, d.files, PLURAL(d.files), d.bytes);
 	antivirus_told(a, "staged", d.hash, true);
 	puts("now: gantry antivirus validate");
 	return ANTIVIRUS_GOOD;

@@ -55,4 +55,6 @@ int antivirus_rollback(struct antivirus *a);
 /* Which set clamd has loaded: is it this one? */
 bool antivirus_serves(const struct clamd *clamd, const char *hash);
 
+#define PLURAL(n) ((n) == 1 ? "" : "s")
+
 #endif

@@ -41,9 +41,9 @@ int antivirus_validate(struct antivirus *a)
 	if (code != ANTIVIRUS_GOOD) {
 		return code;
 	}
-	printf("%" PRIu64 " files: %" PRIu64 " clean, %" PRIu64 " found, %" PRIu64
+	printf("%" PRIu64 " file%s: %" PRIu64 " clean, %" PRIu64 " found, %" PRIu64
 	       " not as they should be, %" PRIu64 " other than before\n",
-		r.files, r.clean, r.found, r.failed, r.differ);
+		r.files, PLURAL(r.files), r.clean, r.found, r.failed, r.differ);
 	antivirus_told(a, "validated", staged, !r.why[0]);
 	if (r.why[0]) {
 		printf("refused: %s\n", r.why);

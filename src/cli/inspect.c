@@ -239,7 +239,8 @@ static void show_progress(const struct inspecting *v)
 	if (v->had_image) {
 		size_t whole = v->n_started - (v->image ? 1 : 0);
 		unsigned part = v->image ? image_progress(v->image) : 0;
-		fprintf(stderr, "\r%zu files, %zu %%", v->n_done, (whole * 1000 + part) / (v->n_files * 10));
+		fprintf(stderr, "\r%zu file%s, %zu %%", v->n_done, v->n_done == 1 ? "" : "s",
+			(whole * 1000 + part) / (v->n_files * 10));
 	} else {
 		fprintf(stderr, "\r%zu of %zu files, %zu %%", v->n_done, v->n_files,
 			v->n_done * 100 / v->n_files);

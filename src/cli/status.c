@@ -233,9 +233,12 @@ static void put_refusals(const json_t *o)
 			snprintf(alike, sizeof(alike), " (and %lld like it)", number(r, "alike"));
 		}
 		const char *last = text(r, "last");
-		printf("%6lld  %.8s  %lldx  %s%s%s  %s %s: %s%s\n", number(r, "number"),
+		/* Observe mode and alarms let it pass, and say so in its answer. */
+		bool passed = strncmp(text(r, "answered"), "passed", 6) == 0;
+		printf("%6lld  %.8s  %lldx  %s%s%s%s%s  %s %s: %s%s\n", number(r, "number"),
 			strlen(last) > 11 ? last + 11 : last, number(r, "count"), AMBER, text(r, "rule"),
-			PLAIN, text(r, "address"), safe(text(r, "calling"), calling, sizeof(calling)),
+			PLAIN, passed ? ", " : "", passed ? text(r, "answered") : "", text(r, "address"),
+			safe(text(r, "calling"), calling, sizeof(calling)),
 			safe(text(r, "sentence"), sentence, sizeof(sentence)), alike);
 	}
 }

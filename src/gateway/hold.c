@@ -185,7 +185,7 @@ static void make_room(struct association *as, struct side *s)
 	}
 	char why[128];
 	snprintf(why, sizeof(why), "it is larger than what is held in memory, and %s",
-		e == ERR_LIMIT   ? "`hold-quota` is used up"
+		e == ERR_LIMIT ? "`hold-quota`, of which one association has half at most, has no room for it"
 		: e == ERR_SPACE ? "the disk is full"
 				 : "the store does not answer");
 	let_go(as, s, why);

@@ -47,6 +47,14 @@ static void place_of(const struct hold *h, enum inspect_check check, char to[INS
 	}
 }
 
+/* What is done about it: in observe mode no more than this is. */
+static const char *action_of(
+	const struct association *as, const struct hold *h, const struct inspect_verdict *found)
+{
+	bool observes = found->action >= ACTION_REFUSE && route_observes(as->site, &as->route, h->flow);
+	return inspect_action_name(observes ? ACTION_LOG : found->action);
+}
+
 /* Texts of the object are the patient's, and not for the log: names of checks, and where. */
 static void say(struct association *as, const struct side *s, const struct hold *h,
 	const struct inspect_verdict *found)
@@ -65,7 +73,7 @@ static void say(struct association *as, const struct side *s, const struct hold 
 	const struct operation *o = s->msg.operation;
 	log_event(LOG_LEVEL_WARNING, "object.found", inspect_check_row(found->check)->sentence,
 		LOG_NUMBER("association", (int64_t)as->start->id), LOG_TEXT("checks", checks),
-		LOG_TEXT("place", place), LOG_TEXT("action", inspect_action_name(found->action)),
+		LOG_TEXT("place", place), LOG_TEXT("action", action_of(as, h, found)),
 		LOG_TEXT("flow", h->flow >= 0 ? as->site->flows[h->flow].name : ""),
 		LOG_TEXT("instance", o ? o->sop_instance : h->i.facts.sop_instance),
 		LOG_TEXT("modality", h->i.facts.modality));

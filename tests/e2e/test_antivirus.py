@@ -266,6 +266,27 @@ def antivirus_definitions_without_the_test_string(bench):
 
 
 @test
+def antivirus_stream_limit(bench):
+    """A StreamMaxLength below MaxFileSize is the limit then: what is over it is not clean, and what is under it is looked at."""
+    folder = clamd.definitions(bench.path("db"), clamd.ndb("Test.Body", b"evil body"))
+    scanner = clamd.Clamd(bench, folder, MaxFileSize="16M", MaxScanSize="16M", StreamMaxLength="2M")
+    g = gateway(bench, scanner.socket, **{"max-size": "8M"})
+    until(lambda: state(g)["largest"] == 2 << 20, "2 MiB to be found as what it looks at")
+    check("StreamMaxLength" in g.wait_log(event="antivirus.limits")["why"], "the limit that is told")
+    scu = g.scu()
+    scu.associate(contexts=CONTEXTS)
+    equal(store(scu, "1.2.3.1", pdf(b"good"))["status"], 0, "a small one")
+    mark = g.mark()
+    equal(store(scu, "1.2.3.2", pdf(b"large", 3 << 20))["status"], 0x0124, "one over the limit")
+    check("antivirus-partly" in g.decision("content", mark)["message"], "it is not told why")
+    mark = g.mark()
+    equal(store(scu, "1.2.3.3", pdf(b"an evil body"))["status"], 0x0124, "a bad one after it")
+    check("Test.Body" in g.decision("content", mark)["message"], "its name is not told")
+    scu.release()
+    equal(sorted(g.stored()), ["1.2.3.1"], "what the archive has")
+
+
+@test
 def antivirus_at_the_desk(bench):
     """`gantry inspect --antivirus` says the same about files; without a scanner it says nothing at all about them."""
     attachment = pdf(b"known by its hash", 4)

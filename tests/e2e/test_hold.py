@@ -243,6 +243,8 @@ def hold_not_in_observe_mode(bench):
     g = bench.gateway(archive=plain(port), flow={"inspect": "yes", "mode": "observe"})
     equal([a["status"] for a in store_three(g.scu())], [0, 0, 0], "statuses")
     equal(g.decision("content")["decision"], "observe", "what was done")
+    equal(g.wait_log(event="object.found")["action"], "log", "what is told of it")
+    check("content, passed (observe)" in g.cli("status"), "that it passed, in status")
     equal(len(peers.received(folder)), 3, "objects in the archive")
     g.stop()
     g = bench.gateway(archive=plain(port), flow={"inspect": {"danger": "log"}})

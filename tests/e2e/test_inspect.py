@@ -2,7 +2,9 @@
 """`gantry inspect` over files and folders: what it says, what it follows, its exit codes."""
 import json
 import os
+import pty
 import shutil
+import subprocess
 
 from lib.site import ROOT, check, equal, test
 
@@ -83,3 +85,37 @@ def inspect_usage(bench):
     for arguments, code in (((), 2), (("--least", "fatal", "x"), 2), (("--jobs", "0", "x"), 2), (("--help",), 0),
                             ((bench.path("nothing"),), 3)):
         equal(bench.run(bench.program, "inspect", *arguments).code, code, f"exit code with {arguments}")
+
+
+def on_a_terminal(*command):
+    """Its exit status, what it wrote to a terminal as its standard error, and to a pipe as its output."""
+    outer, inner = pty.openpty()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=inner) as process:
+        os.close(inner)
+        shown = b""
+        try:
+            while more := os.read(outer, 4096):
+                shown += more
+        except OSError:  # its end is closed
+            pass
+        said = process.stdout.read()
+        code = process.wait(20)
+    os.close(outer)
+    return code, shown.decode(), said.decode()
+
+
+@test
+def inspect_shows_how_far_it_is(bench):
+    """On a terminal: each file counts, the line goes before a finding comes and at the end. Not in a pipe, nor with --quiet."""
+    folder = bench.new_folder("files")
+    for name in ("a.dcm", "b.dcm", "c.dcm"):
+        shutil.copy(os.path.join(DATA, "structure/encapsulated-pdf-js.dcm"), os.path.join(folder, name))
+    code, shown, said = on_a_terminal(bench.program, "inspect", "--json", folder)
+    equal((code, said.count("pdf-javascript") >= 3), (1, True), "exit status, findings")
+    steps = [f"\r{n} of 3 files, {n * 100 // 3} %" for n in (1, 2, 3)]
+    check(all(step in shown for step in steps), "no steps:", shown)
+    at = [shown.index(step) for step in steps]
+    check(at == sorted(at) and shown.index("\r\x1b[K", at[2]) > at[2], "their order, or the last one stays:", shown)
+    code, shown, said = on_a_terminal(bench.program, "inspect", "--quiet", folder)
+    equal((code, shown, said), (1, "", ""), "with --quiet")
+    check("\r" not in bench.run(bench.program, "inspect", folder, wants=1).text, "a bar in a pipe")
