@@ -2,13 +2,15 @@
 """Objects whose sender, or whose moment, is chosen badly: what is held, refused or kept must stay that."""
 import os
 import time
+import zlib
 
 from lib import dicom, peers
 from lib.dicom import CT, ELE, ILE, MR
-from lib.site import check, equal, test
+from lib.site import check, equal, test, until
 from lib.trail import Trail, Witness, object_of
 from test_hold import good
 from test_quarantine import BAD, CONTEXTS, KEEPS, PDF, listed, plain, quarantine
+from test_trouble import association_pids
 from test_recording import free, tmpfs, to_the_brim
 
 
@@ -126,3 +128,140 @@ def held_known_bad_not_scanned(bench):
         status = scu.store(context=3, sop_class=PDF, instance=bad.instance, data=bad.data)["status"]
         scu.release()
     check(status != 0 and not peers.received(folder), "it passed", hex(status), peers.received(folder))
+
+
+DEFLATED = "1.2.840.10008.1.2.1.99"
+WHERE = ((dicom.VERIFICATION, [ILE]), (CT, [ELE]), (MR, [ELE]), (PDF, [DEFLATED]))
+
+
+def begin(scu, instance, data, context=3, message=1):
+    command(scu, message, instance, CT, context)
+    fragment(scu, context, data, False)
+
+
+def in_odd_pieces(scu, uid, data):
+    command(scu, 1, uid, CT, 3)
+    for at in range(0, len(data), 997):
+        fragment(scu, 3, data[at:at + 997], at + 997 >= len(data))
+    return scu.answer()["status"]
+
+
+def with_empty_pieces(scu, uid, data):
+    begin(scu, uid, b"")
+    fragment(scu, 3, data[:1001], False)
+    fragment(scu, 3, b"", False)
+    fragment(scu, 3, data[1001:], False)
+    fragment(scu, 3, b"", True)
+    return scu.answer()["status"]
+
+
+def number_again(scu, uid, data):
+    return in_odd_pieces(scu, uid, data) or in_odd_pieces(scu, uid, data)
+
+
+def command_in_data(scu, uid, data):
+    begin(scu, uid, data[:1000])
+    command(scu, 2, uid, CT, 3)
+    return scu.answer()["status"]
+
+
+def two_at_once(scu, uid, data):
+    begin(scu, uid, data[:1000])
+    begin(scu, uid, data[:1000], context=5, message=2)
+    fragment(scu, 3, data[1000:], True)
+    return scu.answer()["status"]
+
+
+def data_elsewhere(scu, uid, data):
+    begin(scu, uid, data[:1000])
+    fragment(scu, 9, data[1000:], True)
+    return scu.answer()["status"]
+
+
+def left_midway(scu, uid, data):
+    begin(scu, uid, data[:1000])
+    scu.close()
+    return None
+
+
+def aborted_midway(scu, uid, data):
+    begin(scu, uid, data[:1000])
+    scu.abort()
+    return None
+
+
+def nested(scu, uid, data):
+    head = data[:data.index(b"\x10\0\x10\0PN")]
+    deep = b"\x08\0\x40\x11SQ\0\0\xff\xff\xff\xff\xfe\xff\0\xe0\xff\xff\xff\xff" * 4000
+    return scu.store(3, uid, CT, head + deep)["status"]
+
+
+def said_to_be_longer(scu, uid, data):
+    head = data[:data.index(b"\x10\0\x10\0PN")]
+    inner = b"\x09\0\x01\x10OB\0\0\xfe\xff\xff\xff" + bytes(64)
+    item = b"\xfe\xff\0\xe0" + len(inner).to_bytes(4, "little") + inner
+    return scu.store(3, uid, CT, head + b"\x08\0\x40\x11SQ\0\0" + len(item).to_bytes(4, "little") + item)["status"]
+
+
+def bomb(scu, uid, data):
+    """Thirty MiB of nothing, in thirty KiB."""
+    part10 = dicom.Part10(BAD)
+    pack = zlib.compressobj(9, zlib.DEFLATED, -15)
+    packed = pack.compress(part10.data + b"\x99\x00\x10\x10OB\0\0" + (30 << 20).to_bytes(4, "little"))
+    for _ in range(30):
+        packed += pack.compress(bytes(1 << 20))
+    return scu.store(7, uid, PDF, packed + pack.flush())["status"]
+
+
+# What each gets by the mode; ABORT: that; None: it does not wait for anything.
+ABORT = "an abort"
+SENDERS = {in_odd_pieces: 0, with_empty_pieces: 0, number_again: 0, command_in_data: ABORT, two_at_once: ABORT, data_elsewhere: ABORT,
+           left_midway: None, aborted_midway: None, nested: 0x0124, said_to_be_longer: 0x0124, bomb: 0x0124}
+
+
+def files_under(folder):
+    return sorted(os.path.join(at, name) for at, _, names in os.walk(folder) for name in names
+                  if "quarantine" not in at and "refusals" not in name)
+
+
+def descriptors(g):
+    roles = until(lambda: None if association_pids(g) else g.roles(), "the associations' end")
+    return {pid: len(os.listdir(f"/proc/{pid}/fd")) for pid in roles}
+
+
+@test
+def held_hostile_senders(bench):
+    """Each way to be a bad sender, in each mode: it gets what it must, the log says why, the archive has whole objects, nothing stays."""
+    data = good("1.2.5.1")
+    for mode in ({"hold": "whole"}, {"hold": "tail"}, KEEPS["inspect"], {"danger": "log"}):
+        port, folder = peers.storescp(bench)
+        g = bench.gateway(archive=plain(port), flow={"inspect": mode})
+        refuses = mode.get("danger") != "log"
+        with g.scu() as scu:
+            scu.associate(contexts=WHERE)
+            equal(scu.store(3, "1.2.5.1", CT, data)["status"], 0, "the first")
+            scu.release()
+        before, files = descriptors(g), files_under(os.path.join(g.folder, "state"))
+        for sender, wanted in SENDERS.items():
+            mark = g.mark()
+            scu = g.scu()
+            scu.associate(contexts=WHERE)
+            try:
+                got = sender(scu, "1.2.5.1", data)
+            except (dicom.Aborted, dicom.Closed):
+                got = ABORT
+            # What is not held goes on as it comes: storescp aborts at odd fragments (PS3.8 Annex E), and what is bad is its affair.
+            if refuses or wanted in (ABORT, None):
+                equal(got, wanted, f"what {sender.__name__} gets with {mode}")
+            scu.close()
+            ended = g.wait_log(mark, event="association.ended")
+            if wanted == ABORT:
+                check("PS3." in ended["message"] and ended["refusals"] == 1, "why is not told", ended)
+            if wanted == 0x0124 and refuses:
+                g.decision("content", mark)
+        equal(descriptors(g), before, f"descriptors with {mode}")
+        equal(files_under(os.path.join(g.folder, "state")), files, f"files with {mode}")
+        if refuses:
+            equal(list(peers.received(folder)), ["1.2.5.1"], f"objects in the archive with {mode}")
+            check(peers.received(folder)["1.2.5.1"].data == data, "it has changed")
+        g.stop()
