@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/boxed.h"
+#include "base/put.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -102,15 +103,5 @@ int boxed_end(struct boxed *b)
 
 bool boxed_write(int out, const void *from, size_t n)
 {
-	for (size_t at = 0; at < n;) {
-		ssize_t put = write(out, (const uint8_t *)from + at, n - at);
-		if (put < 0 && errno == EINTR) {
-			continue;
-		}
-		if (put <= 0) {
-			return false;
-		}
-		at += (size_t)put;
-	}
-	return true;
+	return put_all(out, span_of(from, n)) == 0;
 }

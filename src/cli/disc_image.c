@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/disc_image.h"
+#include "base/put.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -24,22 +25,6 @@ static int fail(int said, const char *what, char *why, size_t cap)
 	return ERR_SYSTEM;
 }
 
-static int put(int fd, const uint8_t *bytes, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, bytes, len);
-		if (n < 0 && errno == EINTR) {
-			continue;
-		}
-		if (n <= 0) {
-			return -1;
-		}
-		bytes += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 /* All of the image, a sector at a time as libisofs has it; written in larger pieces. */
 static int copy(struct burn_source *from, int fd, char *why, size_t cap)
 {
@@ -52,7 +37,7 @@ static int copy(struct burn_source *from, int fd, char *why, size_t cap)
 			return fail(0, "the image could not be made", why, cap);
 		}
 		len += (size_t)n;
-		if ((n == 0 || len == sizeof(buf)) && put(fd, buf, len) < 0) {
+		if ((n == 0 || len == sizeof(buf)) && put_all(fd, span_of(buf, len)) < 0) {
 			snprintf(why, cap, "%s", strerror(errno));
 			return ERR_SYSTEM;
 		}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/audit_keys.h"
+#include "base/put.h"
 #include "cli/starter.h"
 #include "cli/verbs.h"
 #include "keys/ca.h"
@@ -169,23 +170,6 @@ static int make_content(struct site *site)
 	return 0;
 }
 
-static int write_all(int fd, const void *bytes, size_t len)
-{
-	const uint8_t *at = bytes;
-	while (len > 0) {
-		ssize_t n = write(fd, at, len);
-		if (n < 0 && errno == EINTR) {
-			continue;
-		}
-		if (n < 0) {
-			return ERR_SYSTEM;
-		}
-		at += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 /* Not every file system knows RENAME_NOREPLACE; there, the look at the start of init must do. */
 static int rename_new(int dir, const char *from, const char *to)
 {
@@ -228,7 +212,7 @@ static int write_file(int dir, const struct file *file)
 	}
 	mode_t mask = umask(0);
 	umask(mask);
-	int r = write_all(fd, file->bytes, file->len);
+	int r = put_all(fd, span_of(file->bytes, file->len));
 	if (r == 0 && (fchmod(fd, file->mode & ~mask) < 0 || fsync(fd) < 0)) {
 		r = ERR_SYSTEM;
 	}

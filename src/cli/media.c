@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/media.h"
 #include "cli/door.h"
+#include "cli/options.h"
 #include "cli/place.h"
 #include "cli/verbs.h"
 #include "dicom/charset.h"
 #include "policy/nearest.h"
 #include "policy/site.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,12 +127,6 @@ static int import(struct media *m, const char *control, bool yes)
 
 /* ---- The command line ---- */
 
-static int wrong(void)
-{
-	fputs(usage, stderr);
-	return EXIT_USAGE;
-}
-
 /* What the gateway takes, between characters. */
 static void cut_note(const char *from, char to[sizeof(((struct door *)0)->note)])
 {
@@ -161,48 +155,57 @@ static int begin(struct media *m, const char *file, bool yes)
 	return code;
 }
 
+struct import {
+	struct media m;
+	const char *file;
+	bool yes;
+};
+
+static bool take_option(void *arg, int c)
+{
+	struct import *i = arg;
+	switch (c) {
+	case 'c':
+		i->file = optarg;
+		return true;
+	case 't':
+		i->m.to = optarg;
+		return true;
+	case 'n':
+		i->m.note = optarg;
+		return true;
+	case 'y':
+		i->yes = true;
+		return true;
+	case 'j':
+		i->m.json = true;
+		return true;
+	default:
+		return false;
+	}
+}
+
 static int import_verb(int argc, char **argv)
 {
 	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
 		{"to", required_argument, NULL, 't'}, {"note", required_argument, NULL, 'n'},
 		{"yes", no_argument, NULL, 'y'}, {"json", no_argument, NULL, 'j'},
 		{"help", no_argument, NULL, 'h'}, {0}};
-	struct media m = {.spool = SCRAP_NONE, .seconds = SECONDS};
+	struct import i = {.m = {.spool = SCRAP_NONE, .seconds = SECONDS}};
 	char note[sizeof(((struct door *)0)->note)];
-	const char *file = NULL;
-	bool yes = false;
-	for (int o; (o = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
-		switch (o) {
-		case 'c':
-			file = optarg;
-			break;
-		case 't':
-			m.to = optarg;
-			break;
-		case 'n':
-			m.note = optarg;
-			break;
-		case 'y':
-			yes = true;
-			break;
-		case 'j':
-			m.json = true;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return EXIT_ALL;
-		default:
-			return wrong();
-		}
+	int code;
+	if (!options_read(argc, argv, options, usage, take_option, &i, &code)) {
+		return code;
 	}
-	if (argc - optind != 2 || strcmp(argv[optind], "import") != 0 || !m.to) {
-		return wrong();
+	if (argc - optind != 2 || strcmp(argv[optind], "import") != 0 || !i.m.to) {
+		fputs(usage, stderr);
+		return EXIT_USAGE;
 	}
-	m.source = argv[optind + 1];
-	cut_note(m.note ? m.note : m.source, note);
-	m.note = note;
-	m.progress = isatty(STDERR_FILENO) == 1;
-	return begin(&m, file, yes);
+	i.m.source = argv[optind + 1];
+	cut_note(i.m.note ? i.m.note : i.m.source, note);
+	i.m.note = note;
+	i.m.progress = isatty(STDERR_FILENO) == 1;
+	return begin(&i.m, i.file, i.yes);
 }
 
 int verb_media(int argc, char **argv)

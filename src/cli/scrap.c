@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/scrap.h"
+#include "base/put.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -46,22 +47,6 @@ static int nameless(void)
 	return fd;
 }
 
-static int put(int fd, struct span bytes)
-{
-	while (bytes.len > 0) {
-		ssize_t n = write(fd, bytes.ptr, bytes.len);
-		if (n < 0 && errno == EINTR) {
-			continue;
-		}
-		if (n <= 0) {
-			errno = n == 0 ? ENOSPC : errno;
-			return ERR_SYSTEM;
-		}
-		bytes = span_of(bytes.ptr + n, bytes.len - (size_t)n);
-	}
-	return 0;
-}
-
 bool scrap_has_room(uint64_t size, uint64_t available, uint64_t more)
 {
 	uint64_t keep = size / 20 < KEEP ? size / 20 : KEEP;
@@ -103,7 +88,7 @@ static int copy(int to, int from, uint64_t len)
 	for (uint64_t at = 0; at < len;) {
 		size_t n = len - at < sizeof(buf) ? (size_t)(len - at) : sizeof(buf);
 		int err = get(from, at, buf, n);
-		err = err ? err : put(to, span_of(buf, n));
+		err = err ? err : put_all(to, span_of(buf, n));
 		if (err) {
 			return err;
 		}
@@ -141,7 +126,7 @@ static int make_room(struct scrap *s, uint64_t more)
 int scrap_add(struct scrap *s, struct span bytes)
 {
 	int err = make_room(s, bytes.len);
-	err = err ? err : put(s->fd, bytes);
+	err = err ? err : put_all(s->fd, bytes);
 	s->len += err ? 0 : bytes.len;
 	return err;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "keys/mail_open.h"
 
+#include "base/put.h"
 #include "keys/mime.h"
 
 #include <errno.h>
@@ -30,24 +31,9 @@ static int fail(struct walk *w, int err, const char *why)
 	return err;
 }
 
-static int write_all(int fd, struct span bytes)
-{
-	while (bytes.len > 0) {
-		ssize_t n = write(fd, bytes.ptr, bytes.len);
-		if (n < 0 && errno == EINTR) {
-			continue;
-		}
-		if (n <= 0) {
-			return ERR_SYSTEM;
-		}
-		bytes = span_of(bytes.ptr + n, bytes.len - (size_t)n);
-	}
-	return 0;
-}
-
 static int put_file(void *arg, struct span bytes)
 {
-	return write_all(*(const int *)arg, bytes);
+	return put_all(*(const int *)arg, bytes);
 }
 
 static int decode_failed(struct walk *w, int e)
@@ -64,7 +50,7 @@ static int put_part(void *arg, struct span bytes)
 {
 	struct walk *w = arg;
 	w->at += bytes.len;
-	return write_all(w->files[0], bytes);
+	return put_all(w->files[0], bytes);
 }
 
 static int take_dicom(struct walk *w, const char *id, enum mime_encoding encoding, struct span body)
@@ -76,7 +62,7 @@ static int take_dicom(struct walk *w, const char *id, enum mime_encoding encodin
 		return decode_failed(w, e);
 	}
 	part.len = w->at - part.at;
-	e = write_all(w->files[1], span_of((const uint8_t *)&part, sizeof(part)));
+	e = put_all(w->files[1], span_of((const uint8_t *)&part, sizeof(part)));
 	return e < 0 ? decode_failed(w, e) : 0;
 }
 
