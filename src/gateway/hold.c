@@ -271,13 +271,6 @@ bool hold_end(struct association *as, struct side *s)
 
 /* ---- The virus scanner ---- */
 
-struct pollfd hold_poll(const struct association *as, const struct side *s)
-{
-	const struct hold *h = hold_of(as, s);
-	return (struct pollfd){
-		.fd = h->scanning ? h->scan.fd : -1, .events = h->scanning ? h->scan.events : 0};
-}
-
 static void go_on(struct association *as, struct side *s, int64_t now_ms)
 {
 	struct hold *h = hold_of(as, s);
@@ -380,12 +373,6 @@ bool hold_may_begin(const struct association *as, const struct side *s, const st
 {
 	const struct side *to = s == &as->a ? &as->b : &as->a;
 	return h->begun || (!must_wait(as, s, h) && relay_room_for_command(to));
-}
-
-const char *hold_new_instance(const struct association *as, const struct side *s)
-{
-	const struct hold *h = hold_of(as, s);
-	return h->remake.on && h->remake.anew ? h->new_instance : NULL;
 }
 
 /* The command, once the first byte may follow. False: not now, or it has been refused. */
@@ -561,24 +548,6 @@ bool hold_pump(struct association *as, struct side *s)
 }
 
 /* ---- What may come in between ---- */
-
-void hold_target_lost(struct association *as, bool half_way)
-{
-	enum hold_state state = as->holds->of[0].state;
-	bool whole = state == HOLD_PASSING || state == HOLD_ASKING;
-	const struct hold *from_target = &as->holds->of[1];
-	/* What was not held has passed, and what the virus scanner says of it is said all the same. */
-	if (from_target->state != HOLD_ASKING || from_target->keep > 0) {
-		hold_drop(as, &as->b);
-	}
-	/* Of an object that has not begun to go, the next target may have all. */
-	if (half_way) {
-		hold_drop(as, &as->a);
-	}
-	if (half_way && whole) {
-		exchange_finish(as, &as->a);
-	}
-}
 
 /* It was complete already, and the scanner has not answered: that is one thing more to be judged. */
 static void end_of_asking(struct association *as, struct side *s, const char *why)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
+#include "gateway/exchange.h"
 #include "gateway/hold_remake.h"
 #include "gateway/hold_scan.h"
 #include "gateway/hold_sign.h"
@@ -129,4 +130,24 @@ int hold_message(struct association *as, struct side *s, struct span bytes)
 	h->state = HOLD_PASSING;
 	s->msg.disposition = KEEP;
 	return 0;
+}
+
+/* ---- Its target is lost ---- */
+
+void hold_target_lost(struct association *as, bool half_way)
+{
+	enum hold_state state = as->holds->of[0].state;
+	bool whole = state == HOLD_PASSING || state == HOLD_ASKING;
+	const struct hold *from_target = &as->holds->of[1];
+	/* What was not held has passed, and what the virus scanner says of it is said all the same. */
+	if (from_target->state != HOLD_ASKING || from_target->keep > 0) {
+		hold_drop(as, &as->b);
+	}
+	/* Of an object that has not begun to go, the next target may have all. */
+	if (half_way) {
+		hold_drop(as, &as->a);
+	}
+	if (half_way && whole) {
+		exchange_finish(as, &as->a);
+	}
 }

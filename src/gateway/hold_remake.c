@@ -76,6 +76,12 @@ bool hold_remake_begin(struct association *as, struct side *s, struct hold *h,
 	return true;
 }
 
+const char *hold_new_instance(const struct association *as, const struct side *s)
+{
+	const struct hold *h = hold_of(as, s);
+	return h->remake.on && h->remake.anew ? h->new_instance : NULL;
+}
+
 static bool is_lent(const struct hold *h, const struct side *to)
 {
 	return to->out.sent < h->remake.borrowed && !out_empty(&to->out);

@@ -4,6 +4,7 @@
 #include "dicom/implementation.h"
 #include "dicom/part10.h"
 #include "dicom/uid.h"
+#include "gateway/hold_remake.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -150,4 +151,11 @@ void hold_scan_drop(struct hold *h)
 	}
 	h->scanning = h->scan_ending = false;
 	h->n_unscanned = 0;
+}
+
+struct pollfd hold_poll(const struct association *as, const struct side *s)
+{
+	const struct hold *h = hold_of(as, s);
+	return (struct pollfd){
+		.fd = h->scanning ? h->scan.fd : -1, .events = h->scanning ? h->scan.events : 0};
 }
