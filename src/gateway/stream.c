@@ -15,8 +15,8 @@
 /* Ciphertext gathered for one system call: eight full records with their framing. */
 #define WRITE_GATHER (8 * (16384 + 64))
 
-/* Less than this in one read is a message, and not a stream of data. */
-#define SMALL_READ 4096
+/* Less than this in one read, of a socket that gives twice as much at once, is what was there: a message, and not a stream of data. */
+#define SMALL_READ (32u * 1024)
 
 static void set_option(int fd, int level, int name, int value)
 {
