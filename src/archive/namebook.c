@@ -42,6 +42,7 @@ struct namebook {
 	uint32_t fresh; /* records of the last volume that are written and not committed */
 	uint64_t next;  /* volume's number */
 	bool closed;    /* the last volume is not written to any more */
+	int lost; /* errno: some that were entered could not be committed, and who entered them is not told yet */
 };
 
 static void name_of(uint64_t number, char ret_name[NAME])
@@ -403,38 +404,7 @@ static bool has_room(const struct namebook *b, int64_t now_s)
 	       !is_older(b, v->made_s, now_s, NAMEBOOK_VOLUMES);
 }
 
-int namebook_enter(struct namebook *b, const uint8_t entry[NAMEBOOK_ENTRY], int64_t now_s)
-{
-	uint8_t record[NAMEBOOK_RECORD];
-	if (is_there(b, entry, now_s)) {
-		return 0;
-	}
-	if (!has_room(b, now_s)) {
-		/* What was entered before is committed on its own: a batch may go over two volumes. */
-		int e = namebook_commit(b);
-		e = e == 0 ? begin_volume(b, now_s) : e;
-		if (e < 0) {
-			return e;
-		}
-	}
-	struct volume *v = &b->volumes[b->n - 1];
-	struct writer w = writer_of(record, sizeof(record));
-	writer_bytes(&w, entry, NAMEBOOK_ENTRY);
-	writer_u32be(&w, (uint32_t)now_s);
-	writer_fill(&w, 0, SUMMED - w.len);
-	finish(record);
-	off_t where = (off_t)(v->n + b->fresh + 1ull) * NAMEBOOK_RECORD;
-	ssize_t n = pwrite(v->fd, record, sizeof(record), where);
-	if (n != sizeof(record)) {
-		errno = n < 0 ? errno : ENOSPC;
-		b->fresh = 0; /* what is there of the batch is written over */
-		return ERR_SYSTEM;
-	}
-	b->fresh++;
-	return 0;
-}
-
-int namebook_commit(struct namebook *b)
+static int commit(struct namebook *b)
 {
 	struct volume *v = b->n > 0 ? &b->volumes[b->n - 1] : NULL;
 	uint32_t fresh = b->fresh;
@@ -455,6 +425,46 @@ int namebook_commit(struct namebook *b)
 		v->n++;
 	}
 	return 0;
+}
+
+int namebook_enter(struct namebook *b, const uint8_t entry[NAMEBOOK_ENTRY], int64_t now_s)
+{
+	uint8_t record[NAMEBOOK_RECORD];
+	if (is_there(b, entry, now_s)) {
+		return 0;
+	}
+	if (!has_room(b, now_s)) {
+		/* What was entered before is committed on its own: a batch may go over two volumes. */
+		int e = commit(b);
+		b->lost = e < 0 ? errno : b->lost;
+		e = e == 0 ? begin_volume(b, now_s) : e;
+		if (e < 0) {
+			return e;
+		}
+	}
+	struct volume *v = &b->volumes[b->n - 1];
+	struct writer w = writer_of(record, sizeof(record));
+	writer_bytes(&w, entry, NAMEBOOK_ENTRY);
+	writer_u32be(&w, (uint32_t)now_s);
+	writer_fill(&w, 0, SUMMED - w.len);
+	finish(record);
+	off_t where = (off_t)(v->n + b->fresh + 1ull) * NAMEBOOK_RECORD;
+	ssize_t n = pwrite(v->fd, record, sizeof(record), where);
+	if (n != sizeof(record)) {
+		errno = n < 0 ? errno : ENOSPC; /* what is there of it is written over */
+		return ERR_SYSTEM;
+	}
+	b->fresh++;
+	return 0;
+}
+
+int namebook_commit(struct namebook *b)
+{
+	int e = commit(b);
+	errno = e == 0 ? b->lost : errno;
+	e = b->lost ? ERR_SYSTEM : e;
+	b->lost = 0;
+	return e;
 }
 
 /* ---- Reading ---- */

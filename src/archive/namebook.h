@@ -17,7 +17,7 @@
  * NAMEBOOK_RECORD bytes each, so that a record is found by its number, and a torn one is known by where it ends and by its sum:
  *   head    "GNTNAME1", u64 number, u32 seconds since 1970 of its making, zeros, u32 CRC-32 of what is before it
  *   record  an entry (token, sealed), u32 seconds, 4 zeros, u32 CRC-32 of what is before it
- * All integers are big endian. The index is in memory: 16 bytes for each record that a volume has room for.
+ * All integers are big endian. The index is in memory: 16 to 32 bytes for each record that a volume has room for.
  *
  * Bounded: a new volume begins when the last is full, or a NAMEBOOK_VOLUMESth part of `keep` old; there are NAMEBOOK_VOLUMES at most, of
  * an equal share of `most` bytes each, and the oldest goes first. A volume goes too when it was last written to `keep` ago. What is
@@ -52,7 +52,8 @@ void namebook_limit(struct namebook *b, const struct namebook_limits *limits);
 
 /*
  * Enter one. It is found, and durable, from namebook_commit() on, which says so of all that were entered since it was called last.
- * After a failure none of those is there, and the book can be used on. ERR_SYSTEM (errno).
+ * What could not be entered is not there, and others of the batch are; after a failure to commit none of the batch counts. The book can
+ * be used on in either case. ERR_SYSTEM (errno), ERR_NO_MEMORY.
  */
 MUST_USE int namebook_enter(struct namebook *b, const uint8_t entry[NAMEBOOK_ENTRY], int64_t now_s);
 MUST_USE int namebook_commit(struct namebook *b);

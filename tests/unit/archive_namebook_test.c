@@ -273,6 +273,30 @@ static void a_full_disk(void **state)
 	assert_int_equal(found.damaged + found.torn, 0);
 }
 
+/* What one client's failure leaves of what others have entered in the same turn: all, or their commit would be a lie. */
+static void a_full_disk_in_a_batch(void **state)
+{
+	struct rlimit was, least;
+	(void)state;
+	reopen(NOW);
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+	least = (struct rlimit){.rlim_cur = 3 * NAMEBOOK_RECORD + 50, .rlim_max = was.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &least), 0);
+	assert_int_equal(enter(1, 1, NOW), 0);
+	assert_int_equal(enter(2, 1, NOW), 0);
+	assert_int_equal(enter(3, 1, NOW), ERR_SYSTEM);
+	assert_int_equal(namebook_commit(book), 0);
+	assert_int_equal(there(1) + there(2), 2);
+	assert_int_equal(there(3), 0);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+	assert_int_equal(enter(3, 1, NOW), 0);
+	assert_int_equal(namebook_commit(book), 0);
+	reopen(NOW);
+	assert_int_equal(found.names, 3);
+	assert_int_equal(there(1) + there(2) + there(3), 3);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -284,6 +308,7 @@ int main(void)
 		CASE(within_its_bounds),
 		CASE(what_is_old_goes),
 		CASE(a_full_disk),
+		CASE(a_full_disk_in_a_batch),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
