@@ -160,7 +160,7 @@ void deidentify_worker_stop(struct deidentify_worker *w)
 static bool pass(struct deidentify_worker *w, const struct deidentify_job *jobs, unsigned first, unsigned n)
 {
 	struct batch batch = {.first = first, .n = n};
-	int fds[2 * DEIDENTIFY_BATCH];
+	int fds[2 * DEIDENTIFY_BATCH] = {0};
 	union batch_fds control = {0};
 	struct iovec iov = {&batch, sizeof(batch)};
 	struct msghdr h = {.msg_iov = &iov,

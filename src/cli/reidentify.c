@@ -80,7 +80,9 @@ static int inflate_all(struct work *w, struct span *data)
 			}
 			all = more;
 		}
-		memcpy(all + n, piece.ptr, piece.len);
+		if (piece.len > 0) {
+			memcpy(all + n, piece.ptr, piece.len);
+		}
 		n += piece.len;
 	}
 	if (e != ERR_AGAIN || !w->inflater.ended) {
@@ -126,7 +128,7 @@ static int write_all(struct work *w, struct job *j, const struct part10_meta *me
 static int restore_file(struct work *w, struct job *j, struct span file, struct said *said)
 {
 	struct part10_meta meta;
-	enum encoding encoding;
+	enum encoding encoding = ENCODING_IMPLICIT_LE;
 	size_t at = 0;
 	unsigned n = 0;
 	int e = file.len < 132 ? ERR_TYPE : part10_read(file, &meta, &at, NULL);

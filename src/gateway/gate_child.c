@@ -285,7 +285,8 @@ static void count_remade(struct child *c, const struct site *s, uint64_t n)
 	for (unsigned i = 0; n > 0 && i < s->n_flows; i++) {
 		const struct flow *f = &s->flows[i];
 		for (unsigned k = 0; f->deidentify && k < c->n_flows; k++) {
-			if (strncmp(c->flows[k]->name, f->name, sizeof(c->flows[k]->name) - 1) == 0) {
+			if (c->flows[k] &&
+				strncmp(c->flows[k]->name, f->name, sizeof(c->flows[k]->name) - 1) == 0) {
 				c->flows[k]->remade += n;
 				return;
 			}

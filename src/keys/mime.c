@@ -119,7 +119,7 @@ static void first_word(const char *value, char to[64])
 	to[n] = '\0';
 }
 
-/* A value, quoted or not, from where it begins. Where it ends. */
+/* A value, quoted or not, from where it begins, into `to`; cap 0: nowhere. Where it ends. */
 static const char *take_value(const char *at, char *to, size_t cap)
 {
 	bool quoted = *at == '"';
@@ -134,14 +134,15 @@ static const char *take_value(const char *at, char *to, size_t cap)
 		}
 		at++;
 	}
-	to[n < cap ? n : 0] = '\0';
+	if (cap > 0) {
+		to[n < cap ? n : 0] = '\0';
+	}
 	return at + (quoted && *at);
 }
 
 /* Of `; name=value`. False: there is none. */
 static bool parameter(const char *value, const char *name, char *to, size_t cap)
 {
-	char other[VALUE_MOST];
 	const char *at = value + strcspn(value, ";");
 	while (*at == ';') {
 		at += 1 + strspn(at + 1, " \t");
@@ -151,7 +152,7 @@ static bool parameter(const char *value, const char *name, char *to, size_t cap)
 			continue;
 		}
 		bool found = n == strlen(name) && strncasecmp(at, name, n) == 0;
-		at = take_value(at + n + 1, found ? to : other, found ? cap : sizeof(other));
+		at = take_value(at + n + 1, to, found ? cap : 0);
 		if (found) {
 			return to[0] != '\0';
 		}

@@ -14,7 +14,7 @@
 struct vouch_key;
 
 /* The longest certificate (DER) that goes into an answer with the signature. */
-#define VOUCH_CERTIFICATE_MOST 6144
+#define VOUCH_CERTIFICATE_MOST 6144u
 
 /*
  * Of a site one of whose flows signs. why (never NULL): a sentence for people on failure. Errors as object_key_open(), and ERR_DENIED: the
