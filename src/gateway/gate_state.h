@@ -49,7 +49,6 @@ struct gate_listener {
 	struct gate_listener *next;
 };
 
-/* An association's process, or what is left of it. */
 /* A line to the auditor: the end that associations have in turn. */
 struct gate_line {
 	int fd;              /* -1: broken */
@@ -58,6 +57,7 @@ struct gate_line {
 	bool owed;           /* the auditor does not know yet that the last one is gone */
 };
 
+/* An association's process, or what is left of it. */
 struct child {
 	struct source channel;
 	pid_t pid;
@@ -215,9 +215,10 @@ bool standing_ask(struct gate *g, struct child *c, const struct message *m, cons
 void standing_take(struct gate *g, const struct message *m);
 void standing_lost(struct gate *g); /* the lookup: who waits is told */
 
+/* gate_book.c: the book of names. */
+bool book_ask(struct gate *g, struct child *c, const struct message *m, const struct gate_site *gs);
+
 /* gate_scan.c: the virus scanner. */
-bool book_ask(struct gate *g, struct child *c, const struct message *m,
-	const struct gate_site *gs); /* gate_book.c */
 bool scan_ask(struct gate *g, struct child *c, const struct message *m, const struct gate_site *gs);
 void antivirus_take(struct gate *g, const struct msg_antivirus *a);
 
