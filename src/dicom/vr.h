@@ -4,6 +4,8 @@
 
 #include "base/span.h"
 
+#include <stdbool.h>
+
 /* Value representations (PS3.5 6.2). */
 enum vr_flag {
 	VR_STANDARD = 1u << 0,
@@ -16,6 +18,12 @@ enum vr_flag {
 
 /* A mask of enum vr_flag; 0 for what is not a VR of the standard, whatever its two bytes are. */
 unsigned vr_flags(const char vr[2]);
+
+/* Are its values characters, names and numbers in writing among them? Those are the ones that are padded so that it can be taken off. */
+static inline bool vr_is_text(const char vr[2])
+{
+	return vr_flags(vr) & (VR_TRIM_TRAILING | VR_TRIM_NUL);
+}
 
 /*
  * A value without its padding, by its VR: UI ends in one NUL at most; text has spaces. exception: trailing NULs are

@@ -38,23 +38,12 @@ static const char *implied_vr(uint32_t tag)
 	return tag_implied_vr(tag, &hint);
 }
 
-static bool is_text_vr(const char *vr)
-{
-	static const char texts[] = "AEASCSDADSDTISLOLTPNSHSTTMUCUIURUT";
-	for (unsigned i = 0; texts[i]; i += 2) {
-		if (memcmp(texts + i, vr, 2) == 0) {
-			return true;
-		}
-	}
-	return false;
-}
-
 /* Text is what the dictionary says it is, if it came as UN (PS3.5 6.2.2), as bytes, as another text or as what is no VR. */
 void restore_vr(struct dataset *d)
 {
 	const char *vr = implied_vr(d->tag);
-	bool may_be = is_text_vr(d->vr) || vr_is_one_of(d, "UNOB") || !(vr_flags(d->vr) & VR_STANDARD);
-	if (may_be && is_text_vr(vr)) {
+	bool may_be = vr_is_text(d->vr) || vr_is_one_of(d, "UNOB") || !(vr_flags(d->vr) & VR_STANDARD);
+	if (may_be && vr_is_text(vr)) {
 		memcpy(d->vr, vr, sizeof(d->vr));
 	}
 }
@@ -225,7 +214,7 @@ static enum confidentiality decide_safe(struct deidentify *t, const char *vr, bo
 	}
 	bool known = strlen(vr) >= 2 && strcmp(vr, "vr") != 0;
 	bool fits = has_none ? known : strstr(vr, d->vr) != NULL;
-	if (has_none && is_text_vr(vr)) {
+	if (has_none && known && vr_is_text(vr)) {
 		memcpy(d->vr, vr, sizeof(d->vr)); /* so that it is looked at as what it is */
 	}
 	return fits || is_numeric(d) ? CONFIDENTIALITY_KEEP : CONFIDENTIALITY_X;
@@ -272,7 +261,7 @@ static enum confidentiality decide_dummy(const struct dataset *d)
 /* Text where the dictionary has numbers, bytes or a sequence: what it says is nothing that belongs there. */
 static bool is_misplaced_text(const struct dataset *d)
 {
-	return is_text_vr(d->vr) && !is_text_vr(implied_vr(d->tag));
+	return vr_is_text(d->vr) && !vr_is_text(implied_vr(d->tag));
 }
 
 /* Those of the standard's own, and of who made a vocabulary or a program: they name no object (PS3.15 E.3.9, note 4). */

@@ -41,23 +41,12 @@ static void put_element(struct writer *w, uint32_t tag, const char *vr, struct s
 	writer_fill(w, memcmp(vr, "UI", 2) == 0 ? 0 : ' ', odd);
 }
 
-static bool is_text(const char *vr)
-{
-	static const char texts[] = "AEASCSDADSDTISLOLTPNSHSTTMUCUIURUT";
-	for (unsigned i = 0; texts[i]; i += 2) {
-		if (memcmp(texts + i, vr, 2) == 0) {
-			return true;
-		}
-	}
-	return false;
-}
-
 void originals_take(void *arg, const struct dataset *where, struct span value)
 {
 	struct originals *o = arg;
 	bool is_ours = where->depth == 0 && (where->tag >> 16 & 1) == 0 && where->tag > o->last;
 	bool fits = !where->truncated && value.len <= 0xFFFE && value.len > 0;
-	if (is_ours && fits && is_text(where->vr)) {
+	if (is_ours && fits && vr_is_text(where->vr)) {
 		o->last = where->tag;
 		put_element(&o->w, where->tag, where->vr, value);
 	}

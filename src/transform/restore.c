@@ -167,17 +167,6 @@ static void put32(struct writer *w, enum encoding encoding, uint32_t v)
 	}
 }
 
-static bool is_text(const char *vr)
-{
-	static const char texts[] = "AEASCSDADSDTISLOLTPNSHSTTMUCUIURUT";
-	for (unsigned i = 0; texts[i]; i += 2) {
-		if (memcmp(texts + i, vr, 2) == 0) {
-			return true;
-		}
-	}
-	return false;
-}
-
 static int put_text(const struct merge *m, uint32_t tag, const char *vr, struct span value)
 {
 	uint8_t head[12];
@@ -206,9 +195,9 @@ static int put_one(const struct merge *m, const struct restore_one *one)
 	}
 	uint32_t hint = 0;
 	/* In implicit VR it is read as what the dictionary says. */
-	bool other = m->encoding == ENCODING_IMPLICIT_LE && !is_text(tag_implied_vr(one->tag, &hint));
-	return one->is_sequence || !is_text(one->vr) || other ? ERR_UNSUPPORTED
-	                                                      : put_text(m, one->tag, one->vr, one->value);
+	bool other = m->encoding == ENCODING_IMPLICIT_LE && !vr_is_text(tag_implied_vr(one->tag, &hint));
+	return one->is_sequence || !vr_is_text(one->vr) || other ? ERR_UNSUPPORTED
+	                                                         : put_text(m, one->tag, one->vr, one->value);
 }
 
 /* What comes before a tag; 1 << 32: all. */
