@@ -98,13 +98,11 @@ static bool open_series(struct verb *v, const char *path, const char *const name
 }
 
 /* PATIENT/STUDY/SERIES/INSTANCE.dcm, of what may be names: the worker says what they are. */
-static bool place(struct verb *v, struct deidentify_said *s, const char *part, char *copy, size_t size)
+static bool place(struct verb *v, const struct deidentify_said *s, const char *part, char *copy, size_t size)
 {
 	const char *names[] = {
 		s->patient, s->study[0] ? s->study : "NONE", s->series[0] ? s->series : "NONE"};
 	char last[UID_MAX + 8], folder[sizeof(v->series)];
-	s->patient[sizeof(s->patient) - 1] = s->study[UID_MAX] = s->series[UID_MAX] = s->instance[UID_MAX] =
-		0;
 	for (unsigned i = 0; i < 4; i++) {
 		const char *name = i < 3 ? names[i] : s->instance;
 		if (!name[0] || name[0] == '.' ||
@@ -223,9 +221,14 @@ static void flush(struct verb *v, struct batch *b)
 	deidentify_worker_run(&v->worker, jobs, n_jobs);
 	for (unsigned i = 0; i < b->n; i++) {
 		struct doing *d = &b->of[i];
-		static struct deidentify_said failed;
-		failed.outcome = d->failed;
-		finish(v, d, i, d->failed == OUTCOME_NONE ? &v->worker.said[d->job] : &failed);
+		static struct deidentify_said said;
+		if (d->failed == OUTCOME_NONE) {
+			deidentify_worker_take(&v->worker, d->job, &said);
+		} else {
+			memset(&said, 0, offsetof(struct deidentify_said, list));
+			said.outcome = d->failed;
+		}
+		finish(v, d, i, &said);
 		scrap_done(&d->cleaned);
 		close(d->in);
 		v->n_done++;

@@ -89,10 +89,16 @@ MUST_USE int deidentify_worker_begin(struct deidentify_worker *w, const struct d
 void deidentify_worker_done(struct deidentify_worker *w);
 
 /*
- * DEIDENTIFY_BATCH jobs at most; w->said[i] is about the i-th. A file on which the process dies is tried once more in a new one, by
+ * DEIDENTIFY_BATCH jobs at most; deidentify_worker_take() has what is said of each. A file on which the process dies is tried once more in a new one, by
  * itself, and if that dies too, it is OUTCOME_NONE.
  */
 void deidentify_worker_run(struct deidentify_worker *w, const struct deidentify_job *jobs, unsigned n);
+
+/*
+ * A copy of what is said about the i-th, to go by: the process lives on, and whoever took it over could change its own words after they have
+ * been looked at. Of ret_said->list only list_len bytes are written, and a NUL. The outcome is one of the enum, names end in NUL.
+ */
+void deidentify_worker_take(const struct deidentify_worker *w, unsigned i, struct deidentify_said *ret_said);
 
 /* What comes next gets a process of its own. */
 void deidentify_worker_stop(struct deidentify_worker *w);

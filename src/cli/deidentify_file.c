@@ -62,7 +62,7 @@ static void list(struct deidentify_said *said, const struct dataset *d, enum con
 		n += (size_t)snprintf(line + n, sizeof(line) - n, "(%04X,%04X),%s\n", d->tag >> 16,
 			d->tag & 0xFFFF, confidentiality_name(what));
 	}
-	if (n > sizeof(said->list) - said->list_len) {
+	if (n >= sizeof(said->list) - said->list_len) { /* with room for a NUL */
 		said->list_is_cut = true;
 		return;
 	}

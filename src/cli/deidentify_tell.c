@@ -106,7 +106,7 @@ static void put_quoted(FILE *to, const char *text)
 /* The child's lines, as long as they are of the letters that such lines have. */
 void deidentify_tell_manifest(FILE *to, const struct deidentify_said *s, const char *name, const char *copy)
 {
-	size_t len = s->list_len < sizeof(s->list) ? s->list_len : sizeof(s->list);
+	size_t len = s->list_len;
 	for (size_t at = 0; at < len;) {
 		const char *end = memchr(s->list + at, '\n', len - at);
 		size_t n = end ? (size_t)(end - (s->list + at)) : 0;

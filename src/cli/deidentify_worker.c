@@ -218,3 +218,17 @@ void deidentify_worker_run(struct deidentify_worker *w, const struct deidentify_
 		at++;
 	}
 }
+
+void deidentify_worker_take(const struct deidentify_worker *w, unsigned i, struct deidentify_said *ret_said)
+{
+	struct deidentify_said *s = ret_said;
+	memcpy(s, &w->said[i], offsetof(struct deidentify_said, list));
+	if ((unsigned)s->outcome > OUTCOME_PIXELS) {
+		s->outcome = OUTCOME_NONE;
+	}
+	s->patient[sizeof(s->patient) - 1] = s->study[UID_MAX] = s->series[UID_MAX] = s->instance[UID_MAX] =
+		0;
+	s->list_len = s->list_len < sizeof(s->list) ? s->list_len : sizeof(s->list) - 1;
+	memcpy(s->list, w->said[i].list, s->list_len);
+	s->list[s->list_len] = 0;
+}

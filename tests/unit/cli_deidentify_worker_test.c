@@ -164,6 +164,33 @@ static void goes_on_when_it_dies(void **state)
 	}
 }
 
+/* Whoever took the process over writes what he likes where it says things, and when he likes. */
+static void believes_no_words(void **state)
+{
+	(void)state;
+	static struct deidentify_said own;
+	assert_int_equal(deidentify_worker_begin(&worker, &how), 0);
+	struct deidentify_said *theirs = &worker.said[3];
+	memset(theirs, 'A', sizeof(*theirs));
+	deidentify_worker_take(&worker, 3, &own);
+	assert_int_equal(own.outcome, OUTCOME_NONE);
+	assert_int_equal(strlen(own.patient), sizeof(own.patient) - 1);
+	assert_int_equal(strlen(own.study), UID_MAX);
+	assert_int_equal(strlen(own.series), UID_MAX);
+	assert_int_equal(strlen(own.instance), UID_MAX);
+	assert_int_equal(own.list_len, sizeof(own.list) - 1);
+	assert_int_equal(strlen(own.list), own.list_len);
+	theirs->outcome = OUTCOME_GOOD;
+	theirs->list_len = 5;
+	deidentify_worker_take(&worker, 3, &own);
+	memcpy(theirs->instance, "../../x", sizeof("../../x"));
+	memcpy(theirs->list, "=1+1", 4);
+	assert_int_equal(own.outcome, OUTCOME_GOOD);
+	assert_int_equal(own.instance[0], 'A');
+	assert_string_equal(own.list, "AAAAA");
+	deidentify_worker_done(&worker);
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -185,6 +212,7 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(does_many),
-		cmocka_unit_test(writes_none_that_has_leftovers), cmocka_unit_test(goes_on_when_it_dies)};
+		cmocka_unit_test(writes_none_that_has_leftovers), cmocka_unit_test(goes_on_when_it_dies),
+		cmocka_unit_test(believes_no_words)};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
