@@ -354,6 +354,9 @@ enum confidentiality decide_alone(struct dataset *d, unsigned options)
 		return CONFIDENTIALITY_X;
 	}
 	restore_vr(d);
+	if (is_misplaced_text(d)) {
+		return CONFIDENTIALITY_X;
+	}
 	enum confidentiality c = confidentiality_of(d->tag, options, span_str(""), d->depth == 0);
 	return c == CONFIDENTIALITY_KEEP && confidentiality_basic(d->tag) == CONFIDENTIALITY_KEEP
 	               ? decide_unnamed(d, options)

@@ -148,6 +148,14 @@ static void what_may_not_be_told(void **state)
 	/* Private, and what nobody knows. */
 	must_not_tell(0x00091001, BYTES("\x09\0\1\x10\2\0\0\0X1"));
 	must_not_tell(0x00080003, BYTES("\x08\0\3\0\2\0\0\0X1"));
+	/* A text where the dictionary has a number: Rows, in explicit VR. */
+	struct writer w = writer_of(out, sizeof(out));
+	uint32_t at = 0;
+	rules.options = 0;
+	assert_int_equal(
+		rename_data_set(&asking, span_str(EXPLICIT), BYTES("\x28\0\x10\0LO\4\0A^B "), &w, &at),
+		ERR_DENIED);
+	assert_int_equal(at, 0x00280010);
 	/* In sequences: another's patient ID; and anything in one that is removed (Request Attributes). */
 	must_not_tell(0x00100020, BYTES("\x10\0\x02\x10\x12\0\0\0\xFE\xFF\0\xE0\x0A\0\0\0\x10\0\x20\0\2\0\0\0"
 					"7 "));
