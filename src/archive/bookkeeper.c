@@ -85,6 +85,7 @@ int book_answer(struct namebook *book, unsigned may, const uint8_t *request, siz
 
 struct client {
 	int fd;
+	uint64_t association;
 	unsigned may;
 	size_t len; /* of its answer, which waits for the commit; 0: none */
 };
@@ -104,13 +105,33 @@ static struct namebook_limits limits_of(int64_t number)
 	return (struct namebook_limits){.most = BOOK_MIB(number) << 20, .keep_s = BOOK_DAYS(number) * 86400};
 }
 
+/* In the place of the one that its association had, so that whoever took one over cannot take all places. */
+static void add_client(struct work *k, const struct message *m)
+{
+	const struct client fresh = {
+		.fd = m->fd, .association = BOOKING_ASSOCIATION(m->number), .may = BOOKING_MAY(m->number)};
+	unsigned i = 0;
+	while (i < k->n && k->clients[i].association != fresh.association) {
+		i++;
+	}
+	if (i == CLIENTS_MOST) {
+		close(m->fd);
+		return;
+	}
+	if (i < k->n) {
+		close(k->clients[i].fd);
+	}
+	k->n += i == k->n;
+	k->clients[i] = fresh;
+}
+
 static void take_channel(struct work *k)
 {
 	static struct message m;
 	int e;
 	while ((e = message_recv(k->channel, FROM_SUPERVISOR | FROM_GATE_STORE, &m)) == 0) {
-		if (m.type == MSG_BOOKING && k->n < CLIENTS_MOST) {
-			k->clients[k->n++] = (struct client){.fd = m.fd, .may = (unsigned)m.number};
+		if (m.type == MSG_BOOKING) {
+			add_client(k, &m);
 			continue;
 		}
 		if (m.type == MSG_BOOK_FOLDER) {

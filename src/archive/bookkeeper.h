@@ -22,8 +22,13 @@
 
 enum book_ask { BOOK_ENTER = 1, BOOK_FIND };
 
-/* What a channel may be used for: the number of MSG_BOOKING. */
+/* What a channel may be used for. */
 enum book_may { BOOK_MAY_ENTER = 1, BOOK_MAY_FIND = 2 };
+
+/* The number of MSG_BOOKING: whose channel it is, too. An association has one: the one before is closed. */
+#define BOOKING(association, may)   ((int64_t)((association) << 2 | (may)))
+#define BOOKING_ASSOCIATION(number) ((uint64_t)(number) >> 2)
+#define BOOKING_MAY(number)         ((unsigned)((number)&3))
 
 /* The number of MSG_BOOK_FOLDER: bounds of the book. */
 #define BOOK_LIMITS(mib, days) ((int64_t)(days) << 32 | (int64_t)(mib))

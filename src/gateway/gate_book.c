@@ -31,8 +31,8 @@ static int begin(const struct gate *g, const struct child *c, const struct site 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
 		return ERR_SYSTEM;
 	}
-	struct message m = {.type = MSG_BOOKING, .fd = pair[1], .number = BOOK_MAY_FIND};
-	m.number |= renames & SITE_RENAMES_TO ? BOOK_MAY_ENTER : 0;
+	unsigned may = BOOK_MAY_FIND | (renames & SITE_RENAMES_TO ? BOOK_MAY_ENTER : 0);
+	struct message m = {.type = MSG_BOOKING, .fd = pair[1], .number = BOOKING(c->id, may)};
 	int e = message_send(g->store.fd, &m);
 	close(pair[1]);
 	if (e != 0) {

@@ -164,7 +164,7 @@ enum message_type {
 	MSG_ANTIVIRUS, /* struct msg_antivirus: a job -> lookup -> gate, when something has changed, at most one a second */
 	MSG_BOOK,   /* association -> gate: a channel to the book of names is wanted -> MSG_BOOKED */
 	MSG_BOOKED, /* gate -> association. number 0, fd: its channel (archive/bookkeeper.h); else it may not have one, or there is none now */
-	MSG_BOOKING,     /* gate -> store. number: enum book_may; fd: the other end */
+	MSG_BOOKING,     /* gate -> store. number: BOOKING (archive/bookkeeper.h); fd: the other end */
 	MSG_BOOK_FOLDER, /* supervisor -> store. fd: the book's folder; number: BOOK_LIMITS */
 	MSG_TYPE_COUNT,
 };
