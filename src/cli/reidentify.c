@@ -4,6 +4,7 @@
 #include "cli/deidentify.h"
 #include "cli/object_job.h"
 #include "cli/options.h"
+#include "cli/stage.h"
 #include "cli/verbs.h"
 #include "dicom/implementation.h"
 #include "dicom/inflater.h"
@@ -197,33 +198,44 @@ static int complain(const char *what, const char *why)
 	return EXIT_NOTHING;
 }
 
+/* On the disk and in its place, for who made it alone. */
+static int publish(struct stage *s, struct stage_scratch *made)
+{
+	int e = fchmod(made->fd, 0600) < 0 ? ERR_SYSTEM : stage_keep(s, made, "OUT");
+	return e < 0 ? e : stage_commit_file(s, "OUT");
+}
+
+static const char *stage_sentence(int e)
+{
+	return e == ERR_VALUE ? "it is there already" : e == ERR_SYSTEM ? strerror(errno) : err_str(e);
+}
+
 static int make(struct job *j, int in, const char *source, const char *out)
 {
 	const struct object_job job = {.work = work, .arg = j, .sandbox = SANDBOX_KEYS};
+	struct stage stage = STAGE_NONE;
+	struct stage_scratch made = STAGE_NO_SCRATCH;
 	struct said *said = object_job_memory(sizeof(*said));
-	j->out = said ? open(out, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
-	if (j->out < 0) {
-		object_job_free(said, sizeof(*said));
-		return complain(out, strerror(errno));
+	int e = said ? stage_begin(&stage, out) : ERR_NO_MEMORY, code = EXIT_GOOD;
+	e = e < 0 ? e : stage_scratch(&stage, &made);
+	j->out = made.fd;
+	int ran = e == 0 ? object_job_run(&job, in, said) : 0;
+	if (e == 0 && ran == 0 && said->step == STEP_DONE) {
+		e = publish(&stage, &made);
 	}
-	int e = object_job_run(&job, in, said);
-	bool synced = e == 0 && said->step == STEP_DONE && fsync(j->out) == 0;
-	int code = EXIT_GOOD;
 	if (e < 0) {
+		code = complain(out, stage_sentence(e));
+	} else if (ran < 0) {
 		code = complain(source,
-			e == ERR_LENGTH ? "it is no DICOM file" : "the process that read it has died");
+			ran == ERR_LENGTH ? "it is no DICOM file" : "the process that read it has died");
 	} else if (said->step != STEP_DONE) {
 		code = complain(source, sentence(said));
-	} else if (!synced) {
-		code = complain(out, strerror(errno));
 	} else {
 		printf("%s: made, with %u attributes as they were; it names the patient again\n",
 			deidentify_printed(out), said->n);
 	}
-	close(j->out);
-	if (code != EXIT_GOOD) {
-		(void)unlink(out);
-	}
+	stage_drop(&stage, &made);
+	stage_done(&stage);
 	object_job_free(said, sizeof(*said));
 	return code;
 }

@@ -368,12 +368,19 @@ static int put_in_place(struct stage *s, int from, const char *name)
 	return e;
 }
 
+static int name_kept(const struct stage *s)
+{
+	int e = 0;
+	for (size_t i = 0; e == 0 && i < s->n_kept; i++) {
+		e = put_name(s, s->kept[i].fd, s->kept[i].name);
+	}
+	return e;
+}
+
 int stage_commit(struct stage *s)
 {
-	for (size_t i = 0; i < s->n_kept; i++) {
-		if (put_name(s, s->kept[i].fd, s->kept[i].name) < 0) {
-			return ERR_SYSTEM;
-		}
+	if (name_kept(s) < 0) {
+		return ERR_SYSTEM;
 	}
 	/* As the person's other folders are: mkdtemp() has made it for nobody else. */
 	mode_t mask = umask(0);
@@ -385,7 +392,7 @@ int stage_commit(struct stage *s)
 
 int stage_commit_file(struct stage *s, const char *name)
 {
-	return put_in_place(s, s->fd, name);
+	return name_kept(s) < 0 ? ERR_SYSTEM : put_in_place(s, s->fd, name);
 }
 
 void stage_done(struct stage *s)

@@ -67,7 +67,7 @@ MUST_USE int stage_commit(struct stage *s);
 /* What is not committed is removed. */
 void stage_done(struct stage *s);
 
-/* The same for a single file of the stage's: it becomes OUT, and the rest goes with stage_done(). */
+/* The same for a single file of the stage's, made or kept: it becomes OUT, and the rest goes with stage_done(). */
 MUST_USE int stage_commit_file(struct stage *s, const char *name);
 
 #endif

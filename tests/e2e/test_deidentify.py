@@ -207,6 +207,9 @@ def originals(bench):
     equal(values(bench, again, "0012,0062"), ["NO"], "Patient Identity Removed")
     equal(values(bench, again, "0012,0063", "0012,0064", "0400,0500"), [], "how it was de-identified")
     equal(pixels(bench, again, "now"), pixels(bench, source, "before"), "pixel data")
+    equal(os.stat(again).st_mode & 0o777, 0o600, "who may read it")
+    ran = bench.run(bench.program, "reidentify", "--key", bench.path("b.key"), made, again, wants=3)
+    check("there already" in ran.text, ran.text)
     bench.run("openssl", "genrsa", "-out", bench.path("c.key"), "2048", wants=0)
     for which, what, words in (("c.key", made, "encrypted to others|another's key"), ("b.key", source, "no encrypted originals"),
                                ("b.key", key, "no DICOM file"), ("b.pem", made, "or the key, are none")):
@@ -214,5 +217,6 @@ def originals(bench):
             os.chmod(bench.path(which), 0o600)
         ran = bench.run(bench.program, "reidentify", "--key", bench.path(which), what, bench.path("no.dcm"), wants=3)
         check(re.search(words, ran.text) and not os.path.exists(bench.path("no.dcm")), ran.text)
+    equal([name for name in os.listdir(os.path.dirname(again)) if "stage" in name], [], "what is left beside it")
     ran = bench.run(bench.program, "deidentify", "--key", key, "--originals-to", key, source, bench.path("none"), wants=3)
     check("no certificate" in ran.text and not os.path.exists(bench.path("none")), ran.text)

@@ -290,6 +290,28 @@ static void test_forgotten(void **state)
 	stage_done(&s);
 }
 
+/* One that had no name until then. */
+static void test_single_kept(void **state)
+{
+	struct stage s;
+	struct stage_scratch made = STAGE_NO_SCRATCH;
+	char found[8] = "";
+	(void)state;
+	assert_int_equal(stage_begin(&s, "kept"), 0);
+	assert_int_equal(stage_scratch(&s, &made), 0);
+	assert_int_equal(write(made.fd, "bytes", 5), 5);
+	assert_int_equal(stage_keep(&s, &made, "OUT"), 0);
+	assert_int_equal(stage_commit_file(&s, "OUT"), 0);
+	stage_done(&s);
+	int fd = open("kept", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(read(fd, found, sizeof(found)), 5);
+	assert_string_equal(found, "bytes");
+	close(fd);
+	assert_int_equal(stage_begin(&s, "kept"), ERR_VALUE);
+	stage_done(&s);
+	assert_int_equal(unlink("kept"), 0);
+}
+
 static void test_single_file(void **state)
 {
 	struct stage s;
@@ -316,6 +338,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_killed, enter, leave),
 		cmocka_unit_test_setup_teardown(test_forgotten, enter, leave),
 		cmocka_unit_test_setup_teardown(test_single_file, enter, leave),
+		cmocka_unit_test_setup_teardown(test_single_kept, enter, leave),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
