@@ -27,10 +27,11 @@
  * the top, and what another has encrypted (0400,0500). The patient's name and ID become a pseudonym of the key, which Z and D permit, so that studies stay
  * together. A value under C is cleaned by its VR: dates are moved, texts are left the words of data/clean_words.tsv.
  */
-#define DEIDENTIFY_HEAD      (1u << 20)
-#define DEIDENTIFY_VALUE     (64u * 1024) /* the longest value that is changed by what it was */
-#define DEIDENTIFY_ENCRYPTED (128u * 1024)
-#define DEIDENTIFY_OUT       (256u * 1024)
+#define DEIDENTIFY_HEAD        (1u << 20)
+#define DEIDENTIFY_METHOD_TEXT "Gantry: PS3.15 Annex E Basic Profile" /* (0012,0063) */
+#define DEIDENTIFY_VALUE       (64u * 1024) /* the longest value that is changed by what it was */
+#define DEIDENTIFY_ENCRYPTED   (128u * 1024)
+#define DEIDENTIFY_OUT         (256u * 1024)
 
 struct deidentify_rules {
 	unsigned options; /* enum deidentify_option */

@@ -13,7 +13,6 @@
 #define TAG_FEATURES         0x00280302u
 #define TAG_TEMPORAL         0x00280303u
 #define TAG_ENCRYPTED        0x04000500u
-#define METHOD_TEXT          "Gantry: PS3.15 Annex E Basic Profile"
 
 /* ---- Numbers and heads ---- */
 
@@ -184,7 +183,7 @@ static void write_addition(struct deidentify *t, uint32_t tag)
 		write_text(t, tag, "CS", "YES");
 		return;
 	case TAG_METHOD:
-		write_text(t, tag, "LO", METHOD_TEXT);
+		write_text(t, tag, "LO", DEIDENTIFY_METHOD_TEXT);
 		return;
 	case TAG_METHOD_CODES:
 		write_method_codes(t);

@@ -3,6 +3,7 @@
 
 #include "dicom/uid.h"
 #include "dicom/vr.h"
+#include "transform/deidentify.h"
 
 #define WHOLE_BELOW  8
 #define BINARY_LEAST 8
@@ -11,6 +12,7 @@
 	4 /* each pattern for binary values has four bytes at a multiple of it, one of its first five */
 #define BLOCK        64 /* bytes of which it is seen at once whether any four may be of a pattern */
 #define TAG_WAVEFORM 0x54001010u
+#define TAG_METHOD   0x00120063u
 #define STRETCH      512 /* bytes that are looked at after a block that has such */
 #define DIGITS_LEAST 6   /* a shorter number is anywhere, and only worth a look if it is a patient's */
 
@@ -197,6 +199,12 @@ static bool is_dummy(const char *vr, struct span value)
 	return is;
 }
 
+/* A copy that is copied again had it already, and has it anew. */
+static bool is_our_method(uint32_t tag, struct span value)
+{
+	return tag == TAG_METHOD && span_eq(value, span_str(DEIDENTIFY_METHOD_TEXT));
+}
+
 static void add_value(struct leftovers *l, uint32_t tag, const char *vr, struct span value)
 {
 	struct leftover_pattern like = {.tag = tag, .grave = is_grave(tag, vr)}, exact;
@@ -208,7 +216,7 @@ static void add_value(struct leftovers *l, uint32_t tag, const char *vr, struct 
 		value = span_of(value.ptr + 1, value.len - 1);
 	}
 	if (value.len < LEFTOVERS_LEAST || (!like.grave && is_short_number(value)) || is_dummy(vr, value) ||
-		(memcmp(vr, "UI", 2) != 0 && value_is_clean(value, NULL))) {
+		is_our_method(tag, value) || (memcmp(vr, "UI", 2) != 0 && value_is_clean(value, NULL))) {
 		return;
 	}
 	value.len = value.len < LEFTOVERS_LONG ? value.len : LEFTOVERS_LONG;

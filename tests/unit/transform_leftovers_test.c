@@ -135,6 +135,16 @@ static void dummies(void **state)
 }
 
 /* Wherever it lies in a binary value, at whatever alignment; shorter ones occur there by chance. */
+/* A copy of a copy has the method's name where it had it before; a value that only begins so is searched for. */
+static void copies(void **state)
+{
+	(void)state;
+	begin(0x00120063, "LO", "Gantry: PS3.15 Annex E Basic Profile");
+	assert_false(finds("Gantry: PS3.15 Annex E Basic Profile", "UT"));
+	begin(0x00120063, "LO", "Gantry: PS3.15 Annex E Basic Profile, Miller");
+	assert_true(finds("Gantry: PS3.15 Annex E Basic Profile, Miller", "UT"));
+}
+
 static void binary(void **state)
 {
 	static uint8_t pixels[4000];
@@ -248,6 +258,7 @@ int main(void)
 		cmocka_unit_test(uids),
 		cmocka_unit_test(harmless),
 		cmocka_unit_test(dummies),
+		cmocka_unit_test(copies),
 		cmocka_unit_test(binary),
 		cmocka_unit_test(among_pixels),
 		cmocka_unit_test(bytes),
