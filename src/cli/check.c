@@ -3,6 +3,7 @@
 #include "cli/place.h"
 #include "base/clock.h"
 #include "gateway/gate_tls.h"
+#include "gateway/hold_originals.h"
 #include "keys/cert.h"
 #include "keys/crl.h"
 #include "keys/list_key.h"
@@ -251,6 +252,9 @@ static void check_files(void *arg, const struct site *s, struct mistake_list *m)
 	unsigned line = 0;
 	if (m->n_errors == 0 && gate_tls_check(s, &line, why, sizeof(why)) < 0) {
 		mistake_error(m, line, line > 0, "tls: %s", why);
+	}
+	if (m->n_errors == 0 && hold_originals_check(s, &line, why, sizeof(why)) < 0) {
+		mistake_error(m, line, line > 0, "%s", why);
 	}
 }
 

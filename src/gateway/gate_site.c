@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "gateway/gate_state.h"
 #include "gateway/gate_tls.h"
+#include "gateway/hold_originals.h"
 #include "priv/memfd.h"
 #include "priv/role.h"
 
@@ -73,7 +74,13 @@ static int make(int fd, struct gate_site *gs)
 		return e;
 	}
 	keys_warm_up(gs);
-	return 0;
+	unsigned line;
+	/* So that OpenSSL has what it needs before the fork. The supervisor has found no fault in them. */
+	e = hold_originals_check(gs->site, &line, why, sizeof(why));
+	if (e != 0) {
+		log_say(LOG_LEVEL_ERROR, "gate.site", "%s", why);
+	}
+	return e;
 }
 
 void site_pending(struct gate *g, int fd)

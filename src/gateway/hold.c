@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "gateway/exchange.h"
 #include "gateway/hold_keep.h"
+#include "gateway/hold_originals.h"
 #include "gateway/hold_remake.h"
 #include "gateway/hold_say.h"
 #include "gateway/hold_scan.h"
@@ -54,6 +55,7 @@ void hold_drop(struct association *as, const struct side *s)
 	h->state = HOLD_NONE;
 	h->inspecting = h->begun = h->failed = false;
 	remake_drop(&h->remake);
+	hold_originals_drop(h);
 	hold_vouch_drop(h);
 	h->keep = 0;
 	h->len = h->passed = h->load_len = h->load_passed = h->fed = 0;
@@ -164,7 +166,7 @@ bool hold_is_full(const struct association *as, const struct side *s)
 static void let_go(struct association *as, struct side *s, const char *why)
 {
 	struct hold *h = hold_of(as, s);
-	if (!hold_vouch_give_up(as, s, h, why)) {
+	if (!hold_originals_give_up(as, s, h, why) || !hold_vouch_give_up(as, s, h, why)) {
 		return;
 	}
 	if (h->judged) {
@@ -194,6 +196,7 @@ static void make_room(struct association *as, struct side *s)
 void hold_take(struct association *as, struct side *s, struct span bytes)
 {
 	struct hold *h = hold_of(as, s);
+	hold_originals_feed(h, bytes);
 	hold_vouch_feed(h, bytes);
 	if (bytes.ptr != h->memory + h->len) {
 		memcpy(h->memory + h->len, bytes.ptr, bytes.len);
@@ -208,7 +211,7 @@ void hold_take(struct association *as, struct side *s, struct span bytes)
 static bool goes_on(struct association *as, struct side *s)
 {
 	struct hold *h = hold_of(as, s);
-	if (!hold_vouch_end(as, s, h)) {
+	if (!hold_originals_end(as, s, h) || !hold_vouch_end(as, s, h)) {
 		return false;
 	}
 	h->keep = 0;

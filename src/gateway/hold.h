@@ -25,7 +25,7 @@
  * order in which they came, by hold_pump(), but for the last `keep` of them before the verdict. So nothing of a whole
  * object leaves (keep is without end), or all but its tail does, or, once a guard has failed and the flow says `pass`, all.
  * Objects that are made anew (gateway/remake.h) always come here; where nothing is to be judged before, all of one may leave.
- * Objects that are signed (gateway/hold_vouch.h) are too, and held whole.
+ * Objects that are signed (gateway/hold_vouch.h), or go with what they were (gateway/hold_originals.h), are too, and held whole.
  */
 #define HOLD_MEMORY (1u << 20)
 #define HOLD_LOAD                                                                                            \
@@ -58,7 +58,9 @@ struct hold {
 	struct keep keeping;
 	struct remake remake;
 	struct vouching vouching;
-	size_t fed; /* of the oldest bytes, those that remake works on */
+	bool encrypts;                    /* what the object was goes with it: hold_originals.h */
+	struct hold_originals *originals; /* made when first needed, and kept for the next object; NULL */
+	size_t fed;                       /* of the oldest bytes, those that remake works on */
 	char new_instance[UID_MAX + 1];
 	uint8_t *
 		message; /* one whose names were replaced, which leaves as an object does; NULL: there was none */

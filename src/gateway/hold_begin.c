@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
 #include "gateway/exchange.h"
+#include "gateway/hold_originals.h"
 #include "gateway/hold_remake.h"
 #include "gateway/hold_scan.h"
 #include "gateway/hold_sign.h"
@@ -44,14 +45,11 @@ static void keep(struct association *as, struct side *s, struct hold *h, struct 
 {
 	h->state = HOLD_TAKING;
 	h->judged = judged;
-	h->keep = h->vouching.on                 ? UINT64_MAX
-	          : !judged                      ? 0
-	          : h->content.hold == HOLD_TAIL ? TAIL
-	                                         : UINT64_MAX;
-	h->content.hold_max = h->content.hold_max ? h->content.hold_max
-	                                          : HOLD_MAX_S; /* it is signed, and not looked into */
-	h->until_ms =
-		judged || h->vouching.on ? clock_mono_ms() + (int64_t)h->content.hold_max * 1000 : INT64_MAX;
+	bool whole = h->vouching.on || h->encrypts;
+	h->keep = whole ? UINT64_MAX : !judged ? 0 : h->content.hold == HOLD_TAIL ? TAIL : UINT64_MAX;
+	h->content.hold_max =
+		h->content.hold_max ? h->content.hold_max : HOLD_MAX_S; /* it is not looked into */
+	h->until_ms = judged || whole ? clock_mono_ms() + (int64_t)h->content.hold_max * 1000 : INT64_MAX;
 	s->msg.disposition = KEEP;
 	o->held = true;
 	audit_hold(as, s);
@@ -90,28 +88,30 @@ bool hold_begin(struct association *as, struct side *s, struct operation *o)
 	if (o->field != C_STORE_RQ || !command_has_data_set(&s->msg.command)) {
 		return false;
 	}
-	const struct deidentify_rules *rules = hold_remakes(as, o);
+	const struct deidentify_flow *anew = hold_remakes(as, o);
 	struct content content = {0};
 	bool inspects = find_content(as, o, &content);
 	const struct sign_rules *signs = hold_vouches(as, o);
-	if (!inspects && !rules && !signs) {
+	if (!inspects && !anew && !signs) {
 		return false;
 	}
 	hold_drop(as, s);
 	h->content = content;
 	h->flow = o->flow;
-	if ((rules || signs) && (!hold_remake_begin(as, s, h, rules, o) ||
-					(signs && !hold_vouch_begin(as, s, h, signs, rules)))) {
+	const struct deidentify_rules *rules = anew ? &anew->rules : NULL;
+	if ((anew || signs) &&
+		(!hold_remake_begin(as, s, h, anew, o) || !hold_originals_begin(as, s, h, anew) ||
+			(signs && !hold_vouch_begin(as, s, h, signs, rules)))) {
 		return true;
 	}
 	if (inspects) {
 		inspect(as, s, h);
 	}
 	bool judged = is_judged(as, s, h);
-	if (judged || rules || signs) {
+	if (judged || anew || signs) {
 		keep(as, s, h, o, judged);
 	}
-	return judged || rules || signs;
+	return judged || anew || signs;
 }
 
 int hold_message(struct association *as, struct side *s, struct span bytes)

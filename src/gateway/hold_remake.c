@@ -12,7 +12,7 @@
  * What is released from quarantine leaves as the flow by which it came would have it. In observe mode a request may pass that no flow allows. Then what any flow of the route makes of objects is made of these: a
  * patient's name that has left does not come back.
  */
-const struct deidentify_rules *hold_remakes(const struct association *as, const struct operation *o)
+const struct deidentify_flow *hold_remakes(const struct association *as, const struct operation *o)
 {
 	if (o->field != C_STORE_RQ) {
 		return NULL;
@@ -30,18 +30,24 @@ const struct deidentify_rules *hold_remakes(const struct association *as, const 
 }
 
 /* Never softened, by observe mode neither: there is nothing else that could pass than the object as it is. */
+void hold_remake_refuse(
+	struct association *as, struct side *s, const struct hold *h, enum rule rule, const char *why)
+{
+	struct verdict v;
+	verdict_of(as->site, &as->route, h->flow, rule, why, &v);
+	v.refuse = true;
+	v.observed = v.alarm = false;
+	hold_refuse(as, s, &v);
+}
+
 static void refuse_for(
 	struct association *as, struct side *s, const struct hold *h, const struct deidentify *engine, int e)
 {
 	char buf[160];
-	struct verdict v;
 	bool away =
 		e == ERR_CLOSED || e == ERR_TIMEOUT || e == ERR_PEER || e == ERR_NO_MEMORY || e == ERR_SPACE;
 	enum rule rule = away ? RULE_UNJUDGED : h->remake.anew ? RULE_DEIDENTIFY : RULE_SIGN;
-	verdict_of(as->site, &as->route, h->flow, rule, remake_why(engine, e, buf, sizeof(buf)), &v);
-	v.refuse = true;
-	v.observed = v.alarm = false;
-	hold_refuse(as, s, &v);
+	hold_remake_refuse(as, s, h, rule, remake_why(engine, e, buf, sizeof(buf)));
 }
 
 void hold_remake_fail(
@@ -60,8 +66,9 @@ static void refuse(struct association *as, struct side *s, struct hold *h, int e
 }
 
 bool hold_remake_begin(struct association *as, struct side *s, struct hold *h,
-	const struct deidentify_rules *rules, struct operation *o)
+	const struct deidentify_flow *flow, struct operation *o)
 {
+	const struct deidentify_rules *rules = flow ? &flow->rules : NULL;
 	renaming_enter(
 		as, s == &as->a && o->flow >= 0 && as->site->flows[o->flow].services & 1u << SERVICE_STORE);
 	int e = rules ? remake_uid(&as->holds->names, rules, s->msg.command.affected_sop_instance,

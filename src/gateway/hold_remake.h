@@ -7,11 +7,15 @@
 /* Between the files of what is held: objects that are made anew before they leave, and how all of them leave. */
 
 /* What the flow that allowed the request makes of its objects. NULL: it lets them as they are. */
-const struct deidentify_rules *hold_remakes(const struct association *as, const struct operation *o);
+const struct deidentify_flow *hold_remakes(const struct association *as, const struct operation *o);
 
-/* Its command has come: the new UID, the engine; rules NULL: neither. False: it has been refused. */
+/* Its command has come: the new UID, the engine; flow NULL: neither. False: it has been refused. */
 MUST_USE bool hold_remake_begin(struct association *as, struct side *s, struct hold *h,
-	const struct deidentify_rules *rules, struct operation *o);
+	const struct deidentify_flow *flow, struct operation *o);
+
+/* It cannot be made anew, for a reason of the caller's. */
+void hold_remake_refuse(
+	struct association *as, struct side *s, const struct hold *h, enum rule rule, const char *why);
 
 /* It is known already that it cannot be made anew: engine is another that has failed with e. */
 void hold_remake_fail(

@@ -119,6 +119,34 @@ void remake_drop(struct remake *r)
 	r->len = r->passed = 0;
 }
 
+int remake_again(struct remake *r, struct span encrypted, const struct deidentify_log *log,
+	struct span transfer_syntax)
+{
+	deidentify_done(r->engine);
+	r->on = r->last = false;
+	r->rules.encrypted = encrypted;
+	int e = deidentify_begin(r->engine, &r->rules, remake_pseudonyms(r->names), transfer_syntax, log);
+	r->on = e == 0;
+	return e;
+}
+
+/* Whose pseudonyms are asked for now. */
+static void asks(struct remake *r)
+{
+	r->names->engine = r->engine;
+	r->names->book = r->book;
+}
+
+int remake_look(struct remake *r)
+{
+	struct span unused;
+	int e;
+	asks(r);
+	while ((e = deidentify_next(r->engine, &unused)) == DEIDENTIFY_BYTES) {
+	}
+	return e;
+}
+
 void remake_feed(struct remake *r, struct span bytes)
 {
 	if (r->anew) {
@@ -177,8 +205,7 @@ static int next(struct remake *r, struct span *ret_piece)
 int remake_make(struct remake *r)
 {
 	if (r->anew) {
-		r->names->engine = r->engine;
-		r->names->book = r->book;
+		asks(r);
 	}
 	while (!r->ended) {
 		size_t room = sizeof(r->made) - r->len, n = r->piece.len < room ? r->piece.len : room;

@@ -236,7 +236,7 @@ int renaming_do(struct association *as, const struct side *from, const struct op
 {
 	static uint8_t bytes[2 * LIMIT_RENAMED]; /* of which only what is used is touched */
 	const struct flow *f = flow_of(as, o);
-	const struct rename to_target = {new_uid, new_patient, as, f ? f->deidentify : NULL},
+	const struct rename to_target = {new_uid, new_patient, as, f ? &f->deidentify->rules : NULL},
 			    to_caller = {old_uid, old_patient, as, NULL};
 	struct span syntax = as->context[o->context].transfer;
 	struct writer w = writer_of(bytes, sizeof(bytes));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 #include "gateway/gate_tls.h"
+#include "gateway/hold_originals.h"
 #include "gateway/supervisor_state.h"
 #include "policy/facts.h"
 
@@ -53,14 +54,16 @@ void supervisor_key_mistake(
 	keep_first(first, &m);
 }
 
-static int check_tls(const struct site *s, bool reload, char first[256])
+static int check_certificates(const struct site *s, bool reload, char first[256])
 {
 	char why[256];
 	unsigned line = 0;
 	int e = gate_tls_check(s, &line, why, sizeof(why));
+	const char *of = e != 0 ? "tls: " : "";
+	e = e != 0 ? e : hold_originals_check(s, &line, why, sizeof(why));
 	if (e != 0) {
 		char text[300];
-		snprintf(text, sizeof(text), "tls: %s", why);
+		snprintf(text, sizeof(text), "%s%s", of, why);
 		struct mistake m = {.line = line, .column = 1, .text = text};
 		say_mistake(s->file, &m, true, reload);
 		keep_first(first, &m);
@@ -92,7 +95,7 @@ int supervisor_load(const char *file, bool reload, char ret_first[256], struct s
 	}
 	mistakes_done(&mistakes);
 	if (e == 0) {
-		e = check_tls(s, reload, ret_first);
+		e = check_certificates(s, reload, ret_first);
 	}
 	if (e != 0) {
 		site_free(s);

@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define BITS_LEAST 2048
@@ -18,10 +19,9 @@ static void free_cms(CMS_ContentInfo **cms)
 	CMS_ContentInfo_free(*cms);
 }
 
-static void free_certificates(STACK_OF(X509) * *certificates)
-{
-	sk_X509_pop_free(*certificates, X509_free);
-}
+struct attributes_recipients {
+	STACK_OF(X509) * certificates;
+};
 
 static int fail(int e, char *why, size_t cap, const char *sentence)
 {
@@ -67,29 +67,63 @@ static int put_der(CMS_ContentInfo *cms, uint8_t *buf, size_t buf_cap, size_t *r
 	return 0;
 }
 
-int attributes_encrypt(struct span content, const struct span *recipients, unsigned n, uint8_t *buf,
-	size_t buf_cap, size_t *ret_len, char *why, size_t cap)
+int attributes_recipients_new(
+	const struct span *pems, unsigned n, struct attributes_recipients **ret_to, char *why, size_t cap)
 {
-	STACK_OF(X509) * to CLEANUP(free_certificates) = sk_X509_new_null();
 	if (n == 0) {
 		return fail(ERR_MISSING, why, cap, "there is no certificate to encrypt to");
 	}
-	if (n > ATTRIBUTES_RECIPIENTS_MOST || content.len > ATTRIBUTES_CONTENT_MOST) {
-		return fail(ERR_LIMIT, why, cap, "there are too many certificates, or too much to encrypt");
+	if (n > ATTRIBUTES_RECIPIENTS_MOST) {
+		return fail(ERR_LIMIT, why, cap, "there are too many certificates");
 	}
-	for (unsigned i = 0; to && i < n; i++) {
-		int e = add_recipient(to, recipients[i], why, cap);
-		if (e < 0) {
-			return e;
-		}
+	struct attributes_recipients *to = calloc(1, sizeof(*to));
+	if (to) {
+		to->certificates = sk_X509_new_null();
+	}
+	int e = to && to->certificates ? 0 : fail(ERR_NO_MEMORY, why, cap, "there is no memory");
+	for (unsigned i = 0; e == 0 && i < n; i++) {
+		e = add_recipient(to->certificates, pems[i], why, cap);
+	}
+	if (e < 0) {
+		attributes_recipients_free(to);
+		return e;
+	}
+	*ret_to = to;
+	return 0;
+}
+
+void attributes_recipients_free(struct attributes_recipients *to)
+{
+	if (to) {
+		sk_X509_pop_free(to->certificates, X509_free);
+		free(to);
+	}
+}
+
+int attributes_encrypt_to(struct span content, const struct attributes_recipients *to, uint8_t *buf,
+	size_t buf_cap, size_t *ret_len, char *why, size_t cap)
+{
+	if (content.len > ATTRIBUTES_CONTENT_MOST) {
+		return fail(ERR_LIMIT, why, cap, "there is too much to encrypt");
 	}
 	BIO *in CLEANUP(x509_bio_freep) = BIO_new_mem_buf(content.ptr, (int)content.len);
-	if (!to || !in) {
+	if (!in) {
 		return fail(ERR_NO_MEMORY, why, cap, "there is no memory");
 	}
-	CMS_ContentInfo *cms CLEANUP(free_cms) = CMS_encrypt(to, in, EVP_aes_256_cbc(), CMS_BINARY);
+	CMS_ContentInfo *cms CLEANUP(free_cms) =
+		CMS_encrypt(to->certificates, in, EVP_aes_256_cbc(), CMS_BINARY);
 	int e = cms ? put_der(cms, buf, buf_cap, ret_len) : ERR_TLS;
 	return e == 0 ? 0 : fail(e, why, cap, "OpenSSL does not encrypt it");
+}
+
+int attributes_encrypt(struct span content, const struct span *recipients, unsigned n, uint8_t *buf,
+	size_t buf_cap, size_t *ret_len, char *why, size_t cap)
+{
+	struct attributes_recipients *to = NULL;
+	int e = attributes_recipients_new(recipients, n, &to, why, cap);
+	e = e < 0 ? e : attributes_encrypt_to(content, to, buf, buf_cap, ret_len, why, cap);
+	attributes_recipients_free(to);
+	return e;
 }
 
 static int take_content(BIO *out, uint8_t *buf, size_t buf_cap, size_t *ret_len)

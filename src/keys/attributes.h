@@ -16,6 +16,17 @@
 #define ATTRIBUTES_RECIPIENTS_MOST 16
 #define ATTRIBUTES_CONTENT_MOST    (64u * 1024)
 
+/* Those that it is encrypted to, read once: for who encrypts often, or later. */
+struct attributes_recipients;
+
+/* pems: n of them, the first certificate of each; not needed afterwards. why and errors: as of attributes_encrypt(). */
+MUST_USE int attributes_recipients_new(
+	const struct span *pems, unsigned n, struct attributes_recipients **ret_to, char *why, size_t cap);
+void attributes_recipients_free(struct attributes_recipients *to);
+
+MUST_USE int attributes_encrypt_to(struct span content, const struct attributes_recipients *to, uint8_t *buf,
+	size_t buf_cap, size_t *ret_len, char *why, size_t cap);
+
 /*
  * recipients: n PEMs, the first certificate of each. *ret_len bytes of buf. why (never NULL): a sentence for people on failure. ERR_MISSING (n is
  * 0), ERR_LIMIT, ERR_VALUE (no certificate), ERR_UNSUPPORTED (no RSA key of 2048 bits or more), ERR_SPACE, ERR_NO_MEMORY, ERR_TLS.

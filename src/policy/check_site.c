@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/content.h"
+#include "policy/deidentify.h"
 #include "policy/keys.h"
 #include "base/clock.h"
 #include "policy/identity.h"
@@ -289,6 +290,16 @@ static void check_deidentify(struct parse *p, const struct flow *f, const struct
 	if (f->deidentify && !(f->services & (1u << SERVICE_STORE | 1u << SERVICE_GET))) {
 		mistake_warning(p->mistakes, at->line, at->column,
 			"flow %s has no service by which objects pass: `deidentify` does nothing", f->name);
+	}
+	if (f->deidentify && f->deidentify->n_originals_to > 0 && f->inspect &&
+		f->inspect->hold == HOLD_TAIL) {
+		mistake_warning(p->mistakes, at->line, at->column,
+			"flow %s encrypts what its objects were, so that they are held whole: `hold: tail` does nothing",
+			f->name);
+	}
+	if (f->deidentify && f->deidentify->n_originals_to > 0 && f->sign.yes) {
+		mistake_error(p->mistakes, at->line, at->column,
+			"flow %s signs: it cannot have `deidentify: originals-to` too", f->name);
 	}
 	bool asks = f->deidentify && f->services & (1u << SERVICE_FIND | 1u << SERVICE_WORKLIST);
 	if (asks && f->services & 1u << SERVICE_STORE) {

@@ -2,9 +2,16 @@
 #ifndef POLICY_DEIDENTIFY_H
 #define POLICY_DEIDENTIFY_H
 
+#include "policy/site.h"
 #include "transform/deidentify.h"
 
-/* `deidentify` of a flow, in the words of `gantry deidentify`. Its struct is the engine's: struct deidentify_rules. */
+/* `deidentify` of a flow, in the words of `gantry deidentify`. */
+struct deidentify_flow {
+	struct deidentify_rules rules;
+	struct blob *
+		originals_to; /* certificates, PEM: what objects were goes with them, encrypted (keys/attributes.h) */
+	unsigned n_originals_to; /* 0: it does not */
+};
 
 struct deidentify_word {
 	const char *word; /* NULL: the end */

@@ -149,7 +149,7 @@ key_reader read_listeners, read_nodes, read_groups, read_flows, read_identities,
 	read_audit, read_auditors, read_repositories, read_repository_addresses, read_repository_trust,
 	read_witnesses, read_antivirus, read_hours, read_limit, read_over_both, read_query, read_tags,
 	read_class_uid, read_inspect, read_checks, read_wanted, read_deidentify, read_deidentify_options,
-	read_deidentify_dates, read_sign, read_version_name, read_listen_address;
+	read_deidentify_dates, read_deidentify_originals, read_sign, read_version_name, read_listen_address;
 
 /* What holds between keys: after everything is read. (check_site.c, and read_users.c for `users`) */
 void parse_check(struct parse *p);

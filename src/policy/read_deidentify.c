@@ -63,7 +63,7 @@ static const struct deidentify_word *find(
 /* `retain` and `clean`. */
 void read_deidentify_options(struct parse *p, const struct key *k, const struct tree *v, void *base)
 {
-	struct deidentify_rules *rules = base;
+	struct deidentify_rules *rules = &((struct deidentify_flow *)base)->rules;
 	const struct deidentify_word *words =
 		strcmp(k->name, "retain") == 0 ? deidentify_retain : deidentify_clean;
 	struct tree *const *at;
@@ -79,10 +79,20 @@ void read_deidentify_options(struct parse *p, const struct key *k, const struct 
 
 void read_deidentify_dates(struct parse *p, const struct key *k, const struct tree *v, void *base)
 {
-	struct deidentify_rules *rules = base;
+	struct deidentify_rules *rules = &((struct deidentify_flow *)base)->rules;
 	const struct deidentify_word *w = parse_word(p, k, v) ? find(p, k, deidentify_dates, v) : NULL;
 	if (w) {
 		rules->options &= ~(unsigned)(OPTION_SHIFTED_DATES | OPTION_FULL_DATES);
 		rules->options |= w->option;
+	}
+}
+
+void read_deidentify_originals(struct parse *p, const struct key *k, const struct tree *v, void *base)
+{
+	struct deidentify_flow *d = base;
+	d->originals_to = parse_blobs(p, k, v, &d->n_originals_to);
+	if (v->kind == TREE_LIST && v->n == 0) {
+		mistake_error(p->mistakes, v->line, v->column,
+			"`%s`%s is empty: leave it out if nobody is to have the originals", k->name, p->in);
 	}
 }

@@ -340,9 +340,9 @@ struct flow {
 	uint32_t *require_any, *require_all; /* tags */
 	unsigned n_require_any, n_require_all;
 	bool bare_wildcards;
-	uint32_t matches;                    /* 0: no limit */
-	struct content *inspect;             /* NULL: objects are not looked into (policy/content.h) */
-	struct deidentify_rules *deidentify; /* NULL: objects pass as they are (policy/deidentify.h) */
+	uint32_t matches;                   /* 0: no limit */
+	struct content *inspect;            /* NULL: objects are not looked into (policy/content.h) */
+	struct deidentify_flow *deidentify; /* NULL: objects pass as they are (policy/deidentify.h) */
 	struct sign_rules sign;
 };
 

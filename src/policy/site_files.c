@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "base/reader.h"
 #include "base/writer.h"
+#include "policy/deidentify.h"
 #include "policy/site_parse.h"
 
 #include <errno.h>
@@ -106,6 +107,13 @@ static struct blob *packed_blob(const struct site *s, unsigned i)
 		return &s->flows[i].user_passcode;
 	}
 	i -= s->n_flows;
+	for (unsigned k = 0; k < s->n_flows; k++) {
+		const struct deidentify_flow *d = s->flows[k].deidentify;
+		if (d && i < d->n_originals_to) {
+			return &d->originals_to[i];
+		}
+		i -= d ? d->n_originals_to : 0;
+	}
 	const struct blob *single[] = {&s->revocation.certificate, &s->signatures.certificate};
 	for (unsigned k = 0; k < ARRAY_LEN(single); k++) {
 		if (single[k]->path && i-- == 0) {

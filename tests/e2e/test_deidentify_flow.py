@@ -10,7 +10,7 @@ import urllib.request
 from lib import dicom, peers
 from lib.site import check, equal, test, until
 from lib.trail import Trail
-from test_deidentify import DATA, pixels
+from test_deidentify import DATA, bytes_of, pixels, values
 from test_hold import BAD, PDF, good, plain
 from test_trouble import association_pids
 
@@ -427,3 +427,67 @@ def deidentify_before_orthanc(bench):
     equal(len(tags), 2, "instances")
     equal(len({t["PatientID"] for t in tags}), 1, "patients")
     check(all(t["SOPInstanceUID"].startswith("2.25.") and "1CT1" not in json.dumps(t) for t in tags), "what it has", tags)
+
+
+def recipients(bench, *names, bits=2048):
+    """Somebody's key and certificate each: the certificates' paths."""
+    for name in names:
+        bench.run("openssl", "req", "-x509", "-newkey", f"rsa:{bits}", "-nodes", "-keyout", bench.path(name + ".key"), "-out",
+                  bench.path(name + ".pem"), "-subj", "/CN=" + name, wants=0)
+    return [bench.path(name + ".pem") for name in names]
+
+
+def is_back(bench, who, made, source):
+    """With the key of `who` the names, dates and UIDs of the original are in the copy's place, and its pixels; and OpenSSL reads them."""
+    cms, = bytes_of(bench, made, "0400,0520")
+    with open(bench.path("cms.der"), "wb") as file:
+        file.write(cms)
+    bench.run("openssl", "cms", "-decrypt", "-binary", "-inform", "DER", "-in", bench.path("cms.der"), "-inkey",
+              bench.path(who + ".key"), "-out", bench.path("plain"), wants=0)
+    bench.run("dcmdump", "-q", "-f", "-te", bench.path("plain"), wants=0)
+    again = bench.path(f"again-{who}.dcm")
+    bench.run(bench.program, "reidentify", "--key", bench.path(who + ".key"), made, again, wants=0)
+    for tag in ("0010,0010", "0010,0020", "0008,0018", "0008,0020", "0020,000d", "0020,000e"):
+        equal(values(bench, again, tag), values(bench, source, tag)[:1], f"{tag} that is back")
+    check(pixels(bench, again, "again") == pixels(bench, source, "source"), "pixels differ")
+    os.remove(again)
+
+
+@test
+def deidentify_with_originals(bench):
+    """What storescp and Orthanc have tells nobody whose it is, and those with a key get the object back; a reload half-way takes no recipient away."""
+    port, folder = peers.storescp(bench, "+xa")
+    g = gateway(bench, port, {"originals-to": recipients(bench, "a", "b")})
+    original = dicom.Part10(peers.CT_SMALL)
+    bench.run("storescu", "-aet", "CT1", "-aec", "ARCHIVE", "127.0.0.1", str(g.plain), peers.CT_SMALL, wants=0)
+    made, = glob.glob(os.path.join(folder, "*"))
+    is_clean(bench, made, original)
+    for who in "ab":
+        is_back(bench, who, made, peers.CT_SMALL)
+    deflated = bench.path("deflated.dcm")
+    bench.run("dcmconv", "+td", peers.CT_SMALL, deflated, wants=0)
+    os.remove(made)
+    bench.run("storescu", "-xd", "-aet", "CT1", "-aec", "ARCHIVE", "127.0.0.1", str(g.plain), deflated, wants=0)
+    made, = glob.glob(os.path.join(folder, "*"))
+    is_back(bench, "b", made, peers.CT_SMALL)
+    os.remove(made)
+    # Larger than what memory holds, over small PDUs, while the configuration changes.
+    scu = g.scu()
+    scu.associate(contexts=CONTEXTS)
+    data = good("1.2.3.1", 5 << 20)
+    half = len(data) // 2 & ~1
+    scu.send_pdvs(3, dicom.command_bytes(field=dicom.C_STORE, id=1, priority=0, affected_class=dicom.CT,
+                                         affected_instance="1.2.3.1", data=0), True)
+    scu.send_pdvs(3, data[:half], False, last=False)
+    check(not glob.glob(os.path.join(folder, "*")), "something of it has left")
+    g.config["flows"][0]["deidentify"] = "yes"
+    g.write()
+    g.wait_log(g.reload(), event="gateway.reloaded")
+    scu.send_pdvs(3, data[half:], False)
+    equal(scu.answer()["status"], 0, "the one half-way")
+    made, = until(lambda: glob.glob(os.path.join(folder, "*")), "the object")
+    equal(len(bytes_of(bench, made, "0400,0520")), 1, "its originals")
+    os.remove(made)
+    equal(scu.store(context=3, instance="1.2.3.2", data=good("1.2.3.2"))["status"], 0, "the next one")
+    scu.release()
+    equal(bytes_of(bench, until(lambda: glob.glob(os.path.join(folder, "*")), "it")[0], "0400,0520"), [], "originals for nobody")

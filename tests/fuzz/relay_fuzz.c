@@ -136,7 +136,7 @@ static void *key_holder(void *arg)
 
 static void use_remaking(struct site *s, uint8_t how)
 {
-	static struct deidentify_rules rules;
+	static struct deidentify_flow flow;
 	static int pair[2] = {-1, -1};
 	pthread_t thread;
 	if (pair[0] < 0) {
@@ -147,9 +147,9 @@ static void use_remaking(struct site *s, uint8_t how)
 	if (how & 0x20) {
 		use_inspection(s, how);
 	}
-	rules = (struct deidentify_rules){
+	flow.rules = (struct deidentify_rules){
 		.options = how & 1 ? OPTION_SHIFTED_DATES : 0, .keep_burned_in = how & 2};
-	s->flows[0].deidentify = &rules;
+	s->flows[0].deidentify = &flow;
 	s->flows[0].object_size.most = how & 0x40 ? 64 : 1u << 20;
 }
 

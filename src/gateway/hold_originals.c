@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/hold_originals.h"
+#include "gateway/hold_remake.h"
+#include "keys/attributes.h"
+#include "transform/originals.h"
+
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* One for each direction, made when first needed. */
+struct hold_originals {
+	struct attributes_recipients *to; /* of the object under way: a reload may take the site's away */
+	struct originals collected;
+	uint8_t cms[DEIDENTIFY_ENCRYPTED];
+	int failed; /* of the first run */
+};
+
+static_assert(ORIGINALS_MOST <= ATTRIBUTES_CONTENT_MOST, "what is collected can be encrypted");
+
+/* ---- To whom ---- */
+
+static int recipients_of(
+	const struct deidentify_flow *d, struct attributes_recipients **ret_to, char *why, size_t cap)
+{
+	struct span pems[ATTRIBUTES_RECIPIENTS_MOST];
+	for (unsigned i = 0; i < d->n_originals_to && i < ARRAY_LEN(pems); i++) {
+		pems[i] = d->originals_to[i].bytes;
+	}
+	return attributes_recipients_new(pems, d->n_originals_to, ret_to, why, cap);
+}
+
+/* Each by itself, so that the sentence can say which. */
+static int try_one(const struct blob *b, char *why, size_t cap)
+{
+	static uint8_t cms[4096 + LIMIT_CONFIG_FILE];
+	char reason[160];
+	size_t n;
+	int e = attributes_encrypt(
+		span_str("tried"), &b->bytes, 1, cms, sizeof(cms), &n, reason, sizeof(reason));
+	if (e < 0) {
+		snprintf(why, cap, "`originals-to`: %s: %s", b->path, reason);
+	}
+	return e;
+}
+
+int hold_originals_check(const struct site *s, unsigned *ret_line, char *why, size_t cap)
+{
+	for (unsigned i = 0; i < s->n_flows; i++) {
+		const struct deidentify_flow *d = s->flows[i].deidentify;
+		if (d && d->n_originals_to > ATTRIBUTES_RECIPIENTS_MOST) {
+			*ret_line = d->originals_to[0].line;
+			snprintf(why, cap, "`originals-to` in flow %s has more than %u certificates",
+				s->flows[i].name, ATTRIBUTES_RECIPIENTS_MOST);
+			return ERR_LIMIT;
+		}
+		for (unsigned k = 0; d && k < d->n_originals_to; k++) {
+			int e = try_one(&d->originals_to[k], why, cap);
+			if (e < 0) {
+				*ret_line = d->originals_to[k].line;
+				return e;
+			}
+		}
+	}
+	return 0;
+}
+
+/* ---- An object ---- */
+
+static bool refuse(struct association *as, struct side *s, struct hold *h, const char *reason)
+{
+	char why[240];
+	snprintf(why, sizeof(why), "what it was could not be encrypted, `deidentify: originals-to`: %s",
+		reason);
+	hold_remake_refuse(as, s, h, RULE_DEIDENTIFY, why);
+	return false;
+}
+
+static struct span syntax_of(const struct association *as, const struct side *s)
+{
+	return as->context[s->msg.context].transfer;
+}
+
+bool hold_originals_begin(
+	struct association *as, struct side *s, struct hold *h, const struct deidentify_flow *flow)
+{
+	char why[160];
+	hold_originals_drop(h);
+	if (!flow || flow->n_originals_to == 0) {
+		return true;
+	}
+	if (!h->originals) {
+		h->originals = calloc(1, sizeof(*h->originals));
+	}
+	struct hold_originals *o = h->originals;
+	if (!o) {
+		hold_remake_fail(as, s, h, NULL, ERR_NO_MEMORY);
+		return false;
+	}
+	h->encrypts = true;
+	o->failed = 0;
+	if (recipients_of(flow, &o->to, why, sizeof(why)) < 0) {
+		return refuse(as, s, h, why);
+	}
+	const struct deidentify_log log = {NULL, originals_take, &o->collected};
+	originals_begin(&o->collected);
+	int e = remake_again(&h->remake, span_of(NULL, 0), &log, syntax_of(as, s));
+	if (e < 0) {
+		hold_remake_fail(as, s, h, NULL, e);
+	}
+	return e == 0;
+}
+
+void hold_originals_feed(struct hold *h, struct span bytes)
+{
+	if (h->encrypts && h->originals->failed == 0) {
+		remake_feed(&h->remake, bytes);
+		int e = remake_look(&h->remake);
+		h->originals->failed = e < 0 ? e : 0;
+	}
+}
+
+/* What is found wrong in the first run is what would be found in the second, in the same words. */
+static int end_of_first(struct hold *h)
+{
+	int e = h->originals->failed;
+	if (e == 0) {
+		remake_last(&h->remake);
+		e = remake_look(&h->remake);
+	}
+	return e < 0 ? e : e == DEIDENTIFY_END ? 0 : ERR_ORDER;
+}
+
+bool hold_originals_end(struct association *as, struct side *s, struct hold *h)
+{
+	struct hold_originals *o = h->originals;
+	struct span plain;
+	char why[160];
+	size_t n = 0;
+	if (!h->encrypts) {
+		return true;
+	}
+	int e = end_of_first(h);
+	if (e < 0) {
+		hold_remake_fail(as, s, h, h->remake.engine, e);
+		return false;
+	}
+	snprintf(why, sizeof(why), "it is more than %u KiB", ORIGINALS_MOST / 1024);
+	e = originals_end(&o->collected, header_value(&h->remake.engine->head_scan, HEADER_CHARSET), &plain);
+	if (e == 0) {
+		e = attributes_encrypt_to(plain, o->to, o->cms, sizeof(o->cms), &n, why, sizeof(why));
+	}
+	OPENSSL_cleanse(o->collected.bytes, sizeof(o->collected.bytes));
+	if (e < 0 && e != ERR_MISSING) { /* MISSING: nothing of it was removed */
+		return refuse(as, s, h, why);
+	}
+	e = remake_again(&h->remake, span_of(o->cms, n), NULL, syntax_of(as, s));
+	if (e < 0) {
+		hold_remake_fail(as, s, h, NULL, e);
+	}
+	return e == 0;
+}
+
+bool hold_originals_give_up(struct association *as, struct side *s, struct hold *h, const char *why)
+{
+	if (!h->encrypts) {
+		return true;
+	}
+	hold_remake_refuse(as, s, h, RULE_UNJUDGED, why);
+	return false;
+}
+
+void hold_originals_drop(struct hold *h)
+{
+	if (h->encrypts) {
+		attributes_recipients_free(h->originals->to);
+		h->originals->to = NULL;
+	}
+	h->encrypts = false;
+}
