@@ -170,3 +170,8 @@ int hold_room_load(struct hold_room *r, uint8_t *to, size_t cap, size_t *ret_n)
 	}
 	return e;
 }
+
+void hold_room_again(struct hold_room *r)
+{
+	r->loaded = 0;
+}

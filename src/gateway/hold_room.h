@@ -39,4 +39,7 @@ MUST_USE int hold_room_store(struct association *as, struct hold_room *r, const 
 /* The next bytes, in their order: up to cap, which is a multiple of HOLD_BLOCK. 0 with *ret_n, or ERR_DENIED, ERR_SYSTEM. */
 MUST_USE int hold_room_load(struct hold_room *r, uint8_t *to, size_t cap, size_t *ret_n);
 
+/* From the first byte again. */
+void hold_room_again(struct hold_room *r);
+
 #endif

@@ -66,7 +66,8 @@ bool hold_vouch_begin(struct association *as, struct side *s, struct hold *h, co
 		rules->profile == SIGN_PROFILE_CREATOR || (rules->profile == SIGN_PROFILE_OF_FLOW && anew);
 	v->profile = creates ? VOUCH_CREATOR : VOUCH_BASE;
 	int e = vouch_new(transfer_syntax, &v->vouch);
-	e = e == 0 && anew ? begin_ahead(as, v, anew, transfer_syntax) : e;
+	v->later = anew && h->encrypts;
+	e = e == 0 && anew && !v->later ? begin_ahead(as, v, anew, transfer_syntax) : e;
 	if (e == ERR_NO_MEMORY) {
 		return unable(as, s, h, RULE_SIGN_KEY, "there is no memory for it");
 	}
@@ -87,17 +88,20 @@ static void go_ahead(struct vouching *v)
 	}
 }
 
-void hold_vouch_feed(struct hold *h, struct span bytes)
+static void feed(struct vouching *v, struct span bytes)
 {
-	struct vouching *v = &h->vouching;
-	if (!v->on) {
-		return;
-	}
 	if (!v->is_ahead) {
 		vouch_feed(v->vouch, bytes);
 	} else if (v->failed == 0) {
 		deidentify_feed(v->ahead, bytes);
 		go_ahead(v);
+	}
+}
+
+void hold_vouch_feed(struct hold *h, struct span bytes)
+{
+	if (h->vouching.on && !h->vouching.later) {
+		feed(&h->vouching, bytes);
 	}
 }
 
@@ -161,13 +165,10 @@ static bool is_ahead_done(struct association *as, struct side *s, struct hold *h
 	return true;
 }
 
-bool hold_vouch_end(struct association *as, struct side *s, struct hold *h)
+static bool sign(struct association *as, struct side *s, struct hold *h)
 {
 	struct vouching *v = &h->vouching;
 	struct vouch_sum sum;
-	if (!v->on) {
-		return true;
-	}
 	if (!is_ahead_done(as, s, h)) {
 		return false;
 	}
@@ -186,6 +187,59 @@ bool hold_vouch_end(struct association *as, struct side *s, struct hold *h)
 		LOG_NUMBER("elements", (int64_t)vouch_count(v->vouch)), LOG_TEXT("signature", v->edits->uid));
 	h->remake.splice = v->splice;
 	return true;
+}
+
+bool hold_vouch_end(struct association *as, struct side *s, struct hold *h)
+{
+	struct vouching *v = &h->vouching;
+	if (!v->on || !v->later) {
+		return !v->on || sign(as, s, h);
+	}
+	int e = begin_ahead(as, v, &h->remake.rules, as->context[s->msg.context].transfer);
+	if (e < 0) {
+		hold_remake_fail(as, s, h, NULL, e);
+		return false;
+	}
+	v->rehearses = true;
+	return true;
+}
+
+/* ---- It is gone over once more ---- */
+
+/* Empty: that was all. */
+static int next_piece(struct hold *h, struct span *ret_piece)
+{
+	size_t n = 0;
+	int e = 0;
+	*ret_piece = span_of(NULL, 0);
+	if (h->room.loaded < h->room.stored) {
+		e = hold_room_load(&h->room, hold_load(h), HOLD_LOAD, &n);
+		*ret_piece = span_of(hold_load(h), e == 0 ? n : 0);
+	} else if (!h->vouching.rest_seen) {
+		h->vouching.rest_seen = true;
+		*ret_piece = span_of(h->memory, h->len);
+	}
+	return e;
+}
+
+void hold_vouch_rehearse(struct association *as, struct side *s, struct hold *h)
+{
+	struct vouching *v = &h->vouching;
+	struct span piece;
+	int e = next_piece(h, &piece);
+	if (e == 0 && piece.len > 0 && v->failed == 0) {
+		feed(v, piece);
+		return;
+	}
+	v->rehearses = false;
+	hold_room_again(&h->room);
+	bool good = e == 0 && sign(as, s, h);
+	if (e < 0) {
+		hold_remake_refuse(as, s, h, RULE_UNJUDGED, "what was held of it cannot be read back");
+	}
+	if (!good && !as->over) {
+		exchange_finish(as, s);
+	}
 }
 
 void hold_vouch_drop(struct hold *h)

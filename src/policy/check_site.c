@@ -297,10 +297,6 @@ static void check_deidentify(struct parse *p, const struct flow *f, const struct
 			"flow %s encrypts what its objects were, so that they are held whole: `hold: tail` does nothing",
 			f->name);
 	}
-	if (f->deidentify && f->deidentify->n_originals_to > 0 && f->sign.yes) {
-		mistake_error(p->mistakes, at->line, at->column,
-			"flow %s signs: it cannot have `deidentify: originals-to` too", f->name);
-	}
 	bool asks = f->deidentify && f->services & (1u << SERVICE_FIND | 1u << SERVICE_WORKLIST);
 	if (asks && f->services & 1u << SERVICE_STORE) {
 		mistake_warning(p->mistakes, at->line, at->column,

@@ -3,8 +3,10 @@
 import glob
 import json
 import os
+import re
 import secrets
 import signal
+import struct
 import urllib.request
 
 from lib import dicom, peers
@@ -491,3 +493,63 @@ def deidentify_with_originals(bench):
     equal(scu.store(context=3, instance="1.2.3.2", data=good("1.2.3.2"))["status"], 0, "the next one")
     scu.release()
     equal(bytes_of(bench, until(lambda: glob.glob(os.path.join(folder, "*")), "it")[0], "0400,0520"), [], "originals for nobody")
+
+
+@test
+def deidentify_refuses_without_originals(bench):
+    """Too much to encrypt, held too long, the key holder away: refused, in observe mode and with `fail: pass` too, and the next one passes."""
+    port, folder = peers.storescp(bench)
+    g = gateway(bench, port, {"originals-to": recipients(bench, "a")}, mode="observe", inspect={"hold-max": "1s", "hold": "tail", "fail": "pass"})
+    scu = g.scu()
+    scu.associate(contexts=CONTEXTS)
+    long = b"".join(struct.pack("<HH2sH", 0x0010, number, b"LT", 60000) + b"x" * 60000 for number in (0x21B0, 0x4000))
+    data = good("1.2.3.1")
+    at = re.search(rb"\x18\0.\0[A-Z]{2}", data, re.DOTALL).start()
+    answer = scu.store(context=3, instance="1.2.3.1", data=data[:at] + long + data[at:])
+    equal(answer["status"], 0x0124, "too much")
+    check("originals-to" in g.decision("deidentify")["message"], "why", g.decision("deidentify"))
+    half = len(data) // 2 & ~1
+    scu.send_pdvs(3, dicom.command_bytes(field=dicom.C_STORE, id=7, priority=0, affected_class=dicom.CT,
+                                         affected_instance="1.2.3.1", data=0), True)
+    scu.send_pdvs(3, data[:half], False, last=False)
+    check("hold-max" in g.decision("unjudged")["message"], "why")
+    scu.send_pdvs(3, data[half:], False)
+    equal(scu.answer()["status"], 0xA700, "held too long")
+    equal(peers.received(folder), {}, "what the archive has")
+    equal(scu.store(context=3, instance="1.2.3.2", data=good("1.2.3.2"))["status"], 0, "the next one")
+    os.kill(next(pid for pid, argv in g.roles().items() if argv[1:3] == ["--role", "keys"]), signal.SIGKILL)
+    equal(scu.store(context=3, instance="1.2.3.3", data=good("1.2.3.3"))["status"], 0xA700, "the key holder is away")
+    scu.release()
+    equal(len(peers.received(folder)), 1, "objects")
+
+
+@test
+def deidentify_originals_of_what_is_fetched(bench):
+    """Sub-operations of C-GET have them too."""
+    port, _ = peers.dcmqrscp(bench)
+    bench.run("storescu", "-aet", "X", "-aec", "ARCHIVE", "127.0.0.1", str(port), peers.CT_SMALL, wants=0)
+    g = gateway(bench, port, {"originals-to": recipients(bench, "a")}, services=["echo", "get"])
+    out = bench.new_folder("got")
+    study = values(bench, peers.CT_SMALL, "0020,000d")[0]
+    bench.run("getscu", "-S", "-aet", "CT1", "-aec", "ARCHIVE", "+B", "-od", out, "-k", "QueryRetrieveLevel=STUDY",
+              "-k", f"StudyInstanceUID={study}", "127.0.0.1", str(g.plain), wants=0)
+    made, = until(lambda: glob.glob(os.path.join(out, "*")), "an object")
+    is_clean(bench, made, dicom.Part10(peers.CT_SMALL))
+    is_back(bench, "a", made, peers.CT_SMALL)
+
+
+@test
+def deidentify_originals_to_whom(bench):
+    """What is no certificate of an RSA key starts nothing, and a reload keeps what there was; nobody is not a list."""
+    weak, good_one = recipients(bench, "weak", bits=1024)[0], recipients(bench, "a")[0]
+    bench.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", bench.path("ec.key"),
+              "-out", bench.path("ec.pem"), "-subj", "/CN=ec", wants=0)
+    port, _ = peers.storescp(bench)
+    g = gateway(bench, port, {"originals-to": good_one})
+    bench.run(bench.program, "check", "-c", g.yaml, wants=0)
+    for paths, words in (([good_one, weak], "2048 bits"), (bench.path("ec.pem"), "2048 bits"), (bench.path("a.key"), "no certificate"),
+                         (bench.path("none.pem"), "cannot read"), ([], "is empty"), ([good_one] * 17, "more than 16")):
+        g.config["flows"][0]["deidentify"] = {"originals-to": paths}
+        g.write()
+        check(words in bench.run(bench.program, "check", "-c", g.yaml, wants=1).text, "the sentence", words)
+        check(words in bench.run(bench.program, "reload", "-c", g.yaml, wants=1).text, "the reload's", words)

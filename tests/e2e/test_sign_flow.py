@@ -11,7 +11,7 @@ import urllib.request
 from lib import dicom, peers
 from lib.site import check, equal, test, until
 from lib.token import token
-from test_deidentify_flow import new_key
+from test_deidentify_flow import is_back, new_key, recipients
 from test_hold import BAD, PDF, good, plain
 from test_sign import CT, DATA, Signer, elements
 
@@ -138,6 +138,34 @@ def sign_what_is_made_anew(bench):
     bad = dicom.Part10(BAD)
     equal(scu.store(context=5, sop_class=PDF, instance=bad.instance, data=bad.data)["status"], 0x0124, "one of danger")
     scu.release()
+
+
+@test
+def sign_with_originals(bench):
+    """The signature is over the encrypted originals too; whatever the size and the encoding, both verifiers believe it, and they come back."""
+    s = Site(bench, archive=peers.storescp(bench, "--max-pdu", "4096"), deidentify={"originals-to": recipients(bench, "a")},
+             more={"deidentify": {"key": new_key(bench)}})
+    large = bench.path("large.dcm")
+    with open(CT, "rb") as source, open(large, "wb") as file:
+        data = source.read()
+        file.write(data[:data.index(b"\x08\0\x05\0CS")] + good("1.2.3.4", 6 << 20))
+    deflated = bench.path("deflated.dcm")
+    bench.run("dcmconv", "+td", CT, deflated, wants=0)
+    for path in (CT, large, deflated, CT):
+        equal(s.store(path)["status"], 0, path)
+        made = s.stored()
+        s.theirs(made)
+        equal([(v["state"], v["all"], "creator" in v["profiles"]) for v in s.verify(made)], [("good", True, True)], path)
+        is_back(bench, "a", made, path)
+        os.remove(made)
+    broken = dicom.Part10(CT).data[:-700]
+    scu = s.g.scu()
+    scu.associate(contexts=CONTEXTS)
+    check(scu.store(context=3, instance=dicom.Part10(CT).instance, data=broken)["status"] != 0, "a broken object passed")
+    away(s)
+    equal(scu.store(context=3, instance="1.2.3.6", data=good("1.2.3.6"))["status"], 0xA700, "without the key holder")
+    scu.release()
+    equal(glob.glob(os.path.join(s.folder, "*")), [], "what the archive has")
 
 
 def away(s):

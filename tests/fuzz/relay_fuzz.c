@@ -9,6 +9,8 @@
 #include "keys/link.h"
 
 #include <fcntl.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -26,7 +28,8 @@
  * If the first byte is 0xfe objects are looked into and held; the second says how. Then nothing may leave of one that is
  * held whole before it is complete.
  *
- * If the first byte is 0xfd objects are de-identified; the second says how, as above, where its bit 5 is set. A thread makes the pseudonyms.
+ * If the first byte is 0xfd objects are de-identified; the second says how, as above, where its bit 5 is set; where bit 3 is,
+ * what they were goes with them, and nothing may leave of one before it is complete. A thread makes the pseudonyms.
  */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -134,6 +137,30 @@ static void *key_holder(void *arg)
 	return NULL;
 }
 
+/* A certificate of nobody's. */
+static struct blob *recipient(void)
+{
+	static uint8_t pem[4096];
+	static struct blob b;
+	if (b.bytes.len > 0) {
+		return &b;
+	}
+	EVP_PKEY *key = EVP_RSA_gen(2048);
+	X509 *cert = X509_new();
+	BIO *to = BIO_new(BIO_s_mem());
+	must(key && cert && to && X509_set_pubkey(cert, key) == 1);
+	must(X509_gmtime_adj(X509_getm_notBefore(cert), 0) &&
+		X509_gmtime_adj(X509_getm_notAfter(cert), 3600));
+	must(X509_sign(cert, key, EVP_sha256()) > 0 && PEM_write_bio_X509(to, cert) == 1);
+	int n = BIO_read(to, pem, sizeof(pem));
+	must(n > 0 && (size_t)n < sizeof(pem));
+	b.bytes = span_of(pem, (size_t)n);
+	BIO_free(to);
+	X509_free(cert);
+	EVP_PKEY_free(key);
+	return &b;
+}
+
 static void use_remaking(struct site *s, uint8_t how)
 {
 	static struct deidentify_flow flow;
@@ -149,6 +176,8 @@ static void use_remaking(struct site *s, uint8_t how)
 	}
 	flow.rules = (struct deidentify_rules){
 		.options = how & 1 ? OPTION_SHIFTED_DATES : 0, .keep_burned_in = how & 2};
+	flow.originals_to = recipient();
+	flow.n_originals_to = how & 8 ? 1 : 0;
 	s->flows[0].deidentify = &flow;
 	s->flows[0].object_size.most = how & 0x40 ? 64 : 1u << 20;
 }
@@ -158,6 +187,7 @@ static void no_more_than_is_made(const struct association *as)
 	for (unsigned i = 0; i < 2; i++) {
 		const struct hold *h = &as->holds->of[i];
 		must(h->remake.passed <= h->remake.len && h->remake.len <= REMAKE_MADE);
+		must(!h->encrypts || h->state != HOLD_TAKING || (!h->begun && h->remake.len == 0));
 		must(!h->remake.on || !h->begun || h->remake.borrowed > 0 || h->remake.passed == 0);
 	}
 }

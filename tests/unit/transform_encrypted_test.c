@@ -294,6 +294,34 @@ static void test_recipients_that_will_not_do(void **state)
 	assert_int_equal(n, 77);
 }
 
+/* Read once, they do without their PEM, and each encryption is another. */
+static void test_recipients_that_are_kept(void **state)
+{
+	static uint8_t pem[4096], key[8192], again[DEIDENTIFY_ENCRYPTED];
+	struct attributes_recipients *to = NULL, *none = NULL;
+	char why[200] = "";
+	size_t n = 0, m = 0, len = 0;
+	struct span b = slurp("b.pem", pem, sizeof(pem));
+	assert_int_equal(attributes_recipients_new(&b, 1, &to, why, sizeof(why)), 0);
+	memset(pem, 'x', sizeof(pem));
+	struct span content = span_str("a data set of Zebedee");
+	assert_int_equal(attributes_encrypt_to(content, to, cms, sizeof(cms), &n, why, sizeof(why)), 0);
+	assert_int_equal(attributes_encrypt_to(content, to, again, sizeof(again), &m, why, sizeof(why)), 0);
+	assert_true(n != m || memcmp(cms, again, n) != 0);
+	b = slurp("b.key", key, sizeof(key));
+	assert_int_equal(attributes_decrypt(span_of(again, m), b, plain, sizeof(plain), &len), 0);
+	assert_true(span_eq(span_of(plain, len), content));
+	attributes_recipients_free(to);
+	struct span two[] = {slurp("a.pem", pem, sizeof(pem)), slurp("ec.pem", key, sizeof(key))};
+	assert_int_equal(attributes_recipients_new(two, 2, &none, why, sizeof(why)), ERR_UNSUPPORTED);
+	assert_int_equal(attributes_recipients_new(two, 0, &none, why, sizeof(why)), ERR_MISSING);
+	assert_int_equal(
+		attributes_recipients_new(two, ATTRIBUTES_RECIPIENTS_MOST + 1, &none, why, sizeof(why)),
+		ERR_LIMIT);
+	assert_null(none);
+	attributes_recipients_free(none);
+}
+
 static void test_what_is_not_ours(void **state)
 {
 	static uint8_t key[8192], der[DEIDENTIFY_ENCRYPTED];
@@ -327,6 +355,7 @@ int main(void)
 		cmocka_unit_test(test_openssl_decrypts),
 		cmocka_unit_test(test_decrypts_openssl),
 		cmocka_unit_test(test_recipients_that_will_not_do),
+		cmocka_unit_test(test_recipients_that_are_kept),
 		cmocka_unit_test(test_what_is_not_ours),
 	};
 	return cmocka_run_group_tests(tests, make_keys, remove_keys);
