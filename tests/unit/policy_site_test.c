@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy_fixture.h"
+#include "policy/deidentify.h"
 #include "policy/keys.h"
 #include "policy/match.h"
 #include "policy/tree.h"
@@ -206,6 +207,10 @@ static const struct slip slips[] = {
 		false, 5, 73, "none of its services uses"},
 	{BASE "flows: [ { from: [ ct1 ], to: archive, services: [ store ], transfer-syntaxes: [ ExplicitVRLittleEndan ] } ]\n",
 		true, 5, 82, "did you mean `ExplicitVRLittleEndian`?"},
+	{BASE "deidentify: { key: k }\nflows: [ { from: [ ct1 ], to: archive, services: [ store ], deidentify: { originals-to: [] } } ]\n",
+		true, 6, 89, "leave it out if nobody"},
+	{BASE "deidentify: { key: k }\nflows: [ { from: [ ct1 ], to: archive, services: [ store ], inspect: { hold: tail }, deidentify: { originals-to: c } } ]\n",
+		false, 6, 0, "`hold: tail` does nothing"},
 	{BASE "flows: [ { from: [ ct1 ], to: archive, services: [ move ] } ]\n", false, 5, 0,
 		"no `destinations`"},
 	{BASE "flows: [ { from: [ ct1 ], to: archive, services: [ echo ], destinations: [ ct1 ] } ]\n", false,
@@ -409,6 +414,11 @@ static void pack_and_unpack(struct site *s)
 	assert_string_equal(t->identities[0].key.path, s->identities[0].key.path);
 	assert_true(span_eq(t->identities[0].certificate.bytes, span_str("CERT")));
 	assert_true(span_eq(t->trust[0].bytes, span_str("CA")));
+	assert_null(t->flows[0].deidentify);
+	const struct deidentify_flow *d = t->flows[1].deidentify;
+	assert_true(d && d->n_originals_to == 2 && d->rules.replace_documents);
+	assert_true(span_eq(d->originals_to[0].bytes, span_str("CERT")));
+	assert_true(span_eq(d->originals_to[1].bytes, span_str("CA")));
 	site_free(t);
 	/* Truncated at every byte, and with one too many, it is nothing. */
 	for (size_t i = 0; i <= len; i++) {
@@ -435,7 +445,10 @@ static void files_are_read(void **state)
 	assert_non_null(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	write_file(dir, name,
-		"listeners: [ { port: 2762 } ]\ntls:\n  identities: [ { certificate: c.pem, key: k.pem } ]\n  trust: [ ca.pem ]\n",
+		"listeners: [ { port: 2762 } ]\ntls:\n  identities: [ { certificate: c.pem, key: k.pem } ]\n  trust: [ ca.pem ]\n"
+		"nodes: { a: { ae: [ A ], address: folder:a }, b: { ae: [ B ], from: [ 10.1.1.1 ] } }\ndeidentify: { key: p.key }\n"
+		"flows:\n  - { name: f, from: [ b ], to: a, services: [ echo ] }\n"
+		"  - { name: g, from: [ b ], to: a, services: [ store ], deidentify: { documents: replace, originals-to: [ c.pem, ca.pem ] } }\n",
 		0644);
 	write_file(dir, "c.pem", "CERT", 0644);
 	assert_int_equal(site_load(path, &s, &m), ERR_VALUE);
