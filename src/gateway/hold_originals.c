@@ -16,8 +16,6 @@ struct hold_originals {
 	int failed; /* of the first run */
 };
 
-static_assert(ORIGINALS_MOST <= ATTRIBUTES_CONTENT_MOST, "what is collected can be encrypted");
-
 /* ---- To whom ---- */
 
 static int recipients_of(

@@ -457,7 +457,7 @@ def is_back(bench, who, made, source):
 
 @test
 def deidentify_with_originals(bench):
-    """What storescp and Orthanc have tells nobody whose it is, and those with a key get the object back; a reload half-way takes no recipient away."""
+    """What storescp has tells nobody whose it is, and those with a key get the object back; a reload half-way takes no recipient away."""
     port, folder = peers.storescp(bench, "+xa")
     g = gateway(bench, port, {"originals-to": recipients(bench, "a", "b")})
     original = dicom.Part10(peers.CT_SMALL)
@@ -553,3 +553,18 @@ def deidentify_originals_to_whom(bench):
         g.write()
         check(words in bench.run(bench.program, "check", "-c", g.yaml, wants=1).text, "the sentence", words)
         check(words in bench.run(bench.program, "reload", "-c", g.yaml, wants=1).text, "the reload's", words)
+
+
+@test
+def deidentify_originals_before_orthanc(bench):
+    """Orthanc keeps them, and gives out a file from which they come back."""
+    port, http = peers.orthanc(bench)
+    g = gateway(bench, port, {"originals-to": recipients(bench, "a")})
+    bench.run("storescu", "-aet", "CT1", "-aec", "ARCHIVE", "127.0.0.1", str(g.plain), peers.CT_SMALL, wants=0)
+    with urllib.request.urlopen(f"http://127.0.0.1:{http}/instances", timeout=10) as answer:
+        instance, = json.load(answer)
+    with urllib.request.urlopen(f"http://127.0.0.1:{http}/instances/{instance}/file", timeout=10) as answer, \
+            open(bench.path("out.dcm"), "wb") as file:
+        file.write(answer.read())
+    is_clean(bench, bench.path("out.dcm"), dicom.Part10(peers.CT_SMALL))
+    is_back(bench, "a", bench.path("out.dcm"), peers.CT_SMALL)
