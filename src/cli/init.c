@@ -12,6 +12,7 @@
 #include <limits.h>
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -23,7 +24,8 @@
 #define LEAF_DAYS     825  /* `gantry status` counts them down */
 #define CLOCK_SLACK_S 3600 /* devices' clocks run behind */
 #define FILES_MAX     24
-#define WORDS         16 /* bytes of chance in a passphrase */
+#define STARTER_USER  "gantry" /* as starter.c writes it */
+#define WORDS         16       /* bytes of chance in a passphrase */
 
 /* One file of the site, in the order of writing. gantry.yaml is last: a site without one is not a site. */
 struct file {
@@ -47,7 +49,9 @@ struct site {
 static const struct {
 	const char *path;
 	mode_t mode;
-} folders[] = {{"tls", 0755}, {"audit", 0755}, {"archive", 0750}, {"state", 0750}, {"run", 0755}};
+	bool roles; /* what the processes that meet the network write to, as the user of `user:` */
+} folders[] = {{"tls", 0755, false}, {"audit", 0755, false}, {"archive", 0750, true}, {"state", 0750, true},
+	{"run", 0755, true}};
 
 static void add_file(struct site *site, const char *path, mode_t mode, const void *bytes, size_t len)
 {
@@ -234,7 +238,12 @@ static int write_file(int dir, const struct file *file)
 static int make_folders(int dir)
 {
 	for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
-		if (mkdirat(dir, folders[i].path, folders[i].mode) < 0 && errno != EEXIST) {
+		bool made = mkdirat(dir, folders[i].path, folders[i].mode) == 0;
+		const struct passwd *user =
+			made && folders[i].roles && geteuid() == 0 ? getpwnam(STARTER_USER) : NULL;
+		bool given = !user || fchownat(dir, folders[i].path, user->pw_uid, user->pw_gid,
+					      AT_SYMLINK_NOFOLLOW) == 0;
+		if ((!made || !given) && errno != EEXIST) {
 			fprintf(stderr, "gantry init: cannot make the folder %s: %s\n", folders[i].path,
 				strerror(errno));
 			return ERR_SYSTEM;
