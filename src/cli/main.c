@@ -40,7 +40,7 @@ static const struct {
 		"objects that were kept from where they were bound: look, release, delete"},
 	{"antivirus", verb_antivirus, "definitions of the virus scanner, tried before they are used"},
 	{"inspect", verb_inspect, "say what is in DICOM files that should not be"},
-	{"media", verb_media, "take in a patient's disc: look into it, and send what passes to a node"},
+	{"media", verb_media, "take in a patient's disc; seal one for its recipient, open one"},
 };
 
 static void usage(FILE *to)

@@ -16,11 +16,12 @@
 #include <unistd.h>
 
 static const char usage[] =
-	"usage: gantry media open [--passphrase-fd N | --key FILE [--cert FILE]] [--trust FILE]... [--incomplete] [--recorded] [-c FILE] DISC OUT\n"
+	"usage: gantry media open [--passphrase-fd N | --key FILE [--cert FILE]] [--trust FILE]...\n"
+	"                         [--incomplete] [--recorded] [-c FILE] DISC OUT\n"
 	"\n"
-	"Opens a disc of Secure DICOM Files (PS3.15 D.1), a folder or an image, or a mail with DICOM files (S/MIME), into the folder OUT,\n"
-	"which must not be there. Each file is opened by a process of its own in a sandbox and is verified: OUT has whole files of DICOM\n"
-	"as they were sealed, or there is no OUT.\n"
+	"Opens a disc of Secure DICOM Files (PS3.15 D.1), a folder or an image, or a mail with DICOM files\n"
+	"(S/MIME), into the folder OUT, which must not be there. Each file is opened by a process of its own in a\n"
+	"sandbox and is verified: OUT has whole files of DICOM as they were sealed, or there is no OUT.\n"
 	"\n"
 	"  --passphrase-fd N  the first line of this descriptor; without it and --key the passphrase is asked for\n"
 	"  --key FILE         the private key of somebody whom it is for (PEM, not encrypted), or its pkcs11: URI; that takes --cert\n"

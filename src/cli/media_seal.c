@@ -22,11 +22,13 @@
 #include <unistd.h>
 
 static const char usage[] =
-	"usage: gantry media seal [--to CERTIFICATE]... [--passphrase | --passphrase-fd N] [--key FILE --cert FILE] [--udf] [--incomplete] [--recorded] [-c FILE] FOLDER OUT\n"
+	"usage: gantry media seal [--to CERTIFICATE]... [--passphrase | --passphrase-fd N]\n"
+	"                         [--key FILE --cert FILE] [--udf] [--incomplete] [--recorded]\n"
+	"                         [-c FILE] FOLDER OUT\n"
 	"\n"
-	"Writes a disc that nobody reads but whom it is for: the objects of FOLDER (or of an image) and a DICOMDIR as Secure DICOM Files\n"
-	"(PS3.15 D.1, PS3.11 Annex D), encrypted by AES-256. OUT: an image, if it ends in .iso; a mail\n"
-	"(S/MIME, PS3.15 B.8), if it ends in .eml; or else a folder. It must not be there.\n"
+	"Writes a disc that nobody reads but whom it is for: the objects of FOLDER (or of an image) and a\n"
+	"DICOMDIR as Secure DICOM Files (PS3.15 D.1, PS3.11 Annex D), encrypted by AES-256. OUT: an image, if\n"
+	"it ends in .iso; a mail (S/MIME, PS3.15 B.8), if it ends in .eml; or else a folder. It must not be there.\n"
 	"\n"
 	"  --to CERTIFICATE     for whoever has the key of this certificate (PEM, RSA); several\n"
 	"  --passphrase         for whoever knows it: it is asked for, twice. Without --to that is so anyhow\n"
