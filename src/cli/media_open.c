@@ -194,7 +194,9 @@ static int finish(struct media_opening *j, int e, char *why, size_t cap)
 {
 	e = e < 0 ? e : compare(j);
 	tell(&j->m.refused);
-	if (e == ERR_DENIED) {
+	if (j->unwritten) {
+		snprintf(why, cap, "what it opens to cannot be written beside OUT, as is said above");
+	} else if (e == ERR_DENIED) {
 		snprintf(why, cap, "it does not open");
 	} else if (e == 0 && j->m.names.n == 0) {
 		snprintf(why, cap, "there is no Secure DICOM File that can be opened");

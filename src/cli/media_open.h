@@ -16,6 +16,7 @@ struct media_opening {
 	unsigned n_trust;
 	int passphrase_fd;
 	bool incomplete, progress, recorded;
+	bool unwritten; /* a file could not be written where OUT is to be: no fault of the disc */
 	char passphrase[MEDIA_PASSPHRASE];
 	struct cms_opening *opening;
 	struct media_record record;

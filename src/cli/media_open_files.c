@@ -170,6 +170,8 @@ static int take_sealed(struct media_opening *j, const char *name, int fd, struct
 		e = e == 0 && (o->err == ERR_DENIED || o->err == ERR_MISSING || o->err == ERR_NOT_FOUND)
 		            ? ERR_DENIED
 		            : e;
+		j->unwritten = o->err == ERR_SYSTEM;
+		e = e == 0 && j->unwritten ? ERR_SYSTEM : e;
 	} else if (e == 0) {
 		e = keep(j, name, &w.files[o->found.layers - 1], &o->found);
 	}

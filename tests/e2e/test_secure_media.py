@@ -207,6 +207,24 @@ def secure_media_killed(bench):
 
 
 @test
+def secure_media_full(bench):
+    """A disk that fills up is no fault of the disc: nothing is left, with --incomplete neither, and it is said what is full."""
+    disc = Disc(bench)
+    sealed, room = bench.path("sealed"), bench.path("room")
+    disc.media("seal", disc.folder, sealed)
+    os.mkdir(room)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", room], check=False).returncode != 0:
+        return  # not root: no file system of its own
+    try:
+        for how in ((), ("--incomplete",)):
+            text = disc.media("open", *how, sealed, os.path.join(room, "opened"), wants=3)
+            check("No space left on device" in text and "cannot be written beside OUT" in text, text)
+            equal(os.listdir(room), [], "what is left behind")
+    finally:
+        subprocess.run(["umount", room], check=True)
+
+
+@test
 def secure_media_udf(bench):
     """An image that is UDF and ISO 9660 at once has the same files in both; who mounts neither reads it too."""
     disc = Disc(bench)
