@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -336,6 +337,18 @@ static bool is_empty(int folder)
 	return empty;
 }
 
+/* OUT is IN, or below it. */
+static bool is_within(const char *in, const char *out)
+{
+	char *above = realpath(in, NULL), *below = realpath(out, NULL);
+	size_t n = above ? strlen(above) : 0;
+	bool is = n > 0 && below && strncmp(above, below, n) == 0 &&
+	          (below[n] == '/' || below[n] == '\0' || n == 1);
+	free(above);
+	free(below);
+	return is;
+}
+
 static int open_out(struct verb *v)
 {
 	if (mkdir(v->out, 0750) < 0 && errno != EEXIST) {
@@ -351,6 +364,10 @@ static int open_out(struct verb *v)
 	if (!v->into_existing && !is_empty(v->out_fd)) {
 		return deidentify_complain(v->out,
 			"there is something in it: name a new folder, or say --into-existing to add to it");
+	}
+	if (v->into_existing && is_within(v->in, v->out)) {
+		return deidentify_complain(
+			v->out, "it is IN, or in it: copies that are there would be copied again");
 	}
 	return EXIT_GOOD;
 }
