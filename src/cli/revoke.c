@@ -287,6 +287,12 @@ static int run(struct job *j)
 	return code == 0 ? publish(j) : code;
 }
 
+static bool is_none(const char *option, const char *word)
+{
+	fprintf(stderr, "gantry revoke: `--%s %s`: the value is none of those that it takes\n", option, word);
+	return false;
+}
+
 static bool take_option(void *arg, int c)
 {
 	struct job *j = arg;
@@ -296,12 +302,13 @@ static bool take_option(void *arg, int c)
 		return true;
 	case 'r':
 		j->reason = ca_reason(optarg);
-		return j->reason > 0;
+		return j->reason > 0 || is_none("reason", optarg);
 	case 'i':
 		j->issuer = optarg;
 		return true;
 	case 'd':
-		return value_number(optarg, LIST_KEY_DAYS_MOST, &j->days) == 0 && j->days > 0;
+		return (value_number(optarg, LIST_KEY_DAYS_MOST, &j->days) == 0 && j->days > 0) ||
+		       is_none("days", optarg);
 	case 'n':
 		j->renew = true;
 		return true;

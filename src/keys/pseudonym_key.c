@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define NONCE 12
 #define TAG   16
@@ -34,6 +35,11 @@ int pseudonym_key_open(const char *path, struct pseudonym_key **ret_key, char *w
 	struct key_file f CLEANUP(key_file_done) = {0};
 	int e = key_file_read(path, "key of pseudonyms", S_IRWXG | S_IRWXO, &f, why, cap);
 	if (e < 0) {
+		size_t len = strlen(why);
+		if (access(path, F_OK) < 0 && len < cap) {
+			snprintf(why + len, cap - len,
+				"; `gantry deidentify --new-key %s` makes one, for other pseudonyms", path);
+		}
 		return e;
 	}
 	if (f.len != PSEUDONYM_KEY) {

@@ -93,6 +93,10 @@ def pseudonyms(bench):
     check(not set(found[0]) & set(found[2]), "another key makes the same names")
     ran = bench.run(bench.program, "deidentify", "--key", key, study, bench.path("out-a"), wants=3)
     check("there is something in it" in ran.text, ran.text)
+    for out in (study, os.path.join(study, "copies")):
+        ran = bench.run(bench.program, "deidentify", "--key", key, "--into-existing", study, out, wants=3)
+        check("would be copied again" in ran.text, ran.text)
+    os.rmdir(os.path.join(study, "copies"))
     ran = bench.run(bench.program, "deidentify", "--key", key, "--into-existing", study, bench.path("out-a"), wants=1)
     equal(ran.text.count("there is a copy of this SOP instance already"), 2, ran.text)
 
@@ -212,7 +216,7 @@ def originals(bench):
     check("there already" in ran.text, ran.text)
     bench.run("openssl", "genrsa", "-out", bench.path("c.key"), "2048", wants=0)
     for which, what, words in (("c.key", made, "encrypted to others|another's key"), ("b.key", source, "no encrypted originals"),
-                               ("b.key", key, "no DICOM file"), ("b.pem", made, "or the key, are none")):
+                               ("b.key", key, "no DICOM file"), ("b.pem", made, "the key is no RSA key")):
         if which.endswith("pem"):
             os.chmod(bench.path(which), 0o600)
         ran = bench.run(bench.program, "reidentify", "--key", bench.path(which), what, bench.path("no.dcm"), wants=3)
