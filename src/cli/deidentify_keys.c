@@ -28,7 +28,8 @@ int deidentify_make_key(const char *path)
 	close(fd);
 	if (!ok) {
 		(void)unlink(path);
-		return deidentify_complain(path, "the key could not be written");
+		return deidentify_complain(
+			path, "the key could not be written: see whether the disk is full");
 	}
 	printf("%s: made. Who has it can tell which pseudonym is whose: keep it as the images themselves.\n",
 		deidentify_printed(path));
@@ -40,7 +41,9 @@ int deidentify_read_key(const char *path, struct deidentify_how *how)
 	struct stat st;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0) {
-		return deidentify_complain(path, strerror(errno));
+		return deidentify_complain(
+			path, errno == ENOENT ? "there is no such file; --new-key makes a key, once"
+					      : strerror(errno));
 	}
 	const char *why = fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size != PSEUDONYM_KEY
 	                          ? "it is no key of `gantry deidentify --new-key`"

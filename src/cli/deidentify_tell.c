@@ -48,23 +48,25 @@ const char *deidentify_sentence(const struct deidentify_said *s)
 			name_of(s->left_in), name_of(s->left_of));
 		return text;
 	case OUTCOME_LEFTOVER:
-		snprintf(text, sizeof(text), "what was removed from %s is still in %s", name_of(s->left_of),
-			name_of(s->left_in));
+		snprintf(text, sizeof(text),
+			"what was removed from %s is still in %s (--leftovers keep: copied all the same)",
+			name_of(s->left_of), name_of(s->left_in));
 		return text;
 	case OUTCOME_NOT_DICOM:
 		return "it is no DICOM file";
 	case OUTCOME_DIRECTORY:
 		return "a DICOMDIR names what was there, and is not copied";
 	case OUTCOME_BURNED_IN:
-		return "it says that text is burned into its pixels (Burned In Annotation)";
+		return "it says that text is burned into its pixels, Burned In Annotation (--clean-pixels: made "
+		       "black; --burned-in keep: copied as it is)";
 	case OUTCOME_DOCUMENT:
-		return "it holds a document, which cannot be de-identified";
+		return "it holds a document, which cannot be de-identified (--documents replace: copied without it)";
 	case OUTCOME_BROKEN:
 		snprintf(text, sizeof(text), "it is broken at byte %" PRIu64 ": %s", s->offset,
 			err_str(s->error));
 		return text;
 	case OUTCOME_NOT_WRITTEN:
-		return "the copy could not be written";
+		return "the copy could not be written: see whether the disk is full";
 	case OUTCOME_ORIGINALS:
 		snprintf(text, sizeof(text), "what it was could not be encrypted: %s", err_str(s->error));
 		return text;

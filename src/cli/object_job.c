@@ -68,8 +68,11 @@ int object_job_run(const struct object_job *job, int file, void *shared)
 {
 	struct stat st;
 	int status = 0;
-	if (fstat(file, &st) < 0 || !S_ISREG(st.st_mode)) {
+	if (fstat(file, &st) < 0) {
 		return ERR_SYSTEM;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		return ERR_TYPE;
 	}
 	if (st.st_size == 0) {
 		return ERR_LENGTH;

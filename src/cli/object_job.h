@@ -35,7 +35,7 @@ void object_job_warm(void);
 
 /*
  * file: open for reading; not closed. 0: work() has come to its end. ERR_DENIED: prepare() said no. ERR_SYSTEM: the process could not be
- * started, or died. ERR_LENGTH: the file is empty.
+ * started, or died. ERR_LENGTH: the file is empty. ERR_TYPE: it is no plain file.
  */
 MUST_USE int object_job_run(const struct object_job *job, int file, void *shared);
 

@@ -183,7 +183,7 @@ static const char *sentence(const struct said *s)
 		return s->error == ERR_MISSING ? "there are no encrypted originals in it" : err_str(s->error);
 	case STEP_OPEN:
 		return s->error == ERR_VALUE
-		               ? "its encrypted originals, or the key, are none: the key is RSA, in PEM, without a passphrase"
+		               ? "the key is no RSA key in PEM without a passphrase, or its encrypted originals are broken"
 		               : "its originals are encrypted to others, or were changed";
 	case STEP_ORIGINALS:
 		return "what the key opens is no data set of originals: it is another's key, or they were changed";
@@ -226,8 +226,10 @@ static int make(struct job *j, int in, const char *source, const char *out)
 	if (e < 0) {
 		code = complain(out, stage_sentence(e));
 	} else if (ran < 0) {
-		code = complain(source,
-			ran == ERR_LENGTH ? "it is no DICOM file" : "the process that read it has died");
+		code = complain(source, ran == ERR_LENGTH ? "it is no DICOM file"
+					: ran == ERR_TYPE
+						? "it is no plain file; copies are put back one by one"
+						: "the process that read it has died");
 	} else if (said->step != STEP_DONE) {
 		code = complain(source, sentence(said));
 	} else {

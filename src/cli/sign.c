@@ -30,7 +30,7 @@ static const char usage[] =
 	"\n"
 	"Put a digital signature into a DICOM file (PS3.15 C.1, C.2), with the key of `signatures:` in gantry.yaml. A process that\n"
 	"has that key, the file and nothing else reads the object, makes the MAC and signs it. The file stays as it is but for\n"
-	"the signature.\n"
+	"the signature. OUT may be IN; a file that is there is replaced.\n"
 	"\n"
 	"  --tag TAG    sign this element, GGGG,EEEE or its keyword, and no others but those of further --tag; otherwise\n"
 	"               everything that can be signed is\n"
@@ -102,6 +102,7 @@ static int say_how(const struct job *j, int e, struct object_signed *r)
 	if (e != 0 || r->n_edits == 0) {
 		return complain(j->in, r->why[0]         ? r->why
 				       : e == ERR_LENGTH ? "it is empty"
+				       : e == ERR_TYPE   ? "it is no plain file; files are signed one by one"
 				       : e == 0          ? "it was not signed"
 							 : "the process that signs has died");
 	}
@@ -259,6 +260,12 @@ static bool take_hash(struct object_wish *w, const char *word)
 	return false;
 }
 
+static bool no_word(const char *option, const char *word, const char *words)
+{
+	fprintf(stderr, "gantry sign: `--%s %s`: it is one of %s\n", option, word, words);
+	return false;
+}
+
 static bool take_option(void *arg, int c)
 {
 	struct job *j = arg;
@@ -274,9 +281,10 @@ static bool take_option(void *arg, int c)
 		return true;
 	case 'p':
 		j->wish.creator = strcmp(optarg, "creator") == 0;
-		return j->wish.creator || strcmp(optarg, "base") == 0;
+		return j->wish.creator || strcmp(optarg, "base") == 0 ||
+		       no_word("profile", optarg, "base, creator");
 	case 'x':
-		return take_hash(&j->wish, optarg);
+		return take_hash(&j->wish, optarg) || no_word("hash", optarg, "SHA256, SHA384, SHA512");
 	case 't':
 		if (!add_tag(&j->wish, optarg)) {
 			fprintf(stderr, "gantry sign: `%s` is no tag and no keyword\n", optarg);
@@ -300,6 +308,10 @@ int verb_sign(int argc, char **argv)
 		return code;
 	}
 	if (argc - optind != 2 || (j.query && j.response)) {
+		fputs(j.query && j.response
+				? "gantry sign: --timestamp-query and --timestamp-response are two steps\n"
+				: "gantry sign: name the file to sign and the one to write, IN and OUT\n",
+			stderr);
 		fputs(usage, stderr);
 		return 2;
 	}

@@ -30,7 +30,8 @@ static const char usage[] =
 	"  --timestamp-trust FILE  authorities of certified timestamps (RFC 3161); otherwise `signatures: timestamps` of the\n"
 	"                 configuration, or those of signers\n"
 	"  --require-timestamp  each signature must have a good one\n"
-	"  --require P    creator, authorization, report: at least one good signature must be over what that profile asks for\n"
+	"  --require P    creator, authorization, report, verified-report: one good signature at least must be over what that\n"
+	"                 profile asks for\n"
 	"  --json         print a JSON object a file\n"
 	"  -c, --config FILE  default: ./gantry.yaml, then /etc/gantry/gantry.yaml\n"
 	"\n"
@@ -320,9 +321,9 @@ static int verify(struct job *j, const char *path, struct object_report *r)
 	int e = object_job_run(&job, fd, r);
 	close(fd);
 	if (e != 0) {
-		return complain(path, e == ERR_LENGTH
-					      ? "it is empty"
-					      : "it is no file, or the process that reads it has died");
+		return complain(path, e == ERR_LENGTH ? "it is empty"
+				      : e == ERR_TYPE ? "it is no plain file; name files one by one"
+						      : "the process that reads it has died");
 	}
 	make_sane(r);
 	return judge(j, path, r);
@@ -380,6 +381,11 @@ static bool take_option(void *arg, int c)
 				j->require = profiles[i].profile;
 			}
 		}
+		if (j->require == 0) {
+			fprintf(stderr,
+				"gantry verify: `--require %s`: `gantry verify --help` has the words\n",
+				optarg);
+		}
 		return j->require != 0;
 	case 'j':
 		j->json = true;
@@ -402,6 +408,7 @@ int verb_verify(int argc, char **argv)
 		return code;
 	}
 	if (optind == argc) {
+		fputs("gantry verify: name the files to verify\n", stderr);
 		fputs(usage, stderr);
 		return 2;
 	}
