@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/antivirus.h"
+#include "cli/options.h"
 #include "cli/place.h"
 #include "cli/verbs.h"
 
@@ -231,7 +232,7 @@ static int run(struct antivirus *a, int n, char **args)
 		site_free(a->site);
 		return code;
 	}
-	fputs(usage, stderr);
+	options_usage(usage);
 	return ANTIVIRUS_USAGE;
 }
 
@@ -253,7 +254,7 @@ int verb_antivirus(int argc, char **argv)
 			fputs(usage, stdout);
 			return ANTIVIRUS_GOOD;
 		default:
-			fputs(usage, stderr);
+			options_usage(usage);
 			return ANTIVIRUS_USAGE;
 		}
 	}

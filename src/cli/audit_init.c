@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/audit.h"
 #include "cli/audit_keys.h"
+#include "cli/options.h"
 #include "cli/passphrase.h"
 
 #include <errno.h>
@@ -229,12 +230,12 @@ int audit_init(int argc, char **argv)
 			fputs(usage, stdout);
 			return 0;
 		default:
-			fputs(usage, stderr);
+			options_usage(usage);
 			return 2;
 		}
 	}
 	if (optind != argc) {
-		fputs(usage, stderr);
+		options_usage(usage);
 		return 2;
 	}
 	return run(&j);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/audit_lookup.h"
 #include "base/clock.h"
+#include "cli/options.h"
 #include "cli/record.h"
 #include "cli/when.h"
 #include "keys/cert.h"
@@ -36,14 +37,14 @@ bool lookup_parse(int argc, char **argv, const struct option *options, const cha
 			return false;
 		}
 		if (c == '?') {
-			fputs(usage, stderr);
+			options_usage(usage);
 			*ret_code = AUDIT_USAGE;
 			return false;
 		}
 		*ret_code = take(arg, c, options[which].name);
 	}
 	if (*ret_code == AUDIT_GOOD && optind < argc) {
-		fputs(usage, stderr);
+		options_usage(usage);
 		*ret_code = AUDIT_USAGE;
 	}
 	return *ret_code == AUDIT_GOOD;

@@ -3,6 +3,7 @@
 #include "audit/proof.h"
 #include "base/clock.h"
 #include "cli/audit.h"
+#include "cli/options.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -162,7 +163,7 @@ int audit_prove(int argc, char **argv)
 		}
 	}
 	if (!good || argc - optind != 1 || p.has_record == (p.from != NULL) || (p.from && p.with_record)) {
-		fputs(prove_usage, stderr);
+		options_usage(prove_usage);
 		return AUDIT_USAGE;
 	}
 	p.journal = argv[optind];
@@ -280,7 +281,7 @@ int audit_verify_proof(int argc, char **argv)
 		}
 	}
 	if (code == AUDIT_USAGE || argc - optind != 1 || in.n_keys == 0) {
-		fputs(verify_proof_usage, stderr);
+		options_usage(verify_proof_usage);
 		return AUDIT_USAGE;
 	}
 	code = code != AUDIT_GOOD ? code : audit_read_file(&in, argv[optind], PROOF_MOST, &text, &len);

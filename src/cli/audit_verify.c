@@ -3,6 +3,7 @@
 #include "audit/verify.h"
 #include "base/clock.h"
 #include "cli/audit.h"
+#include "cli/options.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -239,7 +240,7 @@ static int take_option(struct verifying *v, int c)
 		}
 		return AUDIT_USAGE;
 	default:
-		fputs(verify_usage, stderr);
+		options_usage(verify_usage);
 		return AUDIT_USAGE;
 	}
 }
@@ -276,7 +277,7 @@ int audit_verify(int argc, char **argv)
 		}
 	}
 	if (code == AUDIT_GOOD && (argc - optind != 1 || v.in.n_keys == 0)) {
-		fputs(verify_usage, stderr);
+		options_usage(verify_usage);
 		code = AUDIT_USAGE;
 	}
 	code = code != AUDIT_GOOD ? code : open_folders(&v.in, argv[optind], cold, n_cold);
@@ -354,13 +355,13 @@ int audit_leaves(int argc, char **argv)
 			return AUDIT_GOOD;
 		}
 		if (c != 'c' || n_cold == AUDIT_FOLDERS_MOST - 1) {
-			fputs(leaves_usage, stderr);
+			options_usage(leaves_usage);
 			return AUDIT_USAGE;
 		}
 		cold[n_cold++] = optarg;
 	}
 	if (argc - optind != 1) {
-		fputs(leaves_usage, stderr);
+		options_usage(leaves_usage);
 		return AUDIT_USAGE;
 	}
 	int code = open_folders(&in, argv[optind], cold, n_cold);

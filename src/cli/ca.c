@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/ca_index.h"
+#include "cli/options.h"
 #include "cli/verbs.h"
 #include "policy/values.h"
 
@@ -471,7 +472,7 @@ int verb_ca(int argc, char **argv)
 			return 0;
 		}
 		if (!take_option(&o, c)) {
-			fputs(usage, stderr);
+			options_usage(usage);
 			return 2;
 		}
 	}
@@ -483,6 +484,6 @@ int verb_ca(int argc, char **argv)
 			return verbs[k].run(&o);
 		}
 	}
-	fputs(usage, stderr);
+	options_usage(usage);
 	return 2;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/options.h"
 #include "cli/verbs.h"
 #include "cli/place.h"
 #include "base/clock.h"
@@ -346,12 +347,12 @@ int verb_check(int argc, char **argv)
 			fputs(usage, stdout);
 			return 0;
 		default:
-			fputs(usage, stderr);
+			options_usage(usage);
 			return 2;
 		}
 	}
 	if (argc - optind > 1 || (argc - optind == 1 && (c.path || defaults))) {
-		fputs(usage, stderr);
+		options_usage(usage);
 		return 2;
 	}
 	if (defaults) {

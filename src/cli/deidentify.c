@@ -532,7 +532,7 @@ int verb_deidentify(int argc, char **argv)
 		fputs(v.key ? "gantry deidentify: name what to read and where to write, IN and OUT\n"
 			    : "gantry deidentify: name the key, --key FILE; --new-key FILE makes one\n",
 			stderr);
-		fputs(usage, stderr);
+		options_usage(usage);
 		return EXIT_USAGE;
 	}
 	if (v.pixels.rules_path && !v.pixels.on) {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/options.h"
 #include "cli/verbs.h"
 #include "cli/place.h"
 #include "policy/facts.h"
@@ -127,14 +128,14 @@ int verb_explain(int argc, char **argv)
 			fputs(usage, stdout);
 			return 0;
 		default:
-			fputs(usage, stderr);
+			options_usage(usage);
 			return 2;
 		}
 	}
 	/* People copy "#17" from an Error Comment. */
 	const char *text = argc - optind == 1 ? argv[optind] + (argv[optind][0] == '#') : "";
 	if (value_number(text, INT64_MAX, &number) < 0 || number == 0) {
-		fputs(usage, stderr);
+		options_usage(usage);
 		return 2;
 	}
 	path = place_file("explain", path);

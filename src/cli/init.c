@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/audit_keys.h"
 #include "base/put.h"
+#include "cli/options.h"
 #include "cli/starter.h"
 #include "cli/verbs.h"
 #include "keys/ca.h"
@@ -453,13 +454,13 @@ int verb_init(int argc, char **argv)
 			return 0;
 		}
 		if (c != 't') {
-			fputs(usage, stderr);
+			options_usage(usage);
 			return 2;
 		}
 		trials_only = true;
 	}
 	if (argc - optind > 1) {
-		fputs(usage, stderr);
+		options_usage(usage);
 		return 2;
 	}
 	char where[PATH_MAX];

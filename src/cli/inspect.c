@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/image.h"
 #include "cli/inspect_job.h"
+#include "cli/options.h"
 #include "cli/verbs.h"
 #include "antivirus/probe.h"
 #include "base/clock.h"
@@ -522,12 +523,12 @@ int verb_inspect(int argc, char **argv)
 			return EXIT_GOOD;
 		}
 		if (!take_option(&v, o)) {
-			fputs(usage, stderr);
+			options_usage(usage);
 			return EXIT_USAGE;
 		}
 	}
 	if (optind == argc) {
-		fputs(usage, stderr);
+		options_usage(usage);
 		return EXIT_USAGE;
 	}
 	v.colour = isatty(STDOUT_FILENO) == 1;

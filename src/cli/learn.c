@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/options.h"
 #include "cli/verbs.h"
 #include "cli/place.h"
 #include "base/limits.h"
@@ -144,7 +145,7 @@ int verb_learn(int argc, char **argv)
 			fputs(usage, stdout);
 			return 0;
 		default:
-			fputs(usage, stderr);
+			options_usage(usage);
 			return 2;
 		}
 	}
@@ -153,7 +154,7 @@ int verb_learn(int argc, char **argv)
 		return 2;
 	}
 	if (optind == argc) {
-		fputs(usage, stderr);
+		options_usage(usage);
 		return 2;
 	}
 	if (!whole && load(path ? path : site_default_path(), path != NULL, &site) < 0) {

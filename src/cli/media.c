@@ -198,7 +198,7 @@ static int import_verb(int argc, char **argv)
 		return code;
 	}
 	if (argc - optind != 2 || strcmp(argv[optind], "import") != 0 || !i.m.to) {
-		fputs(usage, stderr);
+		options_usage(usage);
 		return EXIT_USAGE;
 	}
 	i.m.source = argv[optind + 1];

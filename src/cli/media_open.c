@@ -310,7 +310,12 @@ int media_open(int argc, char **argv)
 	}
 	if (argc - optind != 2 || (j.cert && !j.key) || (j.key && private_key_is_token(j.key) && !j.cert) ||
 		(j.key && j.passphrase_fd >= 0)) {
-		fputs(usage, stderr);
+		fprintf(stderr, "gantry media open: %s\n",
+			argc - optind != 2     ? "name the disc and the folder to make, DISC and OUT"
+			: j.cert && !j.key     ? "--cert goes with --key"
+			: j.passphrase_fd >= 0 ? "a key or a passphrase, and not both"
+					       : "a key on a token goes with its certificate, --cert");
+		options_usage(usage);
 		return EXIT_USAGE;
 	}
 	j.source = argv[optind];

@@ -476,7 +476,11 @@ int media_seal(int argc, char **argv)
 		return code;
 	}
 	if (argc - optind != 2 || !j.key_path != !j.cert_path || (j.ask && j.passphrase_fd >= 0)) {
-		fputs(usage, stderr);
+		fprintf(stderr, "gantry media seal: %s\n",
+			argc - optind != 2 ? "name the folder to seal and what to write, FOLDER and OUT"
+			: !j.key_path != !j.cert_path ? "--key and --cert go together: who signs"
+						      : "--passphrase or --passphrase-fd, and not both");
+		options_usage(usage);
 		return EXIT_USAGE;
 	}
 	j.m.source = argv[optind];
@@ -488,7 +492,8 @@ int media_seal(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	if (j.udf && j.form != IMAGE) {
-		fputs(usage, stderr);
+		fputs("gantry media seal: --udf is for an image: an OUT that ends in .iso\n", stderr);
+		options_usage(usage);
 		return EXIT_USAGE;
 	}
 	j.m.progress = isatty(STDERR_FILENO) == 1;

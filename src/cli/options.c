@@ -2,6 +2,17 @@
 #include "cli/options.h"
 
 #include <stdio.h>
+#include <string.h>
+
+void options_usage(const char *usage)
+{
+	const char *rest = strstr(usage, "\n\n");
+	if (rest) {
+		fprintf(stderr, "%.*s\n--help says more.\n", (int)(rest - usage), usage);
+	} else {
+		fputs(usage, stderr);
+	}
+}
 
 bool options_read(int argc, char **argv, const struct option *options, const char *usage,
 	bool (*take)(void *arg, int c), void *arg, int *ret_code)
@@ -13,7 +24,7 @@ bool options_read(int argc, char **argv, const struct option *options, const cha
 			return false;
 		}
 		if (!take(arg, c)) {
-			fputs(usage, stderr);
+			options_usage(usage);
 			*ret_code = 2;
 			return false;
 		}

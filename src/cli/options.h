@@ -14,4 +14,7 @@
 MUST_USE bool options_read(int argc, char **argv, const struct option *options, const char *usage,
 	bool (*take)(void *arg, int c), void *arg, int *ret_code);
 
+/* How a verb is called, to stderr, after the sentence that says what was wrong: the text up to its first empty line, so that the sentence stays on the screen. */
+void options_usage(const char *usage);
+
 #endif

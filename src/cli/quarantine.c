@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/options.h"
 #include "cli/quarantine.h"
 #include "audit/spool.h"
 #include "cli/place.h"
@@ -157,19 +158,19 @@ bool quarantine_options(int argc, char **argv, const char *usage_text, const cha
 			return false;
 		}
 		if (c == '?') {
-			fputs(usage_text, stderr);
+			options_usage(usage_text);
 			return false;
 		}
 		if (c != 'c' && !strchr(letters, c)) {
 			fprintf(stderr, "%s: --%s is not taken here\n", argv[0], all_options[which].name);
-			fputs(usage_text, stderr);
+			options_usage(usage_text);
 			return false;
 		}
 		(void)take_option(ret, c);
 	}
 	if (!take_numbers(ret, argc, argv, least, most)) {
 		quarantine_options_done(ret);
-		fputs(usage_text, stderr);
+		options_usage(usage_text);
 		return false;
 	}
 	return true;

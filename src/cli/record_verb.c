@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/options.h"
 #include "cli/record_sign.h"
 #include "cli/audit.h"
 #include "cli/audit_keys.h"
@@ -181,7 +182,7 @@ static int verify(const char *config, const char *vkey, int n, char **paths)
 {
 	struct note_key key;
 	if (n == 0) {
-		fputs(usage, stderr);
+		options_usage(usage);
 		return AUDIT_USAGE;
 	}
 	int code = vkey ? read_key(vkey, &key) : find_key(config, &key);
@@ -220,7 +221,7 @@ static int init(const char *config, int n, char **args)
 	static struct audit_keys keys;
 	struct place_audit place = {0};
 	if (n != 1) {
-		fputs(usage, stderr);
+		options_usage(usage);
 		return AUDIT_USAGE;
 	}
 	config = place_file("record", config);
@@ -261,7 +262,7 @@ int verb_record(int argc, char **argv)
 			fputs(usage, stdout);
 			return AUDIT_GOOD;
 		default:
-			fputs(usage, stderr);
+			options_usage(usage);
 			return AUDIT_USAGE;
 		}
 	}
@@ -275,6 +276,6 @@ int verb_record(int argc, char **argv)
 	if (strcmp(word, "init") == 0 && !vkey) {
 		return init(config, argc - optind - 1, argv + optind + 1);
 	}
-	fputs(usage, stderr);
+	options_usage(usage);
 	return AUDIT_USAGE;
 }

@@ -263,7 +263,7 @@ int verb_reidentify(int argc, char **argv)
 	if (argc - optind != 2 || !j.key_path) {
 		fputs("gantry reidentify: name the key, --key FILE, what to read and what to write, IN and OUT\n",
 			stderr);
-		fputs(usage, stderr);
+		options_usage(usage);
 		return EXIT_USAGE;
 	}
 	if (key_file_read(j.key_path, "private key", S_IRWXO, &key, why, sizeof(why)) < 0) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
+#include "cli/options.h"
 #include "cli/place.h"
 #include "cli/verbs.h"
 
@@ -102,12 +103,12 @@ int verb_reload(int argc, char **argv)
 			fputs(usage, stdout);
 			return 0;
 		default:
-			fputs(usage, stderr);
+			options_usage(usage);
 			return 2;
 		}
 	}
 	if (optind < argc) {
-		fputs(usage, stderr);
+		options_usage(usage);
 		return 2;
 	}
 	file = place_file("reload", file);

@@ -336,7 +336,7 @@ int verb_revoke(int argc, char **argv)
 		return code;
 	}
 	if (argc - optind != (j.renew || j.list ? 0 : 1) || (j.renew && j.list)) {
-		fputs(usage, stderr);
+		options_usage(usage);
 		return 2;
 	}
 	j.what = argv[optind];

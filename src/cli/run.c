@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/options.h"
 #include "cli/verbs.h"
 #include "cli/place.h"
 #include "gateway/supervisor.h"
@@ -32,12 +33,12 @@ int verb_run(int argc, char **argv)
 			fputs(usage, stdout);
 			return 0;
 		default:
-			fputs(usage, stderr);
+			options_usage(usage);
 			return 2;
 		}
 	}
 	if (optind < argc) {
-		fputs(usage, stderr);
+		options_usage(usage);
 		return 2;
 	}
 	file = place_file("run", file);

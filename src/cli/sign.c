@@ -312,7 +312,7 @@ int verb_sign(int argc, char **argv)
 				? "gantry sign: --timestamp-query and --timestamp-response are two steps\n"
 				: "gantry sign: name the file to sign and the one to write, IN and OUT\n",
 			stderr);
-		fputs(usage, stderr);
+		options_usage(usage);
 		return 2;
 	}
 	j.in = argv[optind];

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/options.h"
 #include "cli/verbs.h"
 #include "base/attr.h"
 #include "cli/place.h"
@@ -462,12 +463,12 @@ int verb_status(int argc, char **argv)
 			fputs(usage, stdout);
 			return 0;
 		default:
-			fputs(usage, stderr);
+			options_usage(usage);
 			return 2;
 		}
 	}
 	if (optind < argc || (json && again)) {
-		fputs(usage, stderr);
+		options_usage(usage);
 		return 2;
 	}
 	colours = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/err.h"
+#include "cli/options.h"
 #include "cli/passphrase.h"
 #include "cli/verbs.h"
 #include "policy/values.h"
@@ -205,7 +206,7 @@ int verb_user(int argc, char **argv)
 			fputs(usage, stdout);
 			return 0;
 		default:
-			fputs(usage, stderr);
+			options_usage(usage);
 			return 2;
 		}
 	}
@@ -217,7 +218,7 @@ int verb_user(int argc, char **argv)
 	j.set = strcmp(what, "set") == 0;
 	if (n != 3 || (!j.set && strcmp(what, "remove") != 0) || strlen(argv[optind + 1]) > 4096 ||
 		strpbrk(j.groups, ":\n") || strlen(j.groups) > 1000) {
-		fputs(usage, stderr);
+		options_usage(usage);
 		return 2;
 	}
 	j.path = argv[optind + 1];

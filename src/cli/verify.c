@@ -409,7 +409,7 @@ int verb_verify(int argc, char **argv)
 	}
 	if (optind == argc) {
 		fputs("gantry verify: name the files to verify\n", stderr);
-		fputs(usage, stderr);
+		options_usage(usage);
 		return 2;
 	}
 	return run(&j, argc - optind, argv + optind);
