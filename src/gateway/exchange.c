@@ -125,6 +125,7 @@ static bool denied_by_policy(struct association *as, struct side *s, struct oper
 			return true;
 		}
 	} while (v->rule == RULE_UNTIL || v->rule == RULE_HOURS);
+	o->unallowed = v->observed;
 	return false;
 }
 
@@ -209,15 +210,7 @@ static void note_allowed(struct association *as, struct side *s, const struct op
 static int pass_command(struct association *as, struct side *s, const struct operation *o)
 {
 	struct command c = s->msg.command;
-	const char *new_instance = c.field == C_STORE_RQ ? hold_new_instance(as, s) : NULL;
-	if (new_instance) {
-		c.affected_sop_instance = span_str(new_instance);
-	}
-	/* Who asked knows the object by its own UID. */
-	if (c.field == C_STORE_RSP && s->msg.operation && s->msg.operation->remade &&
-		c.affected_sop_instance.len > 0) {
-		c.affected_sop_instance = span_str(s->msg.operation->sop_instance);
-	}
+	renaming_command(as, s, &c);
 	if (c.field == C_MOVE_RQ && o && o->flow >= 0) {
 		snprintf(c.move_destination, sizeof(c.move_destination), "%s",
 			route_move_title(as->site, o->flow, s->msg.command.move_destination));
@@ -240,6 +233,43 @@ static struct operation *begin_operation(struct side *s)
 	copy_uid(o->sop_class, o->requested ? c->requested_sop_class : c->affected_sop_class);
 	copy_uid(o->sop_instance, o->requested ? c->requested_sop_instance : c->affected_sop_instance);
 	return o;
+}
+
+static void cancel_owed(struct association *as, struct side *s, struct operation *o, const struct verdict *v)
+{
+	uint16_t status = status_for(as, v, o->field);
+	char answered[32];
+	snprintf(answered, sizeof(answered), "status %04XH", status);
+	const struct agreed *c = &as->context[o->context];
+	uint64_t number = report_refusal(as, v,
+		&(struct subject){.service = "find",
+			.sop_class = c->abstract,
+			.transfer_syntax = c->transfer,
+			.answered = answered});
+	exchange_owe(o, status, "Gantry %llu: %s", (unsigned long long)number, rule_name(v->rule));
+	o->state = OPERATION_CUT;
+	o->cancel = status_is_pending(s->msg.command.status);
+	o->answer_cut = true;
+	s->msg.disposition = DRAIN;
+}
+
+/* A guard would have to see it, or the names in it be others: never softened. */
+static void not_read(struct association *as, struct side *s, enum rule rule, const char *why)
+{
+	struct operation *o = s->msg.operation;
+	struct verdict v;
+	if (!o) {
+		s->msg.disposition = DRAIN; /* answered meanwhile */
+		return;
+	}
+	verdict_of(as->site, &as->route, o->flow, rule, why, &v);
+	v.refuse = true;
+	v.observed = v.alarm = false;
+	if (command_is_response(s->msg.command.field)) {
+		cancel_owed(as, s, o, &v);
+	} else {
+		refuse(as, s, o, &v, status_for(as, &v, o->field));
+	}
 }
 
 static int take_request(struct association *as, struct side *s, struct parse_fail *fail)
@@ -266,6 +296,11 @@ static int take_request(struct association *as, struct side *s, struct parse_fai
 		return 0;
 	}
 	m->flow = o->flow;
+	char why[256];
+	if (renaming_instance(as, s, o, why, sizeof(why)) < 0) {
+		not_read(as, s, RULE_DEIDENTIFY, why);
+		return 0;
+	}
 	note_allowed(as, s, o);
 	audit_request(as, s, o);
 	if (needs_guard(as, s, o) || renaming_wants(as, s, o)) {
@@ -280,24 +315,6 @@ static int take_request(struct association *as, struct side *s, struct parse_fai
 }
 
 /* ---- Responses ---- */
-
-static void cancel_owed(struct association *as, struct side *s, struct operation *o, const struct verdict *v)
-{
-	uint16_t status = status_for(as, v, o->field);
-	char answered[32];
-	snprintf(answered, sizeof(answered), "status %04XH", status);
-	const struct agreed *c = &as->context[o->context];
-	uint64_t number = report_refusal(as, v,
-		&(struct subject){.service = "find",
-			.sop_class = c->abstract,
-			.transfer_syntax = c->transfer,
-			.answered = answered});
-	exchange_owe(o, status, "Gantry %llu: %s", (unsigned long long)number, rule_name(v->rule));
-	o->state = OPERATION_CUT;
-	o->cancel = true;
-	o->answer_cut = true;
-	s->msg.disposition = DRAIN;
-}
 
 /* More matches than the flow allows end in a failure: a list that is silently short would hide a patient. */
 static void count_match(struct association *as, struct side *s, struct operation *o)
@@ -363,7 +380,9 @@ static int take_response(struct association *as, struct side *s, struct parse_fa
 		m->disposition = HOLD;
 		m->held_len = 0;
 	}
-	return m->disposition == PASS ? pass_command(as, s, NULL) : 0;
+	int e = m->disposition == PASS ? pass_command(as, s, NULL) : 0;
+	m->disposition = renaming_hides(as, s, o) ? DRAIN : m->disposition;
+	return e;
 }
 
 static int take_cancel(struct association *as, struct side *s)
@@ -404,26 +423,6 @@ int exchange_command(struct association *as, struct side *s, struct parse_fail *
 
 /* ---- Data sets that are not simply passed on ---- */
 
-/* A guard, or the names in it, would have to be seen. */
-static void not_read(struct association *as, struct side *s, const char *why)
-{
-	struct operation *o = s->msg.operation;
-	struct verdict v;
-	if (!o) {
-		s->msg.disposition = DRAIN; /* answered meanwhile */
-		return;
-	}
-	verdict_of(as->site, &as->route, o->flow,
-		renaming_wants(as, s, o) ? RULE_DEIDENTIFY : RULE_QUERY_KEYS, why, &v);
-	v.refuse = true;
-	v.observed = v.alarm = false;
-	if (command_is_response(s->msg.command.field)) {
-		cancel_owed(as, s, o, &v);
-	} else {
-		refuse(as, s, o, &v, status_for(as, &v, o->field));
-	}
-}
-
 void exchange_data(struct association *as, struct side *s, struct span fragment)
 {
 	struct incoming *m = &s->msg;
@@ -435,7 +434,8 @@ void exchange_data(struct association *as, struct side *s, struct span fragment)
 	}
 	bool renamed = m->operation && renaming_wants(as, s, m->operation);
 	if (side_hold(s, fragment, renamed ? LIMIT_RENAMED : LIMIT_IDENTIFIER) < 0) {
-		not_read(as, s, "the message is longer than what is read of one");
+		not_read(as, s, renamed ? RULE_DEIDENTIFY : RULE_QUERY_KEYS,
+			"the message is longer than what is read of one");
 	}
 }
 
@@ -518,7 +518,7 @@ static int end_guarded(struct association *as, struct side *s)
 	char why[256];
 	int e = renaming_wants(as, s, o) ? renaming_do(as, s, o, bytes, &bytes, why, sizeof(why)) : 0;
 	if (e < 0) {
-		not_read(as, s, why);
+		not_read(as, s, RULE_DEIDENTIFY, why);
 		return 0;
 	}
 	if (bytes.len > PUT_MOST) {

@@ -9,25 +9,14 @@
 /* What is kept back of what is made, so that the last fragment is not an empty one. */
 #define LEAST 2
 
-/*
- * What is released from quarantine leaves as the flow by which it came would have it. In observe mode a request may pass that no flow allows. Then what any flow of the route makes of objects is made of these: a
- * patient's name that has left does not come back.
- */
+/* What is released from quarantine leaves as the flow by which it came would have it. */
 const struct deidentify_flow *hold_remakes(const struct association *as, const struct operation *o)
 {
 	if (o->field != C_STORE_RQ) {
 		return NULL;
 	}
-	if (o->flow >= 0) {
-		return as->site->flows[o->flow].deidentify;
-	}
-	for (unsigned i = 0; i < as->route.n_flows; i++) {
-		const struct flow *f = &as->site->flows[as->route.flows[i]];
-		if (f->deidentify) {
-			return f->deidentify;
-		}
-	}
-	return NULL;
+	const struct flow *f = renaming_flow(as, o, ~0u);
+	return f ? f->deidentify : NULL;
 }
 
 /* Never softened, by observe mode neither: there is nothing else that could pass than the object as it is. */

@@ -10,10 +10,29 @@
 
 #define TAG_PATIENT_ID 0x00100020u
 
+static bool remakes(const struct flow *f, unsigned services)
+{
+	return f->deidentify && f->services & services;
+}
+
+const struct flow *renaming_flow(const struct association *as, const struct operation *o, unsigned services)
+{
+	const struct flow *own = o->flow >= 0 ? &as->site->flows[o->flow] : NULL;
+	if (own && (!o->unallowed || remakes(own, services))) {
+		return remakes(own, services) ? own : NULL;
+	}
+	for (unsigned i = 0; i < as->route.n_flows; i++) {
+		const struct flow *f = &as->site->flows[as->route.flows[i]];
+		if (remakes(f, services)) {
+			return f;
+		}
+	}
+	return NULL;
+}
+
 static const struct flow *flow_of(const struct association *as, const struct operation *o)
 {
-	const struct flow *f = o->flow >= 0 ? &as->site->flows[o->flow] : NULL;
-	return f && f->deidentify && f->services & 1u << SERVICE_STORE ? f : NULL;
+	return renaming_flow(as, o, 1u << SERVICE_STORE);
 }
 
 /* Who calls has objects of the one who is called, de-identified: what it reports names them. */
@@ -35,7 +54,8 @@ bool renaming_wants(const struct association *as, const struct side *s, const st
 		bool by_target;
 	} kinds[] = {{C_FIND_RQ, false}, {C_MOVE_RQ, false}, {C_GET_RQ, false}, {N_ACTION_RQ, false},
 		{N_CREATE_RQ, false}, {N_SET_RQ, false}, {N_EVENT_REPORT_RQ, false}, {C_FIND_RSP, true},
-		{C_MOVE_RSP, true}, {C_GET_RSP, true}, {N_EVENT_REPORT_RQ, true}};
+		{C_MOVE_RSP, true}, {C_GET_RSP, true}, {N_EVENT_REPORT_RQ, true}, {N_ACTION_RSP, true},
+		{N_CREATE_RSP, true}, {N_SET_RSP, true}, {N_GET_RSP, true}};
 	if (!command_has_data_set(&s->msg.command) || (!flow_of(as, o) && !is_report_back(as, s))) {
 		return false;
 	}
@@ -214,6 +234,83 @@ static int old_uid(void *arg, struct span new, char ret_name[RENAME_NAME])
 static int old_patient(void *arg, struct span issuer, struct span id, char ret_name[RENAME_NAME])
 {
 	return put_back(arg, PSEUDONYM_PATIENT, id, ret_name);
+}
+
+/* ---- Commands ---- */
+
+static int old_instance(struct association *as, struct span new, char ret_name[RENAME_NAME])
+{
+	struct renaming *r = &as->holds->renaming;
+	r->n_recalled = 0;
+	int e = site_keeps_names(as->site) ? collect(as, PSEUDONYM_UID, new, ret_name) : 0;
+	e = e == 0 && r->n_recalled > 0 ? book_recall(as, r->recalled, r->n_recalled) : e;
+	return e == 0 ? put_back(as, PSEUDONYM_UID, new, ret_name) : e;
+}
+
+static int new_instance(
+	struct association *as, const struct flow *f, const struct operation *o, char ret_name[RENAME_NAME])
+{
+	struct span old = span_str(o->sop_instance);
+	renaming_enter(as, o->field == N_ACTION_RQ);
+	int e = remake_uid(&as->holds->names, &f->deidentify->rules, old, ret_name);
+	e = e == 0 ? book_flush(as) : e;
+	if (e == 0) {
+		renaming_note(as, ret_name, old);
+	}
+	return e;
+}
+
+int renaming_instance(
+	struct association *as, const struct side *s, struct operation *o, char *why, size_t cap)
+{
+	const struct flow *f = flow_of(as, o);
+	char name[RENAME_NAME];
+	o->renamed[0] = 0;
+	if (o->field < N_EVENT_REPORT_RQ || o->sop_instance[0] == 0 || (!f && !is_report_back(as, s))) {
+		return 0;
+	}
+	int e = is_back(as, s) ? old_instance(as, span_str(o->sop_instance), name)
+	                       : new_instance(as, f, o, name);
+	if (e < 0) {
+		snprintf(why, cap, "the instance that the message names cannot be renamed: %s", err_str(e));
+		return e;
+	}
+	memcpy(o->renamed, name, sizeof(o->renamed));
+	return 0;
+}
+
+bool renaming_hides(const struct association *as, const struct side *s, const struct operation *o)
+{
+	if (!o || !command_is_response(s->msg.command.field)) {
+		return false;
+	}
+	unsigned renames = site_renames(as->site, as->route.from, as->route.to);
+	return s == &as->a ? flow_of(as, o) != NULL
+	                   : o->field == N_EVENT_REPORT_RQ && renames & SITE_RENAMES_FROM;
+}
+
+static void name_instance(struct command *c, const char *name)
+{
+	struct span *at =
+		c->requested_sop_instance.len > 0 ? &c->requested_sop_instance : &c->affected_sop_instance;
+	*at = at->len > 0 ? span_str(name) : *at;
+}
+
+void renaming_command(const struct association *as, const struct side *s, struct command *c)
+{
+	const struct operation *o = s->msg.operation;
+	const char *made = c->field == C_STORE_RQ ? hold_new_instance(as, s) : NULL;
+	if (made) {
+		name_instance(c, made);
+	} else if (o && command_is_response(c->field) && (o->remade || o->renamed[0])) {
+		name_instance(c, o->sop_instance); /* who asked knows it by its own */
+	} else if (o && !command_is_response(c->field) && o->renamed[0]) {
+		name_instance(c, o->renamed);
+	}
+	if (renaming_hides(as, s, o)) {
+		c->has &= ~(uint32_t)HAS_ERROR_COMMENT;
+		c->data_set_type = COMMAND_NO_DATA_SET;
+	}
 }
 
 static void explain(int e, uint32_t tag, char *why, size_t cap)

@@ -27,6 +27,12 @@ struct renaming {
 	unsigned n_recalled, cap_recalled;
 };
 
+/*
+ * The flow that makes what the request brings or names anew, if it has one of the services (1 << SERVICE_…); NULL: none does. In observe
+ * mode a request may pass that no flow allows. Then it is any flow of the route that does so: a patient's name that has left does not come back.
+ */
+const struct flow *renaming_flow(const struct association *as, const struct operation *o, unsigned services);
+
 /* Is the data set of this message, a request's or a response's, to be renamed? o: the request that it is, or answers. */
 bool renaming_wants(const struct association *as, const struct side *s, const struct operation *o);
 
@@ -36,6 +42,19 @@ bool renaming_wants(const struct association *as, const struct side *s, const st
  */
 MUST_USE int renaming_do(struct association *as, const struct side *from, const struct operation *o,
 	struct span data, struct span *ret_bytes, char *why, size_t cap);
+
+/*
+ * The instance that a request of an N- service names in its command: o->renamed is set where the other side knows it by another UID. Errors
+ * of the key holder, the book, and ERR_VALUE: it is no UID; why: a sentence for people.
+ */
+MUST_USE int renaming_instance(
+	struct association *as, const struct side *s, struct operation *o, char *why, size_t cap);
+
+/* A response of the side that has the originals to the one that must not see them: its data set does not pass. */
+bool renaming_hides(const struct association *as, const struct side *s, const struct operation *o);
+
+/* What s sends, in the other's words: UIDs that are borrowed from s, its operation and what is held, until these go. No words of people to who must not see them. */
+void renaming_command(const struct association *as, const struct side *s, struct command *c);
 
 /* Are names that are made from now on entered in the book? Only of what is stored by who calls, or will be reported on. */
 void renaming_enter(struct association *as, bool stores);

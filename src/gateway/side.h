@@ -28,6 +28,7 @@ struct operation {
 	uint8_t context;
 	uint16_t field, id;
 	int flow;         /* index of the flow that allowed it; -1 */
+	bool unallowed;   /* no flow allows it: it passes because it is observed only */
 	uint32_t matches; /* pending responses so far */
 	bool cancel;      /* a C-CANCEL is to be sent to the other side */
 	bool answer_cut;  /* OPERATION_CUT: our answer has not left yet */
@@ -38,8 +39,9 @@ struct operation {
 	uint64_t sent_mark; /* the other side's out.sent when all of the request has left us */
 	int64_t since_ms;   /* of the request, or of its last pending response */
 	char sop_class[65], sop_instance[65];
-	bool remade;    /* its object is known to the other side by another UID */
-	bool held;      /* nothing of it has been sent: the other side has no part in it yet */
+	char renamed[65]; /* the instance in the other side's words; "": the same (gateway/renaming.h) */
+	bool remade;      /* its object is known to the other side by another UID */
+	bool held;        /* nothing of it has been sent: the other side has no part in it yet */
 	bool requested; /* the class and instance are the Requested ones (N-SET, N-GET, N-ACTION, N-DELETE) */
 };
 

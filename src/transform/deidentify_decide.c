@@ -353,8 +353,10 @@ enum confidentiality decide_alone(struct dataset *d, unsigned options)
 	if ((d->tag & 0xFFFF) == 0 || d->tag >> 16 < GROUP_DIRECTORIES || d->tag >> 16 & 1) {
 		return CONFIDENTIALITY_X;
 	}
+	bool is_sequence = memcmp(implied_vr(d->tag), "SQ", 2) == 0;
 	restore_vr(d);
-	if (is_misplaced_text(d)) {
+	if (is_repeating(d->tag, GROUP_CURVES) || is_repeating(d->tag, GROUP_OVERLAYS) ||
+		is_misplaced_text(d) || (is_sequence && !vr_is(d, "SQ") && d->length > 0)) {
 		return CONFIDENTIALITY_X;
 	}
 	enum confidentiality c = confidentiality_of(d->tag, options, span_str(""), d->depth == 0);

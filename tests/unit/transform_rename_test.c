@@ -163,6 +163,27 @@ static void what_may_not_be_told(void **state)
 					"7 "));
 }
 
+/* Text in numbers, in overlays and curves; a sequence as bytes. */
+static void values_where_none_belong(void **state)
+{
+	const struct {
+		uint32_t tag;
+		struct span from;
+	} values[] = {{0x00280010, BYTES("\x28\0\x10\0LO\4\0A^B ")},
+		{0x00280010, BYTES("\x28\0\x10\0UT\0\0\4\0\0\0A^B ")},
+		{0x60000022, BYTES("\0\x60\x22\0LO\4\0A^B ")}, {0x50000022, BYTES("\0\x50\x22\0LO\4\0A^B ")},
+		{0x00081199, BYTES("\x08\0\x99\x11OB\0\0\4\0\0\0A^B ")}};
+	(void)state;
+	rules.options = 0;
+	for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++) {
+		struct writer w = writer_of(out, sizeof(out));
+		uint32_t at = 0;
+		assert_int_equal(
+			rename_data_set(&asking, span_str(EXPLICIT), values[i].from, &w, &at), ERR_DENIED);
+		assert_int_equal(at, values[i].tag);
+	}
+}
+
 static void what_may_be_told(void **state)
 {
 	uint32_t at;
@@ -223,6 +244,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_be),
 		cmocka_unit_test(what_may_not_be_told),
 		cmocka_unit_test(what_may_be_told),
+		cmocka_unit_test(values_where_none_belong),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
