@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/book.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/reader.h"
 #include "gateway/hold.h"
 #include "gateway/state.h"
@@ -144,12 +145,24 @@ static int find(struct association *as, const uint8_t (*tokens)[NAME_TOKEN], uns
 	return 0;
 }
 
+/* Their sums are right, and their seals are not: that is no damage that a disk does. */
+static void tell_damaged(struct association *as, unsigned n)
+{
+	struct book *b = &as->holds->book;
+	if (n > 0 && !b->damaged) {
+		log_event(LOG_LEVEL_ERROR, "names.damaged",
+			"Records of the book of names were changed: what they stand for is not put back.",
+			LOG_NUMBER("association", (int64_t)as->start->id), LOG_NUMBER("records", (int64_t)n));
+		b->damaged = true;
+	}
+}
+
 static int recall_some(struct association *as, struct book_name *names, unsigned n)
 {
 	struct link_new_name new[AT_ONCE];
 	uint8_t tokens[AT_ONCE][NAME_TOKEN], entries[AT_ONCE][NAME_ENTRY];
 	char old[AT_ONCE][NAME_OLD_MOST + 1];
-	unsigned whose[AT_ONCE], n_found = 0;
+	unsigned whose[AT_ONCE], n_found = 0, damaged = 0;
 	for (unsigned i = 0; i < n; i++) {
 		new[i] = (struct link_new_name){names[i].kind, span_str(names[i].new)};
 		names[i].old[0] = 0;
@@ -162,7 +175,9 @@ static int recall_some(struct association *as, struct book_name *names, unsigned
 	e = link_name_recall((const uint8_t(*)[NAME_ENTRY])entries, n_found, old);
 	for (unsigned i = 0; e == 0 && i < n_found; i++) {
 		memcpy(names[whose[i]].old, old[i], sizeof(old[i]));
+		damaged += old[i][0] == 0;
 	}
+	tell_damaged(as, damaged);
 	return e;
 }
 

@@ -15,6 +15,7 @@ struct association;
 struct book {
 	int fd; /* its channel; 0: none was asked for yet, or it is gone */
 	unsigned n;
+	bool damaged;                                 /* said once */
 	uint8_t waiting[BOOK_ENTER_MOST][NAME_ENTRY]; /* to be entered */
 };
 

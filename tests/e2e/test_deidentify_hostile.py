@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Peers that would learn what a flow has de-identified: by commands, answers, observe mode, and values in odd places."""
+import os
+import zlib
+
 from lib import dicom
 from lib.site import check, equal, test
-from test_deidentify_flow import gateway, new_key
-from test_deidentify_names import gateway as site_with_reports
+from test_deidentify_flow import gateway, new_key, references
+from test_deidentify_names import gateway as site_with_reports, report, volumes
 from test_hold import good, plain
 
 STATE = dicom.identifier((0x00400252, "IN PROGRESS"))
@@ -128,3 +131,47 @@ def hostile_values_where_none_belong(bench):
     equal(asked, [], "what reached the archive")
     equal(ask(b"\x28\0\x10\0US\x02\0\x01\0"), 0, "a number")
     scu.release()
+
+
+@test
+def hostile_book_of_names(bench):
+    """Records that somebody has changed, exchanged or cut off while the gateway stood still: nobody's old name is another's, and it is said."""
+    scp, scanner = bench.scp(), bench.scp(roles=True)
+    g = site_with_reports(bench, scp.port, scanner.port)
+    scu = g.scu()
+    scu.associate(contexts=[(dicom.CT, [dicom.ELE])])
+    for instance in ("1.2.3.1", "1.2.3.2"):
+        equal(scu.store(context=1, instance=instance, data=good(instance))["status"], 0, "the object")
+    scu.release()
+    new = list(scp.stored())
+    g.stop()
+    path, = volumes(g)
+    with open(path, "rb") as file:
+        whole = file.read()
+    head, *records = [whole[at:at + 128] for at in range(0, len(whole), 128)]
+
+    def summed(record):
+        return record[:124] + zlib.crc32(record[:124]).to_bytes(4, "big")
+
+    changed = b"".join(summed(r[:40] + bytes([r[40] ^ 1]) + r[41:]) for r in records)
+    exchanged = b"".join(summed(r[:16] + records[i - 1][16:]) for i, r in enumerate(records))
+    for data, said in ((head + changed, True), (head + exchanged, True), (head + b"".join(records)[:-70], False), (bytes(len(whole)), True),
+                       (b"", False)):
+        for old in volumes(g):
+            os.remove(old)
+        with open(path, "wb") as file:
+            file.write(data)
+        os.chown(path, *g.owner)
+        mark = os.path.getsize(g.log_path)
+        g.start()
+        equal(report(g, references(*new)), 0, "status of the report")
+        got = scanner.messages[-1][2]
+        wrong = [n for n in new if n.encode() not in got]
+        check(len(wrong) == 0 or (not said and len(wrong) < len(new)), "put back by what was changed", got)
+        with open(g.log_path, encoding="utf-8") as file:
+            equal("names.damaged" in file.read()[mark:], said, "it is said")
+        scu = g.scu()
+        scu.associate(contexts=[(dicom.CT, [dicom.ELE])])
+        equal(scu.store(context=1, instance="1.2.3.2", data=good("1.2.3.2"))["status"], 0, "again")
+        scu.release()
+        g.stop()
