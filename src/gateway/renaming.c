@@ -12,14 +12,17 @@
 
 static bool remakes(const struct flow *f, unsigned services)
 {
-	return f->deidentify && f->services & services;
+	return f && f->deidentify && f->services & services;
 }
 
 const struct flow *renaming_flow(const struct association *as, const struct operation *o, unsigned services)
 {
 	const struct flow *own = o->flow >= 0 ? &as->site->flows[o->flow] : NULL;
-	if (own && (!o->unallowed || remakes(own, services))) {
-		return remakes(own, services) ? own : NULL;
+	if (remakes(own, services)) {
+		return own;
+	}
+	if (own && !o->unallowed) {
+		return NULL;
 	}
 	for (unsigned i = 0; i < as->route.n_flows; i++) {
 		const struct flow *f = &as->site->flows[as->route.flows[i]];
@@ -269,8 +272,8 @@ int renaming_instance(
 	if (o->field < N_EVENT_REPORT_RQ || o->sop_instance[0] == 0 || (!f && !is_report_back(as, s))) {
 		return 0;
 	}
-	int e = is_back(as, s) ? old_instance(as, span_str(o->sop_instance), name)
-	                       : new_instance(as, f, o, name);
+	int e = f && !is_back(as, s) ? new_instance(as, f, o, name)
+	                             : old_instance(as, span_str(o->sop_instance), name);
 	if (e < 0) {
 		snprintf(why, cap, "the instance that the message names cannot be renamed: %s", err_str(e));
 		return e;
