@@ -357,15 +357,18 @@ def quarantine_released_elsewhere(bench):
 
 @test
 def quarantine_released_as_its_flow_would(bench):
-    """With the flow's titles, de-identified where it de-identifies; and not at all once the flow is gone, or joins others."""
+    """With the flow's titles, de-identified where it de-identifies, with its encrypted originals; and not at all once the flow is gone, or joins others."""
     name = b"CompressedSamples^CT1"
     key = bench.write("pseudonyms.key", "")
     with open(key, "wb") as file:
         file.write(os.urandom(32))
     os.chmod(key, 0o600)
+    trial = bench.path("trial.pem")
+    bench.run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", bench.path("trial.key"), "-out", trial,
+              "-subj", "/CN=trial", wants=0)
     scp = bench.scp()
     g = bench.gateway(archive=plain(scp.port), deidentify={"key": key},
-                      flow={**KEEPS, "deidentify": "yes", "titles": {"calling": "GANTRY", "called": "PACS"}})
+                      flow={**KEEPS, "deidentify": {"originals-to": trial}, "titles": {"calling": "GANTRY", "called": "PACS"}})
     ct, pdf = dicom.Part10(peers.CT_SMALL), dicom.Part10(BAD)
     data = ct.data.replace(name, b"<script>" + name[8:])
     with g.scu() as scu:
@@ -399,6 +402,7 @@ def quarantine_released_as_its_flow_would(bench):
     ((uid, got),) = scp.stored().items()
     check(uid.startswith("2.25.") and b"<script>" not in got[1] and name[8:] not in got[1] and b"1CT1" not in got[1],
           "the object is not de-identified", uid)
+    check(b"\0\x04\0\x05SQ" in got[1] and b"\0\x04\x20\x05OB" in got[1], "its originals are not with it")
     # It holds a document, which nothing can be made of.
     check("deidentify" in release(g, 2, BOB, wants=1), "what cannot be de-identified")
     equal(([o["number"] for o in listed(g)], len(scp.stored())), ([2], 1), "it stays")
