@@ -314,8 +314,8 @@ static int go_through(struct verb *v, int in)
 		fputs("\r\033[K", stderr);
 	}
 	if (!v->json) {
-		printf("%zu copied to %s, %zu not, %zu left alone\n", v->n_good,
-			deidentify_printed(v->out), v->n_failed, v->n_left_alone);
+		printf("%zu copied to %s, %zu not, %zu left alone\n", v->n_good, deidentify_printed(v->out),
+			v->n_failed, v->n_left_alone);
 	}
 	return v->n_failed > 0 || v->n_good == 0 ? EXIT_SOME : EXIT_GOOD;
 }
