@@ -279,6 +279,33 @@ static void check_inspect(struct parse *p, const struct flow *f, const struct tr
 	}
 }
 
+static bool have_one_caller(const struct flow *a, const struct flow *b)
+{
+	for (unsigned i = 0; i < a->n_from; i++) {
+		for (unsigned k = 0; k < b->n_from; k++) {
+			if (a->from[i] == b->from[k]) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+/* A flow that de-identifies is no rule for what its two nodes say in others. */
+static void check_beside_deidentify(struct parse *p, const struct flow *f, const struct tree *at)
+{
+	for (unsigned i = 0; i < p->site->n_flows; i++) {
+		const struct flow *other = &p->site->flows[i];
+		if (!other->deidentify && other->to == f->to &&
+			other->services & ~SERVICE_BIT(SERVICE_ECHO) && have_one_caller(f, other)) {
+			mistake_warning(p->mistakes, at->line, at->column,
+				"flow %s de-identifies, and flow %s between the same nodes does not: what passes by it "
+				"names patients",
+				f->name, other->name);
+		}
+	}
+}
+
 static void check_deidentify(struct parse *p, const struct flow *f, const struct tree *entry)
 {
 	const struct tree *at = place(entry, "deidentify");
@@ -296,6 +323,9 @@ static void check_deidentify(struct parse *p, const struct flow *f, const struct
 		mistake_warning(p->mistakes, at->line, at->column,
 			"flow %s encrypts what its objects were, so that they are held whole: `hold: tail` does nothing",
 			f->name);
+	}
+	if (f->deidentify && f->services & SERVICE_BIT(SERVICE_STORE)) {
+		check_beside_deidentify(p, f, at);
 	}
 	bool asks = f->deidentify && f->services & (1u << SERVICE_FIND | 1u << SERVICE_WORKLIST);
 	if (asks && f->services & 1u << SERVICE_STORE) {

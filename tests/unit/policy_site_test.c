@@ -211,6 +211,8 @@ static const struct slip slips[] = {
 		true, 6, 89, "leave it out if nobody"},
 	{BASE "deidentify: { key: k }\nflows: [ { from: [ ct1 ], to: archive, services: [ store ], inspect: { hold: tail }, deidentify: { originals-to: c } } ]\n",
 		false, 6, 0, "`hold: tail` does nothing"},
+	{BASE "deidentify: { key: k }\nflows: [ { name: a, from: [ ct1 ], to: archive, services: [ store ], deidentify: yes }, { name: b, from: [ ct1 ], to: archive, services: [ find ] } ]\n",
+		false, 6, 0, "flow b between the same nodes does not"},
 	{BASE "flows: [ { from: [ ct1 ], to: archive, services: [ move ] } ]\n", false, 5, 0,
 		"no `destinations`"},
 	{BASE "flows: [ { from: [ ct1 ], to: archive, services: [ echo ], destinations: [ ct1 ] } ]\n", false,
