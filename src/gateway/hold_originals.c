@@ -48,7 +48,7 @@ int hold_originals_check(const struct site *s, unsigned *ret_line, char *why, si
 		const struct deidentify_flow *d = s->flows[i].deidentify;
 		if (d && d->n_originals_to > ATTRIBUTES_RECIPIENTS_MOST) {
 			*ret_line = d->originals_to[0].line;
-			snprintf(why, cap, "`originals-to` in flow %s has more than %u certificates",
+			snprintf(why, cap, "`originals-to` in flow %s has more than %d certificates",
 				s->flows[i].name, ATTRIBUTES_RECIPIENTS_MOST);
 			return ERR_LIMIT;
 		}

@@ -44,9 +44,10 @@ class Site(Signer):
         scu.release()
         return answer
 
-    def stored(self):
+    def stored(self, instance=""):
+        """The last that was stored, or that instance: what comes within a tick of the clock has one time."""
         found = [path for path in glob.glob(os.path.join(self.folder, "**"), recursive=True) if os.path.isfile(path)]
-        return max(found, key=os.path.getmtime)
+        return max((path for path in found if instance in os.path.basename(path)), key=os.path.getmtime)
 
     def good(self, path, source, n=1):
         """Both verifiers find n good signatures, the last over everything, and nothing else is new."""
@@ -192,7 +193,7 @@ def sign_without_the_key_holder(bench):
             equal((answer["status"], answer.get("comment")), (0xA700, f"Gantry {line['number']}: sign-key"), "the answer")
         else:
             equal(answer["status"], 0, "the answer")
-            equal(s.verify(s.stored(), wants=3), [], "its signatures")
+            equal(s.verify(s.stored("1.2.3.2"), wants=3), [], "its signatures")
         scu.release()
         check("sign-key" in s.g.cli("explain", str(line["number"])), "explain")
 
