@@ -423,7 +423,7 @@ static int run(struct verb *v)
 	code = code ? code : deidentify_read_recipients(v->originals_to, &v->how);
 	code = code ? code : open_out(v);
 	code = code || !v->manifest_path ? code : open_manifest(v);
-	if (code == 0 && sandbox_new(SANDBOX_KEYS, NULL, 0, &v->sandbox) < 0) {
+	if (code == 0 && sandbox_new(SANDBOX_COPY, NULL, 0, &v->sandbox) < 0) {
 		code = deidentify_complain(
 			v->in, "the sandbox for the processes that read it could not be made");
 	}

@@ -83,7 +83,7 @@ static void criteria_text(const json_t *list, char *buf, size_t cap)
 	}
 }
 
-static const char *text_of(const json_t *o, const char *key)
+const char *request_text(const json_t *o, const char *key)
 {
 	const char *text = json_string_value(json_object_get(o, key));
 	return text ? text : "";
@@ -94,12 +94,12 @@ static void fill_event(const struct gate *g, int fd, const json_t *o, struct aud
 	char user[257], criteria[300], text[512];
 	uid_t uid = who_asks(fd);
 	*ev = (struct audit_event){.kind = AUDIT_LOG_USED, .time_ms = clock_wall_ms()};
-	snprintf(user, sizeof(user), "%.120s@%.120s", text_of(o, "name"), text_of(o, "host"));
+	snprintf(user, sizeof(user), "%.120s@%.120s", request_text(o, "name"), request_text(o, "host"));
 	criteria_text(json_object_get(o, "criteria"), criteria, sizeof(criteria));
 	snprintf(text, sizeof(text),
 		"%s of the journal by: %s. By the Unix user %ld, as the kernel says, who is called %.120s.",
-		strcmp(text_of(o, "record"), "incident") == 0 ? "A report" : "A search", criteria,
-		uid == (uid_t)-1 ? -1L : (long)uid, text_of(o, "name"));
+		strcmp(request_text(o, "record"), "incident") == 0 ? "A report" : "A search", criteria,
+		uid == (uid_t)-1 ? -1L : (long)uid, request_text(o, "name"));
 	audit_text_set(ev->user, sizeof(ev->user), span_str(user));
 	audit_text_set(ev->text, sizeof(ev->text), span_str(text));
 	audit_text_set(ev->object, sizeof(ev->object), span_str(gate_newest(g)->audit.origin));
@@ -113,12 +113,12 @@ static int fill_antivirus(int fd, const json_t *o, struct audit_event *ev)
 	static const char *const acts[][2] = {{"staged", "staged, to be tried"},
 		{"validated", "held against the site's own objects"}, {"promoted", "put to use"},
 		{"rolled-back", "put to use again in the place of newer ones"}};
-	const char *set = text_of(o, "set"), *what = NULL;
+	const char *set = request_text(o, "set"), *what = NULL;
 	bool good = json_is_true(json_object_get(o, "good"));
 	uid_t uid = who_asks(fd);
 	char text[512], user[257];
 	for (unsigned i = 0; i < ARRAY_LEN(acts); i++) {
-		what = strcmp(text_of(o, "act"), acts[i][0]) == 0 ? acts[i][1] : what;
+		what = strcmp(request_text(o, "act"), acts[i][0]) == 0 ? acts[i][1] : what;
 	}
 	if (uid != 0 && uid != getuid()) {
 		return ERR_DENIED;
@@ -130,7 +130,7 @@ static int fill_antivirus(int fd, const json_t *o, struct audit_event *ev)
 		.alert = ALERT_SOFTWARE_CONFIGURATION,
 		.outcome = good ? AUDIT_SUCCESS : AUDIT_MINOR,
 		.time_ms = clock_wall_ms()};
-	snprintf(user, sizeof(user), "%.250s", text_of(o, "name"));
+	snprintf(user, sizeof(user), "%.250s", request_text(o, "name"));
 	snprintf(text, sizeof(text),
 		"Definitions of the virus scanner were %s%s. By the Unix user %ld, as the kernel says.", what,
 		good ? "" : ", and this failed", (long)uid);
@@ -221,15 +221,15 @@ bool gate_request(const struct gate *g, int fd)
 	if (gate_sign(g, fd, o)) {
 		return true;
 	}
-	if (!text_of(o, "record")[0]) {
+	if (!request_text(o, "record")[0]) {
 		return false;
 	}
 	int e = 0;
-	if (strcmp(text_of(o, "record"), "quarantine") == 0) {
+	if (strcmp(request_text(o, "record"), "quarantine") == 0) {
 		e = request_quarantine(fd, o, &ev);
-	} else if (strcmp(text_of(o, "record"), "media") == 0) {
+	} else if (strcmp(request_text(o, "record"), "media") == 0) {
 		e = request_media(fd, o, &ev);
-	} else if (strcmp(text_of(o, "record"), "antivirus") == 0) {
+	} else if (strcmp(request_text(o, "record"), "antivirus") == 0) {
 		e = fill_antivirus(fd, o, &ev);
 	} else {
 		fill_event(g, fd, o, &ev);

@@ -28,23 +28,17 @@ static const struct act {
 	{"open", AUDIT_IMPORT, "Opened from a sealed medium"},
 };
 
-static const char *text_of(const json_t *o, const char *key)
-{
-	const char *text = json_string_value(json_object_get(o, key));
-	return text ? text : "";
-}
-
 static const struct act *act_of(const json_t *o)
 {
 	for (unsigned i = 0; i < ARRAY_LEN(acts); i++) {
-		if (strcmp(acts[i].word, text_of(o, "act")) == 0) {
+		if (strcmp(acts[i].word, request_text(o, "act")) == 0) {
 			return &acts[i];
 		}
 	}
 	return NULL;
 }
 
-#define SET(field, key) audit_text_set((field), sizeof(field), span_str(text_of(o, key)))
+#define SET(field, key) audit_text_set((field), sizeof(field), span_str(request_text(o, key)))
 
 static bool set_classes(const json_t *list, struct audit_event *ev)
 {
@@ -73,9 +67,9 @@ static void set_user(int fd, const json_t *o, const struct act *a, struct audit_
 	ev->user_proved = who.uid == 0 || who.uid == getuid();
 	json_int_t uid = ev->user_proved ? json_integer_value(json_object_get(o, "uid"))
 	                                 : (json_int_t)(who.uid == (uid_t)-1 ? -1 : (long)who.uid);
-	snprintf(user, sizeof(user), "%.120s@%.120s", text_of(o, "name"), text_of(o, "host"));
+	snprintf(user, sizeof(user), "%.120s@%.120s", request_text(o, "name"), request_text(o, "host"));
 	snprintf(text, sizeof(text), "%s by %.120s (Unix user %" JSON_INTEGER_FORMAT "), %.280s%s",
-		a->sentence, text_of(o, "name"), uid, text_of(o, "more"),
+		a->sentence, request_text(o, "name"), uid, request_text(o, "more"),
 		ev->outcome == AUDIT_SUCCESS ? "." : "; but it could not be put in its place.");
 	audit_text_set(ev->user, sizeof(ev->user), span_str(user));
 	audit_text_set(ev->text, sizeof(ev->text), span_str(text));
@@ -85,7 +79,7 @@ int request_media(int fd, const json_t *o, struct audit_event *ret_event)
 {
 	const struct act *a = act_of(o);
 	struct audit_event *ev = ret_event;
-	if (!a || !text_of(o, "name")[0] || !text_of(o, "file")[0]) {
+	if (!a || !request_text(o, "name")[0] || !request_text(o, "file")[0]) {
 		return ERR_VALUE;
 	}
 	*ev = (struct audit_event){.kind = a->kind,

@@ -39,16 +39,10 @@ static const struct act {
 		"%s approved its release, as %s had asked; it was not delivered.", true},
 };
 
-static const char *text_of(const json_t *o, const char *key)
-{
-	const char *text = json_string_value(json_object_get(o, key));
-	return text ? text : "";
-}
-
 static const struct act *act_of(const json_t *o)
 {
 	for (unsigned i = 0; i < ARRAY_LEN(acts); i++) {
-		if (strcmp(acts[i].word, text_of(o, "act")) == 0) {
+		if (strcmp(acts[i].word, request_text(o, "act")) == 0) {
 			return &acts[i];
 		}
 	}
@@ -64,7 +58,7 @@ static bool may(int fd)
 	       (who.uid == 0 || who.uid == getuid());
 }
 
-#define SET(field, key) audit_text_set((field), sizeof(field), span_str(text_of(o, key)))
+#define SET(field, key) audit_text_set((field), sizeof(field), span_str(request_text(o, key)))
 
 static void set_parties(const json_t *o, struct audit_event *ev)
 {
@@ -88,7 +82,7 @@ static void set_data(const json_t *o, struct audit_event *ev)
 
 static void person_text(const json_t *o, const char *name, const char *uid, char *buf, size_t cap)
 {
-	snprintf(buf, cap, "%.120s (Unix user %" JSON_INTEGER_FORMAT ")", text_of(o, name),
+	snprintf(buf, cap, "%.120s (Unix user %" JSON_INTEGER_FORMAT ")", request_text(o, name),
 		json_integer_value(json_object_get(o, uid)));
 }
 
@@ -96,7 +90,7 @@ static void set_text(const json_t *o, const struct act *a, struct audit_event *e
 {
 	char who[160], other[160], did[400], text[1200];
 	int64_t number = json_integer_value(json_object_get(o, "number"));
-	const char *more = text_of(o, "text");
+	const char *more = request_text(o, "text");
 	person_text(o, "name", "uid", who, sizeof(who));
 	person_text(o, "other", "other_uid", other, sizeof(other));
 	const char *p = strstr(a->sentence, "%s"), *q = a->two ? strstr(p + 2, "%s") : NULL;
@@ -106,7 +100,7 @@ static void set_text(const json_t *o, const struct act *a, struct audit_event *e
 	} else {
 		snprintf(did, sizeof(did), "%.*s%s%s", (int)(p - a->sentence), a->sentence, who, p + 2);
 	}
-	const char *instance = text_of(o, "sop_instance");
+	const char *instance = request_text(o, "sop_instance");
 	snprintf(text, sizeof(text), "Object %" PRId64 " in quarantine%s%.64s%s: %s%s%.300s", number,
 		instance[0] ? " (" : "", instance, instance[0] ? ")" : "", did, more[0] ? " " : "", more);
 	audit_text_set(ev->text, sizeof(ev->text), span_str(text));
@@ -121,13 +115,13 @@ int request_quarantine(int fd, const json_t *o, struct audit_event *ret_event)
 	if (!may(fd)) {
 		return ERR_DENIED;
 	}
-	if (!a || number <= 0 || !text_of(o, "name")[0] || (a->two && !text_of(o, "other")[0])) {
+	if (!a || number <= 0 || !request_text(o, "name")[0] || (a->two && !request_text(o, "other")[0])) {
 		return ERR_VALUE;
 	}
 	*ev = (struct audit_event){.kind = a->kind, .outcome = a->outcome, .time_ms = clock_wall_ms()};
 	ev->alert = a->kind == AUDIT_ALERT ? ALERT_RESTRICTED_FUNCTION : 0;
 	ev->refusal = (uint64_t)json_integer_value(json_object_get(o, "refusal"));
-	snprintf(user, sizeof(user), "%.120s@%.120s", text_of(o, "name"), text_of(o, "host"));
+	snprintf(user, sizeof(user), "%.120s@%.120s", request_text(o, "name"), request_text(o, "host"));
 	audit_text_set(ev->user, sizeof(ev->user), span_str(user));
 	ev->user_proved = true;
 	set_data(o, ev);

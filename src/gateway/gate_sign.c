@@ -84,12 +84,6 @@ static int open_channel(struct wish *w, struct link_audit *ret_link)
 
 /* ---- The record ---- */
 
-static const char *text_of(const json_t *o, const char *key)
-{
-	const char *text = json_string_value(json_object_get(o, key));
-	return text ? text : "";
-}
-
 static int set_field(struct wish *w, struct deed *r, const char *name, const json_t *value)
 {
 	char number[24];
@@ -110,12 +104,14 @@ static int fill(struct wish *w, const json_t *o, struct deed *r)
 	const char *name;
 	json_t *value;
 	*r = (struct deed){.time_s = clock_wall_ms() / 1000, .uid = w->uid};
-	if (deed_what_of(span_str(text_of(o, "sign-record")), &r->what) < 0 || deed_is_auditors(r->what)) {
+	if (deed_what_of(span_str(request_text(o, "sign-record")), &r->what) < 0 ||
+		deed_is_auditors(r->what)) {
 		return fail(w, ERR_TYPE, "no record of `%.40s` is signed for who asks here",
-			text_of(o, "sign-record"));
+			request_text(o, "sign-record"));
 	}
 	snprintf(r->origin, sizeof(r->origin), "%s", gate_newest(w->g)->audit.origin);
-	snprintf(r->by, sizeof(r->by), "%s", text_of(o, "name")[0] ? text_of(o, "name") : "unknown");
+	snprintf(
+		r->by, sizeof(r->by), "%s", request_text(o, "name")[0] ? request_text(o, "name") : "unknown");
 	int e = 0;
 	json_object_foreach(json_object_get(o, "fields"), name, value)
 	{
@@ -252,7 +248,7 @@ static void record_list(const struct wish *w, const json_t *o, const char *what,
 		.outcome = good ? AUDIT_SUCCESS : AUDIT_SERIOUS,
 		.time_ms = clock_wall_ms()};
 	snprintf(text, sizeof(text), "%.380s. By the Unix user %ld, as the kernel says.", what, (long)w->uid);
-	audit_text_set(ev.user, sizeof(ev.user), span_str(text_of(o, "name")));
+	audit_text_set(ev.user, sizeof(ev.user), span_str(request_text(o, "name")));
 	audit_text_set(ev.text, sizeof(ev.text), span_str(text));
 	if (s && s->revocation.list.path) {
 		audit_text_set(ev.object, sizeof(ev.object), span_str(s->revocation.list.path));
@@ -279,7 +275,7 @@ static int log_list(const struct wish *w, const json_t *o, struct span tbs)
 	if (e == 0) {
 		log_event(LOG_LEVEL_NOTICE, "revocation.signed", "the site's own revocation list was signed",
 			LOG_NUMBER("number", l.number), LOG_NUMBER("entries", n),
-			LOG_TEXT("by", text_of(o, "name")), LOG_NUMBER("uid", (int64_t)w->uid));
+			LOG_TEXT("by", request_text(o, "name")), LOG_NUMBER("uid", (int64_t)w->uid));
 		snprintf(text, sizeof(text),
 			"The site's own revocation list %lld was signed, which blocks %lld certificates",
 			(long long)l.number, (long long)n);
@@ -294,7 +290,7 @@ static void sign_list(struct wish *w, const json_t *o)
 	char text[ARMOR_LEN(PRIVATE_KEY_SIGNATURE_MOST) + 1];
 	size_t len = 0, sig_len = 0;
 	int e = who_asks(w);
-	if (e == 0 && armor_read(span_str(text_of(o, "sign-list")), tbs, sizeof(tbs), &len) < 0) {
+	if (e == 0 && armor_read(span_str(request_text(o, "sign-list")), tbs, sizeof(tbs), &len) < 0) {
 		e = fail(w, ERR_VALUE, "the list is no base64, or too long for the key holder");
 	}
 	e = e == 0 ? ask_list(w, span_of(tbs, len), sig, sizeof(sig), &sig_len) : e;
@@ -316,11 +312,11 @@ static void sign_list(struct wish *w, const json_t *o)
 bool gate_sign(const struct gate *g, int fd, const json_t *o)
 {
 	struct wish w = {.g = g, .fd = fd, .uid = (uid_t)-1};
-	if (text_of(o, "sign-record")[0]) {
+	if (request_text(o, "sign-record")[0]) {
 		sign_record(&w, o);
 		return true;
 	}
-	if (text_of(o, "sign-list")[0]) {
+	if (request_text(o, "sign-list")[0]) {
 		sign_list(&w, o);
 		return true;
 	}

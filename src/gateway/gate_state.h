@@ -247,15 +247,19 @@ void quarantine_channel(struct gate *g, int fd); /* takes it */
 bool quarantine_ask(struct gate *g, struct child *c, const struct message *m, const struct gate_site *gs);
 
 /* gate_request.c: in a process of its own. True: it was one, and has been answered. */
+struct audit_event;
 bool gate_request(const struct gate *g, int fd);
+
+/* gate_request.c: a text of what was asked; "" if there is none. Borrowed from o. */
+const char *request_text(const json_t *o, const char *key);
+
+/* gate_request.c: an event of somebody at the desk, once it is on the disk. ERR_NOT_FOUND: there is no audit trail; ERR_TIMEOUT. */
+MUST_USE int request_record(const struct gate *g, const struct audit_event *ev, int64_t *ret_record);
 
 /*
  * gate_request_quarantine.c: what is done to an object in quarantine, as an event, and a line in the log. ERR_DENIED: by somebody
  * who may not; ERR_VALUE.
  */
-struct audit_event;
-/* gate_request.c: an event of somebody at the desk, once it is on the disk. ERR_NOT_FOUND: there is no audit trail; ERR_TIMEOUT. */
-MUST_USE int request_record(const struct gate *g, const struct audit_event *ev, int64_t *ret_record);
 MUST_USE int request_quarantine(int fd, const json_t *o, struct audit_event *ret_event);
 
 /* gate_request_media.c: the same of one study that was sealed for somebody, or opened. ERR_VALUE. */

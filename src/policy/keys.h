@@ -102,6 +102,12 @@ struct parse {
 void key_defaults(struct parse *p, enum place in, void *base);
 void key_read_map(struct parse *p, enum place in, const struct tree *map, void *base);
 
+/*
+ * A value that is yes, no, or a map of keys of its own, of which `some` is a few for the sentence.
+ * False: it is no, or none of these, which is said.
+ */
+bool parse_yes_or_map(struct parse *p, const struct key *k, const struct tree *v, const char *some);
+
 /* Is pair i of the map a repetition of an earlier key? Says so. */
 bool parse_is_duplicate(struct parse *p, const struct tree *map, unsigned i);
 

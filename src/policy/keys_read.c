@@ -104,6 +104,19 @@ static const struct tree *earlier(const struct tree *map, unsigned i)
 	return NULL;
 }
 
+bool parse_yes_or_map(struct parse *p, const struct key *k, const struct tree *v, const char *some)
+{
+	bool plain = v->kind == TREE_TEXT && !v->quoted;
+	if (v->kind == TREE_MAP || (plain && strcmp(v->text, "yes") == 0)) {
+		return true;
+	}
+	if (!plain || strcmp(v->text, "no") != 0) {
+		mistake_error(p->mistakes, v->line, v->column, "`%s`%s takes yes, no, or keys of its own: %s",
+			k->name, p->in, some);
+	}
+	return false;
+}
+
 bool parse_is_duplicate(struct parse *p, const struct tree *map, unsigned i)
 {
 	const struct tree *key = map->at[2 * i], *first = earlier(map, i);

@@ -18,20 +18,14 @@ const struct deidentify_word deidentify_dates[] = {
 void read_deidentify(struct parse *p, const struct key *k, const struct tree *v, void *base)
 {
 	struct flow *f = base;
-	bool yes = v->kind == TREE_TEXT && !v->quoted && strcmp(v->text, "yes") == 0;
-	if (v->kind == TREE_TEXT && !v->quoted && strcmp(v->text, "no") == 0) {
-		return;
-	}
-	if (!yes && v->kind != TREE_MAP) {
-		mistake_error(p->mistakes, v->line, v->column,
-			"`deidentify`%s takes yes, no, or keys of its own: dates, retain, clean…", p->in);
+	if (!parse_yes_or_map(p, k, v, "dates, retain, clean…")) {
 		return;
 	}
 	f->deidentify = region_alloc(p->region, sizeof(*f->deidentify));
 	if (f->deidentify) {
 		key_defaults(p, k->inner, f->deidentify);
 	}
-	if (f->deidentify && !yes) {
+	if (f->deidentify && v->kind == TREE_MAP) {
 		key_read_map(p, k->inner, v, f->deidentify);
 	}
 }

@@ -10,22 +10,14 @@
 void read_inspect(struct parse *p, const struct key *k, const struct tree *v, void *base)
 {
 	struct flow *f = base;
-	/* `inspect: yes`, for those to whom the defaults are right. */
-	bool yes = v->kind == TREE_TEXT && !v->quoted && strcmp(v->text, "yes") == 0;
-	if (v->kind == TREE_TEXT && !v->quoted && strcmp(v->text, "no") == 0) {
-		return;
-	}
-	if (!yes && v->kind != TREE_MAP) {
-		mistake_error(p->mistakes, v->line, v->column,
-			"`inspect`%s takes yes, no, or keys of its own: note, warning, danger, checks…",
-			p->in);
+	if (!parse_yes_or_map(p, k, v, "note, warning, danger, checks…")) {
 		return;
 	}
 	f->inspect = region_alloc(p->region, sizeof(*f->inspect));
 	if (f->inspect) {
 		key_defaults(p, k->inner, f->inspect);
 	}
-	if (f->inspect && !yes) {
+	if (f->inspect && v->kind == TREE_MAP) {
 		key_read_map(p, k->inner, v, f->inspect);
 	}
 }

@@ -33,7 +33,8 @@
 #define LP       (IN(SANDBOX_LOOKUP) | F)
 #define J        IN(SANDBOX_JOB)
 #define S        IN(SANDBOX_STORE)
-#define K        (IN(SANDBOX_KEYS) | IN(SANDBOX_PROOF))
+#define Y        IN(SANDBOX_COPY)
+#define K        (IN(SANDBOX_KEYS) | IN(SANDBOX_PROOF) | Y)
 #define T        IN(SANDBOX_TOKEN)
 #define N        IN(SANDBOX_SCAN)
 #define ALL      (A | G | L | S | K | T | N)
@@ -165,7 +166,7 @@ static const struct {
 	{SCMP_SYS(umask), S | T},
 	{SCMP_SYS(flock), S | T},
 	{SCMP_SYS(fallocate), S},
-	{SCMP_SYS(copy_file_range), S | K},
+	{SCMP_SYS(copy_file_range), S | Y},
 	{SCMP_SYS(sync_file_range), S},
 	{SCMP_SYS(syncfs), S},
 	{SCMP_SYS(utimensat), S},

@@ -20,6 +20,7 @@
  * SANDBOX_JOB          opens files for reading, datagram and stream sockets, memory to send; no listening, no fork, no exec.
  * SANDBOX_KEYS         reads and writes the channels that it has and is passed. Nothing else: it has its keys already. Also
  *                      for a job that proves a user by what it has been given, and for one that looks into a file.
+ * SANDBOX_COPY         as SANDBOX_KEYS, and has the kernel copy between the files that it has and is passed.
  * SANDBOX_PROOF        the same for a job that proves a user by libraries of others: what they try beyond it fails.
  * SANDBOX_SCAN         as SANDBOX_KEYS, and connects to UNIX sockets: a job that shows clamd an object.
  * SANDBOX_TOKEN        as SANDBOX_KEYS for a key holder whose keys are on a token: its module may also read, write and lock files
@@ -41,6 +42,7 @@ enum sandbox_kind {
 	SANDBOX_FORWARD,
 	SANDBOX_COURIER,
 	SANDBOX_SCAN,
+	SANDBOX_COPY,
 };
 
 /* A path below which files may be read, or also written, made and removed. */

@@ -174,6 +174,33 @@ def deidentify_without_its_key(bench):
     check("--new-key" in bench.run(bench.program, "check", g.yaml, wants=1).text, "a key that is none")
 
 
+def finds(asked, echo=True):
+    """An archive that answers a query with the query, or with nothing; what it was asked is put into `asked`."""
+    def answers(scp, wire, context, fields, data):
+        if fields["field"] != dicom.C_FIND:
+            return False
+        asked.append(data)
+        for status, answer in ((0xFF00, data), (0, None))[0 if echo else 1:]:
+            scp.respond(wire, context, fields, status, answer)
+        return True
+    return answers
+
+
+def commits(asked, report=False):
+    """An archive that takes requests of commitment into `asked`, and reports at once if told to."""
+    def takes(scp, wire, context, fields, data):
+        if fields["field"] != dicom.N_ACTION:
+            return False
+        asked.append(data)
+        wire.send_message(context, field=dicom.N_ACTION | dicom.RSP, answers=fields["id"], status=0,
+                          affected_class=COMMIT, affected_instance=COMMIT_INSTANCE, action=1)
+        if report:
+            wire.send_message(context, data, field=dicom.N_EVENT_REPORT, id=9, affected_class=COMMIT,
+                              affected_instance=COMMIT_INSTANCE, event=1)
+        return True
+    return takes
+
+
 COMMIT, COMMIT_INSTANCE = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1"
 
 
@@ -189,18 +216,7 @@ def references(*instances):
 def deidentify_commitment_in_each_sides_words(bench):
     """The archive is asked about what it has, and its report names what the caller has stored, on the same association."""
     asked = []
-
-    def reports(scp, wire, context, fields, data):
-        if fields["field"] != dicom.N_ACTION:
-            return False
-        asked.append(data)
-        wire.send_message(context, field=dicom.N_ACTION | dicom.RSP, answers=fields["id"], status=0,
-                          affected_class=COMMIT, affected_instance=COMMIT_INSTANCE, action=1)
-        wire.send_message(context, data, field=dicom.N_EVENT_REPORT, id=9, affected_class=COMMIT,
-                          affected_instance=COMMIT_INSTANCE, event=1)
-        return True
-
-    scp = bench.scp(answer=reports)
+    scp = bench.scp(answer=commits(asked, report=True))
     g = gateway(bench, scp.port, services=["store", "commit"])
     scu = g.scu()
     scu.associate(contexts=[(COMMIT, [dicom.ILE]), (dicom.CT, [dicom.ELE])])
@@ -222,16 +238,7 @@ def deidentify_commitment_in_each_sides_words(bench):
 def deidentify_queries_in_each_sides_words(bench):
     """A query's study and patient are the archive's when they reach it, and the caller's in the answer."""
     asked = []
-
-    def answers(scp, wire, context, fields, data):
-        if fields["field"] != dicom.C_FIND:
-            return False
-        asked.append(data)
-        for status, answer in ((0xFF00, data), (0, None)):
-            scp.respond(wire, context, fields, status, answer)
-        return True
-
-    scp = bench.scp(answer=answers)
+    scp = bench.scp(answer=finds(asked))
     g = gateway(bench, scp.port, services=["store", "find"])
     scu = g.scu()
     scu.associate(contexts=[(dicom.STUDY_FIND, [dicom.ILE])])
@@ -253,15 +260,7 @@ def deidentify_queries_in_each_sides_words(bench):
 def deidentify_tells_nobody_in_questions(bench):
     """A query by what the flow removes, or a message with it, reaches nobody; keys without a value do, and findscu is told."""
     asked = []
-
-    def answers(scp, wire, context, fields, data):
-        if fields["field"] != dicom.C_FIND:
-            return False
-        asked.append(data)
-        scp.respond(wire, context, fields, 0, None)
-        return True
-
-    scp = bench.scp(answer=answers)
+    scp = bench.scp(answer=finds(asked, echo=False))
     g = gateway(bench, scp.port, services=["store", "find"])
     scu = g.scu()
     scu.associate(contexts=[(dicom.STUDY_FIND, [dicom.ILE])])
@@ -285,16 +284,7 @@ def deidentify_tells_nobody_in_questions(bench):
 def deidentify_retains_uids_alone(bench):
     """With `retain: [ uids ]` patient IDs in queries are pseudonyms all the same."""
     asked = []
-
-    def answers(scp, wire, context, fields, data):
-        if fields["field"] != dicom.C_FIND:
-            return False
-        asked.append(data)
-        for status, answer in ((0xFF00, data), (0, None)):
-            scp.respond(wire, context, fields, status, answer)
-        return True
-
-    scp = bench.scp(answer=answers)
+    scp = bench.scp(answer=finds(asked))
     g = gateway(bench, scp.port, {"retain": ["uids"]}, services=["store", "find"])
     scu = g.scu()
     scu.associate(contexts=[(dicom.STUDY_FIND, [dicom.ILE])])
@@ -308,16 +298,7 @@ def deidentify_retains_uids_alone(bench):
 def deidentify_commitment_of_many(bench):
     """A request of 10,000 instances is put in the archive's words whole, through small PDUs."""
     asked = []
-
-    def takes(scp, wire, context, fields, data):
-        if fields["field"] != dicom.N_ACTION:
-            return False
-        asked.append(data)
-        wire.send_message(context, field=dicom.N_ACTION | dicom.RSP, answers=fields["id"], status=0,
-                          affected_class=COMMIT, affected_instance=COMMIT_INSTANCE, action=1)
-        return True
-
-    scp = bench.scp(answer=takes)
+    scp = bench.scp(answer=commits(asked))
     g = gateway(bench, scp.port, services=["store", "commit"])
     scu = g.scu()
     scu.associate(contexts=[(COMMIT, [dicom.ILE]), (dicom.CT, [dicom.ELE])])

@@ -9,7 +9,7 @@ import urllib.request
 
 from lib import dicom, peers
 from lib.site import check, equal, free_port, test, until
-from test_deidentify_flow import COMMIT, COMMIT_INSTANCE, references
+from test_deidentify_flow import COMMIT, COMMIT_INSTANCE, commits, finds, references
 from test_hold import good, plain
 
 RESULTS = {"name": "results", "from": ["archive"], "to": "ct1", "services": ["commit"]}
@@ -62,16 +62,7 @@ def keeper(g):
 def names_in_a_later_report(bench):
     """Stored, asked for, the gateway restarted: the archive's report of 10,000 instances names what the scanner has stored."""
     asked = []
-
-    def takes(scp, wire, context, fields, data):
-        if fields["field"] != dicom.N_ACTION:
-            return False
-        asked.append(data)
-        wire.send_message(context, field=dicom.N_ACTION | dicom.RSP, answers=fields["id"], status=0,
-                          affected_class=COMMIT, affected_instance=COMMIT_INSTANCE, action=1)
-        return True
-
-    scp, scanner = bench.scp(answer=takes), bench.scp(roles=True)
+    scp, scanner = bench.scp(answer=commits(asked)), bench.scp(roles=True)
     g = gateway(bench, scp.port, scanner.port)
     scu = g.scu()
     scu.associate(contexts=[(COMMIT, [dicom.ILE]), (dicom.CT, [dicom.ELE])])
@@ -142,14 +133,7 @@ def names_by_orthanc(bench):
 def names_for_the_identified_side_alone(bench):
     """Who has de-identified objects is told no old name: neither by a report that it makes to a third, nor by what it asks."""
     asked = []
-
-    def answers(scp, wire, context, fields, data):
-        asked.append(data)
-        for status, answer in ((0xFF00, data), (0, None)):
-            scp.respond(wire, context, fields, status, answer)
-        return True
-
-    scp, scanner = bench.scp(), bench.scp(answer=answers, roles=True)
+    scp, scanner = bench.scp(), bench.scp(answer=finds(asked), roles=True)
     g = gateway(bench, scp.port, scanner.port)
     g.config["flows"].append({"name": "asks", "from": ["archive"], "to": "ct1", "services": ["find"]})
     g.write()

@@ -197,7 +197,7 @@ static int set_up(void **state)
 	uint8_t warm[32];
 	object_job_warm();
 	assert_int_equal(pseudonym_make(how.key, PSEUDONYM_UID, span_str("1"), warm), 0);
-	int e = sandbox_new(SANDBOX_KEYS, NULL, 0, &sandbox);
+	int e = sandbox_new(SANDBOX_COPY, NULL, 0, &sandbox);
 	how.sandbox = sandbox;
 	return e;
 }

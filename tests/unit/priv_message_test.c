@@ -201,12 +201,38 @@ static void fill_asked(struct message *m)
 	}
 }
 
+/* Where there is a number and nothing else. */
+static int64_t number_of(enum message_type type)
+{
+	switch (type) {
+	case MSG_ROOM:
+	case MSG_TOLD:
+		return MSG_TOLD_ALL;
+	case MSG_LINE:
+		return MSG_LINES_MOST - 1;
+	case MSG_UNRECORDED:
+		return MSG_UNRECORDED_OF(MSG_UNRECORDED_MOST, 255);
+	case MSG_LISTENER:
+	case MSG_KEYS:
+	case MSG_CHANNEL:
+	case MSG_LOG:
+	case MSG_CUT:
+	case MSG_VERDICT:
+	case MSG_NUMBER:
+		return INT64_MIN + 1;
+	default:
+		return 0;
+	}
+}
+
 /* A message with every field at its largest or oddest. */
 static struct message *made(unsigned row)
 {
 	static struct message m;
-	m = (struct message){
-		.type = contract[row].type, .fd = contract[row].fd ? 0 : -1, .generation = 0xfedcba98};
+	m = (struct message){.type = contract[row].type,
+		.fd = contract[row].fd ? 0 : -1,
+		.generation = 0xfedcba98,
+		.number = number_of(contract[row].type)};
 	fill_asked(&m);
 	switch (m.type) {
 	case MSG_ADMIT:
@@ -259,25 +285,6 @@ static struct message *made(unsigned row)
 		break;
 	case MSG_RESOLVE:
 		FULL(m.text);
-		break;
-	case MSG_ROOM:
-	case MSG_TOLD:
-		m.number = MSG_TOLD_ALL;
-		break;
-	case MSG_LINE:
-		m.number = MSG_LINES_MOST - 1;
-		break;
-	case MSG_UNRECORDED:
-		m.number = MSG_UNRECORDED_OF(MSG_UNRECORDED_MOST, 255);
-		break;
-	case MSG_LISTENER:
-	case MSG_KEYS:
-	case MSG_CHANNEL:
-	case MSG_LOG:
-	case MSG_CUT:
-	case MSG_VERDICT:
-	case MSG_NUMBER:
-		m.number = INT64_MIN + 1;
 		break;
 	default:
 		break;

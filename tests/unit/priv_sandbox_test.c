@@ -73,6 +73,12 @@ static long act_openat(void)
 	return syscall(SYS_openat, AT_FDCWD, "/etc/passwd", O_RDONLY);
 }
 
+/* From and to no file: the kernel says so, if it is asked at all. */
+static long act_copy(void)
+{
+	return syscall(SYS_copy_file_range, -1, NULL, -1, NULL, 1, 0);
+}
+
 static long act_openat2(void)
 {
 	return syscall(SYS_openat2, AT_FDCWD, "/etc/passwd", NULL, 0);
@@ -409,6 +415,10 @@ static void test_keys(void **state)
 #ifndef __SANITIZE_ADDRESS__
 	assert_int_equal(run_in(SANDBOX_KEYS, NULL, 0, act_openat), KILLED);
 #endif
+	assert_int_equal(run_in(SANDBOX_KEYS, NULL, 0, act_copy), KILLED);
+	assert_int_equal(run_in(SANDBOX_COPY, NULL, 0, act_copy), EBADF);
+	assert_int_equal(run_in(SANDBOX_COPY, NULL, 0, act_socket), KILLED);
+	assert_int_equal(run_in(SANDBOX_COPY, NULL, 0, act_execve), KILLED);
 	/* Others' libraries are told no, and no more. */
 	assert_int_equal(run_in(SANDBOX_PROOF, NULL, 0, act_socket), EPERM);
 	assert_int_equal(run_in(SANDBOX_PROOF, NULL, 0, act_openat), EPERM);
