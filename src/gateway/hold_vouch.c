@@ -57,6 +57,9 @@ static int begin_ahead(struct association *as, struct vouching *v, const struct 
 bool hold_vouch_begin(struct association *as, struct side *s, struct hold *h, const struct sign_rules *rules,
 	const struct deidentify_rules *anew)
 {
+	static const enum object_hash hashes[] = {[SIGN_HASH_SHA256] = OBJECT_SHA256,
+		[SIGN_HASH_SHA384] = OBJECT_SHA384,
+		[SIGN_HASH_SHA512] = OBJECT_SHA512};
 	struct vouching *v = &h->vouching;
 	struct span transfer_syntax = as->context[s->msg.context].transfer;
 	hold_vouch_drop(h);
@@ -65,7 +68,7 @@ bool hold_vouch_begin(struct association *as, struct side *s, struct hold *h, co
 	bool creates =
 		rules->profile == SIGN_PROFILE_CREATOR || (rules->profile == SIGN_PROFILE_OF_FLOW && anew);
 	v->profile = creates ? VOUCH_CREATOR : VOUCH_BASE;
-	int e = vouch_new(transfer_syntax, &v->vouch);
+	int e = vouch_new(transfer_syntax, hashes[rules->hash], &v->vouch);
 	v->later = anew && h->encrypts;
 	e = e == 0 && anew && !v->later ? begin_ahead(as, v, anew, transfer_syntax) : e;
 	if (e == ERR_NO_MEMORY) {

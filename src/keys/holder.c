@@ -237,8 +237,8 @@ static int answer_vouch(const struct turn *t)
 	struct vouch_made made;
 	struct span state, rest;
 	uint8_t value[PRIVATE_KEY_SIGNATURE_MOST];
-	if (reader_u16be(t->r, &sum.id) < 0 || reader_u64be(t->r, &sum.done) < 0 ||
-		reader_bytes(t->r, sizeof(sum.state), &state) < 0 ||
+	if (reader_u8(t->r, &sum.hash) < 0 || reader_u16be(t->r, &sum.id) < 0 ||
+		reader_u64be(t->r, &sum.done) < 0 || reader_bytes(t->r, sizeof(sum.state), &state) < 0 ||
 		reader_bytes(t->r, sizeof(sum.rest), &rest) < 0 || reader_end(t->r) < 0) {
 		return ERR_PEER;
 	}

@@ -30,7 +30,7 @@
  *   ASK_SESSION_PUT   u8 once, u8 length and bytes of the session's id, its DER   -> no answer
  *   ASK_SESSION_GET   u8 length and bytes of the session's id                     -> its DER
  *   ASK_PSEUDONYM     u8 kind (enum pseudonym), the value                         -> 32 bytes
- *   ASK_VOUCH         u16 MAC ID Number, u64 bytes so far, 32 bytes of state, 64 of the block that is not whole (keys/vouch.h)
+ *   ASK_VOUCH         u8 hash, u16 MAC ID Number, u64 bytes so far, 64 bytes of state, 128 of the block that is not whole (keys/vouch.h)
  *                                     -> u8 length and bytes of the UID, the same of the time, u16 and bytes of the signature, certificate
  *   ASK_NAME          the same, of UIDs and patients   -> 32 bytes, and an entry for the book of names (keys/pseudonym_key.h), if it fits
  *   ASK_NAME_TOKENS   1 to HOLDER_NAMES_MOST × u8 kind, u8 length, new name        -> 16 bytes of each

@@ -256,12 +256,13 @@ static int read_made(struct span bytes, struct vouch_made *ret)
 
 int link_vouch(const struct vouch_sum *sum, uint8_t *buf, size_t cap, struct vouch_made *ret)
 {
-	uint8_t ask_bytes[2 + 2 + 8 + VOUCH_STATE + VOUCH_BLOCK];
+	uint8_t ask_bytes[3 + 2 + 8 + VOUCH_STATE + VOUCH_BLOCK];
 	struct writer w = writer_of(ask_bytes, sizeof(ask_bytes));
 	struct span bytes;
 	int e = ERR_AGAIN;
 	writer_u8(&w, HOLDER_VERSION);
 	writer_u8(&w, ASK_VOUCH);
+	writer_u8(&w, sum->hash);
 	writer_u16be(&w, sum->id);
 	writer_u64be(&w, sum->done);
 	writer_bytes(&w, sum->state, sizeof(sum->state));

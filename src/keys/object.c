@@ -78,6 +78,11 @@ struct span object_key_certificate(const struct object_key *k)
 	return span_of(k->certificate, k->certificate_len);
 }
 
+const struct sign_scheme *object_scheme(enum object_hash hash)
+{
+	return sign_scheme_for(SIGN_RSA, object_hash_words[hash], false);
+}
+
 void object_key_free(struct object_key *k)
 {
 	if (k) {
@@ -283,7 +288,6 @@ static int edit(struct job *j, struct span signature)
 
 static int sign(struct job *j, int64_t now_ms)
 {
-	static const uint16_t schemes[OBJECT_HASHES] = {0x0401, 0x0501, 0x0601}; /* RSASSA-PKCS1-v1_5 */
 	uint8_t digest[EVP_MAX_MD_SIZE], sig[PRIVATE_KEY_SIGNATURE_MOST];
 	unsigned digest_len = 0;
 	size_t len = 0;
@@ -294,7 +298,7 @@ static int sign(struct job *j, int64_t now_ms)
 	if (e < 0) {
 		return e;
 	}
-	e = private_key_sign_hash(j->k->key, sign_scheme_of(schemes[j->wish->hash]),
+	e = private_key_sign_hash(j->k->key, object_scheme((enum object_hash)j->wish->hash),
 		span_of(digest, digest_len), sig, sizeof(sig), &len);
 	if (e < 0) {
 		return fail(j->ret, e, "the key does not sign: %s", err_str(e));

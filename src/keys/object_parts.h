@@ -24,6 +24,9 @@ struct object_trust {
 const struct private_key *object_key_private(const struct object_key *k);
 struct span object_key_certificate(const struct object_key *k);
 
+/* RSASSA-PKCS1-v1_5 with that hash (PS3.15 C.1). */
+const struct sign_scheme *object_scheme(enum object_hash hash);
+
 /* MAC Calculation Transfer Syntax UID of what is signed of such a data set. */
 const char *object_mac_syntax(enum encoding encoding, const char *syntax);
 /* A MAC ID Number that no signature has. */

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A hash that is handed on half way: OpenSSL's EVP does not let that out. */
-#define OPENSSL_SUPPRESS_DEPRECATED
 #include "keys/vouch.h"
-#include "base/writer.h"
 #include "dicom/sign_profile.h"
+#include "keys/half_hash.h"
 #include "keys/object_parts.h"
 
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -23,7 +20,7 @@ struct vouch {
 	struct signed_facts facts;
 	struct sign_places places;
 	/* Of the element at the top that is being read: what to go back to if it cannot be signed. */
-	SHA256_CTX hash, before;
+	struct half_hash hash, before;
 	size_t n_before;
 	bool spoilt;
 	uint16_t id;
@@ -40,7 +37,7 @@ static int fail(struct vouch *v, int e, const char *why)
 static void sink(void *arg, struct span s)
 {
 	struct vouch *v = arg;
-	(void)SHA256_Update(&v->hash, s.ptr, s.len);
+	half_hash_add(&v->hash, s);
 }
 
 /* ---- Events ---- */
@@ -90,7 +87,7 @@ static void run(struct vouch *v)
 	}
 }
 
-int vouch_new(struct span transfer_syntax, struct vouch **ret_vouch)
+int vouch_new(struct span transfer_syntax, enum object_hash hash, struct vouch **ret_vouch)
 {
 	struct vouch *v = calloc(1, sizeof(*v));
 	transfer_syntax = uid_trim(transfer_syntax);
@@ -106,7 +103,7 @@ int vouch_new(struct span transfer_syntax, struct vouch **ret_vouch)
 	memcpy(v->syntax, transfer_syntax.ptr, transfer_syntax.len);
 	v->mac = (struct mac){.scope = &v->top, .but = true, .sink = sink, .arg = v};
 	v->list = (struct mac_list){.scope = &v->top, .tags = v->tags};
-	(void)SHA256_Init(&v->hash);
+	half_hash_begin(&v->hash, hash);
 	v->before = v->hash;
 	*ret_vouch = v;
 	return 0;
@@ -155,17 +152,6 @@ static int judge(struct vouch *v, enum vouch_profile profile)
 	return 0;
 }
 
-static void export(const SHA256_CTX *hash, struct vouch_sum *ret)
-{
-	struct writer w = writer_of(ret->state, sizeof(ret->state));
-	for (unsigned i = 0; i < ARRAY_LEN(hash->h); i++) {
-		writer_u32be(&w, hash->h[i]);
-	}
-	ret->done = ((uint64_t)hash->Nh << 32 | hash->Nl) / 8; /* it counts bits */
-	memset(ret->rest, 0, sizeof(ret->rest));
-	memcpy(ret->rest, hash->data, hash->num);
-}
-
 int vouch_end(struct vouch *v, enum vouch_profile profile, struct vouch_sum *ret_sum)
 {
 	if (!v->over) {
@@ -180,7 +166,7 @@ int vouch_end(struct vouch *v, enum vouch_profile profile, struct vouch_sum *ret
 	sign_places_end(&v->places, v->d.offset);
 	v->id = object_free_id(&v->facts);
 	ret_sum->id = v->id;
-	export(&v->hash, ret_sum);
+	half_hash_give(&v->hash, ret_sum);
 	return 0;
 }
 
@@ -208,7 +194,7 @@ int vouch_edits(struct vouch *v, const struct vouch_made *made, struct object_si
 {
 	const struct sign_fields f = {.id = v->id,
 		.syntax = object_mac_syntax(v->encoding, v->syntax),
-		.algorithm = object_hash_words[OBJECT_SHA256],
+		.algorithm = object_hash_words[v->hash.kind],
 		.tags = v->tags,
 		.n_tags = v->list.n,
 		.uid = made->uid,

@@ -7,22 +7,26 @@
 /*
  * What a signature of a data set is over, found while it streams past once, by a process that has no key:
  *
- *	vouch_new(transfer_syntax, &v), vouch_feed(v, piece)…, vouch_end(v, profile, &sum)
+ *	vouch_new(transfer_syntax, hash, &v), vouch_feed(v, piece)…, vouch_end(v, profile, &sum)
  *	… the key holder makes a signature of the sum (keys/vouch_key.h), which says when it was made …
  *	vouch_edits(v, &made, ret)
  *
- * Everything that can be signed is signed, by SHA-256. The MAC ends with the signature's own elements, UID and time among them, and the
+ * Everything that can be signed is signed. The MAC ends with the signature's own elements, UID and time among them, and the
  * key holder writes these: what it is given is not a digest but a hash half way, so that nobody else has a say in when a signature was made.
  */
 struct vouch;
 
-/* SHA-256 (FIPS 180-4 6.2) half way: what it has become, and what is not a whole block yet. */
-#define VOUCH_STATE 32
-#define VOUCH_BLOCK 64
+/*
+ * A hash half way (keys/half_hash.h): what it has become, eight words, and what is not a whole block yet. Of SHA-256 half of the
+ * bytes are in use; the others are 0.
+ */
+#define VOUCH_STATE 64
+#define VOUCH_BLOCK 128
 struct vouch_sum {
-	uint16_t id;                                   /* MAC ID Number of the signature */
-	uint64_t done;                                 /* bytes so far */
-	uint8_t state[VOUCH_STATE], rest[VOUCH_BLOCK]; /* done % VOUCH_BLOCK of these */
+	uint8_t hash;  /* enum object_hash */
+	uint16_t id;   /* MAC ID Number of the signature */
+	uint64_t done; /* bytes so far */
+	uint8_t state[VOUCH_STATE], rest[VOUCH_BLOCK];
 };
 
 /* What the key holder makes of it. */
@@ -34,7 +38,7 @@ struct vouch_made {
 enum vouch_profile { VOUCH_BASE, VOUCH_CREATOR };
 
 /* ERR_UNSUPPORTED: the transfer syntax is not known; ERR_NO_MEMORY. */
-MUST_USE int vouch_new(struct span transfer_syntax, struct vouch **ret_vouch);
+MUST_USE int vouch_new(struct span transfer_syntax, enum object_hash hash, struct vouch **ret_vouch);
 void vouch_free(struct vouch *v);
 
 /* Bytes of the data set, in pieces of any size; nothing of them is borrowed afterwards. */

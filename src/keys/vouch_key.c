@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A hash that is taken over half way: OpenSSL's EVP does not let that in. */
-#define OPENSSL_SUPPRESS_DEPRECATED
 #include "keys/vouch_key.h"
-#include "base/reader.h"
 #include "base/writer.h"
+#include "keys/half_hash.h"
 #include "keys/object_parts.h"
 #include "keys/x509.h"
 
 #include <openssl/err.h>
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#define SCHEME 0x0401 /* RSASSA-PKCS1-v1_5 with SHA-256, PS3.15 C.1 */
 
 struct vouch_key {
 	struct object_key *key;
@@ -95,57 +90,40 @@ void vouch_key_free(struct vouch_key *k)
 
 /* ---- Signing ---- */
 
-static int import(const struct vouch_sum *sum, SHA256_CTX *ret)
-{
-	struct reader r = reader_of(span_of(sum->state, sizeof(sum->state)));
-	uint64_t bits = sum->done * 8;
-	if (sum->done == 0 || sum->done > UINT64_MAX / 16 || SHA256_Init(ret) != 1) {
-		return ERR_VALUE;
-	}
-	for (unsigned i = 0; i < ARRAY_LEN(ret->h); i++) {
-		uint32_t word = 0;
-		if (reader_u32be(&r, &word) < 0) {
-			return ERR_VALUE;
-		}
-		ret->h[i] = word;
-	}
-	ret->Nl = (SHA_LONG)bits;
-	ret->Nh = (SHA_LONG)(bits >> 32);
-	ret->num = (unsigned)(sum->done % VOUCH_BLOCK);
-	memcpy(ret->data, sum->rest, ret->num);
-	return 0;
-}
-
 /* The signature's own elements, but for the certificate and the signature (PS3.3 C.12.1.1.3.1.2). */
 static int finish(
-	const struct vouch_sum *sum, const struct vouch_made *made, uint8_t ret_hash[SHA256_DIGEST_LENGTH])
+	const struct vouch_sum *sum, const struct vouch_made *made, uint8_t buf[], struct span *ret_digest)
 {
 	uint8_t own[512];
 	struct writer w = writer_of(own, sizeof(own));
-	SHA256_CTX hash;
+	struct half_hash hash;
 	const struct sign_fields f = {.id = sum->id, .uid = made->uid, .time = made->time};
-	int e = import(sum, &hash);
+	int e = half_hash_take(sum, &hash);
 	e = e < 0 ? e : sign_write_signature(&f, false, ENCODING_EXPLICIT_LE, &w);
-	if (e == 0 && (SHA256_Update(&hash, own, w.len) != 1 || SHA256_Final(ret_hash, &hash) != 1)) {
-		e = ERR_SYSTEM;
+	if (e < 0) {
+		return e;
 	}
-	return e;
+	half_hash_add(&hash, writer_span_of(&w));
+	*ret_digest = half_hash_end(&hash, buf);
+	return 0;
 }
 
 int vouch_key_sign(const struct vouch_key *k, const struct vouch_sum *sum, int64_t now_ms,
 	uint8_t value[PRIVATE_KEY_SIGNATURE_MOST], struct vouch_made *ret)
 {
-	uint8_t hash[SHA256_DIGEST_LENGTH];
+	uint8_t buf[SHA512_DIGEST_LENGTH];
+	struct span digest;
 	struct vouch_made made = {.certificate = object_key_certificate(k->key)};
 	size_t len = 0;
 	if (now_ms / 1000 < k->from_s || now_ms / 1000 > k->until_s) {
 		return ERR_ORDER;
 	}
 	int e = object_new_name(now_ms, made.uid, made.time);
-	e = e < 0 ? e : finish(sum, &made, hash);
+	e = e < 0 ? e : finish(sum, &made, buf, &digest);
 	e = e < 0 ? e
-	          : private_key_sign_hash(object_key_private(k->key), sign_scheme_of(SCHEME),
-			    span_of(hash, sizeof(hash)), value, PRIVATE_KEY_SIGNATURE_MOST, &len);
+	          : private_key_sign_hash(object_key_private(k->key),
+			    object_scheme((enum object_hash)sum->hash), digest, value,
+			    PRIVATE_KEY_SIGNATURE_MOST, &len);
 	if (e < 0) {
 		return e;
 	}

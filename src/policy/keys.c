@@ -34,6 +34,7 @@ static const char *const hold_fail_words[] = {"refuse", "pass", NULL};
 static const char *const burned_in_words[] = {"refuse", "keep", NULL};
 static const char *const document_words[] = {"refuse", "replace", NULL};
 static const char *const sign_profile_words[] = {"", "base", "creator", NULL};
+static const char *const sign_hash_words[] = {"sha256", "sha384", "sha512", NULL};
 static const char *const proxy_words[] = {"none", "v2", NULL};
 
 /* A time in seconds of `timeouts`. */
@@ -575,6 +576,8 @@ const struct key keys[] = {
 	{IN_FLOW_SIGN, "profile", read_word, FIELD(struct sign_rules, profile), .choice = sign_profile_words,
 		.absent = "base; creator where the flow de-identifies",
 		.help = "base, or creator: an object is not signed over less than its creator must sign."},
+	{IN_FLOW_SIGN, "hash", read_word, FIELD(struct sign_rules, hash), .choice = sign_hash_words,
+		.fallback = "sha256", .help = "sha256, sha384 or sha512: of what is signed."},
 	{IN_FLOW_SIGN, "when-unable", read_word, FIELD(struct sign_rules, unable), .choice = hold_fail_words,
 		.fallback = "refuse",
 		.help = "refuse, or pass with an alarm and unsigned, what cannot be signed."},

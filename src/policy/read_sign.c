@@ -6,7 +6,7 @@
 void read_sign(struct parse *p, const struct key *k, const struct tree *v, void *base)
 {
 	struct flow *f = base;
-	if (!parse_yes_or_map(p, k, v, "profile, when-unable")) {
+	if (!parse_yes_or_map(p, k, v, "profile, hash, when-unable")) {
 		return;
 	}
 	f->sign.yes = true;

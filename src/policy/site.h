@@ -81,11 +81,13 @@ struct signing {
 
 /* `sign` of a flow: objects get a signature by the key of `signatures` as they pass. */
 enum sign_profile_kind { SIGN_PROFILE_OF_FLOW, SIGN_PROFILE_BASE, SIGN_PROFILE_CREATOR };
+enum sign_hash { SIGN_HASH_SHA256, SIGN_HASH_SHA384, SIGN_HASH_SHA512 };
 enum sign_unable { SIGN_UNABLE_REFUSE, SIGN_UNABLE_PASS };
 struct sign_rules {
 	bool yes;
 	/* OF_FLOW: Creator where the flow makes objects anew, Base where it does not. */
 	enum sign_profile_kind profile;
+	enum sign_hash hash;
 	enum sign_unable unable; /* what happens to an object that cannot be signed */
 };
 

@@ -255,7 +255,7 @@ static void nested(void **state)
 		}
 		struct vouch *v = NULL;
 		struct vouch_sum sum;
-		assert_int_equal(vouch_new(span_str(ELE), &v), 0);
+		assert_int_equal(vouch_new(span_str(ELE), OBJECT_SHA256, &v), 0);
 		vouch_feed(v, span_of(file + at, w.len - at));
 		assert_int_equal(vouch_end(v, VOUCH_BASE, &sum), 0);
 		assert_int_equal(vouch_count(v), 2);

@@ -3,10 +3,12 @@
 #include "base/reader.h"
 #include "base/writer.h"
 #include "dicom/file.h"
+#include "keys/half_hash.h"
 #include "keys/holder.h"
 #include "keys/object_splice.h"
 #include "keys/vouch_key.h"
 
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,6 +22,7 @@ static struct blob own;
 static struct holder *holder;
 static struct object_trust *trust;
 static struct object_report report;
+static enum object_hash hash; /* that objects are signed with */
 
 static void write_key(const char *path, const struct ca_pair *pair)
 {
@@ -71,6 +74,7 @@ static size_t request(const struct vouch_sum *sum, uint8_t *buf, size_t cap)
 	struct writer w = writer_of(buf, cap);
 	writer_u8(&w, HOLDER_VERSION);
 	writer_u8(&w, ASK_VOUCH);
+	writer_u8(&w, sum->hash);
 	writer_u16be(&w, sum->id);
 	writer_u64be(&w, sum->done);
 	writer_bytes(&w, sum->state, sizeof(sum->state));
@@ -82,7 +86,7 @@ static size_t request(const struct vouch_sum *sum, uint8_t *buf, size_t cap)
 static int ask(const struct vouch_sum *sum, struct holder_client *c, int64_t now_ms, uint8_t *buf,
 	struct vouch_made *ret)
 {
-	uint8_t bytes[256], n;
+	uint8_t bytes[512], n;
 	uint16_t n_value;
 	size_t len = 0;
 	struct span s;
@@ -144,7 +148,7 @@ static void find_data(struct bytes *b)
 static struct vouch_sum sum_of(const struct bytes *b, size_t piece, struct vouch **ret_vouch)
 {
 	struct vouch_sum sum;
-	assert_int_equal(vouch_new(span_str(b->syntax), ret_vouch), 0);
+	assert_int_equal(vouch_new(span_str(b->syntax), hash, ret_vouch), 0);
 	for (size_t at = b->data_at; at < b->len; at += piece) {
 		size_t n = b->len - at < piece ? b->len - at : piece;
 		uint8_t *copy = malloc(n);
@@ -232,11 +236,12 @@ static void in_passing(void **state)
 		for (unsigned k = i < 2 ? 0 : 2; k < ARRAY_LEN(pieces); k++) {
 			read_file(names[i], &file);
 			find_data(&file);
+			hash = (enum object_hash)((i + k) % OBJECT_HASHES);
 			sign(&file, pieces[k], &one);
 			const struct object_verdict *v = verdict(&one, 1);
 			assert_int_equal(v->state, OBJECT_GOOD);
 			assert_true(v->covers_all);
-			assert_string_equal(v->algorithm, "SHA256");
+			assert_string_equal(v->algorithm, object_hash_words[hash]);
 			assert_string_equal(v->subject, "CN=scanner");
 			/* Once more: both hold, by numbers of their own. */
 			find_data(&one);
@@ -259,6 +264,33 @@ static void in_passing(void **state)
 	assert_int_equal(verdict(&one, 1)->state, OBJECT_GOOD);
 	one.at[one.len - 1] ^= 1;
 	assert_int_equal(verdict(&one, 1)->state, OBJECT_GOOD);
+}
+
+/* Wherever it changes hands, it is the hash that OpenSSL has of all of it. */
+static void half_way(void **state)
+{
+	uint8_t text[300], theirs[EVP_MAX_MD_SIZE], bytes[SHA512_DIGEST_LENGTH];
+	for (size_t i = 0; i < sizeof(text); i++) {
+		text[i] = (uint8_t)(i * 7 + 1);
+	}
+	for (int kind = 0; kind < OBJECT_HASHES; kind++) {
+		const EVP_MD *md = EVP_get_digestbyname(object_hash_words[kind]);
+		unsigned n = 0;
+		assert_int_equal(EVP_Digest(text, sizeof(text), theirs, &n, md, NULL), 1);
+		for (size_t at = 1; at <= sizeof(text); at++) {
+			struct half_hash first, second;
+			struct vouch_sum sum;
+			half_hash_begin(&first, (enum object_hash)kind);
+			half_hash_add(&first, span_of(text, at));
+			half_hash_give(&first, &sum);
+			assert_int_equal(sum.done, at);
+			assert_int_equal(half_hash_take(&sum, &second), 0);
+			half_hash_add(&second, span_of(text + at, sizeof(text) - at));
+			struct span ours = half_hash_end(&second, bytes);
+			assert_int_equal(ours.len, n);
+			assert_memory_equal(ours.ptr, theirs, n);
+		}
+	}
 }
 
 /* The file as a deflated one. */
@@ -330,7 +362,7 @@ static void when_is_not_ours_to_say(void **state)
 
 static void who_may_ask(void **state)
 {
-	uint8_t buf[HOLDER_ANSWER_MOST], bytes[256];
+	uint8_t buf[HOLDER_ANSWER_MOST], bytes[512];
 	struct vouch_made made;
 	struct vouch_sum sum = {.done = 200};
 	size_t len = 0;
@@ -346,6 +378,9 @@ static void who_may_ask(void **state)
 	sum.done = UINT64_MAX / 8;
 	assert_int_equal(ask(&sum, &c, 1, buf, &made), ERR_VALUE);
 	sum.done = 64;
+	sum.hash = OBJECT_HASHES;
+	assert_int_equal(ask(&sum, &c, 1, buf, &made), ERR_VALUE);
+	sum.hash = OBJECT_SHA512;
 	size_t n = request(&sum, bytes, sizeof(bytes));
 	for (size_t i = 2; i < n; i++) {
 		assert_int_equal(holder_answer(holder, &c, span_of(bytes, i), 1, buf, &len), ERR_PEER);
@@ -408,7 +443,7 @@ static int end_of(const char *syntax, struct span bytes, enum vouch_profile prof
 {
 	struct vouch *v = NULL;
 	struct vouch_sum sum;
-	assert_int_equal(vouch_new(span_str(syntax), &v), 0);
+	assert_int_equal(vouch_new(span_str(syntax), OBJECT_SHA256, &v), 0);
 	vouch_feed(v, bytes);
 	int e = vouch_end(v, profile, &sum);
 	if (e < 0) {
@@ -424,7 +459,7 @@ static int end_of(const char *syntax, struct span bytes, enum vouch_profile prof
 static void what_cannot_be(void **state)
 {
 	struct vouch *v = NULL;
-	assert_int_equal(vouch_new(span_str("1.2.3"), &v), ERR_UNSUPPORTED);
+	assert_int_equal(vouch_new(span_str("1.2.3"), OBJECT_SHA256, &v), ERR_UNSUPPORTED);
 	assert_int_equal(end_of(ELE, SPAN(""), VOUCH_BASE, "nothing in it"), ERR_MISSING);
 	assert_int_equal(end_of(ELE,
 				 SPAN("\x08\0\x18\0UI\4\0"
@@ -492,6 +527,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(in_passing),
+		cmocka_unit_test(half_way),
 		cmocka_unit_test(deflated),
 		cmocka_unit_test(when_is_not_ours_to_say),
 		cmocka_unit_test(who_may_ask),
