@@ -152,7 +152,20 @@ static int apply_deflated(int in, int out, const struct object_signed *r)
 
 /* ---- All ---- */
 
-bool object_edit_write(int in, const char *path, const struct object_signed *r)
+static int put_in_place(const char *fresh, const char *path, bool replace)
+{
+	if (replace) {
+		return rename(fresh, path);
+	}
+	int e = renameat2(AT_FDCWD, fresh, AT_FDCWD, path, RENAME_NOREPLACE);
+	if (e < 0 && errno == EINVAL) { /* a file system that cannot, as those of a network */
+		e = link(fresh, path);
+		e = e == 0 ? unlink(fresh) : e;
+	}
+	return e;
+}
+
+bool object_edit_write(int in, const char *path, bool replace, const struct object_signed *r)
 {
 	char fresh[4200];
 	struct stat st;
@@ -169,7 +182,7 @@ bool object_edit_write(int in, const char *path, const struct object_signed *r)
 	}
 	errno = EPROTO;
 	int e = r->deflated_at > 0 ? apply_deflated(in, out, r) : apply(in, out, (uint64_t)st.st_size, r);
-	bool ok = e == 0 && fsync(out) == 0 && rename(fresh, path) == 0;
+	bool ok = e == 0 && fsync(out) == 0 && put_in_place(fresh, path, replace) == 0;
 	int kept = errno;
 	close(out);
 	if (!ok) {

@@ -25,12 +25,12 @@
 
 static const char usage[] =
 	"usage: gantry sign [-c FILE] [--profile base|creator] [--hash SHA256|SHA384|SHA512] [--tag TAG]...\n"
-	"                   [--timestamp-query QUERY] IN OUT\n"
-	"       gantry sign --timestamp-response RESPONSE IN OUT\n"
+	"                   [--timestamp-query QUERY] [--force] IN OUT\n"
+	"       gantry sign --timestamp-response RESPONSE [--force] IN OUT\n"
 	"\n"
 	"Put a digital signature into a DICOM file (PS3.15 C.1, C.2), with the key of `signatures:` in gantry.yaml. A process that\n"
 	"has that key, the file and nothing else reads the object, makes the MAC and signs it. The file stays as it is but for\n"
-	"the signature. OUT may be IN; a file that is there is replaced.\n"
+	"the signature. OUT may be IN; another file that is there is kept.\n"
 	"\n"
 	"  --tag TAG    sign this element, GGGG,EEEE or its keyword, and no others but those of further --tag; otherwise\n"
 	"               everything that can be signed is\n"
@@ -38,14 +38,16 @@ static const char usage[] =
 	"  --hash H     default SHA256\n"
 	"  --timestamp-query QUERY        also write what a timestamping authority (RFC 3161) is to be asked\n"
 	"  --timestamp-response RESPONSE  put its answer to the signature that it is over; no key is needed\n"
+	"  --force      replace OUT and QUERY, if they are there\n"
 	"  -c, --config FILE  default: ./gantry.yaml, then /etc/gantry/gantry.yaml\n"
 	"\n"
-	"Exit status: 0 signed; 1 not signed, and there is no OUT; 2 wrong usage.\n";
+	"Exit status: 0 signed; 1 not signed, and OUT is as it was; 2 wrong usage.\n";
 
 #define RESPONSE_MOST (64u * 1024)
 
 struct job {
 	const char *config, *in, *out, *query, *response;
+	bool force;
 	uint8_t *answer; /* the bytes of `response` */
 	size_t answer_len;
 	struct object_wish wish;
@@ -145,7 +147,7 @@ static int write_query(const struct job *j, const struct object_signed *r)
 	uint8_t bytes[512];
 	size_t len = 0;
 	int e = object_stamp_query(r->value_sha256, bytes, sizeof(bytes), &len);
-	FILE *f = e == 0 ? fopen(j->query, "we") : NULL;
+	FILE *f = e == 0 ? fopen(j->query, j->force ? "we" : "wex") : NULL;
 	bool ok = f && fwrite(bytes, 1, len, f) == len;
 	ok = f && fclose(f) == 0 && ok;
 	return ok ? 0 : complain(j->query, e < 0 ? err_str(e) : strerror(errno));
@@ -182,16 +184,32 @@ static void tell(const struct job *j, struct object_signed *r)
 	}
 }
 
+/* What is there stays, unless it is IN that is signed, or that was said. */
+static int may_write(const struct job *j, int in, const char *path, bool *ret_replace)
+{
+	struct stat st, own;
+	bool there = stat(path, &st) == 0;
+	bool same = there && in >= 0 && fstat(in, &own) == 0 && st.st_dev == own.st_dev &&
+	            st.st_ino == own.st_ino;
+	*ret_replace = same || j->force;
+	return there && !*ret_replace
+	               ? complain(path, "it is there already, and stays as it is (--force replaces it)")
+	               : 0;
+}
+
 static int run(struct job *j)
 {
+	bool replace = j->force, force;
 	struct object_signed *r = object_job_memory(sizeof(*r));
 	int code = !r ? 1 : j->response ? 0 : open_site(j);
 	int in = code == 0 ? open(j->in, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
 	if (code == 0 && in < 0) {
 		code = complain(j->in, strerror(errno));
 	}
+	code = code != 0 ? code : may_write(j, in, j->out, &replace);
+	code = code == 0 && j->query ? may_write(j, -1, j->query, &force) : code;
 	code = code != 0 ? code : j->response ? have_stamped(j, in, r) : have_signed(j, in, r);
-	if (code == 0 && !object_edit_write(in, j->out, r)) {
+	if (code == 0 && !object_edit_write(in, j->out, replace, r)) {
 		code = complain(j->out, strerror(errno));
 	}
 	code = code == 0 && j->query ? write_query(j, r) : code;
@@ -273,6 +291,9 @@ static bool take_option(void *arg, int c)
 	case 'c':
 		j->config = optarg;
 		return true;
+	case 'f':
+		j->force = true;
+		return true;
 	case 'q':
 		j->query = optarg;
 		return true;
@@ -301,7 +322,8 @@ int verb_sign(int argc, char **argv)
 	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
 		{"profile", required_argument, NULL, 'p'}, {"hash", required_argument, NULL, 'x'},
 		{"tag", required_argument, NULL, 't'}, {"timestamp-query", required_argument, NULL, 'q'},
-		{"timestamp-response", required_argument, NULL, 'r'}, {"help", no_argument, NULL, 'h'}, {0}};
+		{"timestamp-response", required_argument, NULL, 'r'}, {"force", no_argument, NULL, 'f'},
+		{"help", no_argument, NULL, 'h'}, {0}};
 	static struct job j;
 	int code;
 	if (!options_read(argc, argv, options, usage, take_option, &j, &code)) {

@@ -37,7 +37,7 @@ class Signer:
 
     def sign(self, source, out="signed.dcm", *arguments, wants=0):
         out = self.bench.path(out)
-        text = self.bench.run(self.bench.program, "sign", "-c", self.g.yaml, *arguments, source, out, wants=wants).text
+        text = self.bench.run(self.bench.program, "sign", "-c", self.g.yaml, "--force", *arguments, source, out, wants=wants).text
         return out if wants == 0 else text
 
     def dcmsign(self, source, out="theirs.dcm", *arguments, wants=0):
@@ -123,6 +123,31 @@ def sign_each_mac(bench):
         s.theirs(out)
         equal(s.verify(out)[0]["algorithm"], name, "our MAC")
     s.sign(CT, "no.dcm", "--hash", "SHA1", wants=2)
+
+
+@test
+def sign_over_what_is_there(bench):
+    """Another file is kept, and nothing is signed, unless that is said; IN itself may be OUT."""
+    s = Signer(bench)
+    out, query = bench.path("out.dcm"), bench.path("query.tsq")
+    command = [bench.program, "sign", "-c", s.g.yaml]
+    for taken, options in ((out, []), (query, ["--timestamp-query", query])):
+        with open(taken, "w", encoding="ascii") as file:
+            file.write("precious")
+        text = bench.run(*command, *options, CT, out, wants=1).text
+        check("it is there already" in text and "--force" in text, "why", text)
+        with open(taken, encoding="ascii") as file:
+            equal(file.read(), "precious", f"{taken} afterwards")
+        os.remove(taken)
+        check(not glob.glob(out + "*"), "an output")
+    with open(query, "w", encoding="ascii") as file:
+        file.write("precious")
+    bench.run(*command, "--timestamp-query", query, "--force", CT, out, wants=0)
+    bench.run("openssl", "ts", "-query", "-in", query, "-text", wants=0)
+    s.theirs(out)
+    bench.run(*command, out, out, wants=0)
+    bench.run(*command, out, bench.path("ca/../out.dcm"), wants=0)
+    equal([v["state"] for v in s.verify(out)], ["good"] * 3, "signed in its place")
 
 
 @test
@@ -388,9 +413,9 @@ def sign_with_wrong_timestamps(bench):
         token = b"\x30\x03\x02\x01\x00" + file.read()
     with open(response, "wb") as file:
         file.write(b"\x30\x82" + struct.pack(">H", len(token)) + token)
-    bench.run(bench.program, "sign", "--timestamp-response", response, signed, changed, wants=0)
+    bench.run(bench.program, "sign", "--force", "--timestamp-response", response, signed, changed, wants=0)
     told(changed, "untrusted", "unsuitable certificate purpose")
-    bench.run(bench.program, "sign", "--timestamp-response", late.answer(query, "late.tsr"), signed, changed, wants=0)
+    bench.run(bench.program, "sign", "--force", "--timestamp-response", late.answer(query, "late.tsr"), signed, changed, wants=0)
     told(changed, "untrusted", "certificate has expired")
 
 
