@@ -178,13 +178,13 @@ static int publish(struct media_opening *j, char *why, size_t cap)
 	if (media_sort(&j->m) < 0) {
 		return ERR_NO_MEMORY;
 	}
-	if (!media_record(&j->record, &j->m, j->source, more, true)) {
+	if (!media_record(&j->record, &j->m, j->source, more)) {
 		snprintf(why, cap, "it could not be recorded: %s", j->record.why);
 		return ERR_SYSTEM;
 	}
 	int e = stage_commit(&j->stage), kept = errno;
 	if (e < 0) {
-		(void)media_record(&j->record, &j->m, j->source, more, false);
+		media_record_undone(&j->record, &j->m, j->source, more);
 	}
 	errno = kept;
 	return e;
@@ -213,6 +213,7 @@ static int finish(struct media_opening *j, int e, char *why, size_t cap)
 				: e == ERR_VALUE ? "OUT is there meanwhile"
 						 : err_str(e));
 		}
+		media_record_warn(&j->record, &j->m);
 		return complain(j->source, why);
 	}
 	printf("%s: %zu file%s opened\n", media_printed(j->out), j->m.names.n, j->m.names.n == 1 ? "" : "s");

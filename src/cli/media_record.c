@@ -95,21 +95,51 @@ static char *whole_path(const char *path)
 	return whole;
 }
 
-bool media_record(
-	struct media_record *r, const struct media *m, const char *medium, const char *more, bool good)
+/* Of study i. NULL, or why not. */
+static const char *record_one(const struct media_record *r, const struct media *m, size_t i,
+	const char *medium, const char *more, bool good)
 {
 	char *path = whole_path(medium);
-	for (size_t i = 0; !r->why && i < m->n_studies; i++) {
-		json_t *o = request_of(r, m, &m->studies[i]);
-		(void)json_object_set_new(o, "file", json_string(media_printed(path ? path : medium)));
-		(void)json_object_set_new(o, "more", json_string(media_printed(more)));
-		(void)json_object_set_new(o, "good", json_boolean(good));
-		r->why = record_request(r->config, o);
-		json_decref(o);
+	json_t *o = request_of(r, m, &m->studies[i]);
+	(void)json_object_set_new(o, "file", json_string(media_printed(path ? path : medium)));
+	(void)json_object_set_new(o, "more", json_string(media_printed(more)));
+	(void)json_object_set_new(o, "good", json_boolean(good));
+	const char *why = record_request(r->config, o);
+	json_decref(o);
+	free(path);
+	return why;
+}
+
+/* The last first, so that the others are the first ones. */
+void media_record_undone(struct media_record *r, const struct media *m, const char *medium, const char *more)
+{
+	while (r->n > 0 && !record_one(r, m, r->n - 1, medium, more, false)) {
+		r->n--;
+	}
+}
+
+bool media_record(struct media_record *r, const struct media *m, const char *medium, const char *more)
+{
+	while (!r->why && r->n < m->n_studies) {
+		r->why = record_one(r, m, r->n, medium, more, true);
 		r->n += !r->why;
 	}
-	free(path);
+	if (r->why && r->required) {
+		snprintf(r->kept, sizeof(r->kept), "%s", r->why);
+		r->why = r->kept;
+		media_record_undone(r, m, medium, more);
+	}
 	return !r->why || !r->required;
+}
+
+void media_record_warn(const struct media_record *r, const struct media *m)
+{
+	const char *done = strcmp(r->verb, "seal") == 0 ? "exported" : "imported";
+	for (size_t i = 0; i < r->n; i++) {
+		fprintf(stderr,
+			"gantry media %s: the audit trail says that the study %s was %s, and could not be told that it was not\n",
+			r->verb, media_printed(m->studies[i].of->study), done);
+	}
 }
 
 void media_record_tell(const struct media_record *r)

@@ -326,14 +326,14 @@ static int publish(struct job *j, char *why, size_t cap)
 	char whom[300], more[320];
 	cms_sealing_for(j->sealing, whom, sizeof(whom));
 	snprintf(more, sizeof(more), "for %s", whom);
-	if (!media_record(&j->record, &j->m, j->out, more, true)) {
+	if (!media_record(&j->record, &j->m, j->out, more)) {
 		snprintf(why, cap, "it could not be recorded: %s", j->record.why);
 		return ERR_SYSTEM;
 	}
 	int e = j->form == FOLDER ? stage_commit(&j->stage) : stage_commit_file(&j->stage, SINGLE);
 	int kept = errno;
 	if (e < 0) {
-		(void)media_record(&j->record, &j->m, j->out, more, false);
+		media_record_undone(&j->record, &j->m, j->out, more);
 	}
 	errno = kept;
 	return e;
@@ -350,7 +350,11 @@ static int make_disc(struct job *j)
 		snprintf(why, sizeof(why), "%s", sentence(e));
 	}
 	stage_done(&j->stage);
-	return e < 0 ? complain(j->out, why) : EXIT_ALL;
+	if (e < 0) {
+		media_record_warn(&j->record, &j->m);
+		return complain(j->out, why);
+	}
+	return EXIT_ALL;
 }
 
 /* ---- What is read ---- */

@@ -70,7 +70,7 @@ static void set_user(int fd, const json_t *o, const struct act *a, struct audit_
 	snprintf(user, sizeof(user), "%.120s@%.120s", request_text(o, "name"), request_text(o, "host"));
 	snprintf(text, sizeof(text), "%s by %.120s (Unix user %" JSON_INTEGER_FORMAT "), %.280s%s",
 		a->sentence, request_text(o, "name"), uid, request_text(o, "more"),
-		ev->outcome == AUDIT_SUCCESS ? "." : "; but it could not be put in its place.");
+		ev->outcome == AUDIT_SUCCESS ? "." : "; but it was not put in its place.");
 	audit_text_set(ev->user, sizeof(ev->user), span_str(user));
 	audit_text_set(ev->text, sizeof(ev->text), span_str(text));
 }

@@ -3,11 +3,15 @@
 import base64
 import email
 import glob
+import json
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
+import tempfile
+import threading
 import time
 from email.mime.application import MIMEApplication
 from email.mime.multipart import MIMEMultipart
@@ -177,6 +181,62 @@ def secure_media_recorded(bench):
     said = disc.media("open", "-c", g.yaml, image, bench.path("unrecorded"))
     check("no gateway has recorded this import: the gateway does not run" in said, said)
     equal(os.path.exists(bench.path("never")), False, "a disc that nobody recorded")
+
+
+class Recorder(threading.Thread):
+    """A gateway's control socket that records so many, and then says that it cannot; or is gone."""
+
+    def __init__(self, bench, good, gone=False):
+        super().__init__(daemon=True)
+        self.good, self.gone, self.told = good, gone, []
+        run = tempfile.mkdtemp(dir=bench.path())
+        self.yaml = run + "/gantry.yaml"
+        with open(self.yaml, "w", encoding="ascii") as file:
+            file.write(f"run: {run}\n")
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.bind(run + "/control")
+        self.socket.listen(8)
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                client = self.socket.accept()[0]
+            except OSError:
+                return
+            with client, client.makefile("rwb") as file:
+                self.told.append(json.loads(file.readline()))
+                full = len(self.told) == self.good + 1
+                if full and self.gone:
+                    self.socket.shutdown(socket.SHUT_RDWR)
+                    self.socket.close()
+                answer = {"recorded": None, "why": "the disk is full"} if full else {"recorded": len(self.told)}
+                file.write(json.dumps(answer).encode())
+
+
+@test
+def secure_media_recorded_in_part(bench):
+    """The trail takes two studies and no third: what it says of them it is told again, that it was not done, or the person is told."""
+    disc = Disc(bench)
+    for name in SAMPLES[3:]:
+        os.remove(f"{disc.folder}/{name}.dcm")
+    image = bench.path("out.iso")
+    disc.media("seal", disc.folder, image)
+    for verb, paths in (("seal", (disc.folder, bench.path("never"))), ("open", (image, bench.path("never")))):
+        recorder = Recorder(bench, 2)
+        said = disc.media(verb, "-c", recorder.yaml, "--recorded", *paths, wants=3)
+        check("it could not be recorded: the disk is full" in said and "could not be told" not in said, said)
+        good = [(r["act"], r["good"]) for r in recorder.told]
+        equal(good, [(verb, True)] * 3 + [(verb, False)] * 2, "what it was told")
+        studies = [r["study"] for r in recorder.told]
+        equal(studies[3:], [studies[1], studies[0]], "of which studies")
+        recorder = Recorder(bench, 2, gone=True)
+        said = disc.media(verb, "-c", recorder.yaml, "--recorded", *paths, wants=3)
+        told = {"seal": "exported", "open": "imported"}[verb]
+        for record in recorder.told[:2]:
+            check(f"the study {record['study']} was {told}, and could not be told that it was not" in said, said)
+        equal(len(recorder.told), 3, "what the other one was told")
+    check(not os.path.exists(bench.path("never")), "something was done")
 
 
 @test
