@@ -3,6 +3,7 @@
 import base64
 import email
 import glob
+import hashlib
 import json
 import os
 import re
@@ -526,6 +527,45 @@ def pbkdf2(rounds):
     recipient = der(0xA3, der(2, b"\0"), kdf, wrap, der(4, bytes(48)))
     content = der(0x30, oid("06092a864886f70d010701"), cipher, der(0x80, bytes(64)))
     return der(0x30, oid("06092a864886f70d010703"), der(0xA0, der(0x30, der(2, b"\3"), der(0x31, recipient), content)))
+
+
+def enciphered(key, start, data, *options):
+    return subprocess.run(["openssl", "enc", "-aes-256-cbc", "-K", key.hex(), "-iv", start.hex(), *options], input=data, stdout=subprocess.PIPE,
+                          check=True, timeout=60).stdout
+
+
+def with_prf(number, name, data, explicit=True):
+    """Enveloped for the passphrase by PBKDF2 (RFC 8018 A.2) with HMAC of a hash, 1.2.840.113549.2.number, wrapped by RFC 3211."""
+    salt, start, key, null = os.urandom(16), os.urandom(16), os.urandom(32), b"\5\0"
+    kek = hashlib.pbkdf2_hmac(name, PASSPHRASE.encode(), salt, 5000, 32)
+    oid = lambda text: bytes.fromhex(text)
+    prf = der(0x30, oid("06082a864886f70d02") + bytes([number]), null) if explicit else b""
+    kdf = der(0xA0, oid("06092a864886f70d01050c"), der(0x30, der(4, salt), der(2, (5000).to_bytes(2, "big")), prf))
+    cipher = der(0x30, oid("060960864801650304012a"), der(4, start))
+    once = enciphered(kek, start, bytes([32]) + bytes(b ^ 0xFF for b in key[:3]) + key + os.urandom(12), "-nopad")
+    twice = enciphered(kek, once[-16:], once, "-nopad")
+    recipient = der(0xA3, der(2, b"\0"), kdf, der(0x30, oid("060b2a864886f70d0109100309"), cipher), der(4, twice))
+    content = der(0x30, oid("06092a864886f70d010701"), cipher, der(0x80, enciphered(key, start, data)))
+    return der(0x30, oid("06092a864886f70d010703"), der(0xA0, der(0x30, der(2, b"\3"), der(0x31, recipient), content)))
+
+
+@test
+def secure_media_prf(bench):
+    """Others' PBKDF2, with each HMAC that OpenSSL opens too, and with the one that is meant where none is named; together on one disc."""
+    f = Foreign(Disc(bench))
+    names = {"sha1": 7, "sha224": 8, "sha256": 9, "sha384": 10, "sha512": 11}
+    signed = f.signed()
+    files = {f"F{number}": with_prf(number, name, signed) for name, number in names.items()}
+    files["F0"] = with_prf(7, "sha1", signed, explicit=False)
+    folder = f.folder("prf", files)
+    for name in files:
+        bench.run("openssl", "cms", "-decrypt", "-inform", "DER", "-pwri_password", PASSPHRASE, "-in", f"{folder}/{name}", "-binary", "-out",
+                  bench.path("theirs"), wants=0)
+        with open(bench.path("theirs"), "rb") as file:
+            equal(file.read() == signed, True, f"what OpenSSL opens of {name}")
+    said = f.opens(folder, "--trust", f.signer, passphrase=PASSPHRASE)
+    check("6 files opened" in said and "signed by CN=Alice\n" in said, said)
+    f.disc.fails(folder, "the passphrase is wrong", passphrase="correct horse stable")
 
 
 @test
