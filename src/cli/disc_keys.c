@@ -16,7 +16,7 @@
 #define ROOM     1024 /* of a value: names in three writings, with escape sequences */
 #define CONCEPT  0x0040A043u
 #define VERIFIED 0x0040A030u /* of the object; its observers have it each */
-#define LAST     0x300A0007u
+#define LAST     0x30100034u
 
 /* Which records have it: of patients, studies, series; of objects by what they are. */
 enum {
@@ -39,6 +39,12 @@ enum {
 	SPECTRUM = 1 << 16,
 	TITLE = 1 << 17,
 	NOBODY = 1 << 18, /* no record is above it */
+	HANGING = 1 << 19,
+	IMPLANT = 1 << 20,
+	ASSEMBLY = 1 << 21, /* of implants */
+	GROUP = 1 << 22,    /* of templates of implants */
+	ASSESSMENT = 1 << 23,
+	RADIATION = 1 << 24, /* radiotherapy of the second generation */
 };
 
 /* In the order of tags. */
@@ -52,6 +58,8 @@ static const struct {
 } rows[] = {
 	{0x00080005, "CS", false, true, EACH, NULL},
 	{0x00080008, "CS", false, true, PICTURE | SPECTRUM, NULL},
+	{0x00080012, "DA", false, false, ASSESSMENT, "19000101"},
+	{0x00080013, "TM", false, false, ASSESSMENT, NULL},
 	{0x00080020, "DA", false, false, STUDY, "19000101"},
 	{0x00080023, "DA", false, false, CONTENT, "19000101"},
 	{0x00080023, "DA", false, false, DOCUMENT, NULL},
@@ -60,9 +68,11 @@ static const struct {
 	{0x00080033, "TM", false, false, DOCUMENT, NULL},
 	{0x00080050, "SH", false, false, STUDY, NULL},
 	{0x00080060, "CS", false, false, SERIES, "OT"},
+	{0x00080070, "LO", false, false, IMPLANT | ASSEMBLY, "UNKNOWN"},
 	{0x00081030, "LO", false, false, STUDY, NULL},
 	{0x00081115, "SQ", false, true, STATE, NULL},
 	{0x00081140, "SQ", false, true, PICTURE, NULL},
+	{0x00089092, "SQ", false, true, SPECTRUM, NULL},
 	{0x00100010, "PN", false, false, PATIENT, NULL},
 	{0x00100020, "LO", false, false, PATIENT, "#"},
 	{0x0020000D, "UI", false, false, STUDY, NULL},
@@ -70,6 +80,13 @@ static const struct {
 	{0x00200010, "SH", false, false, STUDY, "#"},
 	{0x00200011, "IS", false, false, SERIES, "#"},
 	{0x00200013, "IS", false, false, NUMBER, "#"},
+	{0x00221095, "LO", false, false, IMPLANT, "UNKNOWN"},
+	{0x00221097, "LO", false, false, IMPLANT, "UNKNOWN"},
+	{0x00280008, "IS", false, false, SPECTRUM, "1"},
+	{0x00280010, "US", false, false, SPECTRUM, "1"},
+	{0x00280011, "US", false, false, SPECTRUM, "1"},
+	{0x00289001, "UL", false, false, SPECTRUM, "1"},
+	{0x00289002, "UL", false, false, SPECTRUM, "1"},
 	{VERIFIED, "DT", false, true, REPORT, NULL},
 	{0x00080100, "SH", true, false, CODED, "121181"},
 	{0x00080102, "SH", true, false, CODED, "DCM"},
@@ -78,13 +95,28 @@ static const struct {
 	{0x0040A491, "CS", false, false, REPORT, "PARTIAL"},
 	{0x0040A493, "CS", false, false, REPORT, "UNVERIFIED"},
 	{0x0040A730, "SQ", false, true, CODED, NULL},
+	{0x0040E001, "ST", false, true, DOCUMENT, NULL},
 	{0x00420010, "ST", false, false, DOCUMENT, NULL},
 	{0x00420012, "LO", false, false, DOCUMENT, "application/octet-stream"},
+	{0x00686210, "LO", false, true, IMPLANT, NULL},
 	{0x00700080, "CS", false, false, LABEL | TITLE, "UNKNOWN"},
-	{0x00700081, "LO", false, false, LABEL | TITLE, NULL},
+	{0x00700081, "LO", false, false, LABEL | TITLE | RADIATION, NULL},
 	{0x00700082, "DA", false, false, STATE, "19000101"},
 	{0x00700083, "TM", false, false, STATE, "000000"},
-	{0x00700084, "PN", false, false, LABEL, NULL},
+	{0x00700084, "PN", false, false, LABEL | RADIATION, NULL},
+	{0x00720002, "SH", false, false, HANGING, "UNKNOWN"},
+	{0x00720004, "LO", false, false, HANGING, "UNKNOWN"},
+	{0x00720006, "CS", false, false, HANGING, "SITE"},
+	{0x00720008, "LO", false, false, HANGING, "UNKNOWN"},
+	{0x0072000A, "DT", false, false, HANGING, "19000101"},
+	{0x0072000C, "SQ", false, false, HANGING, NULL},
+	{0x0072000E, "SQ", false, false, HANGING, NULL},
+	{0x00720014, "US", false, false, HANGING, "0"},
+	{0x00760001, "LO", false, false, ASSEMBLY, "UNKNOWN"},
+	{0x00760003, "LO", false, false, ASSEMBLY, "UNKNOWN"},
+	{0x00760020, "SQ", false, false, ASSEMBLY, NULL},
+	{0x00780001, "LO", false, false, GROUP, "UNKNOWN"},
+	{0x00780020, "LO", false, false, GROUP, "UNKNOWN"},
 	{0x3004000A, "CS", false, false, DOSE, "PLAN"},
 	{0x30060002, "SH", false, false, STRUCTURES, "UNKNOWN"},
 	{0x30060008, "DA", false, false, STRUCTURES, NULL},
@@ -93,7 +125,9 @@ static const struct {
 	{0x30080251, "TM", false, false, TREATMENT, NULL},
 	{0x300A0002, "SH", false, false, PLAN, "UNKNOWN"},
 	{0x300A0006, "DA", false, false, PLAN, NULL},
-	{LAST, "TM", false, false, PLAN, NULL},
+	{0x300A0007, "TM", false, false, PLAN, NULL},
+	{0x30100033, "SH", false, true, RADIATION, NULL},
+	{LAST, "LO", false, true, RADIATION, NULL},
 };
 
 #define ROWS ARRAY_LEN(rows)
@@ -120,12 +154,18 @@ static const struct {
 	{"1.2.840.10008.5.1.4.1.1.88.", "SR DOCUMENT", NUMBER | CONTENT | CODED | REPORT},
 	{"1.2.840.10008.5.1.4.1.1.104.", "ENCAP DOC", NUMBER | DOCUMENT | CODED},
 	{"1.2.840.10008.5.1.4.1.1.11.", "PRESENTATION", NUMBER | STATE | LABEL},
+	{"1.2.840.10008.5.1.4.1.1.131", "PRESENTATION", NUMBER | STATE | LABEL},
+	{"1.2.840.10008.5.1.4.1.1.9.100.", "PRESENTATION", NUMBER | STATE | LABEL},
 	{"1.2.840.10008.5.1.4.1.1.9.", "WAVEFORM", NUMBER | CONTENT},
 	{"1.2.840.10008.5.1.4.1.1.4.2", "SPECTROSCOPY", NUMBER | CONTENT | SPECTRUM},
 	{"1.2.840.10008.5.1.4.1.1.67", "VALUE MAP", NUMBER | CONTENT | LABEL},
 	{"1.2.840.10008.5.1.4.1.1.68.", "SURFACE SCAN", CONTENT},
 	{"1.2.840.10008.5.1.4.1.1.77.1.5.3", "STEREOMETRIC", 0},
-	{"1.2.840.10008.5.1.4.1.1.78.", "MEASUREMENT", NUMBER | CONTENT},
+	{"1.2.840.10008.5.1.4.1.1.78.6", "SR DOCUMENT", NUMBER | CONTENT | CODED | REPORT},
+	{"1.2.840.10008.5.1.4.1.1.78.", "MEASUREMENT", NUMBER | CONTENT | LABEL},
+	{"1.2.840.10008.5.1.4.1.1.79.1", "SR DOCUMENT", NUMBER | CONTENT | CODED | REPORT},
+	{"1.2.840.10008.5.1.4.1.1.80.1", "MEASUREMENT", NUMBER | CONTENT | LABEL},
+	{"1.2.840.10008.5.1.4.1.1.90.1", "ASSESSMENT", NUMBER | ASSESSMENT},
 	{"1.2.840.10008.5.1.4.1.1.91.", "ANNOTATION", NUMBER | CONTENT | LABEL},
 	{"1.2.840.10008.5.1.4.1.1.66.6", "TRACT", NUMBER | CONTENT | LABEL},
 	{"1.2.840.10008.5.1.4.1.1.481.2", "RT DOSE", NUMBER | DOSE},
@@ -136,12 +176,22 @@ static const struct {
 	{"1.2.840.10008.5.1.4.1.1.481.6", "RT TREAT RECORD", NUMBER | TREATMENT},
 	{"1.2.840.10008.5.1.4.1.1.481.7", "RT TREAT RECORD", NUMBER | TREATMENT},
 	{"1.2.840.10008.5.1.4.1.1.481.9", "RT TREAT RECORD", NUMBER | TREATMENT},
+	{"1.2.840.10008.5.1.4.1.1.481.1", "IMAGE", NUMBER | PICTURE},
+	{"1.2.840.10008.5.1.4.1.1.481.23", "IMAGE", NUMBER | PICTURE},
+	{"1.2.840.10008.5.1.4.1.1.481.24", "IMAGE", NUMBER | PICTURE},
+	{"1.2.840.10008.5.1.4.1.1.481.", "RADIOTHERAPY", NUMBER | RADIATION},
+	{"1.2.840.10008.5.1.4.34.7", "PLAN", 0},
+	{"1.2.840.10008.5.1.4.34.10", "PLAN", 0},
 	{"1.2.840.10008.5.1.4.1.1.66.1", "REGISTRATION", NUMBER | CONTENT | LABEL},
 	{"1.2.840.10008.5.1.4.1.1.66.2", "FIDUCIAL", NUMBER | CONTENT | LABEL},
 	{"1.2.840.10008.5.1.4.1.1.66.3", "REGISTRATION", NUMBER | CONTENT | LABEL},
 	{"1.2.840.10008.5.1.4.1.1.66.5", "SURFACE", NUMBER | CONTENT | LABEL},
 	{"1.2.840.10008.5.1.4.1.1.66", "RAW DATA", NUMBER | CONTENT},
+	{"1.2.840.10008.5.1.4.38.1", "HANGING PROTOCOL", HANGING | NOBODY},
 	{"1.2.840.10008.5.1.4.39.1", "PALETTE", TITLE | NOBODY},
+	{"1.2.840.10008.5.1.4.43.1", "IMPLANT", IMPLANT | NOBODY},
+	{"1.2.840.10008.5.1.4.44.1", "IMPLANT ASSY", ASSEMBLY | NOBODY},
+	{"1.2.840.10008.5.1.4.45.1", "IMPLANT GROUP", GROUP | NOBODY},
 	{"", "IMAGE", NUMBER | PICTURE},
 };
 
@@ -176,7 +226,7 @@ struct reading {
 	struct fixed_keys keys;
 	struct disc_copier copier;
 	size_t row; /* whose value is waited for; ROWS: none */
-	uint8_t buf[PIECE], value[ROOM];
+	uint8_t buf[PIECE], value[ROOM], number[4];
 };
 
 static size_t row_of(const struct dataset *d, const struct fixed_keys *k)
@@ -190,11 +240,33 @@ static size_t row_of(const struct dataset *d, const struct fixed_keys *k)
 	return ROWS;
 }
 
+/* Bytes of a US or UL; 0: the row is of text. */
+static size_t number_size(size_t row)
+{
+	return strcmp(rows[row].vr, "US") == 0 ? 2 : strcmp(rows[row].vr, "UL") == 0 ? 4 : 0;
+}
+
+/* Numbers are kept in little endian. Others than one of that VR are none. */
+static struct span value_of(struct reading *r)
+{
+	const struct dataset *d = &r->f.d;
+	size_t size = number_size(r->row);
+	if (d->truncated || (size > 0 && d->value.len != size)) {
+		return span_of(NULL, 0);
+	}
+	if (size == 0) {
+		return vr_trim(rows[r->row].vr, d->value);
+	}
+	for (size_t i = 0; i < size; i++) {
+		r->number[i] = d->value.ptr[r->f.encoding == ENCODING_EXPLICIT_BE ? size - 1 - i : i];
+	}
+	return span_of(r->number, size);
+}
+
 /* The same element may have several rows. */
 static void keep(struct reading *r)
 {
-	const struct dataset *d = &r->f.d;
-	struct span v = d->truncated ? span_of(NULL, 0) : vr_trim(rows[r->row].vr, d->value);
+	struct span v = value_of(r);
 	for (size_t i = 0; i < ROWS; i++) {
 		if (rows[i].tag == rows[r->row].tag && rows[i].in_code == rows[r->row].in_code) {
 			r->keys.there[i] = 1;
@@ -348,8 +420,27 @@ static void put_code(const struct disc_keys *k, bool needed, struct writer *w)
 
 static struct span sequence_of(const struct disc_keys *k, uint32_t tag)
 {
-	unsigned i = tag == 0x00081115u ? DISC_SERIES : tag == 0x00081140u ? DISC_IMAGES : DISC_CONTENT;
+	unsigned i = disc_sequence_of(tag);
 	return span_of(k->sequences[i], k->f.sequence_len[i]);
+}
+
+/* With its head; or an empty one, if it has to be there. */
+static void put_sequence(size_t row, struct span value, struct writer *w)
+{
+	writer_span(w, value);
+	if (value.len == 0) {
+		writer_u16le(w, (uint16_t)(rows[row].tag >> 16));
+		writer_u16le(w, (uint16_t)rows[row].tag);
+		writer_bytes(w, "SQ\0\0\0\0\0\0", 8);
+	}
+}
+
+/* What has to be there and is not. */
+static void put_fallback(size_t row, const char *fallback, struct writer *w)
+{
+	const uint8_t number[4] = {fallback ? (uint8_t)(fallback[0] - '0') : 0};
+	size_t size = number_size(row);
+	put(w, row, size > 0 ? span_of(number, size) : span_str(fallback ? fallback : ""));
 }
 
 void disc_keys_put(
@@ -367,9 +458,11 @@ void disc_keys_put(
 			continue;
 		}
 		if (strcmp(rows[i].vr, "SQ") == 0) {
-			writer_span(w, value); /* with its head */
+			put_sequence(i, value, w);
+		} else if (!rows[i].in_code && value.len > 0) {
+			put(w, i, value);
 		} else if (!rows[i].in_code) {
-			put(w, i, value.len == 0 && fallback ? span_str(fallback) : value);
+			put_fallback(i, fallback, w);
 		} else if (rows[i].tag == CODE_VALUE) {
 			put_code(k, !(wanted & DOCUMENT), w);
 		}

@@ -14,8 +14,22 @@
 #define SEQUENCE_END  0xE0DDFFFEu
 #define OF_ANY_LENGTH 0xFFFFFFFFu
 
-static const uint32_t tags[DISC_SEQUENCES] = {
-	[DISC_SERIES] = 0x00081115u, [DISC_IMAGES] = 0x00081140u, [DISC_CONTENT] = 0x0040A730u};
+static const uint32_t tags[DISC_SEQUENCES] = {[DISC_SERIES] = 0x00081115u,
+	[DISC_IMAGES] = 0x00081140u,
+	[DISC_EVIDENCE] = 0x00089092u,
+	[DISC_CONTENT] = 0x0040A730u,
+	[DISC_HANGING] = 0x0072000Cu,
+	[DISC_USERS] = 0x0072000Eu,
+	[DISC_PROCEDURES] = 0x00760020u};
+
+unsigned disc_sequence_of(uint32_t tag)
+{
+	unsigned i = 0;
+	while (i < DISC_SEQUENCES && tags[i] != tag) {
+		i++;
+	}
+	return i;
+}
 
 void disc_copier_begin(struct disc_copier *c)
 {
@@ -55,13 +69,12 @@ static bool is_text(const char vr[3])
 
 static bool begin(struct disc_copier *c, const struct dataset *d)
 {
-	for (unsigned i = 0; i < DISC_SEQUENCES; i++) {
-		if (d->tag == tags[i] && c->len[i] == 0) {
-			c->in = i;
-			c->w = writer_of(c->bytes[i], DISC_SEQUENCE_MOST);
-			put_sequence(&c->w, d->tag);
-			return true;
-		}
+	unsigned i = disc_sequence_of(d->tag);
+	if (i < DISC_SEQUENCES && c->len[i] == 0) {
+		c->in = i;
+		c->w = writer_of(c->bytes[i], DISC_SEQUENCE_MOST);
+		put_sequence(&c->w, d->tag);
+		return true;
 	}
 	if (d->tag == OBSERVERS) {
 		c->in = VERIFYING;

@@ -10,9 +10,13 @@
  * little endian, text and UIDs alone. Nothing is allocated.
  */
 enum disc_sequence {
-	DISC_SERIES,  /* Referenced Series, of presentation states */
-	DISC_IMAGES,  /* Referenced Image, of images */
-	DISC_CONTENT, /* Content, of documents: what modifies their title */
+	DISC_SERIES,     /* Referenced Series, of presentation states */
+	DISC_IMAGES,     /* Referenced Image, of images */
+	DISC_EVIDENCE,   /* Referenced Image Evidence, of spectra */
+	DISC_CONTENT,    /* Content, of documents: what modifies their title */
+	DISC_HANGING,    /* Hanging Protocol Definition */
+	DISC_USERS,      /* Hanging Protocol User Identification Code */
+	DISC_PROCEDURES, /* Procedure Type Code, of assemblies of implants */
 	DISC_SEQUENCES,
 };
 
@@ -36,6 +40,9 @@ struct disc_copier {
 };
 
 void disc_copier_begin(struct disc_copier *c);
+
+/* Which one has this tag. DISC_SEQUENCES: none. */
+unsigned disc_sequence_of(uint32_t tag);
 
 /* Each event of the object's data set, in their order. True: it was the copier's. */
 bool disc_copier_take(struct disc_copier *c, struct dataset *d, int event);

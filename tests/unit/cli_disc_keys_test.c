@@ -15,6 +15,7 @@
 #define SR      "1.2.840.10008.5.1.4.1.1.88.11"
 #define STATE   "1.2.840.10008.5.1.4.1.1.11.1"
 #define CT      "1.2.840.10008.5.1.4.1.1.2"
+#define HANGING "1.2.840.10008.5.1.4.38.1"
 #define PDF     "1.2.840.10008.5.1.4.1.1.104.1"
 #define OBJECT  65536
 #define UNKNOWN 0xFFFFFFFFu
@@ -267,6 +268,40 @@ static void test_above(void **state)
 	assert_found(&to);
 }
 
+/* Numbers, of each byte order, of another length, and of none; a sequence that has to be there. */
+static void test_numbers(void **state)
+{
+	static const struct {
+		const char *bytes[3]; /* by encoding */
+		uint32_t len;
+		uint8_t wants[2];
+	} rows[] = {{{"\3\1", "\3\1", "\1\3"}, 2, {3, 1}}, {{"\3\1\0\0", "\3\1\0\0", "\1\3\0\0"}, 4, {0, 0}},
+		{{"", "", ""}, 0, {0, 0}}};
+	(void)state;
+	for (enum encoding e = ENCODING_IMPLICIT_LE; e <= ENCODING_EXPLICIT_BE; e++) {
+		for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+			uint8_t expected[1024];
+			struct writer to = writer_of(expected, sizeof(expected));
+			begin(e, HANGING);
+			put_code(&w, e, 0x0072000E, "1234", UNKNOWN);
+			put_head(&w, e, 0x00720014, "US", rows[i].len);
+			writer_bytes(&w, rows[i].bytes[e], rows[i].len);
+			assert_int_equal(read_keys(w.len), 0);
+			put_keys(3, HANGING);
+			put_text(&to, ENCODING_EXPLICIT_LE, 0x00720002, "SH", "UNKNOWN ");
+			put_text(&to, ENCODING_EXPLICIT_LE, 0x00720004, "LO", "UNKNOWN ");
+			put_text(&to, ENCODING_EXPLICIT_LE, 0x00720006, "CS", "SITE");
+			put_text(&to, ENCODING_EXPLICIT_LE, 0x00720008, "LO", "UNKNOWN ");
+			put_text(&to, ENCODING_EXPLICIT_LE, 0x0072000A, "DT", "19000101");
+			put_head(&to, ENCODING_EXPLICIT_LE, 0x0072000C, "SQ", 0);
+			put_code(&to, ENCODING_EXPLICIT_LE, 0x0072000E, "1234", UNKNOWN);
+			put_head(&to, ENCODING_EXPLICIT_LE, 0x00720014, "US", 2);
+			writer_bytes(&to, rows[i].wants, 2);
+			assert_found(&to);
+		}
+	}
+}
+
 static void test_no_object(void **state)
 {
 	(void)state;
@@ -306,7 +341,15 @@ static void test_types(void **state)
 		{"1.2.840.10008.5.1.4.1.1.67", "VALUE MAP", false},
 		{"1.2.840.10008.5.1.4.1.1.91.1", "ANNOTATION", false},
 		{"1.2.840.10008.5.1.4.1.1.4.2", "SPECTROSCOPY", false},
-		{"1.2.840.10008.5.1.4.39.1", "PALETTE", true}, {"", "IMAGE", false}};
+		{"1.2.840.10008.5.1.4.1.1.78.6", "SR DOCUMENT", false}, /* Spectacles */
+		{"1.2.840.10008.5.1.4.1.1.78.7", "MEASUREMENT", false},
+		{"1.2.840.10008.5.1.4.1.1.9.100.1", "PRESENTATION", false},
+		{"1.2.840.10008.5.1.4.1.1.481.10", "RADIOTHERAPY", false},
+		{"1.2.840.10008.5.1.4.1.1.481.23", "IMAGE", false},
+		{"1.2.840.10008.5.1.4.34.7", "PLAN", false}, {HANGING, "HANGING PROTOCOL", true},
+		{"1.2.840.10008.5.1.4.39.1", "PALETTE", true}, {"1.2.840.10008.5.1.4.43.1", "IMPLANT", true},
+		{"1.2.840.10008.5.1.4.44.1", "IMPLANT ASSY", true},
+		{"1.2.840.10008.5.1.4.45.1", "IMPLANT GROUP", true}, {"", "IMAGE", false}};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		assert_string_equal(disc_keys_type(rows[i].sop_class), rows[i].type);
@@ -321,6 +364,7 @@ int main(void)
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_state),
 		cmocka_unit_test(test_above),
+		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_no_object),
 		cmocka_unit_test(test_types),
 	};
