@@ -475,6 +475,28 @@ def secure_media_directory(bench):
     check(len(kinds) >= 17 and kinds >= {kind for kind, _ in MADE.values()}, "kinds of records:", kinds)
 
 
+@test
+def secure_media_two_people(bench):
+    """Two people with one Patient ID are shown and listed as two, each with what is theirs; one person with spaces behind the name is one."""
+    disc = Disc(bench)
+    for name in SAMPLES:
+        os.remove(os.path.join(disc.folder, name + ".dcm"))
+    people = (("Doe^Jane", "19700101"), ("Doe^Jane ", "19700101"), ("Doe^John", "19700101"), ("Doe^John", "19710101"))
+    for number, (name, born) in enumerate(people):
+        with open(bench.path("dump"), "w", encoding="ascii") as file:
+            file.write(f"(0008,0016) UI 1.2.840.10008.5.1.4.1.1.7\n(0008,0018) UI 1.2.{number}.1\n(0008,0020) DA 2026010{number + 1}\n(0008,0030) TM 10\n"
+                       f"(0008,0060) CS OT\n(0010,0010) PN {name}\n(0010,0020) LO 4711\n(0010,0030) DA {born}\n(0020,000d) UI 1.2.{number}\n"
+                       f"(0020,000e) UI 1.2.{number}.2\n(0020,0010) SH 1\n(0020,0011) IS 1\n(0020,0013) IS 1\n")
+        bench.run("dump2dcm", bench.path("dump"), os.path.join(disc.folder, f"{number}.dcm"), wants=0)
+    said = disc.media("seal", disc.folder, bench.path("sealed"))
+    check("4 objects of 3 patients" in said and said.count("ID 4711") == 3, said)
+    disc.media("open", bench.path("sealed"), bench.path("opened"))
+    text = bench.run("dcmdump", bench.path("opened/DICOMDIR"), wants=0).text
+    walk = [w for w in re.findall(r"\((?:0004,1430|0010,0010|0010,0020|0020,000d)\) .. \[([^]]*)\]", text) if w not in ("SERIES", "IMAGE")]
+    equal(walk, ["PATIENT", "Doe^Jane", "4711", "STUDY", "1.2.0", "STUDY", "1.2.1", "PATIENT", "Doe^John", "4711", "STUDY", "1.2.2",
+                 "PATIENT", "Doe^John", "4711", "STUDY", "1.2.3"], "who has which study")
+
+
 # ---- Discs of others, and of nobody's friends ----
 
 class Foreign:
