@@ -10,11 +10,9 @@
 #define FORM_MOST    (2 * LEFTOVERS_LONG)
 #define STRIDE                                                                                               \
 	4 /* each pattern for binary values has four bytes at a multiple of it, one of its first five */
-#define BLOCK        64 /* bytes of which it is seen at once whether any four may be of a pattern */
 #define TAG_WAVEFORM 0x54001010u
 #define TAG_METHOD   0x00120063u
-#define STRETCH      512 /* bytes that are looked at after a block that has such */
-#define DIGITS_LEAST 6   /* a shorter number is anywhere, and only worth a look if it is a patient's */
+#define DIGITS_LEAST 6 /* a shorter number is anywhere, and only worth a look if it is a patient's */
 
 static_assert(FORM_MOST <= UINT8_MAX, "a pattern's length");
 
@@ -36,50 +34,9 @@ static uint32_t slot_of(const uint8_t *four)
 	return (v * 2654435761u >> 16) % LEFTOVERS_SLOTS;
 }
 
-/* Letters of both cases are the same, and more that does not matter: what it finds is looked at. */
-static uint32_t bit_of(const uint8_t *four)
-{
-	uint32_t v;
-	memcpy(&v, four, sizeof(v));
-	return ((v | 0x20202020u) * 2654435761u >> 16) % (8 * LEFTOVERS_BITS);
-}
-
 void leftovers_begin(struct leftovers *l)
 {
 	memset(l, 0, offsetof(struct leftovers, patterns));
-}
-
-/* ---- Four bytes that may be of a pattern ---- */
-
-typedef uint8_t bytes16 __attribute__((vector_size(16)));
-typedef uint32_t words4 __attribute__((vector_size(16)));
-typedef uint64_t longs2 __attribute__((vector_size(16)));
-
-/* Of text, or of every other byte of it with zeros between: for each four bytes, all bits, or none. */
-static words4 usual(bytes16 v)
-{
-	words4 control = (words4)(v < 0x20), zero = (words4)(v == 0);
-	words4 wide = (words4)(zero == 0x00FF00FFu) | (words4)(zero == 0xFF00FF00u);
-	return (words4)(control == 0) | (wide & (words4)(control == zero));
-}
-
-static bool is_usual(const uint8_t *four)
-{
-	bytes16 v = {0};
-	memcpy(&v, four, 4);
-	return usual(v)[0] != 0;
-}
-
-/* Is any of the fours of a block? Pixels of more than eight bits hardly ever are. */
-static bool has_usual(const uint8_t *block)
-{
-	words4 any = {0};
-	for (size_t i = 0; i < BLOCK; i += sizeof(any)) {
-		bytes16 v;
-		memcpy(&v, block + i, sizeof(v));
-		any |= usual(v);
-	}
-	return (((longs2)any)[0] | ((longs2)any)[1]) != 0;
 }
 
 /* ---- What is searched for ---- */
@@ -137,10 +94,9 @@ static void add_form(struct leftovers *l, const struct leftover_pattern *like, c
 	p->len = (uint8_t)n;
 	*slot = (uint16_t)l->n_patterns;
 	l->n_bytes += (uint32_t)n;
+	sieve_add(&l->any, folded);
 	for (size_t i = 0; n >= BINARY_LEAST && i < STRIDE; i++) {
-		uint32_t bit = bit_of(folded + i);
-		l->bits[bit / 8] |= (uint8_t)(1u << bit % 8);
-		l->is_odd = l->is_odd || !is_usual(folded + i);
+		sieve_add(&l->binary, folded + i);
 	}
 }
 
@@ -365,12 +321,8 @@ static void look_at(struct leftovers *l, const struct sight *s, size_t at)
 	}
 }
 
-static void look_at_four(struct leftovers *l, const struct sight *s, size_t at)
+static void look_around(struct leftovers *l, const struct sight *s, size_t at)
 {
-	uint32_t bit = bit_of(s->bytes + at);
-	if (!(l->bits[bit / 8] & 1u << bit % 8)) {
-		return;
-	}
 	for (size_t back = 0; back < STRIDE && back <= at; back++) {
 		look_at(l, s, at - back);
 	}
@@ -379,13 +331,41 @@ static void look_at_four(struct leftovers *l, const struct sight *s, size_t at)
 static void look_through_numbers(struct leftovers *l, const struct sight *s)
 {
 	size_t at = 0;
-	while (at + 4 <= s->n && !l->grave) {
-		while (!l->is_odd && at + BLOCK <= s->n && !has_usual(s->bytes + at)) {
-			at += BLOCK;
+	uint64_t bits = 1;
+	while (!l->grave) {
+		at += sieve_fourth(&l->binary, s->bytes + at, s->n - at, &bits);
+		if (bits == 0) {
+			break;
 		}
-		size_t end = s->n - at < STRETCH ? s->n : at + STRETCH;
-		for (; at + 4 <= end; at += STRIDE) {
-			look_at_four(l, s, at);
+		for (; bits != 0; bits &= bits - 1) {
+			look_around(l, s, at + (unsigned)__builtin_ctzll(bits));
+		}
+		at += SIEVE_BLOCK;
+	}
+	for (; at + 4 <= s->n && !l->grave; at += STRIDE) {
+		if (sieve_has(&l->binary, s->bytes + at)) {
+			look_around(l, s, at);
+		}
+	}
+}
+
+static void look_through_any(struct leftovers *l, const struct sight *s)
+{
+	size_t at = 0;
+	uint64_t bits = 1;
+	while (!l->grave) {
+		at += sieve_every(&l->any, s->bytes + at, s->n - at, &bits);
+		if (bits == 0) {
+			break;
+		}
+		for (; bits != 0 && !l->grave; bits &= bits - 1) {
+			look_at(l, s, at + (unsigned)__builtin_ctzll(bits));
+		}
+		at += SIEVE_BLOCK;
+	}
+	for (; at + 4 <= s->n && !l->grave; at++) {
+		if (sieve_has(&l->any, s->bytes + at)) {
+			look_at(l, s, at);
 		}
 	}
 }
@@ -394,10 +374,8 @@ static void look_through(struct leftovers *l, const struct sight *s)
 {
 	if (l->numbers) {
 		look_through_numbers(l, s);
-		return;
-	}
-	for (size_t at = 0; at + 4 <= s->n && !l->grave; at++) {
-		look_at(l, s, at);
+	} else {
+		look_through_any(l, s);
 	}
 }
 

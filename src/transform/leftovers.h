@@ -3,6 +3,7 @@
 #define TRANSFORM_LEFTOVERS_H
 
 #include "dicom/dataset.h"
+#include "transform/sieve.h"
 #include "transform/value.h"
 
 /*
@@ -22,7 +23,6 @@
 #define LEFTOVERS_MOST  4096
 #define LEFTOVERS_ROOM  (512u * 1024)
 #define LEFTOVERS_SLOTS 16384
-#define LEFTOVERS_BITS  8192
 
 struct leftovers {
 	bool found, grave;
@@ -31,14 +31,14 @@ struct leftovers {
 
 	/* ---- Its own ---- */
 	bool numbers;
-	bool is_odd; /* one of the patterns has control characters */
 	uint32_t here;
 	unsigned n_patterns, n_carry;
 	uint32_t n_bytes;
 	uint64_t seen;                     /* of the value, so far */
 	uint8_t carry[4 * LEFTOVERS_LONG]; /* the end of the piece before */
 	uint16_t slots[LEFTOVERS_SLOTS];   /* the first of the patterns, from 1, by their first four bytes */
-	uint8_t bits[LEFTOVERS_BITS];      /* by any four bytes at the beginning of those for binary values */
+	struct sieve binary,
+		any; /* any four bytes at the beginning of those for binary values; the first four of each */
 	struct leftover_pattern {
 		uint32_t at;   /* in bytes[] */
 		uint32_t tag;  /* whose value it was */
