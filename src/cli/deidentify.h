@@ -65,7 +65,7 @@ struct deidentify_job {
 struct deidentify_work;
 
 MUST_USE struct deidentify_work *deidentify_work_new(const struct deidentify_how *how);
-/* file: all of job->in, in memory. said is empty. */
+/* file: all of job->in, in memory; job->in is -1 if it is not mapped from there. said is empty. */
 void deidentify_file(struct deidentify_work *w, const struct deidentify_job *job, struct span file,
 	struct deidentify_said *said);
 

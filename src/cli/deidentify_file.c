@@ -89,8 +89,8 @@ static void original(void *arg, const struct dataset *where, struct span value)
 
 static bool write_piece(struct deidentify_work *w, struct span piece)
 {
-	/* Of the file itself: the kernel moves it. */
-	while (piece.len > 0 && is_of_file(w, piece)) {
+	/* Of a file that is mapped: the kernel moves it. */
+	while (w->in >= 0 && piece.len > 0 && is_of_file(w, piece)) {
 		off_t from = piece.ptr - w->in_bytes.ptr;
 		ssize_t n = copy_file_range(w->in, &from, w->out, NULL, piece.len, 0);
 		if (n <= 0) {

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -15,8 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SECONDS_MOST  900         /* of CPU, for all that it does */
-#define POPULATE_MOST (64u << 20) /* files up to it are mapped at once, longer ones as they are read */
+#define SECONDS_MOST 900         /* of CPU, for all that it does */
+#define READ_MOST    (16u << 20) /* files up to it are read, longer ones are mapped */
 
 /* What goes with the descriptors of a batch, in and out of each in turn. */
 struct batch {
@@ -71,26 +72,62 @@ static bool take_batch(int fd, struct batch *ret_batch, int fds[2 * DEIDENTIFY_B
 	return true;
 }
 
-static void do_file(struct deidentify_work *work, const struct batch_file *f, const int fds[2],
-	struct deidentify_said *said)
+/* All of a file, or what is left of it. What is read is what is looked at and written, whatever becomes of the file meanwhile. */
+static bool read_all(int fd, uint8_t *to, size_t size, size_t *ret_n)
 {
-	const struct deidentify_job job = {fds[0], fds[1], f->size, f->pixels_cleaned, f->features_cleaned};
-	int populate = f->size <= POPULATE_MOST ? MAP_POPULATE : 0;
+	size_t n = 0;
+	if (lseek(fd, 0, SEEK_SET) < 0) {
+		return false;
+	}
+	while (n < size) {
+		ssize_t got = read(fd, to + n, size - n);
+		if (got < 0 && errno == EINTR) {
+			continue;
+		}
+		if (got < 0) {
+			return false;
+		}
+		if (got == 0) {
+			break;
+		}
+		n += (size_t)got;
+	}
+	*ret_n = n;
+	return true;
+}
+
+/* buffer: READ_MOST bytes. One for all files: its pages are there, and near, from the first of them on. */
+static void do_file(struct deidentify_work *work, uint8_t *buffer, const struct batch_file *f,
+	const int fds[2], struct deidentify_said *said)
+{
+	struct deidentify_job job = {fds[0], fds[1], f->size, f->pixels_cleaned, f->features_cleaned};
+	size_t n = (size_t)f->size;
+	if (f->size <= READ_MOST) {
+		if (!read_all(fds[0], buffer, n, &n)) {
+			said->error = ERR_SYSTEM;
+			said->outcome = OUTCOME_BROKEN;
+			return;
+		}
+		job.in = -1;
+		deidentify_file(work, &job, span_of(buffer, n), said);
+		return;
+	}
 	/* If the file is made shorter meanwhile, this process dies of it, and nobody else. */
-	void *bytes = mmap(NULL, (size_t)f->size, PROT_READ, MAP_PRIVATE | populate, fds[0], 0);
+	void *bytes = mmap(NULL, n, PROT_READ, MAP_PRIVATE, fds[0], 0);
 	if (bytes == MAP_FAILED) {
 		said->error = ERR_NO_MEMORY;
 		said->outcome = OUTCOME_BROKEN;
 		return;
 	}
-	deidentify_file(work, &job, span_of(bytes, (size_t)f->size), said);
-	(void)munmap(bytes, (size_t)f->size);
+	deidentify_file(work, &job, span_of(bytes, n), said);
+	(void)munmap(bytes, n);
 }
 
 static void work(const struct deidentify_worker *w, int fd)
 {
 	const struct rlimit cpu = {SECONDS_MOST, SECONDS_MOST};
 	struct deidentify_work *files = deidentify_work_new(w->how);
+	uint8_t *buffer = malloc(READ_MOST);
 	struct batch batch;
 	int fds[2 * DEIDENTIFY_BATCH];
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -101,12 +138,12 @@ static void work(const struct deidentify_worker *w, int fd)
 	for (int i = 0; i <= STDERR_FILENO; i++) {
 		(void)open("/dev/null", O_RDWR);
 	}
-	if (!files || sandbox_load(w->how->sandbox) != 0) {
+	if (!files || !buffer || sandbox_load(w->how->sandbox) != 0) {
 		_exit(1);
 	}
 	while (take_batch(fd, &batch, fds)) {
 		for (unsigned i = 0; i < batch.n; i++) {
-			do_file(files, &batch.files[i], &fds[2 * i], &w->said[batch.first + i]);
+			do_file(files, buffer, &batch.files[i], &fds[2 * i], &w->said[batch.first + i]);
 			close(fds[2 * i]);
 			close(fds[2 * i + 1]);
 		}

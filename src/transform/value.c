@@ -324,6 +324,9 @@ static bool is_digits(struct span word)
 static bool begins_with_one(struct span word, const char *const *beginnings, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
+		if (word.len == 0 || ((word.ptr[0] ^ (uint8_t)beginnings[i][0]) & 0xDF) != 0) {
+			continue; /* most words, of most beginnings */
+		}
 		size_t len = strlen(beginnings[i]);
 		if (word.len >= len && strncasecmp((const char *)word.ptr, beginnings[i], len) == 0) {
 			return true;

@@ -41,12 +41,13 @@ static void element(struct writer *w, uint32_t tag, const char *vr, const char *
 	writer_bytes(w, value, n);
 }
 
+#define ROOM                       (18u << 20)
 #define ELEMENT(w, tag, vr, value) element(w, tag, vr, value, sizeof(value) - 1)
 
 /* Bytes of pixels, which have the name in them or not. */
 static struct deidentify_job job_of(const char *instance, size_t n_pixels, const char *kernel)
 {
-	static uint8_t bytes[4u << 20], pixels[3u << 20];
+	static uint8_t bytes[ROOM], pixels[ROOM];
 	struct writer w = writer_of(bytes, sizeof(bytes));
 	struct deidentify_job j = {empty(), empty(), 0, false, false};
 	const struct part10_meta meta = {.sop_class = span_str("1.2.840.10008.5.1.4.1.1.2"),
@@ -87,7 +88,7 @@ static size_t read_out(const struct deidentify_job *j, uint8_t *to, size_t cap)
 
 static void check_good(const struct deidentify_job *j, const struct deidentify_said *s, size_t n_pixels)
 {
-	static uint8_t in[4u << 20], out[4u << 20];
+	static uint8_t in[ROOM], out[ROOM];
 	ssize_t n_in = pread(j->in, in, sizeof(in), 0);
 	size_t n = read_out(j, out, sizeof(out));
 	assert_int_equal(s->outcome, OUTCOME_GOOD);
@@ -98,11 +99,11 @@ static void check_good(const struct deidentify_job *j, const struct deidentify_s
 	assert_int_equal(strncmp(s->instance, "2.25.", 5), 0);
 }
 
-/* Pixels that are moved by the kernel, those that are not, and a result that is too long to be kept in memory. */
+/* Files that are read, long and short, and one that is mapped, whose pixels the kernel moves. */
 static void does_many(void **state)
 {
 	(void)state;
-	static const size_t sizes[] = {16, 5000, 70000, 1u << 20, 3u << 20};
+	static const size_t sizes[] = {16, 5000, 70000, 3u << 20, 17u << 20};
 	struct deidentify_job jobs[5];
 	assert_int_equal(deidentify_worker_begin(&worker, &how), 0);
 	for (unsigned turn = 0; turn < 3; turn++) {
@@ -139,7 +140,24 @@ static void writes_none_that_has_leftovers(void **state)
 	deidentify_worker_done(&worker);
 }
 
-/* A file that is shorter than it was kills who reads it: it alone is not done. */
+/* A file that is shorter than it was when it was opened. */
+static void reads_what_is_left(void **state)
+{
+	struct deidentify_job jobs[2] = {
+		job_of("1.2.3.64", 70000, "B30f"), job_of("1.2.3.64", 70000, "B30f")};
+	(void)state;
+	assert_int_equal(deidentify_worker_begin(&worker, &how), 0);
+	assert_int_equal(ftruncate(jobs[0].in, 4096), 0);
+	deidentify_worker_run(&worker, jobs, 2);
+	assert_int_equal(worker.said[0].outcome, OUTCOME_BROKEN);
+	assert_int_equal(worker.said[0].error, ERR_TRUNCATED);
+	check_good(&jobs[1], &worker.said[1], 70000);
+	close_job(&jobs[0]);
+	close_job(&jobs[1]);
+	deidentify_worker_done(&worker);
+}
+
+/* A long file, which is mapped, that is shorter than it was kills who reads it: it alone is not done. */
 static void goes_on_when_it_dies(void **state)
 {
 	(void)state;
@@ -150,6 +168,7 @@ static void goes_on_when_it_dies(void **state)
 		for (unsigned i = 0; i < 4; i++) {
 			jobs[i] = job_of("1.2.3.64", 70000, "B30f");
 		}
+		jobs[bad].size = 100u << 20;
 		assert_int_equal(ftruncate(jobs[bad].in, 4096), 0);
 		deidentify_worker_run(&worker, jobs, 4);
 		for (unsigned i = 0; i < 4; i++) {
@@ -212,7 +231,7 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(does_many),
-		cmocka_unit_test(writes_none_that_has_leftovers), cmocka_unit_test(goes_on_when_it_dies),
-		cmocka_unit_test(believes_no_words)};
+		cmocka_unit_test(writes_none_that_has_leftovers), cmocka_unit_test(reads_what_is_left),
+		cmocka_unit_test(goes_on_when_it_dies), cmocka_unit_test(believes_no_words)};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
