@@ -77,6 +77,15 @@
 /* gantry.yaml and each file it names. */
 #define LIMIT_CONFIG_FILE (1024u * 1024)
 
+/* A site's rules of what is burned in where (pixels/rules.h). */
+#define LIMIT_PIXEL_RULES (256u * 1024)
+
+/*
+ * An object whose pixels a process of the gateway's cleans, in bytes, and what becomes of it: both are held in memory, beside what
+ * decoders need.
+ */
+#define LIMIT_CLEANED (1ull << 30)
+
 /* Files of a folder, and members of an image of a disc, folders included. A full DVD of one-slice files has under 20 000. */
 #define LIMIT_MEMBERS 200000
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/deidentify_pixels.h"
+#include "base/limits.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -7,18 +8,17 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define SILENCE     120 /* seconds; a frame of a whole slide takes some */
-#define MEMORY      (64u * 1024 * 1024)
-#define LIMIT_RULES (256u * 1024)
+#define SILENCE 120 /* seconds; a frame of a whole slide takes some */
+#define MEMORY  (64u * 1024 * 1024)
 
 static bool read_rules(struct deidentify_pixels *p)
 {
 	char why[160];
-	char *text = malloc(LIMIT_RULES);
+	char *text = malloc(LIMIT_PIXEL_RULES);
 	int fd = text ? open(p->rules_path, O_RDONLY | O_CLOEXEC | O_NOCTTY) : -1;
-	ssize_t n = fd < 0 ? -1 : read(fd, text, LIMIT_RULES);
-	snprintf(why, sizeof(why), "%s", n == LIMIT_RULES ? "it is too long" : strerror(errno));
-	bool good = n >= 0 && n < LIMIT_RULES &&
+	ssize_t n = fd < 0 ? -1 : read(fd, text, LIMIT_PIXEL_RULES);
+	snprintf(why, sizeof(why), "%s", n == LIMIT_PIXEL_RULES ? "it is too long" : strerror(errno));
+	bool good = n >= 0 && n < LIMIT_PIXEL_RULES &&
 	            pixels_rules_read(span_of(text, (size_t)n), &p->rules, why, sizeof(why)) == 0;
 	if (!good) {
 		snprintf(p->why, sizeof(p->why), "%s", why);

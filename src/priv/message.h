@@ -162,7 +162,10 @@ enum message_type {
 	MSG_SCANNING, /* gate -> lookup. number: who asks; fd: a stream socket for the job (antivirus/scanner.h) */
 	MSG_SCANNER, /* gate -> association. number 0, fd: the other end of that; else there is none */
 	MSG_ANTIVIRUS, /* struct msg_antivirus: a job -> lookup -> gate, when something has changed, at most one a second */
-	MSG_BOOK,   /* association -> gate: a channel to the book of names is wanted -> MSG_BOOKED */
+	MSG_CLEAN,    /* association -> gate: an object's pixels are to be cleaned -> MSG_CLEANER */
+	MSG_CLEANING, /* gate -> lookup. number: who asks; fd: a stream socket for the job (pixels/cleaner.h) */
+	MSG_CLEANER, /* gate -> association. number 0, fd: the other end of that; else there is none */
+	MSG_BOOK,    /* association -> gate: a channel to the book of names is wanted -> MSG_BOOKED */
 	MSG_BOOKED, /* gate -> association. number 0, fd: its channel (archive/bookkeeper.h); else it may not have one, or there is none now */
 	MSG_BOOKING,     /* gate -> store. number: BOOKING (archive/bookkeeper.h); fd: the other end */
 	MSG_BOOK_FOLDER, /* supervisor -> store. fd: the book's folder; number: BOOK_LIMITS */
