@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "gateway/exchange.h"
 #include "gateway/hold_originals.h"
+#include "gateway/hold_parts.h"
 #include "gateway/hold_remake.h"
 #include "gateway/hold_scan.h"
 #include "gateway/hold_sign.h"

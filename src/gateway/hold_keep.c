@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/exchange.h"
-#include "gateway/hold_remake.h"
+#include "gateway/hold_parts.h"
 
 #include <stdio.h>
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/hold_originals.h"
+#include "gateway/hold_parts.h"
 #include "gateway/hold_remake.h"
 #include "keys/attributes.h"
 #include "transform/originals.h"

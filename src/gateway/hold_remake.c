@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/hold_remake.h"
 #include "gateway/exchange.h"
+#include "gateway/hold_parts.h"
 #include "gateway/hold_vouch.h"
 #include "gateway/relay.h"
 

@@ -4,7 +4,7 @@
 
 #include "gateway/hold.h"
 
-/* Between the files of what is held: objects that are made anew before they leave, and how all of them leave. */
+/* Objects that are made anew before they leave, or only signed, and how these leave. */
 
 /* What the flow that allowed the request makes of its objects. NULL: it lets them as they are. */
 const struct deidentify_flow *hold_remakes(const struct association *as, const struct operation *o);
@@ -24,23 +24,5 @@ void hold_remake_fail(
 /* Queue what may leave; h->keep bytes of what came do not count. True: something happened. */
 bool hold_remake_pump(struct association *as, struct side *s, struct hold *h);
 bool hold_remake_is_ready(const struct association *as, const struct side *s, const struct hold *h);
-
-/* ---- What hold.c has for it ---- */
-
-static inline struct hold *hold_of(const struct association *as, const struct side *s)
-{
-	return &as->holds->of[s == &as->b];
-}
-
-/* Bytes that have come and not gone. */
-uint64_t hold_waiting(const struct hold *h);
-/* The oldest bytes that are in memory, read back from the file where nobody has those of before. */
-struct span hold_oldest(struct hold *h, bool lent, int *ret_e);
-void hold_advance(struct hold *h, size_t n);
-/* The command, once the first byte may follow. False: not now, or it has been refused. */
-MUST_USE bool hold_begin_passing(struct association *as, struct side *s, struct hold *h);
-MUST_USE bool hold_may_begin(const struct association *as, const struct side *s, const struct hold *h);
-/* It ends in our own answer. */
-void hold_refuse(struct association *as, struct side *s, const struct verdict *v);
 
 #endif

@@ -4,7 +4,7 @@
 #include "dicom/implementation.h"
 #include "dicom/part10.h"
 #include "dicom/uid.h"
-#include "gateway/hold_remake.h"
+#include "gateway/hold_parts.h"
 
 #include <stdio.h>
 #include <string.h>

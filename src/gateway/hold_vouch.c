@@ -2,6 +2,7 @@
 #include "gateway/hold_vouch.h"
 #include "base/log.h"
 #include "gateway/exchange.h"
+#include "gateway/hold_parts.h"
 #include "gateway/hold_remake.h"
 #include "keys/holder.h"
 #include "keys/link.h"

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef GATEWAY_HOLD_PARTS_H
+#define GATEWAY_HOLD_PARTS_H
+
+#include "gateway/hold.h"
+
+/* Between the files of what is held. */
+
+static inline struct hold *hold_of(const struct association *as, const struct side *s)
+{
+	return &as->holds->of[s == &as->b];
+}
+
+/* Is the message under way from s an object that is held? */
+static inline bool hold_is_kept(const struct side *s)
+{
+	return s->msg.phase == IN_DATA && s->msg.disposition == KEEP;
+}
+
+/* What is in the file already goes on there by the block, while the processor's cache has it. */
+static inline size_t hold_capacity(const struct hold *h)
+{
+	return h->room.stored > 0 ? HOLD_BLOCK : HOLD_MEMORY;
+}
+
+/* ---- hold.c ---- */
+
+/* All is known of it. True: it goes on by hold_pump(). */
+MUST_USE bool hold_judge(struct association *as, struct side *s);
+
+/* It cannot be held whole any longer. */
+void hold_let_go(struct association *as, struct side *s, const char *why);
+
+/* It ends in our own answer. */
+void hold_refuse(struct association *as, struct side *s, const struct verdict *v);
+
+/* ---- hold_pump.c ---- */
+
+/* Bytes that have come and not gone. */
+uint64_t hold_waiting(const struct hold *h);
+
+/* The oldest bytes that are in memory, read back from the file where nobody has those of before. */
+struct span hold_oldest(struct hold *h, bool lent, int *ret_e);
+void hold_advance(struct hold *h, size_t n);
+
+/* The command, once the first byte may follow. False: not now, or it has been refused. */
+MUST_USE bool hold_begin_passing(struct association *as, struct side *s, struct hold *h);
+MUST_USE bool hold_may_begin(const struct association *as, const struct side *s, const struct hold *h);
+
+#endif
