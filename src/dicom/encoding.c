@@ -29,3 +29,26 @@ int encoding_of(struct span transfer_syntax, enum encoding *ret_encoding)
 	*ret_encoding = ENCODING_EXPLICIT_LE; /* PS3.5 A.4: all the others */
 	return 0;
 }
+
+const char *encoding_lossless(struct span transfer_syntax)
+{
+	static const struct {
+		const char *uid, *lossless;
+	} families[] = {
+		{"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.70"}, /* JPEG baseline, extended */
+		{"1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.70"},
+		{"1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.57"}, /* JPEG lossless */
+		{"1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.70"},
+		{"1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.80"}, /* JPEG-LS */
+		{"1.2.840.10008.1.2.4.81", "1.2.840.10008.1.2.4.80"},
+		{"1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.90"}, /* JPEG 2000 */
+		{"1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.90"},
+		{"1.2.840.10008.1.2.5", "1.2.840.10008.1.2.5"}, /* RLE */
+	};
+	for (size_t i = 0; i < ARRAY_LEN(families); i++) {
+		if (span_eq(transfer_syntax, span_str(families[i].uid))) {
+			return families[i].lossless;
+		}
+	}
+	return NULL;
+}

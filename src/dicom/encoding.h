@@ -20,4 +20,10 @@ enum encoding {
  */
 MUST_USE int encoding_of(struct span transfer_syntax, enum encoding *ret_encoding);
 
+/*
+ * In what the pixels of a transfer syntax are encoded when they were decoded and changed: without loss, in the same family (PS3.5 A.4).
+ * NULL: in none, as no other of its family is known; or the pixels are native.
+ */
+const char *encoding_lossless(struct span transfer_syntax);
+
 #endif

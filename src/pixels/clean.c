@@ -51,7 +51,7 @@ static int put_meta_length(struct clean *c)
 	uint8_t bytes[4];
 	const struct survey_place *p = &c->s->places[PLACE_SYNTAX];
 	uint32_t n = c->s->meta_length - (uint32_t)(p->to - p->from) + 8;
-	n += (uint32_t)padded(strlen(c->syntax->target));
+	n += (uint32_t)padded(strlen(c->target));
 	for (unsigned i = 0; i < 4; i++) {
 		bytes[i] = (uint8_t)(n >> 8 * i);
 	}
@@ -100,7 +100,7 @@ static int put_place(struct clean *c, enum pixels_place place, const struct pixe
 	case PLACE_META_LENGTH:
 		return put_meta_length(c);
 	case PLACE_SYNTAX:
-		return put_text(c, 0x00020010, "UI", c->syntax->target);
+		return put_text(c, 0x00020010, "UI", c->target);
 	case PLACE_PHOTOMETRIC:
 		return put_text(c, 0x00280004, "CS", c->photometric);
 	case PLACE_PLANAR:

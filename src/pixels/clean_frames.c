@@ -5,18 +5,17 @@
 
 #include <stdlib.h>
 
-/* PS3.5 A.4: each family has a member without loss. */
+/* What decodes them, and encodes what they become (dicom/encoding.h). */
 static const struct clean_syntax syntaxes[] = {
-	{"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.70", CODEC_JPEG, CODEC_JPEG_LOSSLESS, false},
-	{"1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.70", CODEC_JPEG, CODEC_JPEG_LOSSLESS, false},
-	{"1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.57", CODEC_JPEG_LOSSLESS_14, CODEC_JPEG_LOSSLESS_14,
-		false},
-	{"1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.70", CODEC_JPEG_LOSSLESS, CODEC_JPEG_LOSSLESS, false},
-	{"1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.80", CODEC_JPEG_LS, CODEC_JPEG_LS, false},
-	{"1.2.840.10008.1.2.4.81", "1.2.840.10008.1.2.4.80", CODEC_JPEG_LS, CODEC_JPEG_LS, false},
-	{"1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.90", CODEC_JPEG_2000, CODEC_JPEG_2000, false},
-	{"1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.90", CODEC_JPEG_2000, CODEC_JPEG_2000, false},
-	{"1.2.840.10008.1.2.5", "1.2.840.10008.1.2.5", CODEC_JPEG, CODEC_JPEG, true},
+	{"1.2.840.10008.1.2.4.50", CODEC_JPEG, CODEC_JPEG_LOSSLESS, false},
+	{"1.2.840.10008.1.2.4.51", CODEC_JPEG, CODEC_JPEG_LOSSLESS, false},
+	{"1.2.840.10008.1.2.4.57", CODEC_JPEG_LOSSLESS_14, CODEC_JPEG_LOSSLESS_14, false},
+	{"1.2.840.10008.1.2.4.70", CODEC_JPEG_LOSSLESS, CODEC_JPEG_LOSSLESS, false},
+	{"1.2.840.10008.1.2.4.80", CODEC_JPEG_LS, CODEC_JPEG_LS, false},
+	{"1.2.840.10008.1.2.4.81", CODEC_JPEG_LS, CODEC_JPEG_LS, false},
+	{"1.2.840.10008.1.2.4.90", CODEC_JPEG_2000, CODEC_JPEG_2000, false},
+	{"1.2.840.10008.1.2.4.91", CODEC_JPEG_2000, CODEC_JPEG_2000, false},
+	{"1.2.840.10008.1.2.5", CODEC_JPEG, CODEC_JPEG, true},
 };
 
 static int refuse(struct clean *c, int err, const char *why)
@@ -189,7 +188,8 @@ static int check(struct clean *c)
 			c->syntax = &syntaxes[i];
 		}
 	}
-	if (!c->syntax || c->s->encoding != ENCODING_EXPLICIT_LE) {
+	c->target = encoding_lossless(span_str(c->s->syntax));
+	if (!c->syntax || !c->target || c->s->encoding != ENCODING_EXPLICIT_LE) {
 		return refuse(
 			c, ERR_UNSUPPORTED, "its pixels are encoded in a way that cannot be cleaned here");
 	}
@@ -288,7 +288,7 @@ static int put_frame(struct clean *c, const struct pixels_input *in, size_t i)
 	}
 	bool changed = blank_apply(&c->blanker, 0, c->frame, c->frame_len);
 	/* What was not touched stays as it came, if its colours are called the same. */
-	if (!changed && strcmp(c->syntax->uid, c->syntax->target) == 0 &&
+	if (!changed && strcmp(c->syntax->uid, c->target) == 0 &&
 		strcmp(c->s->shape.photometric, c->photometric) == 0) {
 		bytes = span_of(c->coded, n);
 	} else {

@@ -24,7 +24,7 @@ struct clean_source {
 
 /* How an encapsulated image is encoded, and will be. */
 struct clean_syntax {
-	const char *uid, *target;
+	const char *uid;
 	enum codec_kind decode, encode;
 	bool rle;
 };
@@ -44,6 +44,7 @@ struct clean {
 
 	/* ---- Of encapsulated images ---- */
 	const struct clean_syntax *syntax;
+	const char *target;             /* transfer syntax of what is written */
 	struct pixels_shape shape;      /* as decoded: by pixel */
 	char photometric[17];           /* of what is written */
 	size_t *first;                  /* fragment of each frame, and one more */

@@ -361,6 +361,26 @@ static void encodings(void **state)
 	assert_int_equal(dataset_next(&p.f.d), ERR_UNSUPPORTED);
 }
 
+static void lossless(void **state)
+{
+	static const struct {
+		const char *uid, *lossless;
+	} rows[] = {{"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.70"},
+		{"1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.70"},
+		{"1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.57"},
+		{"1.2.840.10008.1.2.4.81", "1.2.840.10008.1.2.4.80"},
+		{"1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.90"},
+		{"1.2.840.10008.1.2.5", "1.2.840.10008.1.2.5"}};
+	static const char *const none[] = {
+		"1.2.840.10008.1.2.1", "1.2.840.10008.1.2.4.100", "1.2.840.10008.1.2.4.201", "1.2.3", ""};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		assert_string_equal(encoding_lossless(span_str(rows[i].uid)), rows[i].lossless);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(none); i++) {
+		assert_null(encoding_lossless(span_str(none[i])));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -376,6 +396,7 @@ int main(void)
 		cmocka_unit_test(deflated),
 		cmocka_unit_test(bomb),
 		cmocka_unit_test(encodings),
+		cmocka_unit_test(lossless),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
