@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/exchange.h"
 #include "base/clock.h"
+#include "gateway/exchange_parts.h"
 #include "gateway/hold.h"
 #include "gateway/relay.h"
 #include "priv/message.h"
@@ -56,7 +57,7 @@ static uint64_t refuse_answered(struct association *as, struct side *s, const st
 	return number;
 }
 
-static uint16_t status_for(const struct association *as, const struct verdict *v, uint16_t field)
+uint16_t exchange_status(const struct association *as, const struct verdict *v, uint16_t field)
 {
 	bool transient = !rule_is_policy(v->rule) && v->rule != RULE_DEIDENTIFY;
 	if (transient || v->rule == RULE_UNJUDGED || v->rule == RULE_SIGN_KEY) {
@@ -207,7 +208,7 @@ static void note_allowed(struct association *as, struct side *s, const struct op
 }
 
 /* Send the command on, as we write it: destination translated, nothing unknown in it. */
-static int pass_command(struct association *as, struct side *s, const struct operation *o)
+static int pass_command_by(struct association *as, struct side *s, const struct operation *o, uint8_t context)
 {
 	struct command c = s->msg.command;
 	renaming_command(as, s, &c);
@@ -215,7 +216,12 @@ static int pass_command(struct association *as, struct side *s, const struct ope
 		snprintf(c.move_destination, sizeof(c.move_destination), "%s",
 			route_move_title(as->site, o->flow, s->msg.command.move_destination));
 	}
-	return relay_put_command(other_side(as, s), s->msg.context, &c) ? 0 : ERR_SPACE;
+	return relay_put_command(other_side(as, s), context, &c) ? 0 : ERR_SPACE;
+}
+
+int exchange_pass(struct association *as, struct side *s, const struct operation *o)
+{
+	return pass_command_by(as, s, o, s->msg.context);
 }
 
 static struct operation *begin_operation(struct side *s)
@@ -225,7 +231,7 @@ static struct operation *begin_operation(struct side *s)
 	if (!o) {
 		return NULL;
 	}
-	o->context = s->msg.context;
+	o->context = o->out_context = s->msg.context;
 	o->field = c->field;
 	o->id = c->message_id;
 	o->since_ms = clock_mono_ms();
@@ -233,24 +239,6 @@ static struct operation *begin_operation(struct side *s)
 	copy_uid(o->sop_class, o->requested ? c->requested_sop_class : c->affected_sop_class);
 	copy_uid(o->sop_instance, o->requested ? c->requested_sop_instance : c->affected_sop_instance);
 	return o;
-}
-
-static void cancel_owed(struct association *as, struct side *s, struct operation *o, const struct verdict *v)
-{
-	uint16_t status = status_for(as, v, o->field);
-	char answered[32];
-	snprintf(answered, sizeof(answered), "status %04XH", status);
-	const struct agreed *c = &as->context[o->context];
-	uint64_t number = report_refusal(as, v,
-		&(struct subject){.service = "find",
-			.sop_class = c->abstract,
-			.transfer_syntax = c->transfer,
-			.answered = answered});
-	exchange_owe(o, status, "Gantry %llu: %s", (unsigned long long)number, rule_name(v->rule));
-	o->state = OPERATION_CUT;
-	o->cancel = status_is_pending(s->msg.command.status);
-	o->answer_cut = true;
-	s->msg.disposition = DRAIN;
 }
 
 /* A guard would have to see it, or the names in it be others: never softened. */
@@ -266,9 +254,9 @@ static void not_read(struct association *as, struct side *s, enum rule rule, con
 	v.refuse = true;
 	v.observed = v.alarm = false;
 	if (command_is_response(s->msg.command.field)) {
-		cancel_owed(as, s, o, &v);
+		exchange_cancel(as, s, o, &v);
 	} else {
-		refuse(as, s, o, &v, status_for(as, &v, o->field));
+		refuse(as, s, o, &v, exchange_status(as, &v, o->field));
 	}
 }
 
@@ -276,6 +264,10 @@ static int take_request(struct association *as, struct side *s, struct parse_fai
 {
 	struct incoming *m = &s->msg;
 	struct verdict v = {0};
+	if (as->context[m->context].spare) {
+		return parse_fail(
+			fail, ERR_VALUE, 0, "PS3.8 9.3.5.1: the caller has not asked for this context");
+	}
 	bool twice = side_operation_find(s, m->command.message_id) != NULL;
 	struct operation *o = begin_operation(s);
 	if (!o) {
@@ -292,7 +284,7 @@ static int take_request(struct association *as, struct side *s, struct parse_fai
 		return 0;
 	}
 	if (denied_by_policy(as, s, o, &v) || denied_by_volume(as, s, o, &v) || denied_by_target(as, s, &v)) {
-		refuse(as, s, o, &v, status_for(as, &v, o->field));
+		refuse(as, s, o, &v, exchange_status(as, &v, o->field));
 		return 0;
 	}
 	m->flow = o->flow;
@@ -311,91 +303,7 @@ static int take_request(struct association *as, struct side *s, struct parse_fai
 	if (o->field == C_STORE_RQ && o->flow >= 0) {
 		m->size_limit = as->site->flows[o->flow].object_size.most;
 	}
-	return hold_begin(as, s, o) ? 0 : pass_command(as, s, o);
-}
-
-/* ---- Responses ---- */
-
-/* More matches than the flow allows end in a failure: a list that is silently short would hide a patient. */
-static void count_match(struct association *as, struct side *s, struct operation *o)
-{
-	o->matches++;
-	if (o->flow < 0 || o->field != C_FIND_RQ) {
-		return;
-	}
-	const struct flow *f = &as->site->flows[o->flow];
-	if (!f->has_query || f->matches == 0 || o->matches <= f->matches) {
-		return;
-	}
-	struct verdict v;
-	char detail[64];
-	snprintf(detail, sizeof(detail), "more than %u matches", f->matches);
-	verdict_of(as->site, &as->route, o->flow, RULE_QUERY_MATCHES, detail, &v);
-	if (v.refuse) {
-		cancel_owed(as, s, o, &v);
-	} else if (o->matches == f->matches + 1) {
-		struct subject what = {.service = "find", .sop_class = as->context[o->context].abstract};
-		(void)report_refusal(as, &v, &what);
-	}
-}
-
-/* Nobody can have done what was not sent to the end. A failure may come early, but not before there is anything to fail. */
-static bool is_too_early(const struct side *s, const struct operation *o, uint16_t status)
-{
-	return o->held || (!status_is_failure(status) &&
-				  (o->state == OPERATION_RECEIVING || s->out.sent < o->sent_mark));
-}
-
-static int take_response(struct association *as, struct side *s, struct parse_fail *fail)
-{
-	struct incoming *m = &s->msg;
-	struct side *asker = other_side(as, s);
-	struct operation *o = side_operation_find(asker, m->command.message_id_responded);
-	m->operation = o;
-	m->size_limit = 0;
-	m->disposition = DRAIN;
-	if (!o) {
-		as->totals.tolerated++; /* nobody asked: dropped and counted */
-		return 0;
-	}
-	if (o->context != m->context || (o->field | 0x8000) != m->command.field) {
-		return parse_fail(fail, ERR_VALUE, 0, "PS3.7 6.3.2: a response to another request");
-	}
-	if (o->state == OPERATION_CUT) {
-		return 0;
-	}
-	if (is_too_early(s, o, m->command.status)) {
-		return parse_fail(
-			fail, ERR_ORDER, 0, "PS3.7 9.3: success for a request that it has not had whole");
-	}
-	m->disposition = PASS;
-	o->since_ms = clock_mono_ms();
-	if (status_is_pending(m->command.status)) {
-		count_match(as, s, o);
-	}
-	if (m->disposition == PASS) {
-		audit_response(as, s, o);
-	}
-	if (m->disposition == PASS && renaming_wants(as, s, o)) {
-		m->disposition = HOLD;
-		m->held_len = 0;
-	}
-	int e = m->disposition == PASS ? pass_command(as, s, NULL) : 0;
-	m->disposition = renaming_hides(as, s, o) ? DRAIN : m->disposition;
-	return e;
-}
-
-static int take_cancel(struct association *as, struct side *s)
-{
-	struct operation *o = side_operation_find(s, s->msg.command.message_id_responded);
-	s->msg.operation = NULL;
-	s->msg.size_limit = 0;
-	s->msg.disposition = DRAIN;
-	/* A cancel that crosses the final response finds nothing to cancel; PS3.7 9.3.2.3 lets it be ignored. */
-	if (!o || o->state != OPERATION_FORWARDED || o->context != s->msg.context) {
-		return 0;
-	}
-	return pass_command(as, s, NULL);
+	return hold_begin(as, s, o) ? 0 : exchange_pass(as, s, o);
 }
 
 int exchange_command(struct association *as, struct side *s, struct parse_fail *fail)
@@ -408,9 +316,9 @@ int exchange_command(struct association *as, struct side *s, struct parse_fail *
 	m->data_bytes = 0;
 	m->alarmed = false;
 	if (m->command.field == C_CANCEL_RQ) {
-		e = take_cancel(as, s);
+		e = exchange_take_cancel(as, s);
 	} else if (command_is_response(m->command.field)) {
-		e = take_response(as, s, fail);
+		e = exchange_take_response(as, s, fail);
 	} else {
 		e = take_request(as, s, fail);
 	}
@@ -456,7 +364,7 @@ void exchange_oversize(struct association *as, struct side *s)
 	}
 	bool sent = m->disposition == PASS || hold_is_half_way(as, s);
 	if (o) {
-		refuse(as, s, o, &v, status_for(as, &v, o->field));
+		refuse(as, s, o, &v, exchange_status(as, &v, o->field));
 	} else {
 		refuse_answered(as, s, &v);
 	}
@@ -470,7 +378,7 @@ void exchange_oversize(struct association *as, struct side *s)
 uint64_t exchange_refuse(struct association *as, struct side *s, const struct verdict *v)
 {
 	struct operation *o = s->msg.operation;
-	return o ? refuse(as, s, o, v, status_for(as, v, o->field)) : refuse_answered(as, s, v);
+	return o ? refuse(as, s, o, v, exchange_status(as, v, o->field)) : refuse_answered(as, s, v);
 }
 
 void exchange_remark(struct association *as, struct side *s, const struct verdict *v)
@@ -488,9 +396,12 @@ bool exchange_may_pass(struct association *as, struct side *s, struct verdict *r
 	return !denied_by_target(as, s, ret_v);
 }
 
-int exchange_pass_command(struct association *as, struct side *s)
+int exchange_pass_command(struct association *as, struct side *s, uint8_t context)
 {
-	return pass_command(as, s, s->msg.operation);
+	if (s->msg.operation) {
+		s->msg.operation->out_context = context;
+	}
+	return pass_command_by(as, s, s->msg.operation, context);
 }
 
 /* ---- The end of a message ---- */
@@ -512,7 +423,7 @@ static int end_guarded(struct association *as, struct side *s)
 			as->context[m->context].transfer, &v);
 	}
 	if (v.rule != RULE_NONE && stands(as, s, &v)) {
-		refuse(as, s, o, &v, status_for(as, &v, o->field));
+		refuse(as, s, o, &v, exchange_status(as, &v, o->field));
 		return 0;
 	}
 	char why[256];
@@ -526,7 +437,7 @@ static int end_guarded(struct association *as, struct side *s)
 		return hold_message(as, s, bytes);
 	}
 	m->disposition = PASS;
-	e = pass_command(as, s, o);
+	e = exchange_pass(as, s, o);
 	if (e == 0 && command_has_data_set(&m->command)) {
 		bool put = relay_put(other_side(as, s), m->context, false, bytes);
 		e = put ? 0 : ERR_SPACE;

@@ -38,8 +38,8 @@ void exchange_cut_off(struct association *as, struct side *s, const char *why);
 /* Is there still somebody to pass it on to? Opens a lost target again. False: refuse it with *ret_v. */
 MUST_USE bool exchange_may_pass(struct association *as, struct side *s, struct verdict *ret_v);
 
-/* Its command, which waited with it. */
-MUST_USE int exchange_pass_command(struct association *as, struct side *s);
+/* Its command, which waited with it, by this context, as its data set will go. */
+MUST_USE int exchange_pass_command(struct association *as, struct side *s, uint8_t context);
 
 /* It has been passed on, or drained, to its end. */
 void exchange_finish(struct association *as, struct side *s);

@@ -51,6 +51,7 @@ struct hold {
 	struct content content;
 	size_t len, passed;           /* in memory; of these, queued */
 	size_t load_len, load_passed; /* read back from the file; of these, queued */
+	uint8_t out_context;          /* by which it leaves */
 	uint64_t borrowed;            /* until the other queue has sent this much, memory is its */
 	struct hold_room room;
 	bool left;   /* its sender has hung up while the virus scanner was asked */

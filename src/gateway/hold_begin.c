@@ -99,6 +99,7 @@ bool hold_begin(struct association *as, struct side *s, struct operation *o)
 	hold_drop(as, s);
 	h->content = content;
 	h->flow = o->flow;
+	h->out_context = s->msg.context;
 	const struct deidentify_rules *rules = anew ? &anew->rules : NULL;
 	if ((anew || signs) &&
 		(!hold_remake_begin(as, s, h, anew, o) || !hold_originals_begin(as, s, h, anew) ||
@@ -128,6 +129,7 @@ int hold_message(struct association *as, struct side *s, struct span bytes)
 	h->message_len = bytes.len;
 	h->content = (struct content){0};
 	h->flow = s->msg.flow;
+	h->out_context = s->msg.context;
 	h->state = HOLD_PASSING;
 	s->msg.disposition = KEEP;
 	return 0;

@@ -54,7 +54,7 @@ bool hold_begin_passing(struct association *as, struct side *s, struct hold *h)
 		renaming_note(as, h->new_instance, uid_trim(s->msg.command.affected_sop_instance));
 	}
 	audit_pass(as, s);
-	if (exchange_pass_command(as, s) != 0) {
+	if (exchange_pass_command(as, s, h->out_context) != 0) {
 		return false; /* cannot be: there was room */
 	}
 	h->begun = true;
@@ -118,7 +118,7 @@ static bool pass_one(struct association *as, struct side *s, struct hold *h, int
 	}
 	n = whole ? n : n & ~(size_t)1;
 	bool last = whole && n == all;
-	relay_put_fragment(to, s->msg.context, span_of(piece.ptr, n), last);
+	relay_put_fragment(to, h->out_context, span_of(piece.ptr, n), last);
 	hold_advance(h, n);
 	h->borrowed = to->out.queued;
 	if (last) {

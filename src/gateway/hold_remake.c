@@ -153,7 +153,7 @@ static bool pass_one(struct association *as, struct side *s, struct hold *h)
 	}
 	bool last = r->ended && n <= most;
 	n = n < most ? n : most;
-	relay_put_fragment(to, s->msg.context, span_of(r->made + r->passed, n), last);
+	relay_put_fragment(to, h->out_context, span_of(r->made + r->passed, n), last);
 	r->passed += n;
 	r->borrowed = to->out.queued;
 	if (last) {

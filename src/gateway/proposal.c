@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/state.h"
 #include "dicom/implementation.h"
+#include "gateway/spare.h"
 #include "policy/content.h"
 
 #include <stdio.h>
@@ -209,5 +210,6 @@ void proposal_build(struct association *as, uint8_t results[256])
 	name_titles(as, f);
 	proposal_implementation(as, as->rq, p);
 	narrow_contexts(as, results);
+	spare_propose(as);
 	narrow_user_items(as);
 }

@@ -62,7 +62,8 @@ static int begin_pdv(struct association *as, struct side *s, bool fresh, struct 
 {
 	struct incoming *m = &s->msg;
 	size_t at = s->in_pos;
-	if (!as->context[s->pdv.context].accepted) {
+	const struct agreed *c = &as->context[s->pdv.context];
+	if (!c->accepted || (c->spare && s == &as->a)) {
 		return parse_fail(fail, ERR_VALUE, at, "PS3.8 9.3.5.1: presentation context not accepted");
 	}
 	if (s->pdv.command ? m->phase == IN_DATA : m->phase != IN_DATA) {

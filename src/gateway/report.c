@@ -108,7 +108,7 @@ void report_accepted(struct association *as)
 {
 	unsigned n = 0;
 	for (unsigned i = 0; i < 256; i++) {
-		n += as->context[i].accepted;
+		n += as->context[i].accepted && !as->context[i].spare;
 	}
 	bool tls = as->a.t.ssl != NULL;
 	log_event(n > 0 ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "association.accepted",

@@ -26,6 +26,7 @@ enum operation_state {
 struct operation {
 	enum operation_state state;
 	uint8_t context;
+	uint8_t out_context; /* by which it has gone to the other side; mostly the same (gateway/spare.h) */
 	uint16_t field, id;
 	int flow;         /* index of the flow that allowed it; -1 */
 	bool unallowed;   /* no flow allows it: it passes because it is observed only */

@@ -19,6 +19,7 @@
 struct agreed {
 	bool accepted;     /* by the target and by policy: data may flow */
 	bool reopened_out; /* the target, opened again, did not accept it again */
+	bool spare;        /* the caller has not asked for it, and does not know it (gateway/spare.h) */
 	struct span abstract, transfer;
 };
 

@@ -11,6 +11,9 @@ struct deidentify_flow {
 	struct blob *
 		originals_to; /* certificates, PEM: what objects were goes with them, encrypted (keys/attributes.h) */
 	unsigned n_originals_to; /* 0: it does not */
+	bool clean_pixels; /* what is burned into pixels is made black, or the object refused (PS3.15 E.3.1) */
+	bool clean_features; /* only what nobody can be recognized in passes, by the site's word (E.3.2) */
+	struct blob pixel_rules; /* the site's own (pixels/rules.h); path NULL: there are none */
 };
 
 struct deidentify_word {
