@@ -35,7 +35,7 @@ bool deidentify_pixels_begin(struct deidentify_pixels *p)
 	if (p->rules_path && !read_rules(p)) {
 		return false;
 	}
-	if (pixels_box_codec(&p->how.codec, p->why, sizeof(p->why)) < 0) {
+	if (cleaner_codec(CODEC_MODULE, &p->how.cleaner.codec, p->why, sizeof(p->why)) < 0) {
 		return false;
 	}
 	if (sandbox_new(SANDBOX_PROOF, NULL, 0, &p->sandbox) < 0) {
@@ -44,9 +44,9 @@ bool deidentify_pixels_begin(struct deidentify_pixels *p)
 		return false;
 	}
 	p->how.sandbox = p->sandbox;
-	p->how.site = p->rules;
+	p->how.cleaner.site = p->rules;
 	p->how.seconds = SILENCE;
-	p->how.features = p->features;
+	p->how.cleaner.features = p->features;
 	return true;
 }
 
@@ -64,14 +64,14 @@ bool deidentify_pixels_clean(
 		snprintf(p->why, sizeof(p->why), "%s", strerror(errno));
 		return false;
 	}
-	enum pixels_boxed boxed = pixels_box(&p->how, in, &cleaned, p->why, sizeof(p->why));
-	if (boxed == PIXELS_BOX_CLEANED) {
+	enum cleaner_outcome outcome = pixels_box(&p->how, in, &cleaned, p->why, sizeof(p->why));
+	if (outcome == CLEANER_CLEANED) {
 		scrap_rewind(&cleaned);
 		*ret_cleaned = cleaned;
 	} else {
 		scrap_done(&cleaned);
 	}
-	*ret_done = boxed == PIXELS_BOX_CLEANED || boxed == PIXELS_BOX_PASS;
+	*ret_done = outcome == CLEANER_CLEANED || outcome == CLEANER_PASS;
 	*ret_features = *ret_done && p->features;
-	return boxed != PIXELS_BOX_REFUSED && boxed != PIXELS_BOX_LOST;
+	return outcome != CLEANER_REFUSED && outcome != CLEANER_LOST;
 }

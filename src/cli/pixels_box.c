@@ -2,117 +2,60 @@
 #include "cli/pixels_box.h"
 
 #include "base/limits.h"
-#include "base/module.h"
+#include "base/reader.h"
+#include "base/writer.h"
 #include "cli/boxed.h"
-#include "pixels/clean.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <sys/wait.h>
+#include <string.h>
 #include <unistd.h>
 
 /* Of GDCM, which holds a frame several times over, and OpenJPEG, which has 32 bits for each sample. */
 #define MEMORY (3ull << 30)
 
-#define PIECE  (64u * 1024)
-
-enum { SAY_DATA = 'D', SAY_PATCH = 'P', SAY_END = 'E' };
-
-struct head {
-	uint8_t kind, code;
-	uint16_t zero;
-	uint32_t len;
-	uint64_t offset; /* SAY_PATCH */
-};
-
 /* ---- The child ---- */
 
-struct child {
-	const struct pixels_box_how *how;
-	int file, out;
-};
-
-static ptrdiff_t read_at(void *arg, uint64_t offset, void *to, size_t n)
+static int say(
+	int out, enum cleaner_kind kind, enum cleaner_outcome code, struct span more, struct span bytes)
 {
-	const struct child *c = arg;
-	ssize_t got;
-	if (lseek(c->file, (off_t)offset, SEEK_SET) < 0) {
-		return ERR_SYSTEM;
-	}
-	do {
-		got = read(c->file, to, n);
-	} while (got < 0 && errno == EINTR);
-	return got < 0 ? ERR_SYSTEM : got;
-}
-
-static int say(const struct child *c, int kind, int code, uint64_t offset, struct span bytes)
-{
-	struct head h = {
-		.kind = (uint8_t)kind, .code = (uint8_t)code, .len = (uint32_t)bytes.len, .offset = offset};
-	bool good = boxed_write(c->out, &h, sizeof(h)) && boxed_write(c->out, bytes.ptr, bytes.len);
+	uint8_t head[CLEANER_HEAD];
+	cleaner_put_head(&(struct cleaner_head){kind, (uint8_t)code, (uint32_t)(more.len + bytes.len)}, head);
+	bool good = boxed_write(out, head, sizeof(head)) && boxed_write(out, more.ptr, more.len) &&
+	            boxed_write(out, bytes.ptr, bytes.len);
 	return good ? 0 : ERR_CLOSED;
 }
 
 static int on_write(void *arg, struct span bytes)
 {
+	const int *out = arg;
 	int e = 0;
-	for (size_t at = 0; at < bytes.len && e == 0; at += PIECE) {
-		size_t n = bytes.len - at < PIECE ? bytes.len - at : PIECE;
-		e = say(arg, SAY_DATA, 0, 0, span_of(bytes.ptr + at, n));
+	for (size_t at = 0; at < bytes.len && e == 0; at += CLEANER_PIECE) {
+		size_t n = bytes.len - at < CLEANER_PIECE ? bytes.len - at : CLEANER_PIECE;
+		e = say(*out, CLEANER_DATA, 0, span_of(NULL, 0), span_of(bytes.ptr + at, n));
 	}
 	return e;
 }
 
+/* A few numbers each, of tables. */
 static int on_patch(void *arg, uint64_t offset, struct span bytes)
 {
-	return say(arg, SAY_PATCH, 0, offset, bytes);
-}
-
-static enum pixels_boxed work(struct child *c, struct survey *s, const char **ret_why)
-{
-	struct pixels_regions regions = {0};
-	const struct pixels_input in = {c, read_at};
-	const struct pixels_output out = {c, on_write, on_patch};
-	int e = survey_read(s, &in);
-	if (e < 0) {
-		*ret_why = err_str(e);
-		return PIXELS_BOX_BROKEN;
-	}
-	if (!s->has_pixels && !s->has_other_pixels) {
-		return PIXELS_BOX_NO_IMAGE;
-	}
-	enum pixels_decision decision = pixels_decide(s, c->how->site, &regions, ret_why);
-	if (decision != PIXELS_REFUSE && c->how->features && !regions.unrecognizable) {
-		*ret_why =
-			"no rule of the site says that nobody can be recognized in it (`recognizable: no`)";
-		return PIXELS_BOX_REFUSED;
-	}
-	switch (decision) {
-	case PIXELS_PASS:
-		return PIXELS_BOX_PASS;
-	case PIXELS_UNKNOWN:
-		return PIXELS_BOX_UNKNOWN;
-	case PIXELS_REFUSE:
-		return PIXELS_BOX_REFUSED;
-	default:
-		break;
-	}
-	const char *rule = *ret_why;
-	e = pixels_clean(s, &regions, &in, &out, c->how->codec, ret_why);
-	if (e == 0) {
-		*ret_why = rule;
-	}
-	return e == 0 ? PIXELS_BOX_CLEANED : PIXELS_BOX_REFUSED;
+	const int *out = arg;
+	uint8_t at[8];
+	struct writer w = writer_of(at, sizeof(at));
+	writer_u64be(&w, offset);
+	return say(*out, CLEANER_PATCH, 0, writer_span_of(&w), bytes);
 }
 
 static int child(void *arg, int file, int out)
 {
-	static struct survey s;
-	const char *why = "";
-	struct child c = {arg, file, out};
-	enum pixels_boxed said = work(&c, &s, &why);
-	survey_done(&s);
-	return say(&c, SAY_END, (int)said, 0, span_str(why)) == 0 ? 0 : 1;
+	const struct pixels_box_how *how = arg;
+	const struct pixels_input input = {&file, cleaner_read_at};
+	const struct pixels_output output = {&out, on_write, on_patch};
+	const char *why;
+	enum cleaner_outcome outcome = cleaner_run(&how->cleaner, &input, &output, &why);
+	size_t n = strnlen(why, CLEANER_TEXT - 1);
+	return say(out, CLEANER_END, outcome, span_of(NULL, 0), span_of(why, n)) == 0 ? 0 : 1;
 }
 
 /* ---- The parent ---- */
@@ -134,67 +77,63 @@ static bool put_at(int fd, const uint8_t *bytes, size_t n, uint64_t at)
 	return true;
 }
 
-/* Printable, whatever it says. */
-static void sentence(const uint8_t *bytes, size_t n, char *why, size_t cap)
-{
-	size_t i = 0;
-	for (; i < n && i + 1 < cap; i++) {
-		why[i] = (char)(bytes[i] >= ' ' && bytes[i] < 127 ? bytes[i] : '?');
-	}
-	why[i] = '\0';
-}
-
-static enum pixels_boxed lost(char *why, size_t cap, const char *what)
+static enum cleaner_outcome lost(char *why, size_t cap, const char *what)
 {
 	snprintf(why, cap, "%s", what);
-	return PIXELS_BOX_LOST;
+	return CLEANER_LOST;
 }
 
-static bool put(struct scrap *out, const uint8_t *bytes, size_t n, const uint64_t *at)
+/* ERR_PEER: there is no such place. */
+static int patch(struct scrap *out, struct span bytes)
 {
-	return at ? put_at(out->fd, bytes, n, *at) : scrap_add(out, span_of(bytes, n)) == 0;
+	struct reader r = reader_of(bytes);
+	uint64_t at = 0;
+	struct span over = {0};
+	int e = reader_u64be(&r, &at);
+	e = e ? e : reader_bytes(&r, reader_left(&r), &over);
+	if (e < 0 || at > out->len || over.len > out->len - at) {
+		return ERR_PEER;
+	}
+	return put_at(out->fd, over.ptr, over.len, at) ? 0 : ERR_SYSTEM;
 }
 
-static enum pixels_boxed hear(
+static int put(struct scrap *out, enum cleaner_kind kind, struct span bytes)
+{
+	if (kind == CLEANER_PATCH) {
+		return patch(out, bytes);
+	}
+	return bytes.len > LIMIT_MEMBER_BYTES - out->len ? ERR_PEER : scrap_add(out, bytes);
+}
+
+static enum cleaner_outcome hear(
 	struct boxed *b, const struct pixels_box_how *how, struct scrap *out, char *why, size_t cap)
 {
-	static uint8_t piece[PIECE];
+	static uint8_t piece[CLEANER_PIECE];
 	for (;;) {
-		struct head h;
-		int e = boxed_read(b, &h, sizeof(h), (int)how->seconds * 1000);
-		e = e == 0 && h.len > PIECE ? ERR_PEER : e;
+		uint8_t bytes[CLEANER_HEAD];
+		struct cleaner_head h = {0};
+		int e = boxed_read(b, bytes, sizeof(bytes), (int)how->seconds * 1000);
+		e = e ? e : cleaner_read_head(CLEANER_FROM_BOX, span_of(bytes, sizeof(bytes)), &h);
 		e = e ? e : boxed_read(b, piece, h.len, (int)how->seconds * 1000);
-		if (e < 0) {
+		if (e == 0 && h.kind == CLEANER_END) {
+			cleaner_read_text(span_of(piece, h.len), why, cap);
+			return (enum cleaner_outcome)h.code;
+		}
+		if (e < 0 && e != ERR_PEER) {
 			return lost(why, cap,
 				e == ERR_TIMEOUT ? "its pixels took too long to clean"
 						 : "the process that cleaned its pixels has died");
 		}
-		bool patch = h.kind == SAY_PATCH && h.offset <= out->len && h.len <= out->len - h.offset;
-		if (h.kind == SAY_END && h.code < PIXELS_BOX_LOST) {
-			sentence(piece, h.len, why, cap);
-			return (enum pixels_boxed)h.code;
-		}
-		if (!(patch || h.kind == SAY_DATA) || h.len > LIMIT_MEMBER_BYTES - out->len) {
-			return lost(why, cap, "the process that cleaned its pixels said what it must not");
-		}
-		if (!put(out, piece, h.len, patch ? &h.offset : NULL)) {
-			return lost(why, cap, "its cleaned pixels could not be written");
+		e = e ? e : put(out, h.kind, span_of(piece, h.len));
+		if (e < 0) {
+			return lost(why, cap,
+				e == ERR_PEER ? "the process that cleaned its pixels said what it must not"
+					      : "its cleaned pixels could not be written");
 		}
 	}
 }
 
-int pixels_box_codec(const struct codec **ret_codec, char *why, size_t cap)
-{
-	module_function *f;
-	int e = module_open(CODEC_MODULE, "pixels_codec", &f, why, cap);
-	if (e < 0) {
-		return e;
-	}
-	*ret_codec = ((codec_function *)(void *)f)();
-	return 0;
-}
-
-enum pixels_boxed pixels_box(
+enum cleaner_outcome pixels_box(
 	const struct pixels_box_how *how, int in, struct scrap *out, char *why, size_t cap)
 {
 	struct boxed b = BOXED_NONE;
@@ -202,7 +141,7 @@ enum pixels_boxed pixels_box(
 	if (boxed_start(&b, &box, in, child, (void *)how) < 0) {
 		return lost(why, cap, strerror(errno));
 	}
-	enum pixels_boxed said = hear(&b, how, out, why, cap);
+	enum cleaner_outcome said = hear(&b, how, out, why, cap);
 	(void)boxed_end(&b);
 	return said;
 }

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pixels/cleaner_run.h"
+
+#include "base/module.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+int cleaner_codec(const char *name, const struct codec **ret_codec, char *why, size_t cap)
+{
+	module_function *f;
+	int e = module_open(name, "pixels_codec", &f, why, cap);
+	if (e < 0) {
+		return e;
+	}
+	*ret_codec = ((codec_function *)(void *)f)();
+	return 0;
+}
+
+ptrdiff_t cleaner_read_at(void *arg, uint64_t offset, void *to, size_t n)
+{
+	const int *fd = arg;
+	ssize_t got;
+	if (lseek(*fd, (off_t)offset, SEEK_SET) < 0) {
+		return ERR_SYSTEM;
+	}
+	do {
+		got = read(*fd, to, n);
+	} while (got < 0 && errno == EINTR);
+	return got < 0 ? ERR_SYSTEM : got;
+}
+
+/* ---- Whose fault it is ---- */
+
+static enum cleaner_outcome unread(int e, const char **ret_why)
+{
+	static char said[CLEANER_TEXT];
+	snprintf(said, sizeof(said), "it cannot be read: %s", err_str(e));
+	*ret_why = said;
+	if (e == ERR_SYSTEM || e == ERR_NO_MEMORY) {
+		return CLEANER_LOST;
+	}
+	/* Others may well be able to: what is burned in is not known. */
+	if (e == ERR_DUPLICATE || e == ERR_LIMIT) {
+		*ret_why = e == ERR_LIMIT ? "it has more parts than are looked at for pixels"
+		                          : "an element that says how its pixels lie stands twice in it";
+		return CLEANER_REFUSED;
+	}
+	return CLEANER_BROKEN;
+}
+
+/* What is written to, and whether it failed. */
+struct watched {
+	const struct pixels_output *out;
+	bool failed;
+};
+
+static int on_write(void *arg, struct span bytes)
+{
+	struct watched *w = arg;
+	int e = w->out->write(w->out->arg, bytes);
+	w->failed = w->failed || e < 0;
+	return e;
+}
+
+static int on_patch(void *arg, uint64_t offset, struct span bytes)
+{
+	struct watched *w = arg;
+	int e = w->out->patch(w->out->arg, offset, bytes);
+	w->failed = w->failed || e < 0;
+	return e;
+}
+
+static enum cleaner_outcome write_cleaned(const struct cleaner_how *how, const struct survey *s,
+	const struct pixels_regions *regions, const struct pixels_input *in, const struct pixels_output *out,
+	const char **ret_why)
+{
+	struct watched w = {out, false};
+	const struct pixels_output watched = {&w, on_write, on_patch};
+	const char *rule = *ret_why;
+	int e = pixels_clean(s, regions, in, &watched, how->codec, ret_why);
+	if (e == 0) {
+		*ret_why = rule;
+		return CLEANER_CLEANED;
+	}
+	return w.failed || e == ERR_NO_MEMORY || e == ERR_SYSTEM ? CLEANER_LOST : CLEANER_REFUSED;
+}
+
+/* ---- One file ---- */
+
+static enum cleaner_outcome look(const struct cleaner_how *how, struct survey *s,
+	const struct pixels_input *in, const struct pixels_output *out, const char **ret_why)
+{
+	struct pixels_regions regions = {0};
+	int e = survey_read(s, in);
+	if (e < 0) {
+		return unread(e, ret_why);
+	}
+	if (!s->has_pixels && !s->has_other_pixels) {
+		return CLEANER_NO_IMAGE;
+	}
+	enum pixels_decision decision = pixels_decide(s, how->site, &regions, ret_why);
+	if (decision != PIXELS_REFUSE && how->features && !regions.unrecognizable) {
+		*ret_why =
+			"no rule of the site says that nobody can be recognized in it (`recognizable: no`)";
+		return CLEANER_REFUSED;
+	}
+	switch (decision) {
+	case PIXELS_PASS:
+		return CLEANER_PASS;
+	case PIXELS_UNKNOWN:
+		return CLEANER_UNKNOWN;
+	case PIXELS_REFUSE:
+		return CLEANER_REFUSED;
+	default:
+		return write_cleaned(how, s, &regions, in, out, ret_why);
+	}
+}
+
+enum cleaner_outcome cleaner_run(const struct cleaner_how *how, const struct pixels_input *in,
+	const struct pixels_output *out, const char **ret_why)
+{
+	struct survey s = {0};
+	*ret_why = "";
+	enum cleaner_outcome outcome = look(how, &s, in, out, ret_why);
+	survey_done(&s);
+	return outcome;
+}
