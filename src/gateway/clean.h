@@ -45,7 +45,7 @@ struct clean {
 	bool stalled;                    /* there was no room at the last feed */
 	bool heard;                      /* since the last look at the clock */
 	bool at_end;                     /* of the stream */
-	int64_t timeout_ms, deadline_ms; /* 0: there is none yet */
+	int64_t timeout_ms, deadline_ms; /* 0: it is not known yet */
 	uint64_t n_fed;
 	size_t n_out, sent; /* of out */
 	size_t n_in, taken; /* of in */
@@ -76,7 +76,7 @@ MUST_USE int clean_take(struct clean *c, struct span *ret_bytes);
 /* Something is due from the job: it is over without when the time is. */
 void clean_check(struct clean *c, int64_t now_ms);
 
-/* When to call clean_check() again; INT64_MAX. */
+/* When to call clean_check() again; 0: now; INT64_MAX: no need, while it is not the job's turn. */
 int64_t clean_due(const struct clean *c);
 
 /* Leave it as it is; harmless where there is none, but not before clean_begin() or clean_none(). */
