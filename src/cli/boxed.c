@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/boxed.h"
 #include "base/put.h"
+#include "priv/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,14 +22,8 @@ static void limit(int what, rlim_t most)
 
 void boxed_close_others(int file, int out, int ruleset)
 {
-	int last = file > out ? file : out;
-	last = ruleset > last ? ruleset : last;
-	for (int fd = 0; fd <= last; fd++) {
-		if (fd != file && fd != out && fd != ruleset) {
-			close(fd);
-		}
-	}
-	(void)close_range((unsigned)last + 1, ~0u, 0);
+	const int kept[] = {file, out, ruleset};
+	descriptors_keep(kept, ARRAY_LEN(kept));
 }
 
 static void child(const struct boxed_how *how, int file, int out, boxed_run *run, void *arg)

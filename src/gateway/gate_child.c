@@ -379,6 +379,7 @@ static const struct {
 	[MSG_UNRECORDED] = {audit_unrecorded},
 	[MSG_KEEP] = {quarantine_ask},
 	[MSG_SCAN] = {scan_ask},
+	[MSG_CLEAN] = {clean_ask},
 	[MSG_BOOK] = {book_ask},
 };
 

@@ -38,10 +38,10 @@ static const struct sandbox_path readable[] = {
 /* The resolver's own patience is less; see the environment that roles get. */
 #define RESOLVE_MS 20000
 
-/* Where the modules of proofs are. */
-static const char *module_folder(char path[PATH_MAX])
+/* Where a module of jobs is. */
+static const char *module_folder(const char *name, char path[PATH_MAX])
 {
-	if (module_own_path("users/gantry-saml", path, PATH_MAX) != 0) {
+	if (module_own_path(name, path, PATH_MAX) != 0) {
 		return "/usr";
 	}
 	*strrchr(path, '/') = 0;
@@ -59,10 +59,14 @@ static int enter_sandbox(struct lookup *l)
 	(void)OPENSSL_init_ssl(0, NULL);
 	json_object_seed(0);
 	/* Modules are loaded in jobs, before these enter their own. */
-	struct sandbox_path more[ARRAY_LEN(readable) + 1];
-	char modules[PATH_MAX];
+	static const char *const modules[] = {"users/gantry-saml", CODEC_MODULE};
+	struct sandbox_path more[ARRAY_LEN(readable) + ARRAY_LEN(modules)];
+	char folders[ARRAY_LEN(modules)][PATH_MAX];
 	memcpy(more, readable, sizeof(readable));
-	more[ARRAY_LEN(readable)] = (struct sandbox_path){module_folder(modules), false};
+	for (unsigned i = 0; i < ARRAY_LEN(modules); i++) {
+		more[ARRAY_LEN(readable) + i] =
+			(struct sandbox_path){module_folder(modules[i], folders[i]), false};
+	}
 	int e = sandbox_new(SANDBOX_JOB, readable, ARRAY_LEN(readable), &l->sandbox);
 	e = e == 0 ? sandbox_new(SANDBOX_KEYS, NULL, 0, &l->proof_sandbox) : e;
 	e = e == 0 ? sandbox_new(SANDBOX_PROOF, NULL, 0, &l->module_sandbox) : e;
@@ -88,13 +92,16 @@ static const struct sandbox *sandbox_of(
 	if (kind == JOB_SCAN || kind == JOB_PROBE) {
 		return l->scan_sandbox;
 	}
+	if (kind == JOB_CLEAN) {
+		return l->module_sandbox;
+	}
 	if (!proof || proof->network) {
 		return l->sandbox;
 	}
 	return proof->prove ? l->proof_sandbox : l->module_sandbox;
 }
 
-static void begin_child(struct lookup *l, enum job_kind kind, const struct proof_kind *proof)
+static void begin_child(struct lookup *l, enum job_kind kind, const struct proof_kind *proof, int channel)
 {
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	(void)prctl(PR_SET_NAME, "gantry: job");
@@ -116,6 +123,7 @@ static void begin_child(struct lookup *l, enum job_kind kind, const struct proof
 		}
 	}
 	scan_before_sandbox(l);
+	clean_before_sandbox(l, kind == JOB_CLEAN, channel);
 	if (proof) {
 		user_before_sandbox(proof);
 	}
@@ -141,7 +149,7 @@ int job_fork(struct lookup *l, enum job_kind kind, const struct proof_kind *proo
 	pid_t pid = fork();
 	if (pid == 0) {
 		close(pair[0]);
-		begin_child(l, kind, proof);
+		begin_child(l, kind, proof, pair[1]);
 	} else {
 		close(pair[1]);
 	}
@@ -160,12 +168,15 @@ int job_fork(struct lookup *l, enum job_kind kind, const struct proof_kind *proo
 	return 0;
 }
 
-static void end_job(struct job *j)
+/* Its status, as of waitpid(): of itself, where it came to its end, as its channel is closed by that. */
+static int end_job(struct job *j)
 {
+	int status = 0;
 	(void)kill(j->pid, SIGKILL);
-	(void)waitpid(j->pid, NULL, 0);
+	(void)waitpid(j->pid, &status, 0);
 	close(j->fd);
 	*j = (struct job){.kind = JOB_FREE, .fd = -1};
+	return status;
 }
 
 void lookup_tell_gate(struct lookup *l, const struct message *m)
@@ -191,7 +202,7 @@ static void resolved(struct lookup *l, const struct job *j, const struct message
 static void finish(struct lookup *l, struct job *j, const struct message *m)
 {
 	struct job ended = *j;
-	end_job(j);
+	int status = end_job(j);
 	if (m && m->fd >= 0 && ended.kind != JOB_LIST) {
 		close(m->fd);
 	}
@@ -202,6 +213,8 @@ static void finish(struct lookup *l, struct job *j, const struct message *m)
 		user_forget(&ended);
 	} else if (ended.kind == JOB_SCAN || ended.kind == JOB_PROBE) {
 		scan_answered(l, &ended, m);
+	} else if (ended.kind == JOB_CLEAN) {
+		clean_ended(&ended, status);
 	} else {
 		standing_answered(l, &ended, m);
 	}
@@ -249,6 +262,8 @@ static bool serve(struct lookup *l)
 			message_wipe();
 		} else if (m.type == MSG_SCANNING) {
 			scan_asked(l, &m);
+		} else if (m.type == MSG_CLEANING) {
+			clean_asked(l, &m);
 		} else {
 			standing_asked(l, &m);
 		}
@@ -307,6 +322,7 @@ static int next_wait(struct lookup *l)
 {
 	int64_t now = clock_mono_ms(), next = standing_start_due(l, now), scan = scan_start_due(l, now);
 	next = scan < next ? scan : next;
+	clean_start(l);
 	for (unsigned i = 0; i < JOBS_MOST; i++) {
 		const struct job *j = &l->jobs[i];
 		next = j->kind != JOB_FREE && j->deadline_ms < next ? j->deadline_ms : next;

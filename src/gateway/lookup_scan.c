@@ -152,7 +152,7 @@ void scan_asked(struct lookup *l, const struct message *m)
 		refuse(m->fd, "too many objects are being scanned at once");
 		return;
 	}
-	s->waiting[s->n_waiting++] = (struct waiting_scan){.fd = m->fd, .id = m->number};
+	s->waiting[s->n_waiting++] = (struct waiting_object){.fd = m->fd, .id = m->number};
 	int64_t now = clock_mono_ms();
 	if (s->known && !s->said.good && now - s->probed_ms >= SOON_MS) {
 		s->known = false;
@@ -160,7 +160,7 @@ void scan_asked(struct lookup *l, const struct message *m)
 	}
 }
 
-static void start_scan(struct lookup *l, const struct waiting_scan *w)
+static void start_scan(struct lookup *l, const struct waiting_object *w)
 {
 	static struct message reply;
 	const struct msg_antivirus *said = &l->scanning.said;
@@ -184,7 +184,7 @@ static void start_scans(struct lookup *l)
 {
 	struct scanning *s = &l->scanning;
 	while (s->known && s->n_waiting > 0 && jobs_of(l, JOB_SCAN) < JOBS_MOST_SCAN) {
-		struct waiting_scan w = s->waiting[0];
+		struct waiting_object w = s->waiting[0];
 		memmove(s->waiting, s->waiting + 1, --s->n_waiting * sizeof(w));
 		if (s->said.good) {
 			start_scan(l, &w);

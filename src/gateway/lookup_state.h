@@ -5,6 +5,8 @@
 #include "base/attr.h"
 #include "gateway/once.h"
 #include "keys/ocsp.h"
+#include "pixels/cleaner.h"
+#include "pixels/codec.h"
 #include "policy/site.h"
 #include "priv/message.h"
 #include "users/users.h"
@@ -18,8 +20,9 @@
  * sandbox, with a deadline, that sends one message and ends. Shared by the lookup_ files.
  */
 
-#define JOBS_MOST          (24 + JOBS_MOST_SCAN)
+#define JOBS_MOST          (24 + JOBS_MOST_SCAN + JOBS_MOST_CLEAN)
 #define JOBS_MOST_SCAN     96 /* a job lasts as long as its object is on its way */
+#define JOBS_MOST_CLEAN    2  /* each may take CLEAN_JOB_MEMORY, and twice LIMIT_CLEANED */
 #define JOBS_MOST_STANDING 12 /* so that host names have room beside them */
 
 /* One way to prove a user, and what its job is given: it sees these files and no other, and is as alone as it can be. */
@@ -32,14 +35,24 @@ struct proof_kind {
 	const char *module, *function; /* where prove is NULL: base/module.h */
 };
 
-enum job_kind { JOB_FREE, JOB_RESOLVE, JOB_STANDING, JOB_STAPLE, JOB_LIST, JOB_USER, JOB_SCAN, JOB_PROBE };
+enum job_kind {
+	JOB_FREE,
+	JOB_RESOLVE,
+	JOB_STANDING,
+	JOB_STAPLE,
+	JOB_LIST,
+	JOB_USER,
+	JOB_SCAN,
+	JOB_PROBE,
+	JOB_CLEAN
+};
 
 struct job {
 	enum job_kind kind;
 	pid_t pid;
 	int fd;
 	int64_t deadline_ms;
-	int64_t id; /* JOB_SCAN: who asked; JOB_USER: who asked, */
+	int64_t id; /* JOB_SCAN, JOB_CLEAN: who asked; JOB_USER: who asked, */
 	uint8_t *
 		who; /* and with what, where another kind may have to be asked: owned, and wiped; NULL: not */
 	size_t who_len;
@@ -84,8 +97,9 @@ struct own {
 };
 
 /* An object that waits for a job. */
-#define SCANS_WAITING 256
-struct waiting_scan {
+#define SCANS_WAITING  256
+#define CLEANS_WAITING 256
+struct waiting_object {
 	int fd;
 	int64_t id; /* who asked */
 };
@@ -97,15 +111,34 @@ struct scanning {
 	struct msg_antivirus said; /* of it */
 	int64_t probe_ms, probed_ms, long_ms,
 		told_ms; /* when to try it next; when it was; by halves; the gate */
-	struct waiting_scan waiting[SCANS_WAITING];
+	struct waiting_object waiting[SCANS_WAITING];
 	unsigned n_waiting;
+};
+
+/*
+ * Objects whose pixels are cleaned. A job's address space, of GDCM, which holds a frame several times over, and OpenJPEG, which has
+ * 32 bits for each sample; the file and its result are in memory beside it, each at most LIMIT_CLEANED.
+ */
+#define CLEAN_JOB_MEMORY (3ull << 30)
+struct clean_job {
+	int fd;                    /* the object's stream */
+	int file, result;          /* memory without a name */
+	const struct codec *codec; /* NULL: there is none, */
+	char why[CLEANER_TEXT];    /* for this reason */
+};
+
+struct cleaning {
+	const char *module; /* that decodes; NULL: CODEC_MODULE */
+	struct waiting_object waiting[CLEANS_WAITING];
+	unsigned n_waiting;
+	struct clean_job job; /* of who is being forked: its stream; in the child the rest */
 };
 
 struct lookup {
 	int gate;                /* -1 */
 	struct sandbox *sandbox; /* of a job that uses the network */
 	struct sandbox *proof_sandbox,
-		*module_sandbox;      /* of one that proves a user: by our code alone, by others' */
+		*module_sandbox; /* of one that proves a user: by our code alone, by others'; and cleans pixels */
 	struct sandbox *scan_sandbox; /* of one that shows clamd an object */
 	struct site *site;            /* NULL: none, or none that asks */
 	uint32_t number;              /* of the site */
@@ -122,6 +155,7 @@ struct lookup {
 	int64_t since_s; /* its beginning: jobs have no other part of it */
 	struct span *trust; /* of the site, for crl_list_new() */
 	struct scanning scanning;
+	struct cleaning cleaning;
 };
 
 /*
@@ -152,6 +186,15 @@ void scan_asked(struct lookup *l, const struct message *m);                     
 void scan_answered(struct lookup *l, const struct job *j, const struct message *m); /* m NULL: it failed */
 int64_t scan_start_due(struct lookup *l, int64_t now_ms); /* as standing_start_due() */
 void scan_before_sandbox(struct lookup *l);               /* in a job: what waits is others' */
+
+/* lookup_clean.c: in the parent. */
+void clean_asked(struct lookup *l, const struct message *m);         /* takes the descriptor */
+void clean_ended(const struct job *j, int status);                   /* as of waitpid() */
+void clean_start(struct lookup *l);                                  /* what waits, as far as it may */
+void clean_before_sandbox(struct lookup *l, bool ours, int channel); /* in a job, of this kind or another */
+
+/* clean_job.c: in the child, with all that it needs open. Its exit status. */
+int job_clean(const struct clean_job *j);
 
 /* scan_job.c: in the child. */
 void job_scan(

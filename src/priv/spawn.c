@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/close_range.h>
 #include <signal.h>
 #include <stdio.h>
@@ -165,4 +166,24 @@ int spawn_role(const struct spawn *what, pid_t *ret_pid, int *ret_channel)
 	*ret_pid = pid;
 	*ret_channel = pair[0];
 	return 0;
+}
+
+void descriptors_keep(const int *kept, unsigned n)
+{
+	for (unsigned from = 0;;) {
+		/* The lowest that stays, from here on. */
+		unsigned next = UINT_MAX;
+		for (unsigned i = 0; i < n; i++) {
+			if (kept[i] >= 0 && (unsigned)kept[i] >= from && (unsigned)kept[i] < next) {
+				next = (unsigned)kept[i];
+			}
+		}
+		if (next > from) {
+			(void)close_range(from, next == UINT_MAX ? UINT_MAX : next - 1, 0);
+		}
+		if (next == UINT_MAX) {
+			return;
+		}
+		from = next + 1;
+	}
 }

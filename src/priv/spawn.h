@@ -40,4 +40,7 @@ MUST_USE int spawn_open_self(int *ret_fd);
  */
 MUST_USE int spawn_role(const struct spawn *what, pid_t *ret_pid, int *ret_channel);
 
+/* For a forked child: it has nothing of others, but these descriptors. Those that are negative are none. */
+void descriptors_keep(const int *kept, unsigned n);
+
 #endif

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
+#include "base/put.h"
+#include "gateway/lookup_state.h"
+#include "pixels/cleaner_run.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+/* What a job that cleans an object's pixels does, in a process of its own. */
+
+/* For all that the association hands over, and again for what it takes: it has the whole object, in memory or in a file. */
+#define TURN_MS 60000
+
+static uint8_t piece[CLEANER_HEAD + CLEANER_PIECE];
+
+/* ---- Over the stream ---- */
+
+static bool wait_for(int fd, short events, int64_t until_ms)
+{
+	struct pollfd p = {.fd = fd, .events = events};
+	for (;;) {
+		int64_t left = until_ms - clock_mono_ms();
+		int n = left > 0 ? poll(&p, 1, (int)left) : 0;
+		if (n >= 0 || errno != EINTR) {
+			return n > 0;
+		}
+	}
+}
+
+static bool send_all(int fd, struct span bytes, int64_t until_ms)
+{
+	while (bytes.len > 0 && wait_for(fd, POLLOUT, until_ms)) {
+		ssize_t n = send(fd, bytes.ptr, bytes.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n < 0 && errno != EINTR && errno != EAGAIN) {
+			return false;
+		}
+		bytes = span_of(bytes.ptr + (n > 0 ? n : 0), bytes.len - (size_t)(n > 0 ? n : 0));
+	}
+	return bytes.len == 0;
+}
+
+static bool answer(int fd, enum cleaner_outcome outcome, const char *why, int64_t until_ms)
+{
+	size_t n = strnlen(why, CLEANER_TEXT - 1);
+	cleaner_put_head(&(struct cleaner_head){CLEANER_END, (uint8_t)outcome, (uint32_t)n}, piece);
+	memcpy(piece + CLEANER_HEAD, why, n);
+	return send_all(fd, span_of(piece, CLEANER_HEAD + n), until_ms);
+}
+
+/* ---- The object ---- */
+
+static int keep(void *arg, struct span bytes)
+{
+	const int *file = arg;
+	return put_all(*file, bytes);
+}
+
+/* As cleaner_order_take(); ERR_PEER also where it ends early, or takes too long. */
+static int take_object(int fd, struct cleaner_order *o)
+{
+	int64_t until = clock_mono_ms() + TURN_MS;
+	size_t len = 0;
+	for (;;) {
+		ssize_t n = wait_for(fd, POLLIN, until)
+		                    ? recv(fd, piece + len, sizeof(piece) - len, MSG_DONTWAIT)
+		                    : 0;
+		if (n < 0 && (errno == EINTR || errno == EAGAIN)) {
+			continue;
+		}
+		if (n <= 0) {
+			return ERR_PEER;
+		}
+		len += (size_t)n;
+		size_t used;
+		int e = cleaner_order_take(o, span_of(piece, len), &used);
+		if (e != 0) {
+			return e;
+		}
+		len -= used;
+		memmove(piece, piece + used, len);
+	}
+}
+
+/* ---- What becomes of it ---- */
+
+struct result {
+	int fd;
+	uint64_t len;
+	const char *why; /* it cannot be kept */
+};
+
+static int put_at(struct result *r, uint64_t at, struct span bytes)
+{
+	if (bytes.len > LIMIT_CLEANED - at) {
+		r->why =
+			"with its pixels encoded without loss it would be larger than objects are that are cleaned";
+		return ERR_LIMIT;
+	}
+	if (lseek(r->fd, (off_t)at, SEEK_SET) < 0 || put_all(r->fd, bytes) != 0) {
+		r->why = "there is no memory for its cleaned pixels";
+		return ERR_SYSTEM;
+	}
+	return 0;
+}
+
+static int on_write(void *arg, struct span bytes)
+{
+	struct result *r = arg;
+	int e = put_at(r, r->len, bytes);
+	r->len += e == 0 ? bytes.len : 0;
+	return e;
+}
+
+static int on_patch(void *arg, uint64_t offset, struct span bytes)
+{
+	return put_at(arg, offset, bytes);
+}
+
+static bool send_result(int fd, const struct result *r, int64_t until_ms)
+{
+	for (uint64_t at = 0; at < r->len;) {
+		ptrdiff_t n = cleaner_read_at((void *)&r->fd, at, piece + CLEANER_HEAD, CLEANER_PIECE);
+		if (n <= 0) {
+			return false;
+		}
+		cleaner_put_head(&(struct cleaner_head){CLEANER_DATA, 0, (uint32_t)n}, piece);
+		if (!send_all(fd, span_of(piece, CLEANER_HEAD + (size_t)n), until_ms)) {
+			return false;
+		}
+		at += (uint64_t)n;
+	}
+	return true;
+}
+
+static bool work(const struct clean_job *j, const struct cleaner_order *o)
+{
+	char sentence[CLEANER_TEXT], fault[128];
+	struct pixels_rules *site = NULL;
+	struct result r = {.fd = j->result};
+	const struct pixels_input in = {(void *)&j->file, cleaner_read_at};
+	const struct pixels_output out = {&r, on_write, on_patch};
+	const char *why;
+	if (o->n_rules > 0 &&
+		pixels_rules_read(span_of(o->rules, o->n_rules), &site, fault, sizeof(fault)) != 0) {
+		snprintf(sentence, sizeof(sentence), "the site's rules of pixels cannot be read: %s", fault);
+		return answer(j->fd, CLEANER_LOST, sentence, clock_mono_ms() + TURN_MS);
+	}
+	const struct cleaner_how how = {.site = site, .codec = j->codec, .features = o->features};
+	enum cleaner_outcome outcome = cleaner_run(&how, &in, &out, &why);
+	int64_t until = clock_mono_ms() + TURN_MS;
+	bool good = outcome != CLEANER_CLEANED || send_result(j->fd, &r, until);
+	return good && answer(j->fd, outcome, outcome == CLEANER_LOST && r.why ? r.why : why, until);
+}
+
+int job_clean(const struct clean_job *j)
+{
+	static struct cleaner_order order;
+	cleaner_order_begin(&order, keep, (void *)&j->file);
+	int e = j->codec ? take_object(j->fd, &order) : ERR_NOT_FOUND;
+	int64_t until = clock_mono_ms() + TURN_MS;
+	switch (e) {
+	case ERR_CLOSED:
+		return work(j, &order) ? 0 : 1;
+	case ERR_NOT_FOUND:
+		return answer(j->fd, CLEANER_LOST, j->why, until) ? 0 : 1;
+	case ERR_LIMIT:
+		return answer(j->fd, CLEANER_LOST, "it is larger than objects are that are cleaned", until)
+		               ? 0
+		               : 1;
+	case ERR_SYSTEM:
+		return answer(j->fd, CLEANER_LOST, "there is no memory for it", until) ? 0 : 1;
+	default:
+		return 1;
+	}
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
+#include "base/log.h"
+#include "gateway/lookup_state.h"
+#include "pixels/cleaner_run.h"
+#include "priv/sandbox.h"
+#include "priv/spawn.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/*
+ * Objects whose pixels are cleaned, each by a job: decoders of others run in it on bytes that nobody trusts. It has the stream that the
+ * object comes and goes over, two files in memory, and nothing else, neither the log nor what its siblings have.
+ */
+
+#define CLEAN_MS (300 * 1000LL)
+
+#define OF_ONE   4 /* objects of one association at once */
+
+/* Said in the parent's name: there is no job that could. */
+static void refuse(int fd, const char *why)
+{
+	uint8_t reply[CLEANER_HEAD + CLEANER_TEXT];
+	size_t n = strnlen(why, CLEANER_TEXT - 1);
+	cleaner_put_head(&(struct cleaner_head){CLEANER_END, CLEANER_LOST, (uint32_t)n}, reply);
+	memcpy(reply + CLEANER_HEAD, why, n);
+	(void)!send(fd, reply, CLEANER_HEAD + n, MSG_NOSIGNAL | MSG_DONTWAIT);
+	/* What is on its way to us must not take the reply with it: the other end closes first, or is not there. */
+	(void)shutdown(fd, SHUT_WR);
+	close(fd);
+}
+
+static unsigned cleans_of(const struct lookup *l, int64_t id)
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < JOBS_MOST; i++) {
+		n += l->jobs[i].kind == JOB_CLEAN && l->jobs[i].id == id;
+	}
+	for (unsigned i = 0; i < l->cleaning.n_waiting; i++) {
+		n += l->cleaning.waiting[i].id == id;
+	}
+	return n;
+}
+
+void clean_asked(struct lookup *l, const struct message *m)
+{
+	struct cleaning *c = &l->cleaning;
+	if (c->n_waiting == CLEANS_WAITING || cleans_of(l, m->number) >= OF_ONE) {
+		refuse(m->fd, "the pixels of too many objects are being cleaned at once");
+		return;
+	}
+	c->waiting[c->n_waiting++] = (struct waiting_object){.fd = m->fd, .id = m->number};
+}
+
+static void start(struct lookup *l, const struct waiting_object *w)
+{
+	struct job *j;
+	bool child;
+	l->cleaning.job.fd = w->fd;
+	if (job_fork(l, JOB_CLEAN, NULL, CLEAN_MS, &j, &child) != 0) {
+		refuse(w->fd, "no process could be had to clean its pixels");
+		return;
+	}
+	if (child) {
+		_exit(job_clean(&l->cleaning.job));
+	}
+	j->id = w->id;
+	close(w->fd);
+}
+
+void clean_start(struct lookup *l)
+{
+	struct cleaning *c = &l->cleaning;
+	while (c->n_waiting > 0 && jobs_of(l, JOB_CLEAN) < JOBS_MOST_CLEAN) {
+		struct waiting_object w = c->waiting[0];
+		memmove(c->waiting, c->waiting + 1, --c->n_waiting * sizeof(w));
+		start(l, &w);
+	}
+}
+
+/* Who waits for it hears that it has ended; what a decoder did is told here. */
+void clean_ended(const struct job *j, int status)
+{
+	if (WIFSIGNALED(status) && clock_mono_ms() >= j->deadline_ms) {
+		log_event(LOG_LEVEL_ERROR, "pixels.slow",
+			"a process that cleaned an object's pixels took too long, and was ended",
+			LOG_NUMBER("seconds", CLEAN_MS / 1000));
+	} else if (WIFSIGNALED(status)) {
+		log_event(LOG_LEVEL_ERROR, "pixels.died",
+			"a process that cleaned an object's pixels has died",
+			LOG_NUMBER("signal", WTERMSIG(status)));
+	}
+}
+
+/* ---- In the job ---- */
+
+static void limit(int what, rlim_t most)
+{
+	const struct rlimit l = {.rlim_cur = most, .rlim_max = most};
+	if (setrlimit(what, &l) < 0) {
+		_exit(1);
+	}
+}
+
+void clean_before_sandbox(struct lookup *l, bool ours, int channel)
+{
+	struct cleaning *c = &l->cleaning;
+	for (unsigned i = 0; i < c->n_waiting; i++) {
+		close(c->waiting[i].fd);
+	}
+	if (!ours) {
+		return;
+	}
+	struct clean_job *j = &c->job;
+	if (cleaner_codec(c->module ? c->module : CODEC_MODULE, &j->codec, j->why, sizeof(j->why)) < 0) {
+		j->codec = NULL;
+	}
+	j->file = memfd_create("gantry-object", MFD_CLOEXEC);
+	j->result = memfd_create("gantry-cleaned", MFD_CLOEXEC);
+	if (j->file < 0 || j->result < 0) {
+		_exit(1);
+	}
+	limit(RLIMIT_FSIZE, LIMIT_CLEANED);
+#ifndef __SANITIZE_ADDRESS__
+	limit(RLIMIT_AS, CLEAN_JOB_MEMORY);
+#endif
+	const int kept[] = {channel, j->fd, j->file, j->result, sandbox_fd(l->module_sandbox)};
+	descriptors_keep(kept, ARRAY_LEN(kept));
+}
