@@ -4,6 +4,7 @@
 #include "cli/place.h"
 #include "base/clock.h"
 #include "gateway/gate_tls.h"
+#include "gateway/hold_clean.h"
 #include "gateway/hold_originals.h"
 #include "keys/cert.h"
 #include "keys/crl.h"
@@ -255,6 +256,9 @@ static void check_files(void *arg, const struct site *s, struct mistake_list *m)
 		mistake_error(m, line, line > 0, "tls: %s", why);
 	}
 	if (m->n_errors == 0 && hold_originals_check(s, &line, why, sizeof(why)) < 0) {
+		mistake_error(m, line, line > 0, "%s", why);
+	}
+	if (m->n_errors == 0 && hold_clean_check(s, &line, why, sizeof(why)) < 0) {
 		mistake_error(m, line, line > 0, "%s", why);
 	}
 }

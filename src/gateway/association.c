@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "gateway/exchange.h"
 #include "gateway/hold.h"
+#include "gateway/hold_clean.h"
 #include "gateway/hold_keep.h"
 #include "gateway/relay.h"
 #include "gateway/release.h"
@@ -26,7 +27,19 @@
 /* Longer than a slow token needs for one signature. */
 #define KEYS_WAIT_MS 10000
 
-enum { FD_A, FD_B, FD_GATE, FD_AUDIT, FD_KEEP_A, FD_KEEP_B, FD_SCAN_A, FD_SCAN_B, FD_COUNT };
+enum {
+	FD_A,
+	FD_B,
+	FD_GATE,
+	FD_AUDIT,
+	FD_KEEP_A,
+	FD_KEEP_B,
+	FD_SCAN_A,
+	FD_SCAN_B,
+	FD_CLEAN_A,
+	FD_CLEAN_B,
+	FD_COUNT
+};
 
 void association_abort(struct association *as, struct side *culprit, const struct parse_fail *fail)
 {
@@ -292,6 +305,13 @@ static void serve_side(struct association *as, struct side *s, short revents)
 	take_side(as, s);
 }
 
+static void clean_pixels(struct association *as, struct side *s, struct hold *h, short revents)
+{
+	if (revents && h->state == HOLD_CLEANING && !as->over) {
+		hold_clean_step(as, s, h);
+	}
+}
+
 static void flush_both(struct association *as)
 {
 	struct side *sides[] = {&as->a, &as->b};
@@ -340,6 +360,8 @@ static void relay_loop(struct association *as)
 			[FD_KEEP_B] = hold_keep_poll(&as->holds->of[1]),
 			[FD_SCAN_A] = hold_poll(as, &as->a),
 			[FD_SCAN_B] = hold_poll(as, &as->b),
+			[FD_CLEAN_A] = hold_clean_poll(&as->holds->of[0]),
+			[FD_CLEAN_B] = hold_clean_poll(&as->holds->of[1]),
 		};
 		stream_ack(&as->a.t);
 		stream_ack(&as->b.t);
@@ -368,6 +390,8 @@ static void relay_loop(struct association *as)
 		if (p[FD_SCAN_B].revents) {
 			hold_ready(as, &as->b);
 		}
+		clean_pixels(as, &as->a, &as->holds->of[0], p[FD_CLEAN_A].revents);
+		clean_pixels(as, &as->b, &as->holds->of[1], p[FD_CLEAN_B].revents);
 		serve_side(as, &as->b, p[FD_B].revents);
 		serve_side(as, &as->a, p[FD_A].revents);
 		flush_both(as);

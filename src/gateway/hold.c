@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/hold.h"
 #include "gateway/exchange.h"
+#include "gateway/hold_clean.h"
 #include "gateway/hold_keep.h"
 #include "gateway/hold_originals.h"
 #include "gateway/hold_parts.h"
@@ -35,6 +36,7 @@ void hold_drop(struct association *as, const struct side *s)
 	h->state = HOLD_NONE;
 	h->inspecting = h->begun = h->failed = false;
 	remake_drop(&h->remake);
+	hold_clean_drop(h);
 	hold_originals_drop(h);
 	hold_vouch_drop(h);
 	h->keep = 0;
@@ -133,7 +135,7 @@ bool hold_is_full(const struct association *as, const struct side *s)
 	const struct hold *h = hold_of(as, s);
 	const struct side *to = s == &as->a ? &as->b : &as->a;
 	bool kept = (hold_is_kept(s) && hold_space(as, s) == 0) || is_message_lent(h, to);
-	return kept || hold_scan_is_full(h) || h->state == HOLD_ASKING;
+	return kept || hold_scan_is_full(h) || h->state == HOLD_ASKING || h->state == HOLD_CLEANING;
 }
 
 bool hold_is_half_way(const struct association *as, const struct side *s)
@@ -145,14 +147,15 @@ bool hold_is_passing(const struct association *as, const struct side *s)
 {
 	const struct hold *h = hold_of(as, s);
 	bool full = h->state == HOLD_TAKING && hold_space(as, s) == 0;
-	return (hold_is_kept(s) && (full || h->state == HOLD_PASSING || h->state == HOLD_KEEPING)) ||
-	       h->state == HOLD_ASKING || hold_scan_is_full(h);
+	bool ours = full || h->state == HOLD_CLEANING || h->state == HOLD_PASSING || h->state == HOLD_KEEPING;
+	return (hold_is_kept(s) && ours) || h->state == HOLD_ASKING || hold_scan_is_full(h);
 }
 
 void hold_let_go(struct association *as, struct side *s, const char *why)
 {
 	struct hold *h = hold_of(as, s);
-	if (!hold_originals_give_up(as, s, h, why) || !hold_vouch_give_up(as, s, h, why)) {
+	if (!hold_clean_give_up(as, s, h, why) || !hold_originals_give_up(as, s, h, why) ||
+		!hold_vouch_give_up(as, s, h, why)) {
 		return;
 	}
 	if (h->judged) {
@@ -172,17 +175,16 @@ static void make_room(struct association *as, struct side *s)
 		return;
 	}
 	char why[128];
-	snprintf(why, sizeof(why), "it is larger than what is held in memory, and %s",
-		e == ERR_LIMIT ? "`hold-quota`, of which one association has half at most, has no room for it"
-		: e == ERR_SPACE ? "the disk is full"
-				 : "the store does not answer");
+	snprintf(why, sizeof(why), "it is larger than what is held in memory, and %s", hold_room_why(e));
 	hold_let_go(as, s, why);
 }
 
 void hold_take(struct association *as, struct side *s, struct span bytes)
 {
 	struct hold *h = hold_of(as, s);
-	hold_originals_feed(h, bytes);
+	if (!h->cleans) {
+		hold_originals_feed(h, bytes);
+	}
 	hold_vouch_feed(h, bytes);
 	if (bytes.ptr != h->memory + h->len) {
 		memcpy(h->memory + h->len, bytes.ptr, bytes.len);
@@ -193,16 +195,22 @@ void hold_take(struct association *as, struct side *s, struct span bytes)
 	}
 }
 
-/* Nothing is against it. True: it goes on by hold_pump(). */
-static bool goes_on(struct association *as, struct side *s)
+bool hold_go_on(struct association *as, struct side *s)
 {
 	struct hold *h = hold_of(as, s);
-	if (!hold_originals_end(as, s, h) || !hold_vouch_end(as, s, h)) {
+	if (!h->collects && (!hold_originals_end(as, s, h) || !hold_vouch_end(as, s, h))) {
 		return false;
 	}
 	h->keep = 0;
 	h->state = HOLD_PASSING;
 	return true;
+}
+
+/* Nothing is against it. True: it goes on, by hold_pump() or hold_clean_step(). */
+static bool goes_on(struct association *as, struct side *s)
+{
+	struct hold *h = hold_of(as, s);
+	return h->cleans ? hold_clean_start(as, s, h) : hold_go_on(as, s);
 }
 
 bool hold_judge(struct association *as, struct side *s)

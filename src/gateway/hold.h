@@ -33,10 +33,11 @@
 
 enum hold_state {
 	HOLD_NONE,
-	HOLD_TAKING,  /* the object is coming in */
-	HOLD_ASKING,  /* it is complete, and the virus scanner has not answered; whether or not it is held */
-	HOLD_PASSING, /* it is complete and good, and goes on */
-	HOLD_KEEPING, /* it is complete and refused, and goes into the quarantine (hold_keep.h) */
+	HOLD_TAKING,   /* the object is coming in */
+	HOLD_ASKING,   /* it is complete, and the virus scanner has not answered; whether or not it is held */
+	HOLD_CLEANING, /* it is complete and good, and its pixels are cleaned (hold_clean.h) */
+	HOLD_PASSING,  /* it is complete and good, and goes on */
+	HOLD_KEEPING,  /* it is complete and refused, and goes into the quarantine (hold_keep.h) */
 };
 
 struct hold {
@@ -59,7 +60,12 @@ struct hold {
 	struct keep keeping;
 	struct remake remake;
 	struct vouching vouching;
-	bool encrypts;                    /* what the object was goes with it: hold_originals.h */
+	bool cleans;                    /* its pixels are cleaned first: hold_clean.h */
+	struct hold_cleaning *cleaning; /* made when first needed, and kept for the next object; NULL */
+	char syntax[UID_MAX + 1]; /* the transfer syntax that this has given it; "": that of its context */
+	bool rest_read;           /* of hold_read_next(): what is in memory, too */
+	bool encrypts;            /* what the object was goes with it: hold_originals.h */
+	bool collects;            /* what it was is collected from what is held */
 	struct hold_originals *originals; /* made when first needed, and kept for the next object; NULL */
 	size_t fed;                       /* of the oldest bytes, those that remake works on */
 	char new_instance[UID_MAX + 1];

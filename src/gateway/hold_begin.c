@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
 #include "gateway/exchange.h"
+#include "gateway/hold_clean.h"
 #include "gateway/hold_originals.h"
 #include "gateway/hold_parts.h"
 #include "gateway/hold_remake.h"
@@ -46,7 +47,7 @@ static void keep(struct association *as, struct side *s, struct hold *h, struct 
 {
 	h->state = HOLD_TAKING;
 	h->judged = judged;
-	bool whole = h->vouching.on || h->encrypts;
+	bool whole = h->vouching.on || h->encrypts || h->cleans;
 	h->keep = whole ? UINT64_MAX : !judged ? 0 : h->content.hold == HOLD_TAIL ? TAIL : UINT64_MAX;
 	h->content.hold_max =
 		h->content.hold_max ? h->content.hold_max : HOLD_MAX_S; /* it is not looked into */
@@ -103,6 +104,7 @@ bool hold_begin(struct association *as, struct side *s, struct operation *o)
 	const struct deidentify_rules *rules = anew ? &anew->rules : NULL;
 	if ((anew || signs) &&
 		(!hold_remake_begin(as, s, h, anew, o) || !hold_originals_begin(as, s, h, anew) ||
+			!hold_clean_begin(as, s, h, anew) ||
 			(signs && !hold_vouch_begin(as, s, h, signs, rules)))) {
 		return true;
 	}

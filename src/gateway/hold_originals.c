@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/hold_originals.h"
+#include "gateway/exchange.h"
 #include "gateway/hold_parts.h"
 #include "gateway/hold_remake.h"
 #include "keys/attributes.h"
@@ -75,9 +76,14 @@ static bool refuse(struct association *as, struct side *s, struct hold *h, const
 	return false;
 }
 
-static struct span syntax_of(const struct association *as, const struct side *s)
+/* The run in which what it was is collected. */
+static int begin_first(const struct association *as, const struct side *s, struct hold *h)
 {
-	return as->context[s->msg.context].transfer;
+	struct hold_originals *o = h->originals;
+	const struct deidentify_log log = {NULL, originals_take, &o->collected};
+	o->failed = 0;
+	originals_begin(&o->collected);
+	return remake_again(&h->remake, span_of(NULL, 0), &log, hold_syntax(as, s));
 }
 
 bool hold_originals_begin(
@@ -97,17 +103,21 @@ bool hold_originals_begin(
 		return false;
 	}
 	h->encrypts = true;
-	o->failed = 0;
 	if (recipients_of(flow, &o->to, why, sizeof(why)) < 0) {
 		return refuse(as, s, h, why);
 	}
-	const struct deidentify_log log = {NULL, originals_take, &o->collected};
-	originals_begin(&o->collected);
-	int e = remake_again(&h->remake, span_of(NULL, 0), &log, syntax_of(as, s));
+	int e = begin_first(as, s, h);
 	if (e < 0) {
 		hold_remake_fail(as, s, h, NULL, e);
 	}
 	return e == 0;
+}
+
+int hold_originals_again(struct association *as, struct side *s, struct hold *h)
+{
+	int e = begin_first(as, s, h);
+	h->collects = e == 0;
+	return e;
 }
 
 void hold_originals_feed(struct hold *h, struct span bytes)
@@ -153,11 +163,30 @@ bool hold_originals_end(struct association *as, struct side *s, struct hold *h)
 	if (e < 0 && e != ERR_MISSING) { /* MISSING: nothing of it was removed */
 		return refuse(as, s, h, why);
 	}
-	e = remake_again(&h->remake, span_of(o->cms, n), NULL, syntax_of(as, s));
+	e = remake_again(&h->remake, span_of(o->cms, n), NULL, hold_syntax(as, s));
 	if (e < 0) {
 		hold_remake_fail(as, s, h, NULL, e);
 	}
 	return e == 0;
+}
+
+void hold_originals_collect(struct association *as, struct side *s, struct hold *h)
+{
+	struct span piece;
+	int e = hold_read_next(h, &piece);
+	if (e == 0 && piece.len > 0 && h->originals->failed == 0) {
+		hold_originals_feed(h, piece);
+		return;
+	}
+	h->collects = false;
+	hold_read_again(h);
+	bool good = e == 0 && hold_go_on(as, s);
+	if (e < 0) {
+		hold_remake_refuse(as, s, h, RULE_UNJUDGED, "what was held of it cannot be read back");
+	}
+	if (!good && !as->over) {
+		exchange_finish(as, s);
+	}
 }
 
 bool hold_originals_give_up(struct association *as, struct side *s, struct hold *h, const char *why)
@@ -175,5 +204,5 @@ void hold_originals_drop(struct hold *h)
 		attributes_recipients_free(h->originals->to);
 		h->originals->to = NULL;
 	}
-	h->encrypts = false;
+	h->encrypts = h->collects = false;
 }

@@ -18,6 +18,12 @@ void hold_originals_feed(struct hold *h, struct span bytes);
 /* It was all; h->remake makes it with its originals. False: it has been refused, and the message is not over. */
 MUST_USE bool hold_originals_end(struct association *as, struct side *s, struct hold *h);
 
+/* The first run begins only now that the object is whole, as it has become another (gateway/hold_clean.h). Errors of remake_again(). */
+MUST_USE int hold_originals_again(struct association *as, struct side *s, struct hold *h);
+
+/* One piece of that run, where h->collects. It may be refused then, and the message is over. */
+void hold_originals_collect(struct association *as, struct side *s, struct hold *h);
+
 /* It cannot be held whole. False: it has been refused. */
 MUST_USE bool hold_originals_give_up(struct association *as, struct side *s, struct hold *h, const char *why);
 

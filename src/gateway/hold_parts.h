@@ -23,10 +23,25 @@ static inline size_t hold_capacity(const struct hold *h)
 	return h->room.stored > 0 ? HOLD_BLOCK : HOLD_MEMORY;
 }
 
+/* In what transfer syntax is what is held? */
+static inline struct span hold_syntax(const struct association *as, const struct side *s)
+{
+	const struct hold *h = hold_of(as, s);
+	return h->syntax[0] ? span_str(h->syntax) : as->context[s->msg.context].transfer;
+}
+
+/* ---- hold_scan.c ---- */
+
+/* How the file begins that an archive would make of the object as it came; empty where its UIDs are none. */
+struct span hold_file_head(const struct association *as, const struct side *s, uint8_t *buf, size_t cap);
+
 /* ---- hold.c ---- */
 
 /* All is known of it. True: it goes on by hold_pump(). */
 MUST_USE bool hold_judge(struct association *as, struct side *s);
+
+/* What leaves is known, or is gone over before: HOLD_PASSING. False: it has been refused, and the message is not over. */
+MUST_USE bool hold_go_on(struct association *as, struct side *s);
 
 /* It cannot be held whole any longer. */
 void hold_let_go(struct association *as, struct side *s, const char *why);
@@ -42,6 +57,13 @@ uint64_t hold_waiting(const struct hold *h);
 /* The oldest bytes that are in memory, read back from the file where nobody has those of before. */
 struct span hold_oldest(struct hold *h, bool lent, int *ret_e);
 void hold_advance(struct hold *h, size_t n);
+
+/*
+ * To go over an object that is held whole, before it leaves: its next piece, empty where that was all, and it begins again by
+ * itself. Errors of hold_room_load().
+ */
+MUST_USE int hold_read_next(struct hold *h, struct span *ret_piece);
+void hold_read_again(struct hold *h);
 
 /* The command, once the first byte may follow. False: not now, or it has been refused. */
 MUST_USE bool hold_begin_passing(struct association *as, struct side *s, struct hold *h);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/exchange.h"
+#include "gateway/hold_clean.h"
 #include "gateway/hold_parts.h"
 #include "gateway/hold_remake.h"
 #include "gateway/relay.h"
+#include "gateway/spare.h"
 
 #include <string.h>
 
@@ -35,6 +37,18 @@ bool hold_may_begin(const struct association *as, const struct side *s, const st
 	return h->begun || (!must_wait(as, s, h) && relay_room_for_command(to));
 }
 
+/* A target that was opened again may have accepted other contexts than before. False: refuse it with *ret_v. */
+static bool may_leave_so(struct association *as, struct side *s, struct hold *h, struct verdict *ret_v)
+{
+	if (!h->syntax[0] || spare_find(as, s, s->msg.context, hold_syntax(as, s), &h->out_context)) {
+		return true;
+	}
+	verdict_of(as->site, &as->route, h->flow, RULE_UPSTREAM_CONTEXT,
+		"the target, opened again, did not accept the context of cleaned pixels again", ret_v);
+	ret_v->refuse = true;
+	return false;
+}
+
 /* The command, once the first byte may follow. False: not now, or it has been refused. */
 bool hold_begin_passing(struct association *as, struct side *s, struct hold *h)
 {
@@ -42,7 +56,7 @@ bool hold_begin_passing(struct association *as, struct side *s, struct hold *h)
 		return h->begun;
 	}
 	struct verdict v = {0};
-	if (!exchange_may_pass(as, s, &v)) {
+	if (!exchange_may_pass(as, s, &v) || !may_leave_so(as, s, h, &v)) {
 		bool whole = h->state == HOLD_PASSING;
 		hold_refuse(as, s, &v);
 		if (whole && !as->over) {
@@ -94,6 +108,30 @@ void hold_advance(struct hold *h, size_t n)
 	} else {
 		h->passed += n;
 	}
+}
+
+int hold_read_next(struct hold *h, struct span *ret_piece)
+{
+	size_t n = 0;
+	int e = 0;
+	*ret_piece = span_of(NULL, 0);
+	if (h->room.loaded < h->room.stored) {
+		e = hold_room_load(&h->room, hold_load(h), HOLD_LOAD, &n);
+		*ret_piece = span_of(hold_load(h), e == 0 ? n : 0);
+	} else if (!h->rest_read) {
+		h->rest_read = true;
+		*ret_piece = span_of(h->memory, h->len);
+	}
+	if (ret_piece->len == 0) {
+		hold_read_again(h);
+	}
+	return e;
+}
+
+void hold_read_again(struct hold *h)
+{
+	hold_room_again(&h->room);
+	h->rest_read = false;
 }
 
 /* One fragment. False: not now. */
@@ -169,6 +207,9 @@ bool hold_is_ready(const struct association *as, const struct side *s)
 	if (!hold_is_kept(s) || h->state == HOLD_NONE || h->state == HOLD_KEEPING || as->over) {
 		return false;
 	}
+	if (h->state == HOLD_CLEANING) {
+		return hold_clean_is_ready(h);
+	}
 	if (may_close_up(h, to)) {
 		return true;
 	}
@@ -190,6 +231,10 @@ bool hold_pump(struct association *as, struct side *s)
 	/* What goes into the quarantine lends its memory, and leaves nowhere else. */
 	if (!hold_is_kept(s) || h->state == HOLD_NONE || h->state == HOLD_KEEPING || as->over) {
 		return false;
+	}
+	if (h->state == HOLD_CLEANING) {
+		hold_clean_step(as, s, h);
+		return h->state != HOLD_CLEANING;
 	}
 	bool moved = close_up(h, other_side(as, s));
 	if (h->remake.on) {

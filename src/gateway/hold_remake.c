@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/hold_remake.h"
 #include "gateway/exchange.h"
+#include "gateway/hold_originals.h"
 #include "gateway/hold_parts.h"
 #include "gateway/hold_vouch.h"
 #include "gateway/relay.h"
@@ -167,7 +168,7 @@ bool hold_remake_is_ready(const struct association *as, const struct side *s, co
 {
 	const struct side *to = s == &as->a ? &as->b : &as->a;
 	const struct remake *r = &h->remake;
-	if (h->vouching.rehearses || can_fill(h, to)) {
+	if (h->collects || h->vouching.rehearses || can_fill(h, to)) {
 		return true;
 	}
 	return (made(r) > 0 || r->ended) && relay_room_for_fragment(to) && hold_may_begin(as, s, h);
@@ -177,6 +178,10 @@ bool hold_remake_pump(struct association *as, struct side *s, struct hold *h)
 {
 	const struct side *to = other_side(as, s);
 	bool moved = false;
+	if (h->collects) {
+		hold_originals_collect(as, s, h);
+		return true;
+	}
 	if (h->vouching.rehearses) {
 		hold_vouch_rehearse(as, s, h);
 		return true;

@@ -175,3 +175,10 @@ void hold_room_again(struct hold_room *r)
 {
 	r->loaded = 0;
 }
+
+const char *hold_room_why(int e)
+{
+	return e == ERR_LIMIT ? "`hold-quota`, of which one association has half at most, has no room for it"
+	       : e == ERR_SPACE ? "the disk is full"
+	                        : "the store does not answer";
+}

@@ -39,6 +39,9 @@ MUST_USE int hold_room_store(struct association *as, struct hold_room *r, const 
 /* The next bytes, in their order: up to cap, which is a multiple of HOLD_BLOCK. 0 with *ret_n, or ERR_DENIED, ERR_SYSTEM. */
 MUST_USE int hold_room_load(struct hold_room *r, uint8_t *to, size_t cap, size_t *ret_n);
 
+/* Why hold_room_store() failed, behind "it is larger than what is held in memory, and". */
+const char *hold_room_why(int e);
+
 /* From the first byte again. */
 void hold_room_again(struct hold_room *r);
 

@@ -22,8 +22,7 @@ static int open_stream(struct association *as)
 	return e == 0 && reply->number == 0 ? reply->fd : -1;
 }
 
-/* How the file begins that an archive would make of it; empty where its UIDs are none. */
-static struct span file_head(const struct association *as, const struct side *s, uint8_t *buf, size_t cap)
+struct span hold_file_head(const struct association *as, const struct side *s, uint8_t *buf, size_t cap)
 {
 	struct writer w = writer_of(buf, cap);
 	const struct part10_meta meta = {.sop_class = uid_trim(s->msg.command.affected_sop_class),
@@ -52,7 +51,7 @@ void hold_scan_begin(struct association *as, const struct side *s, struct hold *
 	scan_begin(&h->scan, fd,
 		&(struct scan_about){.transfer_syntax = as->context[s->msg.context].transfer,
 			.whole = whole,
-			.file = whole ? file_head(as, s, head, sizeof(head)) : (struct span){0},
+			.file = whole ? hold_file_head(as, s, head, sizeof(head)) : (struct span){0},
 			.timeout_ms = 2 * (int64_t)config->timeout_s * 1000 + OVER_MS});
 }
 

@@ -55,12 +55,20 @@ static int begin_ahead(struct association *as, struct vouching *v, const struct 
 	return e;
 }
 
-bool hold_vouch_begin(struct association *as, struct side *s, struct hold *h, const struct sign_rules *rules,
-	const struct deidentify_rules *anew)
+/* What is signed, of an object in this transfer syntax. */
+static int begin_hash(struct vouching *v, struct span transfer_syntax)
 {
 	static const enum object_hash hashes[] = {[SIGN_HASH_SHA256] = OBJECT_SHA256,
 		[SIGN_HASH_SHA384] = OBJECT_SHA384,
 		[SIGN_HASH_SHA512] = OBJECT_SHA512};
+	vouch_free(v->vouch);
+	v->vouch = NULL;
+	return vouch_new(transfer_syntax, hashes[v->rules.hash], &v->vouch);
+}
+
+bool hold_vouch_begin(struct association *as, struct side *s, struct hold *h, const struct sign_rules *rules,
+	const struct deidentify_rules *anew)
+{
 	struct vouching *v = &h->vouching;
 	struct span transfer_syntax = as->context[s->msg.context].transfer;
 	hold_vouch_drop(h);
@@ -69,8 +77,8 @@ bool hold_vouch_begin(struct association *as, struct side *s, struct hold *h, co
 	bool creates =
 		rules->profile == SIGN_PROFILE_CREATOR || (rules->profile == SIGN_PROFILE_OF_FLOW && anew);
 	v->profile = creates ? VOUCH_CREATOR : VOUCH_BASE;
-	int e = vouch_new(transfer_syntax, hashes[rules->hash], &v->vouch);
-	v->later = anew && h->encrypts;
+	int e = begin_hash(v, transfer_syntax);
+	v->later = anew && (h->encrypts || h->cleans);
 	e = e == 0 && anew && !v->later ? begin_ahead(as, v, anew, transfer_syntax) : e;
 	if (e == ERR_NO_MEMORY) {
 		return unable(as, s, h, RULE_SIGN_KEY, "there is no memory for it");
@@ -199,7 +207,9 @@ bool hold_vouch_end(struct association *as, struct side *s, struct hold *h)
 	if (!v->on || !v->later) {
 		return !v->on || sign(as, s, h);
 	}
-	int e = begin_ahead(as, v, &h->remake.rules, as->context[s->msg.context].transfer);
+	struct span transfer_syntax = hold_syntax(as, s);
+	int e = begin_hash(v, transfer_syntax); /* it may be another one than it was */
+	e = e == 0 ? begin_ahead(as, v, &h->remake.rules, transfer_syntax) : e;
 	if (e < 0) {
 		hold_remake_fail(as, s, h, NULL, e);
 		return false;
@@ -210,33 +220,17 @@ bool hold_vouch_end(struct association *as, struct side *s, struct hold *h)
 
 /* ---- It is gone over once more ---- */
 
-/* Empty: that was all. */
-static int next_piece(struct hold *h, struct span *ret_piece)
-{
-	size_t n = 0;
-	int e = 0;
-	*ret_piece = span_of(NULL, 0);
-	if (h->room.loaded < h->room.stored) {
-		e = hold_room_load(&h->room, hold_load(h), HOLD_LOAD, &n);
-		*ret_piece = span_of(hold_load(h), e == 0 ? n : 0);
-	} else if (!h->vouching.rest_seen) {
-		h->vouching.rest_seen = true;
-		*ret_piece = span_of(h->memory, h->len);
-	}
-	return e;
-}
-
 void hold_vouch_rehearse(struct association *as, struct side *s, struct hold *h)
 {
 	struct vouching *v = &h->vouching;
 	struct span piece;
-	int e = next_piece(h, &piece);
+	int e = hold_read_next(h, &piece);
 	if (e == 0 && piece.len > 0 && v->failed == 0) {
 		feed(v, piece);
 		return;
 	}
 	v->rehearses = false;
-	hold_room_again(&h->room);
+	hold_read_again(h);
 	bool good = e == 0 && sign(as, s, h);
 	if (e < 0) {
 		hold_remake_refuse(as, s, h, RULE_UNJUDGED, "what was held of it cannot be read back");

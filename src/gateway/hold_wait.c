@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
 #include "gateway/exchange.h"
+#include "gateway/hold_clean.h"
 #include "gateway/hold_keep.h"
 #include "gateway/hold_parts.h"
 #include "gateway/hold_scan.h"
@@ -38,7 +39,8 @@ static int64_t rest_of(const struct association *as)
 bool hold_watches(const struct association *as, const struct side *s)
 {
 	const struct hold *h = hold_of(as, s);
-	return h->state == HOLD_ASKING && h->scanning && !h->left;
+	bool waits = (h->state == HOLD_ASKING && h->scanning) || h->state == HOLD_CLEANING;
+	return waits && !h->left;
 }
 
 static bool between_pdus(const struct side *s)
@@ -64,6 +66,10 @@ void hold_left(struct association *as, struct side *s)
 {
 	struct hold *h = hold_of(as, s);
 	h->left = true;
+	if (h->state == HOLD_CLEANING) {
+		hold_clean_end(as, s, h, "its sender did not wait for it");
+		return;
+	}
 	scan_hurry(&h->scan, clock_mono_ms(), rest_of(as));
 }
 
@@ -107,8 +113,11 @@ int64_t hold_check(struct association *as, int64_t now_ms)
 		struct hold *h = &as->holds->of[k];
 		look_for_abort(as, sides[k]);
 		go_on(as, sides[k], now_ms);
-		bool asking = h->state == HOLD_ASKING;
-		bool counts = hold_is_kept(sides[k]) && (h->state == HOLD_TAKING || asking) && !h->failed;
+		int64_t cleaned = hold_clean_clock(as, sides[k], h, now_ms);
+		next = cleaned < next ? cleaned : next;
+		bool asking = h->state == HOLD_ASKING, cleaning = h->state == HOLD_CLEANING;
+		bool waits = h->state == HOLD_TAKING || asking || cleaning;
+		bool counts = hold_is_kept(sides[k]) && waits && !h->failed;
 		if (h->state == HOLD_KEEPING) {
 			int64_t late = hold_keep_check(as, sides[k], h, now_ms);
 			next = late < next ? late : next;
@@ -117,7 +126,9 @@ int64_t hold_check(struct association *as, int64_t now_ms)
 			char why[64];
 			snprintf(why, sizeof(why), "it was held for %u seconds, `hold-max`",
 				h->content.hold_max);
-			if (asking) {
+			if (cleaning) {
+				hold_clean_end(as, sides[k], h, why);
+			} else if (asking) {
 				end_of_asking(as, sides[k], why);
 			} else {
 				hold_let_go(as, sides[k], why);

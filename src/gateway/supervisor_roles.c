@@ -61,7 +61,7 @@ static bool wanted(const struct supervisor *v, enum role_id r)
 	switch (r) {
 	case ROLE_LOOKUP:
 		return has_host(v->site) || site_asks(v->site) || v->site->ocsp_staple ||
-		       site_verifies(v->site) || v->site->antivirus.has;
+		       site_verifies(v->site) || v->site->antivirus.has || site_cleans(v->site);
 	case ROLE_KEYS:
 		return site_has_keys(v->site);
 	case ROLE_AUDIT:

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 #include "gateway/gate_tls.h"
+#include "gateway/hold_clean.h"
 #include "gateway/hold_originals.h"
 #include "gateway/supervisor_state.h"
 #include "policy/facts.h"
@@ -61,6 +62,7 @@ static int check_certificates(const struct site *s, bool reload, char first[256]
 	int e = gate_tls_check(s, &line, why, sizeof(why));
 	const char *of = e != 0 ? "tls: " : "";
 	e = e != 0 ? e : hold_originals_check(s, &line, why, sizeof(why));
+	e = e != 0 ? e : hold_clean_check(s, &line, why, sizeof(why));
 	if (e != 0) {
 		char text[300];
 		snprintf(text, sizeof(text), "%s%s", of, why);

@@ -15,9 +15,8 @@ struct vouching {
 	/* The object is made anew first: what it becomes is seen here once before it leaves. Kept for the next object; NULL. */
 	struct deidentify *ahead;
 	bool is_ahead; /* ahead is in use */
-	/* It goes with what it was, which is known when it is complete: only then it is gone over. */
+	/* It goes with what it was, or is cleaned first, which is known when it is complete: only then it is gone over. */
 	bool later, rehearses; /* it will be; it is */
-	bool rest_seen;        /* of that: what is in memory, after what is in the file */
 	int failed;            /* of ahead */
 	struct object_signed *edits;
 	struct splice *splice; /* in use where edits is */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/content.h"
-#include "policy/deidentify.h"
 #include "policy/keys.h"
 #include "base/clock.h"
 #include "policy/identity.h"
@@ -279,68 +278,6 @@ static void check_inspect(struct parse *p, const struct flow *f, const struct tr
 	}
 }
 
-static bool have_one_caller(const struct flow *a, const struct flow *b)
-{
-	for (unsigned i = 0; i < a->n_from; i++) {
-		for (unsigned k = 0; k < b->n_from; k++) {
-			if (a->from[i] == b->from[k]) {
-				return true;
-			}
-		}
-	}
-	return false;
-}
-
-/* A flow that de-identifies is no rule for what its two nodes say in others. */
-static void check_beside_deidentify(struct parse *p, const struct flow *f, const struct tree *at)
-{
-	for (unsigned i = 0; i < p->site->n_flows; i++) {
-		const struct flow *other = &p->site->flows[i];
-		if (!other->deidentify && other->to == f->to &&
-			other->services & ~SERVICE_BIT(SERVICE_ECHO) && have_one_caller(f, other)) {
-			mistake_warning(p->mistakes, at->line, at->column,
-				"flow %s de-identifies, and flow %s between the same nodes does not: what passes by it "
-				"names patients",
-				f->name, other->name);
-		}
-	}
-}
-
-static void check_deidentify(struct parse *p, const struct flow *f, const struct tree *entry)
-{
-	const struct tree *at = place(entry, "deidentify");
-	if (f->deidentify && !p->site->deidentify.has) {
-		mistake_error(p->mistakes, at->line, at->column,
-			"flow %s de-identifies its objects, and there is no `deidentify: key` for it; `gantry deidentify --new-key FILE` makes one",
-			f->name);
-	}
-	if (f->deidentify && !(f->services & (1u << SERVICE_STORE | 1u << SERVICE_GET))) {
-		mistake_warning(p->mistakes, at->line, at->column,
-			"flow %s has no service by which objects pass: `deidentify` does nothing", f->name);
-	}
-	if (f->deidentify && f->deidentify->n_originals_to > 0 && f->inspect &&
-		f->inspect->hold == HOLD_TAIL) {
-		mistake_warning(p->mistakes, at->line, at->column,
-			"flow %s encrypts what its objects were, so that they are held whole: `hold: tail` does nothing",
-			f->name);
-	}
-	if (f->deidentify && f->services & SERVICE_BIT(SERVICE_STORE)) {
-		check_beside_deidentify(p, f, at);
-	}
-	bool asks = f->deidentify && f->services & (1u << SERVICE_FIND | 1u << SERVICE_WORKLIST);
-	if (asks && f->services & 1u << SERVICE_STORE) {
-		mistake_warning(p->mistakes, at->line, at->column,
-			"flow %s de-identifies: queries by UIDs and patient IDs reach the called node in its own words, those by what "
-			"is removed (a patient's name, a date, an accession number) are refused",
-			f->name);
-	} else if (asks) {
-		mistake_warning(p->mistakes, at->line, at->column,
-			"flow %s de-identifies objects that are fetched, and not what queries are answered: names of patients pass in "
-			"answers",
-			f->name);
-	}
-}
-
 static void check_sign(struct parse *p, const struct flow *f, const struct tree *entry)
 {
 	const struct tree *at = place(entry, "sign");
@@ -367,7 +304,7 @@ static void check_flow(struct parse *p, unsigned i)
 	const struct tree *from = tree_get(entry, "from"), *services = tree_get(entry, "services");
 	check_user(p, f, entry);
 	check_inspect(p, f, entry);
-	check_deidentify(p, f, entry);
+	check_deidentify(p, f, place(entry, "deidentify"));
 	check_sign(p, f, entry);
 	if (from && from->kind == TREE_LIST && from->n == 0) {
 		mistake_warning(p->mistakes, from->line, from->column,

@@ -157,8 +157,9 @@ key_reader read_listeners, read_nodes, read_groups, read_flows, read_identities,
 	read_class_uid, read_inspect, read_checks, read_wanted, read_deidentify, read_deidentify_options,
 	read_deidentify_dates, read_deidentify_originals, read_sign, read_version_name, read_listen_address;
 
-/* What holds between keys: after everything is read. (check_site.c, and read_users.c for `users`) */
+/* What holds between keys: after everything is read. (check_site.c, check_deidentify.c, and read_users.c for `users`) */
 void parse_check(struct parse *p);
+void check_deidentify(struct parse *p, const struct flow *f, const struct tree *at);
 void parse_check_users(struct parse *p);
 bool parse_can_prove(const struct users *u);
 

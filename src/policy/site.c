@@ -2,6 +2,7 @@
 #include "policy/site.h"
 #include "dicom/service.h"
 #include "policy/content.h"
+#include "policy/deidentify.h"
 #include "base/limits.h"
 #include "policy/keys.h"
 #include "policy/site_parse.h"
@@ -130,6 +131,15 @@ bool site_signs(const struct site *s)
 		signs = signs || s->flows[i].sign.yes;
 	}
 	return signs;
+}
+
+bool site_cleans(const struct site *s)
+{
+	bool cleans = false;
+	for (unsigned i = 0; i < s->n_flows; i++) {
+		cleans = cleans || (s->flows[i].deidentify && s->flows[i].deidentify->clean_pixels);
+	}
+	return cleans;
 }
 
 bool site_quarantines(const struct site *s)

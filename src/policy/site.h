@@ -448,6 +448,9 @@ bool site_verifies(const struct site *s);
 /* Does any flow sign what passes? */
 bool site_signs(const struct site *s);
 
+/* Does any flow clean pixels? */
+bool site_cleans(const struct site *s);
+
 /* Has it a key of its own for anything? Then it has a key holder. */
 static inline bool site_has_keys(const struct site *s)
 {

@@ -113,6 +113,9 @@ static struct blob *packed_blob(const struct site *s, unsigned i)
 			return &d->originals_to[i];
 		}
 		i -= d ? d->n_originals_to : 0;
+		if (d && d->pixel_rules.path && i-- == 0) {
+			return (struct blob *)(uintptr_t)&d->pixel_rules;
+		}
 	}
 	const struct blob *single[] = {&s->revocation.certificate, &s->signatures.certificate};
 	for (unsigned k = 0; k < ARRAY_LEN(single); k++) {

@@ -131,21 +131,25 @@ static void an_association_has_half(void **state)
 }
 
 /* Who asks again and again takes from itself alone. */
-static void an_association_has_two(void **state)
+static void an_association_has_four(void **state)
 {
-	int other = open_channel(7), a = open_channel(9), b = open_channel(9), c = open_channel(9);
+	int other = open_channel(7), mine[HELD_EACH + 1];
 	(void)state;
-	assert_int_equal(held.n, 3);
-	assert_int_equal(message_recv(a, FROM_STORE, &answer), ERR_CLOSED);
-	assert_int_equal(ask(b, MIB), 0);
-	close(answer.fd);
-	assert_int_equal(ask(c, MIB), 0);
-	close(answer.fd);
+	for (unsigned i = 0; i <= HELD_EACH; i++) {
+		mine[i] = open_channel(9);
+	}
+	assert_int_equal(held.n, 1 + HELD_EACH);
+	assert_int_equal(message_recv(mine[0], FROM_STORE, &answer), ERR_CLOSED);
+	close(mine[0]);
+	for (unsigned i = 1; i <= HELD_EACH; i++) {
+		assert_int_equal(ask(mine[i], MIB), 0);
+		close(answer.fd);
+	}
 	assert_int_equal(ask(other, MIB), 0);
 	close(answer.fd);
-	close(a);
-	give_back(b);
-	give_back(c);
+	for (unsigned i = 1; i <= HELD_EACH; i++) {
+		give_back(mine[i]);
+	}
 	give_back(other);
 	assert_int_equal(held.n, 0);
 }
@@ -216,7 +220,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(room_is_given_and_comes_back),
 		cmocka_unit_test(an_association_has_half),
-		cmocka_unit_test(an_association_has_two),
+		cmocka_unit_test(an_association_has_four),
 		cmocka_unit_test(who_writes_over_its_room_loses_it),
 		cmocka_unit_test(another_message_ends_it),
 		cmocka_unit_test(not_more_than_there_is_place_for),

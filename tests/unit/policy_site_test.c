@@ -211,6 +211,14 @@ static const struct slip slips[] = {
 		true, 6, 89, "leave it out if nobody"},
 	{BASE "deidentify: { key: k }\nflows: [ { from: [ ct1 ], to: archive, services: [ store ], inspect: { hold: tail }, deidentify: { originals-to: c } } ]\n",
 		false, 6, 0, "`hold: tail` does nothing"},
+	{BASE "deidentify: { key: k }\nflows: [ { from: [ ct1 ], to: archive, services: [ store ], deidentify: { pixel-rules: r } } ]\n",
+		true, 6, 0, "goes with `clean-pixels: yes`"},
+	{BASE "deidentify: { key: k }\nflows: [ { from: [ ct1 ], to: archive, services: [ store ], deidentify: { clean-pixels: yes, clean-features: yes } } ]\n",
+		true, 6, 0, "only a site's rules say so"},
+	{BASE "deidentify: { key: k }\nflows: [ { from: [ ct1 ], to: archive, services: [ store ], inspect: { hold: tail }, deidentify: { clean-pixels: yes } } ]\n",
+		false, 6, 0, "cleans pixels, so that its objects are held whole"},
+	{BASE "deidentify: { key: k }\nflows: [ { from: [ ct1 ], to: archive, services: [ store ], transfer-syntaxes: [ JPEGBaseline8Bit, RLELossless ], deidentify: { clean-pixels: yes } } ]\n",
+		false, 6, 0, "leaves as JPEGLosslessSV1, which is not among"},
 	{BASE "deidentify: { key: k }\nflows: [ { name: a, from: [ ct1 ], to: archive, services: [ store ], deidentify: yes }, { name: b, from: [ ct1 ], to: archive, services: [ find ] } ]\n",
 		false, 6, 0, "flow b between the same nodes does not"},
 	{BASE "flows: [ { from: [ ct1 ], to: archive, services: [ move ] } ]\n", false, 5, 0,
@@ -421,6 +429,8 @@ static void pack_and_unpack(struct site *s)
 	assert_true(d && d->n_originals_to == 2 && d->rules.replace_documents);
 	assert_true(span_eq(d->originals_to[0].bytes, span_str("CERT")));
 	assert_true(span_eq(d->originals_to[1].bytes, span_str("CA")));
+	assert_true(d->clean_pixels && !d->clean_features && site_cleans(t));
+	assert_true(span_eq(d->pixel_rules.bytes, span_str("RULES")));
 	site_free(t);
 	/* Truncated at every byte, and with one too many, it is nothing. */
 	for (size_t i = 0; i <= len; i++) {
@@ -450,7 +460,7 @@ static void files_are_read(void **state)
 		"listeners: [ { port: 2762 } ]\ntls:\n  identities: [ { certificate: c.pem, key: k.pem } ]\n  trust: [ ca.pem ]\n"
 		"nodes: { a: { ae: [ A ], address: folder:a }, b: { ae: [ B ], from: [ 10.1.1.1 ] } }\ndeidentify: { key: p.key }\n"
 		"flows:\n  - { name: f, from: [ b ], to: a, services: [ echo ] }\n"
-		"  - { name: g, from: [ b ], to: a, services: [ store ], deidentify: { documents: replace, originals-to: [ c.pem, ca.pem ] } }\n",
+		"  - { name: g, from: [ b ], to: a, services: [ store ], deidentify: { documents: replace, originals-to: [ c.pem, ca.pem ], clean-pixels: yes, pixel-rules: r.yaml } }\n",
 		0644);
 	write_file(dir, "c.pem", "CERT", 0644);
 	assert_int_equal(site_load(path, &s, &m), ERR_VALUE);
@@ -460,11 +470,12 @@ static void files_are_read(void **state)
 	mistakes_done(&m);
 	site_free(s);
 	write_file(dir, "ca.pem", "CA", 0644);
+	write_file(dir, "r.yaml", "RULES", 0644);
 	assert_int_equal(site_load(path, &s, &m), 0);
 	mistakes_done(&m);
 	pack_and_unpack(s);
 	site_free(s);
-	const char *const names[] = {name, "c.pem", "ca.pem"};
+	const char *const names[] = {name, "c.pem", "ca.pem", "r.yaml"};
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
 		unlink(path);
