@@ -2,13 +2,23 @@
 """Flows that clean pixels: what DCMTK and GDCM decode of what arrived is black where a rule says so, and to the bit the same elsewhere; and
 whatever goes wrong, nothing that was to be cleaned arrives as it was."""
 import glob
+import json
 import os
+import signal
+import time
+import urllib.request
 
 from lib import dicom, peers
-from lib.site import check, equal, test
-from test_deidentify_flow import new_key
-from test_hold import plain
+from lib.site import check, equal, free_port, test, until
+from test_deidentify_flow import new_key, recipients
+from test_hold import PDF, good, plain
 from test_pixels import DATA, FILES, JPEG, LOSSLESS, RULES, compare, decoded, facts
+from test_quarantine import ANN, BOB, KEEPS, release
+from test_sign_flow import Site
+
+BASELINE = os.path.join(DATA, "SC_rgb_jpeg_dcmtk.dcm")  # a secondary capture, JPEG baseline
+JPEG_LOSSLESS = "1.2.840.10008.1.2.4.70"
+BLACK = 0x8000.to_bytes(2, "little")  # of CT_small, which is signed
 
 
 def rules_of(bench, rows, name="rules.yaml"):
@@ -17,8 +27,7 @@ def rules_of(bench, rows, name="rules.yaml"):
 
 def gateway(bench, port, rules=None, how=None, **flow):
     deidentify = {"clean-pixels": "yes", **({"pixel-rules": rules} if rules else {}), **(how or {})}
-    return bench.gateway(archive=plain(port), flow={"deidentify": deidentify, **flow}, deidentify={"key": new_key(bench)},
-                         log={"level": "debug"})
+    return bench.gateway(archive=plain(port), flow={"deidentify": deidentify, **flow}, deidentify={"key": new_key(bench)})
 
 
 def store(g, path):
@@ -52,3 +61,216 @@ def pixels_in_a_flow(bench):
         before, _ = decoded(bench, source, how, "before")
         after, shape = decoded(bench, made, {LOSSLESS: JPEG}.get(syntax, how), "after")
         compare(name, before, after, shape, black)
+
+
+def is_cleaned(data, columns=1024):
+    """A CT of test_hold.good(): the first rectangle of RULES is black, and what is beside it is not."""
+    at = data.index(b"\xe0\x7f\x10\0OW") + 12
+    line = data[at + 3 * columns * 2:at + 4 * columns * 2]
+    return line[4:44] == 20 * BLACK and line[44:46] != BLACK
+
+
+def jobs(g):
+    """The processes that clean: children of the lookup."""
+    lookups = {pid for pid, line in g.roles().items() if "lookup" in line}
+    found = []
+    for pid in lookups:
+        try:
+            with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+                if int(file.read().rsplit(")", 1)[1].split()[1]) in lookups:
+                    found.append(pid)
+        except OSError:
+            pass
+    return found
+
+
+def stopped(g, scu, instance, megabytes=40):
+    """A large object was sent, and the process that cleans it stands still: its pid."""
+    scu.send_pdvs(1, dicom.command_bytes(field=dicom.C_STORE, id=1, priority=0, affected_class=dicom.CT,
+                                         affected_instance=instance, data=1), True)
+    scu.send_pdvs(1, good(instance, megabytes << 20), False)
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        for pid in jobs(g):
+            os.kill(pid, signal.SIGSTOP)
+            return pid
+    raise AssertionError("there was no process that cleans")
+
+
+@test
+def pixels_job_killed(bench):
+    """Half-way: a failure that may be sent again, and nothing of the object arrives; the next one is cleaned."""
+    port, folder = peers.storescp(bench)
+    g = gateway(bench, port, rules_of(bench, "128|1024"), inspect={"fail": "pass"}, mode="observe")
+    with g.scu(timeout=60) as scu:
+        scu.associate(contexts=[(dicom.CT, [dicom.ELE])])
+        pid = stopped(g, scu, "1.2.3.1")
+        equal(peers.received(folder), {}, "what has left before the answer")
+        os.kill(pid, signal.SIGKILL)
+        equal(scu.answer()["status"], 0xA700, "status")
+        check("clean-pixels" in g.decision("unjudged")["message"], "why")
+        equal(peers.received(folder), {}, "what has left without an answer")
+        equal(scu.store(1, "1.2.3.2", dicom.CT, good("1.2.3.2"))["status"], 0, "the next one")
+        scu.release()
+    ((_, made),) = peers.received(folder).items()
+    check(is_cleaned(made.data, 128), "the next one is not cleaned")
+
+
+@test
+def pixels_meanwhile(bench):
+    """A reload that has the flow clean no more, and an archive that goes: what was begun is ended as it was begun. And a sender that leaves."""
+    port = free_port()
+    scp = bench.scp(port=port)
+    g = gateway(bench, port, rules_of(bench, "1024"))
+    with g.scu(timeout=60) as scu:
+        scu.associate(contexts=[(dicom.CT, [dicom.ELE])])
+        pid = stopped(g, scu, "1.2.3.1")
+        g.config["flows"][0]["deidentify"] = "yes"
+        g.write()
+        g.wait_log(g.reload(), event="gateway.reloaded")
+        scp.wires[0].send(dicom.pdu(dicom.ABORT, bytes(4)))
+        until(lambda: g.process.running() and len(scp.ends) == 1, "the end of the first association")
+        os.kill(pid, signal.SIGCONT)
+        equal(scu.answer()["status"], 0, "status")
+        scu.release()
+    ((_, made),) = scp.stored().items()
+    check(is_cleaned(made[1]) and b"113101" in made[1], "what was begun is not cleaned")
+    equal(len(scp.requests), 2, "associations with the archive")
+    g.config["flows"][0]["deidentify"] = {"clean-pixels": "yes", "pixel-rules": bench.path("rules.yaml")}
+    g.write()
+    g.wait_log(g.reload(), event="gateway.reloaded")
+    scu = g.scu(timeout=60)
+    scu.associate(contexts=[(dicom.CT, [dicom.ELE])])
+    pid = stopped(g, scu, "1.2.3.2")
+    scu.close()
+    check("did not wait" in g.decision("unjudged")["message"], "why")
+    os.kill(pid, signal.SIGCONT)
+    until(lambda: not jobs(g), "the process that cleans to end")
+    equal(len(scp.stored()), 1, "what the archive has")
+
+
+@test
+def pixels_without_room(bench):
+    """Both that came and that is made count in the quota: refused, and never passed as it was."""
+    port, folder = peers.storescp(bench)
+    g = gateway(bench, port, rules_of(bench, "128|1024"), inspect={"fail": "pass"}, **{"mode": "observe"})
+    g.stop()
+    g.config["hold-quota"] = "64M"
+    g.write()
+    g.start()
+    with g.scu(timeout=60) as scu:
+        scu.associate(contexts=[(dicom.CT, [dicom.ELE])])
+        equal(scu.store(1, "1.2.3.1", dicom.CT, good("1.2.3.1", 4 << 20))["status"], 0xA700, "one that is held in a file")
+        check("the result is larger" in g.decision("unjudged")["message"], "why")
+        equal(scu.store(1, "1.2.3.2", dicom.CT, good("1.2.3.2"))["status"], 0, "one that is held in memory")
+        scu.release()
+    ((_, made),) = peers.received(folder).items()
+    check(is_cleaned(made.data, 128), "it is not cleaned")
+
+
+@test
+def pixels_refused_in_a_flow(bench):
+    """Where nobody knows what is burned in, or pixels are broken: refused in observe mode too, with the reason; others pass, and claim nothing."""
+    port, folder = peers.storescp(bench, "+xa")
+    g = gateway(bench, port, how={"documents": "replace"}, mode="observe")
+    equal(store(g, BASELINE)["status"], 0x0124, "a secondary capture of which there is no rule")
+    line = g.decision("deidentify")
+    check("clean-pixels" in line["message"] and "burned" in line["message"], "why", line)
+    check("clean-pixels" in g.cli("explain", str(line["number"])), "explain")
+    with g.scu() as scu:
+        scu.associate(contexts=[(dicom.CT, [dicom.ELE]), (PDF, [dicom.ELE])])
+        check(scu.store(1, "1.2.3.8", dicom.CT, good("1.2.3.8")[:-700])["status"] != 0, "a broken object passed")
+        equal(scu.store(1, "1.2.3.9", dicom.CT, good("1.2.3.9"))["status"], 0, "a CT slice")
+        scu.release()
+    made, = glob.glob(os.path.join(folder, "*"))
+    check("113101" not in bench.run("dcmdump", "-q", "+P", "0008,0100", made, wants=0).text, "113101 is claimed of what nobody knows")
+    rules = bench.write("broken.yaml", "rules:\n  - name: a\n    when: { rows: 1 }\n    blank: [ [1, 2, 3] ]\n")
+    g.config["flows"][0]["deidentify"]["pixel-rules"] = rules
+    g.write()
+    for verb in ("check", "reload"):
+        said = bench.run(bench.program, verb, "-c", g.yaml, wants=1).text
+        check("broken.yaml: line 4: a rectangle is" in said, f"what {verb} says", said)
+
+
+@test
+def pixels_no_way(bench):
+    """An archive that takes JPEG baseline, and not what it becomes: refused, unless there was nothing to clean."""
+    def choose(_scp, request):
+        return {number: 4 for number, (_, _, syntaxes) in request.contexts.items() if JPEG_LOSSLESS in syntaxes}
+    scp = bench.scp(negotiate=choose)
+    g = gateway(bench, scp.port, rules_of(bench, facts(bench, BASELINE)["0028,0010"]))
+    equal(store(g, BASELINE)["status"], 0x0124, "status")
+    check(f"{JPEG_LOSSLESS}, which the called node has not accepted" in g.decision("deidentify")["message"], "why")
+    equal(scp.stored(), {}, "what the archive has")
+
+
+@test
+def pixels_before_orthanc(bench):
+    """Orthanc has the lossless one, black where the rule says so; released from quarantine it is so too."""
+    def get(path):
+        with urllib.request.urlopen(f"http://127.0.0.1:{http}{path}", timeout=10) as answer:
+            return answer.read()
+
+    port, http = peers.orthanc(bench)
+    g = gateway(bench, port, rules_of(bench, facts(bench, BASELINE)["0028,0010"]), **KEEPS)
+    part = dicom.Part10(BASELINE)
+    with g.scu() as scu:
+        scu.associate(contexts=[(part.sop_class, [part.syntax])])
+        bad = part.data.replace(b"Lestrade", b"<script>")
+        check(bad != part.data, "there is no such name")
+        equal(scu.store(1, part.instance, part.sop_class, bad)["status"], 0x0124, "a name with a script")
+        equal(json.loads(get("/instances")), [], "what Orthanc has")
+        equal(scu.store(1, part.instance, part.sop_class, part.data)["status"], 0, "status")
+        scu.release()
+    for turn in ("passed", "released"):
+        instance, = json.loads(get("/instances"))
+        made = bench.path(turn + ".dcm")
+        with open(made, "wb") as file:
+            file.write(get(f"/instances/{instance}/file"))
+        now = facts(bench, made)
+        equal((now["0002,0010"], now["0028,0301"]), (LOSSLESS, "NO"), turn)
+        before, _ = decoded(bench, BASELINE, JPEG, "before")
+        after, shape = decoded(bench, made, JPEG, "after")
+        compare(turn, before, after, shape, [0, 128, 128])
+        with open(made, "rb") as file:
+            check(b"<script>" not in file.read(), "the patient's name is left")
+        if turn == "passed":
+            bench.run("curl", "-s", "-X", "DELETE", f"http://127.0.0.1:{http}/instances/{instance}", wants=0)
+            release(g, 1, ANN)
+            check("was delivered" in release(g, 1, BOB), "its release")
+
+
+@test
+def pixels_with_all_else(bench):
+    """Cleaned, then de-identified with its originals encrypted, then signed over all of that; by DCMTK's word too. Large, small, lossy."""
+    rows = "|".join(["1024", "128", facts(bench, BASELINE)["0028,0010"]])
+    s = Site(bench, archive=peers.storescp(bench, "--max-pdu", "4096"), more={"deidentify": {"key": new_key(bench)}},
+             deidentify={"originals-to": recipients(bench, "a"), "clean-pixels": "yes", "pixel-rules": rules_of(bench, rows)})
+    large = bench.path("large.dcm")
+    with open(peers.CT_SMALL, "rb") as source, open(large, "wb") as file:
+        data = source.read()
+        file.write(data[:data.index(b"\x08\0\x05\0CS")] + good("1.2.3.4", 6 << 20))
+    for path in (BASELINE, large, peers.CT_SMALL, BASELINE):
+        equal(s.store(path)["status"], 0, path)
+        made = s.stored()
+        s.theirs(made)
+        equal([(v["state"], v["all"], "creator" in v["profiles"]) for v in s.verify(made)], [("good", True, True)], path)
+        with open(made, "rb") as file:
+            check(b"113101" in file.read(), f"{path}: 113101")
+        bench.run(bench.program, "reidentify", "--key", bench.path("a.key"), made, bench.path(f"again-{os.path.basename(made)}"))
+        now = facts(bench, bench.path(f"again-{os.path.basename(made)}"))
+        equal(now["0010,0010"], facts(bench, path)["0010,0010"], f"{path}: the name that was encrypted")
+
+
+@test
+def pixels_of_what_is_fetched(bench):
+    """Sub-operations of C-GET are cleaned too."""
+    port, _ = peers.dcmqrscp(bench)
+    bench.run("storescu", "-aet", "X", "-aec", "ARCHIVE", "127.0.0.1", str(port), peers.CT_SMALL, wants=0)
+    g = gateway(bench, port, rules_of(bench, "128"), services=["echo", "get"])
+    out = bench.new_folder("got")
+    study = facts(bench, peers.CT_SMALL)["0020,000d"]
+    bench.run("getscu", "-S", "-aet", "CT1", "-aec", "ARCHIVE", "+B", "-od", out, "-k", "QueryRetrieveLevel=STUDY",
+              "-k", f"StudyInstanceUID={study}", "127.0.0.1", str(g.plain), wants=0)
+    made, = until(lambda: glob.glob(os.path.join(out, "*")), "an object")
+    check(is_cleaned(dicom.Part10(made).data, 128), "it is not cleaned")
