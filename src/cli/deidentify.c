@@ -58,6 +58,7 @@ struct verb {
 	int series_fd; /* of the last that something was put into; -1: none */
 	char series[3 * (UID_MAX + 2)];
 	bool isolate, into_existing;
+	bool made_out, made_manifest; /* by us, in this run */
 	const char *originals_to[ATTRIBUTES_RECIPIENTS_MOST];
 };
 
@@ -351,7 +352,8 @@ static bool is_within(const char *in, const char *out)
 
 static int open_out(struct verb *v)
 {
-	if (mkdir(v->out, 0750) < 0 && errno != EEXIST) {
+	v->made_out = mkdir(v->out, 0750) == 0;
+	if (!v->made_out && errno != EEXIST) {
 		return deidentify_complain(v->out, strerror(errno));
 	}
 	v->out_fd = open(v->out, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -375,6 +377,7 @@ static int open_out(struct verb *v)
 static int open_manifest(struct verb *v)
 {
 	int fd = open(v->manifest_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	v->made_manifest = fd >= 0;
 	v->manifest = fd < 0 ? NULL : fdopen(fd, "w");
 	if (!v->manifest) {
 		return deidentify_complain(v->manifest_path, strerror(errno));
@@ -385,8 +388,14 @@ static int open_manifest(struct verb *v)
 
 static int close_all(struct verb *v, int code)
 {
-	if (v->manifest && v->manifest_path && fclose(v->manifest) != 0) {
-		code = deidentify_complain(v->manifest_path, strerror(errno));
+	bool unwritten = v->manifest && ferror(v->manifest);
+	unwritten = (v->manifest && fclose(v->manifest) != 0) || unwritten;
+	if (unwritten) {
+		code = deidentify_complain(v->manifest_path,
+			"it could not be written whole, and is removed: see whether the disk is full");
+		(void)unlink(v->manifest_path);
+	} else if (v->made_manifest && code == EXIT_NOTHING) {
+		(void)unlink(v->manifest_path);
 	}
 	if (v->series_fd >= 0) {
 		close(v->series_fd);
@@ -396,6 +405,9 @@ static int close_all(struct verb *v, int code)
 			code = deidentify_complain(v->out, strerror(errno));
 		}
 		close(v->out_fd);
+	}
+	if (v->made_out && code == EXIT_NOTHING) {
+		(void)rmdir(v->out); /* if something is in it, it stays */
 	}
 	sandbox_free(v->sandbox);
 	deidentify_pixels_done(&v->pixels);

@@ -45,11 +45,14 @@ int deidentify_read_key(const char *path, struct deidentify_how *how)
 			path, errno == ENOENT ? "there is no such file; --new-key makes a key, once"
 					      : strerror(errno));
 	}
-	const char *why = fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size != PSEUDONYM_KEY
-	                          ? "it is no key of `gantry deidentify --new-key`"
-	                  : st.st_mode & (S_IRWXG | S_IRWXO) ? "others may read it: chmod 600"
-	                  : read(fd, how->key, PSEUDONYM_KEY) != PSEUDONYM_KEY ? "it cannot be read"
-	                                                                       : NULL;
+	const char *why =
+		fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size != PSEUDONYM_KEY
+			? "it is no key of `gantry deidentify --new-key`"
+		: st.st_mode & (S_IRWXG | S_IRWXO)                   ? "others may read it: chmod 600"
+		: read(fd, how->key, PSEUDONYM_KEY) != PSEUDONYM_KEY ? "it cannot be read"
+		: !pseudonym_key_is_chance(how->key)
+			? "it is no key of `gantry deidentify --new-key`: it is a text or a pattern, which can be guessed"
+			: NULL;
 	close(fd);
 	return why ? deidentify_complain(path, why) : EXIT_GOOD;
 }

@@ -46,6 +46,12 @@ int pseudonym_key_open(const char *path, struct pseudonym_key **ret_key, char *w
 		snprintf(why, cap, "%s is no key of `gantry deidentify --new-key`", path);
 		return ERR_VALUE;
 	}
+	if (!pseudonym_key_is_chance(f.bytes)) {
+		snprintf(why, cap,
+			"%s is no key of `gantry deidentify --new-key`: it is a text or a pattern, which can be guessed",
+			path);
+		return ERR_VALUE;
+	}
 	struct pseudonym_key *k = OPENSSL_secure_zalloc(sizeof(*k));
 	if (!k) {
 		snprintf(why, cap, "%s", err_str(ERR_NO_MEMORY));

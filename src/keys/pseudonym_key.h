@@ -28,7 +28,7 @@
 struct pseudonym_key;
 
 /*
- * path: absolute, of a file of PSEUDONYM_KEY bytes for its owner alone. why (never NULL): a sentence for people on failure.
+ * path: absolute, of a file of PSEUDONYM_KEY bytes that chance has made, for its owner alone. why (never NULL): a sentence for people on failure.
  * Errors as key_file_read(); ERR_VALUE: it is no such key.
  */
 MUST_USE int pseudonym_key_open(const char *path, struct pseudonym_key **ret_key, char *why, size_t cap);

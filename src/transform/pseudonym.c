@@ -9,6 +9,21 @@
 
 #define DAYS_MOST  3652
 #define NAMED_MOST 1024 /* issuer and patient ID */
+#define DISTINCT   16   /* bytes of a key; of chance 30 are */
+
+bool pseudonym_key_is_chance(const uint8_t key[PSEUDONYM_KEY])
+{
+	bool seen[256] = {false}, text = true, row = true;
+	unsigned distinct = 0;
+	for (unsigned i = 0; i < PSEUDONYM_KEY; i++) {
+		uint8_t c = key[i];
+		distinct += !seen[c];
+		seen[c] = true;
+		text = text && ((c >= ' ' && c <= '~') || (c >= '\t' && c <= '\r'));
+		row = row && (i == 0 || (uint8_t)(c - key[i - 1]) == (uint8_t)(key[1] - key[0]));
+	}
+	return distinct >= DISTINCT && !text && !row;
+}
 
 int pseudonym_make(void *arg, enum pseudonym kind, struct span value, uint8_t ret[32])
 {

@@ -24,6 +24,12 @@ struct pseudonyms {
 	void *arg;
 };
 
+/*
+ * Can chance have made it? A text, few bytes again and again, and a row are what somebody typed, or another file: not in 10^14 keys is
+ * one of chance such.
+ */
+MUST_USE bool pseudonym_key_is_chance(const uint8_t key[PSEUDONYM_KEY]);
+
 /* For who has the key itself: make() with arg = PSEUDONYM_KEY bytes. ERR_SYSTEM: OpenSSL does not do it. */
 MUST_USE int pseudonym_make(void *arg, enum pseudonym kind, struct span value, uint8_t ret[32]);
 

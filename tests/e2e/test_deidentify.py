@@ -164,6 +164,16 @@ def not_copied(bench):
     check("others may read it" in ran.text and not os.path.exists(bench.path("none")), ran.text)
     ran = bench.run(bench.program, "deidentify", "--new-key", key, wants=3)
     check("it is there already" in ran.text, ran.text)
+    typed = bench.write("typed.key", "correct horse battery staple 123")
+    os.chmod(typed, 0o600)
+    ran = bench.run(bench.program, "deidentify", "--key", typed, folder, bench.path("none"), wants=3)
+    check("it is a text or a pattern" in ran.text and not os.path.exists(bench.path("none")), ran.text)
+    os.chmod(key, 0o600)
+    ran = bench.run(bench.program, "deidentify", "--key", key, "--manifest", bench.path("none/list.csv"), folder, bench.path("new"), wants=3)
+    check("none/list.csv: No such file" in ran.text and not os.path.exists(bench.path("new")), ran.text)
+    bench.run(bench.program, "deidentify", "--key", key, "--manifest", bench.path("new/list.csv"), "--documents", "replace", folder,
+              bench.path("new"), wants=1)
+    check(os.path.exists(bench.path("new/list.csv")), "a list in OUT itself")
 
 
 @test

@@ -32,7 +32,10 @@ static int opens(struct pseudonym_key **ret_key)
 	return e;
 }
 
-static const char good[PSEUDONYM_KEY + 1] = "0123456789abcdef0123456789abcdef";
+static const char good[PSEUDONYM_KEY + 1] =
+	"\x8a\x13\xe0\x57\x21\xf9\x04\xbb\x6d\x90\x3c\xd5\x42\xa7\x1e\x78\x01\xcc\x95\x2b\xf4\x66\xd8\x0f\x73\xae\x19\x5a\xe3\x37\x84\xc1";
+static const char another[PSEUDONYM_KEY + 1] =
+	"\x31\xd2\x7f\x08\xab\x54\xe6\x99\x1d\x60\xfa\x83\x2e\xb7\x45\xcf\x12\x9c\x68\xe1\x05\x7a\xd3\x4b\xf0\x26\xbd\x91\x5f\x0a\xc8\x3e";
 
 static void which_files(void **state)
 {
@@ -54,6 +57,36 @@ static void which_files(void **state)
 	assert_int_equal(opens(&k), ERR_DENIED);
 	assert_null(k);
 	pseudonym_key_free(NULL);
+}
+
+/* A file of 32 bytes that is no key: nobody has to find out by guessing which it was. */
+static void which_bytes(void **state)
+{
+	static const char *const texts[] = {
+		"0123456789abcdef0123456789abcdee", "correct horse battery staple 22\n"};
+	char row[PSEUDONYM_KEY], nearly[PSEUDONYM_KEY];
+	struct pseudonym_key *k = NULL;
+	(void)state;
+	for (unsigned i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		make_file(texts[i], PSEUDONYM_KEY, 0600);
+		assert_int_equal(opens(&k), ERR_VALUE);
+	}
+	for (int step = 0; step < 256; step++) {
+		for (int i = 0; i < PSEUDONYM_KEY; i++) {
+			row[i] = (char)(200 + i * step);
+		}
+		make_file(row, PSEUDONYM_KEY, 0600);
+		assert_int_equal(opens(&k), ERR_VALUE);
+	}
+	for (unsigned i = 0; i < PSEUDONYM_KEY; i++) {
+		nearly[i] = good[i % 15];
+	}
+	make_file(nearly, PSEUDONYM_KEY, 0600);
+	assert_int_equal(opens(&k), ERR_VALUE);
+	nearly[15] = good[15]; /* 16 that are not the same */
+	make_file(nearly, PSEUDONYM_KEY, 0600);
+	assert_int_equal(opens(&k), 0);
+	pseudonym_key_free(k);
 }
 
 static int ask(struct holder *h, enum holder_whose whose, uint8_t kind, uint8_t *answer, size_t *ret_len)
@@ -117,7 +150,7 @@ static struct pseudonym_key *a_key(const char *bytes)
 static void entries(void **state)
 {
 	(void)state;
-	struct pseudonym_key *k = a_key(good), *other = a_key("another key of 32 bytes, as it is");
+	struct pseudonym_key *k = a_key(good), *other = a_key(another);
 	uint8_t mac[PSEUDONYM_SIZE], same[PSEUDONYM_SIZE], entry[NAME_ENTRY], again[NAME_ENTRY],
 		token[NAME_TOKEN];
 	uint8_t old[NAME_OLD_MOST];
@@ -256,6 +289,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(which_files),
+		cmocka_unit_test(which_bytes),
 		cmocka_unit_test(who_may_ask),
 		cmocka_unit_test(entries),
 		cmocka_unit_test(asked_for_names),
