@@ -26,7 +26,7 @@ _gantry() {
 	incident) words="-c --key --passphrase-file --node --user --certificate --refusal --version --from --to --out --vkey --checkpoint --journal --cold --unrecorded --help" ;;
 	record) words="sign verify init antivirus-definitions -c --vkey --help" ;;
 	deidentify) words="--key --new-key --dates --retain --clean --clean-pixels --pixel-rules --clean-features --burned-in --documents --leftovers --manifest --originals-to --into-existing --isolate --json remove shift keep replace uids device institution patient safe-private descriptors structured-content graphics --help" ;;
-	reidentify) words="--key --help" ;;
+	reidentify) words="--key --cert --passphrase-file --help" ;;
 	sign) words="-c --profile --hash --tag --timestamp-query --timestamp-response --force base creator SHA256 SHA384 SHA512 --help" ;;
 	verify) words="-c --trust --timestamp-trust --require --require-timestamp --json creator authorization report verified-report --help" ;;
 	revoke) words="-c --reason --issuer --days --yes --renew --list --help" ;;

@@ -29,7 +29,7 @@ static const struct {
 		"list whom a device or a user touched, and show that the list is complete"},
 	{"record", verb_record, "have the gateway sign what was done, and check what it signed"},
 	{"deidentify", verb_deidentify, "make de-identified copies of DICOM files"},
-	{"reidentify", verb_reidentify, "put the encrypted originals back into a DICOM file"},
+	{"reidentify", verb_reidentify, "put the encrypted originals back into DICOM files"},
 	{"sign", verb_sign, "put a digital signature into a DICOM file"},
 	{"verify", verb_verify, "verify the digital signatures of DICOM files"},
 	{"revoke", verb_revoke, "block a certificate at once, with the gateway's own revocation list"},

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/media_open.h"
 #include "cli/object_job.h"
+#include "cli/opening_key.h"
 #include "cli/options.h"
-#include "keys/key_file.h"
-#include "keys/private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +23,7 @@ static const char usage[] =
 	"sandbox and is verified: OUT has whole files of DICOM as they were sealed, or there is no OUT.\n"
 	"\n"
 	"  --passphrase-fd N  the first line of this descriptor; without it and --key the passphrase is asked for\n"
-	"  --key FILE         the private key of somebody whom it is for (PEM, not encrypted), or its pkcs11: URI; that takes --cert\n"
+	"  --key FILE         the private key of somebody whom it is for (PEM; asks for its passphrase), or its pkcs11: URI, with --cert\n"
 	"  --cert FILE        its certificate: says of a disc that is for others that it is\n"
 	"  --trust FILE       authorities (PEM): only files that are signed by whom they certify\n"
 	"  --incomplete       keep what can be opened, though some files cannot\n"
@@ -44,45 +43,10 @@ static int complain(const char *what, const char *why)
 
 /* ---- With what ---- */
 
-static int use_key(struct media_opening *j)
+static struct opening_key key_of(const struct media_opening *j)
 {
-	struct key_file key CLEANUP(key_file_done) = {0};
-	char why[512] = "";
-	uint8_t *cert = NULL;
-	size_t len = 0;
-	if (key_file_read(j->key, "private key", S_IRWXO, &key, why, sizeof(why)) < 0) {
-		return complain(j->key, why[0] ? why : "there is no memory");
-	}
-	if (j->cert && !media_read_pem("open", j->cert, &cert, &len)) {
-		return EXIT_NOTHING;
-	}
-	int e = cms_opening_key(j->opening, span_of(key.bytes, key.len), span_of(cert, len));
-	free(cert);
-	return e == 0 ? EXIT_ALL
-	              : complain(j->key,
-				j->cert ? "it is no private key in PEM without a passphrase, or not that of the certificate"
-					: "it is no private key in PEM without a passphrase");
-}
-
-/* With whom it is proved that the key is that of the certificate. */
-static int use_token(struct media_opening *j)
-{
-	char why[512] = "";
-	uint8_t *cert;
-	size_t len;
-	if (!media_read_pem("open", j->cert, &cert, &len)) {
-		return EXIT_NOTHING;
-	}
-	int e = key_desk_open(j->key, &j->desk, why, sizeof(why));
-	if (e == 0 && (e = cms_opening_unwrap(j->opening, span_of(cert, len), key_desk_ask, &j->desk)) < 0) {
-		snprintf(why, sizeof(why), "%s",
-			e == ERR_UNSUPPORTED
-				? "the certificate is of no RSA key, and others on tokens open nothing"
-			: e == ERR_NO_MEMORY ? err_str(e)
-					     : "it is not the key of that certificate, or may not decrypt");
-	}
-	free(cert);
-	return e < 0 ? complain(j->key, why) : EXIT_ALL;
+	return (struct opening_key){
+		.verb = "media open", .after = "; nothing was opened", .key = j->key, .cert = j->cert};
 }
 
 static int prepare(struct media_opening *j)
@@ -103,7 +67,8 @@ static int prepare(struct media_opening *j)
 		free(pem);
 	}
 	if (code == EXIT_ALL && j->key) {
-		return private_key_is_token(j->key) ? use_token(j) : use_key(j);
+		const struct opening_key key = key_of(j);
+		return opening_key_use(&key, j->opening, &j->desk) ? EXIT_ALL : EXIT_NOTHING;
 	}
 	if (code == EXIT_ALL) {
 		code = media_passphrase("open", j->passphrase_fd, false, j->passphrase) ? EXIT_ALL
@@ -309,13 +274,12 @@ int media_open(int argc, char **argv)
 	if (!options_read(argc, argv, options, usage, take_option, &j, &code)) {
 		return code;
 	}
-	if (argc - optind != 2 || (j.cert && !j.key) || (j.key && private_key_is_token(j.key) && !j.cert) ||
-		(j.key && j.passphrase_fd >= 0)) {
-		fprintf(stderr, "gantry media open: %s\n",
-			argc - optind != 2     ? "name the disc and the folder to make, DISC and OUT"
-			: j.cert && !j.key     ? "--cert goes with --key"
-			: j.passphrase_fd >= 0 ? "a key or a passphrase, and not both"
-					       : "a key on a token goes with its certificate, --cert");
+	const struct opening_key key = key_of(&j);
+	const char *misuse = argc - optind != 2 ? "name the disc and the folder to make, DISC and OUT"
+	                     : j.key && j.passphrase_fd >= 0 ? "a key or a passphrase, and not both"
+	                                                     : opening_key_misuse(&key);
+	if (misuse) {
+		fprintf(stderr, "gantry media open: %s\n", misuse);
 		options_usage(usage);
 		return EXIT_USAGE;
 	}

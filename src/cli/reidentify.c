@@ -3,13 +3,14 @@
 #include "cli/boxed.h"
 #include "cli/deidentify.h"
 #include "cli/object_job.h"
+#include "cli/opening_key.h"
 #include "cli/options.h"
 #include "cli/stage.h"
+#include "cli/tree.h"
 #include "cli/verbs.h"
 #include "dicom/implementation.h"
 #include "dicom/inflater.h"
 #include "dicom/part10.h"
-#include "keys/key_file.h"
 #include "transform/restore.h"
 
 #include <errno.h>
@@ -22,14 +23,18 @@
 /* An object gets its originals back from its Encrypted Attributes Sequence, by the key of somebody whom they are encrypted to. */
 
 static const char usage[] =
-	"usage: gantry reidentify --key FILE IN OUT\n"
+	"usage: gantry reidentify --key FILE [--cert FILE] [--passphrase-file FILE] IN OUT\n"
+	"       gantry reidentify --key FILE [OPTION]... IN... FOLDER\n"
 	"\n"
-	"Makes a copy of a DICOM file in which the encrypted originals (`gantry deidentify --originals-to`, PS3.15 E.1.1) are in their\n"
-	"place again. What was not encrypted, as private attributes and sequences, does not come back.\n"
+	"Makes copies of DICOM files in which the encrypted originals (`gantry deidentify --originals-to`, PS3.15 E.1.1) are in their\n"
+	"place again. What was not encrypted, as private attributes and sequences, does not come back. One file becomes the file OUT; of\n"
+	"a folder, or several, those that can be put back are in FOLDER, under their names. It must not be there.\n"
 	"\n"
-	"  --key FILE  the private key of somebody whom they are encrypted to: PEM, RSA, not encrypted\n"
+	"  --key FILE              the private key of somebody whom they are encrypted to: RSA, in PEM, or its pkcs11: URI, with --cert\n"
+	"  --cert FILE             its certificate\n"
+	"  --passphrase-file FILE  its first line is the key's passphrase, which is asked for otherwise\n"
 	"\n"
-	"Exit status: 0 it was made; 2 wrong usage; 3 nothing was made.\n";
+	"Exit status: 0 all were made; 1 some were not, and are named; 2 wrong usage; 3 nothing was made.\n";
 
 #define INFLATED_MOST (256u << 20)
 
@@ -43,9 +48,14 @@ struct said {
 };
 
 struct job {
-	const char *key_path;
-	struct span key;
-	int out;
+	struct opening_key key;
+	struct cms_opening *opening;
+	struct key_desk desk;
+	struct sandbox *sandbox;
+	struct stage stage;
+	struct said *said;
+	int out; /* of the file that is being made */
+	size_t n_good, n_failed, n_left_alone;
 };
 
 struct work {
@@ -100,7 +110,7 @@ static int open_one(struct work *w, const struct job *j, unsigned n, struct said
 	int e = ERR_DENIED;
 	for (unsigned i = 0; i < n && e != 0; i++) {
 		size_t len = 0;
-		e = attributes_decrypt(w->found[i].cms, j->key, w->plain, sizeof(w->plain), &len);
+		e = attributes_decrypt(w->found[i].cms, j->opening, w->plain, sizeof(w->plain), &len);
 		if (e == 0) {
 			said->step = STEP_ORIGINALS;
 			e = restore_read(&w->restore, span_of(w->plain, len), uid_trim(w->found[i].syntax));
@@ -182,9 +192,8 @@ static const char *sentence(const struct said *s)
 	case STEP_FIND:
 		return s->error == ERR_MISSING ? "there are no encrypted originals in it" : err_str(s->error);
 	case STEP_OPEN:
-		return s->error == ERR_VALUE
-		               ? "the key is no RSA key in PEM without a passphrase, or its encrypted originals are broken"
-		               : "its originals are encrypted to others, or were changed";
+		return s->error == ERR_VALUE ? "its encrypted originals are broken"
+		                             : "its originals are encrypted to others, or were changed";
 	case STEP_ORIGINALS:
 		return "what the key opens is no data set of originals: it is another's key, or they were changed";
 	default:
@@ -210,72 +219,256 @@ static const char *stage_sentence(int e)
 	return e == ERR_VALUE ? "it is there already" : e == ERR_SYSTEM ? strerror(errno) : err_str(e);
 }
 
-static int make(struct job *j, int in, const char *source, const char *out)
+/* Who reads one file has nothing of those that were made before. */
+static int forget(void *arg, void *shared)
 {
-	const struct object_job job = {.work = work, .arg = j, .sandbox = SANDBOX_KEYS};
-	struct stage stage = STAGE_NONE;
+	(void)arg;
+	(void)shared;
+	stage_forget();
+	return 0;
+}
+
+/* 0: said and the file say what came of it. */
+static int run_one(struct job *j, int in, int out)
+{
+	const struct object_job job = {
+		.prepare = forget, .work = work, .arg = j, .sandbox = SANDBOX_KEYS, .ready = j->sandbox};
+	*j->said = (struct said){0};
+	j->out = out;
+	return object_job_run(&job, in, j->said);
+}
+
+static const char *why_not(const struct job *j, int ran)
+{
+	return ran == ERR_LENGTH ? "it is no DICOM file"
+	       : ran == ERR_TYPE ? "it is no plain file"
+	       : ran < 0         ? "the process that read it has died"
+	                         : sentence(j->said);
+}
+
+/* ---- One file to one file ---- */
+
+static int make_file(struct job *j, int in, const char *source, const char *out)
+{
 	struct stage_scratch made = STAGE_NO_SCRATCH;
-	struct said *said = object_job_memory(sizeof(*said));
-	int e = said ? stage_begin(&stage, out) : ERR_NO_MEMORY, code = EXIT_GOOD;
-	e = e < 0 ? e : stage_scratch(&stage, &made);
-	j->out = made.fd;
-	int ran = e == 0 ? object_job_run(&job, in, said) : 0;
-	if (e == 0 && ran == 0 && said->step == STEP_DONE) {
-		e = publish(&stage, &made);
-	}
+	int e = stage_begin(&j->stage, out), code = EXIT_GOOD;
+	e = e < 0 ? e : stage_scratch(&j->stage, &made);
+	int ran = e == 0 ? run_one(j, in, made.fd) : 0;
+	bool good = e == 0 && ran == 0 && j->said->step == STEP_DONE;
+	e = good ? publish(&j->stage, &made) : e;
 	if (e < 0) {
 		code = complain(out, stage_sentence(e));
-	} else if (ran < 0) {
-		code = complain(source, ran == ERR_LENGTH ? "it is no DICOM file"
-					: ran == ERR_TYPE
-						? "it is no plain file; copies are put back one by one"
-						: "the process that read it has died");
-	} else if (said->step != STEP_DONE) {
-		code = complain(source, sentence(said));
+	} else if (!good) {
+		code = complain(source, why_not(j, ran));
 	} else {
 		printf("%s: made, with %u attributes as they were; it names the patient again\n",
-			deidentify_printed(out), said->n);
+			deidentify_printed(out), j->said->n);
 	}
-	stage_drop(&stage, &made);
-	stage_done(&stage);
-	object_job_free(said, sizeof(*said));
+	stage_drop(&j->stage, &made);
+	return code;
+}
+
+/* ---- Several, to a folder ---- */
+
+#define NAME_MOST 512
+
+/* What it is called in FOLDER, of what it was called: names there have letters, digits, `_`, `-` and `.`, that not first. */
+static bool name_of(const char *before, const char *path, char name[NAME_MOST])
+{
+	int n = snprintf(name, NAME_MOST, "%s%s%s", before, before[0] ? "/" : "", path);
+	for (char *c = name; n > 0 && *c; c++) {
+		bool first = c == name || c[-1] == '/';
+		bool usual = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
+		             (*c >= '0' && *c <= '9') || *c == '_' || *c == '-' || *c == '/';
+		*c = usual || (*c == '.' && !first) ? *c : '_';
+	}
+	return n > 0 && n < NAME_MOST && stage_is_name(name);
+}
+
+static int keep(struct job *j, struct stage_scratch *made, const char *name)
+{
+	return fchmod(made->fd, 0600) < 0 ? ERR_SYSTEM : stage_keep(&j->stage, made, name);
+}
+
+/* False: FOLDER cannot be filled, and nothing is gone on with. */
+static bool add(struct job *j, int in, const char *source, const char *name)
+{
+	struct stage_scratch made = STAGE_NO_SCRATCH;
+	int e = stage_scratch(&j->stage, &made);
+	if (e < 0) {
+		complain(j->stage.out, stage_sentence(e));
+		return false;
+	}
+	int ran = run_one(j, in, made.fd);
+	bool other =
+		ran == ERR_LENGTH || (ran == 0 && j->said->step == STEP_READ && j->said->error == ERR_TYPE);
+	bool good = ran == 0 && j->said->step == STEP_DONE;
+	e = good ? keep(j, &made, name) : 0;
+	if (!good || e < 0) {
+		complain(source, !good ? why_not(j, ran)
+				 : e == ERR_SYSTEM && errno == EEXIST
+					 ? "another file has the name that it gets"
+					 : stage_sentence(e));
+	}
+	j->n_good += good && e == 0;
+	j->n_left_alone += other;
+	j->n_failed += (!good && !other) || e < 0;
+	stage_drop(&j->stage, &made);
+	return true;
+}
+
+/* before: what names begin with, "" for nothing. */
+static bool add_folder(struct job *j, int in, const char *source, const char *before)
+{
+	struct tree t = TREE_NONE;
+	char name[NAME_MOST];
+	bool goes_on = true;
+	int e = tree_walk(&t, in);
+	if (e < 0) {
+		complain(source, err_str(e));
+		return false;
+	}
+	for (size_t i = 0; i < t.n && goes_on; i++) {
+		const struct tree_entry *f = &t.entries[i];
+		bool named = name_of(before, f->path, name);
+		int fd = f->what == TREE_FILE && named ? tree_open(&t, f->path) : -1;
+		if (fd < 0) {
+			j->n_failed++;
+			complain(f->path, f->what != TREE_FILE ? "it is no plain file"
+					  : !named             ? "its path is too long for FOLDER"
+							       : strerror(errno));
+			continue;
+		}
+		goes_on = add(j, fd, f->path, name);
+		close(fd);
+	}
+	tree_done(&t);
+	return goes_on;
+}
+
+static bool add_any(struct job *j, const char *source, bool alone)
+{
+	struct stat st;
+	char name[NAME_MOST], *path = strdup(source);
+	size_t n = path ? strlen(path) : 0;
+	while (n > 1 && path[n - 1] == '/') {
+		path[--n] = '\0';
+	}
+	const char *slash = path ? strrchr(path, '/') : NULL, *last = slash && slash[1] ? slash + 1 : path;
+	int in = path ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) : -1;
+	bool goes_on = true;
+	if (in < 0 || fstat(in, &st) < 0) {
+		j->n_failed++;
+		complain(source, strerror(errno));
+	} else if (S_ISDIR(st.st_mode)) {
+		goes_on = add_folder(j, in, source, alone ? "" : last);
+		in = -1;
+	} else if (!name_of("", last, name)) {
+		j->n_failed++;
+		complain(source, "its name is too long for FOLDER");
+	} else {
+		goes_on = add(j, in, source, name);
+	}
+	if (in >= 0) {
+		close(in);
+	}
+	free(path);
+	return goes_on;
+}
+
+static int make_folder(struct job *j, char *const *sources, int n, const char *out)
+{
+	int e = stage_begin(&j->stage, out);
+	if (e < 0) {
+		return complain(out, stage_sentence(e));
+	}
+	for (int i = 0; i < n; i++) {
+		if (!add_any(j, sources[i], n == 1)) {
+			return EXIT_NOTHING;
+		}
+	}
+	if (j->n_good == 0) {
+		return complain(out, "nothing was put back, and it is not made");
+	}
+	e = stage_commit(&j->stage);
+	if (e < 0) {
+		return complain(out, stage_sentence(e));
+	}
+	printf("%zu put back in %s, %zu not, %zu left alone; they name the patients again\n", j->n_good,
+		deidentify_printed(out), j->n_failed, j->n_left_alone);
+	return j->n_failed > 0 ? EXIT_SOME : EXIT_GOOD;
+}
+
+/* ---- The command line ---- */
+
+static int make(struct job *j, char *const *sources, int n, const char *out)
+{
+	struct stat st;
+	int in = n == 1 ? open(sources[0], O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) : -1;
+	if (n == 1 && (in < 0 || fstat(in, &st) < 0)) {
+		return complain(sources[0], strerror(errno));
+	}
+	bool one = n == 1 && !S_ISDIR(st.st_mode);
+	int code = cms_opening_new(&j->opening) < 0 || !(j->said = object_job_memory(sizeof(*j->said)))
+	                   ? complain(out, err_str(ERR_NO_MEMORY))
+	           : !opening_key_use(&j->key, j->opening, &j->desk) ? EXIT_NOTHING
+	                                                             : EXIT_GOOD;
+	object_job_warm();
+	if (code == EXIT_GOOD && sandbox_new(SANDBOX_KEYS, NULL, 0, &j->sandbox) < 0) {
+		code = complain(out, "the sandbox for the processes that read files could not be made");
+	}
+	if (code == EXIT_GOOD) {
+		code = one ? make_file(j, in, sources[0], out) : make_folder(j, sources, n, out);
+	}
+	if (in >= 0) {
+		close(in);
+	}
+	stage_done(&j->stage);
+	sandbox_free(j->sandbox);
+	cms_opening_free(j->opening);
+	key_desk_close(&j->desk);
+	object_job_free(j->said, sizeof(*j->said));
 	return code;
 }
 
 static bool take_option(void *arg, int c)
 {
 	struct job *j = arg;
-	j->key_path = c == 'k' ? optarg : j->key_path;
-	return c == 'k';
+	switch (c) {
+	case 'k':
+		j->key.key = optarg;
+		return true;
+	case 'e':
+		j->key.cert = optarg;
+		return true;
+	case 'p':
+		j->key.passphrase_file = optarg;
+		return true;
+	default:
+		return false;
+	}
 }
 
 int verb_reidentify(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"key", required_argument, NULL, 'k'}, {"help", no_argument, NULL, 'h'}, {0}};
-	struct key_file key CLEANUP(key_file_done) = {0};
-	struct job j = {.out = -1};
-	char why[512] = "";
+	static const struct option options[] = {{"key", required_argument, NULL, 'k'},
+		{"cert", required_argument, NULL, 'e'}, {"passphrase-file", required_argument, NULL, 'p'},
+		{"help", no_argument, NULL, 'h'}, {0}};
+	struct job j = {.out = -1,
+		.stage = STAGE_NONE,
+		.desk = KEY_DESK_NONE,
+		.key = {.verb = "reidentify", .after = ""}};
 	int code;
 	if (!options_read(argc, argv, options, usage, take_option, &j, &code)) {
 		return code;
 	}
-	if (argc - optind != 2 || !j.key_path) {
-		fputs("gantry reidentify: name the key, --key FILE, what to read and what to write, IN and OUT\n",
-			stderr);
+	const char *misuse = argc - optind < 2 || !j.key.key
+	                             ? "name the key, --key FILE, what to read and what to write, IN and OUT"
+	                             : opening_key_misuse(&j.key);
+	if (misuse) {
+		fprintf(stderr, "gantry reidentify: %s\n", misuse);
 		options_usage(usage);
 		return EXIT_USAGE;
 	}
-	if (key_file_read(j.key_path, "private key", S_IRWXO, &key, why, sizeof(why)) < 0) {
-		return complain(j.key_path, why[0] ? why : "there is no memory");
-	}
-	j.key = span_of(key.bytes, key.len);
-	const char *source = argv[optind];
-	int in = open(source, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (in < 0) {
-		return complain(source, strerror(errno));
-	}
-	code = make(&j, in, source, argv[optind + 1]);
-	close(in);
-	return code;
+	return make(&j, argv + optind, argc - optind - 1, argv[argc - 1]);
 }

@@ -126,42 +126,16 @@ int attributes_encrypt(struct span content, const struct span *recipients, unsig
 	return e;
 }
 
-static int take_content(BIO *out, uint8_t *buf, size_t buf_cap, size_t *ret_len)
-{
-	char *bytes = NULL;
-	long n = BIO_get_mem_data(out, &bytes);
-	int e = n < 0 || !bytes ? ERR_DENIED : (size_t)n > buf_cap ? ERR_SPACE : 0;
-	if (e == 0) {
-		memcpy(buf, bytes, (size_t)n);
-		*ret_len = (size_t)n;
-	}
-	if (bytes && n > 0) {
-		OPENSSL_cleanse(bytes, (size_t)n);
-	}
-	return e;
-}
-
 int attributes_decrypt(
-	struct span cms_der, struct span key_pem, uint8_t *buf, size_t buf_cap, size_t *ret_len)
+	struct span cms, const struct cms_opening *o, uint8_t *buf, size_t buf_cap, size_t *ret_len)
 {
-	const uint8_t *at = cms_der.ptr;
-	BIO *key_bio CLEANUP(x509_bio_freep) = x509_bio(key_pem);
-	BIO *out CLEANUP(x509_bio_freep) = BIO_new(BIO_s_mem());
-	if (!key_bio || !out) {
-		return ERR_NO_MEMORY;
-	}
-	if (cms_der.len > CMS_MOST) {
+	struct cms_found found;
+	if (cms.len > CMS_MOST) {
 		return ERR_LIMIT;
 	}
-	EVP_PKEY *key CLEANUP(x509_pkey_freep) = PEM_read_bio_PrivateKey(key_bio, NULL, NULL, (char *)"");
-	CMS_ContentInfo *cms CLEANUP(free_cms) = d2i_CMS_ContentInfo(NULL, &at, (long)cms_der.len);
-	size_t rest = cms ? cms_der.len - (size_t)(at - cms_der.ptr) : 0;
-	bool is_one = cms && rest <= 1 && (rest == 0 || *at == 0) &&
-	              OBJ_obj2nid(CMS_get0_type(cms)) == NID_pkcs7_enveloped;
-	int e = !key || !is_one || !EVP_PKEY_is_a(key, "RSA") ? ERR_VALUE
-	        : CMS_decrypt(cms, key, NULL, NULL, out, CMS_BINARY) != 1
-	                ? ERR_DENIED
-	                : take_content(out, buf, buf_cap, ret_len);
-	ERR_clear_error();
-	return e;
+	int e = cms_open_enveloped(o, cms, buf, buf_cap, ret_len, &found);
+	if (e < 0 && !found.enveloped && cms.len > 0 && cms.ptr[cms.len - 1] == 0) {
+		e = cms_open_enveloped(o, span_of(cms.ptr, cms.len - 1), buf, buf_cap, ret_len, &found);
+	}
+	return e == 0 || e == ERR_SPACE || e == ERR_NO_MEMORY ? e : found.enveloped ? ERR_DENIED : ERR_VALUE;
 }

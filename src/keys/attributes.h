@@ -5,6 +5,7 @@
 #include "base/attr.h"
 #include "base/err.h"
 #include "base/span.h"
+#include "keys/cms_open.h"
 
 #include <stdint.h>
 
@@ -35,11 +36,12 @@ MUST_USE int attributes_encrypt(struct span content, const struct span *recipien
 	size_t buf_cap, size_t *ret_len, char *why, size_t cap);
 
 /*
- * By a recipient's RSA key, in PEM, not encrypted. cms: with or without the NUL that pads it. AES and Triple DES of any length, as E.1.2 asks.
- * ERR_VALUE: no CMS of that kind, or no key. ERR_DENIED: it is for others, or was changed. A key of another can give bytes that mean
- * nothing, by chance and rarely: RFC 3218's countermeasure; such bytes are no data set. ERR_SPACE, ERR_LIMIT, ERR_NO_MEMORY.
+ * By a recipient's RSA key, of a file or on a token (cms_opening_key(), cms_opening_unwrap()). cms: with or without the NUL that pads it. AES and
+ * Triple DES of any length, as E.1.2 asks. ERR_VALUE: no CMS of that kind. ERR_DENIED: it is for others, or was changed. A key of
+ * another can give bytes that mean nothing, by chance and rarely: RFC 3218's countermeasure; such bytes are no data set. ERR_SPACE,
+ * ERR_LIMIT, ERR_NO_MEMORY.
  */
 MUST_USE int attributes_decrypt(
-	struct span cms, struct span key_pem, uint8_t *buf, size_t buf_cap, size_t *ret_len);
+	struct span cms, const struct cms_opening *o, uint8_t *buf, size_t buf_cap, size_t *ret_len);
 
 #endif

@@ -452,8 +452,8 @@ static int read_around(struct span bytes, enum cms_type type, struct layer *l)
 	return e < 0 ? broken(l->found, e) : 0;
 }
 
-/* One layer from bytes to a file. */
-static int peel(struct layer *l, struct span bytes, enum cms_type type, int file)
+/* One layer, from bytes to where it goes, which stays the caller's. */
+static int peel(struct layer *l, struct span bytes, enum cms_type type, BIO *to)
 {
 	int e = read_around(bytes, type, l);
 	if (e < 0) {
@@ -464,23 +464,57 @@ static int peel(struct layer *l, struct span bytes, enum cms_type type, int file
 	BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "pieces");
 	l->source = (struct source){.pieces = cms_pieces_of(&l->parts)};
 	l->from = source_new(method, &l->source);
-	l->to = BIO_new_fd(file, BIO_NOCLOSE);
+	l->to = to;
 	errno = 0;
 	e = l->from && l->to ? open_layer(l) : fail(l->found, ERR_NO_MEMORY, "there is no memory");
 	if (e < 0 && (errno == ENOSPC || errno == EFBIG || errno == EDQUOT)) {
 		e = fail(l->found, ERR_SYSTEM, strerror(errno));
 	}
 	BIO_free(l->from);
-	BIO_free(l->to);
 	BIO_meth_free(method);
 	ERR_clear_error();
 	free(l->around);
 	l->around = NULL;
+	return e;
+}
+
+static int peel_to_file(struct layer *l, struct span bytes, enum cms_type type, int file)
+{
+	BIO *to = BIO_new_fd(file, BIO_NOCLOSE);
+	int e = peel(l, bytes, type, to);
+	BIO_free(to);
 	off_t end = lseek(file, 0, SEEK_END);
 	if (e == 0) {
 		l->found->layers++;
 		l->found->len = end > 0 ? (uint64_t)end : 0;
 	}
+	return e;
+}
+
+int cms_open_enveloped(const struct cms_opening *o, struct span bytes, uint8_t *buf, size_t cap,
+	size_t *ret_len, struct cms_found *found)
+{
+	struct layer l = {.o = o, .found = found};
+	char *content = NULL;
+	BIO *to = BIO_new(BIO_s_mem());
+	*found = (struct cms_found){0};
+	int e = peel(&l, bytes, CMS_NONE, to);
+	if (e == 0 && l.parts.type != CMS_ENVELOPED_DATA) {
+		e = fail(found, ERR_TYPE, "it is no Enveloped-data");
+	}
+	long n = to ? BIO_get_mem_data(to, &content) : 0;
+	if (e == 0 && (n <= 0 || (size_t)n > cap)) {
+		e = fail(found, n <= 0 ? ERR_DENIED : ERR_SPACE, "what is in it has another length");
+	}
+	if (e == 0) {
+		memcpy(buf, content, (size_t)n);
+		*ret_len = (size_t)n;
+	}
+	if (n > 0) {
+		OPENSSL_cleanse(content, (size_t)n);
+	}
+	CMS_ContentInfo_free(l.cms);
+	BIO_free(to);
 	return e;
 }
 
@@ -531,7 +565,7 @@ int cms_open(const struct cms_opening *o, struct span bytes, const int files[CMS
 	int e = ours ? 0 : ERR_NO_MEMORY;
 	for (unsigned i = 0; e == 0; i++) {
 		size_t before = bytes.len;
-		e = i < CMS_LAYERS ? peel(&l, bytes, type, files[i])
+		e = i < CMS_LAYERS ? peel_to_file(&l, bytes, type, files[i])
 		                   : fail(found, ERR_LIMIT, "it is sealed in itself too often");
 		CMS_ContentInfo_free(l.cms);
 		l.cms = NULL;

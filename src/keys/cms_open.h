@@ -71,6 +71,13 @@ MUST_USE int cms_open(const struct cms_opening *o, struct span bytes, const int 
 	int64_t now_s, struct cms_found *found);
 
 /*
+ * One layer of Enveloped-data to a key, into memory: content of cap bytes at most. found->enveloped: its structure is one, and what is wrong
+ * is its key or its content. ERR_SPACE: it is longer. Other errors as above; ERR_DENIED also: it has no content.
+ */
+MUST_USE int cms_open_enveloped(const struct cms_opening *o, struct span bytes, uint8_t *buf, size_t cap,
+	size_t *ret_len, struct cms_found *found);
+
+/*
  * Who signed a text (RFC 8551 3.5.3), whose lines end in "\r\n" for that. signature: a ContentInfo without content. found: kek stays.
  * Errors as above.
  */

@@ -7,6 +7,7 @@ import re
 import shutil
 
 from lib.site import ROOT, check, equal, test
+from lib.token import token
 
 DATA = os.path.join(ROOT, "tests/data/dicom")
 FILES = ["CT_small.dcm", "MR_small_implicit.dcm", "SC_rgb_small_odd_big_endian.dcm", "liver_deflate.dcm", "sr.dcm",
@@ -226,7 +227,7 @@ def originals(bench):
     check("there already" in ran.text, ran.text)
     bench.run("openssl", "genrsa", "-out", bench.path("c.key"), "2048", wants=0)
     for which, what, words in (("c.key", made, "encrypted to others|another's key"), ("b.key", source, "no encrypted originals"),
-                               ("b.key", key, "no DICOM file"), ("b.pem", made, "the key is no RSA key")):
+                               ("b.key", key, "no DICOM file"), ("b.pem", made, "no private key in PEM")):
         if which.endswith("pem"):
             os.chmod(bench.path(which), 0o600)
         ran = bench.run(bench.program, "reidentify", "--key", bench.path(which), what, bench.path("no.dcm"), wants=3)
@@ -234,3 +235,40 @@ def originals(bench):
     equal([name for name in os.listdir(os.path.dirname(again)) if "stage" in name], [], "what is left beside it")
     ran = bench.run(bench.program, "deidentify", "--key", key, "--originals-to", key, source, bench.path("none"), wants=3)
     check("no certificate" in ran.text and not os.path.exists(bench.path("none")), ran.text)
+
+
+@test
+def originals_of_a_folder(bench):
+    """Put back in one go, by a key with a passphrase and by one on a token: what is none is named, and stays away."""
+    key, source, out = make_key(bench), bench.new_folder("in"), bench.path("out")
+    for name in ("CT_small.dcm", "MR_small_implicit.dcm"):
+        shutil.copy(os.path.join(DATA, name), source)
+    bench.run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", bench.path("a.key"), "-out", bench.path("a.pem"),
+              "-subj", "/CN=a", wants=0)
+    bench.run("openssl", "pkcs8", "-topk8", "-in", bench.path("a.key"), "-passout", "pass:open it", "-out", bench.path("a.p8"), wants=0)
+    for name, text in (("right", "open it\n"), ("wrong", "let me in\n")):
+        os.chmod(bench.write(name, text), 0o600)
+    bench.run(bench.program, "deidentify", "--key", key, "--originals-to", bench.path("a.pem"), source, out, wants=0)
+    before = sorted(values(bench, os.path.join(source, name), "0010,0020")[0] for name in os.listdir(source))
+    with open(os.path.join(out, "none.txt"), "w", encoding="utf-8") as file:
+        file.write("no image\n")
+    again = bench.path("again")
+    command = [bench.program, "reidentify", "--key", bench.path("a.p8"), "--passphrase-file"]
+    ran = bench.run(*command, bench.path("wrong"), out, again, wants=3)
+    check("the passphrase does not open it" in ran.text and not os.path.exists(again), ran.text)
+    ran = bench.run(*command, bench.path("right"), out, again, wants=0)
+    check("2 put back in" in ran.text and "1 left alone" in ran.text and not any(text in ran.text for text in before), ran.text)
+    equal(sorted(values(bench, path, "0010,0020")[0] for path in copies(again)), before, "patients that are back")
+    equal([os.path.relpath(path, again) for path in copies(again)], [os.path.relpath(path, out) for path in copies(out)], "their names")
+    equal({os.stat(path).st_mode & 0o777 for path in copies(again)}, {0o600}, "who may read them")
+    uri, words, folder, _ = token(bench, {"a": bench.path("a.key")})
+    bench.run("chown", "-R", str(os.getuid()), folder, wants=0)
+    env = {**os.environ, **dict(word.split("=", 1) for word in words["token-environment"])}
+    command = [bench.program, "reidentify", "--key", uri.format("a")]
+    bench.run(*command, out, bench.path("no"), wants=2, env=env)
+    plain, command = os.path.join(source, "CT_small.dcm"), [*command, "--cert", bench.path("a.pem")]
+    ran = bench.run(*command, *copies(out), plain, bench.path("several"), wants=1, env=env)
+    check("no encrypted originals" in ran.text, ran.text)
+    equal(sorted(values(bench, path, "0010,0020")[0] for path in copies(bench.path("several"))), before, "patients, by the token")
+    ran = bench.run(*command, plain, plain, bench.path("no"), wants=3, env=env)
+    check("nothing was put back" in ran.text and not os.path.exists(bench.path("no")), ran.text)

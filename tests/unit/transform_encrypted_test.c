@@ -181,6 +181,17 @@ static void test_no_originals(void **state)
 	assert_int_equal(restore_read(&r, writer_span_of(&w), span_str("1.2.3")), ERR_NOT_FOUND);
 }
 
+/* By the key of a file. */
+static int decrypt(struct span sealed, struct span key, uint8_t *buf, size_t cap, size_t *ret_len)
+{
+	struct cms_opening *o = NULL;
+	assert_int_equal(cms_opening_new(&o), 0);
+	assert_int_equal(cms_opening_key(o, key, span_of(NULL, 0)), 0);
+	int e = attributes_decrypt(sealed, o, buf, cap, ret_len);
+	cms_opening_free(o);
+	return e;
+}
+
 static void test_there_and_back(void **state)
 {
 	static uint8_t key[8192];
@@ -204,8 +215,8 @@ static void test_there_and_back(void **state)
 			syntax && content && content->path[0] == 0x04000500 && content->value.len % 2 == 0);
 		assert_memory_equal(syntax->value.ptr, ORIGINALS_SYNTAX, sizeof(ORIGINALS_SYNTAX));
 		size_t n = 0;
-		assert_int_equal(attributes_decrypt(content->value, slurp("b.key", key, sizeof(key)), plain,
-					 sizeof(plain), &n),
+		assert_int_equal(
+			decrypt(content->value, slurp("b.key", key, sizeof(key)), plain, sizeof(plain), &n),
 			0);
 		assert_true(span_eq(span_of(plain, n), data_set));
 		check_restored(e, span_of(plain, n));
@@ -258,8 +269,8 @@ static void test_decrypts_openssl(void **state)
 			"cms -encrypt -binary -%s -outform DER -in plain -out cms.der a.pem b.pem",
 			ciphers[i]);
 		assert_int_equal(openssl(line), 0);
-		assert_int_equal(attributes_decrypt(slurp("cms.der", der, sizeof(der)),
-					 slurp("a.key", key, sizeof(key)), plain, sizeof(plain), &n),
+		assert_int_equal(decrypt(slurp("cms.der", der, sizeof(der)), slurp("a.key", key, sizeof(key)),
+					 plain, sizeof(plain), &n),
 			0);
 		assert_true(span_eq(span_of(plain, n), content));
 	}
@@ -309,7 +320,7 @@ static void test_recipients_that_are_kept(void **state)
 	assert_int_equal(attributes_encrypt_to(content, to, again, sizeof(again), &m, why, sizeof(why)), 0);
 	assert_true(n != m || memcmp(cms, again, n) != 0);
 	b = slurp("b.key", key, sizeof(key));
-	assert_int_equal(attributes_decrypt(span_of(again, m), b, plain, sizeof(plain), &len), 0);
+	assert_int_equal(decrypt(span_of(again, m), b, plain, sizeof(plain), &len), 0);
 	assert_true(span_eq(span_of(plain, len), content));
 	attributes_recipients_free(to);
 	struct span two[] = {slurp("a.pem", pem, sizeof(pem)), slurp("ec.pem", key, sizeof(key))};
@@ -330,19 +341,20 @@ static void test_what_is_not_ours(void **state)
 	memcpy(der, cms, n);
 	/* Another's key: refused, or, by chance, bytes that are not the content. */
 	assert_int_equal(openssl("genrsa -out out 2048"), 0);
-	int e = attributes_decrypt(
-		span_of(der, n), slurp("out", key, sizeof(key)), plain, sizeof(plain), &len);
+	int e = decrypt(span_of(der, n), slurp("out", key, sizeof(key)), plain, sizeof(plain), &len);
 	assert_true(e == ERR_DENIED || (e == 0 && !span_eq(span_of(plain, len), content)));
 	struct span a = slurp("a.key", key, sizeof(key));
-	assert_int_equal(attributes_decrypt(span_of(der, n), a, plain, 5, &len), ERR_SPACE);
-	assert_int_equal(attributes_decrypt(span_of(der, n - 1), a, plain, sizeof(plain), &len), ERR_VALUE);
-	assert_int_equal(attributes_decrypt(span_str("nonsense"), a, plain, sizeof(plain), &len), ERR_VALUE);
-	assert_int_equal(
-		attributes_decrypt(span_of(der, n), span_str("x"), plain, sizeof(plain), &len), ERR_VALUE);
+	assert_int_equal(decrypt(span_of(der, n), a, plain, 5, &len), ERR_SPACE);
+	assert_int_equal(decrypt(span_of(der, n - 1), a, plain, sizeof(plain), &len), ERR_VALUE);
+	assert_int_equal(decrypt(span_str("nonsense"), a, plain, sizeof(plain), &len), ERR_VALUE);
+	struct cms_opening *none = NULL;
+	assert_int_equal(cms_opening_new(&none), 0);
+	assert_int_equal(cms_opening_key(none, span_str("x"), span_of(NULL, 0)), ERR_VALUE);
+	cms_opening_free(none);
 	der[n] = 0; /* padding */
-	assert_int_equal(attributes_decrypt(span_of(der, n + 1), a, plain, sizeof(plain), &len), 0);
+	assert_int_equal(decrypt(span_of(der, n + 1), a, plain, sizeof(plain), &len), 0);
 	der[n] = 1;
-	assert_int_equal(attributes_decrypt(span_of(der, n + 1), a, plain, sizeof(plain), &len), ERR_VALUE);
+	assert_int_equal(decrypt(span_of(der, n + 1), a, plain, sizeof(plain), &len), ERR_VALUE);
 }
 
 int main(void)
