@@ -7,6 +7,7 @@
 #include "gateway/state.h"
 #include "keys/holder.h"
 
+#include <openssl/evp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -100,13 +101,35 @@ int book_flush(struct association *as)
 	return e;
 }
 
+/* By which the book has it, of what the key holder finds it by. */
+static int bind_to(
+	const struct association *as, int node, const uint8_t token[NAME_TOKEN], uint8_t *ret_token)
+{
+	uint8_t digest[32];
+	EVP_MD_CTX *c = EVP_MD_CTX_new();
+	const char *name = as->site->nodes[node].name;
+	bool good = c && EVP_DigestInit_ex(c, EVP_sha256(), NULL) == 1 &&
+	            EVP_DigestUpdate(c, name, strlen(name) + 1) == 1 &&
+	            EVP_DigestUpdate(c, token, NAME_TOKEN) == 1 && EVP_DigestFinal_ex(c, digest, NULL) == 1;
+	EVP_MD_CTX_free(c);
+	if (good) {
+		memcpy(ret_token, digest, NAME_TOKEN);
+	}
+	return good ? 0 : ERR_SYSTEM;
+}
+
 int book_note(struct association *as, const uint8_t entry[NAME_ENTRY])
 {
 	struct book *b = &as->holds->book;
-	int e = b->n == BOOK_ENTER_MOST ? book_flush(as) : 0;
-	if (e == 0) {
-		memcpy(b->waiting[b->n++], entry, NAME_ENTRY);
+	uint8_t *to;
+	int e = as->route.from < 0 ? ERR_SPACE : b->n == BOOK_ENTER_MOST ? book_flush(as) : 0;
+	if (e < 0) {
+		return e;
 	}
+	to = b->waiting[b->n];
+	memcpy(to, entry, NAME_ENTRY);
+	e = bind_to(as, as->route.from, entry, to);
+	b->n += e == 0;
 	return e;
 }
 
@@ -116,33 +139,62 @@ int book_note(struct association *as, const uint8_t entry[NAME_ENTRY])
 static_assert(AT_ONCE <= BOOK_FIND_MOST, "asked at once of the book");
 static_assert(AT_ONCE <= HOLDER_NAMES_MOST, "and of the key holder");
 
-/* Those that it has, with their tokens, as entries; whose they are. */
-static int find(struct association *as, const uint8_t (*tokens)[NAME_TOKEN], unsigned n,
-	uint8_t (*ret_entries)[NAME_ENTRY], unsigned *ret_whose, unsigned *ret_n)
+struct recalled {
+	uint8_t tokens[AT_ONCE][NAME_TOKEN]; /* the key holder's */
+	bool known[AT_ONCE];
+	unsigned n; /* of those that were found: */
+	uint8_t entries[AT_ONCE][NAME_ENTRY];
+	unsigned whose[AT_ONCE];
+};
+
+/* Those that a node has entered and nobody before it had. n: of tokens. */
+static int find(struct association *as, int node, unsigned n, struct recalled *r)
 {
 	uint8_t request[2 + AT_ONCE * NAME_TOKEN] = {BOOK_VERSION, BOOK_FIND},
 				      answer[2 + AT_ONCE * (1 + NAME_SEALED)];
 	struct span bytes, sealed;
-	memcpy(request + 2, tokens, (size_t)n * NAME_TOKEN);
-	int e = ask(as, span_of(request, 2 + (size_t)n * NAME_TOKEN), answer, sizeof(answer), &bytes);
-	if (e < 0) {
+	unsigned asked[AT_ONCE], n_asked = 0;
+	int e = 0;
+	for (unsigned i = 0; e == 0 && i < n; i++) {
+		if (!r->known[i]) {
+			e = bind_to(as, node, r->tokens[i], request + 2 + (size_t)n_asked * NAME_TOKEN);
+			asked[n_asked++] = i;
+		}
+	}
+	size_t len = 2 + (size_t)n_asked * NAME_TOKEN;
+	e = e == 0 && n_asked > 0 ? ask(as, span_of(request, len), answer, sizeof(answer), &bytes) : e;
+	if (e < 0 || n_asked == 0) {
 		return e;
 	}
-	struct reader r = reader_of(bytes);
-	*ret_n = 0;
-	for (unsigned i = 0; i < n; i++) {
+	struct reader reader = reader_of(bytes);
+	for (unsigned i = 0; i < n_asked; i++) {
 		uint8_t found;
-		if (reader_u8(&r, &found) < 0 || (found && reader_bytes(&r, NAME_SEALED, &sealed) < 0)) {
+		if (reader_u8(&reader, &found) < 0 ||
+			(found && reader_bytes(&reader, NAME_SEALED, &sealed) < 0)) {
 			lose(&as->holds->book);
 			return ERR_SPACE;
 		}
 		if (found) {
-			memcpy(ret_entries[*ret_n], tokens[i], NAME_TOKEN);
-			memcpy(ret_entries[*ret_n] + NAME_TOKEN, sealed.ptr, NAME_SEALED);
-			ret_whose[(*ret_n)++] = i;
+			memcpy(r->entries[r->n], r->tokens[asked[i]], NAME_TOKEN);
+			memcpy(r->entries[r->n] + NAME_TOKEN, sealed.ptr, NAME_SEALED);
+			r->known[asked[i]] = true;
+			r->whose[r->n++] = asked[i];
 		}
 	}
 	return 0;
+}
+
+/* Its own first, then those of nodes that are in one flow with it. */
+static int find_all(struct association *as, int device, unsigned n, struct recalled *r)
+{
+	int other = device == as->route.from ? as->route.to : as->route.from;
+	int e = find(as, device, n, r);
+	for (unsigned i = 0; e == 0 && r->n < n && i < as->site->n_nodes; i++) {
+		if ((int)i != device && site_shares_names(as->site, (int)i, device, other)) {
+			e = find(as, (int)i, n, r);
+		}
+	}
+	return e;
 }
 
 /* Their sums are right, and their seals are not: that is no damage that a disk does. */
@@ -157,35 +209,35 @@ static void tell_damaged(struct association *as, unsigned n)
 	}
 }
 
-static int recall_some(struct association *as, struct book_name *names, unsigned n)
+static int recall_some(struct association *as, int device, struct book_name *names, unsigned n)
 {
 	struct link_new_name new[AT_ONCE];
-	uint8_t tokens[AT_ONCE][NAME_TOKEN], entries[AT_ONCE][NAME_ENTRY];
+	struct recalled r = {0};
 	char old[AT_ONCE][NAME_OLD_MOST + 1];
-	unsigned whose[AT_ONCE], n_found = 0, damaged = 0;
+	unsigned damaged = 0;
 	for (unsigned i = 0; i < n; i++) {
 		new[i] = (struct link_new_name){names[i].kind, span_str(names[i].new)};
 		names[i].old[0] = 0;
 	}
-	int e = link_name_tokens(new, n, tokens);
-	e = e == 0 ? find(as, (const uint8_t(*)[NAME_TOKEN])tokens, n, entries, whose, &n_found) : e;
-	if (e < 0 || n_found == 0) {
+	int e = link_name_tokens(new, n, r.tokens);
+	e = e == 0 ? find_all(as, device, n, &r) : e;
+	if (e < 0 || r.n == 0) {
 		return e;
 	}
-	e = link_name_recall((const uint8_t(*)[NAME_ENTRY])entries, n_found, old);
-	for (unsigned i = 0; e == 0 && i < n_found; i++) {
-		memcpy(names[whose[i]].old, old[i], sizeof(old[i]));
+	e = link_name_recall((const uint8_t(*)[NAME_ENTRY])r.entries, r.n, old);
+	for (unsigned i = 0; e == 0 && i < r.n; i++) {
+		memcpy(names[r.whose[i]].old, old[i], sizeof(old[i]));
 		damaged += old[i][0] == 0;
 	}
 	tell_damaged(as, damaged);
 	return e;
 }
 
-int book_recall(struct association *as, struct book_name *names, unsigned n)
+int book_recall(struct association *as, int device, struct book_name *names, unsigned n)
 {
-	int e = 0;
+	int e = device < 0 ? ERR_SPACE : 0;
 	for (unsigned at = 0; e == 0 && at < n; at += AT_ONCE) {
-		e = recall_some(as, names + at, n - at < AT_ONCE ? n - at : AT_ONCE);
+		e = recall_some(as, device, names + at, n - at < AT_ONCE ? n - at : AT_ONCE);
 	}
 	return e;
 }

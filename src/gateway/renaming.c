@@ -45,6 +45,12 @@ static bool is_report_back(const struct association *as, const struct side *s)
 	       site_renames(as->site, as->route.from, as->route.to) & SITE_RENAMES_FROM;
 }
 
+/* Who has the old names: who stores. */
+static int device_of(const struct association *as, const struct side *s)
+{
+	return is_report_back(as, s) ? as->route.to : as->route.from;
+}
+
 static bool is_back(const struct association *as, const struct side *s)
 {
 	return s == &as->b || is_report_back(as, s);
@@ -180,7 +186,8 @@ static int collect_patient(void *arg, struct span issuer, struct span id, char r
 }
 
 /* What the message speaks of and the association has not met is asked of the book, many at once. */
-static int recall(struct association *as, struct span transfer_syntax, struct span data, struct writer *w)
+static int recall(
+	struct association *as, int device, struct span transfer_syntax, struct span data, struct writer *w)
 {
 	const struct rename collects = {collect_uid, collect_patient, as, NULL};
 	struct renaming *r = &as->holds->renaming;
@@ -200,7 +207,7 @@ static int recall(struct association *as, struct span transfer_syntax, struct sp
 		}
 	}
 	r->n_recalled = n;
-	e = book_recall(as, r->recalled, n);
+	e = book_recall(as, device, r->recalled, n);
 	for (unsigned i = 0; e == 0 && i < n && n <= RENAMING_MET / 8; i++) {
 		renaming_note(as, r->recalled[i].new, span_str(r->recalled[i].old));
 	}
@@ -241,12 +248,12 @@ static int old_patient(void *arg, struct span issuer, struct span id, char ret_n
 
 /* ---- Commands ---- */
 
-static int old_instance(struct association *as, struct span new, char ret_name[RENAME_NAME])
+static int old_instance(struct association *as, int device, struct span new, char ret_name[RENAME_NAME])
 {
 	struct renaming *r = &as->holds->renaming;
 	r->n_recalled = 0;
 	int e = site_keeps_names(as->site) ? collect(as, PSEUDONYM_UID, new, ret_name) : 0;
-	e = e == 0 && r->n_recalled > 0 ? book_recall(as, r->recalled, r->n_recalled) : e;
+	e = e == 0 && r->n_recalled > 0 ? book_recall(as, device, r->recalled, r->n_recalled) : e;
 	return e == 0 ? put_back(as, PSEUDONYM_UID, new, ret_name) : e;
 }
 
@@ -273,7 +280,7 @@ int renaming_instance(
 		return 0;
 	}
 	int e = f && !is_back(as, s) ? new_instance(as, f, o, name)
-	                             : old_instance(as, span_str(o->sop_instance), name);
+	                             : old_instance(as, device_of(as, s), span_str(o->sop_instance), name);
 	if (e < 0) {
 		snprintf(why, cap, "the instance that the message names cannot be renamed: %s", err_str(e));
 		return e;
@@ -343,7 +350,7 @@ int renaming_do(struct association *as, const struct side *from, const struct op
 	uint32_t tag = 0;
 	bool back = is_back(as, from);
 	renaming_enter(as, !back && from->msg.command.field == N_ACTION_RQ);
-	int e = back ? recall(as, syntax, data, &w) : 0;
+	int e = back ? recall(as, device_of(as, from), syntax, data, &w) : 0;
 	w.len = 0;
 	e = e == 0 ? rename_data_set(back ? &to_caller : &to_target, syntax, data, &w, &tag) : e;
 	e = e == 0 && !back ? book_flush(as) : e;

@@ -186,6 +186,16 @@ unsigned site_renames(const struct site *s, int from, int to)
 	return r;
 }
 
+bool site_shares_names(const struct site *s, int a, int b, int to)
+{
+	bool shares = false;
+	for (unsigned i = 0; a >= 0 && b >= 0 && to >= 0 && i < s->n_flows; i++) {
+		const struct flow *f = &s->flows[i];
+		shares = shares || (renames(f) && joins(f, a, to) && joins(f, b, to));
+	}
+	return shares;
+}
+
 bool site_asks(const struct site *s)
 {
 	bool asks = s->ocsp_ask;

@@ -471,6 +471,9 @@ bool site_keeps_names(const struct site *s);
 enum { SITE_RENAMES_TO = 1, SITE_RENAMES_FROM = 2 };
 unsigned site_renames(const struct site *s, int from, int to);
 
+/* Are both of two nodes in one flow that de-identifies what they store at `to`? */
+bool site_shares_names(const struct site *s, int a, int b, int to);
+
 /* Is the network asked about peers' certificates? */
 bool site_asks(const struct site *s);
 

@@ -181,3 +181,31 @@ def names_not_kept(bench):
     equal(report(g, references(new)), 0, "status of the report")
     check(new.encode() in scanner.messages[0][2], "what was reported")
     check(not os.path.exists(os.path.join(g.folder, "state", "names")), "a folder")
+
+
+@test
+def names_of_other_devices(bench):
+    """What another device has stored through another flow is put back for nobody but it; for those of one flow it is."""
+    scp, scanner = bench.scp(), bench.scp(roles=True)
+    g = gateway(bench, scp.port, scanner.port)
+    g.config["nodes"]["ct2"] = {"ae": ["CT2"], "from": ["127.0.0.0/8"], "transport": "plain"}
+    others = {**g.config["flows"][0], "name": "others", "from": ["ct2"]}
+    g.config["flows"].append(others)
+    g.write()
+    g.wait_log(g.reload(), event="gateway.reloaded")
+    for title, instance in (("CT1", "1.2.3.1"), ("CT2", "1.2.3.2")):
+        scu = g.scu()
+        scu.associate(calling=title, contexts=[(dicom.CT, [dicom.ELE])])
+        equal(scu.store(context=1, instance=instance, data=good(instance))["status"], 0, "the object")
+        scu.release()
+    own, foreign = scp.stored()
+    equal(report(g, references(own, foreign)), 0, "status of the report")
+    data = scanner.messages[0][2]
+    check(b"1.2.3.1" in data and b"1.2.3.2" not in data and foreign.encode() in data, "what another has stored", data)
+    g.config["flows"].remove(others)
+    g.config["flows"][0]["from"] = ["ct1", "ct2"]
+    g.write()
+    g.wait_log(g.reload(), event="gateway.reloaded")
+    equal(report(g, references(own, foreign)), 0, "status of the report")
+    data = scanner.messages[1][2]
+    check(b"1.2.3.1" in data and b"1.2.3.2" in data and b"2.25." not in data, "what one of the same flow has stored", data)
