@@ -89,6 +89,12 @@ struct deidentify {
 		size_t mark;                 /* where in out it begins */
 		char type[17], code[65], scheme[17];
 	} items[LIMIT_SEQUENCE_DEPTH + 1];
+	struct deidentify_code { /* a Code Value that waits for its scheme, which stands behind it */
+		bool waits;
+		unsigned depth;
+		char vr[3];
+		uint8_t len, bytes[64];
+	} code;
 	struct deidentify_creator {
 		unsigned depth;
 		uint16_t group;

@@ -125,6 +125,49 @@ void item_hears(struct deidentify *t)
 	}
 }
 
+/* ---- Codes in what is cleaned ---- */
+
+bool code_waits(const struct deidentify *t)
+{
+	return t->d.tag == TAG_CODE_VALUE && t->d.length > 0 && !t->held && is_cleaned_code(t);
+}
+
+/* The value that has just come, whole. One that is too long for a code counts as none. */
+void code_is_heard(struct deidentify *t)
+{
+	const struct dataset *d = &t->d;
+	struct deidentify_code *c = &t->code;
+	bool fits = !d->truncated && d->value.len <= sizeof(c->bytes);
+	*c = (struct deidentify_code){
+		.waits = true, .depth = d->depth, .len = fits ? (uint8_t)d->value.len : 0};
+	memcpy(c->vr, d->vr, sizeof(c->vr));
+	if (c->len > 0) {
+		memcpy(c->bytes, d->value.ptr, c->len);
+	}
+}
+
+bool code_is_known(struct deidentify *t)
+{
+	struct deidentify_code *c = &t->code;
+	struct span value = span_of(c->bytes, c->len);
+	uint8_t bytes[sizeof(c->bytes) + 2];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	if (!c->waits || c->depth != t->d.depth) {
+		return false;
+	}
+	bool stays = t->items[c->depth].has_public_scheme;
+	c->waits = false;
+	if (!stays) {
+		value_clean_each(value, &t->names, &w);
+		if (w.len == 0) {
+			value_dummy(c->vr, &w);
+		}
+		value = writer_span_of(&w);
+	}
+	write_element(t, TAG_CODE_VALUE, c->vr, value);
+	return !stays;
+}
+
 void item_is_decided(struct deidentify *t, unsigned depth)
 {
 	struct deidentify_item *item = &t->items[depth];

@@ -12,6 +12,8 @@
 #define TAG_DOCUMENT     0x00420011u
 #define TAG_CONCEPT_NAME 0x0040A043u
 #define TAG_TEXT_VALUE   0x0040A160u
+#define TAG_CODE_VALUE   0x00080100u
+#define TAG_CODE_SCHEME  0x00080102u
 #define TAG_CODE_MEANING 0x00080104u
 #define COPIED_MOST      (16u * 1024) /* longer pieces pass by reference */
 
@@ -34,6 +36,16 @@ static void tell(struct deidentify *t, enum confidentiality what)
 {
 	if (t->log.done && what != CONFIDENTIALITY_KEEP) {
 		t->log.done(t->log.arg, &t->d, what);
+	}
+}
+
+static void write_code(struct deidentify *t)
+{
+	uint32_t tag = t->d.tag;
+	if (code_is_known(t)) {
+		t->d.tag = TAG_CODE_VALUE;
+		tell(t, CONFIDENTIALITY_CLEAN);
+		t->d.tag = tag;
 	}
 }
 
@@ -66,6 +78,10 @@ static void read_whole(struct deidentify *t, uint8_t what)
 static void copy(struct deidentify *t)
 {
 	struct dataset *d = &t->d;
+	if (code_waits(t)) {
+		read_whole(t, VALUE_CODE);
+		return;
+	}
 	if (item_wants(t)) {
 		read_whole(t, VALUE_HEARD);
 		return;
@@ -217,6 +233,9 @@ static int element(struct deidentify *t)
 	struct dataset *d = &t->d;
 	bool top = d->depth == 0;
 	concept_is_over(t);
+	if (d->tag != TAG_CODE_SCHEME) {
+		write_code(t); /* it has no scheme, or it has been read */
+	}
 	if (is_left_out(t) || is_foreign(t)) {
 		leave_out(t);
 		return 0;
@@ -387,6 +406,7 @@ static int value(struct deidentify *t)
 	switch (t->what) {
 	case VALUE_HEARD:
 		item_hears(t);
+		write_code(t);
 		write_element(t, t->d.tag, t->d.vr, t->d.value);
 		return t->d.truncated ? ERR_LIMIT : 0;
 	case VALUE_COPY:
@@ -398,6 +418,9 @@ static int value(struct deidentify *t)
 		return 0;
 	case VALUE_ORIGINAL:
 		tell_original(t);
+		return 0;
+	case VALUE_CODE:
+		code_is_heard(t);
 		return 0;
 	case VALUE_CREATOR:
 		remember_creator(t);
@@ -417,6 +440,7 @@ static void sequence(struct deidentify *t)
 {
 	struct dataset *d = &t->d;
 	concept_is_over(t);
+	write_code(t);
 	if (is_left_out(t)) {
 		return;
 	}
@@ -484,6 +508,7 @@ static void item_end(struct deidentify *t)
 	while (t->n_creators > 0 && t->creators[t->n_creators - 1].depth >= depth) {
 		t->n_creators--;
 	}
+	write_code(t);
 	if (!is_left_out(t)) {
 		item_is_decided(t, depth);
 		if (!is_left_out(t)) {

@@ -19,6 +19,7 @@ enum {
 	VALUE_CREATOR,
 	VALUE_NUMBER, /* it is copied if it is one */
 	VALUE_HEARD,  /* it is copied, and says what a content item is */
+	VALUE_CODE,   /* what becomes of it is known when its scheme is */
 };
 
 /* Of an item of content (PS3.3 C.17.3), by the depth of its elements. */
@@ -50,6 +51,13 @@ void item_is_decided(struct deidentify *t, unsigned depth);
 bool is_content(const struct deidentify *t, uint32_t sequence);
 /* A code, whose meaning may be anybody's words. */
 bool is_cleaned_code(const struct deidentify *t);
+/*
+ * Its Code Value, which stands before the scheme that says whether it is anybody's word too: it begins, has come; and is written, when
+ * the scheme has come or something else of its item has. True: it was changed.
+ */
+bool code_waits(const struct deidentify *t);
+void code_is_heard(struct deidentify *t);
+bool code_is_known(struct deidentify *t);
 void restore_vr(struct dataset *d);
 
 static inline bool is_left_out(const struct deidentify *t)

@@ -177,10 +177,10 @@ static void test_pixels_elsewhere(void **state)
 
 /* ---- What is cleaned ---- */
 
-static void put_coded(struct writer *w, const char *scheme, const char *meaning)
+static void put_coded(struct writer *w, const char *code, const char *scheme, const char *meaning)
 {
 	open_sequence(w, 0x00081084); /* Admitting Diagnoses Code Sequence */
-	put_padded(w, explicit, 0x00080100, "SH", "12345");
+	put_padded(w, explicit, 0x00080100, "SH", code);
 	if (scheme) {
 		put_padded(w, explicit, 0x00080102, "SH", scheme);
 	}
@@ -199,12 +199,53 @@ static void test_meanings_of_private_codes(void **state)
 	for (unsigned i = 0; i < ARRAY_LEN(schemes); i++) {
 		struct deidentify_rules rules = {.options = OPTION_DESCRIPTORS};
 		struct writer w = begin(explicit, CLASS_CT);
-		put_coded(&w, schemes[i].scheme, "HEAD of Zebedee");
+		put_coded(&w, "12345", schemes[i].scheme, "HEAD of Zebedee");
 		put_patient(&w, explicit);
 		put_series(&w, explicit);
 		run_of(explicit, &w, &rules);
 		assert_true(found_is(
 			out_find(&out, 1, 0x00080104), schemes[i].stays ? "HEAD of Zebedee " : "HEAD of "));
+	}
+}
+
+/* … and what they are, whichever stands first; the scheme is behind the code. */
+static void test_private_codes(void **state)
+{
+	static const struct {
+		const char *scheme, *code, *now;
+	} codes[] = {{"SCT", "Zebedee1", "Zebedee1"}, {"99HOSP", "Zebedee1", "Removed "},
+		{"L", "HEAD", "HEAD"}, {NULL, "Zebedee1", "Removed "}, {"", "HEAD Zeb", "HEAD"},
+		{"DCM", "", ""}, {"L", "", ""}};
+	for (unsigned i = 0; i < ARRAY_LEN(codes); i++) {
+		struct deidentify_rules rules = {.options = OPTION_DESCRIPTORS};
+		struct writer w = begin(explicit, CLASS_CT);
+		put_coded(&w, codes[i].code, codes[i].scheme, "HEAD");
+		put_patient(&w, explicit);
+		put_series(&w, explicit);
+		run_of(explicit, &w, &rules);
+		assert_true(found_is(out_find(&out, 1, 0x00080100), codes[i].now));
+		assert_true(!codes[i].scheme || found_is(out_find(&out, 1, 0x00080102),
+							codes[i].scheme[0] == 'L'   ? "L "
+							: codes[i].scheme[0] == 'S' ? "SCT "
+							: codes[i].scheme[0] == 'D' ? "DCM "
+										    : codes[i].scheme));
+	}
+	/* Nothing behind it but another sequence, or the end of the item. */
+	for (unsigned nested = 0; nested < 2; nested++) {
+		struct deidentify_rules rules = {.options = OPTION_DESCRIPTORS};
+		struct writer w = begin(explicit, CLASS_CT);
+		open_sequence(&w, 0x00081084);
+		put_padded(&w, explicit, 0x00080100, "SH", "Zebedee1");
+		if (nested) {
+			put_coded(&w, "T-11120", "SRT", "HEAD");
+		}
+		close_sequence(&w);
+		put_patient(&w, explicit);
+		put_series(&w, explicit);
+		run_of(explicit, &w, &rules);
+		assert_false(has("Zebedee1"));
+		assert_true(found_is(out_find(&out, 1, 0x00080100), "Removed "));
+		assert_true(!nested || found_is(out_find(&out, 2, 0x00080100), "T-11120 "));
 	}
 }
 
@@ -256,6 +297,7 @@ int main(void)
 		cmocka_unit_test(test_uids_that_no_row_has),
 		cmocka_unit_test(test_pixels_elsewhere),
 		cmocka_unit_test(test_meanings_of_private_codes),
+		cmocka_unit_test(test_private_codes),
 		cmocka_unit_test(test_cleaned_is_not_empty),
 		cmocka_unit_test(test_burned_in_anyhow),
 		cmocka_unit_test(test_identity_that_comes_late),
