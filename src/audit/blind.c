@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "audit/blind.h"
+#include "audit/hmac.h"
 #include "base/writer.h"
 
 #include <arpa/inet.h>
-#include <openssl/crypto.h>
-#include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 
 /* ---- Letters ---- */
 
@@ -214,19 +211,14 @@ int blind_value(enum blind_kind kind, struct span text, struct span second, uint
 int blind_token(
 	const uint8_t key[BLIND_KEY], enum blind_kind kind, struct span value, uint8_t ret_token[BLIND_TOKEN])
 {
-	uint8_t text[1 + BLIND_VALUE_MOST], mac[EVP_MAX_MD_SIZE];
-	unsigned len = 0;
+	const uint8_t first = (uint8_t)kind;
+	uint8_t mac[HMAC_LEN];
 	if (kind <= 0 || kind >= BLIND_KIND_COUNT || value.len > BLIND_VALUE_MOST) {
 		return ERR_TYPE;
 	}
-	text[0] = (uint8_t)kind;
-	memcpy(text + 1, value.ptr ? value.ptr : (const uint8_t *)"", value.len);
-	bool ok = HMAC(EVP_sha256(), key, BLIND_KEY, text, 1 + value.len, mac, &len) != NULL;
-	OPENSSL_cleanse(text, 1 + value.len);
-	ERR_clear_error();
-	if (!ok) {
-		return ERR_SYSTEM;
+	int e = hmac_sha256(key, span_of(&first, 1), value, mac);
+	if (e == 0) {
+		memcpy(ret_token, mac, BLIND_TOKEN);
 	}
-	memcpy(ret_token, mac, BLIND_TOKEN);
-	return 0;
+	return e;
 }

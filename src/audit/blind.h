@@ -47,7 +47,7 @@ enum blind_kind {
 MUST_USE int blind_value(enum blind_kind kind, struct span text, struct span second,
 	uint8_t value[BLIND_VALUE_MOST], size_t *ret_len);
 
-/* The token of a value of blind_value(). ERR_TYPE, ERR_SYSTEM. */
+/* The token of a value of blind_value(). ERR_TYPE, ERR_NO_MEMORY, ERR_SYSTEM. */
 MUST_USE int blind_token(const uint8_t key[BLIND_KEY], enum blind_kind kind, struct span value,
 	uint8_t ret_token[BLIND_TOKEN]);
 

@@ -5,7 +5,6 @@
 #include "base/attr.h"
 #include "base/err.h"
 
-#include <openssl/types.h>
 #include <stdint.h>
 
 /*
@@ -16,15 +15,14 @@
 
 struct ratchet {
 	uint8_t chain[RATCHET_KEY];
-	uint32_t turn;    /* the next key's number */
-	EVP_MAC_CTX *mac; /* HMAC-SHA256 without a key, to be copied: quicker than to be looked up */
+	uint32_t turn; /* the next key's number */
 };
 
-/* ERR_SYSTEM. chain and turn are zero. */
+/* ERR_NO_MEMORY. chain and turn are zero. */
 MUST_USE int ratchet_init(struct ratchet *r);
 void ratchet_done(struct ratchet *r);
 
-/* The next key; chain and turn go on, and nothing of the former chain is left in memory. ERR_SYSTEM: as before. */
+/* The next key; chain and turn go on, and nothing of the former chain is left in memory. ERR_NO_MEMORY, ERR_SYSTEM: as before. */
 MUST_USE int ratchet_step(struct ratchet *r, uint8_t ret_key[RATCHET_KEY]);
 
 #endif
