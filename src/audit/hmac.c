@@ -30,7 +30,8 @@ int hmac_prepare(void)
 }
 
 /* H(key with each byte changed by pad || a || b) */
-static bool hash(const uint8_t key[HMAC_LEN], uint8_t pad, struct span a, struct span b, uint8_t ret[HMAC_LEN])
+static bool hash(
+	const uint8_t key[HMAC_LEN], uint8_t pad, struct span a, struct span b, uint8_t ret[HMAC_LEN])
 {
 	uint8_t block[BLOCK];
 	for (unsigned i = 0; i < BLOCK; i++) {
@@ -39,8 +40,7 @@ static bool hash(const uint8_t key[HMAC_LEN], uint8_t pad, struct span a, struct
 	bool ok = EVP_DigestInit_ex(context, sha256, NULL) == 1 &&
 	          EVP_DigestUpdate(context, block, sizeof(block)) == 1 &&
 	          EVP_DigestUpdate(context, a.ptr, a.len) == 1 &&
-	          EVP_DigestUpdate(context, b.ptr, b.len) == 1 &&
-	          EVP_DigestFinal_ex(context, ret, NULL) == 1;
+	          EVP_DigestUpdate(context, b.ptr, b.len) == 1 && EVP_DigestFinal_ex(context, ret, NULL) == 1;
 	OPENSSL_cleanse(block, sizeof(block));
 	return ok;
 }

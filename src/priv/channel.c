@@ -3,6 +3,7 @@
 #include "priv/message.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -40,7 +41,8 @@ int message_read(struct span bytes, unsigned permitted, bool has_fd, struct mess
 {
 	int e = message_read_into(bytes, permitted, has_fd, &own.scratch);
 	if (e == 0) {
-		*ret_message = own.scratch;
+		memcpy(ret_message, &own.scratch, offsetof(struct message, text));
+		memcpy(ret_message->text, own.scratch.text, strlen(own.scratch.text) + 1);
 	}
 	return e;
 }

@@ -7,6 +7,7 @@
 #include "priv/message_reports.h"
 #include "priv/message_values.h"
 
+#include <stddef.h>
 #include <string.h>
 
 /* ---- One pair of functions a shape ---- */
@@ -485,7 +486,11 @@ int message_read_into(struct span bytes, unsigned permitted, bool has_fd, struct
 	if (version != MESSAGE_VERSION || !row || (row->from & permitted) == 0) {
 		return ERR_PEER;
 	}
-	*m = (struct message){.type = (enum message_type)type, .fd = -1};
+	/* Of the text, most of what a message is, few have any. */
+	memset(m, 0, offsetof(struct message, text));
+	m->type = (enum message_type)type;
+	m->fd = -1;
+	m->text[0] = '\0';
 	e = reader_u32be(&r, &m->generation);
 	if (e == 0) {
 		e = row->read(&r, m);

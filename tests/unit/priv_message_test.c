@@ -561,9 +561,26 @@ static void test_full(void **state)
 	close(s[1]);
 }
 
+/* Texts are not cleared as a whole: the one before is not another message's. */
+static void a_text_is_its_own_messages(void **state)
+{
+	static struct message m, got;
+	size_t len;
+	m = (struct message){.type = MSG_READY, .fd = -1, .number = 1, .text = "a long sentence"};
+	assert_int_equal(message_write(&m, buf, sizeof(buf), &len), 0);
+	assert_int_equal(message_read(span_of(buf, len), FROM_KEYS, false, &got), 0);
+	assert_string_equal(got.text, "a long sentence");
+	m = (struct message){.type = MSG_RECORDED, .fd = -1, .number = 7};
+	assert_int_equal(message_write(&m, buf, sizeof(buf), &len), 0);
+	assert_int_equal(message_read(span_of(buf, len), FROM_AUDITOR, false, &got), 0);
+	assert_string_equal(got.text, "");
+	assert_int_equal(got.number, 7);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_text_is_its_own_messages),
 		cmocka_unit_test(test_exact_and_truncated),
 		cmocka_unit_test(test_permission),
 		cmocka_unit_test(test_descriptor),
