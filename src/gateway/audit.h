@@ -44,13 +44,13 @@ struct audit_look {
 	bool refused;     /* it goes nowhere: nobody waits */
 	uint64_t refusal; /* its number */
 	uint64_t mark;    /* where its command stands in the other side's queue */
-	struct header_scan header;
 	bool held;       /* nothing of it passes yet (gateway/hold.h), */
 	bool enough;     /* and all is known of it that will be told when it does */
 	bool unreadable; /* how its data set is encoded is not known */
 	bool late; /* it was not known while it could be held: what has gone is recorded as it was known then */
 	size_t query_len; /* in struct audit */
 	bool query_cut;
+	struct header_scan header; /* last, as it need not be cleared */
 };
 
 struct audit_transfer {
@@ -62,6 +62,14 @@ struct audit_transfer {
 	uint32_t told;        /* instances, in the last AUDIT_PROGRESS */
 	int64_t told_ms, used_ms;
 	struct audit_event ev; /* of its beginning; sop counts what was taken */
+};
+
+/* What the last object had that says whose it is, as it was encoded: of a series each has the same. */
+struct audit_seen {
+	uint32_t serial; /* of its transfer; 0: none */
+	uint8_t transfer;
+	uint16_t len;
+	uint8_t bytes[384];
 };
 
 #define BARS_NONE 2
@@ -91,6 +99,7 @@ struct audit {
 	unsigned stale;  /* answers still to come on this channel for events that were given up */
 	uint32_t serial;
 	size_t copies_len;
+	struct audit_seen seen;
 	struct audit_look look[2];
 	struct audit_pending pending[AUDIT_PENDING]; /* a ring */
 	uint64_t shown[256]; /* patients in the answers to the query under way, hashed */

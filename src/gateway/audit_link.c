@@ -20,6 +20,16 @@
 static struct message
 	said; /* the one that is sent or was received: a process that has said nothing has not its pages */
 
+/* Only what such a message has: the rest of the struct is never touched. */
+static void say(enum message_type type, int64_t number)
+{
+	said.type = type;
+	said.fd = -1;
+	said.generation = 0;
+	said.number = number;
+	said.bytes = (struct span){0};
+}
+
 bool audit_on(const struct association *as)
 {
 	return as->site->audit.has;
@@ -216,14 +226,18 @@ static void open_channel(struct association *as)
 
 /*
  * On the line that we were forked with: the auditor need not be told by the gate that we are gone. It may come late, or not at
- * all.
+ * all. As a rule it goes with the last event.
  */
+static bool on_line(const struct association *as)
+{
+	return as->audit->fd >= 0 && as->audit->fd == as->start->audit;
+}
+
 static void say_all_told(struct association *as)
 {
 	struct audit *au = as->audit;
-	if (au->leaving && !au->told && au->fd >= 0 && au->fd == as->start->audit && au->n > 0 &&
-		au->n_sent == au->n) {
-		said = (struct message){.type = MSG_TOLD, .fd = -1, .number = MSG_TOLD_ALL};
+	if (au->leaving && !au->told && on_line(as) && au->n > 0 && au->n_sent == au->n) {
+		say(MSG_TOLD, MSG_TOLD_ALL);
 		au->told = message_send(au->fd, &said) == 0;
 	}
 }
@@ -249,8 +263,8 @@ static void push(struct association *as)
 		open_channel(as);
 	}
 	while (au->fd >= 0 && (p = next_unsent(au)) != NULL) {
-		said = (struct message){.type = MSG_EVENT, .fd = -1};
-		said.number = p->number;
+		bool last = au->leaving && au->n_sent + 1 == au->n && on_line(as);
+		say(last ? MSG_LAST_EVENT : MSG_EVENT, p->number);
 		said.bytes = span_of(au->copies + p->at, p->len);
 		int e = message_send(au->fd, &said);
 		if (e == ERR_AGAIN) {
@@ -261,6 +275,7 @@ static void push(struct association *as)
 			return;
 		}
 		au->n_sent++;
+		au->told = last;
 	}
 	say_all_told(as);
 }
@@ -358,10 +373,12 @@ static void take_answers(struct association *as)
 {
 	struct audit *au = as->audit;
 	int e = 0;
-	while (au->fd >= 0 && (e = message_recv(au->fd, FROM_AUDITOR, &said)) == 0) {
+	bool more = true; /* not asked for, if nothing is awaited: poll tells when the channel is lost */
+	while (au->fd >= 0 && more && (e = message_recv(au->fd, FROM_AUDITOR, &said)) == 0) {
 		answered(as, said.number);
+		more = au->n_sent > 0 || au->stale > 0;
 	}
-	if (au->fd >= 0 && e != ERR_AGAIN) {
+	if (au->fd >= 0 && e != 0 && e != ERR_AGAIN) {
 		lost(au);
 	}
 	push(as);
@@ -501,8 +518,7 @@ void audit_tell_progress(struct association *as, struct audit_transfer *t)
 	size_t len;
 	t->ev.kind = AUDIT_PROGRESS;
 	if (as->audit->fd >= 0 && audit_event_write(&t->ev, bytes, sizeof(bytes), &len) == 0) {
-		said = (struct message){.type = MSG_EVENT, .fd = -1};
-		said.number = t->record;
+		say(MSG_EVENT, t->record);
 		said.bytes = span_of(bytes, len);
 		/* Not answered, and not missed: the next one has the sums again. */
 		(void)!message_send(as->audit->fd, &said);

@@ -2,6 +2,7 @@
 #include "gateway/state.h"
 #include "base/clock.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,7 +16,9 @@ static struct audit_look *look_of(struct association *as, const struct side *fro
 static void begin(struct association *as, struct side *from, enum audit_what what)
 {
 	struct audit_look *l = look_of(as, from);
-	*l = (struct audit_look){.what = what, .mark = other_side(as, from)->out.queued};
+	memset(l, 0, offsetof(struct audit_look, header));
+	l->what = what;
+	l->mark = other_side(as, from)->out.queued;
 	l->unreadable = header_scan_begin(&l->header, as->context[from->msg.context].transfer,
 				&as->audit->inflater[from == &as->b]) != 0;
 	audit_bar(as);

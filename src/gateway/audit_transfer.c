@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/state.h"
 #include "base/clock.h"
+#include "base/writer.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -133,17 +134,22 @@ static unsigned make_room(struct association *as)
 	return oldest;
 }
 
+/* ev may stand in its place already. */
 static void begin_transfer(struct association *as, unsigned at, const struct audit_event *ev, uint8_t from,
 	const struct audit_look *look)
 {
 	struct audit_transfer *t = &as->audit->transfer[at];
-	*t = (struct audit_transfer){.open = true,
-		.serial = ++as->audit->serial,
-		.refused = look->refused,
-		.from = from,
-		.record = -1,
-		.told_ms = clock_mono_ms()};
-	t->ev = *ev;
+	t->open = true;
+	t->serial = ++as->audit->serial;
+	t->refused = look->refused;
+	t->from = from;
+	t->record = -1;
+	t->outstanding = 0;
+	t->told = 0;
+	t->told_ms = clock_mono_ms();
+	if (ev != &t->ev) {
+		t->ev = *ev;
+	}
 	as->audit->n_open++;
 	if (look->refused) {
 		t->ev.kind = AUDIT_TRANSFERRED;
@@ -178,33 +184,101 @@ static bool taken_back(struct association *as, struct operation *o, const struct
 	return true;
 }
 
-void audit_object(struct association *as, struct side *from, const struct audit_look *look)
+/* ---- Whose an object is ---- */
+
+/* A place for an event that is not the transfer's of anybody: as a rule that of the one that will begin with it. */
+static struct audit_event *free_event(struct audit *au)
 {
-	static struct audit_event ev;
-	struct operation *o = from->msg.operation;
-	uint8_t side = from == &as->b;
-	audit_fill(as, AUDIT_BEGIN, &ev);
-	audit_fill_header(&look->header, &ev);
-	ev.to_caller = side == 1;
-	ev.anonymized = o && o->remade;
-	if (o) {
-		snprintf(ev.sop[0].uid, sizeof(ev.sop[0].uid), "%s", o->sop_class);
-		ev.n_sop = 1;
-	}
-	if (o && o->transfer > 0 && !taken_back(as, o, &ev)) {
-		return;
-	}
+	static struct audit_event spare;
 	unsigned at = 0;
-	while (at < as->audit->n_used && !same_study(&as->audit->transfer[at], &ev, side, look->refused)) {
+	while (at < au->n_used && au->transfer[at].open) {
 		at++;
 	}
-	if (at < as->audit->n_used && look->refused) {
-		as->audit->transfer[at].ev.failed++;
-	} else if (at == as->audit->n_used) {
-		at = make_room(as);
-		begin_transfer(as, at, &ev, side, look);
+	return at < AUDIT_TRANSFERS ? &au->transfer[at].ev : &spare;
+}
+
+/* What same_study() and what was told depend on. 0: it is more than is remembered. */
+static size_t whose(const struct header_scan *h, uint8_t *bytes, size_t cap)
+{
+	static const enum header_field fields[] = {
+		HEADER_CHARSET, HEADER_PATIENT_ID, HEADER_ISSUER, HEADER_STUDY};
+	struct writer w = writer_of(bytes, cap);
+	for (unsigned i = 0; i < ARRAY_LEN(fields); i++) {
+		struct span v = header_value(h, fields[i]);
+		writer_u16be(&w, (uint16_t)v.len);
+		writer_span(&w, v);
 	}
-	struct audit_transfer *t = &as->audit->transfer[at];
+	return writer_end(&w) == 0 ? w.len : 0;
+}
+
+/* The open transfer of the object before it, if it is this one's too; AUDIT_TRANSFERS. */
+static unsigned same_as_before(const struct association *as, uint8_t from, const struct audit_look *look,
+	bool anonymized, struct span bytes)
+{
+	const struct audit_seen *seen = &as->audit->seen;
+	const struct audit_transfer *t = &as->audit->transfer[seen->transfer];
+	bool same = seen->serial != 0 && t->open && t->serial == seen->serial && t->from == from &&
+	            t->refused == look->refused && t->ev.anonymized == anonymized && bytes.len > 0 &&
+	            span_eq(bytes, span_of(seen->bytes, seen->len));
+	return same ? seen->transfer : AUDIT_TRANSFERS;
+}
+
+static void remember(struct audit *au, unsigned at, struct span bytes)
+{
+	au->seen.serial = bytes.len > 0 ? au->transfer[at].serial : 0;
+	au->seen.transfer = (uint8_t)at;
+	au->seen.len = (uint16_t)bytes.len;
+	memcpy(au->seen.bytes, bytes.ptr, bytes.len);
+}
+
+/* The transfer that it belongs to, which begins if there is none. AUDIT_TRANSFERS: the operation has its own already. */
+static unsigned transfer_of(struct association *as, struct side *from, const struct audit_look *look)
+{
+	struct audit *au = as->audit;
+	struct operation *o = from->msg.operation;
+	uint8_t side = from == &as->b;
+	struct audit_event *ev = free_event(au);
+	audit_fill(as, AUDIT_BEGIN, ev);
+	audit_fill_header(&look->header, ev);
+	ev->to_caller = side == 1;
+	ev->anonymized = o && o->remade;
+	if (o) {
+		snprintf(ev->sop[0].uid, sizeof(ev->sop[0].uid), "%s", o->sop_class);
+		ev->n_sop = 1;
+	}
+	if (o && o->transfer > 0 && !taken_back(as, o, ev)) {
+		return AUDIT_TRANSFERS;
+	}
+	unsigned at = 0;
+	while (at < au->n_used && !same_study(&au->transfer[at], ev, side, look->refused)) {
+		at++;
+	}
+	if (at < au->n_used && look->refused) {
+		au->transfer[at].ev.failed++;
+	} else if (at == au->n_used) {
+		at = make_room(as);
+		begin_transfer(as, at, ev, side, look);
+	}
+	return at;
+}
+
+void audit_object(struct association *as, struct side *from, const struct audit_look *look)
+{
+	uint8_t bytes[sizeof(as->audit->seen.bytes)];
+	struct audit *au = as->audit;
+	struct operation *o = from->msg.operation;
+	struct span known = span_of(bytes, whose(&look->header, bytes, sizeof(bytes)));
+	bool again = !look->refused && (!o || o->transfer == 0);
+	unsigned at =
+		again ? same_as_before(as, from == &as->b, look, o && o->remade, known) : AUDIT_TRANSFERS;
+	if (at == AUDIT_TRANSFERS) {
+		at = transfer_of(as, from, look);
+		if (at == AUDIT_TRANSFERS) {
+			return;
+		}
+		remember(au, at, known);
+	}
+	struct audit_transfer *t = &au->transfer[at];
 	t->used_ms = clock_mono_ms();
 	if (o && !look->refused) {
 		o->transfer = at + 1;
@@ -309,6 +383,8 @@ void audit_end_transfers(struct association *as, const char *why)
 	for (unsigned i = 0; as->audit->n_open > 0 && i < as->audit->n_used; i++) {
 		struct audit_transfer *t = &as->audit->transfer[i];
 		if (t->open) {
+			/* Known now, it goes in the same message. An import is told of after the end. */
+			as->audit->leaving = as->audit->n_open == 1 && as->door.why != DOOR_IMPORT;
 			end_transfer(as, t, why, !why);
 		}
 	}

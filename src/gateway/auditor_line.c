@@ -174,6 +174,10 @@ void line_hear(struct auditor *a, struct line *l)
 			if (t) {
 				batch_take(a, t, m.number, m.bytes);
 			}
+			if (t && m.type == MSG_LAST_EVENT) {
+				told(a, l, MSG_TOLD_ALL);
+				break;
+			}
 		}
 	}
 	line_set(&row_of(a, l)->reads, 0);

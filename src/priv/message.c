@@ -401,6 +401,7 @@ static const struct row rows[] = {
 	[MSG_LINE] = {"line", FROM_GATE_AUDITOR, FD_YES, write_number, read_line},
 	[MSG_TOLD] = {"told", FROM_TELLER, FD_NO, write_number, read_told},
 	[MSG_EVENT] = {"event", FROM_TELLER | FROM_GATE_AUDITOR | SUPERVISOR, FD_NO, write_event, read_event},
+	[MSG_LAST_EVENT] = {"last event", FROM_TELLER, FD_NO, write_event, read_event},
 	[MSG_SPOOL] = {"spool", SUPERVISOR, FD_YES, write_number, read_number},
 	[MSG_RECORDED] = {"recorded", FROM_AUDITOR, FD_NO, write_number, read_number},
 	[MSG_COURIER] = {"courier", FROM_FORWARD | FROM_COURIER, FD_NO, message_write_courier,

@@ -131,6 +131,7 @@ enum message_type {
 	 * goes on with. Each but AUDIT_PROGRESS is answered by MSG_RECORDED, in order.
 	 */
 	MSG_EVENT,
+	MSG_LAST_EVENT, /* the same on a line, and MSG_TOLD_ALL with it */
 	MSG_SPOOL, /* supervisor -> forwarder, auditor. fd: number 0, the spool's folder; 1, a memfd with its key */
 	MSG_RECORDED, /* auditor -> teller. number: the record, which is durable; or an enum err: it could not be made */
 	MSG_COURIER, /* struct msg_courier: a courier -> forwarder -> gate, each few seconds */
@@ -338,7 +339,7 @@ struct message {
 	uint32_t generation; /* of the site that indices refer to; see above */
 	int64_t number;
 	struct span
-		bytes; /* MSG_CHAIN, MSG_STAPLE, MSG_WHO, MSG_USER, MSG_EVENT. Received: borrowed until the next message_recv() */
+		bytes; /* MSG_CHAIN, MSG_STAPLE, MSG_WHO, MSG_USER, MSG_EVENT, MSG_LAST_EVENT. Received: borrowed until the next message_recv() */
 	union {
 		struct msg_admit admit;
 		struct msg_client client;

@@ -262,16 +262,23 @@ static inline void target_answers(struct fixture *f, uint16_t id, uint16_t statu
 
 /* ---- The auditor ---- */
 
-/* Its next event. False: none has come. */
-static inline bool told(struct fixture *f)
+/* Its next event; *ret_last: and all is told. False: none has come. */
+static inline bool told_last(struct fixture *f, bool *ret_last)
 {
 	static struct message m;
 	if (message_recv(f->auditor, FROM_TELLER, &m) != 0) {
 		return false;
 	}
+	*ret_last = m.type == MSG_LAST_EVENT;
 	assert_int_equal(audit_event_read(m.bytes, &f->ev), 0);
 	f->number = m.number;
 	return true;
+}
+
+static inline bool told(struct fixture *f)
+{
+	bool last = false;
+	return told_last(f, &last) && !last;
 }
 
 static inline void answers(struct fixture *f, int64_t number)

@@ -83,6 +83,7 @@ static bool has_told_all(const struct fixture *f)
 static void all_is_told_on_a_line(void **state)
 {
 	(void)state;
+	bool last = false;
 	struct fixture *f = begin(UNRECORDED_HOLD);
 	f->start.audit = f->audit.fd;
 	store(f, "P1", "1.20");
@@ -90,16 +91,14 @@ static void all_is_told_on_a_line(void **state)
 	assert_false(told(f));
 	answers(f, 31);
 	audit_end_transfers(&f->as, NULL);
-	assert_true(told(f));
+	assert_true(told_last(f, &last) && last);
 	event_is(f, AUDIT_TRANSFERRED, "P1");
-	assert_true(has_told_all(f));
 	/* It cannot be recorded: it is told again, and that it is all. */
 	answers(f, ERR_SPACE);
 	assert_false(told(f));
 	tries_again(f);
-	assert_true(told(f));
+	assert_true(told_last(f, &last) && last);
 	event_is(f, AUDIT_TRANSFERRED, "P1");
-	assert_true(has_told_all(f));
 	answers(f, 32);
 	assert_false(told(f));
 	/* Something more after all is not told where nobody listens. */
@@ -107,6 +106,52 @@ static void all_is_told_on_a_line(void **state)
 	assert_false(told(f));
 	assert_int_equal(f->audit.fd, -1);
 	assert_int_equal(f->audit.n, 1);
+	done(f);
+}
+
+/* Nothing was left to be said with it. */
+static void all_is_told_by_itself(void **state)
+{
+	(void)state;
+	struct fixture *f = begin(UNRECORDED_HOLD);
+	f->start.audit = f->audit.fd;
+	audit_login(&f->as, false, "wrong");
+	assert_true(told(f));
+	audit_end_transfers(&f->as, NULL);
+	assert_true(has_told_all(f));
+	done(f);
+}
+
+/* The object of the same study is the same transfer's, that of another one is not, nor is one after its end. */
+static void a_series_is_one_transfer(void **state)
+{
+	(void)state;
+	struct fixture *f = begin(UNRECORDED_HOLD);
+	for (unsigned i = 0; i < 3; i++) {
+		store(f, "P1", "1.20");
+		if (i == 0) {
+			assert_true(told(f));
+			answers(f, 1);
+		}
+		assert_false(told(f));
+	}
+	assert_int_equal(f->audit.n_open, 1);
+	assert_int_equal(f->audit.transfer[0].outstanding, 3);
+	store(f, "P1", "1.21");
+	assert_true(told(f));
+	assert_string_equal(f->ev.study, "1.21");
+	answers(f, 2);
+	store(f, "P2", "1.21");
+	assert_true(told(f));
+	event_is(f, AUDIT_BEGIN, "P2");
+	answers(f, 3);
+	assert_int_equal(f->audit.n_open, 3);
+	audit_end_transfers(&f->as, NULL);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_true(told(f));
+	}
+	store(f, "P2", "1.21");
+	assert_int_equal(f->audit.n_open, 1);
 	done(f);
 }
 
@@ -451,6 +496,8 @@ int main(void)
 		cmocka_unit_test(what_stands_before_the_mark_leaves),
 		cmocka_unit_test(an_abort_takes_the_place_of_what_waits),
 		cmocka_unit_test(all_is_told_on_a_line),
+		cmocka_unit_test(all_is_told_by_itself),
+		cmocka_unit_test(a_series_is_one_transfer),
 		cmocka_unit_test(an_end_follows_its_beginning),
 		cmocka_unit_test(what_is_refused_by_the_auditor_is_refused_to_the_caller),
 		cmocka_unit_test(what_passes_unrecorded_is_counted),

@@ -68,7 +68,7 @@ static int tear_down(void **state)
 	return teardown(state);
 }
 
-static void says(const struct gate_line *l, enum audit_kind kind, int64_t number)
+static void says_as(const struct gate_line *l, enum message_type type, enum audit_kind kind, int64_t number)
 {
 	static uint8_t bytes[AUDIT_EVENT_MOST];
 	static struct audit_event ev;
@@ -77,10 +77,15 @@ static void says(const struct gate_line *l, enum audit_kind kind, int64_t number
 	snprintf(ev.patient_id, sizeof(ev.patient_id), "P1");
 	snprintf(ev.study, sizeof(ev.study), "1.2.3");
 	assert_int_equal(audit_event_write(&ev, bytes, sizeof(bytes), &len), 0);
-	struct message m = {.type = MSG_EVENT, .fd = -1};
+	struct message m = {.type = type, .fd = -1};
 	m.number = number;
 	m.bytes = span_of(bytes, len);
 	assert_int_equal(message_send(l->fd, &m), 0);
+}
+
+static void says(const struct gate_line *l, enum audit_kind kind, int64_t number)
+{
+	says_as(l, MSG_EVENT, kind, number);
 }
 
 static int64_t hears(const struct gate_line *l)
@@ -250,6 +255,28 @@ static void all_is_told(void **state)
 	line_leave(&gate, l);
 }
 
+/* It is said with the last event. What comes after it is nobody's. */
+static void all_is_told_with_the_last(void **state)
+{
+	uint64_t who = 0;
+	struct gate_line *l = given(1);
+	says(l, AUDIT_BEGIN, -1);
+	auditor_turns();
+	int64_t begin = hears(l);
+	says_as(l, MSG_LAST_EVENT, AUDIT_TRANSFERRED, begin);
+	says(l, AUDIT_LOGIN, -1);
+	auditor_turns();
+	assert_true(hears(l) > begin);
+	auditor_turns();
+	assert_true(hears(l) < 0);
+	assert_null(a.tellers);
+	assert_int_equal(recorded(AUDIT_TRANSFERRED, (uint64_t)begin, &who), 1);
+	assert_int_equal(recorded(AUDIT_LOGIN, JOURNAL_NONE, &who), 0);
+	line_leave(&gate, l);
+	assert_ptr_equal(given(2), l);
+	line_leave(&gate, l);
+}
+
 /* What is no message breaks the line, and its own transfer alone. */
 static void noise(void **state)
 {
@@ -332,6 +359,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(not_while_it_reads, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(who_feigns_its_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(all_is_told, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(all_is_told_with_the_last, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(noise, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(no_room_for_its_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(no_more_than_there_are, set_up, tear_down),

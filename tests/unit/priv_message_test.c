@@ -63,6 +63,7 @@ static const struct {
 	{MSG_LINE, FROM_GATE_AUDITOR, true},
 	{MSG_TOLD, FROM_TELLER, false},
 	{MSG_EVENT, FROM_TELLER | FROM_GATE_AUDITOR | FROM_SUPERVISOR, false},
+	{MSG_LAST_EVENT, FROM_TELLER, false},
 	{MSG_SPOOL, FROM_SUPERVISOR, true},
 	{MSG_RECORDED, FROM_AUDITOR, false},
 	{MSG_COURIER, FROM_FORWARD | FROM_COURIER, false},
@@ -143,6 +144,7 @@ static void fill_asked(struct message *m)
 	case MSG_CHAIN:
 	case MSG_STAPLE:
 	case MSG_EVENT:
+	case MSG_LAST_EVENT:
 		m->number = 99;
 		m->bytes = span_str("certificates");
 		break;
