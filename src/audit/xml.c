@@ -123,11 +123,11 @@ static void event_identification(struct out *o, const struct message *m)
 	xml_attribute(o, "EventActionCode", m->action);
 	xml_attribute(o, "EventDateTime", time);
 	xml_attribute_number(o, "EventOutcomeIndicator", ev->outcome);
-	xml_coded(o, "EventID", m->id);
+	xml_coded(o, CODED_EVENT, m->id);
 	if (ev->kind == AUDIT_ALERT) {
-		xml_coded(o, "EventTypeCode", xml_code_of(ev->alert));
+		xml_coded(o, CODED_EVENT_TYPE, xml_code_of(ev->alert));
 	} else if (m->type != CODE_NONE) {
-		xml_coded(o, "EventTypeCode", m->type);
+		xml_coded(o, CODED_EVENT_TYPE, m->type);
 	}
 	xml_text_element(o, "EventOutcomeDescription", s.text);
 	xml_end(o);

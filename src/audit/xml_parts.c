@@ -119,18 +119,48 @@ void xml_base64_element(struct out *o, const char *name, struct span bytes)
 	xml_end(o);
 }
 
-void xml_coded(struct out *o, const char *element, enum audit_code code)
+/* NULL: no memory. Codes are ASCII. */
+static xmlBufferPtr write_coded(const char *element, const struct code_entry *c)
 {
-	const struct code_entry *c = &code_table[code];
+	xmlBufferPtr made = xmlBufferCreate();
+	struct out o = {.w = made ? xmlNewTextWriterMemory(made, 0) : NULL};
+	if (o.w) {
+		xml_begin(&o, element);
+		xml_attribute(&o, "csd-code", c->code);
+		xml_attribute(&o, "codeSystemName", c->scheme);
+		xml_attribute(&o, "originalText", c->meaning);
+		xml_end(&o);
+		note(&o, xmlTextWriterFlush(o.w));
+	}
+	bool good = o.w && o.err == 0;
+	xmlFreeTextWriter(o.w);
+	if (!good) {
+		xmlBufferFree(made);
+		made = NULL;
+	}
+	return made;
+}
+
+/* They are most of what is written, and always the same: each is written once. */
+void xml_coded(struct out *o, enum coded element, enum audit_code code)
+{
+	static const char *const names[CODED_COUNT] = {
+		[CODED_EVENT] = "EventID",
+		[CODED_EVENT_TYPE] = "EventTypeCode",
+		[CODED_ROLE] = "RoleIDCode",
+		[CODED_MEDIA] = "MediaType",
+		[CODED_OBJECT] = "ParticipantObjectIDTypeCode",
+	};
+	static xmlBufferPtr written[CODED_COUNT][CODE_COUNT];
+	xmlBufferPtr *at = &written[element][code];
 	if (code == CODE_NONE) {
 		o->err = o->err ? o->err : ERR_VALUE;
 		return;
 	}
-	xml_begin(o, element);
-	xml_attribute(o, "csd-code", c->code);
-	xml_attribute(o, "codeSystemName", c->scheme);
-	xml_attribute(o, "originalText", c->meaning);
-	xml_end(o);
+	if (!*at) {
+		*at = write_coded(names[element], &code_table[code]);
+	}
+	note(o, *at ? xmlTextWriterWriteRawLen(o->w, xmlBufferContent(*at), xmlBufferLength(*at)) : -1);
 }
 
 void xml_detail(struct out *o, const char *type, const char *text)
@@ -169,11 +199,11 @@ void xml_participant(struct out *o, const struct participant *p)
 		xml_attribute_number(o, "NetworkAccessPointTypeCode", p->access_type);
 	}
 	for (unsigned i = 0; i < PARTICIPANT_ROLES && p->roles[i] != CODE_NONE; i++) {
-		xml_coded(o, "RoleIDCode", p->roles[i]);
+		xml_coded(o, CODED_ROLE, p->roles[i]);
 	}
 	if (p->media != CODE_NONE) {
 		xml_begin(o, "MediaIdentifier");
-		xml_coded(o, "MediaType", p->media);
+		xml_coded(o, CODED_MEDIA, p->media);
 		xml_end(o);
 	}
 	xml_end(o);
@@ -190,7 +220,7 @@ void xml_object_begin(struct out *o, const struct object *b)
 	if (b->life_cycle > 0) {
 		xml_attribute_number(o, "ParticipantObjectDataLifeCycle", b->life_cycle);
 	}
-	xml_coded(o, "ParticipantObjectIDTypeCode", b->id_type);
+	xml_coded(o, CODED_OBJECT, b->id_type);
 }
 
 const char *xml_first_known(const char *const *texts)

@@ -44,7 +44,17 @@ void xml_attribute(struct out *o, const char *name, const char *value); /* none,
 void xml_attribute_number(struct out *o, const char *name, uint64_t value);
 void xml_text_element(struct out *o, const char *name, const char *text);    /* none, if it is not known */
 void xml_base64_element(struct out *o, const char *name, struct span bytes); /* bytes must not be empty */
-void xml_coded(struct out *o, const char *element, enum audit_code code);
+
+/* Elements that are a code of the table. */
+enum coded {
+	CODED_EVENT,
+	CODED_EVENT_TYPE,
+	CODED_ROLE,
+	CODED_MEDIA,
+	CODED_OBJECT,
+	CODED_COUNT,
+};
+void xml_coded(struct out *o, enum coded element, enum audit_code code);
 
 /* A ParticipantObjectDetail with a text or a number. None, if the text is not known. */
 void xml_detail(struct out *o, const char *type, const char *text);
