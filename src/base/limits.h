@@ -2,6 +2,8 @@
 #ifndef BASE_LIMITS_H
 #define BASE_LIMITS_H
 
+#include <stdint.h>
+
 /*
  * Every limit that is ours and not the standard's, each with its unit and its reason.
  * What a site may want to change has a key in gantry.yaml and only its default or its ceiling here.
@@ -96,13 +98,21 @@
 #define LIMIT_MEMBER_NAME 1024
 
 /*
- * What an image of a disc unpacks to, in bytes: each member, all of them, and how many times the image's own size, which is
+ * What an image of a disc, or a compressed mail, unpacks to, in bytes: each member, all of them, and how many times the image's own size, which is
  * not looked at below LIMIT_UNPACKED_FREE. Pictures that are all black deflate to a thousandth; a disc of them there is not.
  */
 #define LIMIT_MEMBER_BYTES   (8ull << 30)
 #define LIMIT_UNPACKED       (128ull << 30)
 #define LIMIT_UNPACKED_RATIO 100u
 #define LIMIT_UNPACKED_FREE  (256ull << 20)
+
+/* For something of that size. */
+static inline uint64_t limit_unpacked(uint64_t size)
+{
+	uint64_t most =
+		size > LIMIT_UNPACKED / LIMIT_UNPACKED_RATIO ? LIMIT_UNPACKED : size * LIMIT_UNPACKED_RATIO;
+	return most < LIMIT_UNPACKED_FREE ? LIMIT_UNPACKED_FREE : most;
+}
 
 /* A peer whose association processes crash this often within this many seconds is held off as long. */
 #define LIMIT_CRASHES      3

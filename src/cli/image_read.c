@@ -211,13 +211,6 @@ static int read_all(struct reading *r, struct archive *a)
 	}
 }
 
-static uint64_t most_of(uint64_t size)
-{
-	uint64_t most =
-		size > LIMIT_UNPACKED / LIMIT_UNPACKED_RATIO ? LIMIT_UNPACKED : size * LIMIT_UNPACKED_RATIO;
-	return most < LIMIT_UNPACKED_FREE ? LIMIT_UNPACKED_FREE : most;
-}
-
 int image_read(const struct image_input *in, const struct image_output *out, char *why, size_t cap)
 {
 	struct reading *r = calloc(1, sizeof(*r));
@@ -225,7 +218,7 @@ int image_read(const struct image_input *in, const struct image_output *out, cha
 	int err = ERR_NO_MEMORY;
 	if (r && a) {
 		*r = (struct reading){
-			.in = *in, .out = *out, .most = most_of(in->size), .why = why, .cap = cap};
+			.in = *in, .out = *out, .most = limit_unpacked(in->size), .why = why, .cap = cap};
 		err = open_it(r, a);
 		err = err ? err : read_all(r, a);
 	} else {

@@ -17,6 +17,8 @@ static const struct {
 	[DER_DIGESTED] = {9, {RSADSI, 1, 7, 5}},
 	[DER_AUTH_ENVELOPED] = {11, {RSADSI, 1, 9, 16, 1, 23}},
 	[DER_ENCRYPTED] = {9, {RSADSI, 1, 7, 6}},
+	[DER_COMPRESSED] = {11, {RSADSI, 1, 9, 16, 1, 9}},
+	[DER_ZLIB] = {11, {RSADSI, 1, 9, 16, 3, 8}},
 	[DER_CONTENT_TYPE] = {9, {RSADSI, 1, 9, 3}},
 	[DER_MESSAGE_DIGEST] = {9, {RSADSI, 1, 9, 4}},
 	[DER_SIGNING_TIME] = {9, {RSADSI, 1, 9, 5}},

@@ -18,7 +18,7 @@ enum {
 };
 #define DER_CONTEXT(n) (0xA0 | (n)) /* constructed */
 
-/* Object identifiers: RFC 5652, 5083, 3370, 3565, 3211, 8018. */
+/* Object identifiers: RFC 5652, 5083, 3274, 3370, 3565, 3211, 8018. */
 enum der_oid {
 	DER_DATA,
 	DER_SIGNED,
@@ -26,6 +26,8 @@ enum der_oid {
 	DER_DIGESTED,
 	DER_AUTH_ENVELOPED,
 	DER_ENCRYPTED,
+	DER_COMPRESSED,
+	DER_ZLIB,
 	DER_CONTENT_TYPE,
 	DER_MESSAGE_DIGEST,
 	DER_SIGNING_TIME,

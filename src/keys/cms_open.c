@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "keys/cms_open.h"
 
+#include "base/limits.h"
+#include "keys/cms_inflate.h"
 #include "keys/cms_parts.h"
+#include "keys/cms_pbkdf2.h"
 #include "keys/cms_recipients.h"
 #include "keys/x509.h"
 
@@ -174,45 +177,6 @@ static BIO *source_new(BIO_METHOD *method, struct source *s)
 	return b;
 }
 
-/* ---- PBKDF2: once for all files of a disc that have one salt, and never for hours ---- */
-
-static struct cms_kek *kek; /* OpenSSL calls us without a word of whose */
-
-static int derive(EVP_CIPHER_CTX *ctx, const char *pass, int passlen, ASN1_TYPE *param, const EVP_CIPHER *c,
-	const EVP_MD *md, int encrypt)
-{
-	(void)c;
-	(void)md;
-	uint8_t *der = NULL, id[32], key[EVP_MAX_KEY_LENGTH];
-	int n = i2d_ASN1_TYPE(param, &der), size = EVP_CIPHER_CTX_get_key_length(ctx), ok = 0;
-	PBKDF2PARAM *p = ASN1_TYPE_unpack_sequence(ASN1_ITEM_rptr(PBKDF2PARAM), param);
-	int64_t rounds;
-	if (n > 0 && p && EVP_Digest(der, (size_t)n, id, NULL, EVP_sha256(), NULL) == 1 &&
-		p->salt->type == V_ASN1_OCTET_STRING && ASN1_INTEGER_get_int64(&rounds, p->iter) == 1 &&
-		rounds > 0 && rounds <= CMS_ROUNDS_MOST && size <= (int)sizeof(kek->key)) {
-		int prf = p->prf ? OBJ_obj2nid(p->prf->algorithm) : NID_hmacWithSHA1, hash = NID_undef;
-		const ASN1_OCTET_STRING *salt = p->salt->value.octet_string;
-		ok = kek->len == (uint32_t)size && memcmp(kek->id, id, sizeof(id)) == 0;
-		if (ok) {
-			memcpy(key, kek->key, kek->len);
-		} else if (EVP_PBE_find(EVP_PBE_TYPE_PRF, prf, NULL, &hash, NULL) == 1 &&
-			   EVP_get_digestbynid(hash) &&
-			   PKCS5_PBKDF2_HMAC(pass, passlen, ASN1_STRING_get0_data(salt),
-				   ASN1_STRING_length(salt), (int)rounds, EVP_get_digestbynid(hash), size,
-				   key) == 1) {
-			ok = 1;
-			memcpy(kek->id, id, sizeof(id));
-			memcpy(kek->key, key, (size_t)size);
-			kek->len = (uint32_t)size;
-		}
-		ok = ok && EVP_CipherInit_ex(ctx, NULL, NULL, key, NULL, encrypt) == 1;
-	}
-	OPENSSL_free(der);
-	PBKDF2PARAM_free(p);
-	OPENSSL_cleanse(key, sizeof(key));
-	return ok;
-}
-
 /* ---- Layers ---- */
 
 struct layer {
@@ -225,6 +189,8 @@ struct layer {
 	BIO *from, *to;
 	struct source source;
 	int64_t now_s;
+	int file;      /* where its content goes; -1: none, and nothing compressed is opened */
+	uint64_t room; /* bytes that what is compressed in it may still become */
 };
 
 static int fail(struct cms_found *f, int err, const char *why)
@@ -409,6 +375,19 @@ static int digest(const struct layer *l)
 				 "its digest is another: it is damaged, or was changed by somebody");
 }
 
+static int decompress(struct layer *l)
+{
+	if (l->file < 0) {
+		return fail(l->found, ERR_TYPE, "it is compressed");
+	}
+	int e = cms_inflate(&l->parts, l->file, &l->room);
+	return e == 0           ? 0
+	       : e == ERR_LIMIT ? fail(l->found, e, "it unpacks to more than pictures would")
+	       : e == ERR_SYSTEM || e == ERR_NO_MEMORY
+	               ? fail(l->found, e, e == ERR_SYSTEM ? strerror(errno) : "there is no memory")
+	               : fail(l->found, ERR_VALUE, "it is damaged: it is not compressed as it says");
+}
+
 static int open_layer(struct layer *l)
 {
 	switch (l->parts.type) {
@@ -419,6 +398,8 @@ static int open_layer(struct layer *l)
 		return verify(l);
 	case CMS_DIGESTED_DATA:
 		return digest(l);
+	case CMS_COMPRESSED_DATA:
+		return decompress(l);
 	default:
 		return fail(l->found, ERR_TYPE, "it is no Secure DICOM File");
 	}
@@ -429,11 +410,12 @@ static int broken(struct cms_found *f, int e)
 	static const char outer[] = "it is no Secure DICOM File", inner[] = "what is in it is damaged";
 	const char *first = f->layers > 0 ? inner : outer;
 	return fail(f, f->layers > 0 && e == ERR_TYPE ? ERR_VALUE : e,
-		e == ERR_TYPE        ? first
-		: e == ERR_TRUNCATED ? "it ends before its end: it is cut off or damaged"
-		: e == ERR_SPACE     ? "it names more recipients or certificates than are read"
-		: e == ERR_NO_MEMORY ? "there is no memory"
-				     : "it is damaged: its structure is none of CMS");
+		e == ERR_TYPE          ? first
+		: e == ERR_TRUNCATED   ? "it ends before its end: it is cut off or damaged"
+		: e == ERR_SPACE       ? "it names more recipients or certificates than are read"
+		: e == ERR_UNSUPPORTED ? "it is compressed in a way that is not known"
+		: e == ERR_NO_MEMORY   ? "there is no memory"
+				       : "it is damaged: its structure is none of CMS");
 }
 
 static int read_around(struct span bytes, enum cms_type type, struct layer *l)
@@ -481,6 +463,7 @@ static int peel(struct layer *l, struct span bytes, enum cms_type type, BIO *to)
 static int peel_to_file(struct layer *l, struct span bytes, enum cms_type type, int file)
 {
 	BIO *to = BIO_new_fd(file, BIO_NOCLOSE);
+	l->file = file;
 	int e = peel(l, bytes, type, to);
 	BIO_free(to);
 	off_t end = lseek(file, 0, SEEK_END);
@@ -494,7 +477,7 @@ static int peel_to_file(struct layer *l, struct span bytes, enum cms_type type, 
 int cms_open_enveloped(const struct cms_opening *o, struct span bytes, uint8_t *buf, size_t cap,
 	size_t *ret_len, struct cms_found *found)
 {
-	struct layer l = {.o = o, .found = found};
+	struct layer l = {.o = o, .found = found, .file = -1};
 	char *content = NULL;
 	BIO *to = BIO_new(BIO_s_mem());
 	*found = (struct cms_found){0};
@@ -554,15 +537,12 @@ static bool goes_on(const struct layer *l, struct span bytes)
 int cms_open(const struct cms_opening *o, struct span bytes, const int files[CMS_LAYERS], int64_t now_s,
 	struct cms_found *found)
 {
-	struct layer l = {.o = o, .found = found, .now_s = now_s};
+	struct layer l = {.o = o, .found = found, .now_s = now_s, .room = limit_unpacked(bytes.len)};
 	void *map = NULL;
 	enum cms_type type = CMS_NONE;
 	struct cms_kek kept = found->kek;
 	*found = (struct cms_found){.kek = kept};
-	kek = &found->kek;
-	static bool ours;
-	ours = ours || EVP_PBE_alg_add(NID_id_pbkdf2, NULL, NULL, derive) == 1;
-	int e = ours ? 0 : ERR_NO_MEMORY;
+	int e = cms_pbkdf2_begin(&found->kek);
 	for (unsigned i = 0; e == 0; i++) {
 		size_t before = bytes.len;
 		e = i < CMS_LAYERS ? peel_to_file(&l, bytes, type, files[i])

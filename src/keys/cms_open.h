@@ -11,7 +11,7 @@
 
 /*
  * Opening Secure DICOM Files (PS3.10 7.4), of whatever of CMS they are made: Enveloped-data by AES or Triple-DES to RSA keys (PKCS#1 v1.5,
- * OAEP), keys of elliptic curves, or a passphrase (PBKDF2); Authenticated-enveloped-data; Signed-data; Digested-data; in one another. Each
+ * OAEP), keys of elliptic curves, or a passphrase (PBKDF2); Authenticated-enveloped-data; Signed-data; Digested-data; Compressed-data; in one another. Each
  * layer's content goes to a file; what is around it, CMS_AROUND_MOST bytes at most, is OpenSSL's to read. For a process in a sandbox: all
  * bytes are of others.
  */
@@ -64,7 +64,8 @@ struct cms_found {
 /*
  * Open: layer by layer into files, which are empty, to be read and written, and not closed. found: kek alone is read. ERR_TYPE: no
  * CMS; ERR_TRUNCATED: it ends too early; ERR_MISSING: it wants a passphrase or a key, and there is none; ERR_NOT_FOUND: it is for
- * others; ERR_DENIED: a wrong passphrase or key; ERR_VALUE: damaged, or changed by somebody; ERR_UNSUPPORTED; ERR_LIMIT; ERR_SYSTEM: a file
+ * others; ERR_DENIED: a wrong passphrase or key; ERR_VALUE: damaged, or changed by somebody; ERR_UNSUPPORTED; ERR_LIMIT: also, it unpacks to more
+ * than limit_unpacked(); ERR_SYSTEM: a file
  * cannot be written (errno).
  */
 MUST_USE int cms_open(const struct cms_opening *o, struct span bytes, const int files[CMS_LAYERS],

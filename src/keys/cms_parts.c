@@ -12,13 +12,14 @@ static const struct {
 	enum cms_type type;
 	enum der_oid oid;
 	unsigned
-		before; /* elements that stand before what has the content: those of RFC 5652 5.1, 6.1, 7, RFC 5083 2.1 */
+		before; /* elements that stand before what has the content: those of RFC 5652 5.1, 6.1, 7, RFC 5083 2.1, RFC 3274 1.1 */
 } kinds[] = {
 	{CMS_PLAIN, DER_DATA, 0},
 	{CMS_SIGNED_DATA, DER_SIGNED, 2},
 	{CMS_ENVELOPED_DATA, DER_ENVELOPED, 2},
 	{CMS_DIGESTED_DATA, DER_DIGESTED, 2},
 	{CMS_AUTH_ENVELOPED_DATA, DER_AUTH_ENVELOPED, 2},
+	{CMS_COMPRESSED_DATA, DER_COMPRESSED, 2},
 };
 
 static enum cms_type type_of(struct span oid)
@@ -89,6 +90,15 @@ static int take_holder(struct span body, struct cms_parts *p, struct writer *aro
 	return e < 0 ? e : reader_end(&r);
 }
 
+/* An AlgorithmIdentifier. */
+static bool is_zlib(const struct ber *b)
+{
+	struct reader r = reader_of(b->body);
+	struct ber oid;
+	return b->tag == DER_SEQUENCE && ber_expect(&r, DER_OID, &oid) == 0 &&
+	       span_eq(oid.body, der_oid_bytes(DER_ZLIB));
+}
+
 static int take_structure(struct span body, struct cms_parts *p, struct writer *around)
 {
 	struct reader r = reader_of(body);
@@ -102,6 +112,9 @@ static int take_structure(struct span body, struct cms_parts *p, struct writer *
 	for (int e; left > 0; left -= b.tag != DER_CONTEXT(0)) { /* originatorInfo is one more */
 		if ((e = ber_element(&r, &b)) < 0) {
 			return e;
+		}
+		if (p->type == CMS_COMPRESSED_DATA && left == 1 && !is_zlib(&b)) {
+			return ERR_UNSUPPORTED;
 		}
 		writer_span(around, b.whole);
 	}

@@ -9,7 +9,7 @@
 #include "keys/cms_ber.h"
 
 /*
- * A structure of CMS (RFC 5652, 5083) of any size, in BER, taken apart: what is around its content becomes a small structure with detached
+ * A structure of CMS (RFC 5652, 5083, 3274) of any size, in BER, taken apart: what is around its content becomes a small structure with detached
  * content, for OpenSSL, which would hold all of it in memory; the content is read piece by piece from where it lies. Pure, and nothing
  * is allocated.
  */
@@ -20,6 +20,7 @@ enum cms_type {
 	CMS_ENVELOPED_DATA,
 	CMS_DIGESTED_DATA,
 	CMS_AUTH_ENVELOPED_DATA, /* RFC 5083: encrypted and authenticated at once */
+	CMS_COMPRESSED_DATA,     /* RFC 3274 */
 };
 
 /* Nesting that is followed; certificates are not looked into. */
@@ -37,7 +38,7 @@ struct cms_parts {
 /*
  * type: CMS_NONE: a ContentInfo is expected (RFC 5652 3); otherwise the bare structure of that type, which encrypted content is. around:
  * a ContentInfo without content is written there. ERR_TYPE: not CMS, or none of those; ERR_TRUNCATED: it ends too early; ERR_TRAILING;
- * ERR_LENGTH, ERR_VALUE, ERR_ORDER: broken; ERR_LIMIT: deeper than CMS_DEPTH_MOST; ERR_SPACE: more around it than fits.
+ * ERR_LENGTH, ERR_VALUE, ERR_ORDER: broken; ERR_LIMIT: deeper than CMS_DEPTH_MOST; ERR_UNSUPPORTED: compressed, and not by zlib; ERR_SPACE: more around it than fits.
  */
 MUST_USE int cms_parts_read(
 	struct span bytes, enum cms_type type, struct writer *around, struct cms_parts *ret_parts);

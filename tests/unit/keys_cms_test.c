@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net_bytes.h"
 
+#include "keys/cms_der.h"
+#include "keys/cms_inflate.h"
 #include "keys/cms_open.h"
 #include "keys/cms_parts.h"
 #include "keys/cms_seal.h"
@@ -13,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
 /* Secure DICOM Files: what we seal, OpenSSL opens; what it seals, we open; what is changed, nobody opens. */
 
@@ -372,6 +375,110 @@ static void opens_openssls(void **state)
 	assert_int_equal(f.enveloped, 0);
 }
 
+/* Compressed-data (RFC 3274), in one piece or in segments, of a stream of zlib's with so many bytes cut off. */
+static void compress_it(struct span bytes, bool segments, enum der_oid algorithm, size_t cut)
+{
+	static uint8_t stream[FILE_MOST], out[FILE_MOST];
+	uLongf len = sizeof(stream);
+	assert_int_equal(compress2(stream, &len, bytes.ptr, bytes.len, 9), Z_OK);
+	struct span z = span_of(stream, len - cut);
+	struct writer w = writer_of(out, sizeof(out));
+	der_open(&w, DER_SEQUENCE);
+	der_oid(&w, DER_COMPRESSED);
+	der_open(&w, DER_CONTEXT(0));
+	der_open(&w, DER_SEQUENCE);
+	der_number(&w, 0);
+	der_open(&w, DER_SEQUENCE);
+	der_oid(&w, algorithm);
+	der_close(&w, 1);
+	der_open(&w, DER_SEQUENCE);
+	der_oid(&w, DER_DATA);
+	der_open(&w, DER_CONTEXT(0));
+	if (segments) {
+		der_open(&w, DER_OCTETS_PARTS);
+		for (size_t at = 0; at < z.len; at += 7) {
+			der_bytes(&w, DER_OCTETS, span_of(z.ptr + at, z.len - at < 7 ? z.len - at : 7));
+		}
+		der_close(&w, 1);
+	} else {
+		der_bytes(&w, DER_OCTETS, z);
+	}
+	der_close(&w, 5);
+	assert_int_equal(writer_end(&w), 0);
+	made.len = 0;
+	assert_int_equal(put(&made, span_of(out, w.len)), 0);
+}
+
+static void opens_compressed(void **state)
+{
+	static uint8_t inner[FILE_MOST];
+	struct cms_found f = {0};
+	for (unsigned i = 0; i < 2; i++) {
+		compress_it(span_of(object, SIZE), i == 1, DER_ZLIB, 0);
+		assert_int_equal(open_it(all(), NULL, NULL, &f), 0);
+		is_object(&f, SIZE);
+		assert_int_equal(f.enveloped | f.digested | f.signer, 0);
+		compress_it(span_of(object, 1000), i == 1, DER_ZLIB, 1);
+		assert_int_equal(open_it(all(), NULL, NULL, &f), ERR_VALUE);
+		assert_string_equal(f.why, "it is damaged: it is not compressed as it says");
+	}
+	compress_it(span_of(object, 10), false, DER_RSA, 0);
+	assert_int_equal(open_it(all(), NULL, NULL, &f), ERR_UNSUPPORTED);
+	compress_it(span_of(object, 0), false, DER_ZLIB, 0);
+	assert_int_equal(open_it(all(), NULL, NULL, &f), 0);
+	assert_int_equal(f.len, 0);
+	/* Around what is signed and encrypted, and so often that nobody would. */
+	seal(true, false, true, SIZE);
+	memcpy(inner, made.bytes, made.len);
+	compress_it(span_of(inner, made.len), false, DER_ZLIB, 0);
+	assert_int_equal(open_it(all(), &bob, NULL, &f), 0);
+	is_object(&f, SIZE);
+	assert_int_equal(f.signer, CMS_TRUSTED);
+	memcpy(inner, made.bytes, made.len);
+	compress_it(span_of(inner, made.len), false, DER_ZLIB, 0);
+	assert_int_equal(open_it(all(), &bob, NULL, &f), ERR_LIMIT);
+	/* Each byte that is another, but for those whose changes zlib has no word for: it is one object or none. */
+	compress_it(span_of(object, 400), false, DER_ZLIB, 0);
+	for (size_t i = 0; i < made.len; i++) {
+		made.bytes[i] ^= 0x10;
+		if (open_it(all(), NULL, NULL, &f) == 0) {
+			is_object(&f, 400);
+		}
+		made.bytes[i] ^= 0x10;
+	}
+}
+
+/* Bytes for so many are enough, and for one less are not; nothing is written beyond. */
+static void unpacks_within_bounds(void **state)
+{
+	static uint8_t zeros[FILE_MOST / 2], around[4096];
+	struct cms_parts p;
+	struct writer w = writer_of(around, sizeof(around));
+	compress_it(span_of(zeros, sizeof(zeros)), false, DER_ZLIB, 0);
+	assert_true(made.len < sizeof(zeros) / 900);
+	assert_int_equal(cms_parts_read(all(), CMS_NONE, &w, &p), 0);
+	for (unsigned less = 0; less < 2; less++) {
+		uint64_t room = sizeof(zeros) - less;
+		int file = memfd_create("room", MFD_CLOEXEC);
+		assert_int_equal(cms_inflate(&p, file, &room), less ? ERR_LIMIT : 0);
+		assert_true(lseek(file, 0, SEEK_END) <= (off_t)sizeof(zeros) - less);
+		assert_true(less || room == 0);
+		close(file);
+	}
+	/* More behind its end. */
+	compress_it(span_of(object, 10), false, DER_ZLIB, 0);
+	w.len = 0;
+	assert_int_equal(cms_parts_read(all(), CMS_NONE, &w, &p), 0);
+	uint8_t more[64];
+	memcpy(more, p.content.ptr, p.content.len);
+	more[p.content.len] = 0;
+	p.content = span_of(more, p.content.len + 1);
+	int file = memfd_create("more", MFD_CLOEXEC);
+	uint64_t room = 1000;
+	assert_int_equal(cms_inflate(&p, file, &room), ERR_VALUE);
+	close(file);
+}
+
 /* What is not whole is nothing: no content, trailing bytes, nesting without end. */
 static void refuses_structures(void **state)
 {
@@ -408,6 +515,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {cmocka_unit_test(seals_for_openssl),
 		cmocka_unit_test(opens_its_own), cmocka_unit_test(says_what_is_wrong),
 		cmocka_unit_test(finds_each_change), cmocka_unit_test(opens_openssls),
+		cmocka_unit_test(opens_compressed), cmocka_unit_test(unpacks_within_bounds),
 		cmocka_unit_test(refuses_structures), cmocka_unit_test(judges_passphrases)};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
