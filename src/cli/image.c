@@ -168,8 +168,10 @@ int image_open(int fd, const struct image_how *how, struct image **ret_image, ch
 	struct stat st;
 	module_function *f;
 	struct image *m = calloc(1, sizeof(*m));
-	int err = m ? module_open(how->module ? how->module : "cli/gantry-image", "image_read", &f, why, cap)
-	            : ERR_NO_MEMORY;
+	bool udf = image_kind_of(fd) == IMAGE_UDF;
+	const char *module = how->module ? how->module : udf ? "cli/gantry-udf" : "cli/gantry-image";
+	int err =
+		m ? module_open(module, udf ? "image_read_udf" : "image_read", &f, why, cap) : ERR_NO_MEMORY;
 	if (err) {
 		free(m);
 		return err;

@@ -14,7 +14,7 @@ enum image_kind {
 	IMAGE_NONE,
 	IMAGE_ISO,
 	IMAGE_ZIP,
-	IMAGE_UDF, /* without an ISO 9660 file system beside it: not read */
+	IMAGE_UDF, /* without an ISO 9660 file system beside it */
 };
 
 /* By its first bytes. A DICOM file is none, whatever its preamble says. fd: its offset is not moved. */
@@ -23,7 +23,7 @@ enum image_kind image_kind_of(int fd);
 struct image_how {
 	unsigned seconds;                /* how long it may be silent */
 	bool (*leave)(const char *name); /* members with such names are not opened; NULL: there are none */
-	const char *module;              /* NULL: ours */
+	const char *module;              /* NULL: ours, by the kind of image */
 	bool dicom;                      /* files without "DICM" at 128 are not read further */
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/image_read.h"
+#include "cli/image_give.h"
 
 #include "base/limits.h"
 
@@ -13,21 +13,10 @@
 
 struct reading {
 	struct image_input in;
-	struct image_output out;
-	uint64_t at;       /* in the image */
-	uint64_t unpacked; /* bytes so far */
-	uint64_t most;     /* … and all that there may be */
-	size_t members;
-	char *why;
-	size_t cap;
+	struct image_giver g;
+	uint64_t at; /* in the image */
 	uint8_t raw[PIECE], piece[PIECE];
 };
-
-static int fail(struct reading *r, int err, const char *why)
-{
-	snprintf(r->why, r->cap, "%s", why ? why : "it is damaged");
-	return err;
-}
 
 /* ---- What libarchive asks for ---- */
 
@@ -72,22 +61,6 @@ static la_int64_t on_skip(struct archive *a, void *arg, la_int64_t n)
 
 /* ---- A member ---- */
 
-/* Whatever a system would take for a way out. */
-static bool leads_out(const char *name)
-{
-	if (name[0] == '/' || name[0] == '\\' || (name[0] && name[1] == ':')) {
-		return true;
-	}
-	for (const char *part = name; part; part = strpbrk(part, "/\\")) {
-		part += part[0] == '/' || part[0] == '\\';
-		size_t n = strcspn(part, "/\\");
-		if (n == 2 && part[0] == '.' && part[1] == '.') {
-			return true;
-		}
-	}
-	return false;
-}
-
 static const char *name_of(struct archive_entry *e)
 {
 	const char *name = archive_entry_pathname_utf8(e);
@@ -105,7 +78,7 @@ static bool is_packed(struct archive *a)
 
 static enum image_what what_of(struct archive *a, struct archive_entry *e, const char *name)
 {
-	if (leads_out(name)) {
+	if (image_leads_out(name)) {
 		return IMAGE_OUTSIDE;
 	}
 	if (archive_entry_hardlink(e)) {
@@ -126,16 +99,16 @@ static int broken(struct reading *r, struct archive *a, la_ssize_t n)
 	char why[160];
 	const char *said = archive_error_string(a);
 	snprintf(why, sizeof(why), "%s", said ? said : "it is damaged");
-	int err = r->out.end(r->out.arg, ERR_VALUE, why);
-	return err != 0 ? err : n == ARCHIVE_FATAL ? fail(r, ERR_VALUE, why) : 0;
+	int err = r->g.out.end(r->g.out.arg, ERR_VALUE, why);
+	return err != 0 ? err : n == ARCHIVE_FATAL ? image_fail(&r->g, ERR_VALUE, why) : 0;
 }
 
 static int give_bytes(struct reading *r, struct archive *a)
 {
-	for (uint64_t got = 0;;) {
+	for (;;) {
 		la_ssize_t n = archive_read_data(a, r->piece, sizeof(r->piece));
 		if (n == 0) {
-			return r->out.end(r->out.arg, 0, "");
+			return r->g.out.end(r->g.out.arg, 0, "");
 		}
 		if (n == ARCHIVE_RETRY) {
 			continue;
@@ -143,12 +116,7 @@ static int give_bytes(struct reading *r, struct archive *a)
 		if (n < 0) {
 			return broken(r, a, n);
 		}
-		got += (uint64_t)n;
-		r->unpacked += (uint64_t)n;
-		if (got > LIMIT_MEMBER_BYTES || r->unpacked > r->most) {
-			return fail(r, ERR_LIMIT, "it unpacks to more than a disc of pictures would");
-		}
-		int err = r->out.data(r->out.arg, span_of(r->piece, (size_t)n));
+		int err = image_give_bytes(&r->g, span_of(r->piece, (size_t)n));
 		if (err) {
 			return err > 0 ? 0 : err;
 		}
@@ -158,18 +126,13 @@ static int give_bytes(struct reading *r, struct archive *a)
 static int give(struct reading *r, struct archive *a, struct archive_entry *e)
 {
 	const char *name = name_of(e);
-	if (++r->members > LIMIT_MEMBERS) {
-		return fail(r, ERR_LIMIT, "it has more members than a disc would");
-	}
-	if (archive_entry_filetype(e) == AE_IFDIR) {
-		return 0;
+	int err = image_count(&r->g);
+	if (err || archive_entry_filetype(e) == AE_IFDIR) {
+		return err;
 	}
 	enum image_what what = name ? what_of(a, e, name) : IMAGE_OUTSIDE;
-	int err = r->out.member(r->out.arg, what, name ? name : "(a name that cannot be read)");
-	if (err || what != IMAGE_FILE) {
-		return err > 0 ? 0 : err;
-	}
-	return give_bytes(r, a);
+	err = image_give_member(&r->g, what, name ? name : "(a name that cannot be read)");
+	return err ? (err > 0 ? 0 : err) : give_bytes(r, a);
 }
 
 /* ---- All of them ---- */
@@ -182,9 +145,9 @@ static int open_it(struct reading *r, struct archive *a)
 		archive_read_set_seek_callback(a, on_seek) != ARCHIVE_OK ||
 		archive_read_set_skip_callback(a, on_skip) != ARCHIVE_OK ||
 		archive_read_set_callback_data(a, r) != ARCHIVE_OK) {
-		return fail(r, ERR_NO_MEMORY, archive_error_string(a));
+		return image_fail(&r->g, ERR_NO_MEMORY, archive_error_string(a));
 	}
-	return archive_read_open1(a) == ARCHIVE_OK ? 0 : fail(r, ERR_TYPE, archive_error_string(a));
+	return archive_read_open1(a) == ARCHIVE_OK ? 0 : image_fail(&r->g, ERR_TYPE, archive_error_string(a));
 }
 
 static int read_all(struct reading *r, struct archive *a)
@@ -197,11 +160,11 @@ static int read_all(struct reading *r, struct archive *a)
 			return 0;
 		}
 		if (n == ARCHIVE_RETRY) {
-			r->members++;
+			r->g.members++;
 			continue;
 		}
 		if (n < ARCHIVE_WARN) {
-			return fail(r, any ? ERR_VALUE : ERR_TYPE, archive_error_string(a));
+			return image_fail(&r->g, any ? ERR_VALUE : ERR_TYPE, archive_error_string(a));
 		}
 		any = true;
 		int err = give(r, a, e);
@@ -217,8 +180,8 @@ int image_read(const struct image_input *in, const struct image_output *out, cha
 	struct archive *a = archive_read_new();
 	int err = ERR_NO_MEMORY;
 	if (r && a) {
-		*r = (struct reading){
-			.in = *in, .out = *out, .most = limit_unpacked(in->size), .why = why, .cap = cap};
+		r->in = *in;
+		image_giver_begin(&r->g, in->size, out, why, cap);
 		err = open_it(r, a);
 		err = err ? err : read_all(r, a);
 	} else {

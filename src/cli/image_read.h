@@ -9,8 +9,8 @@
 
 /*
  * The members of an image of a disc: ISO 9660 with or without Joliet and Rock Ridge, or ZIP with members that are stored or
- * deflated. Read with libarchive, which no other process of ours has: it is in a module, and runs in a sandbox
- * (cli/image.h), where this is the whole of what it is given.
+ * deflated, read with libarchive; or UDF, with libudfread. No other process of ours has these: they are in modules, and run in a sandbox
+ * (cli/image.h), where this is the whole of what they are given.
  */
 struct image_input {
 	void *arg;
@@ -53,5 +53,8 @@ typedef int image_read_function(
 	const struct image_input *in, const struct image_output *out, char *why, size_t cap);
 
 MODULE_FUNCTION image_read_function image_read;
+
+/* UDF of blocks of 2048 bytes, as discs have. */
+MODULE_FUNCTION image_read_function image_read_udf;
 
 #endif

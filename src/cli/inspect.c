@@ -23,7 +23,7 @@ static const char usage[] =
 	"usage: gantry inspect [--json] [--quiet] [--least note|warning|danger] [--jobs N] [--seconds N] [--antivirus SOCKET]\n"
 	"                      FILE|FOLDER|IMAGE...\n"
 	"\n"
-	"Looks into DICOM files, and all files in folders and in images of discs (ISO, ZIP), for what should not be there:\n"
+	"Looks into DICOM files, and all files in folders and in images of discs (ISO, UDF, ZIP), for what should not be there:\n"
 	"broken structure, pixel data that its description does not suit, programs, scripts and archives, text that viewers\n"
 	"run. A process of its own looks at each, in a sandbox. Links are not followed. Exit status: 0 nothing worse than a\n"
 	"note, 1 warnings or dangers, 3 a file could not be read.\n"
@@ -326,16 +326,15 @@ static int start_file(struct inspecting *v)
 	const struct file *f = &v->files[v->n_started++];
 	int fd = open_file(f->path);
 	enum image_kind kind = fd >= 0 && f->named ? image_kind_of(fd) : IMAGE_NONE;
-	if (fd >= 0 && (kind == IMAGE_ISO || kind == IMAGE_ZIP)) {
+	if (fd >= 0 && kind != IMAGE_NONE) {
 		return start_image(v, f->path, fd);
 	}
-	if (fd < 0 || kind == IMAGE_UDF) {
-		unreadable(v, f->path,
-			fd < 0 ? strerror(errno) : "an image with UDF alone: mount it and give the folder");
+	if (fd < 0) {
+		unreadable(v, f->path, strerror(errno));
 		v->n_found++;
 		v->n_done++;
 	}
-	int err = fd < 0 || kind == IMAGE_UDF ? 0 : start_job(v, "", f->path, fd);
+	int err = fd < 0 ? 0 : start_job(v, "", f->path, fd);
 	if (fd >= 0) {
 		close(fd);
 	}

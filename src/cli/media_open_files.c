@@ -254,7 +254,8 @@ static int take_mail(struct media_opening *j, int fd, struct media_outcome *o, c
 	struct work w;
 	int e = work_run(&w, j, true, fd, o);
 	if (e == 0 && o->err == ERR_TYPE) {
-		snprintf(why, cap, "it is neither a folder, nor an image of a disc (ISO or ZIP), nor a mail");
+		snprintf(why, cap,
+			"it is neither a folder, nor an image of a disc (ISO, UDF or ZIP), nor a mail");
 		e = ERR_TYPE;
 	} else if (e == 0 && o->err < 0) {
 		snprintf(why, cap, "%s", o->found.why[0] ? o->found.why : err_str(o->err));
@@ -331,14 +332,12 @@ int media_open_all(struct media_opening *j, struct media_outcome *o, char *why, 
 	}
 	enum image_kind kind = S_ISREG(st.st_mode) ? image_kind_of(fd) : IMAGE_NONE;
 	int e = ERR_TYPE;
-	if (kind == IMAGE_ISO || kind == IMAGE_ZIP) {
+	if (kind != IMAGE_NONE) {
 		e = take_image(j, fd, o, why, cap);
-	} else if (kind == IMAGE_NONE && S_ISREG(st.st_mode)) {
+	} else if (S_ISREG(st.st_mode)) {
 		e = take_mail(j, fd, o, why, cap);
 	} else {
-		snprintf(why, cap, "%s",
-			kind == IMAGE_UDF ? "it is an image with UDF alone: mount it and give the folder"
-					  : "it is neither a folder nor a file");
+		snprintf(why, cap, "it is neither a folder nor a file");
 	}
 	close(fd);
 	return e;

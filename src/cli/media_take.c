@@ -178,13 +178,10 @@ int media_take(struct media *m, char *why, size_t cap)
 		err = take_folder(m, fd, why, cap); /* which has fd now */
 	} else {
 		enum image_kind kind = S_ISREG(st.st_mode) ? image_kind_of(fd) : IMAGE_NONE;
-		if (kind == IMAGE_ISO || kind == IMAGE_ZIP) {
+		if (kind != IMAGE_NONE) {
 			err = take_image(m, fd, why, cap);
 		} else {
-			snprintf(why, cap, "%s",
-				kind == IMAGE_UDF
-					? "it is an image with UDF alone: mount it and give the folder"
-					: "it is neither a folder nor an image of a disc (ISO or ZIP)");
+			snprintf(why, cap, "it is neither a folder nor an image of a disc (ISO, UDF or ZIP)");
 			err = ERR_TYPE;
 		}
 		close(fd);

@@ -286,6 +286,21 @@ def secure_media_full(bench):
         subprocess.run(["umount", room], check=True)
 
 
+def udf_alone(image):
+    """The same without the volume descriptors of ISO 9660."""
+    with open(image, "rb") as file:
+        whole = bytearray(file.read())
+    sectors = range(16 * 2048, 64 * 2048, 2048)
+    ours = [whole[at:at + 2048] for at in sectors if whole[at + 1:at + 6] in (b"BEA01", b"NSR02", b"TEA01")]
+    for at in sectors:
+        if re.match(rb"CD001|BEA01|NSR02|TEA01", whole[at + 1:at + 6]):
+            whole[at:at + 2048] = bytes(2048)
+    whole[16 * 2048:19 * 2048] = b"".join(ours)
+    with open(image + ".udf", "wb") as file:
+        file.write(whole)
+    return image + ".udf"
+
+
 @test
 def secure_media_udf(bench):
     """An image that is UDF and ISO 9660 at once has the same files in both; who mounts neither reads it too."""
@@ -302,6 +317,18 @@ def secure_media_udf(bench):
         disc.media("open", "--key", key, source, bench.path(f"opened{i}"), passphrase=None)
         disc.is_whole(bench.path(f"opened{i}"))
     disc.media("seal", "--to", cert, "--udf", disc.folder, bench.path("folder"), passphrase=None, wants=2)
+    alone = udf_alone(image)
+    bench.run("7z", "x", "-tUdf", "-o" + bench.path("alone"), alone, wants=0)
+    bench.run("diff", "-r", bench.path("udf"), bench.path("alone"), wants=0)
+    disc.media("open", "--key", key, alone, bench.path("opened-alone"), passphrase=None)
+    disc.is_whole(bench.path("opened-alone"))
+    os.truncate(alone, os.path.getsize(alone) // 2)
+    disc.fails(alone, "UDF", "--key", key, passphrase=None)
+    plain = bench.path("plain.iso")
+    bench.run("genisoimage", "-quiet", "-udf", "-o", plain, disc.folder, wants=0)
+    plain = udf_alone(plain)
+    said = bench.run(bench.program, "inspect", plain).text
+    check(f"{len(SAMPLES)} files" in said, said)
 
 
 # ---- As a mail ----

@@ -3,6 +3,7 @@
 
 #include "base/writer.h"
 #include "cli/image.h"
+#include "../fuzz/udf_sectors.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -89,15 +90,20 @@ static struct span load(const char *name)
 	return span_of(bytes, (size_t)n);
 }
 
-static int hear(struct heard *h, struct span image)
+static int hear_with(image_read_function *reader, struct heard *h, struct span image)
 {
 	char why[160] = "";
 	h->image = image;
 	const struct image_input in = {.arg = h, .read = give, .seek = seek, .size = image.len};
 	const struct image_output out = {.arg = h, .member = member, .data = data, .end = end};
-	int err = image_read(&in, &out, why, sizeof(why));
+	int err = reader(&in, &out, why, sizeof(why));
 	assert_true(why[0] || err == 0 || h->stop < 0);
 	return err;
+}
+
+static int hear(struct heard *h, struct span image)
+{
+	return hear_with(image_read, h, image);
 }
 
 static void has(const char *name, const char *said)
@@ -167,6 +173,85 @@ static void does_what_it_is_told(void **state)
 	h = (struct heard){.stop = ERR_SPACE};
 	assert_int_equal(hear(&h, load("made-joliet.iso")), ERR_SPACE);
 	assert_null(strstr(h.said, "übung"));
+}
+
+/* ---- UDF ---- */
+
+/* The image of the corpus, whose zeros are put in. */
+static struct span load_udf(void)
+{
+	static uint8_t image[UDF_MOST * UDF_SECTOR];
+	struct span packed = load("../udf/made");
+	memset(image, 0, sizeof(image));
+	udf_fill(packed.ptr, packed.len, image);
+	return span_of(image, udf_size(packed.ptr, packed.len));
+}
+
+/* libudfread says on stderr what is wrong, which a process in the sandbox does not have. */
+static FILE *silence(void)
+{
+	FILE *before = stderr;
+	stderr = fopen("/dev/null", "we");
+	assert_non_null(stderr);
+	return before;
+}
+
+static void speak(FILE *before)
+{
+	(void)fclose(stderr);
+	stderr = before;
+}
+
+static void reads_udf(void **state)
+{
+	FILE *before = silence();
+	struct heard h = {0};
+	struct span image = load_udf();
+	assert_int_equal(hear_with(image_read_udf, &h, image), 0);
+	assert_string_equal(h.said,
+		"file EMPTY/nothing\n0 good\nfile IMAGES/one picture.dcm\n432 good\nfile IMAGES/übung.dcm\n5 good\n");
+	h = (struct heard){.skip = true};
+	assert_int_equal(hear_with(image_read_udf, &h, image), 0);
+	assert_null(strstr(h.said, "good"));
+	h = (struct heard){.stop = ERR_SPACE};
+	assert_int_equal(hear_with(image_read_udf, &h, image), ERR_SPACE);
+	assert_null(strstr(h.said, "übung"));
+	/* Cut anywhere: less of it, or none, and what is not there is said. */
+	for (size_t len = image.len; len > 0; len -= len < 16 * UDF_SECTOR ? len : 16 * UDF_SECTOR) {
+		h = (struct heard){0};
+		int e = hear_with(image_read_udf, &h, span_of(image.ptr, len - 1));
+		assert_true(e == 0 || e == ERR_TYPE || e == ERR_VALUE);
+	}
+	assert_int_equal(hear_with(image_read_udf, &h, load("made-joliet.iso")), ERR_TYPE);
+	speak(before);
+}
+
+/* Its sectors with some bytes changed: folders in themselves, names that lead out, lengths of any size. */
+static void bears_any_udf(void **state)
+{
+	FILE *before = silence();
+	struct span image = load_udf();
+	uint8_t *bytes = (uint8_t *)(uintptr_t)image.ptr;
+	uint32_t random = 1;
+	for (unsigned round = 0; round < 3000; round++) {
+		size_t at[3];
+		uint8_t was[3];
+		struct heard h = {.skip = round % 2 == 0};
+		for (unsigned i = 0; i < 3; i++) {
+			do {
+				random = random * 1664525 + 1013904223;
+				at[i] = 256 * UDF_SECTOR + (random >> 8) % (image.len - 256 * UDF_SECTOR);
+			} while (bytes[at[i]] == 0);
+			was[i] = bytes[at[i]];
+			bytes[at[i]] = (uint8_t)(random >> 4);
+		}
+		int e = hear_with(image_read_udf, &h, image);
+		assert_true(e <= 0 && !strstr(h.said, "file ..") && !strstr(h.said, "/../"));
+		for (unsigned i = 3; i-- > 0;) {
+			bytes[at[i]] = was[i];
+		}
+	}
+	speak(before);
 }
 
 /* ---- A bomb: a ZIP with one member that is LIMIT_UNPACKED_FREE and a bit of zeros, deflated ---- */
@@ -350,6 +435,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_iso),
 		cmocka_unit_test(reads_zip),
+		cmocka_unit_test(reads_udf),
+		cmocka_unit_test(bears_any_udf),
 		cmocka_unit_test(opens_nothing_odd),
 		cmocka_unit_test(says_what_is_damaged),
 		cmocka_unit_test(does_what_it_is_told),
