@@ -29,6 +29,7 @@ struct volume {
 	int fd;
 	uint64_t number;
 	uint32_t made_s, last_s;
+	uint32_t before;    /* records of the one before it, when it was made; 0: who knows */
 	uint32_t n;         /* records in it */
 	struct slot *slots; /* a power of two of them, twice as many as records at least */
 	uint32_t n_slots;
@@ -39,6 +40,8 @@ struct namebook {
 	struct namebook_limits limits;
 	struct volume volumes[VOLUMES]; /* oldest first */
 	unsigned n;
+	uint64_t headless[VOLUMES]; /* numbers of those that say nothing, ascending */
+	unsigned n_headless;
 	uint32_t fresh; /* records of the last volume that are written and not committed */
 	uint64_t next;  /* volume's number */
 	bool closed;    /* the last volume is not written to any more */
@@ -144,12 +147,30 @@ static void drop_first(struct namebook *b)
 	memmove(b->volumes, b->volumes + 1, --b->n * sizeof(b->volumes[0]));
 }
 
-static void make_head(uint64_t number, int64_t now_s, uint8_t head[NAMEBOOK_RECORD])
+static void drop_headless(struct namebook *b, unsigned at)
+{
+	char name[NAME];
+	name_of(b->headless[at], name);
+	(void)unlinkat(b->dir, name, 0);
+	memmove(b->headless + at, b->headless + at + 1, (--b->n_headless - at) * sizeof(b->headless[0]));
+}
+
+static void drop_oldest(struct namebook *b)
+{
+	if (b->n_headless > 0 && (b->n == 0 || b->headless[0] < b->volumes[0].number)) {
+		drop_headless(b, 0);
+	} else {
+		drop_first(b);
+	}
+}
+
+static void make_head(uint64_t number, int64_t now_s, uint32_t before, uint8_t head[NAMEBOOK_RECORD])
 {
 	struct writer w = writer_of(head, NAMEBOOK_RECORD);
 	writer_bytes(&w, magic, sizeof(magic));
 	writer_u64be(&w, number);
 	writer_u32be(&w, (uint32_t)now_s);
+	writer_u32be(&w, before);
 	writer_fill(&w, 0, SUMMED - w.len);
 	finish(head);
 }
@@ -159,15 +180,17 @@ static int begin_volume(struct namebook *b, int64_t now_s)
 	char name[NAME];
 	uint8_t head[NAMEBOOK_RECORD];
 	struct volume v = {.number = b->next, .made_s = (uint32_t)now_s, .last_s = (uint32_t)now_s};
-	while (b->n >= NAMEBOOK_VOLUMES) {
-		drop_first(b);
+	while (b->n + b->n_headless >= NAMEBOOK_VOLUMES) {
+		drop_oldest(b);
 	}
+	const struct volume *last = b->n > 0 ? &b->volumes[b->n - 1] : NULL;
+	v.before = last && last->number + 1 == v.number ? last->n : 0;
 	int e = make_index(&v, share_of(b));
 	if (e < 0) {
 		return e;
 	}
 	name_of(v.number, name);
-	make_head(v.number, now_s, head);
+	make_head(v.number, now_s, v.before, head);
 	v.fd = openat(b->dir, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (v.fd < 0 || pwrite(v.fd, head, sizeof(head), 0) != sizeof(head) || fsync(v.fd) < 0 ||
 		fsync(b->dir) < 0) {
@@ -219,7 +242,8 @@ static bool read_head(struct volume *v)
 		return false;
 	}
 	v->made_s = v->last_s = number_at(head + 16);
-	make_head(v->number, v->made_s, own);
+	v->before = number_at(head + 20);
+	make_head(v->number, v->made_s, v->before, own);
 	return memcmp(head, own, sizeof(head)) == 0;
 }
 
@@ -318,6 +342,17 @@ static bool is_unmade(int dir, const char *name)
 	       st.st_size <= NAMEBOOK_RECORD;
 }
 
+/* Records that were there when the next volume was made. Of the last one nobody knows how many there were. */
+static void count_missing(const struct namebook *b, struct namebook_found *f)
+{
+	for (unsigned i = 1; i < b->n; i++) {
+		const struct volume *v = &b->volumes[i - 1], *next = &b->volumes[i];
+		if (v->number + 1 == next->number && v->n < next->before) {
+			f->damaged += next->before - v->n;
+		}
+	}
+}
+
 static int open_volumes(struct namebook *b, struct namebook_found *f)
 {
 	uint64_t numbers[VOLUMES + 1];
@@ -332,11 +367,15 @@ static int open_volumes(struct namebook *b, struct namebook_found *f)
 			f->torn++;
 			e = 0;
 		}
-		f->damaged += e == ERR_VALUE;
-		e = e == ERR_VALUE ? 0 : e;
+		if (e == ERR_VALUE) {
+			b->headless[b->n_headless++] = numbers[i];
+			f->damaged++;
+			e = 0;
+		}
 		b->next = numbers[i] + 1;
 	}
 	free(block);
+	count_missing(b, f);
 	return e == 0 && b->n > 0 && f->torn == 0 ? cut_off(b, f) : e;
 }
 
@@ -487,6 +526,15 @@ void namebook_expire(struct namebook *b, int64_t now_s)
 	while (b->n > 0 && is_older(b, b->volumes[0].last_s, now_s, 1)) {
 		b->fresh = b->n == 1 ? 0 : b->fresh;
 		drop_first(b);
+	}
+	for (unsigned i = b->n_headless; i > 0; i--) {
+		char name[NAME];
+		struct stat st;
+		name_of(b->headless[i - 1], name);
+		if (fstatat(b->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+			now_s - (int64_t)st.st_mtime > b->limits.keep_s) {
+			drop_headless(b, i - 1);
+		}
 	}
 }
 

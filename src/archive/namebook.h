@@ -15,12 +15,16 @@
  *
  * The folder has volumes, "names-" and 16 hexadecimal digits, which are appended to in order. A volume is a head and records of
  * NAMEBOOK_RECORD bytes each, so that a record is found by its number, and a torn one is known by where it ends and by its sum:
- *   head    "GNTNAME1", u64 number, u32 seconds since 1970 of its making, zeros, u32 CRC-32 of what is before it
+ *   head    "GNTNAME1", u64 number, u32 seconds since 1970 of its making, u32 records of the volume before it (0: there is none), zeros,
+ *           u32 CRC-32 of what is before it
  *   record  an entry (token, sealed), u32 seconds, 4 zeros, u32 CRC-32 of what is before it
+ * A volume that was cut at a record's end is known by the head of the next one. The last one is not: a count beside it would have to be on the
+ * disk with each batch, and who can cut the one can put back the other, or remove the folder. What is cut off is not put back, no more.
  * All integers are big endian. The index is in memory: 16 to 32 bytes for each record that a volume has room for.
  *
  * Bounded: a new volume begins when the last is full, or a NAMEBOOK_VOLUMESth part of `keep` old; there are NAMEBOOK_VOLUMES at most, of
- * an equal share of `most` bytes each, and the oldest goes first. A volume goes too when it was last written to `keep` ago. What is
+ * an equal share of `most` bytes each, those without a sound head among them, and the oldest goes first. A volume goes too when it was last
+ * written to `keep` ago. What is
  * entered again while it stands in one that is younger than half of `keep` is there already.
  */
 #define NAMEBOOK_TOKEN   16
@@ -39,7 +43,8 @@ struct namebook_limits {
 struct namebook_found {
 	uint64_t names; /* records that count */
 	uint64_t torn;  /* bytes that a crash had left at the end of the last volume, and that were cut off */
-	uint64_t damaged; /* records, and volumes without a head, that are there and say nothing */
+	uint64_t
+		damaged; /* records and volumes without a head that say nothing, and records that are gone from before others */
 };
 
 struct namebook;

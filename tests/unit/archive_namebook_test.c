@@ -225,6 +225,79 @@ static void within_its_bounds(void **state)
 	assert_int_equal(there(0), 0);
 }
 
+/* Cut where a record ends, it looks as if nothing were missing; but the next volume knows. */
+static void records_that_are_gone(void **state)
+{
+	(void)state;
+	limits.most = NAMEBOOK_LEAST; /* 7 records a volume */
+	for (unsigned gone = 0; gone <= 7; gone++) {
+		reopen(NOW);
+		for (unsigned k = 0; k < 3 * 7; k++) {
+			assert_int_equal(enter(k, 1, NOW), 0);
+		}
+		assert_int_equal(namebook_commit(book), 0);
+		shut();
+		int fd = openat(dir, "names-0000000000000002", O_RDWR);
+		assert_int_equal(ftruncate(fd, (1 + 7 - (off_t)gone) * NAMEBOOK_RECORD), 0);
+		close(fd);
+		reopen(NOW);
+		assert_int_equal(found.damaged, gone);
+		assert_int_equal(found.names, 3 * 7 - gone);
+		shut();
+		(void)each_file(remove_one);
+	}
+}
+
+static void spoil(const char *name, int64_t now_s)
+{
+	const struct timespec times[2] = {{.tv_sec = now_s}, {.tv_sec = now_s}};
+	int fd = openat(dir, name, O_RDWR);
+	assert_int_equal(pwrite(fd, "X", 1, 0), 1);
+	assert_int_equal(futimens(fd, times), 0);
+	close(fd);
+}
+
+/* A volume whose head says nothing stays for people to look at, as long as any, and takes the place of one. */
+static void headless(void **state)
+{
+	(void)state;
+	limits.most = NAMEBOOK_LEAST;
+	reopen(NOW);
+	for (unsigned k = 0; k < 2 * 7; k++) {
+		assert_int_equal(enter(k, 1, NOW), 0);
+	}
+	assert_int_equal(namebook_commit(book), 0);
+	shut();
+	spoil(first_volume, NOW);
+	reopen(NOW);
+	assert_int_equal(found.damaged, 1);
+	namebook_expire(book, NOW + 100 * DAY);
+	assert_int_equal(each_file(NULL), 2);
+	namebook_expire(book, NOW + 101 * DAY);
+	assert_int_equal(each_file(NULL), 0);
+	/* More than there is room for: the oldest goes first, of whatever kind. */
+	for (unsigned k = 0; k < 2 * 7; k++) {
+		assert_int_equal(enter(k, 1, NOW), 0);
+	}
+	assert_int_equal(namebook_commit(book), 0);
+	shut();
+	spoil("names-0000000000000004", NOW);
+	reopen(NOW);
+	for (unsigned k = 100; k < 100 + 14 * 7; k++) {
+		assert_int_equal(enter(k, 1, NOW), 0);
+	}
+	assert_int_equal(namebook_commit(book), 0);
+	assert_int_equal(each_file(NULL), NAMEBOOK_VOLUMES);
+	assert_int_equal(faccessat(dir, "names-0000000000000004", F_OK, 0), 0);
+	for (unsigned k = 300; k < 300 + 2 * 7; k++) {
+		assert_int_equal(enter(k, 1, NOW), 0);
+	}
+	assert_int_equal(namebook_commit(book), 0);
+	assert_int_equal(each_file(NULL), NAMEBOOK_VOLUMES);
+	assert_int_equal(faccessat(dir, "names-0000000000000004", F_OK, 0), -1);
+	assert_int_equal(there(100), 1);
+}
+
 static void what_is_old_goes(void **state)
 {
 	(void)state;
@@ -306,6 +379,8 @@ int main(void)
 		CASE(cut_at_every_byte),
 		CASE(change_at_every_byte),
 		CASE(within_its_bounds),
+		CASE(records_that_are_gone),
+		CASE(headless),
 		CASE(what_is_old_goes),
 		CASE(a_full_disk),
 		CASE(a_full_disk_in_a_batch),
