@@ -390,29 +390,33 @@ static int get_query(struct reader *r, struct audit_event *ev)
 	return e == 0 ? reader_bytes(r, n, &ev->query) : e;
 }
 
-int audit_event_read(struct span bytes, struct audit_event *ret_event)
+int audit_event_read_into(struct span bytes, struct audit_event *ev)
 {
-	struct audit_event ev = {0};
 	struct reader r = reader_of(bytes);
-	int e = get_head(&r, &ev);
+	memset(ev, 0, sizeof(*ev));
+	int e = get_head(&r, ev);
 	if (e == 0) {
-		e = get_texts(&r, &ev, before_lists, ARRAY_LEN(before_lists));
+		e = get_texts(&r, ev, before_lists, ARRAY_LEN(before_lists));
 	}
 	if (e == 0) {
-		e = get_lists(&r, &ev);
+		e = get_lists(&r, ev);
 	}
 	if (e == 0) {
-		e = get_texts(&r, &ev, after_lists, ARRAY_LEN(after_lists));
+		e = get_texts(&r, ev, after_lists, ARRAY_LEN(after_lists));
 	}
 	if (e == 0) {
-		e = get_query(&r, &ev);
+		e = get_query(&r, ev);
 	}
 	if (e == 0) {
 		e = reader_end(&r);
 	}
-	if (e == 0) {
-		e = check_values(&ev);
-	}
+	return e == 0 ? check_values(ev) : e;
+}
+
+int audit_event_read(struct span bytes, struct audit_event *ret_event)
+{
+	struct audit_event ev;
+	int e = audit_event_read_into(bytes, &ev);
 	if (e == 0) {
 		*ret_event = ev;
 	}

@@ -134,6 +134,8 @@ bool audit_event_split(struct audit_event *ev, struct audit_event *ret_failed);
  */
 MUST_USE int audit_event_write(const struct audit_event *ev, uint8_t *buf, size_t cap, size_t *ret_len);
 MUST_USE int audit_event_read(struct span bytes, struct audit_event *ret_event);
+/* The same, and *ev is touched on failure too. */
+MUST_USE int audit_event_read_into(struct span bytes, struct audit_event *ev);
 
 /* What audit_event_write() writes at most, but for the query: every text at its longest. */
 #define AUDIT_EVENT_MOST 7168

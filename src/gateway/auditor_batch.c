@@ -5,6 +5,7 @@
 #include "priv/message.h"
 
 #include <arpa/inet.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,23 +35,24 @@ static void answer(struct auditor *a, struct work *w, int e)
 /* A transfer that began with this record is known from now on. */
 static void begun(struct auditor *a, const struct work *w)
 {
-	struct open_transfer *t = calloc(1, sizeof(*t));
+	struct open_transfer *t = malloc(sizeof(*t));
 	if (!t) {
 		log_say(LOG_LEVEL_ERROR, "audit.failed",
 			"out of memory: the end of transfer %llu may be missing",
 			(unsigned long long)w->index);
 		return;
 	}
-	*t = (struct open_transfer){.record = w->index,
-		/* Who is gone already has nothing more to say of it. */
-		.teller = w->teller->fd >= 0 ? w->teller : NULL,
-		.has_event = true,
-		.association = w->ev.association,
-		.written_ms = clock_mono_ms(),
-		.tokens = w->tokens,
-		.ev = w->ev,
-		.next = a->open};
+	memset(t, 0, offsetof(struct open_transfer, ev));
+	t->record = w->index;
+	/* Who is gone already has nothing more to say of it. */
+	t->teller = w->teller->fd >= 0 ? w->teller : NULL;
+	t->has_event = true;
+	t->association = w->ev.association;
+	t->written_ms = clock_mono_ms();
+	t->tokens = w->tokens;
+	t->ev = w->ev;
 	t->ev.n_sop = 0;
+	t->next = a->open;
 	a->open = t;
 }
 
@@ -247,8 +249,11 @@ void batch_take(struct auditor *a, struct teller *t, int64_t number, struct span
 		batch_write(a);
 	}
 	struct work *w = &a->batch[a->n_batch];
-	*w = (struct work){.teller = t, .answer = t->answers};
-	int e = audit_event_read(bytes, &w->ev);
+	static_assert(offsetof(struct work, ev) == 0, "the event is cleared when it is read");
+	memset(&w->teller, 0, sizeof(*w) - offsetof(struct work, teller));
+	w->teller = t;
+	w->answer = t->answers;
+	int e = audit_event_read_into(bytes, &w->ev);
 	e = e == 0 && !may_tell(t, &w->ev) ? ERR_DENIED : e;
 	if (e != 0) {
 		refuse(a, w, e);

@@ -75,7 +75,7 @@ struct open_transfer {
 	uint32_t durable;        /* in the last that was committed */
 	int64_t written_ms;      /* monotonic */
 	struct tokens tokens;
-	struct audit_event ev;
+	struct audit_event ev; /* nearly last, as what is before it alone is cleared */
 	struct open_transfer *next;
 };
 
