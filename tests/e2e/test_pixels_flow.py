@@ -276,3 +276,38 @@ def pixels_of_what_is_fetched(bench):
               "-k", f"StudyInstanceUID={study}", "127.0.0.1", str(g.plain), wants=0)
     made, = until(lambda: glob.glob(os.path.join(out, "*")), "an object")
     check(is_cleaned(dicom.Part10(made).data, 128), "it is not cleaned")
+
+
+@test
+def pixels_context_is_ours(bench):
+    """The context that the archive alone knows: the caller may not use it, and the archive only to answer what came by it."""
+    part, wrong = dicom.Part10(BASELINE), []
+
+    def answers(scp, wire, context, fields, _data):
+        if fields["field"] != dicom.C_STORE or not wrong:
+            return False
+        if wrong[0] == "request":
+            wire.send_message(context, field=dicom.C_ECHO, id=7, affected_class=dicom.VERIFICATION)
+        else:
+            scp.respond(wire, 1, fields, 0)
+        return True
+
+    scp = bench.scp(answer=answers)
+    g = gateway(bench, scp.port, rules_of(bench, facts(bench, BASELINE)["0028,0010"]))
+    for how in ("", "request", "context"):
+        wrong[:] = [how] if how else []
+        scu = g.scu()
+        scu.associate(contexts=[(part.sop_class, [part.syntax])])
+        equal(scu.store(1, part.instance, part.sop_class, part.data)["status"] == 0, not how, f"the status, where the archive errs: {how}")
+        scu.close()
+    equal([context for context, _, _ in scp.messages], [3, 3, 3], "contexts by which it came")
+    check("has not asked for this context" in json.dumps(g.lines()), "why the archive's request ended it")
+    scu = g.scu()
+    scu.associate(contexts=[(part.sop_class, [part.syntax])])
+    scu.send_pdvs(3, dicom.command_bytes(field=dicom.C_STORE, id=1, priority=0, affected_class=part.sop_class,
+                                         affected_instance=part.instance, data=1), True)
+    try:
+        raise AssertionError(f"it was answered: {scu.answer()}")
+    except dicom.Aborted:
+        pass
+    check("presentation context not accepted" in json.dumps(g.lines()), "why the caller's ended")
