@@ -4,6 +4,7 @@
 #include "gateway/lookup_state.h"
 #include "pixels/cleaner_run.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -47,6 +48,17 @@ static bool answer(int fd, enum cleaner_outcome outcome, const char *why, int64_
 	cleaner_put_head(&(struct cleaner_head){CLEANER_END, (uint8_t)outcome, (uint32_t)n}, piece);
 	memcpy(piece + CLEANER_HEAD, why, n);
 	return send_all(fd, span_of(piece, CLEANER_HEAD + n), until_ms);
+}
+
+/*
+ * Nobody waits for it any more: that ends it, whatever a decoder is doing, by SIGIO, which nothing else sends. There is no more to read, and
+ * nothing was written yet.
+ */
+static bool end_with(int fd, bool on)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	bool good = fcntl(fd, F_SETOWN, getpid()) == 0 && fcntl(fd, F_SETFL, on ? O_ASYNC : 0) == 0;
+	return good && (!on || poll(&p, 1, 0) == 0);
 }
 
 /* ---- The object ---- */
@@ -148,7 +160,13 @@ static bool work(const struct clean_job *j, const struct cleaner_order *o)
 		return answer(j->fd, CLEANER_LOST, sentence, clock_mono_ms() + TURN_MS);
 	}
 	const struct cleaner_how how = {.site = site, .codec = j->codec, .features = o->features};
+	if (!end_with(j->fd, true)) {
+		return false;
+	}
 	enum cleaner_outcome outcome = cleaner_run(&how, &in, &out, &why);
+	if (!end_with(j->fd, false)) {
+		return false;
+	}
 	int64_t until = clock_mono_ms() + TURN_MS;
 	bool good = outcome != CLEANER_CLEANED || send_result(j->fd, &r, until);
 	return good && answer(j->fd, outcome, outcome == CLEANER_LOST && r.why ? r.why : why, until);

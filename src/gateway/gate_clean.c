@@ -6,9 +6,9 @@
 /* An object whose pixels are to be cleaned: a stream of which one end goes to the association and the other to the lookup, for a job. */
 bool clean_ask(struct gate *g, struct child *c, const struct message *m, const struct gate_site *gs)
 {
-	struct message reply = {.type = MSG_CLEANER, .fd = lookup_stream(g, c, MSG_CLEANING)};
+	bool cleans = site_cleans(gs->site);
+	struct message reply = {.type = MSG_CLEANER, .fd = cleans ? lookup_stream(g, c, MSG_CLEANING) : -1};
 	(void)m;
-	(void)gs;
 	reply.number = reply.fd < 0;
 	child_send(g, c, &reply);
 	if (reply.fd >= 0) {

@@ -6,6 +6,7 @@
 #include "priv/sandbox.h"
 #include "priv/spawn.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -87,6 +88,9 @@ void clean_start(struct lookup *l)
 /* Who waits for it hears that it has ended; what a decoder did is told here. */
 void clean_ended(const struct job *j, int status)
 {
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGIO) {
+		return; /* nobody waited for it any more */
+	}
 	if (WIFSIGNALED(status) && clock_mono_ms() >= j->deadline_ms) {
 		log_event(LOG_LEVEL_ERROR, "pixels.slow",
 			"a process that cleaned an object's pixels took too long, and was ended",
