@@ -44,9 +44,9 @@ struct audit_look {
 	bool refused;     /* it goes nowhere: nobody waits */
 	uint64_t refusal; /* its number */
 	uint64_t mark;    /* where its command stands in the other side's queue */
-	bool held;       /* nothing of it passes yet (gateway/hold.h), */
-	bool enough;     /* and all is known of it that will be told when it does */
-	bool unreadable; /* how its data set is encoded is not known */
+	bool held;        /* nothing of it passes yet (gateway/hold.h), */
+	bool enough;      /* and all is known of it that will be told when it does */
+	bool unreadable;  /* how its data set is encoded is not known */
 	bool late; /* it was not known while it could be held: what has gone is recorded as it was known then */
 	size_t query_len; /* in struct audit */
 	bool query_cut;
