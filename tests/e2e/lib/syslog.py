@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Syslog receivers that are not ours, with configuration files and ports of their own, and a gateway that sends to them."""
+import contextlib
 import json
 import os
 import re
@@ -141,7 +142,8 @@ class Sender:
         self.feeder = os.path.join(os.path.dirname(bench.program), "../../tests/spool_feed")
         self.count, self.most = 0, 1 << 30
         if start:
-            until(lambda: os.path.exists(self.key), "the spool's key")
+            # Its own writer has begun, and knows its numbers: one that opens the spool after the feeder takes the feeder's.
+            until(lambda: self.files(), "the first file of the gateway's own in the spool")
 
     def spool_feed(self, *arguments):
         """How many entries were lost."""
@@ -164,6 +166,12 @@ class Sender:
         return until(lambda: (lambda row: row and probe(row) and row)(self.status(name)),
                      lambda: f"{what}; status says {self.status(name)}", patience)
 
+    def files(self):
+        """Of the spool; none before there is one."""
+        with contextlib.suppress(FileNotFoundError):
+            return sorted(n for n in os.listdir(f"{self.journal}/spool") if n.startswith("spool-"))
+        return []
+
     def spooled(self):
         """Files of the feeder's, which have higher numbers than the gateway's own."""
-        return sorted(n for n in os.listdir(f"{self.journal}/spool") if n.startswith("spool-") and int(n[6:]) >= 1000000)
+        return [n for n in self.files() if int(n[6:]) >= 1000000]
