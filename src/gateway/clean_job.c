@@ -176,7 +176,7 @@ int job_clean(const struct clean_job *j)
 {
 	static struct cleaner_order order;
 	cleaner_order_begin(&order, keep, (void *)&j->file);
-	int e = j->codec ? take_object(j->fd, &order) : ERR_NOT_FOUND;
+	int e = j->codec || !j->decodes ? take_object(j->fd, &order) : ERR_NOT_FOUND;
 	int64_t until = clock_mono_ms() + TURN_MS;
 	switch (e) {
 	case ERR_CLOSED:

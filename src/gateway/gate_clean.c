@@ -7,8 +7,9 @@
 bool clean_ask(struct gate *g, struct child *c, const struct message *m, const struct gate_site *gs)
 {
 	bool cleans = site_cleans(gs->site);
-	struct message reply = {.type = MSG_CLEANER, .fd = cleans ? lookup_stream(g, c, MSG_CLEANING) : -1};
-	(void)m;
+	int64_t number = MSG_CLEANING_OF(c->id, m->number != 0);
+	struct message reply = {
+		.type = MSG_CLEANER, .fd = cleans ? lookup_stream(g, MSG_CLEANING, number) : -1};
 	reply.number = reply.fd < 0;
 	child_send(g, c, &reply);
 	if (reply.fd >= 0) {

@@ -11,13 +11,13 @@
  * for a job. And how the scanner is, as the lookup says: told once when it changes.
  */
 
-int lookup_stream(struct gate *g, const struct child *c, enum message_type type)
+int lookup_stream(struct gate *g, enum message_type type, int64_t number)
 {
 	int pair[2];
 	if (g->lookup.fd < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
 		return -1;
 	}
-	struct message m = {.type = type, .fd = pair[1], .number = (int64_t)c->id};
+	struct message m = {.type = type, .fd = pair[1], .number = number};
 	int e = fcntl(pair[0], F_SETFL, O_NONBLOCK) < 0 ? ERR_SYSTEM : message_send(g->lookup.fd, &m);
 	close(pair[1]);
 	if (e != 0) {
@@ -29,8 +29,8 @@ int lookup_stream(struct gate *g, const struct child *c, enum message_type type)
 
 bool scan_ask(struct gate *g, struct child *c, const struct message *m, const struct gate_site *gs)
 {
-	struct message reply = {
-		.type = MSG_SCANNER, .fd = gs->site->antivirus.has ? lookup_stream(g, c, MSG_SCANNING) : -1};
+	struct message reply = {.type = MSG_SCANNER,
+		.fd = gs->site->antivirus.has ? lookup_stream(g, MSG_SCANNING, (int64_t)c->id) : -1};
 	(void)m;
 	reply.number = reply.fd < 0;
 	child_send(g, c, &reply);

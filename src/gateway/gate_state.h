@@ -222,7 +222,7 @@ bool book_ask(struct gate *g, struct child *c, const struct message *m, const st
 bool clean_ask(struct gate *g, struct child *c, const struct message *m, const struct gate_site *gs);
 
 /* gate_scan.c: the virus scanner; and a stream to a job of the lookup's, non-blocking, which is told by this message. -1: there is none. */
-int lookup_stream(struct gate *g, const struct child *c, enum message_type type);
+int lookup_stream(struct gate *g, enum message_type type, int64_t number);
 bool scan_ask(struct gate *g, struct child *c, const struct message *m, const struct gate_site *gs);
 void antivirus_take(struct gate *g, const struct msg_antivirus *a);
 

@@ -204,10 +204,17 @@ static void finish(struct association *as, struct side *s, struct hold *h)
 
 /* ---- It goes to the job ---- */
 
-static int open_stream(struct association *as)
+/* Native pixels and RLE are our own code's: a job without others' decoders has nothing to load, and begins at once. */
+static bool needs_codec(struct span transfer_syntax)
+{
+	return encoding_lossless(transfer_syntax) &&
+	       !span_eq(transfer_syntax, span_str("1.2.840.10008.1.2.5"));
+}
+
+static int open_stream(struct association *as, struct span transfer_syntax)
 {
 	struct message *m = &as->ask, *reply = &as->reply;
-	*m = (struct message){.type = MSG_CLEAN, .fd = -1};
+	*m = (struct message){.type = MSG_CLEAN, .fd = -1, .number = needs_codec(transfer_syntax)};
 	int e = gate_ask(as, m, MSG_CLEANER, reply, GATE_WAIT_MS);
 	return e == 0 && reply->number == 0 ? reply->fd : -1;
 }
@@ -221,7 +228,7 @@ bool hold_clean_start(struct association *as, struct side *s, struct hold *h)
 			"its pixels could not be cleaned, `deidentify: clean-pixels`: a UID of its command is none");
 		return false;
 	}
-	int fd = open_stream(as);
+	int fd = open_stream(as, uid_trim(as->context[s->msg.context].transfer));
 	c->running = true;
 	if (fd >= 0) {
 		clean_begin(&c->clean, fd,

@@ -52,11 +52,12 @@ static unsigned cleans_of(const struct lookup *l, int64_t id)
 void clean_asked(struct lookup *l, const struct message *m)
 {
 	struct cleaning *c = &l->cleaning;
-	if (c->n_waiting == CLEANS_WAITING || cleans_of(l, m->number) >= OF_ONE) {
+	if (c->n_waiting == CLEANS_WAITING || cleans_of(l, MSG_CLEANING_ID(m->number)) >= OF_ONE) {
 		refuse(m->fd, "the pixels of too many objects are being cleaned at once");
 		return;
 	}
-	c->waiting[c->n_waiting++] = (struct waiting_object){.fd = m->fd, .id = m->number};
+	c->waiting[c->n_waiting++] = (struct waiting_object){
+		.fd = m->fd, .id = MSG_CLEANING_ID(m->number), .codec = MSG_CLEANING_CODEC(m->number)};
 }
 
 static void start(struct lookup *l, const struct waiting_object *w)
@@ -64,6 +65,7 @@ static void start(struct lookup *l, const struct waiting_object *w)
 	struct job *j;
 	bool child;
 	l->cleaning.job.fd = w->fd;
+	l->cleaning.job.decodes = w->codec;
 	if (job_fork(l, JOB_CLEAN, NULL, CLEAN_MS, &j, &child) != 0) {
 		refuse(w->fd, "no process could be had to clean its pixels");
 		return;
@@ -122,7 +124,9 @@ void clean_before_sandbox(struct lookup *l, bool ours, int channel)
 		return;
 	}
 	struct clean_job *j = &c->job;
-	if (cleaner_codec(c->module ? c->module : CODEC_MODULE, &j->codec, j->why, sizeof(j->why)) < 0) {
+	/* It takes the longest of all, and what it has in it serves encoded pixels alone. */
+	if (j->decodes &&
+		cleaner_codec(c->module ? c->module : CODEC_MODULE, &j->codec, j->why, sizeof(j->why)) < 0) {
 		j->codec = NULL;
 	}
 	j->file = memfd_create("gantry-object", MFD_CLOEXEC);

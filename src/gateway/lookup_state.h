@@ -102,6 +102,7 @@ struct own {
 struct waiting_object {
 	int fd;
 	int64_t id; /* who asked */
+	bool codec; /* whose pixels are to be cleaned: by others' decoders */
 };
 
 /* The virus scanner. */
@@ -123,7 +124,8 @@ struct scanning {
 struct clean_job {
 	int fd;                    /* the object's stream */
 	int file, result;          /* memory without a name */
-	const struct codec *codec; /* NULL: there is none, */
+	bool decodes;              /* the module is needed: its pixels are encoded, otherwise than by RLE */
+	const struct codec *codec; /* NULL: there is none; where it is needed, */
 	char why[CLEANER_TEXT];    /* for this reason */
 };
 

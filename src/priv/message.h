@@ -163,10 +163,10 @@ enum message_type {
 	MSG_SCANNING, /* gate -> lookup. number: who asks; fd: a stream socket for the job (antivirus/scanner.h) */
 	MSG_SCANNER, /* gate -> association. number 0, fd: the other end of that; else there is none */
 	MSG_ANTIVIRUS, /* struct msg_antivirus: a job -> lookup -> gate, when something has changed, at most one a second */
-	MSG_CLEAN,    /* association -> gate: an object's pixels are to be cleaned -> MSG_CLEANER */
-	MSG_CLEANING, /* gate -> lookup. number: who asks; fd: a stream socket for the job (pixels/cleaner.h) */
-	MSG_CLEANER, /* gate -> association. number 0, fd: the other end of that; else there is none */
-	MSG_BOOK,    /* association -> gate: a channel to the book of names is wanted -> MSG_BOOKED */
+	MSG_CLEAN, /* association -> gate: an object's pixels are to be cleaned. number 1: others' decoders are needed; 0 -> MSG_CLEANER */
+	MSG_CLEANING, /* gate -> lookup. number: MSG_CLEANING_OF who asks, and that; fd: a stream socket for the job (pixels/cleaner.h) */
+	MSG_CLEANER,  /* gate -> association. number 0, fd: the other end of that; else there is none */
+	MSG_BOOK,     /* association -> gate: a channel to the book of names is wanted -> MSG_BOOKED */
 	MSG_BOOKED, /* gate -> association. number 0, fd: its channel (archive/bookkeeper.h); else it may not have one, or there is none now */
 	MSG_BOOKING,     /* gate -> store. number: BOOKING (archive/bookkeeper.h); fd: the other end */
 	MSG_BOOK_FOLDER, /* supervisor -> store. fd: the book's folder; number: BOOK_LIMITS */
@@ -182,6 +182,10 @@ enum message_type {
 #define MSG_UNRECORDED_OF(n, kind) ((int64_t)(n) << 8 | (int64_t)(kind))
 #define MSG_UNRECORDED_KIND(m)     ((unsigned)((m)&0xff))
 #define MSG_UNRECORDED_COUNT(m)    ((m) >> 8) /* 1 to MSG_UNRECORDED_MOST */
+
+#define MSG_CLEANING_OF(id, codec) ((int64_t)(id) << 1 | (int64_t)(codec))
+#define MSG_CLEANING_ID(m)         ((m) >> 1)
+#define MSG_CLEANING_CODEC(m)      (((m)&1) != 0)
 
 struct msg_admit {
 	struct in6_addr ip;
