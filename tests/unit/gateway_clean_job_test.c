@@ -296,6 +296,8 @@ static void no_module_is_no_answer(void **state)
 
 /* ---- A decoder that was taken over ---- */
 
+static const char corner[] = "rules: [ { when: { modality: OT }, blank: [ [0, 0, 2, 2] ] } ]";
+
 static void put_value(struct writer *w, uint32_t tag, const char *vr, const char *value)
 {
 	size_t n = strlen(value);
@@ -342,6 +344,21 @@ static struct span object_that_tries(char what)
 	return writer_span_of(&w);
 }
 
+/* Readers that take the one and those that take the other see different pixels: it can be read, and is no file that cannot. */
+static void what_stands_twice_is_refused(void **state)
+{
+	static uint8_t twice[2048];
+	struct span once = object_that_tries('-');
+	const uint8_t *at = memmem(once.ptr, once.len, "\x28\0\x04\0CS", 6);
+	size_t n = 8 + 12, before = (size_t)(at - once.ptr);
+	assert_true(at && once.len + n <= sizeof(twice));
+	memcpy(twice, once.ptr, before + n);
+	memcpy(twice + before + n, at, once.len - before);
+	assert_int_equal(run(HOSTILE_CODEC, corner, false, span_of(twice, once.len + n), NO_CUT, 60000), 0);
+	assert_int_equal(clean->answer.outcome, CLEANER_REFUSED);
+	assert_non_null(strstr(clean->answer.text, "stands twice"));
+}
+
 /* What it was told, of the last pixel, which is in no region. */
 static int told(void)
 {
@@ -350,8 +367,6 @@ static int told(void)
 	assert_true(at + 5 + 64 <= result + n_result);
 	return at[5 + 63] - 1;
 }
-
-static const char corner[] = "rules: [ { when: { modality: OT }, blank: [ [0, 0, 2, 2] ] } ]";
 
 static int tries(char what, int64_t timeout_ms)
 {
@@ -454,6 +469,7 @@ int main(void)
 		cmocka_unit_test(real_files),
 		cmocka_unit_test(every_other_outcome),
 		cmocka_unit_test(no_module_is_no_answer),
+		cmocka_unit_test(what_stands_twice_is_refused),
 		cmocka_unit_test(a_decoder_has_nothing),
 		cmocka_unit_test(a_decoder_takes_no_more_than_it_may),
 		cmocka_unit_test(too_many_are_told),

@@ -234,6 +234,7 @@ static void a_full_buffer_waits_for_its_reader(void **state)
 	assert_int_equal(clean->answer.outcome, CLEANER_PENDING);
 	assert_true(clean_due(clean) == INT64_MAX);
 	clean_check(clean, 1000000);
+	clean_check(clean, 2000000);
 	assert_int_equal(clean->answer.outcome, CLEANER_PENDING);
 	for (unsigned k = 0; k < 4 && clean->fd >= 0; k++) {
 		take();
