@@ -34,13 +34,16 @@ static size_t n_result;
 
 /* ---- The lookup ---- */
 
+static bool without_codec; /* as an association asks of native pixels and RLE */
+
 /* In a process of its own, as the role does it: one object, and how the job ended: its exit status, or 100 and its signal. */
 static void be_lookup(int fd, const char *module, const char *folder)
 {
 	const struct sandbox_path readable[] = {
 		{"/etc", false}, {"/usr", false}, {"/lib", false}, {"/lib64", false}, {folder, false}};
 	struct sandbox *own;
-	const struct message asked = {.type = MSG_CLEANING, .fd = fd, .number = MSG_CLEANING_OF(7, true)};
+	const struct message asked = {
+		.type = MSG_CLEANING, .fd = fd, .number = MSG_CLEANING_OF(7, !without_codec)};
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)signal(SIGILL, SIG_DFL); /* the tests' own handler */
 	lookup.gate = -1;
@@ -288,6 +291,28 @@ static void no_module_is_no_answer(void **state)
 	assert_int_equal(run("/nowhere/pixels.so", "", false, span_of(from.ptr, from.len), NO_CUT, 60000), 0);
 	assert_int_equal(clean->answer.outcome, CLEANER_LOST);
 	assert_non_null(strstr(clean->answer.text, "module"));
+	free(from.ptr);
+	/* Where none is asked for none is looked for: it is wanted for encoded pixels alone, and these are refused then. */
+	static const struct {
+		const char *file, *rules;
+		enum cleaner_outcome outcome;
+	} all[] = {{"CT_small.dcm", "rules: [ { when: { rows: 128 }, blank: [ [0, 0, 2, 2] ] } ]",
+			   CLEANER_CLEANED},
+		{"SC_rgb_rle_2frame.dcm", "rules: [ { when: { rows: 100 }, blank: [ [0, 0, 2, 2] ] } ]",
+			CLEANER_CLEANED},
+		{"SC_rgb_jpeg_dcmtk.dcm", "rules: [ { when: { rows: 100 }, blank: [ [0, 0, 2, 2] ] } ]",
+			CLEANER_REFUSED}};
+	without_codec = true;
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+		from = opened(all[i].file);
+		assert_int_equal(run("/nowhere/pixels.so", all[i].rules, false, span_of(from.ptr, from.len),
+					 NO_CUT, 60000),
+			0);
+		assert_int_equal(clean->answer.outcome, all[i].outcome);
+		free(from.ptr);
+	}
+	without_codec = false;
+	from = opened("CT_small.dcm");
 	/* Who goes away in the middle is waited for no longer. */
 	assert_int_equal(
 		run(PIXELS_MODULE, "", false, span_of(from.ptr, 3000), CUT_BEFORE_THE_END, 60000), 1);
