@@ -3,179 +3,20 @@
 
 #include "base/limits.h"
 #include "keys/cms_inflate.h"
-#include "keys/cms_parts.h"
+#include "keys/cms_opening.h"
 #include "keys/cms_pbkdf2.h"
 #include "keys/cms_recipients.h"
+#include "keys/cms_source.h"
 #include "keys/x509.h"
 
 #include <errno.h>
 #include <openssl/cms.h>
 #include <openssl/err.h>
-#include <openssl/rand.h>
-#include <openssl/rsa.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-struct cms_opening {
-	EVP_PKEY *key;
-	X509 *cert;
-	const char *passphrase;
-	X509_STORE *trust;
-	cms_unwrap *unwrap; /* in the key's place */
-	void *unwrap_arg;
-};
-
-/* ---- With what ---- */
-
-int cms_opening_new(struct cms_opening **ret_opening)
-{
-	struct cms_opening *o = calloc(1, sizeof(*o));
-	if (!o || !(o->trust = X509_STORE_new())) {
-		free(o);
-		return ERR_NO_MEMORY;
-	}
-	*ret_opening = o;
-	return 0;
-}
-
-void cms_opening_free(struct cms_opening *o)
-{
-	if (o) {
-		EVP_PKEY_free(o->key);
-		X509_free(o->cert);
-		X509_STORE_free(o->trust);
-		free(o);
-	}
-}
-
-int cms_opening_key(struct cms_opening *o, struct span key_pem, struct span certificate_pem)
-{
-	int e = x509_private_key(key_pem, &o->key);
-	if (e == 0 && certificate_pem.len > 0) {
-		BIO *bio CLEANUP(x509_bio_freep) = x509_bio(certificate_pem);
-		e = bio ? x509_next(bio, &o->cert) : ERR_NO_MEMORY;
-		e = e == 0 && X509_check_private_key(o->cert, o->key) != 1 ? ERR_VALUE : e;
-	}
-	ERR_clear_error();
-	return e == 0 || e == ERR_NO_MEMORY ? e : ERR_VALUE;
-}
-
-/* A number of ours, sealed to the certificate, comes back. */
-static bool is_key_of(const struct cms_opening *o)
-{
-	uint8_t number[32], sealed[CMS_UNWRAPPED_MOST], back[CMS_UNWRAPPED_MOST];
-	size_t len = sizeof(sealed), n = 0;
-	EVP_PKEY_CTX *c = EVP_PKEY_CTX_new(X509_get0_pubkey(o->cert), NULL);
-	bool ok = c && RAND_bytes(number, sizeof(number)) == 1 && EVP_PKEY_encrypt_init(c) == 1 &&
-	          EVP_PKEY_CTX_set_rsa_padding(c, RSA_PKCS1_PADDING) == 1 &&
-	          EVP_PKEY_encrypt(c, sealed, &len, number, sizeof(number)) == 1 &&
-	          o->unwrap(o->unwrap_arg, span_of(sealed, len), 0, back, &n) == 0 && n == sizeof(number) &&
-	          CRYPTO_memcmp(back, number, n) == 0;
-	EVP_PKEY_CTX_free(c);
-	ERR_clear_error();
-	return ok;
-}
-
-int cms_opening_unwrap(struct cms_opening *o, struct span certificate_pem, cms_unwrap *unwrap, void *arg)
-{
-	BIO *bio CLEANUP(x509_bio_freep) = x509_bio(certificate_pem);
-	int e = bio ? x509_next(bio, &o->cert) : ERR_NO_MEMORY;
-	if (e < 0) {
-		ERR_clear_error();
-		return e == ERR_NO_MEMORY ? e : ERR_VALUE;
-	}
-	if (!EVP_PKEY_is_a(X509_get0_pubkey(o->cert), "RSA")) {
-		return ERR_UNSUPPORTED;
-	}
-	o->unwrap = unwrap;
-	o->unwrap_arg = arg;
-	return is_key_of(o) ? 0 : ERR_VALUE;
-}
-
-void cms_opening_passphrase(struct cms_opening *o, const char *passphrase)
-{
-	o->passphrase = passphrase;
-}
-
-int cms_opening_trust(struct cms_opening *o, struct span pem)
-{
-	BIO *bio CLEANUP(x509_bio_freep) = x509_bio(pem);
-	X509 *cert;
-	bool any = false;
-	int e = bio ? 0 : ERR_NO_MEMORY;
-	while (e == 0 && (e = x509_next(bio, &cert)) == 0) {
-		any = X509_STORE_add_cert(o->trust, cert) == 1 || any;
-		X509_free(cert);
-	}
-	ERR_clear_error();
-	return e == ERR_NOT_FOUND && any ? 0 : e == ERR_NO_MEMORY ? e : ERR_VALUE;
-}
-
-/* ---- The content, as OpenSSL reads it ---- */
-
-struct source {
-	struct cms_pieces pieces;
-	struct span left;
-	bool text, cr; /* the last byte of it was one */
-	int err;
-};
-
-/* Lines end in "\r\n". As much as is there and fits. */
-static size_t copy_text(struct source *s, char *to, size_t room)
-{
-	size_t n = 0, at = 0;
-	while (at < s->left.len && n < room) {
-		bool bare = s->left.ptr[at] == '\n' && !s->cr;
-		to[n] = bare ? '\r' : (char)s->left.ptr[at++];
-		s->cr = to[n++] == '\r';
-	}
-	s->left = span_of(s->left.ptr + at, s->left.len - at);
-	return n;
-}
-
-static int source_read(BIO *b, char *to, int n)
-{
-	struct source *s = BIO_get_data(b);
-	while (s->left.len == 0) {
-		int more = cms_pieces_next(&s->pieces, &s->left);
-		if (more <= 0) {
-			s->err = more;
-			s->left = span_of(NULL, 0);
-			return more;
-		}
-	}
-	if (s->text) {
-		return (int)copy_text(s, to, (size_t)n);
-	}
-	size_t len = s->left.len < (size_t)n ? s->left.len : (size_t)n;
-	memcpy(to, s->left.ptr, len);
-	s->left = span_of(s->left.ptr + len, s->left.len - len);
-	return (int)len;
-}
-
-static long source_ctrl(BIO *b, int command, long number, void *pointer)
-{
-	(void)b;
-	(void)number;
-	(void)pointer;
-	return command == BIO_CTRL_FLUSH;
-}
-
-static BIO *source_new(BIO_METHOD *method, struct source *s)
-{
-	BIO *b = method && BIO_meth_set_read(method, source_read) == 1 &&
-	                         BIO_meth_set_ctrl(method, source_ctrl) == 1
-	                 ? BIO_new(method)
-	                 : NULL;
-	if (b) {
-		BIO_set_data(b, s);
-		BIO_set_init(b, 1);
-	}
-	return b;
-}
 
 /* ---- Layers ---- */
 
@@ -186,8 +27,8 @@ struct layer {
 	CMS_ContentInfo *cms;
 	uint8_t *around; /* of which it was read */
 	size_t around_len;
-	BIO *from, *to;
-	struct source source;
+	BIO *to;
+	struct cms_source source;
 	int64_t now_s;
 	int file;      /* where its content goes; -1: none, and nothing compressed is opened */
 	uint64_t room; /* bytes that what is compressed in it may still become */
@@ -297,7 +138,7 @@ static int decrypt_elsewhere(const struct layer *l)
 	const uint8_t *at = without;
 	e = without ? cms_recipients_without(around, &w) : ERR_NO_MEMORY;
 	CMS_ContentInfo *cms = e == 0 ? d2i_CMS_ContentInfo(NULL, &at, (long)w.len) : NULL;
-	bool ok = cms && CMS_EncryptedData_decrypt(cms, key, len, l->from, l->to, CMS_BINARY) == 1;
+	bool ok = cms && CMS_EncryptedData_decrypt(cms, key, len, l->source.bio, l->to, CMS_BINARY) == 1;
 	CMS_ContentInfo_free(cms);
 	free(without);
 	OPENSSL_cleanse(key, sizeof(key));
@@ -317,7 +158,7 @@ static int decrypt(const struct layer *l)
 	if (e < 0) {
 		return e;
 	}
-	return CMS_decrypt(l->cms, NULL, NULL, l->from, l->to, CMS_BINARY) == 1
+	return CMS_decrypt(l->cms, NULL, NULL, l->source.bio, l->to, CMS_BINARY) == 1
 	               ? 0
 	               : fail(l->found, ERR_VALUE, "it is damaged, or it was sealed to another key");
 }
@@ -347,7 +188,8 @@ static void judge(const struct layer *l, X509 *signer)
 
 static int verify(const struct layer *l)
 {
-	if (CMS_verify(l->cms, NULL, NULL, l->from, l->to, CMS_BINARY | CMS_NO_SIGNER_CERT_VERIFY) != 1) {
+	if (CMS_verify(l->cms, NULL, NULL, l->source.bio, l->to, CMS_BINARY | CMS_NO_SIGNER_CERT_VERIFY) !=
+		1) {
 		unsigned long e = ERR_peek_error();
 		bool unknown = ERR_GET_LIB(e) == ERR_LIB_CMS &&
 		               ERR_GET_REASON(e) == CMS_R_SIGNER_CERTIFICATE_NOT_FOUND;
@@ -369,7 +211,7 @@ static int verify(const struct layer *l)
 static int digest(const struct layer *l)
 {
 	l->found->digested = 1;
-	return CMS_digest_verify(l->cms, l->from, l->to, CMS_BINARY) == 1
+	return CMS_digest_verify(l->cms, l->source.bio, l->to, CMS_BINARY) == 1
 	               ? 0
 	               : fail(l->found, ERR_VALUE,
 				 "its digest is another: it is damaged, or was changed by somebody");
@@ -443,17 +285,15 @@ static int peel(struct layer *l, struct span bytes, enum cms_type type, BIO *to)
 		l->around = NULL;
 		return e;
 	}
-	BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "pieces");
-	l->source = (struct source){.pieces = cms_pieces_of(&l->parts)};
-	l->from = source_new(method, &l->source);
+	l->source = (struct cms_source){.pieces = cms_pieces_of(&l->parts)};
 	l->to = to;
 	errno = 0;
-	e = l->from && l->to ? open_layer(l) : fail(l->found, ERR_NO_MEMORY, "there is no memory");
+	e = cms_source_begin(&l->source) == 0 && l->to ? open_layer(l)
+	                                               : fail(l->found, ERR_NO_MEMORY, "there is no memory");
 	if (e < 0 && (errno == ENOSPC || errno == EFBIG || errno == EDQUOT)) {
 		e = fail(l->found, ERR_SYSTEM, strerror(errno));
 	}
-	BIO_free(l->from);
-	BIO_meth_free(method);
+	cms_source_done(&l->source);
 	ERR_clear_error();
 	free(l->around);
 	l->around = NULL;
@@ -506,21 +346,19 @@ int cms_verify_text(const struct cms_opening *o, struct span signature, struct s
 {
 	struct layer l = {.o = o, .found = found, .now_s = now_s};
 	const uint8_t *at = signature.ptr;
-	BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "text");
 	struct cms_kek kept = found->kek;
 	*found = (struct cms_found){.kek = kept};
-	l.source = (struct source){.left = text, .text = true, .pieces.over = true};
-	l.from = source_new(method, &l.source);
+	l.source = (struct cms_source){.left = text, .text = true, .pieces.over = true};
+	int begun = cms_source_begin(&l.source);
 	l.to = BIO_new(BIO_s_null());
 	l.cms = d2i_CMS_ContentInfo(NULL, &at, (long)signature.len);
-	int e = !l.from || !l.to ? fail(found, ERR_NO_MEMORY, "there is no memory")
+	int e = begun < 0 || !l.to ? fail(found, ERR_NO_MEMORY, "there is no memory")
 	        : !l.cms || OBJ_obj2nid(CMS_get0_type(l.cms)) != NID_pkcs7_signed
 	                ? fail(found, ERR_VALUE, "its signature is damaged: its structure is none of CMS")
 	                : verify(&l);
 	CMS_ContentInfo_free(l.cms);
-	BIO_free(l.from);
+	cms_source_done(&l.source);
 	BIO_free(l.to);
-	BIO_meth_free(method);
 	ERR_clear_error();
 	return e;
 }
