@@ -112,6 +112,24 @@ json_t *media_json(const struct media *m);
 int media_seal(int argc, char **argv);
 int media_open(int argc, char **argv);
 
+/* What both are told by the same options: with what, and how strictly. Borrowed from the command line. */
+struct media_with {
+	const char *key, *cert, *config;
+	int passphrase_fd; /* -1: none */
+	bool incomplete, recorded;
+};
+#define MEDIA_WITH_NOTHING ((struct media_with){.passphrase_fd = -1})
+
+/* For options_read(), and the function for these. False: a value that is none. */
+#define MEDIA_WITH_OPTIONS                                                                                   \
+	{"passphrase-fd", required_argument, NULL, 'f'}, {"key", required_argument, NULL, 'k'},              \
+		{"cert", required_argument, NULL, 'e'}, {"incomplete", no_argument, NULL, 'i'},              \
+		{"recorded", no_argument, NULL, 'r'}, {"config", required_argument, NULL, 'c'},              \
+	{                                                                                                    \
+		"help", no_argument, NULL, 'h'                                                               \
+	}
+bool media_with_option(struct media_with *w, int c);
+
 /*
  * Their passphrase: a line of a descriptor, or asked for if fd is negative. False: they have been told why. The caller wipes it.
  */

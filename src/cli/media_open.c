@@ -45,8 +45,10 @@ static int complain(const char *what, const char *why)
 
 static struct opening_key key_of(const struct media_opening *j)
 {
-	return (struct opening_key){
-		.verb = "media open", .after = "; nothing was opened", .key = j->key, .cert = j->cert};
+	return (struct opening_key){.verb = "media open",
+		.after = "; nothing was opened",
+		.key = j->with.key,
+		.cert = j->with.cert};
 }
 
 static int prepare(struct media_opening *j)
@@ -66,13 +68,13 @@ static int prepare(struct media_opening *j)
 		}
 		free(pem);
 	}
-	if (code == EXIT_ALL && j->key) {
+	if (code == EXIT_ALL && j->with.key) {
 		const struct opening_key key = key_of(j);
 		return opening_key_use(&key, j->opening, &j->desk) ? EXIT_ALL : EXIT_NOTHING;
 	}
 	if (code == EXIT_ALL) {
-		code = media_passphrase("open", j->passphrase_fd, false, j->passphrase) ? EXIT_ALL
-		                                                                        : EXIT_NOTHING;
+		code = media_passphrase("open", j->with.passphrase_fd, false, j->passphrase) ? EXIT_ALL
+		                                                                             : EXIT_NOTHING;
 		cms_opening_passphrase(j->opening, j->passphrase);
 	}
 	return code;
@@ -166,7 +168,7 @@ static int finish(struct media_opening *j, int e, char *why, size_t cap)
 	} else if (e == 0 && j->m.names.n == 0) {
 		snprintf(why, cap, "there is no Secure DICOM File that can be opened");
 		e = ERR_NOT_FOUND;
-	} else if (e == 0 && j->m.refused.n > 0 && !j->incomplete) {
+	} else if (e == 0 && j->m.refused.n > 0 && !j->with.incomplete) {
 		snprintf(why, cap, "not all files open, as is said above (--incomplete: without them)");
 		e = ERR_VALUE;
 	}
@@ -195,8 +197,8 @@ static int run(struct media_opening *j)
 	object_job_warm();
 	int e = o ? sandbox_new(SANDBOX_KEYS, NULL, 0, &j->m.sandbox) : ERR_NO_MEMORY;
 	int code = e < 0 ? complain(j->source, err_str(e))
-	           : media_record_begin(&j->record, "open", j->config, j->recorded) ? EXIT_ALL
-	                                                                            : EXIT_NOTHING;
+	           : media_record_begin(&j->record, "open", j->with.config, j->with.recorded) ? EXIT_ALL
+	                                                                                      : EXIT_NOTHING;
 	if (code == EXIT_ALL && (e = stage_begin(&j->stage, j->out)) < 0) {
 		code = complain(j->out, e == ERR_VALUE    ? "it is there already"
 					: e == ERR_SYSTEM ? strerror(errno)
@@ -227,57 +229,33 @@ static int run(struct media_opening *j)
 static bool take_option(void *arg, int c)
 {
 	struct media_opening *j = arg;
-	char *end;
-	switch (c) {
-	case 'f':
-		j->passphrase_fd = (int)strtol(optarg, &end, 10);
-		return optarg[0] && !*end && j->passphrase_fd >= 0;
-	case 'k':
-		j->key = optarg;
-		return true;
-	case 'e':
-		j->cert = optarg;
-		return true;
-	case 't':
-		if (j->n_trust == MEDIA_TRUST_MOST) {
-			return false;
-		}
-		j->trust[j->n_trust++] = optarg;
-		return true;
-	case 'i':
-		j->incomplete = true;
-		return true;
-	case 'r':
-		j->recorded = true;
-		return true;
-	case 'c':
-		j->config = optarg;
-		return true;
-	default:
+	if (c != 't') {
+		return media_with_option(&j->with, c);
+	}
+	if (j->n_trust == MEDIA_TRUST_MOST) {
 		return false;
 	}
+	j->trust[j->n_trust++] = optarg;
+	return true;
 }
 
 int media_open(int argc, char **argv)
 {
-	static const struct option options[] = {{"passphrase-fd", required_argument, NULL, 'f'},
-		{"key", required_argument, NULL, 'k'}, {"cert", required_argument, NULL, 'e'},
-		{"trust", required_argument, NULL, 't'}, {"incomplete", no_argument, NULL, 'i'},
-		{"recorded", no_argument, NULL, 'r'}, {"config", required_argument, NULL, 'c'},
-		{"help", no_argument, NULL, 'h'}, {0}};
+	static const struct option options[] = {
+		{"trust", required_argument, NULL, 't'}, MEDIA_WITH_OPTIONS, {0}};
 	static struct media_opening j;
 	int code;
 	j = (struct media_opening){.m = {.spool = SCRAP_NONE, .seconds = MEDIA_OPEN_SECONDS},
 		.stage = STAGE_NONE,
 		.desk = KEY_DESK_NONE,
-		.passphrase_fd = -1};
+		.with = MEDIA_WITH_NOTHING};
 	if (!options_read(argc, argv, options, usage, take_option, &j, &code)) {
 		return code;
 	}
 	const struct opening_key key = key_of(&j);
 	const char *misuse = argc - optind != 2 ? "name the disc and the folder to make, DISC and OUT"
-	                     : j.key && j.passphrase_fd >= 0 ? "a key or a passphrase, and not both"
-	                                                     : opening_key_misuse(&key);
+	                     : j.with.key && j.with.passphrase_fd >= 0 ? "a key or a passphrase, and not both"
+	                                                               : opening_key_misuse(&key);
 	if (misuse) {
 		fprintf(stderr, "gantry media open: %s\n", misuse);
 		options_usage(usage);

@@ -12,10 +12,10 @@
 #define MEDIA_TRUST_MOST   64
 
 struct media_opening {
-	const char *source, *out, *key, *cert, *config, *trust[MEDIA_TRUST_MOST];
+	const char *source, *out, *trust[MEDIA_TRUST_MOST];
 	unsigned n_trust;
-	int passphrase_fd;
-	bool incomplete, progress, recorded;
+	struct media_with with; /* its key opens */
+	bool progress;
 	bool unwritten; /* a file could not be written where OUT is to be: no fault of the disc */
 	char passphrase[MEDIA_PASSPHRASE];
 	struct cms_opening *opening;

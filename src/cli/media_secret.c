@@ -4,7 +4,9 @@
 #include "cli/passphrase.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -30,6 +32,33 @@ static bool line_of(int fd, char buf[MEDIA_PASSPHRASE])
 	n -= n > 0 && buf[n - 1] == '\r';
 	buf[n] = '\0';
 	return n > 0;
+}
+
+bool media_with_option(struct media_with *w, int c)
+{
+	char *end;
+	switch (c) {
+	case 'f':
+		w->passphrase_fd = (int)strtol(optarg, &end, 10);
+		return optarg[0] && !*end && w->passphrase_fd >= 0;
+	case 'k':
+		w->key = optarg;
+		return true;
+	case 'e':
+		w->cert = optarg;
+		return true;
+	case 'i':
+		w->incomplete = true;
+		return true;
+	case 'r':
+		w->recorded = true;
+		return true;
+	case 'c':
+		w->config = optarg;
+		return true;
+	default:
+		return false;
+	}
 }
 
 bool media_passphrase(const char *verb, int fd, bool twice, char buf[MEDIA_PASSPHRASE])
