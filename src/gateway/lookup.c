@@ -58,7 +58,7 @@ static int enter_sandbox(struct lookup *l)
 	}
 	(void)OPENSSL_init_ssl(0, NULL);
 	json_object_seed(0);
-	/* Modules are loaded in jobs, before these enter their own. */
+	/* Modules are loaded in jobs, before these enter their own; that of pixels once, when it is first needed. */
 	static const char *const modules[] = {"users/gantry-saml", CODEC_MODULE};
 	struct sandbox_path more[ARRAY_LEN(readable) + ARRAY_LEN(modules)];
 	char folders[ARRAY_LEN(modules)][PATH_MAX];

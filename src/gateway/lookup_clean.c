@@ -49,12 +49,28 @@ static unsigned cleans_of(const struct lookup *l, int64_t id)
 	return n;
 }
 
+/*
+ * Loaded once, when the first object comes that needs it: it takes tens of milliseconds, and a job a few. Nothing of it runs here, but what its libraries
+ * do when they are loaded. Where it is not there it is looked for again.
+ */
+static void load_module(struct cleaning *c)
+{
+	struct clean_job *j = &c->job;
+	if (!j->codec &&
+		cleaner_codec(c->module ? c->module : CODEC_MODULE, &j->codec, j->why, sizeof(j->why)) < 0) {
+		j->codec = NULL;
+	}
+}
+
 void clean_asked(struct lookup *l, const struct message *m)
 {
 	struct cleaning *c = &l->cleaning;
 	if (c->n_waiting == CLEANS_WAITING || cleans_of(l, MSG_CLEANING_ID(m->number)) >= OF_ONE) {
 		refuse(m->fd, "the pixels of too many objects are being cleaned at once");
 		return;
+	}
+	if (MSG_CLEANING_CODEC(m->number)) {
+		load_module(c);
 	}
 	c->waiting[c->n_waiting++] = (struct waiting_object){
 		.fd = m->fd, .id = MSG_CLEANING_ID(m->number), .codec = MSG_CLEANING_CODEC(m->number)};
@@ -124,11 +140,6 @@ void clean_before_sandbox(struct lookup *l, bool ours, int channel)
 		return;
 	}
 	struct clean_job *j = &c->job;
-	/* It takes the longest of all, and what it has in it serves encoded pixels alone. */
-	if (j->decodes &&
-		cleaner_codec(c->module ? c->module : CODEC_MODULE, &j->codec, j->why, sizeof(j->why)) < 0) {
-		j->codec = NULL;
-	}
 	j->file = memfd_create("gantry-object", MFD_CLOEXEC);
 	j->result = memfd_create("gantry-cleaned", MFD_CLOEXEC);
 	if (j->file < 0 || j->result < 0) {

@@ -133,7 +133,7 @@ struct cleaning {
 	const char *module; /* that decodes; NULL: CODEC_MODULE */
 	struct waiting_object waiting[CLEANS_WAITING];
 	unsigned n_waiting;
-	struct clean_job job; /* of who is being forked: its stream; in the child the rest */
+	struct clean_job job; /* of who is being forked: its stream, the module; in the child the rest */
 };
 
 struct lookup {
