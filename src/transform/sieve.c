@@ -67,13 +67,15 @@ void sieve_add(struct sieve *s, const uint8_t folded[SIEVE_FOUR])
 	uint8_t kind = kind_of(folded);
 	uint32_t bit = sieve_bit_of(folded);
 	s->set[bit / 32] |= 1u << bit % 32;
+	bool control = false;
 	for (size_t i = 0; i < SIEVE_FOUR; i++) {
+		control = control || folded[i] < 0x20;
 		add_byte(s, i, folded[i], kind);
 		if (folded[i] >= 'a' && folded[i] <= 'z') {
 			add_byte(s, i, (uint8_t)(folded[i] - 32), kind);
 		}
 	}
-	s->is_odd = s->is_odd || !is_usual(folded);
+	s->is_odd = s->is_odd || (control && !is_usual(folded));
 }
 
 static uint64_t look_at_block(const struct sieve *s, const uint8_t *block, size_t step)
