@@ -6,6 +6,8 @@
 #include "base/err.h"
 #include "base/span.h"
 
+#include <endian.h>
+
 /*
  * Writes into a buffer of fixed size that the caller owns. Errors stick: after the first write that does not fit,
  * nothing more is written and writer_end() says ERR_SPACE, so that a long row of writes needs one check.
@@ -22,15 +24,57 @@ static inline struct writer writer_of(void *ptr, size_t cap)
 	return (struct writer){.ptr = ptr, .cap = cap};
 }
 
-void writer_bytes(struct writer *w, const void *ptr, size_t n);
-void writer_span(struct writer *w, struct span s);
-void writer_fill(struct writer *w, uint8_t v, size_t n);
-void writer_u8(struct writer *w, uint8_t v);
-void writer_u16be(struct writer *w, uint16_t v);
-void writer_u32be(struct writer *w, uint32_t v);
-void writer_u64be(struct writer *w, uint64_t v);
-void writer_u16le(struct writer *w, uint16_t v);
-void writer_u32le(struct writer *w, uint32_t v);
+static inline void writer_bytes(struct writer *w, const void *ptr, size_t n)
+{
+	if (w->err) {
+		return;
+	}
+	if (n > w->cap - w->len) {
+		w->err = ERR_SPACE;
+		return;
+	}
+	if (n > 0) {
+		memcpy(w->ptr + w->len, ptr, n);
+		w->len += n;
+	}
+}
+
+static inline void writer_span(struct writer *w, struct span s)
+{
+	writer_bytes(w, s.ptr, s.len);
+}
+
+static inline void writer_fill(struct writer *w, uint8_t v, size_t n)
+{
+	if (w->err) {
+		return;
+	}
+	if (n > w->cap - w->len) {
+		w->err = ERR_SPACE;
+		return;
+	}
+	memset(w->ptr + w->len, v, n);
+	w->len += n;
+}
+
+static inline void writer_u8(struct writer *w, uint8_t v)
+{
+	writer_bytes(w, &v, 1);
+}
+
+#define WRITER_INT(name, type, to_order)                                                                     \
+	static inline void name(struct writer *w, type v)                                                    \
+	{                                                                                                    \
+		v = to_order(v);                                                                             \
+		writer_bytes(w, &v, sizeof(v));                                                              \
+	}
+
+WRITER_INT(writer_u16be, uint16_t, htobe16)
+WRITER_INT(writer_u32be, uint32_t, htobe32)
+WRITER_INT(writer_u64be, uint64_t, htobe64)
+WRITER_INT(writer_u16le, uint16_t, htole16)
+WRITER_INT(writer_u32le, uint32_t, htole32)
+#undef WRITER_INT
 
 /*
  * Lengths that are known only afterwards: leave room, write the content, fill in.

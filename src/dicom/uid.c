@@ -64,19 +64,24 @@ bool uid_valid(struct span uid)
 	if (uid.len == 0 || uid.len > UID_MAX) {
 		return false;
 	}
-	size_t begin = 0; /* of the component */
+	bool begins = true, ended = false; /* a component; with a zero first it has no more digits */
 	for (size_t i = 0; i < uid.len; i++) {
 		uint8_t c = uid.ptr[i];
 		if (c == '.') {
-			if (i == begin) {
+			if (begins) {
 				return false;
 			}
-			begin = i + 1;
-		} else if (c < '0' || c > '9' || (i > begin && uid.ptr[begin] == '0')) {
+			begins = true;
+			ended = false;
+			continue;
+		}
+		if (ended || (uint8_t)(c - '0') > 9) {
 			return false;
 		}
+		ended = begins && c == '0';
+		begins = false;
 	}
-	return begin < uid.len;
+	return !begins;
 }
 
 struct span uid_trim(struct span uid)

@@ -45,4 +45,14 @@ bool uid_valid(struct span uid);
  */
 struct span uid_trim(struct span uid);
 
+/* As text: its first UID_MAX characters. */
+static inline void uid_copy(char to[UID_MAX + 1], struct span uid)
+{
+	size_t n = uid.len < UID_MAX ? uid.len : UID_MAX;
+	if (n > 0) {
+		memcpy(to, uid.ptr, n);
+	}
+	to[n] = '\0';
+}
+
 #endif

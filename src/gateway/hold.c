@@ -89,7 +89,7 @@ static void judge_early(struct association *as, struct side *s, unsigned before)
 {
 	struct hold *h = hold_of(as, s);
 	struct verdict v;
-	bool keep = false, wants = inspect_policy_strictest(&h->content.policy) == ACTION_QUARANTINE;
+	bool keep = false, wants = h->content.strictest == ACTION_QUARANTINE;
 	if (h->i.n_findings == before || !hold_is_kept(s) || (wants && !h->failed)) {
 		return;
 	}

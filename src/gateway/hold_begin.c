@@ -23,7 +23,9 @@
  */
 static struct content imported(const struct site *s)
 {
-	return (struct content){.policy = inspect_policy_default(),
+	struct inspect_policy policy = inspect_policy_default();
+	return (struct content){.policy = policy,
+		.strictest = inspect_policy_strictest(&policy),
 		.antivirus = s->antivirus.has ? ANTIVIRUS_VALUES : ANTIVIRUS_OFF,
 		.hold_max = HOLD_MAX_S};
 }
@@ -60,12 +62,12 @@ static void keep(struct association *as, struct side *s, struct hold *h, struct 
 /* Can what is found in it refuse it? */
 static bool is_judged(const struct association *as, const struct side *s, struct hold *h)
 {
-	if (!h->inspecting || inspect_policy_strictest(&h->content.policy) < ACTION_REFUSE ||
+	if (!h->inspecting || h->content.strictest < ACTION_REFUSE ||
 		route_observes(as->site, &as->route, h->flow)) {
 		return false;
 	}
 	/* Of what has left nothing could be kept; and who asked by C-GET could not be spared the abort of its association. */
-	if (inspect_policy_strictest(&h->content.policy) == ACTION_QUARANTINE || s == &as->b) {
+	if (h->content.strictest == ACTION_QUARANTINE || s == &as->b) {
 		h->content.hold = HOLD_WHOLE;
 	}
 	return true;

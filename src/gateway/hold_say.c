@@ -120,10 +120,11 @@ static void content_verdict(
 bool hold_say_verdict(
 	struct association *as, const struct side *s, struct hold *h, struct verdict *ret_v, bool *ret_keep)
 {
-	struct inspect_verdict all = inspect_judge(&h->i, &h->content.policy), known = known_of(h);
+	struct inspect_verdict all = inspect_judge(&h->i, &h->content.policy);
 	if (all.action < ACTION_LOG) {
 		return false;
 	}
+	struct inspect_verdict known = known_of(h);
 	say(as, s, h, known.action >= ACTION_REFUSE ? &known : &all);
 	if (all.action < ACTION_REFUSE) {
 		return false;

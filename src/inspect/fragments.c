@@ -40,7 +40,7 @@ struct inspect_table *table_of(struct inspect *i)
 static void add_entry(struct inspect_table *t, uint64_t v)
 {
 	t->bad |= t->n == 0 ? v != 0 : v <= t->last;
-	if (t->n_kept < ARRAY_LEN(t->kept) && v <= UINT32_MAX) {
+	if (t->kept && t->n_kept < INSPECT_KEPT && v <= UINT32_MAX) {
 		t->kept[t->n_kept++] = (uint32_t)v;
 	}
 	t->last = v;
@@ -69,7 +69,7 @@ void fragments_begin(struct inspect *i)
 	i->fragments = i->uncoded = i->fragment_hash = i->length_hash = 0;
 	i->next_kept = 0;
 	i->kept_missed = false;
-	i->basic = (struct inspect_table){0};
+	i->basic = (struct inspect_table){.kept = i->kept};
 	i->codec = CODEC_OTHER;
 	for (size_t k = 0; k < ARRAY_LEN(codecs); k++) {
 		if (strncmp(codecs[k].uid, i->syntax, strlen(codecs[k].uid)) == 0) {

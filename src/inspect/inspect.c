@@ -6,16 +6,6 @@
 /* What stands in the place of the beginning that a file does not have. */
 static const uint8_t prefix[FILE_PREAMBLE + 4] = {[FILE_PREAMBLE] = 'D', 'I', 'C', 'M'};
 
-static void copy_uid(char to[UID_MAX + 1], struct span uid)
-{
-	uid = uid_trim(uid);
-	size_t n = uid.len < UID_MAX ? uid.len : UID_MAX;
-	if (n > 0) {
-		memcpy(to, uid.ptr, n);
-	}
-	to[n] = '\0';
-}
-
 static void begin_data_set(struct inspect *i, enum encoding encoding)
 {
 	i->begun = true;
@@ -29,16 +19,19 @@ static void begin_data_set(struct inspect *i, enum encoding encoding)
 void inspect_begin(struct inspect *i, const struct inspect_about *about, struct inflater *inflater)
 {
 	enum encoding encoding;
-	memset(i, 0, sizeof(*i));
+	const size_t from = offsetof(struct inspect, n_findings), to = offsetof(struct inspect, f);
+	memset((char *)i + from, 0, to - from);
+	memset(&i->f.d, 0, offsetof(struct dataset, frames));
+	i->f.in_meta = false;
 	i->inflater = inflater;
 	i->file = about->file;
 	i->pixels[0].frames = i->pixels[1].frames = 1;
-	copy_uid(i->sop_class, about->sop_class);
-	copy_uid(i->sop_instance, about->sop_instance);
+	uid_copy(i->sop_class, uid_trim(about->sop_class));
+	uid_copy(i->sop_instance, uid_trim(about->sop_instance));
 	if (i->file) {
 		return;
 	}
-	copy_uid(i->syntax, about->transfer_syntax);
+	uid_copy(i->syntax, uid_trim(about->transfer_syntax));
 	if (encoding_of(uid_trim(about->transfer_syntax), &encoding) == 0) {
 		begin_data_set(i, encoding);
 		return;

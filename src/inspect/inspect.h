@@ -65,8 +65,10 @@ struct inspect_table {
 	uint8_t fill;                   /* bytes of it */
 	bool bad, present;
 	uint32_t n_kept;
-	uint32_t kept[INSPECT_VALUE / 8]; /* the first ones */
+	uint32_t *kept; /* the first ones, INSPECT_KEPT at most; NULL: none are */
 };
+
+#define INSPECT_KEPT (INSPECT_VALUE / 8)
 
 /* Records of a DICOMDIR, and what points to them: how many, and sums that do not depend on the order. */
 struct inspect_directory {
@@ -97,7 +99,6 @@ struct inspect {
 	bool is_file; /* it has file meta information */
 
 	/* ---- Its own ---- */
-	struct dicom_file f; /* f.d alone if it has none */
 	struct inflater *inflater;
 	bool file, begun, over, bare, failed;
 	uint8_t n_head;
@@ -141,6 +142,10 @@ struct inspect {
 	struct inspect_directory directory;
 	uint16_t palette[3]; /* entries that the descriptors name */
 	bool has_palette[3];
+
+	/* ---- Large, and like the findings not cleared for each object: what is above says what of it is of this one ---- */
+	struct dicom_file f;         /* f.d alone if it has no meta information */
+	uint32_t kept[INSPECT_KEPT]; /* of the basic table */
 	uint8_t value[INSPECT_VALUE];
 };
 

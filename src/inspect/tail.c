@@ -14,8 +14,10 @@ void tail_begin(struct inspect *i, uint64_t offset)
 static void take(struct inspect *i, struct span s)
 {
 	struct inspect_stream *t = &i->s;
-	for (size_t k = 0; k < s.len && t->n_head < sizeof(t->head); k++) {
-		t->head[t->n_head++] = s.ptr[k];
+	size_t room = sizeof(t->head) - t->n_head, head = s.len < room ? s.len : room;
+	if (head > 0) {
+		memcpy(t->head + t->n_head, s.ptr, head);
+		t->n_head = (uint8_t)(t->n_head + head);
 	}
 	for (size_t k = 0; !i->tail_dirty && k < s.len; k++) {
 		i->tail_dirty = s.ptr[k] != 0;

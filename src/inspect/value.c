@@ -92,9 +92,9 @@ void value_piece(struct inspect *i, struct span piece, bool last)
 {
 	struct inspect_stream *s = &i->s;
 	if (piece.len > 0) {
-		for (size_t k = 0; k < piece.len && s->n_head < sizeof(s->head); k++) {
-			s->head[s->n_head++] = piece.ptr[k];
-		}
+		size_t room = sizeof(s->head) - s->n_head, n = piece.len < room ? piece.len : room;
+		memcpy(s->head + s->n_head, piece.ptr, n);
+		s->n_head = (uint8_t)(s->n_head + n);
 		if (s->kind == VALUE_TEXT && i->e.length <= INSPECT_VALUE) {
 			text_whole(i, piece);
 		} else if (s->kind == VALUE_TEXT) {

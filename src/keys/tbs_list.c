@@ -179,7 +179,7 @@ static const uint8_t version_2[] = {TAG_INTEGER, 1, 1}, of_key_id[] = {0x06, 3, 
 /* SEQUENCE { that identifier, OCTET STRING }: what is in the string. */
 static int enter_extension(struct reader *r, const void *id, size_t id_len, struct reader *ret_value)
 {
-	struct reader at = *r, extension, value;
+	struct reader at = *r, extension = {0}, value;
 	int e = enter(&at, TAG_SEQUENCE, &extension);
 	e = e < 0 ? e : take_exactly(&extension, id, id_len);
 	e = e < 0 ? e : enter(&extension, TAG_OCTETS, &value);

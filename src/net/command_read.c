@@ -9,6 +9,7 @@ struct command_parse {
 	unsigned tolerate;
 	struct parse_fail *fail;
 	struct span values[COMMAND_ELEMENTS]; /* as they came; ptr NULL: absent */
+	size_t next;                          /* of the table's elements, the first that may still come */
 };
 
 static int stop(const struct command_parse *p, const uint8_t *at, int code, const char *spec)
@@ -68,14 +69,15 @@ static int read_group_length(struct command_parse *p, struct reader *r)
 	return 0;
 }
 
+/* Both ascend. Others are retired or unknown: passed over. */
 static void keep(struct command_parse *p, const struct raw_element *e)
 {
-	for (size_t i = 0; i < COMMAND_ELEMENTS; i++) {
-		if (command_elements[i].element == e->element) {
-			p->values[i] = e->value;
-		}
+	while (p->next < COMMAND_ELEMENTS && command_elements[p->next].element < e->element) {
+		p->next++;
 	}
-	/* Others are retired or unknown: passed over. */
+	if (p->next < COMMAND_ELEMENTS && command_elements[p->next].element == e->element) {
+		p->values[p->next++] = e->value;
+	}
 }
 
 static int read_form(struct command_parse *p)
@@ -110,13 +112,15 @@ static int take_us(struct span v, void *to)
 static int take_ui(const struct command_parse *p, struct span v, struct span *to, unsigned *tolerated)
 {
 	struct span uid = uid_trim(v);
-	if (!uid_valid(uid) && (p->tolerate & AE_TOLERATE_NUL)) {
+	bool valid = uid_valid(uid);
+	if (!valid && (p->tolerate & AE_TOLERATE_NUL)) {
 		while (uid.len > 0 && (uid.ptr[uid.len - 1] == 0 || uid.ptr[uid.len - 1] == ' ')) {
 			uid.len--;
 		}
 		*tolerated |= AE_TOLERATE_NUL;
+		valid = uid_valid(uid);
 	}
-	if (!uid_valid(uid) || v.len > UID_MAX) {
+	if (!valid || v.len > UID_MAX) {
 		return ERR_VALUE;
 	}
 	*to = uid;

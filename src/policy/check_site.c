@@ -266,7 +266,7 @@ static void check_inspect(struct parse *p, const struct flow *f, const struct tr
 			"flow %s has its objects scanned for viruses, and there is no `antivirus:` that says where",
 			f->name);
 	}
-	if (c && c->hold == HOLD_TAIL && inspect_policy_strictest(&c->policy) == ACTION_QUARANTINE) {
+	if (c && c->hold == HOLD_TAIL && c->strictest == ACTION_QUARANTINE) {
 		mistake_warning(p->mistakes, place(in, "hold")->line, place(in, "hold")->column,
 			"flow %s quarantines, so that its objects are held whole: `hold: tail` does nothing",
 			f->name);

@@ -34,6 +34,7 @@ enum hold_fail { HOLD_FAIL_REFUSE, HOLD_FAIL_PASS };
 
 struct content {
 	struct inspect_policy policy;
+	enum inspect_action strictest; /* inspect_policy_strictest() of it, which each object would ask for */
 	struct inspect_wanted wanted;
 	enum hold_kind hold;
 	enum antivirus_kind antivirus;

@@ -20,6 +20,9 @@ void read_inspect(struct parse *p, const struct key *k, const struct tree *v, vo
 	if (f->inspect && v->kind == TREE_MAP) {
 		key_read_map(p, k->inner, v, f->inspect);
 	}
+	if (f->inspect) {
+		f->inspect->strictest = inspect_policy_strictest(&f->inspect->policy);
+	}
 }
 
 /* A row for each check that is named: the action's words are those of the severities. */

@@ -147,7 +147,7 @@ bool site_quarantines(const struct site *s)
 	bool any = s->quarantine.has;
 	for (unsigned i = 0; i < s->n_flows; i++) {
 		const struct content *c = s->flows[i].inspect;
-		any = any || (c && inspect_policy_strictest(&c->policy) == ACTION_QUARANTINE);
+		any = any || (c && c->strictest == ACTION_QUARANTINE);
 	}
 	return any;
 }

@@ -106,11 +106,35 @@ static void findings_do_not_depend_on_cuts(void **state)
 	assert_true(each_row(any_cut) >= 260);
 }
 
+/* One struct serves for object after object, and not all of it is cleared for each. */
+static void after_any_other(const char *name, struct span s, const char *worst, const char *checks)
+{
+	const struct inspect_about abouts[] = {a_file, {.transfer_syntax = span_str("1.2.840.10008.1.2.1")},
+		{.transfer_syntax = span_str("1.2.840.10008.1.2.4.50")},
+		{.transfer_syntax = span_str("1.2.3")}};
+	for (size_t k = 0; k < ARRAY_LEN(abouts); k++) {
+		struct span of = k == 0 || s.len < 400 ? s : span_of(s.ptr + 132, s.len - 132);
+		memset(&inspected, 0, sizeof(inspected));
+		inspect_pieces(&inspected, &abouts[k], of, 0, 4097, false);
+		said_text(&inspected, whole);
+		memset(&inspected, 0xFF, sizeof(inspected));
+		inspect_pieces(&inspected, &abouts[k], of, 0, 4097, false);
+		said_text(&inspected, other);
+		assert_string_equal(whole, other);
+	}
+}
+
+static void findings_do_not_depend_on_the_object_before(void **state)
+{
+	assert_true(each_row(after_any_other) >= 260);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(files_have_their_findings),
 		cmocka_unit_test(findings_do_not_depend_on_cuts),
+		cmocka_unit_test(findings_do_not_depend_on_the_object_before),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -86,10 +86,10 @@ static size_t request(const struct vouch_sum *sum, uint8_t *buf, size_t cap)
 static int ask(const struct vouch_sum *sum, struct holder_client *c, int64_t now_ms, uint8_t *buf,
 	struct vouch_made *ret)
 {
-	uint8_t bytes[512], n;
-	uint16_t n_value;
+	uint8_t bytes[512], n = 0;
+	uint16_t n_value = 0;
 	size_t len = 0;
-	struct span s;
+	struct span s = {0};
 	assert_int_equal(holder_answer(holder, c, span_of(bytes, request(sum, bytes, sizeof(bytes))), now_ms,
 				 buf, &len),
 		0);
