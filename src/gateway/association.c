@@ -341,6 +341,26 @@ static bool has_work(const struct association *as, const struct side *s)
 	       ((s->blocked && relay_room(as, s)) || (s->t.more && may_read(as, s)) || hold_is_ready(as, s));
 }
 
+/* It has said what it had to, and nothing more of it is on its way before the other side has answered. */
+static bool is_others_turn(const struct association *as, const struct side *s)
+{
+	const struct side *o = s == &as->a ? &as->b : &as->a;
+	return !in_message(s) && !as->ac->async.has && (s->n_operations > 0 || o->n_operations == 0);
+}
+
+/* What follows carries the acknowledgement where it can: one alone would be a packet more for each message. */
+static void acknowledge(struct association *as)
+{
+	struct side *sides[] = {&as->a, &as->b};
+	for (unsigned i = 0; i < ARRAY_LEN(sides); i++) {
+		struct side *s = sides[i];
+		if (is_others_turn(as, s)) {
+			s->t.ack_due = false;
+		}
+		stream_ack(&s->t);
+	}
+}
+
 static void relay_loop(struct association *as)
 {
 	while (!as->over) {
@@ -363,8 +383,7 @@ static void relay_loop(struct association *as)
 			[FD_CLEAN_A] = hold_clean_poll(&as->holds->of[0]),
 			[FD_CLEAN_B] = hold_clean_poll(&as->holds->of[1]),
 		};
-		stream_ack(&as->a.t);
-		stream_ack(&as->b.t);
+		acknowledge(as);
 		if (poll(p, FD_COUNT, wait) < 0 && errno != EINTR) {
 			report_ended(as, "poll: %s", strerror(errno));
 			association_abort(as, NULL, NULL);

@@ -8,11 +8,6 @@
 
 #include <stdio.h>
 
-static void copy_uid(char to[65], struct span s)
-{
-	snprintf(to, 65, "%.*s", (int)(s.len < 64 ? s.len : 64), s.len ? (const char *)s.ptr : "");
-}
-
 static struct subject subject_of(const struct association *as, const struct side *s, const char *answered)
 {
 	const struct agreed *c = &as->context[s->msg.context];
@@ -207,11 +202,18 @@ static void note_allowed(struct association *as, struct side *s, const struct op
 	}
 }
 
-/* Send the command on, as we write it: destination translated, nothing unknown in it. */
+/*
+ * Send it on as we write it: destination translated, nothing unknown in it. When it has just come it waits, to leave with the
+ * beginning of its data set: see begin_pdv().
+ */
 static int pass_command_by(struct association *as, struct side *s, const struct operation *o, uint8_t context)
 {
 	struct command c = s->msg.command;
 	renaming_command(as, s, &c);
+	s->msg.command_waits = s->msg.phase == IN_COMMAND && command_has_data_set(&c);
+	if (s->msg.command_waits) {
+		return 0;
+	}
 	if (c.field == C_MOVE_RQ && o && o->flow >= 0) {
 		snprintf(c.move_destination, sizeof(c.move_destination), "%s",
 			route_move_title(as->site, o->flow, s->msg.command.move_destination));
@@ -236,8 +238,8 @@ static struct operation *begin_operation(struct side *s)
 	o->id = c->message_id;
 	o->since_ms = clock_mono_ms();
 	o->requested = c->requested_sop_class.len > 0;
-	copy_uid(o->sop_class, o->requested ? c->requested_sop_class : c->affected_sop_class);
-	copy_uid(o->sop_instance, o->requested ? c->requested_sop_instance : c->affected_sop_instance);
+	uid_copy(o->sop_class, o->requested ? c->requested_sop_class : c->affected_sop_class);
+	uid_copy(o->sop_instance, o->requested ? c->requested_sop_instance : c->affected_sop_instance);
 	return o;
 }
 
@@ -314,7 +316,7 @@ int exchange_command(struct association *as, struct side *s, struct parse_fail *
 		return e;
 	}
 	m->data_bytes = 0;
-	m->alarmed = false;
+	m->alarmed = m->command_waits = false;
 	if (m->command.field == C_CANCEL_RQ) {
 		e = exchange_take_cancel(as, s);
 	} else if (command_is_response(m->command.field)) {

@@ -20,7 +20,8 @@ void exchange_owe(struct operation *o, uint16_t status, const char *fmt, ...)
 
 static bool at_boundary(const struct association *as, const struct side *from)
 {
-	return from->msg.phase != IN_DATA || (from->msg.disposition != PASS && !hold_is_half_way(as, from));
+	return from->msg.phase != IN_DATA || from->msg.command_waits ||
+	       (from->msg.disposition != PASS && !hold_is_half_way(as, from));
 }
 
 static bool answer(struct side *asker, struct operation *o)

@@ -77,6 +77,13 @@ static int begin_pdv(struct association *as, struct side *s, bool fresh, struct 
 		m->context = s->pdv.context;
 		m->command_len = 0;
 	}
+	if (!s->pdv.command && m->disposition == PASS && m->command_waits) {
+		m->command_waits = false;
+		int e = exchange_pass(as, s, m->operation);
+		if (e != 0) {
+			return e;
+		}
+	}
 	if (!s->pdv.command && m->disposition == PASS) {
 		/* After both heads were consumed they stand right before the payload, unless the buffer moved between. */
 		begin_chunk(s, other_side(as, s), fresh && s->in_pos >= HEADS);

@@ -64,8 +64,9 @@ struct incoming {
 	size_t command_len;
 	struct command command;      /* borrows command_bytes */
 	struct operation *operation; /* of this side for a request; of the other for a response; NULL */
-	int flow;     /* that allowed the request, also when it has been answered already; -1 */
-	bool alarmed; /* an object over its size limit is said once */
+	int flow;           /* that allowed the request, also when it has been answered already; -1 */
+	bool alarmed;       /* an object over its size limit is said once */
+	bool command_waits; /* until its data set begins to come: alone it is of no use to anybody */
 	uint64_t data_bytes;
 	uint64_t size_limit; /* of the data set; 0 none */
 	uint8_t *held;       /* made when first needed */

@@ -359,7 +359,8 @@ void target_end(struct association *as, bool abort, const char *why)
 		side_goodbye(b);
 	}
 	/* What the caller has begun to receive cannot be finished: its own association must end too. */
-	bool cut = (b->msg.phase == IN_DATA && b->msg.disposition == PASS) || hold_is_half_way(as, b);
+	bool passes = b->msg.phase == IN_DATA && b->msg.disposition == PASS && !b->msg.command_waits;
+	bool cut = passes || hold_is_half_way(as, b);
 	side_close(b);
 	audit_target_lost(as);
 	for (unsigned i = 0; i < b->operations_end; i++) {

@@ -226,7 +226,7 @@ static size_t data_of(const struct fixture *f, uint32_t most, uint8_t *to, unsig
 	while (reader_left(&r) > 0) {
 		struct pdu_head h;
 		struct pdv_head v;
-		struct span payload;
+		struct span payload = {0};
 		assert_int_equal(pdu_read_head(&r, &h), 0);
 		assert_int_equal(h.type, PDU_P_DATA_TF);
 		assert_true(most == 0 || h.len <= most);
@@ -352,6 +352,41 @@ static void a_refused_request_is_drained_and_answered(void **state)
 	free(f);
 }
 
+/* Alone a command is of no use to the target, which has it with the first bytes of its data set: be there none in those. */
+static void a_command_waits_for_its_data_set(void **state)
+{
+	(void)state;
+	struct fixture *f = malloc(sizeof(*f));
+	uint8_t wire[8192], data[100] = {1, 2, 3};
+	unsigned lasts;
+	for (size_t size = 0; size <= sizeof(data); size += sizeof(data)) {
+		begin(f, 0);
+		size_t len = put_store(wire, 1, CT);
+		assert_int_equal(feed(f, wire, len, 65536), 0);
+		assert_int_equal(f->got_len, 0);
+		size_t n = put_data(wire + len, 1, data, size, 4096);
+		assert_int_equal(feed(f, wire + len, n, 65536), 0);
+		assert_int_equal(f->got_len, len + n);
+		assert_int_equal(data_of(f, 0, wire, &lasts), size);
+		assert_int_equal(lasts, 1);
+		done(f);
+	}
+	/* Where the target is lost meanwhile, nothing of it has been sent: the caller has an answer, at its end. */
+	begin(f, 0);
+	char comment[65];
+	size_t len = put_store(wire, 1, CT);
+	assert_int_equal(feed(f, wire, len, 65536), 0);
+	target_end(&f->as, false, "the target closed the connection");
+	assert_int_equal(f->got_len, 0);
+	len = put_data(wire, 1, data, sizeof(data), 50);
+	assert_int_equal(feed(f, wire, len, 65536), 0);
+	assert_true(answer_status(f, comment) != 0);
+	assert_true(f->as.a.up && !f->as.over);
+	assert_int_equal(f->as.a.n_operations, 0);
+	done(f);
+	free(f);
+}
+
 static void an_object_over_its_size_ends_the_target_alone(void **state)
 {
 	(void)state;
@@ -410,6 +445,7 @@ int main(void)
 		cmocka_unit_test(what_is_held_passes_byte_for_byte),
 		cmocka_unit_test(an_empty_data_set_keeps_its_last_fragment),
 		cmocka_unit_test(a_refused_request_is_drained_and_answered),
+		cmocka_unit_test(a_command_waits_for_its_data_set),
 		cmocka_unit_test(an_object_over_its_size_ends_the_target_alone),
 		cmocka_unit_test(a_fragment_on_an_unknown_context_is_an_error),
 		cmocka_unit_test(data_before_a_command_is_an_error),
