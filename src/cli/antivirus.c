@@ -27,17 +27,22 @@ static const char usage[] =
 	"Definitions of the virus scanner clamd are tried before they are used.\n"
 	"\n"
 	"  stage     copy a folder's definitions to where they are tried\n"
-	"  validate  show DICOM files, good/ and bad/, to one clamd with the new definitions and to one with those in use; compare\n"
-	"            what they say, how fast, and with how much memory; have the running gateway sign a record of it\n"
-	"  promote   put what was validated to use: clamd loads it, and is asked whether it has; else those before are used on\n"
+	"  validate  show DICOM files, good/ and bad/, to one clamd with the new\n"
+	"            definitions and to one with those in use; compare what they say, how\n"
+	"            fast, and with how much memory; have the running gateway sign a\n"
+	"            record of it\n"
+	"  promote   put what was validated to use: clamd loads it, and is asked whether\n"
+	"            it has; else those before are used on\n"
 	"  rollback  use those before again\n"
 	"  status    which are staged, in use, and before; what clamd has loaded\n"
 	"\n"
-	"  --vkey KEY         the public key of records; default: beside the configured `record-key`\n"
+	"  --vkey KEY         the public key of records; default: beside the configured\n"
+	"                     `record-key`\n"
 	"  -c, --config FILE  default: ./gantry.yaml, then /etc/gantry/gantry.yaml\n"
 	"  -h, --help         print this\n"
 	"\n"
-	"Exit status: 0 done, 1 the definitions are not good enough or not in use, 2 wrong usage, 3 could not be tried or done.\n";
+	"Exit status: 0 done, 1 the definitions are not good enough or not in use, 2\n"
+	"wrong usage, 3 could not be tried or done.\n";
 
 void antivirus_say(const char *format, ...)
 {

@@ -18,10 +18,9 @@ static const struct {
 	{"init", audit_init, "make the keys of an audit trail"},
 	{"search", audit_search, "find what the journal says of a patient, a device, a time"},
 	{"verify", audit_verify, "prove that no record was changed, removed or reordered"},
-	{"prove", audit_prove, "write a proof of one record, or that one checkpoint continues another"},
+	{"prove", audit_prove, "write a proof of a record, or that one tree continues another"},
 	{"verify-proof", audit_verify_proof, "check such a proof, with the journal's key alone"},
-	{"leaves", audit_leaves,
-		"print the records' hashes: a good copy, by which changes are located later"},
+	{"leaves", audit_leaves, "print the records' hashes: a good copy, to find changes by"},
 };
 
 static void usage(FILE *to)

@@ -14,16 +14,20 @@
 #include <unistd.h>
 
 static const char usage[] =
-	"usage: gantry audit init [--folder DIR] [--origin NAME] [--auditor NAME] [--passphrase-file FILE]\n"
+	"usage: gantry audit init [--folder DIR] [--origin NAME] [--auditor NAME]\n"
+	"                    [--passphrase-file FILE]\n"
 	"\n"
-	"Makes the keys of an audit trail: the one that signs checkpoints, the one that signs records, the one of the blind\n"
-	"index, and an auditor's pair, whose private half is kept under a passphrase. Prints the lines for gantry.yaml, and what\n"
-	"to carry where. Nothing that is there is overwritten.\n"
+	"Makes the keys of an audit trail: the one that signs checkpoints, the one that\n"
+	"signs records, the one of the blind index, and an auditor's pair, whose private\n"
+	"half is kept under a passphrase. Prints the lines for gantry.yaml, and what to\n"
+	"carry where. Nothing that is there is overwritten.\n"
 	"\n"
 	"  --folder DIR            where to (default: audit)\n"
-	"  --origin NAME           of this journal, for ever: the name of its checkpoints (default: this host's name and /gantry)\n"
+	"  --origin NAME           of this journal, for ever: the name of its checkpoints\n"
+	"                          (default: this host's name and /gantry)\n"
 	"  --auditor NAME          of the auditor's files (default: auditor)\n"
-	"  --passphrase-file FILE  its first line, instead of asking twice on the terminal\n"
+	"  --passphrase-file FILE  its first line, instead of asking twice on the\n"
+	"                          terminal\n"
 	"  -h, --help              print this\n"
 	"\n"
 	"Exits with 0, 1 for a failure, 2 for a wrong command line.\n";

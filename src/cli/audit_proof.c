@@ -17,16 +17,20 @@
 /* ---- gantry audit prove ---- */
 
 static const char prove_usage[] =
-	"usage: gantry audit prove JOURNAL --record N [--with-record] [--checkpoint FILE] [--cold DIR]... [--output FILE]\n"
-	"       gantry audit prove JOURNAL --from FILE [--checkpoint FILE] [--cold DIR]... [--output FILE]\n"
+	"usage: gantry audit prove JOURNAL --record N [--with-record] [--checkpoint FILE]\n"
+	"                    [--cold DIR]... [--output FILE]\n"
+	"       gantry audit prove JOURNAL --from FILE [--checkpoint FILE]\n"
+	"                    [--cold DIR]... [--output FILE]\n"
 	"\n"
-	"Write a proof that record N is in the journal, or that a checkpoint continues an older one, for who has no access to\n"
-	"the gateway.\n"
+	"Write a proof that record N is in the journal, or that a checkpoint continues an\n"
+	"older one, for who has no access to the gateway.\n"
 	"\n"
 	"  --record N         the record's number\n"
-	"  --with-record      put the record's bytes into the proof (its body stays sealed)\n"
+	"  --with-record      put the record's bytes into the proof (its body stays\n"
+	"                     sealed)\n"
 	"  --from FILE        the older checkpoint\n"
-	"  --checkpoint FILE  the checkpoint to prove it by; default is the journal's latest\n"
+	"  --checkpoint FILE  the checkpoint to prove it by; default is the journal's\n"
+	"                     latest\n"
 	"  --cold DIR         a folder with segments that were handed over\n"
 	"  --output FILE      default is standard output\n";
 
@@ -183,9 +187,11 @@ int audit_prove(int argc, char **argv)
 static const char verify_proof_usage[] =
 	"usage: gantry audit verify-proof FILE --key KEY [--record FILE]\n"
 	"\n"
-	"Check a proof that `gantry audit prove` wrote. Nothing else is needed: no gateway, no journal.\n"
+	"Check a proof that `gantry audit prove` wrote. Nothing else is needed: no\n"
+	"gateway, no journal.\n"
 	"\n"
-	"  --key KEY      the journal's public key, NAME+HASH+KEY, or a file with such keys (also witnesses'), one a line\n"
+	"  --key KEY      the journal's public key, NAME+HASH+KEY, or a file with such\n"
+	"                 keys (also witnesses'), one a line\n"
 	"  --record FILE  the record's bytes, if they are not in the proof\n"
 	"\n"
 	"Exit status: 0 proved, 1 not proved, 2 wrong usage, 3 could not be read.\n";

@@ -12,27 +12,36 @@
 #include <unistd.h>
 
 static const char usage[] =
-	"usage: gantry audit search --key KEY [-c FILE | --journal DIR] [CRITERIA] [--format FORMAT]\n"
+	"usage: gantry audit search --key KEY [-c FILE | --journal DIR] [CRITERIA]\n"
+	"                    [--format FORMAT]\n"
 	"\n"
-	"Find what the journal says of a patient, a device, a time. All criteria must be met; none finds all.\n"
+	"Find what the journal says of a patient, a device, a time. All criteria must be\n"
+	"met; none finds all.\n"
 	"\n"
 	"  --patient ID [--issuer ISSUER]  --name NAME  --accession NUMBER  --study UID\n"
-	"  --user USER  --node NODE  --address IP  --certificate SUBJECT|FILE   of either end\n"
-	"  --kind KIND      transfer, query, patient-shown, alert, login, log-used, …; several times: any of them\n"
+	"  --user USER  --node NODE  --address IP  --certificate SUBJECT|FILE\n"
+	"                   of either end\n"
+	"  --kind KIND      transfer, query, patient-shown, alert, login, log-used, …;\n"
+	"                   several times: any of them\n"
 	"  --outcome HOW    success, minor, serious, major; several times: any of them\n"
 	"  --refusal N, --association N\n"
-	"  --from TIME, --to TIME   " WHEN_FORM "\n"
+	"  --from TIME, --to TIME\n"
+	"           " WHEN_FORM "\n"
 	"\n"
 	"  --key KEY        an auditor's private key: a PEM file, or a pkcs11: URI\n"
 	"  --passphrase-file FILE  its first line; otherwise it is asked for\n"
-	"  -c, --config FILE  whose journal; default: ./gantry.yaml, then /etc/gantry/gantry.yaml\n"
-	"  --journal DIR    another journal's folder; --cold DIR: where older segments of it are\n"
-	"  --unrecorded     search even if the gateway cannot record that somebody searches\n"
+	"  -c, --config FILE  whose journal; default: ./gantry.yaml, then\n"
+	"                     /etc/gantry/gantry.yaml\n"
+	"  --journal DIR    another journal's folder; --cold DIR: where older segments of\n"
+	"                   it are\n"
+	"  --unrecorded     search even if the gateway cannot record that somebody\n"
+	"                   searches\n"
 	"  --format FORMAT  text, json (an object a line), csv, xml (the audit messages)\n"
 	"  --limit N        stop after so many\n"
 	"  -h, --help       print this\n"
 	"\n"
-	"Exit status: 0 found, 1 nothing found, 2 wrong usage, 3 not all could be read, or not recorded.\n";
+	"Exit status: 0 found, 1 nothing found, 2 wrong usage, 3 not all could be read,\n"
+	"or not recorded.\n";
 
 enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_CSV, FORMAT_XML };
 

@@ -15,17 +15,23 @@
 #include <unistd.h>
 
 static const char verify_usage[] =
-	"usage: gantry audit verify JOURNAL --key KEY [--cold DIR]... [--checkpoint FILE]... [--leaves FILE] [--json]\n"
+	"usage: gantry audit verify JOURNAL --key KEY [--cold DIR]...\n"
+	"                    [--checkpoint FILE]... [--leaves FILE] [--json]\n"
 	"\n"
-	"Read the whole journal, compute its Merkle tree anew, and hold it against every checkpoint that its key signed.\n"
+	"Read the whole journal, compute its Merkle tree anew, and hold it against every\n"
+	"checkpoint that its key signed.\n"
 	"\n"
-	"  --key KEY          the journal's public key, NAME+HASH+KEY, or a file with such keys (also witnesses'), one a line\n"
+	"  --key KEY          the journal's public key, NAME+HASH+KEY, or a file with\n"
+	"                     such keys (also witnesses'), one a line\n"
 	"  --cold DIR         a folder with segments that were handed over\n"
-	"  --checkpoint FILE  a checkpoint that left the machine earlier: a journal rewritten since contradicts it\n"
-	"  --leaves FILE      a good copy of `gantry audit leaves`: names the records that were changed\n"
+	"  --checkpoint FILE  a checkpoint that left the machine earlier: a journal\n"
+	"                     rewritten since contradicts it\n"
+	"  --leaves FILE      a good copy of `gantry audit leaves`: names the records\n"
+	"                     that were changed\n"
 	"  --json             for programs\n"
 	"\n"
-	"Exit status: 0 good, 1 tampered with or damaged, 2 wrong usage, 3 could not be read.\n";
+	"Exit status: 0 good, 1 tampered with or damaged, 2 wrong usage, 3 could not be\n"
+	"read.\n";
 
 #define LEAVES_FILE_MOST ((size_t)8 * 1024 * 1024 * 1024)
 
@@ -297,8 +303,9 @@ int audit_verify(int argc, char **argv)
 static const char leaves_usage[] =
 	"usage: gantry audit leaves JOURNAL [--cold DIR]...\n"
 	"\n"
-	"Print the hash of each record. A good copy, kept elsewhere, lets `gantry audit verify --leaves` name the records that\n"
-	"were changed, removed, inserted or moved. The hashes say nothing of what is in the records.\n";
+	"Print the hash of each record. A good copy, kept elsewhere, lets `gantry audit\n"
+	"verify --leaves` name the records that were changed, removed, inserted or moved.\n"
+	"The hashes say nothing of what is in the records.\n";
 
 static int print_leaves(struct journal_reader *reader)
 {

@@ -34,13 +34,15 @@ static const char usage[] =
 	"usage: gantry check [FILE] [-c FILE] [--json]\n"
 	"       gantry check --defaults [--json]\n"
 	"\n"
-	"Finds every mistake of gantry.yaml in one pass: where it is, what it is, and the likely spelling; and looks\n"
-	"at the certificates and keys that it names. Default FILE: ./gantry.yaml, then /etc/gantry/gantry.yaml.\n"
+	"Finds every mistake of gantry.yaml in one pass: where it is, what it is, and the\n"
+	"likely spelling; and looks at the certificates and keys that it names. Default\n"
+	"FILE: ./gantry.yaml, then /etc/gantry/gantry.yaml.\n"
 	"\n"
 	"  --defaults   print every key with its default and what it is for\n"
 	"  --json       for programs\n"
 	"\n"
-	"Exits with 0 when there is no error (warnings may be), 1 when there are errors, 2 for a wrong command line.\n";
+	"Exits with 0 when there is no error (warnings may be), 1 when there are errors,\n"
+	"2 for a wrong command line.\n";
 
 struct check {
 	const char *path;

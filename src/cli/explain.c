@@ -14,12 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char usage[] =
-	"usage: gantry explain [-c FILE] [--json] NUMBER\n"
-	"\n"
-	"Prints a refusal by its number (in the log, and in the Error Comment that the device was sent): what was asked,\n"
-	"by whom, which rule refused it and where it stands, what was answered, how often, and the lines of\n"
-	"gantry.yaml that would allow it. Default FILE: ./gantry.yaml, then /etc/gantry/gantry.yaml.\n";
+static const char usage[] = "usage: gantry explain [-c FILE] [--json] NUMBER\n"
+			    "\n"
+			    "Prints a refusal by its number (in the log, and in the Error Comment that the\n"
+			    "device was sent): what was asked, by whom, which rule refused it and where it\n"
+			    "stands, what was answered, how often, and the lines of gantry.yaml that would\n"
+			    "allow it. Default FILE: ./gantry.yaml, then /etc/gantry/gantry.yaml.\n";
 
 /* One generation of the ledger: 1 found, 0 not, ERR_SYSTEM it is there and cannot be read. */
 static int look_in(const char *state, const char *file, uint64_t number, struct refusal *r)

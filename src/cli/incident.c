@@ -8,25 +8,36 @@
 #include <unistd.h>
 
 static const char usage[] =
-	"usage: gantry incident --key KEY [SCOPE] [--out FOLDER] [-c FILE | --journal DIR --vkey KEY]\n"
+	"usage: gantry incident --key KEY [SCOPE] [--out FOLDER]\n"
+	"                       [-c FILE | --journal DIR --vkey KEY]\n"
 	"\n"
-	"List the patients and studies that a device, a user, a certificate or a version touched, how, and by day; and show by\n"
-	"the journal's signed tree that the list is complete for what crossed this gateway.\n"
+	"List the patients and studies that a device, a user, a certificate or a version\n"
+	"touched, how, and by day; and show by the journal's signed tree that the list is\n"
+	"complete for what crossed this gateway.\n"
 	"\n"
-	"  --node NODE, --user USER, --certificate SUBJECT|FILE, --refusal N, --version VERSION   all must be met\n"
-	"  --from TIME, --to TIME   " WHEN_FORM "\n"
-	"  --out FOLDER     a new folder: incident.csv, .json, .html (to print), statement.txt and proofs\n"
+	"  --node NODE, --user USER, --certificate SUBJECT|FILE, --refusal N,\n"
+	"  --version VERSION   all must be met\n"
+	"  --from TIME, --to TIME\n"
+	"           " WHEN_FORM "\n"
+	"  --out FOLDER     a new folder: incident.csv, .json, .html (to print),\n"
+	"                   statement.txt and proofs\n"
 	"\n"
 	"  --key KEY        an auditor's private key: a PEM file, or a pkcs11: URI\n"
 	"  --passphrase-file FILE  its first line; otherwise it is asked for\n"
-	"  --vkey KEY       the public key of checkpoints, or a file with it; default: beside the checkpoint key\n"
-	"  --checkpoint FILE  one that left the gateway, to hold the records against; default: the journal's\n"
-	"  -c, --config FILE  whose journal; default: ./gantry.yaml, then /etc/gantry/gantry.yaml\n"
-	"  --journal DIR    another journal's folder; --cold DIR: where older segments of it are\n"
-	"  --unrecorded     go on even if the gateway cannot record that somebody searches\n"
+	"  --vkey KEY       the public key of checkpoints, or a file with it; default:\n"
+	"                   beside the checkpoint key\n"
+	"  --checkpoint FILE  one that left the gateway, to hold the records against;\n"
+	"                     default: the journal's\n"
+	"  -c, --config FILE  whose journal; default: ./gantry.yaml, then\n"
+	"                     /etc/gantry/gantry.yaml\n"
+	"  --journal DIR    another journal's folder; --cold DIR: where older segments of\n"
+	"                   it are\n"
+	"  --unrecorded     go on even if the gateway cannot record that somebody\n"
+	"                   searches\n"
 	"  -h, --help       print this\n"
 	"\n"
-	"Exit status: 0 listed, and complete; 1 nothing to list, and complete; 2 wrong usage; 3 not shown to be complete.\n";
+	"Exit status: 0 listed, and complete; 1 nothing to list, and complete; 2 wrong\n"
+	"usage; 3 not shown to be complete.\n";
 
 enum { OPTION_VERSION = LOOKUP_OWN, OPTION_VKEY, OPTION_CHECKPOINT, OPTION_OUT };
 

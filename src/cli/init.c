@@ -434,8 +434,9 @@ static int make_site(int dir, const char *where)
 static const char usage[] =
 	"usage: gantry init [--try] [DIR]\n"
 	"\n"
-	"Write a starter site into DIR (default: this folder): gantry.yaml, an authority of its own, certificates for\n"
-	"the gateway and for one device, keys of an audit trail, a folder that keeps images. Nothing that exists is overwritten.\n"
+	"Write a starter site into DIR (default: this folder): gantry.yaml, an authority\n"
+	"of its own, certificates for the gateway and for one device, keys of an audit\n"
+	"trail, a folder that keeps images. Nothing that exists is overwritten.\n"
 	"\n"
 	"  --try       write nothing; print the lines that try the site in DIR\n"
 	"  -h, --help  print this\n";

@@ -20,20 +20,25 @@
 #include <unistd.h>
 
 static const char usage[] =
-	"usage: gantry inspect [--json] [--quiet] [--least note|warning|danger] [--jobs N] [--seconds N] [--antivirus SOCKET]\n"
+	"usage: gantry inspect [--json] [--quiet] [--least note|warning|danger]\n"
+	"                      [--jobs N] [--seconds N] [--antivirus SOCKET]\n"
 	"                      FILE|FOLDER|IMAGE...\n"
 	"\n"
-	"Looks into DICOM files, and all files in folders and in images of discs (ISO, UDF, ZIP), for what should not be there:\n"
-	"broken structure, pixel data that its description does not suit, programs, scripts and archives, text that viewers\n"
-	"run. A process of its own looks at each, in a sandbox. Links are not followed. Exit status: 0 nothing worse than a\n"
-	"note, 1 warnings or dangers, 3 a file could not be read.\n"
+	"Looks into DICOM files, and all files in folders and in images of discs (ISO,\n"
+	"UDF, ZIP), for what should not be there: broken structure, pixel data that its\n"
+	"description does not suit, programs, scripts and archives, text that viewers\n"
+	"run. A process of its own looks at each, in a sandbox. Links are not followed.\n"
+	"Exit status: 0 nothing worse than a note, 1 warnings or dangers, 3 a file could\n"
+	"not be read.\n"
 	"\n"
 	"  --json       one JSON object a file and line\n"
 	"  --quiet      the exit status alone\n"
-	"  --least      what is shown: notes and above (the default), warnings and above, dangers alone\n"
+	"  --least      what is shown: notes and above (the default), warnings and above,\n"
+	"               dangers alone\n"
 	"  --jobs N     files at once (default: as many as there are processors)\n"
 	"  --seconds N  that a file may take (default 60)\n"
-	"  --antivirus SOCKET  also show each file, and what is in it, to the virus scanner clamd\n"
+	"  --antivirus SOCKET  also show each file, and what is in it, to the virus\n"
+	"                      scanner clamd\n"
 	"\n"
 	"`man gantry-inspect` says more; docs/refused-object.md explains each finding.\n";
 

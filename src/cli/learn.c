@@ -16,9 +16,10 @@
 static const char usage[] =
 	"usage: gantry learn [-c FILE | --whole] [--transfer-syntaxes] LOG...\n"
 	"\n"
-	"Reads logs (text or JSON; - is standard input) and writes the least YAML that allows what passed in them, best\n"
-	"in observe mode. What FILE allows already is left out. Default FILE: ./gantry.yaml, then\n"
-	"/etc/gantry/gantry.yaml, where there is one.\n"
+	"Reads logs (text or JSON; - is standard input) and writes the least YAML that\n"
+	"allows what passed in them, best in observe mode. What FILE allows already is\n"
+	"left out. Default FILE: ./gantry.yaml, then /etc/gantry/gantry.yaml, where there\n"
+	"is one.\n"
 	"\n"
 	"  --whole               write everything, as if there were no gantry.yaml\n"
 	"  --transfer-syntaxes   also restrict the flows to the transfer syntaxes seen\n";

@@ -18,15 +18,14 @@ static const struct {
 	int (*run)(int argc, char **argv);
 	const char *help;
 } verbs[] = {
-	{"init", verb_init, "write a starter site: configuration, certificates, a folder for images"},
+	{"init", verb_init, "write a starter site: configuration, certificates, a folder"},
 	{"check", verb_check, "find every mistake in the configuration"},
 	{"run", verb_run, "run the gateway in the foreground"},
 	{"reload", verb_reload, "have the running gateway read its configuration again"},
 	{"status", verb_status, "show what the running gateway does"},
 	{"learn", verb_learn, "write the least configuration that allows what the logs saw"},
-	{"audit", verb_audit, "the audit trail: search it, verify it, prove what is in it, make its keys"},
-	{"incident", verb_incident,
-		"list whom a device or a user touched, and show that the list is complete"},
+	{"audit", verb_audit, "the audit trail: search, verify, prove what is in it, make keys"},
+	{"incident", verb_incident, "list whom a device or a user touched, and prove that all are in it"},
 	{"record", verb_record, "have the gateway sign what was done, and check what it signed"},
 	{"deidentify", verb_deidentify, "make de-identified copies of DICOM files"},
 	{"reidentify", verb_reidentify, "put the encrypted originals back into DICOM files"},
@@ -36,8 +35,7 @@ static const struct {
 	{"ca", verb_ca, "a certificate authority of the site's own"},
 	{"user", verb_user, "the file of users with passcodes"},
 	{"explain", verb_explain, "say what a refusal was about, and which lines would allow it"},
-	{"quarantine", verb_quarantine,
-		"objects that were kept from where they were bound: look, release, delete"},
+	{"quarantine", verb_quarantine, "what was kept from where it was bound: look, release, delete"},
 	{"antivirus", verb_antivirus, "definitions of the virus scanner, tried before they are used"},
 	{"inspect", verb_inspect, "say what is in DICOM files that should not be"},
 	{"media", verb_media, "take in a patient's disc; seal one for its recipient, open one"},
@@ -47,16 +45,17 @@ static void usage(FILE *to)
 {
 	fputs("usage: gantry VERB [ARGUMENTS]\n"
 	      "\n"
-	      "A guard in front of DICOM devices and archives: knows who calls, lets through what the configuration allows,\n"
-	      "refuses the rest with a reason.\n"
+	      "A guard in front of DICOM devices and archives: knows who calls, lets through\n"
+	      "what the configuration allows, refuses the rest with a reason.\n"
 	      "\n",
 		to);
 	for (unsigned i = 0; i < ARRAY_LEN(verbs); i++) {
 		fprintf(to, "  %-10s %s\n", verbs[i].name, verbs[i].help);
 	}
 	fputs("\n"
-	      "`gantry VERB --help` says more about a verb; so do `man gantry` and `man gantry.yaml`.\n"
-	      "The configuration is ./gantry.yaml, or else /etc/gantry/gantry.yaml, unless `-c FILE` names it.\n",
+	      "`gantry VERB --help` says more about a verb; so do `man gantry` and\n"
+	      "`man gantry.yaml`. The configuration is ./gantry.yaml, or else\n"
+	      "/etc/gantry/gantry.yaml, unless `-c FILE` names it.\n",
 		to);
 }
 

@@ -15,22 +15,31 @@
 #include <unistd.h>
 
 static const char usage[] =
-	"usage: gantry media open [--passphrase-fd N | --key FILE [--cert FILE]] [--trust FILE]...\n"
-	"                         [--incomplete] [--recorded] [-c FILE] DISC OUT\n"
+	"usage: gantry media open [--passphrase-fd N | --key FILE [--cert FILE]]\n"
+	"                    [--trust FILE]... [--incomplete] [--recorded] [-c FILE] DISC\n"
+	"                    OUT\n"
 	"\n"
-	"Opens a disc of Secure DICOM Files (PS3.15 D.1), a folder or an image, or a mail with DICOM files\n"
-	"(S/MIME), into the folder OUT, which must not be there. Each file is opened by a process of its own in a\n"
-	"sandbox and is verified: OUT has whole files of DICOM as they were sealed, or there is no OUT.\n"
+	"Opens a disc of Secure DICOM Files (PS3.15 D.1), a folder or an image, or a mail\n"
+	"with DICOM files (S/MIME), into the folder OUT, which must not be there. Each\n"
+	"file is opened by a process of its own in a sandbox and is verified: OUT has\n"
+	"whole files of DICOM as they were sealed, or there is no OUT.\n"
 	"\n"
-	"  --passphrase-fd N  the first line of this descriptor; without it and --key the passphrase is asked for\n"
-	"  --key FILE         the private key of somebody whom it is for (PEM; asks for its passphrase), or its pkcs11: URI, with --cert\n"
-	"  --cert FILE        its certificate: says of a disc that is for others that it is\n"
-	"  --trust FILE       authorities (PEM): only files that are signed by whom they certify\n"
+	"  --passphrase-fd N  the first line of this descriptor; without it and --key the\n"
+	"                     passphrase is asked for\n"
+	"  --key FILE         the private key of somebody whom it is for (PEM; asks for\n"
+	"                     its passphrase), or its pkcs11: URI, with --cert\n"
+	"  --cert FILE        its certificate: says of a disc that is for others that it\n"
+	"                     is\n"
+	"  --trust FILE       authorities (PEM): only files that are signed by whom they\n"
+	"                     certify\n"
 	"  --incomplete       keep what can be opened, though some files cannot\n"
-	"  --recorded         only if a gateway that runs here has recorded the import in its audit trail\n"
-	"  -c, --config FILE  its configuration; default: ./gantry.yaml, then /etc/gantry/gantry.yaml\n"
+	"  --recorded         only if a gateway that runs here has recorded the import in\n"
+	"                     its audit trail\n"
+	"  -c, --config FILE  its configuration; default: ./gantry.yaml, then\n"
+	"                     /etc/gantry/gantry.yaml\n"
 	"\n"
-	"Exit status: 0 all was opened; 1 some was, or the DICOMDIR lists more than is there; 2 wrong usage; 3 nothing was, and there is no OUT.\n";
+	"Exit status: 0 all was opened; 1 some was, or the DICOMDIR lists more than is\n"
+	"there; 2 wrong usage; 3 nothing was, and there is no OUT.\n";
 
 enum { EXIT_ALL, EXIT_SOME, EXIT_USAGE, EXIT_NOTHING };
 

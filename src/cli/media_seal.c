@@ -13,25 +13,34 @@
 #include <unistd.h>
 
 static const char usage[] =
-	"usage: gantry media seal [--to CERTIFICATE]... [--passphrase | --passphrase-fd N]\n"
-	"                         [--key FILE --cert FILE] [--udf] [--incomplete] [--recorded]\n"
-	"                         [-c FILE] FOLDER OUT\n"
+	"usage: gantry media seal [--to CERTIFICATE]...\n"
+	"                    [--passphrase | --passphrase-fd N] [--key FILE --cert FILE]\n"
+	"                    [--udf] [--incomplete] [--recorded] [-c FILE] FOLDER OUT\n"
 	"\n"
-	"Writes a disc that nobody reads but whom it is for: the objects of FOLDER (or of an image) and a\n"
-	"DICOMDIR as Secure DICOM Files (PS3.15 D.1, PS3.11 Annex D), encrypted by AES-256. OUT: an image, if\n"
-	"it ends in .iso; a mail (S/MIME, PS3.15 B.8), if it ends in .eml; or else a folder. It must not be there.\n"
+	"Writes a disc that nobody reads but whom it is for: the objects of FOLDER (or of\n"
+	"an image) and a DICOMDIR as Secure DICOM Files (PS3.15 D.1, PS3.11 Annex D),\n"
+	"encrypted by AES-256. OUT: an image, if it ends in .iso; a mail (S/MIME, PS3.15\n"
+	"B.8), if it ends in .eml; or else a folder. It must not be there.\n"
 	"\n"
-	"  --to CERTIFICATE     for whoever has the key of this certificate (PEM, RSA); several\n"
-	"  --passphrase         for whoever knows it: it is asked for, twice. Without --to that is so anyhow\n"
+	"  --to CERTIFICATE     for whoever has the key of this certificate (PEM, RSA);\n"
+	"                       several\n"
+	"  --passphrase         for whoever knows it: it is asked for, twice. Without\n"
+	"                       --to that is so anyhow\n"
 	"  --passphrase-fd N    the same, the first line of this descriptor\n"
-	"  --key FILE           sign each file with this RSA key, of a file or by its pkcs11: URI,\n"
-	"  --cert FILE          … whose certificate this is, with those that lead up to an authority (PEM)\n"
-	"  --udf                an image for a DVD or a Blu-ray disc: UDF beside ISO 9660 (by genisoimage, which has to be there)\n"
+	"  --key FILE           sign each file with this RSA key, of a file or by its\n"
+	"                       pkcs11: URI,\n"
+	"  --cert FILE          … whose certificate this is, with those that lead up to\n"
+	"                       an authority (PEM)\n"
+	"  --udf                an image for a DVD or a Blu-ray disc: UDF beside ISO 9660\n"
+	"                       (by genisoimage, which has to be there)\n"
 	"  --incomplete         seal what can be, though some files cannot\n"
-	"  --recorded           only if a gateway that runs here has recorded the export in its audit trail\n"
-	"  -c, --config FILE    its configuration; default: ./gantry.yaml, then /etc/gantry/gantry.yaml\n"
+	"  --recorded           only if a gateway that runs here has recorded the export\n"
+	"                       in its audit trail\n"
+	"  -c, --config FILE    its configuration; default: ./gantry.yaml, then\n"
+	"                       /etc/gantry/gantry.yaml\n"
 	"\n"
-	"Exit status: 0 all was sealed; 1 some was, with --incomplete; 2 wrong usage; 3 nothing was, and there is no OUT.\n";
+	"Exit status: 0 all was sealed; 1 some was, with --incomplete; 2 wrong usage; 3\n"
+	"nothing was, and there is no OUT.\n";
 
 enum { EXIT_ALL, EXIT_SOME, EXIT_USAGE, EXIT_NOTHING };
 

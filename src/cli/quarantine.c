@@ -28,7 +28,7 @@ static const struct {
 	{"list", quarantine_list_verb, "what is in quarantine"},
 	{"show", quarantine_show_verb, "one object: why, from whom, when; or a copy of it for a specialist"},
 	{"release", quarantine_release_verb,
-		"ask that an object be delivered, or approve what somebody else asked"},
+		"ask that an object be delivered, or approve what another asked"},
 	{"delete", quarantine_delete_verb, "remove objects for good"},
 };
 
@@ -36,7 +36,8 @@ static void usage(FILE *to)
 {
 	fputs("usage: gantry quarantine VERB [ARGUMENTS]\n"
 	      "\n"
-	      "Objects that the gateway kept from where they were bound, as its inspection found something in them. For root.\n"
+	      "Objects that the gateway kept from where they were bound, as its inspection\n"
+	      "found something in them. For root.\n"
 	      "\n",
 		to);
 	for (unsigned i = 0; i < ARRAY_LEN(verbs); i++) {

@@ -4,14 +4,15 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-static const char usage[] =
-	"usage: gantry quarantine delete N... [--yes] [--reason TEXT] [--unrecorded] [-c FILE]\n"
-	"\n"
-	"Remove objects from the quarantine, for good: nobody gets them back. The audit trail records who did.\n"
-	"\n"
-	"  --yes          do not ask\n"
-	"  --reason TEXT  why, for the record\n"
-	"  --unrecorded   go on if it cannot be recorded\n";
+static const char usage[] = "usage: gantry quarantine delete N... [--yes] [--reason TEXT] [--unrecorded]\n"
+			    "                         [-c FILE]\n"
+			    "\n"
+			    "Remove objects from the quarantine, for good: nobody gets them back. The audit\n"
+			    "trail records who did.\n"
+			    "\n"
+			    "  --yes          do not ask\n"
+			    "  --reason TEXT  why, for the record\n"
+			    "  --unrecorded   go on if it cannot be recorded\n";
 
 static int delete_one(const struct quarantine_place *p, const struct quarantine_options *o, uint64_t number)
 {

@@ -12,8 +12,9 @@
 static const char usage[] =
 	"usage: gantry quarantine list [--all] [--json] [-c FILE]\n"
 	"\n"
-	"What is in quarantine, the oldest first: number, when it first came, how often, from which node, to which, its size, whether a\n"
-	"release was asked for, and what was found that weighs most.\n"
+	"What is in quarantine, the oldest first: number, when it first came, how often,\n"
+	"from which node, to which, its size, whether a release was asked for, and what\n"
+	"was found that weighs most.\n"
 	"\n"
 	"  --all   also what is left of those that were released\n"
 	"  --json  all that is known of each, as one JSON document\n";

@@ -17,18 +17,18 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static const char usage[] =
-	"usage: gantry quarantine show N [--findings] [--json] [-c FILE]\n"
-	"       gantry quarantine show N --export FILE [--unrecorded] [-c FILE]\n"
-	"\n"
-	"All that is known of object N: why it is in quarantine, from whom it came and when, whose data it has, and who asked for its\n"
-	"release.\n"
-	"\n"
-	"  --findings     also each thing that was found in it, and where\n"
-	"  --json         as JSON\n"
-	"  --export FILE  write the object into a new DICOM file, for a specialist to look at; the audit trail records it. It\n"
-	"                 is as hostile as it was: do not open it with a viewer\n"
-	"  --unrecorded   go on if it cannot be recorded\n";
+static const char usage[] = "usage: gantry quarantine show N [--findings] [--json] [-c FILE]\n"
+			    "       gantry quarantine show N --export FILE [--unrecorded] [-c FILE]\n"
+			    "\n"
+			    "All that is known of object N: why it is in quarantine, from whom it came and\n"
+			    "when, whose data it has, and who asked for its release.\n"
+			    "\n"
+			    "  --findings     also each thing that was found in it, and where\n"
+			    "  --json         as JSON\n"
+			    "  --export FILE  write the object into a new DICOM file, for a specialist to\n"
+			    "                 look at; the audit trail records it. It is as hostile as it\n"
+			    "                 was: do not open it with a viewer\n"
+			    "  --unrecorded   go on if it cannot be recorded\n";
 
 /* ---- For people ---- */
 

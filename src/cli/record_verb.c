@@ -20,19 +20,25 @@ static const char usage[] =
 	"       gantry record verify [--vkey KEY] [-c FILE] RECORD…\n"
 	"       gantry record init [-c FILE] FOLDER\n"
 	"\n"
-	"A signed record says what was done, by whom and when, in text that everybody can read, under a signature of the\n"
-	"gateway's: a signed note (c2sp.org/signed-note), by a key that signs nothing else.\n"
+	"A signed record says what was done, by whom and when, in text that everybody can\n"
+	"read, under a signature of the gateway's: a signed note (c2sp.org/signed-note),\n"
+	"by a key that signs nothing else.\n"
 	"\n"
-	"  sign    have the running gateway sign one, and print it: for root and the user that the gateway runs as. The\n"
-	"          gateway says the time and the user, WHAT and its fields are of a fixed form: `sign WHAT` alone prints them\n"
-	"  verify  check records (files, or - for standard input), with the public key alone\n"
-	"  init    make record.key and record.vkey in a folder, for a site whose audit trail has none yet\n"
+	"  sign    have the running gateway sign one, and print it: for root and the user\n"
+	"          that the gateway runs as. The gateway says the time and the user, WHAT\n"
+	"          and its fields are of a fixed form: `sign WHAT` alone prints them\n"
+	"  verify  check records (files, or - for standard input), with the public key\n"
+	"          alone\n"
+	"  init    make record.key and record.vkey in a folder, for a site whose audit\n"
+	"          trail has none yet\n"
 	"\n"
-	"  --vkey KEY         the public key, or a file with it; default: beside the configured `record-key`\n"
+	"  --vkey KEY         the public key, or a file with it; default: beside the\n"
+	"                     configured `record-key`\n"
 	"  -c, --config FILE  default: ./gantry.yaml, then /etc/gantry/gantry.yaml\n"
 	"  -h, --help         print this\n"
 	"\n"
-	"Exit status: 0 signed, or all are good; 1 one is not; 2 wrong usage; 3 could not be signed or read.\n";
+	"Exit status: 0 signed, or all are good; 1 one is not; 2 wrong usage; 3 could not\n"
+	"be signed or read.\n";
 
 /* ---- sign ---- */
 

@@ -23,18 +23,24 @@
 /* An object gets its originals back from its Encrypted Attributes Sequence, by the key of somebody whom they are encrypted to. */
 
 static const char usage[] =
-	"usage: gantry reidentify --key FILE [--cert FILE] [--passphrase-file FILE] IN OUT\n"
+	"usage: gantry reidentify --key FILE [--cert FILE] [--passphrase-file FILE] IN\n"
+	"                         OUT\n"
 	"       gantry reidentify --key FILE [OPTION]... IN... FOLDER\n"
 	"\n"
-	"Makes copies of DICOM files in which the encrypted originals (`gantry deidentify --originals-to`, PS3.15 E.1.1) are in their\n"
-	"place again. What was not encrypted, as private attributes and sequences, does not come back. One file becomes the file OUT; of\n"
-	"a folder, or several, those that can be put back are in FOLDER, under their names. It must not be there.\n"
+	"Makes copies of DICOM files in which the encrypted originals (`gantry deidentify\n"
+	"--originals-to`, PS3.15 E.1.1) are in their place again. What was not encrypted,\n"
+	"as private attributes and sequences, does not come back. One file becomes the\n"
+	"file OUT; of a folder, or several, those that can be put back are in FOLDER,\n"
+	"under their names. It must not be there.\n"
 	"\n"
-	"  --key FILE              the private key of somebody whom they are encrypted to: RSA, in PEM, or its pkcs11: URI, with --cert\n"
+	"  --key FILE              the private key of somebody whom they are encrypted\n"
+	"                          to: RSA, in PEM, or its pkcs11: URI, with --cert\n"
 	"  --cert FILE             its certificate\n"
-	"  --passphrase-file FILE  its first line is the key's passphrase, which is asked for otherwise\n"
+	"  --passphrase-file FILE  its first line is the key's passphrase, which is asked\n"
+	"                          for otherwise\n"
 	"\n"
-	"Exit status: 0 all were made; 1 some were not, and are named; 2 wrong usage; 3 nothing was made.\n";
+	"Exit status: 0 all were made; 1 some were not, and are named; 2 wrong usage; 3\n"
+	"nothing was made.\n";
 
 #define INFLATED_MOST (256u << 20)
 

@@ -14,10 +14,12 @@
 static const char usage[] =
 	"usage: gantry reload [-c FILE]\n"
 	"\n"
-	"Have the running gateway read its configuration again, and say whether it has taken it. If it has mistakes, the\n"
-	"old one keeps running, and the exit status is 1.\n"
+	"Have the running gateway read its configuration again, and say whether it has\n"
+	"taken it. If it has mistakes, the old one keeps running, and the exit status is\n"
+	"1.\n"
 	"\n"
-	"  -c, --config FILE  whose `run:` folder to look in; default: ./gantry.yaml, then /etc/gantry/gantry.yaml\n"
+	"  -c, --config FILE  whose `run:` folder to look in; default: ./gantry.yaml,\n"
+	"                     then /etc/gantry/gantry.yaml\n"
 	"  -h, --help         print this\n";
 
 #define WAIT_MS 30000

@@ -19,22 +19,26 @@
 #include <time.h>
 #include <unistd.h>
 
-static const char usage[] =
-	"usage: gantry revoke [-c FILE] [--reason REASON] [--issuer FILE] [--days N] [--yes] SERIAL|CERTIFICATE\n"
-	"       gantry revoke [-c FILE] [--days N] --renew\n"
-	"       gantry revoke [-c FILE] --list\n"
-	"\n"
-	"Block a certificate at once: on new connections, resumed sessions and open associations. The running gateway signs the\n"
-	"site's own revocation list (`tls: revocation`) with the key that `gantry ca delegate` has certified; the list is\n"
-	"written to its file, and the gateway reads it. Other gateways of the site take the same file under `tls: crl`.\n"
-	"\n"
-	"  --reason R    keyCompromise, superseded, cessationOfOperation, affiliationChanged, privilegeWithdrawn\n"
-	"  --issuer FILE the authority's certificate, for a SERIAL where `tls: trust` has several\n"
-	"  --renew       sign the list again, before its next update is due\n"
-	"  --list        print who is blocked\n"
-	"  --days N      until the next list is due; default 30, at most 93\n"
-	"  --yes         do not ask\n"
-	"  -c, --config FILE  default: ./gantry.yaml, then /etc/gantry/gantry.yaml\n";
+static const char usage[] = "usage: gantry revoke [-c FILE] [--reason REASON] [--issuer FILE] [--days N]\n"
+			    "                     [--yes] SERIAL|CERTIFICATE\n"
+			    "       gantry revoke [-c FILE] [--days N] --renew\n"
+			    "       gantry revoke [-c FILE] --list\n"
+			    "\n"
+			    "Block a certificate at once: on new connections, resumed sessions and open\n"
+			    "associations. The running gateway signs the site's own revocation list (`tls:\n"
+			    "revocation`) with the key that `gantry ca delegate` has certified; the list is\n"
+			    "written to its file, and the gateway reads it. Other gateways of the site take\n"
+			    "the same file under `tls: crl`.\n"
+			    "\n"
+			    "  --reason R    keyCompromise, superseded, cessationOfOperation,\n"
+			    "                affiliationChanged, privilegeWithdrawn\n"
+			    "  --issuer FILE the authority's certificate, for a SERIAL where `tls: trust`\n"
+			    "                has several\n"
+			    "  --renew       sign the list again, before its next update is due\n"
+			    "  --list        print who is blocked\n"
+			    "  --days N      until the next list is due; default 30, at most 93\n"
+			    "  --yes         do not ask\n"
+			    "  -c, --config FILE  default: ./gantry.yaml, then /etc/gantry/gantry.yaml\n";
 
 #define DAY_S     86400
 #define DAYS_LIST 30

@@ -10,8 +10,9 @@
 static const char usage[] =
 	"usage: gantry run [-c FILE]\n"
 	"\n"
-	"Run the gateway in the foreground until SIGTERM or Ctrl-C, which let associations finish; a second one does not\n"
-	"wait. SIGHUP reads the configuration again: if it has mistakes they are logged and the old one keeps running.\n"
+	"Run the gateway in the foreground until SIGTERM or Ctrl-C, which let\n"
+	"associations finish; a second one does not wait. SIGHUP reads the configuration\n"
+	"again: if it has mistakes they are logged and the old one keeps running.\n"
 	"\n"
 	"  -c, --config FILE  default: ./gantry.yaml, then /etc/gantry/gantry.yaml\n"
 	"  -h, --help         print this\n";

@@ -14,16 +14,16 @@
 #include <time.h>
 #include <unistd.h>
 
-static const char usage[] =
-	"usage: gantry status [--json | --watch] [-c FILE]\n"
-	"\n"
-	"Show what the running gateway does: live associations, counts and rates, refusals, the audit trail, days\n"
-	"left of certificates.\n"
-	"\n"
-	"      --json         the whole answer, for programs\n"
-	"  -w, --watch        again each second, until Ctrl-C\n"
-	"  -c, --config FILE  whose `run:` folder to look in; default: ./gantry.yaml, then /etc/gantry/gantry.yaml\n"
-	"  -h, --help         print this\n";
+static const char usage[] = "usage: gantry status [--json | --watch] [-c FILE]\n"
+			    "\n"
+			    "Show what the running gateway does: live associations, counts and rates,\n"
+			    "refusals, the audit trail, days left of certificates.\n"
+			    "\n"
+			    "      --json         the whole answer, for programs\n"
+			    "  -w, --watch        again each second, until Ctrl-C\n"
+			    "  -c, --config FILE  whose `run:` folder to look in; default: ./gantry.yaml,\n"
+			    "                     then /etc/gantry/gantry.yaml\n"
+			    "  -h, --help         print this\n";
 
 #define DAYS_SOON 60
 #define DAYS_LAST 7

@@ -18,18 +18,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char usage[] =
-	"usage: gantry user set FILE NAME [--groups GROUP,…]\n"
-	"       gantry user remove FILE NAME\n"
-	"       gantry user list FILE\n"
-	"\n"
-	"Keeps the file of `users: passwords`: names, Argon2id hashes of passcodes, groups. `set` asks for the passcode, or\n"
-	"reads a line from standard input where that is no terminal. The gateway takes the file at its next reload.\n"
-	"\n"
-	"  -g, --groups LIST  groups of the user, separated by commas\n"
-	"  -h, --help         print this\n"
-	"\n"
-	"Exits with 0, 1 for a failure, 2 for a wrong command line.\n";
+static const char usage[] = "usage: gantry user set FILE NAME [--groups GROUP,…]\n"
+			    "       gantry user remove FILE NAME\n"
+			    "       gantry user list FILE\n"
+			    "\n"
+			    "Keeps the file of `users: passwords`: names, Argon2id hashes of passcodes,\n"
+			    "groups. `set` asks for the passcode, or reads a line from standard input where\n"
+			    "that is no terminal. The gateway takes the file at its next reload.\n"
+			    "\n"
+			    "  -g, --groups LIST  groups of the user, separated by commas\n"
+			    "  -h, --help         print this\n"
+			    "\n"
+			    "Exits with 0, 1 for a failure, 2 for a wrong command line.\n";
 
 /* RFC 9106 4, the second recommended option. */
 #define ROUNDS    3

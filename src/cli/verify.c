@@ -19,23 +19,26 @@
 #include <unistd.h>
 
 static const char usage[] =
-	"usage: gantry verify [-c FILE | --trust FILE... [--timestamp-trust FILE...]] [--require PROFILE]\n"
-	"                     [--require-timestamp] [--json] FILE...\n"
+	"usage: gantry verify [-c FILE | --trust FILE... [--timestamp-trust FILE...]]\n"
+	"                     [--require PROFILE] [--require-timestamp] [--json] FILE...\n"
 	"\n"
-	"Verify the digital signatures of DICOM files (PS3.15 Annex C): each MAC, and each signer's certificate. A file is read\n"
-	"by a process of its own, in a sandbox.\n"
+	"Verify the digital signatures of DICOM files (PS3.15 Annex C): each MAC, and\n"
+	"each signer's certificate. A file is read by a process of its own, in a sandbox.\n"
 	"\n"
-	"  --trust FILE   authorities whose certificates are believed (PEM); otherwise `signatures: trust` of the configuration,\n"
-	"                 or its `tls: trust`; and its revocation lists\n"
-	"  --timestamp-trust FILE  authorities of certified timestamps (RFC 3161); otherwise `signatures: timestamps` of the\n"
-	"                 configuration, or those of signers\n"
+	"  --trust FILE   authorities whose certificates are believed (PEM); otherwise\n"
+	"                 `signatures: trust` of the configuration, or its `tls: trust`;\n"
+	"                 and its revocation lists\n"
+	"  --timestamp-trust FILE  authorities of certified timestamps (RFC 3161);\n"
+	"                          otherwise `signatures: timestamps` of the\n"
+	"                          configuration, or those of signers\n"
 	"  --require-timestamp  each signature must have a good one\n"
-	"  --require P    creator, authorization, report, verified-report: one good signature at least must be over what that\n"
-	"                 profile asks for\n"
+	"  --require P    creator, authorization, report, verified-report: one good\n"
+	"                 signature at least must be over what that profile asks for\n"
 	"  --json         print a JSON object a file\n"
 	"  -c, --config FILE  default: ./gantry.yaml, then /etc/gantry/gantry.yaml\n"
 	"\n"
-	"Exit status: 0 all signatures and timestamps are good; 1 one is not; 2 wrong usage; 3 a file has none, or could not be read.\n";
+	"Exit status: 0 all signatures and timestamps are good; 1 one is not; 2 wrong\n"
+	"usage; 3 a file has none, or could not be read.\n";
 
 #define TRUST_MOST 64
 #define EXIT_NONE  3

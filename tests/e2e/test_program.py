@@ -115,6 +115,12 @@ def exit_codes_and_help(bench):
         ran = bench.run(bench.program, verb, "--help", wants=0)
         check("usage: gantry " + verb in ran.text, f"help of {verb}:", ran.text)
         check(os.path.exists(os.path.join(ROOT, f"man/gantry-{verb}.1")), f"there is no manual page of {verb}")
+    inner = [("media", "seal"), ("media", "open"), ("antivirus", "stage"), ("ca", "init"), ("record", "sign")]
+    inner += [("audit", v) for v in ("init", "search", "verify", "prove", "verify-proof", "leaves")]
+    inner += [("quarantine", v) for v in ("list", "show", "release", "delete")]
+    for verb in [(), *((v,) for v in VERBS), *inner]:
+        for line in bench.run(bench.program, *verb, "--help", wants=0).text.splitlines():
+            check(len(line) <= 80, f"a line of {len(line)} columns in the help of gantry {' '.join(verb)}:", line)
 
 
 @test
