@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/relay.h"
 #include "gateway/exchange.h"
+#include "gateway/exchange_parts.h"
 #include "gateway/hold.h"
 #include "gateway/release.h"
 #include "base/clock.h"
