@@ -91,6 +91,7 @@ struct audit {
 	int fd;               /* channel to the auditor; -1: none yet, or lost */
 	bool leaving;         /* nothing more will be told: what is pending is the last */
 	bool told;            /* and the auditor knows that */
+	bool moved;           /* the channel that it began with is lost; another may have its number */
 	bool passing;         /* `unrecorded: pass`, and the alarm was given */
 	const char *hopeless; /* why what is pending is to be given up; NULL */
 	int64_t retry_ms;     /* nothing is sent before */

@@ -169,6 +169,7 @@ static void lost(struct audit *au)
 	if (au->fd >= 0) {
 		close(au->fd);
 		au->fd = -1;
+		au->moved = true;
 	}
 	au->n_sent = au->stale = 0;
 	au->told = false;
@@ -230,7 +231,7 @@ static void open_channel(struct association *as)
  */
 static bool on_line(const struct association *as)
 {
-	return as->audit->fd >= 0 && as->audit->fd == as->start->audit;
+	return as->audit->fd >= 0 && !as->audit->moved && as->audit->fd == as->start->audit;
 }
 
 static void say_all_told(struct association *as)

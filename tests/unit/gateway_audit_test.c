@@ -109,6 +109,35 @@ static void all_is_told_on_a_line(void **state)
 	done(f);
 }
 
+/* The auditor takes no such word on a channel, whatever number that has: the line's is free when the line is lost. */
+static void nothing_is_the_last_on_a_channel(void **state)
+{
+	(void)state;
+	static struct message m;
+	int near, far;
+	struct fixture *f = begin(UNRECORDED_HOLD);
+	f->start.audit = f->audit.fd;
+	store(f, "P1", "1.20");
+	assert_true(told(f));
+	answers(f, 31);
+	close(f->auditor);
+	audit_take(&f->as);
+	assert_int_equal(f->audit.fd, -1);
+	pair(SOCK_SEQPACKET, &near, &far);
+	if (near != f->start.audit) {
+		assert_int_equal(dup2(near, f->start.audit), f->start.audit);
+		close(near);
+	}
+	f->auditor = far;
+	f->audit.fd = f->start.audit;
+	f->audit.retry_ms = 0;
+	audit_end_transfers(&f->as, NULL);
+	assert_true(told(f));
+	event_is(f, AUDIT_TRANSFERRED, "P1");
+	assert_int_equal(message_recv(f->auditor, FROM_TELLER, &m), ERR_AGAIN);
+	done(f);
+}
+
 /* Nothing was left to be said with it. */
 static void all_is_told_by_itself(void **state)
 {
@@ -496,6 +525,7 @@ int main(void)
 		cmocka_unit_test(what_stands_before_the_mark_leaves),
 		cmocka_unit_test(an_abort_takes_the_place_of_what_waits),
 		cmocka_unit_test(all_is_told_on_a_line),
+		cmocka_unit_test(nothing_is_the_last_on_a_channel),
 		cmocka_unit_test(all_is_told_by_itself),
 		cmocka_unit_test(a_series_is_one_transfer),
 		cmocka_unit_test(an_end_follows_its_beginning),
