@@ -187,6 +187,10 @@ static int begin(struct clean *c, const struct pixels_input *in)
 	if (s->encapsulated) {
 		return clean_frames_begin(c, in);
 	}
+	if (s->encoding == ENCODING_EXPLICIT_LE && strcmp(s->syntax, "1.2.840.10008.1.2.1") != 0) {
+		c->why = "its pixel data is not encapsulated, as its transfer syntax says that it is";
+		return ERR_UNSUPPORTED;
+	}
 	bool ow = strcmp(s->vr, "OW") == 0 || s->encoding == ENCODING_IMPLICIT_LE;
 	if (!ow && strcmp(s->vr, "OB") != 0) {
 		c->why = "its pixel data has another VR than OB and OW";

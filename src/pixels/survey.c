@@ -8,6 +8,7 @@
 
 #define PIECE         (64u * 1024)
 #define REGIONS       0x00186011u
+#define FRAMES        0x00280008u
 #define BURNED_IN     0x00280301u
 #define PIXEL_DATA    0x7FE00010u
 #define FLOAT_PIXELS  0x7FE00008u
@@ -74,7 +75,8 @@ struct work {
 	int open; /* the place whose end is not known; -1: none */
 	bool has_data, passed;
 	uint32_t corners[CORNERS];
-	unsigned seen; /* a mask of them */
+	unsigned seen;  /* a mask of them */
+	uint32_t asked; /* a mask of what is asked about: what has come */
 	uint8_t value[PIXELS_TEXT];
 	uint8_t piece[PIECE];
 };
@@ -126,7 +128,7 @@ static void take_top(struct work *w, struct span v)
 		s->meta_length = number(w, v);
 	} else if (tag == 0x00280004) {
 		trimmed(v, s->shape.photometric, sizeof(s->shape.photometric));
-	} else if (tag == 0x00280008) {
+	} else if (tag == FRAMES) {
 		char text[16];
 		trimmed(v, text, sizeof(text));
 		unsigned long n = strtoul(text, NULL, 10);
@@ -198,6 +200,33 @@ static size_t head_of(const struct dataset *d, enum encoding encoding)
 	return encoding == ENCODING_IMPLICIT_LE ? 8 : d->vr[0] == 'O' || strcmp(d->vr, "UN") == 0 ? 12 : 8;
 }
 
+/* Which of what is asked about is it? -1: none. */
+static int which_asked(uint32_t tag)
+{
+	const int n_texts = ARRAY_LEN(texts), n_numbers = ARRAY_LEN(numbers);
+	for (int i = 0; i < n_texts; i++) {
+		if (texts[i].tag == tag) {
+			return i;
+		}
+	}
+	for (int i = 0; i < n_numbers; i++) {
+		if (numbers[i].tag == tag) {
+			return n_texts + i;
+		}
+	}
+	return tag == FRAMES ? n_texts + n_numbers : tag == REGIONS ? n_texts + n_numbers + 1 : -1;
+}
+
+/* Of two, readers take which they like. */
+static bool is_asked_again(struct work *w, uint32_t tag)
+{
+	int which = which_asked(tag);
+	uint32_t bit = which < 0 ? 0 : 1u << which;
+	bool again = (w->asked & bit) != 0;
+	w->asked |= bit;
+	return again;
+}
+
 /* An element at the top begins: what began before it is over. */
 static int begin_top(struct work *w, int event)
 {
@@ -214,6 +243,9 @@ static int begin_top(struct work *w, int event)
 	if (!w->file.in_meta && !w->passed && d->tag >= BURNED_IN) {
 		w->passed = true;
 		s->burned_in = d->offset;
+	}
+	if (is_asked_again(w, d->tag)) {
+		return ERR_DUPLICATE;
 	}
 	for (int i = 0; i < PLACES; i++) {
 		if (place_tags[i] == d->tag) {
@@ -344,7 +376,7 @@ int survey_read(struct survey *s, const struct pixels_input *in)
 	w->s = s;
 	w->open = -1;
 	w->has_data = w->passed = false;
-	w->seen = 0;
+	w->seen = w->asked = 0;
 	file_begin(&w->file, &w->inflater);
 	int e = read_all(w, in);
 	if (e == 0) {

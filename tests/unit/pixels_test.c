@@ -393,6 +393,56 @@ static void clean_rle(void **state)
 	free(again.bytes);
 }
 
+/* Readers of two would take which they like: what was black for one were not for the other. */
+static void asked_twice(void **state)
+{
+	static const struct {
+		uint8_t bytes[12];
+		int wants;
+	} more[] = {
+		{{0x28, 0, 0x10, 0, 'U', 'S', 2, 0, 1, 0}, ERR_DUPLICATE},
+		{{0x28, 0, 0x08, 0, 'I', 'S', 2, 0, '1', ' '}, ERR_DUPLICATE},
+		{{0x08, 0, 0x60, 0, 'C', 'S', 2, 0, 'M', 'R'}, ERR_DUPLICATE},
+		{{0x28, 0, 0x04, 0, 'C', 'S', 2, 0, 'X', ' '}, ERR_DUPLICATE},
+		{{0x28, 0, 0x50, 0x10, 'D', 'S', 2, 0, '1', ' '}, 0},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(more); i++) {
+		struct memory from = opened("SC_rgb_rle_2frame.dcm");
+		const struct pixels_input in = {&from, read_at};
+		struct survey s;
+		assert_int_equal(survey_read(&s, &in), 0);
+		size_t at = (size_t)s.places[PLACE_PIXELS].from;
+		survey_done(&s);
+		memmove(from.bytes + at + 10, from.bytes + at, from.len - at);
+		memcpy(from.bytes + at, more[i].bytes, 10);
+		from.len += 10;
+		assert_int_equal(survey_read(&s, &in), more[i].wants);
+		survey_done(&s);
+		free(from.bytes);
+	}
+}
+
+/* Bytes that a reader would decode are no pixels, however many they are. */
+static void neither_native_nor_encapsulated(void **state)
+{
+	static const struct pixels_regions r = {.n_blank = 1, .blank = {{10, 5, 30, 20}}};
+	static const char native[] = "1.2.840.10008.1.2.1";
+	struct memory from = opened("CT_small.dcm"), to = {malloc(1u << 20), 0, 1u << 20};
+	struct survey s;
+	const char *why = "";
+	assert_int_equal(cleaned(&from, &r, &to, &s, &why), 0);
+	survey_done(&s);
+	uint8_t *at = memmem(from.bytes, 400, native, sizeof(native));
+	assert_non_null(at);
+	at[18] = '5';
+	to.len = 0;
+	assert_int_equal(cleaned(&from, &r, &to, &s, &why), ERR_UNSUPPORTED);
+	assert_non_null(strstr(why, "encapsulated"));
+	survey_done(&s);
+	free(from.bytes);
+	free(to.bytes);
+}
+
 /* Extended offset tables (PS3.3 C.7.6.3.1.8) that were nonsense are true of what is written, and the basic one is empty. */
 static void clean_extended(void **state)
 {
@@ -476,6 +526,8 @@ int main(void)
 		cmocka_unit_test(site_rules),
 		cmocka_unit_test(site_rules_wrong),
 		cmocka_unit_test(clean_rle),
+		cmocka_unit_test(asked_twice),
+		cmocka_unit_test(neither_native_nor_encapsulated),
 		cmocka_unit_test(clean_extended),
 		cmocka_unit_test(clean_cut),
 		cmocka_unit_test(clean_refused),
