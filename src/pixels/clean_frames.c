@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pixels/clean_parts.h"
 
+#include "pixels/coded.h"
 #include "pixels/rle.h"
 
 #include <stdlib.h>
@@ -165,6 +166,16 @@ static int encode_checked(struct clean *c, struct span *ret_bytes, char ret_phot
 	return 0;
 }
 
+/* No decoder is asked for another frame than the one that it is given. */
+static bool is_as_said(const struct clean *c, struct span in)
+{
+	const struct pixels_shape *s = &c->s->shape;
+	struct coded_shape is;
+	return c->syntax->rle ||
+	       (coded_read(c->syntax->decode, in, &is) == 0 && is.rows == s->rows &&
+		       is.columns == s->columns && is.samples == s->samples && is.bits <= s->allocated);
+}
+
 /* The frame, decoded. */
 static int load(
 	struct clean *c, const struct pixels_input *in, size_t frame, size_t *ret_n, char photometric[17])
@@ -172,6 +183,10 @@ static int load(
 	int e = read_frame(c, in, frame, ret_n);
 	if (e < 0) {
 		return e;
+	}
+	if (!is_as_said(c, span_of(c->coded, *ret_n))) {
+		return refuse(c, ERR_VALUE,
+			"its pixels could not be decoded: a frame is not what it says that it is");
 	}
 	e = decode(c, c->syntax->decode, c->s->shape.photometric, span_of(c->coded, *ret_n), c->frame,
 		photometric);

@@ -174,6 +174,14 @@ def pixels_refused(bench):
     key, rules = make(bench, rows)
     ran, made = clean(bench, key, os.path.join(DATA, "HTJ2K_08_RGB.dcm"), "none", "--pixel-rules", rules, wants=1)
     check("encoded in a way that cannot be cleaned" in ran.text and not made, ran.text)
+    for name, change in (("JPEG2000.dcm", "0028,0011=8"), ("MR_small_jpeg_ls_lossless.dcm", "0028,0010=72"), ("MR_small_jp2klossless.dcm", "0028,0100=8")):
+        other = bench.path(name)
+        shutil.copy(os.path.join(DATA, name), other)
+        os.chmod(other, 0o644)
+        bench.run("dcmodify", "-nb", "-q", "-m", change, other, wants=0)
+        key, rules = make(bench, facts(bench, other)["0028,0010"])
+        ran, made = clean(bench, key, other, "none", "--pixel-rules", rules, wants=1)
+        check("a frame is not what it says that it is" in ran.text and not made, f"{change}: {ran.text}")
     with open(rules, "w") as file:
         file.write("rules: [ { when: { colour: red }, pass: yes } ]\n")
     ran, made = clean(bench, key, burned, "none", "--pixel-rules", rules, wants=3)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pixels/clean.h"
+#include "pixels/coded.h"
 #include "pixels/rules.h"
 
 #include <stdlib.h>
@@ -85,6 +86,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	memcpy(from.bytes, data, size);
 	clean(&from);
+	for (enum codec_kind kind = CODEC_JPEG; kind <= CODEC_JPEG_2000; kind++) {
+		struct coded_shape shape;
+		if (coded_read(kind, span_of(from.bytes, size), &shape) == 0 && shape.bits > UINT8_MAX) {
+			abort();
+		}
+	}
 	free(from.bytes);
 	return 0;
 }

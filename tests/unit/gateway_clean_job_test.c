@@ -361,9 +361,9 @@ static struct span object_that_tries(char what)
 		put_short(&w, shape[i].tag, shape[i].v);
 	}
 	put_head(&w, ENCODING_EXPLICIT_LE, 0x7FE00010, "OB", UINT32_MAX);
-	writer_bytes(&w, "\xFE\xFF\x00\xE0\0\0\0\0\xFE\xFF\x00\xE0\2\0\0\0", 16);
+	writer_bytes(&w, "\xFE\xFF\x00\xE0\0\0\0\0\xFE\xFF\x00\xE0\x10\0\0\0", 16);
+	writer_bytes(&w, "\xFF\xD8\xFF\xC3\0\x0B\x08\0\x08\0\x08\x01\x01\x11\0", 15);
 	writer_u8(&w, (uint8_t)what);
-	writer_u8(&w, 0);
 	writer_bytes(&w, "\xFE\xFF\xDD\xE0\0\0\0\0", 8);
 	assert_int_equal(writer_end(&w), 0);
 	return writer_span_of(&w);

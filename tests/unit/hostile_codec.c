@@ -101,7 +101,7 @@ static int decode(enum codec_kind kind, struct codec_frame *frame, const uint8_t
 		memcpy(ret, in + sizeof(TOLD), len);
 		return 0;
 	}
-	memset(ret, 1 + attempt(n_in > 0 ? in[0] : 0), len); /* 1: what is black stays as it came */
+	memset(ret, 1 + attempt(n_in > 0 ? in[n_in - 1] : 0), len); /* 1: what is black stays as it came */
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pixels/blank.h"
 #include "pixels/clean.h"
+#include "pixels/coded.h"
 #include "pixels/rle.h"
 #include "pixels/rules.h"
 
@@ -288,6 +289,42 @@ static void site_rules_wrong(void **state)
 	}
 }
 
+/* ---- Heads of coded frames ---- */
+
+static void coded_heads(void **state)
+{
+	static const uint8_t jpeg[] = {0xFF, 0xD8, 0xFF, 0xFE, 0, 4, 'x', 'y', 0xFF, 0xFF, 0xC3, 0, 11, 16, 2,
+		0, 1, 4, 1, 1, 0x11, 0},
+			     ls[] = {0xFF, 0xD8, 0xFF, 0xF7, 0, 11, 12, 0, 9, 0, 7, 1, 1, 0x11, 0},
+			     j2k[] = {0xFF, 0x4F, 0xFF, 0x51, 0, 47, 0, 0, 0, 0, 0, 20, 0, 0, 0, 10, 0, 0, 0,
+				     1, 0, 0, 0, 2, 0, 0, 0, 9, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 7,
+				     1, 1, 0x8F, 1, 1, 7, 1, 1};
+	static const struct {
+		enum codec_kind kind;
+		struct span bytes;
+		size_t needed;
+		struct coded_shape shape;
+	} good[] = {
+		{CODEC_JPEG_LOSSLESS, {jpeg, sizeof(jpeg)}, 19, {512, 260, 1, 16}},
+		{CODEC_JPEG_LS, {ls, sizeof(ls)}, 12, {9, 7, 1, 12}},
+		{CODEC_JPEG_2000, {j2k, sizeof(j2k)}, sizeof(j2k), {8, 19, 3, 16}},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+		struct coded_shape s;
+		assert_int_equal(coded_read(good[i].kind, good[i].bytes, &s), 0);
+		assert_memory_equal(&s, &good[i].shape, sizeof(s));
+		for (size_t n = 0; n < good[i].needed; n++) {
+			uint8_t *exact = malloc(n + 1);
+			memcpy(exact, good[i].bytes.ptr, n);
+			assert_int_equal(coded_read(good[i].kind, span_of(exact, n), &s), ERR_TRUNCATED);
+			free(exact);
+		}
+		for (size_t k = 0; k < ARRAY_LEN(good); k++) {
+			assert_true((coded_read(good[k].kind, good[i].bytes, &s) == 0) == (k == i));
+		}
+	}
+}
+
 /* ---- Files ---- */
 
 struct memory {
@@ -526,6 +563,7 @@ int main(void)
 		cmocka_unit_test(site_rules),
 		cmocka_unit_test(site_rules_wrong),
 		cmocka_unit_test(clean_rle),
+		cmocka_unit_test(coded_heads),
 		cmocka_unit_test(asked_twice),
 		cmocka_unit_test(neither_native_nor_encapsulated),
 		cmocka_unit_test(clean_extended),
