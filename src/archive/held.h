@@ -16,8 +16,8 @@
  */
 #define HELD_MOST 512 /* objects at once */
 
-#define HELD_EACH                                                                                            \
-	4 /* of one association: for each direction one, and one for what it becomes when its pixels are cleaned */
+/* Of one association: for each direction one, and one for what it becomes when its pixels are cleaned. */
+#define HELD_EACH 4
 
 /* All files of one association have half of the quota, or so much: one that was taken over leaves room to others. */
 #define HELD_SHARE_LEAST (64ull << 20)

@@ -43,8 +43,8 @@ struct namebook_limits {
 struct namebook_found {
 	uint64_t names; /* records that count */
 	uint64_t torn;  /* bytes that a crash had left at the end of the last volume, and that were cut off */
-	uint64_t
-		damaged; /* records and volumes without a head that say nothing, and records that are gone from before others */
+	/* Records and volumes without a head that say nothing, and records that are gone from before others. */
+	uint64_t damaged;
 };
 
 struct namebook;

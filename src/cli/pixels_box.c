@@ -16,11 +16,10 @@
 
 /* ---- The child ---- */
 
-static int say(
-	int out, enum cleaner_kind kind, enum cleaner_outcome code, struct span more, struct span bytes)
+static int say(int out, enum cleaner_kind kind, struct span more, struct span bytes)
 {
 	uint8_t head[CLEANER_HEAD];
-	cleaner_put_head(&(struct cleaner_head){kind, (uint8_t)code, (uint32_t)(more.len + bytes.len)}, head);
+	cleaner_put_head(&(struct cleaner_head){kind, 0, (uint32_t)(more.len + bytes.len)}, head);
 	bool good = boxed_write(out, head, sizeof(head)) && boxed_write(out, more.ptr, more.len) &&
 	            boxed_write(out, bytes.ptr, bytes.len);
 	return good ? 0 : ERR_CLOSED;
@@ -32,7 +31,7 @@ static int on_write(void *arg, struct span bytes)
 	int e = 0;
 	for (size_t at = 0; at < bytes.len && e == 0; at += CLEANER_PIECE) {
 		size_t n = bytes.len - at < CLEANER_PIECE ? bytes.len - at : CLEANER_PIECE;
-		e = say(*out, CLEANER_DATA, 0, span_of(NULL, 0), span_of(bytes.ptr + at, n));
+		e = say(*out, CLEANER_DATA, span_of(NULL, 0), span_of(bytes.ptr + at, n));
 	}
 	return e;
 }
@@ -44,7 +43,7 @@ static int on_patch(void *arg, uint64_t offset, struct span bytes)
 	uint8_t at[8];
 	struct writer w = writer_of(at, sizeof(at));
 	writer_u64be(&w, offset);
-	return say(*out, CLEANER_PATCH, 0, writer_span_of(&w), bytes);
+	return say(*out, CLEANER_PATCH, writer_span_of(&w), bytes);
 }
 
 static int child(void *arg, int file, int out)
@@ -54,8 +53,9 @@ static int child(void *arg, int file, int out)
 	const struct pixels_output output = {&out, on_write, on_patch};
 	const char *why;
 	enum cleaner_outcome outcome = cleaner_run(&how->cleaner, &input, &output, &why);
-	size_t n = strnlen(why, CLEANER_TEXT - 1);
-	return say(out, CLEANER_END, outcome, span_of(NULL, 0), span_of(why, n)) == 0 ? 0 : 1;
+	uint8_t bytes[CLEANER_END_MOST];
+	struct span end = cleaner_put_end(outcome, why, bytes);
+	return boxed_write(out, end.ptr, end.len) ? 0 : 1;
 }
 
 /* ---- The parent ---- */

@@ -21,10 +21,12 @@
  * everything is fed and nothing sent.
  */
 struct clean_about {
-	struct span
-		rules; /* the site's, at most LIMIT_PIXEL_RULES; borrowed until there is an answer. Empty: none */
-	bool features; /* refuse what no rule says of that nobody can be recognized in it (PS3.15 E.3.2) */
-	int64_t timeout_ms; /* of silence, when it is the job's turn; CLEAN_TIMEOUT_MS */
+	/* The site's, at most LIMIT_PIXEL_RULES; borrowed until there is an answer. Empty: none. */
+	struct span rules;
+	/* Refuse what no rule says of that nobody can be recognized in it (PS3.15 E.3.2). */
+	bool features;
+	/* Of silence, when it is the job's turn; CLEAN_TIMEOUT_MS. */
+	int64_t timeout_ms;
 };
 
 /* The job's own time, what it may have to wait before it begins, and some. */

@@ -44,10 +44,8 @@ static bool send_all(int fd, struct span bytes, int64_t until_ms)
 
 static bool answer(int fd, enum cleaner_outcome outcome, const char *why, int64_t until_ms)
 {
-	size_t n = strnlen(why, CLEANER_TEXT - 1);
-	cleaner_put_head(&(struct cleaner_head){CLEANER_END, (uint8_t)outcome, (uint32_t)n}, piece);
-	memcpy(piece + CLEANER_HEAD, why, n);
-	return send_all(fd, span_of(piece, CLEANER_HEAD + n), until_ms);
+	uint8_t end[CLEANER_END_MOST];
+	return send_all(fd, cleaner_put_end(outcome, why, end), until_ms);
 }
 
 /*

@@ -180,11 +180,9 @@ void hold_originals_collect(struct association *as, struct side *s, struct hold 
 	}
 	h->collects = false;
 	hold_read_again(h);
-	bool good = e == 0 && hold_go_on(as, s);
 	if (e < 0) {
-		hold_remake_refuse(as, s, h, RULE_UNJUDGED, "what was held of it cannot be read back");
-	}
-	if (!good && !as->over) {
+		hold_lost(as, s, h);
+	} else if (!hold_go_on(as, s) && !as->over) {
 		exchange_finish(as, s);
 	}
 }

@@ -65,6 +65,9 @@ void hold_advance(struct hold *h, size_t n);
 MUST_USE int hold_read_next(struct hold *h, struct span *ret_piece);
 void hold_read_again(struct hold *h);
 
+/* What was kept of it cannot be read back: refused, whatever observe mode says. If it was complete, the message is over. */
+void hold_lost(struct association *as, struct side *s, struct hold *h);
+
 /* The command, once the first byte may follow. False: not now, or it has been refused. */
 MUST_USE bool hold_begin_passing(struct association *as, struct side *s, struct hold *h);
 MUST_USE bool hold_may_begin(const struct association *as, const struct side *s, const struct hold *h);

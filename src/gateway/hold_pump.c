@@ -185,15 +185,10 @@ static bool close_up(struct hold *h, const struct side *to)
 	return true;
 }
 
-/* What was kept of it is gone. */
-static void lost(struct association *as, struct side *s, struct hold *h)
+void hold_lost(struct association *as, struct side *s, struct hold *h)
 {
-	struct verdict v;
 	bool whole = h->state == HOLD_PASSING;
-	verdict_of(
-		as->site, &as->route, h->flow, RULE_UNJUDGED, "what was held of it cannot be read back", &v);
-	v.refuse = true;
-	hold_refuse(as, s, &v);
+	hold_remake_refuse(as, s, h, RULE_UNJUDGED, "what was held of it cannot be read back");
 	if (whole && !as->over) {
 		exchange_finish(as, s);
 	}
@@ -247,7 +242,7 @@ bool hold_pump(struct association *as, struct side *s)
 		moved = true;
 	}
 	if (e != 0) {
-		lost(as, s, h);
+		hold_lost(as, s, h);
 	}
 	return moved;
 }

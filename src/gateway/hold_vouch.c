@@ -231,11 +231,9 @@ void hold_vouch_rehearse(struct association *as, struct side *s, struct hold *h)
 	}
 	v->rehearses = false;
 	hold_read_again(h);
-	bool good = e == 0 && sign(as, s, h);
 	if (e < 0) {
-		hold_remake_refuse(as, s, h, RULE_UNJUDGED, "what was held of it cannot be read back");
-	}
-	if (!good && !as->over) {
+		hold_lost(as, s, h);
+	} else if (!sign(as, s, h) && !as->over) {
 		exchange_finish(as, s);
 	}
 }

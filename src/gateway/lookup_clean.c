@@ -27,11 +27,9 @@
 /* Said in the parent's name: there is no job that could. */
 static void refuse(int fd, const char *why)
 {
-	uint8_t reply[CLEANER_HEAD + CLEANER_TEXT];
-	size_t n = strnlen(why, CLEANER_TEXT - 1);
-	cleaner_put_head(&(struct cleaner_head){CLEANER_END, CLEANER_LOST, (uint32_t)n}, reply);
-	memcpy(reply + CLEANER_HEAD, why, n);
-	(void)!send(fd, reply, CLEANER_HEAD + n, MSG_NOSIGNAL | MSG_DONTWAIT);
+	uint8_t bytes[CLEANER_END_MOST];
+	struct span end = cleaner_put_end(CLEANER_LOST, why, bytes);
+	(void)!send(fd, end.ptr, end.len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	/* What is on its way to us must not take the reply with it: the other end closes first, or is not there. */
 	(void)shutdown(fd, SHUT_WR);
 	close(fd);

@@ -15,6 +15,15 @@ void cleaner_put_head(const struct cleaner_head *h, uint8_t ret_bytes[CLEANER_HE
 	writer_u32be(&w, h->len);
 }
 
+struct span cleaner_put_end(
+	enum cleaner_outcome outcome, const char *why, uint8_t ret_bytes[CLEANER_END_MOST])
+{
+	size_t n = strnlen(why, CLEANER_TEXT - 1);
+	cleaner_put_head(&(struct cleaner_head){CLEANER_END, (uint8_t)outcome, (uint32_t)n}, ret_bytes);
+	memcpy(ret_bytes + CLEANER_HEAD, why, n);
+	return span_of(ret_bytes, CLEANER_HEAD + n);
+}
+
 #define TO_JOB   (1u << CLEANER_TO_JOB)
 #define FROM_JOB (1u << CLEANER_FROM_JOB)
 #define FROM_BOX (1u << CLEANER_FROM_BOX)

@@ -35,22 +35,25 @@ enum cleaner_outcome {
 };
 
 enum cleaner_kind {
-	CLEANER_RULES =
-		'R', /* the site's rules, as pixels_rules_read() takes them; all frames together LIMIT_PIXEL_RULES */
-	CLEANER_OPTIONS = 'O', /* code: CLEANER_FEATURES or 0; no bytes */
-	CLEANER_DATA = 'D',    /* of the file; all frames together LIMIT_CLEANED */
-	CLEANER_PATCH =
-		'P', /* u64 offset, then bytes over what was said before: of a process with a pipe alone */
-	CLEANER_END =
-		'E', /* to it: it was all; from it: code is an enum cleaner_outcome, bytes why, CLEANER_TEXT - 1 at most */
+	/* The site's rules, as pixels_rules_read() takes them; all frames together LIMIT_PIXEL_RULES. */
+	CLEANER_RULES = 'R',
+	/* code: CLEANER_FEATURES or 0; no bytes. */
+	CLEANER_OPTIONS = 'O',
+	/* Of the file; all frames together LIMIT_CLEANED. */
+	CLEANER_DATA = 'D',
+	/* u64 offset, then bytes over what was said before: of a process with a pipe alone. */
+	CLEANER_PATCH = 'P',
+	/* To it: it was all; from it: code is an enum cleaner_outcome, bytes why, CLEANER_TEXT - 1 at most. */
+	CLEANER_END = 'E',
 };
 
-#define CLEANER_FEATURES                                                                                     \
-	1u /* refuse what no rule says of that nobody can be recognized in it (PS3.15 E.3.2) */
+/* Refuse what no rule says of that nobody can be recognized in it (PS3.15 E.3.2). */
+#define CLEANER_FEATURES 1u
 
-#define CLEANER_HEAD  8u
-#define CLEANER_PIECE (64u * 1024)
-#define CLEANER_TEXT  201 /* a sentence or a rule's name, with a NUL */
+#define CLEANER_HEAD     8u
+#define CLEANER_PIECE    (64u * 1024)
+#define CLEANER_TEXT     201 /* a sentence or a rule's name, with a NUL */
+#define CLEANER_END_MOST (CLEANER_HEAD + CLEANER_TEXT - 1)
 
 struct cleaner_head {
 	enum cleaner_kind kind;
@@ -66,6 +69,10 @@ enum cleaner_way {
 };
 
 void cleaner_put_head(const struct cleaner_head *h, uint8_t ret_bytes[CLEANER_HEAD]);
+
+/* CLEANER_END from it, in these bytes. why is cut where there is no room. */
+struct span cleaner_put_end(
+	enum cleaner_outcome outcome, const char *why, uint8_t ret_bytes[CLEANER_END_MOST]);
 
 /* ERR_TRUNCATED: fewer than CLEANER_HEAD bytes; ERR_PEER: this way nobody may say that. */
 MUST_USE int cleaner_read_head(enum cleaner_way way, struct span bytes, struct cleaner_head *ret_head);

@@ -8,8 +8,8 @@
 #define WHOLE_BELOW  8
 #define BINARY_LEAST 8
 #define FORM_MOST    (2 * LEFTOVERS_LONG)
-#define STRIDE                                                                                               \
-	4 /* each pattern for binary values has four bytes at a multiple of it, one of its first five */
+/* Each pattern for binary values has four bytes at a multiple of it, one of its first five. */
+#define STRIDE       4
 #define TAG_WAVEFORM 0x54001010u
 #define TAG_METHOD   0x00120063u
 #define DIGITS_LEAST 6 /* a shorter number is anywhere, and only worth a look if it is a patient's */

@@ -3,11 +3,6 @@
 
 #define KINDS_OF_LETTERS 4
 
-void sieve_begin(struct sieve *s)
-{
-	memset(s, 0, sizeof(*s));
-}
-
 /* ---- Four bytes that may be text ---- */
 
 typedef uint8_t bytes16 __attribute__((vector_size(16)));

@@ -9,7 +9,7 @@
 
 /*
  * Where may one of many sequences of four bytes be, letters of both cases alike? A sieve passes over what is none of them, as fast as it
- * is read; what stays in it may still be none, and is to be looked at.
+ * is read; what stays in it may still be none, and is to be looked at. All zeros: nothing stays in it.
  */
 #define SIEVE_FOUR  4
 #define SIEVE_BLOCK 64
@@ -40,8 +40,6 @@ static inline bool sieve_has(const struct sieve *s, const uint8_t *four)
 	uint32_t bit = sieve_bit_of(four);
 	return s->set[bit / 32] >> bit % 32 & 1;
 }
-
-void sieve_begin(struct sieve *s);
 
 /* Letters are small ones. */
 void sieve_add(struct sieve *s, const uint8_t folded[SIEVE_FOUR]);

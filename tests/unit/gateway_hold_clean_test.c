@@ -20,7 +20,7 @@
 
 /*
  * What a job may answer of an object, whatever has become of it: it ends in a refusal that says why, and nothing has left. The test is the
- * job, and the gate that gives it.
+ * job, and the gate that gives it. In observe mode, which softens nothing of it.
  */
 
 #define CT       "1.2.840.10008.5.1.4.1.1.2"
@@ -33,7 +33,7 @@ static const char yaml[] =
 	"nodes:\n  ct: { ae: [CT], from: [127.0.0.1], transport: plain }\n"
 	"  pacs: { ae: [PACS], address: [\"127.0.0.1:1\"], transport: plain }\n"
 	"listeners: [ { port: 11112, transport: plain } ]\ndeidentify: { key: k }\n"
-	"flows: [ { name: all, from: [ct], to: pacs, services: [store], deidentify: { clean-pixels: yes } } ]\n";
+	"flows: [ { name: all, from: [ct], to: pacs, services: [store], mode: observe, deidentify: { clean-pixels: yes } } ]\n";
 
 static struct association_start start;
 static struct association as;
@@ -140,6 +140,7 @@ static void ends(enum rule rule, const char *words)
 	}
 	assert_int_equal(h->state, HOLD_NONE);
 	assert_int_equal(as.ask.refusal.rule, rule);
+	assert_false(as.ask.refusal.observed);
 	assert_non_null(strstr(as.ask.refusal.sentence, words));
 	assert_int_equal(operation->state, OPERATION_ANSWER);
 	assert_int_equal(operation->status, rule == RULE_UNJUDGED ? 0xA700 : 0x0124);
@@ -245,6 +246,18 @@ static void nobody_there(void **state)
 	ends(RULE_UNJUDGED, "is away");
 }
 
+/* Complete and good, and then it is gone from where it was held. */
+static void lost(void **state)
+{
+	struct hold *h = &holds.of[0];
+	(void)state;
+	begin();
+	hold_clean_drop(h);
+	h->state = HOLD_PASSING;
+	hold_lost(&as, &as.a, h);
+	ends(RULE_UNJUDGED, "cannot be read back");
+}
+
 static int teardown(void **state)
 {
 	(void)state;
@@ -261,6 +274,7 @@ int main(void)
 		cmocka_unit_test(no_answer),
 		cmocka_unit_test(refused),
 		cmocka_unit_test(nobody_there),
+		cmocka_unit_test(lost),
 	};
 	return cmocka_run_group_tests(tests, NULL, teardown);
 }

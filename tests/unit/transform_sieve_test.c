@@ -86,7 +86,7 @@ static void known_from_comparing(void **state)
 	static struct known k;
 	(void)state;
 	for (unsigned turn = 0; turn < 400; turn++) {
-		sieve_begin(&k.sieve);
+		memset(&k.sieve, 0, sizeof(k.sieve));
 		k.n = 1 + next(turn % 2 ? 4 : FOURS_MOST);
 		for (unsigned i = 0; i < k.n; i++) {
 			unsigned kind = next(4);
@@ -125,7 +125,7 @@ static void wherever_it_lies(void **state)
 	static struct sieve s;
 	(void)state;
 	for (size_t k = 0; k < sizeof(of) / sizeof(of[0]); k++) {
-		sieve_begin(&s);
+		memset(&s, 0, sizeof(s));
 		sieve_add(&s, of[k].four);
 		for (size_t at = 0; at < (size_t)3 * SIEVE_BLOCK; at++) {
 			memset(bytes, 0x7F, sizeof(bytes));
