@@ -25,8 +25,9 @@
 
 /*
  * What the gate wants to know of the world: host names, and what authorities say of certificates. Each question is a job
- * of its own: resolvers and responders may be slow, and what they send is read where nothing else is. Jobs may read files
- * (the resolver's own, and modules that nsswitch.conf names), ask servers, and nothing else.
+ * of its own: resolvers and responders may be slow, and what they send is read where nothing else is. Such jobs may read files
+ * (the resolver's own, and modules that nsswitch.conf names), ask servers, and nothing else. Others prove users, show objects to
+ * the virus scanner, or clean their pixels, each in the sandbox that suits it: sandbox_of().
  */
 
 static const struct sandbox_path readable[] = {
