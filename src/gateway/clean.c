@@ -20,11 +20,16 @@ static void over(struct clean *c)
 	c->events = 0;
 }
 
-static void lose(struct clean *c, const char *why)
+static void answer(struct clean *c, enum cleaner_outcome outcome, const char *why)
 {
-	c->answer.outcome = CLEANER_LOST;
+	c->answer.outcome = outcome;
 	snprintf(c->answer.text, sizeof(c->answer.text), "%s", why);
 	over(c);
+}
+
+static void lose(struct clean *c, const char *why)
+{
+	answer(c, CLEANER_LOST, why);
 }
 
 /* ---- What comes back ---- */
@@ -205,7 +210,8 @@ size_t clean_feed(struct clean *c, struct span bytes)
 {
 	size_t taken = 0;
 	if (c->fd >= 0 && bytes.len > LIMIT_CLEANED - c->n_fed) {
-		lose(c, "the pixels of an object that is so large are not cleaned");
+		/* Sent again it is as large. */
+		answer(c, CLEANER_REFUSED, "the pixels of an object that is so large are not cleaned");
 	}
 	while (c->fd >= 0 && taken < bytes.len) {
 		put_frame(c);

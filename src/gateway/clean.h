@@ -17,8 +17,8 @@
  *	now and then: clean_check(c, now)
  *
  * until c->answer.outcome is not CLEANER_PENDING. Only with CLEANER_CLEANED is what was taken a file; with any other nothing of it
- * may be used. Whatever goes wrong is an answer, CLEANER_LOST, and never one that says that nothing is burned in. After an answer
- * everything is fed and nothing sent.
+ * may be used. Whatever goes wrong is an answer, CLEANER_LOST, or CLEANER_REFUSED of what is over LIMIT_CLEANED, and never one that says that
+ * nothing is burned in. After an answer everything is fed and nothing sent.
  */
 struct clean_about {
 	/* The site's, at most LIMIT_PIXEL_RULES; borrowed until there is an answer. Empty: none. */

@@ -98,17 +98,20 @@ static int take_object(int fd, struct cleaner_order *o)
 struct result {
 	int fd;
 	uint64_t len;
-	const char *why; /* it cannot be kept */
+	enum cleaner_outcome failed; /* it cannot be kept, */
+	const char *why;             /* for this reason; NULL: it can */
 };
 
 static int put_at(struct result *r, uint64_t at, struct span bytes)
 {
 	if (bytes.len > LIMIT_CLEANED - at) {
+		r->failed = CLEANER_REFUSED; /* it would be so each time */
 		r->why =
 			"with its pixels encoded without loss it would be larger than objects are that are cleaned";
 		return ERR_LIMIT;
 	}
 	if (lseek(r->fd, (off_t)at, SEEK_SET) < 0 || put_all(r->fd, bytes) != 0) {
+		r->failed = CLEANER_LOST;
 		r->why = "there is no memory for its cleaned pixels";
 		return ERR_SYSTEM;
 	}
@@ -167,8 +170,12 @@ static bool work(const struct clean_job *j, const struct cleaner_order *o)
 		return false;
 	}
 	int64_t until = clock_mono_ms() + TURN_MS;
+	if (outcome == CLEANER_LOST && r.why) {
+		outcome = r.failed;
+		why = r.why;
+	}
 	bool good = outcome != CLEANER_CLEANED || send_result(j->fd, &r, until);
-	return good && answer(j->fd, outcome, outcome == CLEANER_LOST && r.why ? r.why : why, until);
+	return good && answer(j->fd, outcome, why, until);
 }
 
 int job_clean(const struct clean_job *j)

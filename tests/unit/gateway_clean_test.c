@@ -182,7 +182,7 @@ static void too_much_is_not_begun(void **state)
 	assert_int_equal(clean_feed(clean, span_of(pattern, 10)), 10);
 	assert_int_equal(clean->answer.outcome, CLEANER_PENDING);
 	assert_int_equal(clean_feed(clean, span_of(pattern, 1)), 1);
-	is_answered(CLEANER_LOST, "so large");
+	is_answered(CLEANER_REFUSED, "so large");
 	start_with(span_of(pattern, LIMIT_PIXEL_RULES + 1), false, 0);
 	is_answered(CLEANER_LOST, "too long");
 }
