@@ -254,14 +254,15 @@ static void check_files(void *arg, const struct site *s, struct mistake_list *m)
 	/* What `gantry run` would still find: the same function, so that the two never differ. */
 	char why[256];
 	unsigned line = 0;
+	const struct blob *at;
 	if (m->n_errors == 0 && gate_tls_check(s, &line, why, sizeof(why)) < 0) {
 		mistake_error(m, line, line > 0, "tls: %s", why);
 	}
-	if (m->n_errors == 0 && hold_originals_check(s, &line, why, sizeof(why)) < 0) {
-		mistake_error(m, line, line > 0, "%s", why);
+	if (m->n_errors == 0 && hold_originals_check(s, &at, why, sizeof(why)) < 0) {
+		mistake_error(m, at->line, at->column, "%s", why);
 	}
-	if (m->n_errors == 0 && hold_clean_check(s, &line, why, sizeof(why)) < 0) {
-		mistake_error(m, line, line > 0, "%s", why);
+	if (m->n_errors == 0 && hold_clean_check(s, &at, why, sizeof(why)) < 0) {
+		mistake_error(m, at->line, at->column, "%s", why);
 	}
 }
 

@@ -74,9 +74,9 @@ static int make(int fd, struct gate_site *gs)
 		return e;
 	}
 	keys_warm_up(gs);
-	unsigned line;
+	const struct blob *at;
 	/* So that OpenSSL has what it needs before the fork. The supervisor has found no fault in them. */
-	e = hold_originals_check(gs->site, &line, why, sizeof(why));
+	e = hold_originals_check(gs->site, &at, why, sizeof(why));
 	if (e != 0) {
 		log_say(LOG_LEVEL_ERROR, "gate.site", "%s", why);
 	}

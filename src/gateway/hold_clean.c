@@ -12,6 +12,7 @@
 #include "gateway/hold_scan.h"
 #include "gateway/spare.h"
 #include "pixels/rules.h"
+#include "policy/vocabulary.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,13 +138,12 @@ static void replace(struct hold *h)
 /* By which context it leaves, where it has another transfer syntax now. */
 static bool find_way(struct association *as, struct side *s, struct hold *h)
 {
-	char why[200];
+	char why[300];
 	if (spare_find(as, s, s->msg.context, hold_syntax(as, s), &h->out_context)) {
 		return true;
 	}
-	snprintf(why, sizeof(why),
-		"without another loss they have the transfer syntax %s, which %s has not accepted for this SOP class",
-		h->syntax, s == &as->a ? "the called node" : "the caller");
+	snprintf(why, sizeof(why), "without another loss they have the transfer syntax %s, %s",
+		word_of_uid(h->syntax), spare_why_not(as, s, s->msg.context, hold_syntax(as, s)));
 	refuse(as, s, h, RULE_DEIDENTIFY, why);
 	return false;
 }
@@ -395,7 +395,7 @@ int64_t hold_clean_clock(struct association *as, struct side *s, struct hold *h,
 
 /* ---- Before anything comes ---- */
 
-int hold_clean_check(const struct site *s, unsigned *ret_line, char *why, size_t cap)
+int hold_clean_check(const struct site *s, const struct blob **ret_at, char *why, size_t cap)
 {
 	for (unsigned i = 0; i < s->n_flows; i++) {
 		const struct deidentify_flow *d = s->flows[i].deidentify;
@@ -410,7 +410,7 @@ int hold_clean_check(const struct site *s, unsigned *ret_line, char *why, size_t
 		                : pixels_rules_read(b->bytes, &rules, reason, sizeof(reason));
 		pixels_rules_free(rules);
 		if (e < 0) {
-			*ret_line = b->line;
+			*ret_at = b;
 			snprintf(why, cap, "`pixel-rules`: %s: %s", b->path,
 				e == ERR_LIMIT   ? "it is larger than 256 KiB"
 				: reason[0] != 0 ? reason

@@ -39,7 +39,7 @@ MUST_USE bool hold_clean_give_up(struct association *as, struct side *s, struct 
 
 void hold_clean_drop(struct hold *h);
 
-/* Can the rules of a site's flows be read? why: a sentence, and where it is about. ERR_VALUE, ERR_LIMIT, ERR_NO_MEMORY. */
-MUST_USE int hold_clean_check(const struct site *s, unsigned *ret_line, char *why, size_t cap);
+/* Can the rules of a site's flows be read? why: a sentence; ret_at: the file that it is about. ERR_VALUE, ERR_LIMIT, ERR_NO_MEMORY. */
+MUST_USE int hold_clean_check(const struct site *s, const struct blob **ret_at, char *why, size_t cap);
 
 #endif

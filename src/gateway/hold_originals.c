@@ -44,12 +44,12 @@ static int try_one(const struct blob *b, char *why, size_t cap)
 	return e;
 }
 
-int hold_originals_check(const struct site *s, unsigned *ret_line, char *why, size_t cap)
+int hold_originals_check(const struct site *s, const struct blob **ret_at, char *why, size_t cap)
 {
 	for (unsigned i = 0; i < s->n_flows; i++) {
 		const struct deidentify_flow *d = s->flows[i].deidentify;
 		if (d && d->n_originals_to > ATTRIBUTES_RECIPIENTS_MOST) {
-			*ret_line = d->originals_to[0].line;
+			*ret_at = &d->originals_to[0];
 			snprintf(why, cap, "`originals-to` in flow %s has more than %d certificates",
 				s->flows[i].name, ATTRIBUTES_RECIPIENTS_MOST);
 			return ERR_LIMIT;
@@ -57,7 +57,7 @@ int hold_originals_check(const struct site *s, unsigned *ret_line, char *why, si
 		for (unsigned k = 0; d && k < d->n_originals_to; k++) {
 			int e = try_one(&d->originals_to[k], why, cap);
 			if (e < 0) {
-				*ret_line = d->originals_to[k].line;
+				*ret_at = &d->originals_to[k];
 				return e;
 			}
 		}

@@ -29,7 +29,7 @@ MUST_USE bool hold_originals_give_up(struct association *as, struct side *s, str
 
 void hold_originals_drop(struct hold *h);
 
-/* Can a site's originals be encrypted? why: a sentence, and where it is about. Errors of attributes_encrypt(). */
-MUST_USE int hold_originals_check(const struct site *s, unsigned *ret_line, char *why, size_t cap);
+/* Can a site's originals be encrypted? why: a sentence; ret_at: the file that it is about. Errors of attributes_encrypt(). */
+MUST_USE int hold_originals_check(const struct site *s, const struct blob **ret_at, char *why, size_t cap);
 
 #endif

@@ -113,3 +113,32 @@ bool spare_find(const struct association *as, const struct side *s, uint8_t cont
 	*ret_context = found ? found : *ret_context;
 	return found != 0;
 }
+
+static bool is_proposed(const struct associate *p, struct span abstract, struct span transfer)
+{
+	for (unsigned i = 0; i < p->n_contexts; i++) {
+		const struct context *c = &p->contexts[i];
+		for (unsigned k = 0; span_eq(c->abstract, abstract) && k < c->n_transfer; k++) {
+			if (span_eq(c->transfer[k], transfer)) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+const char *spare_why_not(
+	const struct association *as, const struct side *s, uint8_t context, struct span transfer)
+{
+	if (s != &as->a) {
+		return "which the caller has not accepted for this SOP class";
+	}
+	if (is_proposed(as->proposal, as->context[context].abstract, uid_trim(transfer))) {
+		return "which the called node has not accepted for this SOP class: have it accept that";
+	}
+	return unused_id(as) == 0
+	               ? "for which the called node could not be asked: the caller proposes all of the 128 "
+	                 "presentation contexts that there can be; have it propose less"
+	               : "for which the called node was not asked: the flow's `transfer-syntaxes` do not allow "
+	                 "it, or did not when the association began";
+}

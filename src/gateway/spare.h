@@ -20,4 +20,8 @@ void spare_propose(struct association *as);
 MUST_USE bool spare_find(const struct association *as, const struct side *s, uint8_t context,
 	struct span transfer, uint8_t *ret_context);
 
+/* Why it found none: words that go on after the name of the transfer syntax and a comma. Static. */
+const char *spare_why_not(
+	const struct association *as, const struct side *s, uint8_t context, struct span transfer);
+
 #endif

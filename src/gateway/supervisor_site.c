@@ -59,14 +59,16 @@ static int check_certificates(const struct site *s, bool reload, char first[256]
 {
 	char why[256];
 	unsigned line = 0;
+	const struct blob *at = NULL;
 	int e = gate_tls_check(s, &line, why, sizeof(why));
 	const char *of = e != 0 ? "tls: " : "";
-	e = e != 0 ? e : hold_originals_check(s, &line, why, sizeof(why));
-	e = e != 0 ? e : hold_clean_check(s, &line, why, sizeof(why));
+	e = e != 0 ? e : hold_originals_check(s, &at, why, sizeof(why));
+	e = e != 0 ? e : hold_clean_check(s, &at, why, sizeof(why));
 	if (e != 0) {
 		char text[300];
 		snprintf(text, sizeof(text), "%s%s", of, why);
-		struct mistake m = {.line = line, .column = 1, .text = text};
+		struct mistake m = {
+			.line = at ? at->line : line, .column = at ? at->column : 1, .text = text};
 		say_mistake(s->file, &m, true, reload);
 		keep_first(first, &m);
 	}

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pixels/rules_parts.h"
+#include "policy/nearest.h"
 #include "policy/tree.h"
+#include "policy/vocabulary.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +35,54 @@ static int wrong(const struct reading *r, const struct tree *t, const char *what
 	return ERR_VALUE;
 }
 
+static int unknown(const struct reading *r, const struct tree *key, const char *where, struct nearest near)
+{
+	snprintf(r->why, r->cap, "line %u: unknown key `%.40s` in %s%s%s%s", key->line, key->text, where,
+		near.best ? "; did you mean `" : "", near.best ? near.best : "", near.best ? "`?" : "");
+	return ERR_VALUE;
+}
+
+/* One alternative of a value, as images have it. NULL: no image can have it. */
+static const char *alternative(enum pixels_fact fact, const char *word)
+{
+	if (fact == PIXELS_SOP_CLASS) {
+		return word_sop_class(word);
+	}
+	bool number = fact == PIXELS_ROWS || fact == PIXELS_COLUMNS;
+	return word[0] && (!number || word[strspn(word, "0123456789")] == 0) ? word : NULL;
+}
+
+/* A rule that never holds leaves text in images: what cannot hold is a mistake. */
+static int read_alternatives(
+	const struct reading *r, const struct tree *t, enum pixels_fact fact, const char **ret)
+{
+	const char *all = NULL, *from = t->text;
+	for (bool more = true; more;) {
+		size_t n = strcspn(from, "|"), left = strspn(from, " ");
+		more = from[n] != 0;
+		size_t begin = left < n ? left : n, end = n;
+		while (end > begin && from[end - 1] == ' ') {
+			end--;
+		}
+		const char *word = region_strn(r->region, from + begin, end - begin);
+		const char *as = word ? alternative(fact, word) : NULL;
+		if (!word) {
+			return ERR_NO_MEMORY;
+		}
+		if (!as) {
+			return wrong(r, t,
+				fact == PIXELS_SOP_CLASS
+					? "`sop-class` is a SOP class of the standard, or a UID"
+				: word[0] ? "`rows` and `columns` are numbers"
+					  : "beside `|` stands nothing");
+		}
+		all = all ? region_printf(r->region, "%s|%s", all, as) : as;
+		from += n + more;
+	}
+	*ret = all;
+	return all ? 0 : ERR_NO_MEMORY;
+}
+
 static int read_when(const struct reading *r, const struct tree *t, struct pixels_rule *to)
 {
 	const size_t n = sizeof(keys) / sizeof(keys[0]);
@@ -41,14 +91,22 @@ static int read_when(const struct reading *r, const struct tree *t, struct pixel
 	}
 	for (unsigned i = 0; i < t->n; i++) {
 		const struct tree *key = t->at[2 * i], *value = t->at[2 * i + 1];
+		struct nearest near = nearest_to(key->text);
 		size_t k = 0;
 		while (k < n && strcmp(keys[k].key, key->text) != 0) {
-			k++;
+			nearest_offer(&near, keys[k++].key);
 		}
-		if (k == n || value->kind != TREE_TEXT || !value->text[0]) {
-			return wrong(r, key, "no such key in `when`, or it is no text");
+		if (k == n) {
+			return unknown(r, key, "`when`", near);
 		}
-		to->when[keys[k].fact] = value->text;
+		if (value->kind != TREE_TEXT || !value->text[0]) {
+			return wrong(
+				r, key, "what stands in `when` has a text, alternatives with `|` between");
+		}
+		int e = read_alternatives(r, value, keys[k].fact, &to->when[keys[k].fact]);
+		if (e < 0) {
+			return e;
+		}
 	}
 	return 0;
 }
@@ -110,8 +168,17 @@ static int read_key(
 		to->regions.unrecognizable = true;
 		return 0;
 	}
-	return wrong(r, key,
-		"a rule has `name`, `when`, and `blank`, `keep` or `pass: yes`, and `recognizable: no`");
+	static const char *const known[] = {"name", "when", "blank", "keep", "pass", "recognizable"};
+	struct nearest near = nearest_to(key->text);
+	bool is_known = false;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		is_known = is_known || strcmp(known[i], key->text) == 0;
+		nearest_offer(&near, known[i]);
+	}
+	return is_known ? wrong(r, key,
+				  "a rule has `name`, `when`, and `blank`, `keep` or `pass: yes`, and "
+				  "`recognizable: no`")
+	                : unknown(r, key, "a rule", near);
 }
 
 static int read_rule(const struct reading *r, const struct tree *t, struct pixels_rule *to)
@@ -135,23 +202,37 @@ static int read_rule(const struct reading *r, const struct tree *t, struct pixel
 	return 0;
 }
 
-static int read_all(struct reading *r, struct span yaml, struct pixels_rules *to)
+/* The text's first mistake, with its line. */
+static int read_yaml(const struct reading *r, struct span yaml, struct tree **ret_root)
 {
-	struct tree *root;
 	struct mistake_list m;
+	struct mistakes found = {0};
 	int e = mistakes_begin(&m);
 	if (e < 0) {
 		return e;
 	}
-	e = tree_parse(r->region, yaml, &m, &root);
-	region_free(m.region);
+	e = tree_parse(r->region, yaml, &m, ret_root);
+	int ended = mistakes_end(&m, &found);
+	if (e == ERR_VALUE && ended == 0 && found.n > 0) {
+		snprintf(r->why, r->cap, "line %u: %s", found.at[0].line, found.at[0].text);
+	} else if (e < 0) {
+		snprintf(r->why, r->cap, "%s", err_str(e));
+	}
+	mistakes_done(&found);
+	return e;
+}
+
+static int read_all(struct reading *r, struct span yaml, struct pixels_rules *to)
+{
+	struct tree *root;
+	int e = read_yaml(r, yaml, &root);
 	if (e < 0) {
-		snprintf(r->why, r->cap, "%s", e == ERR_VALUE ? "it is no YAML" : err_str(e));
 		return e;
 	}
 	const struct tree *list = root && root->kind == TREE_MAP ? tree_get(root, "rules") : NULL;
 	if (!list || list->kind != TREE_LIST || root->n != 1 || list->n == 0) {
-		snprintf(r->why, r->cap, "it has no list `rules`, or something else beside it");
+		snprintf(r->why, r->cap,
+			"it has no list `rules` with rules in it, or something else beside it");
 		return ERR_VALUE;
 	}
 	to->rules = region_array(r->region, list->n, sizeof(*to->rules));

@@ -74,11 +74,13 @@ bool refusal_same(const struct refusal *a, const struct refusal *b)
 	}
 	/*
 	 * A policy's sentence may hold counts. A fault's sentence is the fault, and a user's why it was not proved: another
-	 * one is not hidden under its number, nor one check under another's, nor a full disk under a silent scanner.
+	 * one is not hidden under its number, nor one check under another's, nor a full disk under a silent scanner, nor what
+	 * the called node does not accept under a rule that was missing.
 	 */
 	bool counts = rule_is_policy((enum rule)a->rule) && a->rule != RULE_USER_IDENTITY &&
 	              a->rule != RULE_CONTENT;
-	if (a->rule == RULE_UNJUDGED || a->rule == RULE_SIGN || a->rule == RULE_SIGN_KEY) {
+	if (a->rule == RULE_UNJUDGED || a->rule == RULE_DEIDENTIFY || a->rule == RULE_SIGN ||
+		a->rule == RULE_SIGN_KEY) {
 		return same && same_but_for_numbers(a->sentence, b->sentence);
 	}
 	return same && (counts || strcmp(a->sentence, b->sentence) == 0);

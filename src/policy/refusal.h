@@ -39,8 +39,8 @@ struct refusal {
 };
 
 /*
- * The same who, what and rule, and for what is no policy (malformed, upstream) and for users the same sentence: counted, not logged
- * again.
+ * The same who, what and rule, and for what is no policy (malformed, upstream), for users and what is in objects the same sentence:
+ * counted, not logged again.
  */
 bool refusal_same(const struct refusal *a, const struct refusal *b);
 

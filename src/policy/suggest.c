@@ -404,7 +404,9 @@ static const char *note_of(enum rule rule, bool tls)
 	case RULE_UNJUDGED:
 		return "Sent again it may pass: see the log for what was missing; `inspect: fail` says what happens then.";
 	case RULE_DEIDENTIFY:
-		return "Its flow de-identifies what passes; `gantry deidentify` says the same of a file. Queries are to ask by patient ID or UIDs.";
+		return "Its flow de-identifies what passes; `gantry deidentify` with the same options says the same of a file. Where text is "
+		       "in pixels, rules of the site say: `pixel-rules` (docs: clean text out of pixels). Queries are to ask by patient ID "
+		       "or UIDs.";
 	case RULE_SIGN:
 		return "Its flow signs what passes; `gantry sign` says the same of a file, and `sign: when-unable` what happens then.";
 	case RULE_SIGN_KEY:

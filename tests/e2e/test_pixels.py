@@ -185,4 +185,4 @@ def pixels_refused(bench):
     with open(rules, "w") as file:
         file.write("rules: [ { when: { colour: red }, pass: yes } ]\n")
     ran, made = clean(bench, key, burned, "none", "--pixel-rules", rules, wants=3)
-    check("line 1: no such key in `when`" in ran.text and not made, ran.text)
+    check("line 1: unknown key `colour` in `when`" in ran.text and not made, ran.text)

@@ -39,6 +39,7 @@ static struct association_start start;
 static struct association as;
 static struct audit audit;
 static struct holds holds;
+static struct associate rq, proposal;
 static struct side_memory memory[2];
 static struct site *site;
 static struct operation *operation;
@@ -58,6 +59,8 @@ static void begin(void)
 	as.site = site;
 	as.audit = &audit;
 	as.holds = &holds;
+	as.rq = &rq;
+	as.proposal = &proposal;
 	as.caller.calling = "CT";
 	as.caller.called = "PACS";
 	as.route = (struct route){.from = 0, .to = 1, .flows = {0}, .n_flows = 1};
@@ -160,7 +163,16 @@ static void another_syntax(void **state)
 	read_object();
 	say_file(INSTANCE, LOSSLESS);
 	say(CLEANER_END, CLEANER_CLEANED, span_str("rule"));
-	ends(RULE_DEIDENTIFY, LOSSLESS ", which the called node has not accepted");
+	ends(RULE_DEIDENTIFY, "JPEGLosslessSV1, for which the called node was not asked");
+	begin();
+	proposal.n_contexts = 1;
+	proposal.contexts[0] = (struct context){
+		.id = 3, .abstract = span_str(CT), .n_transfer = 1, .transfer = {span_str(LOSSLESS)}};
+	read_object();
+	say_file(INSTANCE, LOSSLESS);
+	say(CLEANER_END, CLEANER_CLEANED, span_str("rule"));
+	ends(RULE_DEIDENTIFY, "JPEGLosslessSV1, which the called node has not accepted");
+	proposal.n_contexts = 0;
 }
 
 static void another_object(void **state)

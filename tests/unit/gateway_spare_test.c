@@ -101,6 +101,12 @@ static void not_proposed(void **state)
 	spare_propose(&as);
 	assert_int_equal(proposal.n_contexts, 2);
 	is_proposed(1, 3, CT, J2K_ONLY);
+	as.context[1].abstract = span_str(CT);
+	assert_non_null(strstr(spare_why_not(&as, &as.a, 1, span_str(LOSSLESS)), "`transfer-syntaxes`"));
+	assert_non_null(
+		strstr(spare_why_not(&as, &as.a, 1, span_str(J2K_ONLY)), "the called node has not accepted"));
+	assert_non_null(
+		strstr(spare_why_not(&as, &as.b, 1, span_str(J2K_ONLY)), "the caller has not accepted"));
 	site_free(site);
 	/* All identifiers are the caller's. */
 	begin("deidentify: { clean-pixels: yes }");
@@ -109,6 +115,8 @@ static void not_proposed(void **state)
 	}
 	spare_propose(&as);
 	assert_int_equal(proposal.n_contexts, LIMIT_CONTEXTS);
+	as.context[1].abstract = span_str(CT);
+	assert_non_null(strstr(spare_why_not(&as, &as.a, 1, span_str(LOSSLESS)), "all of the 128"));
 	site_free(site);
 }
 

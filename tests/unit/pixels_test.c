@@ -280,7 +280,12 @@ static void site_rules_wrong(void **state)
 		"rules: [ { when: { modality: US }, blank: [ [-1, 0, 1, 1] ] } ]",
 		"rules: [ { when: { modality: US }, keep: [ [0, 0, 1, 65536] ] } ]",
 		"rules: [ { when: { modality: US }, keep: [] } ]",
-		"rules: [ { when: { modality: US }, pass: yes } ]\nmore: 1", "rules: [ {"};
+		"rules: [ { when: { modality: US }, pass: yes } ]\nmore: 1", "rules: [ {",
+		"rules: [ { when: { rows: all }, pass: yes } ]",
+		"rules: [ { when: { columns: 1|x }, pass: yes } ]",
+		"rules: [ { when: { modality: \"US|\" }, pass: yes } ]",
+		"rules: [ { when: { sop-class: CTImage }, pass: yes } ]",
+		"rules: [ { when: { sop-class: 1.2.840.10008.1.2 }, pass: yes } ]"};
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		struct pixels_rules *rules = NULL;
 		char why[160] = "";
@@ -323,6 +328,56 @@ static void coded_heads(void **state)
 			assert_true((coded_read(good[k].kind, good[i].bytes, &s) == 0) == (k == i));
 		}
 	}
+}
+
+static void site_rules_mistakes(void **state)
+{
+	static const struct {
+		const char *yaml, *says;
+	} cases[] = {
+		{"rules:\n  - when: { modalty: US }\n",
+			"line 2: unknown key `modalty` in `when`; did you mean `modality`?"},
+		{"rules:\n  - when: { modality: US }\n    blnk: [ [0, 0, 1, 1] ]\n",
+			"line 3: unknown key `blnk` in a rule; did you mean `blank`?"},
+		{"rules:\n  - name: x\n   when: { modality: US }\n", "line 3: this is not YAML: "},
+		{"rules:\n\t- name: x\n", "line 2: this is not YAML: "},
+		{"rules:\n  - when: { rows: 10x }\n", "line 2: `rows` and `columns` are numbers"},
+		{"rules:\n  - when: { sop-class: Secondary }\n",
+			"line 2: `sop-class` is a SOP class of the standard, or a UID"},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct pixels_rules *rules = NULL;
+		char why[160] = "";
+		assert_int_equal(
+			pixels_rules_read(span_str(cases[i].yaml), &rules, why, sizeof(why)), ERR_VALUE);
+		why[strlen(cases[i].says) < sizeof(why) ? strlen(cases[i].says) : 0] = 0;
+		assert_string_equal(why, cases[i].says);
+	}
+}
+
+/* Spaces beside `|`, and SOP classes by their names: such a rule would never hold. */
+static void site_rules_alternatives(void **state)
+{
+	static const char yaml[] = "rules:\n"
+				   "  - when: { modality: ES | US, rows: 512 | 768 }\n"
+				   "    blank: [ [0, 0, 800, 60] ]\n"
+				   "  - when: { sop-class: CTImageStorage | SecondaryCaptureImageStorage }\n"
+				   "    keep: [ [0, 0, 10, 10] ]\n";
+	struct pixels_rules *rules = NULL;
+	struct pixels_regions r = {0};
+	const char *why;
+	char text[160] = "";
+	(void)state;
+	assert_int_equal(pixels_rules_read(span_str(yaml), &rules, text, sizeof(text)), 0);
+	struct survey s = made("US", "ACME Inc.", "1", 768);
+	assert_int_equal(pixels_decide(&s, rules, &r, &why), PIXELS_CLEAN);
+	assert_int_equal(r.n_blank, 1);
+	s = made("OT", "", "", 768);
+	memcpy(s.text[PIXELS_SOP_CLASS], "1.2.840.10008.5.1.4.1.1.7", 26);
+	assert_int_equal(pixels_decide(&s, rules, &r, &why), PIXELS_CLEAN);
+	assert_true(r.keep_only);
+	pixels_rules_free(rules);
 }
 
 /* ---- Files ---- */
@@ -562,6 +617,8 @@ int main(void)
 		cmocka_unit_test(decisions),
 		cmocka_unit_test(site_rules),
 		cmocka_unit_test(site_rules_wrong),
+		cmocka_unit_test(site_rules_mistakes),
+		cmocka_unit_test(site_rules_alternatives),
 		cmocka_unit_test(clean_rle),
 		cmocka_unit_test(coded_heads),
 		cmocka_unit_test(asked_twice),

@@ -116,6 +116,13 @@ static void repeats_are_told(void **state)
 	b = sample();
 	b.observed = true;
 	assert_false(refusal_same(&a, &b));
+	a.rule = RULE_DEIDENTIFY;
+	b = a;
+	snprintf(a.sentence, sizeof(a.sentence), "1 of its values is too long");
+	snprintf(b.sentence, sizeof(b.sentence), "27 of its values is too long");
+	assert_true(refusal_same(&a, &b));
+	snprintf(b.sentence, sizeof(b.sentence), "no rule says where text is");
+	assert_false(refusal_same(&a, &b));
 }
 
 static const struct log_field *field(const struct log_field *f, unsigned n, const char *key)
