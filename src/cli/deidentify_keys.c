@@ -46,8 +46,9 @@ int deidentify_read_key(const char *path, struct deidentify_how *how)
 					      : strerror(errno));
 	}
 	const char *why =
-		fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size != PSEUDONYM_KEY
-			? "it is no key of `gantry deidentify --new-key`"
+		fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ? "it is no key of `gantry deidentify --new-key`"
+		: st.st_size != PSEUDONYM_KEY
+			? "it is no key of `gantry deidentify --new-key`, which has 32 bytes"
 		: st.st_mode & (S_IRWXG | S_IRWXO)                   ? "others may read it: chmod 600"
 		: read(fd, how->key, PSEUDONYM_KEY) != PSEUDONYM_KEY ? "it cannot be read"
 		: !pseudonym_key_is_chance(how->key)

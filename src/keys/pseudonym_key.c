@@ -43,7 +43,8 @@ int pseudonym_key_open(const char *path, struct pseudonym_key **ret_key, char *w
 		return e;
 	}
 	if (f.len != PSEUDONYM_KEY) {
-		snprintf(why, cap, "%s is no key of `gantry deidentify --new-key`", path);
+		snprintf(why, cap, "%s is no key of `gantry deidentify --new-key`, which has %d bytes", path,
+			PSEUDONYM_KEY);
 		return ERR_VALUE;
 	}
 	if (!pseudonym_key_is_chance(f.bytes)) {

@@ -53,6 +53,9 @@ static void which_files(void **state)
 	k = NULL;
 	make_file(good, PSEUDONYM_KEY - 1, 0600);
 	assert_int_equal(opens(&k), ERR_VALUE);
+	char why[512] = "";
+	assert_int_equal(pseudonym_key_open(path, &k, why, sizeof(why)), ERR_VALUE);
+	assert_non_null(strstr(why, "which has 32 bytes"));
 	make_file(good, PSEUDONYM_KEY, 0640);
 	assert_int_equal(opens(&k), ERR_DENIED);
 	assert_null(k);
