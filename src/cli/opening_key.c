@@ -51,6 +51,9 @@ static int ask(char *buf, int cap, int writing, void *arg)
 	struct asking *a = arg;
 	char verb[64];
 	(void)writing;
+	if (a->asked && !a->answer) {
+		return -1; /* OpenSSL tries one decoder after the other, and asks for each */
+	}
 	a->asked = true;
 	snprintf(verb, sizeof(verb), "gantry %s", a->k->verb);
 	a->answer = a->k->passphrase_file ? passphrase_of_file(verb, a->k->passphrase_file, buf, (size_t)cap)
@@ -83,6 +86,9 @@ static bool use_file(const struct opening_key *k, struct cms_opening *o, struct 
 		return complain(k, k->key, why[0] ? why : "there is no memory");
 	}
 	BIO *plain = plain_key(&a, &f);
+	if (!plain && a.asked && !a.answer && k->passphrase_file) {
+		return false; /* that has been said */
+	}
 	if (!plain && a.asked) {
 		return complain(
 			k, k->key, a.answer ? "the passphrase does not open it" : "there was no passphrase");

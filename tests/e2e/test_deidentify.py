@@ -256,6 +256,10 @@ def originals_of_a_folder(bench):
     command = [bench.program, "reidentify", "--key", bench.path("a.p8"), "--passphrase-file"]
     ran = bench.run(*command, bench.path("wrong"), out, again, wants=3)
     check("the passphrase does not open it" in ran.text and not os.path.exists(again), ran.text)
+    os.chmod(bench.path("wrong"), 0o604)
+    ran = bench.run(*command, bench.path("wrong"), out, again, wants=3)
+    equal(len(ran.text.splitlines()), 1, "sentences: " + ran.text)
+    check("can be read by every user" in ran.text and not os.path.exists(again), ran.text)
     ran = bench.run(*command, bench.path("right"), out, again, wants=0)
     check("2 put back in" in ran.text and "1 left alone" in ran.text and not any(text in ran.text for text in before), ran.text)
     equal(sorted(values(bench, path, "0010,0020")[0] for path in copies(again)), before, "patients that are back")
