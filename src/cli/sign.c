@@ -276,7 +276,7 @@ static bool add_tag(struct object_wish *w, const char *text)
 static bool take_hash(struct object_wish *w, const char *word)
 {
 	for (uint32_t i = 0; i < OBJECT_HASHES; i++) {
-		if (strcmp(object_hash_words[i], word) == 0) {
+		if (strcasecmp(object_hash_words[i], word) == 0) { /* gantry.yaml has them in small letters */
 			w->hash = i;
 			return true;
 		}
