@@ -109,9 +109,15 @@ static bool is_any(const struct survey *s, const struct pixels_regions *regions)
 	return blank_begin(&b, &s->shape, regions, false, false, &why) < 0 || blank_any(&b);
 }
 
-static enum pixels_decision by_site(
-	const struct pixels_rule *r, struct pixels_regions *ret_regions, const char **ret_why)
+/* A rule whose rectangles all lie beyond the image was made for another one: where this one's text is, it does not say. */
+static enum pixels_decision by_site(const struct pixels_rule *r, const struct survey *s,
+	struct pixels_regions *ret_regions, const char **ret_why)
 {
+	if (r->regions.n_blank > 0 && !is_any(s, &r->regions)) {
+		*ret_why =
+			"the rectangles of the rule that holds lie outside of the image: name its rows and columns";
+		return PIXELS_REFUSE;
+	}
 	*ret_why = r->name;
 	*ret_regions = r->regions;
 	return r->pass ? PIXELS_PASS : PIXELS_CLEAN;
@@ -127,7 +133,7 @@ enum pixels_decision pixels_decide(const struct survey *s, const struct pixels_r
 	}
 	for (size_t i = 0; site && i < site->n; i++) {
 		if (holds(&site->rules[i], s)) {
-			return by_site(&site->rules[i], ret_regions, ret_why);
+			return by_site(&site->rules[i], s, ret_regions, ret_why);
 		}
 	}
 	const char *name = NULL;

@@ -36,7 +36,7 @@ enum pixels_decision {
 };
 
 /*
- * site: may be NULL. The first of its rules that holds decides alone. Else the regions of (0018,6011) are all that is kept of an
+ * site: may be NULL. The first of its rules that holds decides alone; one of whose rectangles to blank none has a part of the image refuses. Else the regions of (0018,6011) are all that is kept of an
  * ultrasound image, and what the table knows goes too. Without either, an object that says Burned In Annotation YES, or is of a kind
  * that usually has text burned in and does not say NO, is refused. *ret_why: a sentence, of refusal or the name of the rule.
  * ret_regions->unrecognizable: the rule says that nobody can be recognized in what is left (PS3.15 E.3.2).

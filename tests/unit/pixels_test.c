@@ -258,6 +258,8 @@ static void site_rules(void **state)
 	assert_int_equal(r.n_blank, 2);
 	assert_int_equal(r.blank[1].y, 700);
 	assert_false(r.unrecognizable);
+	s.shape.rows = 701; /* one of them is out of it, and the other not */
+	assert_int_equal(pixels_decide(&s, rules, &r, &why), PIXELS_CLEAN);
 	s = made("US", "Philips", "EPIQ", 768);
 	assert_int_equal(pixels_decide(&s, rules, &r, &why), PIXELS_PASS);
 	assert_true(r.unrecognizable);
@@ -265,6 +267,20 @@ static void site_rules(void **state)
 	memcpy(s.text[PIXELS_SOP_CLASS], "1.2.840.10008.5.1.4.1.1.7", 26);
 	assert_int_equal(pixels_decide(&s, rules, &r, &why), PIXELS_CLEAN);
 	assert_true(r.keep_only && r.n_keep == 1 && r.n_blank == 0);
+	pixels_rules_free(rules);
+	/* Rectangles of another image than this. */
+	rules = NULL;
+	assert_int_equal(
+		pixels_rules_read(
+			span_str(
+				"rules: [ { when: { modality: US }, blank: [ [0, 768, 9, 9], [1024, 0, 9, 9] ] } ]"),
+			&rules, text, sizeof(text)),
+		0);
+	s = made("US", "ACME", "1", 768);
+	assert_int_equal(pixels_decide(&s, rules, &r, &why), PIXELS_REFUSE);
+	assert_non_null(strstr(why, "outside of the image"));
+	s = made("US", "ACME", "1", 769);
+	assert_int_equal(pixels_decide(&s, rules, &r, &why), PIXELS_CLEAN);
 	pixels_rules_free(rules);
 }
 
