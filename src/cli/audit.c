@@ -126,7 +126,8 @@ int audit_read_file(
 	size_t len = 0, cap = 0;
 	int code = AUDIT_GOOD;
 	if (!file) {
-		fprintf(stderr, "gantry audit %s: %s: %s\n", in->verb, path, strerror(errno));
+		fprintf(stderr, "gantry %s%s: %s: %s\n", in->beside ? "" : "audit ", in->verb, path,
+			strerror(errno));
 		return AUDIT_UNREADABLE;
 	}
 	for (size_t got = 1; code == AUDIT_GOOD && got > 0; len += got) {
@@ -145,7 +146,7 @@ int audit_read_file(
 		}
 	}
 	if (code != AUDIT_GOOD || ferror(file)) {
-		fprintf(stderr, "gantry audit %s: %s: %s\n", in->verb, path,
+		fprintf(stderr, "gantry %s%s: %s: %s\n", in->beside ? "" : "audit ", in->verb, path,
 			code ? "too long" : strerror(errno));
 		free(bytes);
 		code = AUDIT_UNREADABLE;

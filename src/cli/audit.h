@@ -30,6 +30,7 @@ enum {
 
 struct audit_input {
 	const char *verb; /* for messages: "verify" */
+	bool beside;      /* it is no verb of `gantry audit`, but one beside it */
 	int folders[AUDIT_FOLDERS_MOST];
 	size_t n_folders;
 	struct note_key keys[AUDIT_KEYS_MOST];

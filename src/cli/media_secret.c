@@ -77,6 +77,6 @@ bool media_read_pem(const char *verb, const char *path, uint8_t **ret_bytes, siz
 {
 	char name[32];
 	snprintf(name, sizeof(name), "media %s", verb);
-	const struct audit_input in = {.verb = name};
+	const struct audit_input in = {.verb = name, .beside = true};
 	return audit_read_file(&in, path, PEM_MOST, ret_bytes, ret_len) == AUDIT_GOOD;
 }

@@ -34,7 +34,7 @@ const char *opening_key_misuse(const struct opening_key *k)
 
 static bool read_cert(const struct opening_key *k, uint8_t **ret_bytes, size_t *ret_len)
 {
-	const struct audit_input in = {.verb = k->verb};
+	const struct audit_input in = {.verb = k->verb, .beside = true};
 	return audit_read_file(&in, k->cert, PEM_MOST, ret_bytes, ret_len) == AUDIT_GOOD;
 }
 

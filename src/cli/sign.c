@@ -140,7 +140,7 @@ static int have_signed(struct job *j, int file, struct object_signed *r)
 
 static int have_stamped(struct job *j, int file, struct object_signed *r)
 {
-	const struct audit_input in = {.verb = "sign"};
+	const struct audit_input in = {.verb = "sign", .beside = true};
 	const struct object_job job = {.work = put_stamp, .arg = j, .sandbox = SANDBOX_KEYS};
 	if (audit_read_file(&in, j->response, RESPONSE_MOST, &j->answer, &j->answer_len) != AUDIT_GOOD) {
 		return 1;

@@ -74,7 +74,7 @@ static int complain(const char *what, const char *why)
 static int read_trust(struct job *j, const char *const *paths, unsigned n, bool stamps)
 {
 	struct span files[TRUST_MOST] = {0};
-	const struct audit_input in = {.verb = "verify"};
+	const struct audit_input in = {.verb = "verify", .beside = true};
 	unsigned got = 0;
 	for (; got < n; got++) {
 		uint8_t *bytes;
@@ -143,7 +143,12 @@ static int find_trust(struct job *j)
 	if (j->n_trust > 0) {
 		return read_trust(j, j->trust, j->n_trust, false);
 	}
+	bool named = j->config != NULL;
 	j->config = place_file("verify", j->config);
+	if (!j->config && !named) {
+		fputs("Or say whose signatures you believe: --trust FILE, their authorities' certificates.\n",
+			stderr);
+	}
 	if (!j->config) {
 		return EXIT_NONE;
 	}

@@ -363,6 +363,8 @@ def secure_media_mail(bench):
     signer_key, signer = disc.pair("Alice", "/emailAddress=alice@hospital.example")
     mail = bench.path("out.eml")
     disc.media("seal", "--to", cert, disc.folder, mail, passphrase=None, wants=2)
+    said = disc.media("seal", "--to", bench.path("none.pem"), disc.folder, bench.path("never"), passphrase=None, wants=3)
+    check(said.startswith("gantry media seal: ") and "No such file" in said, said)
     said = disc.media("seal", "--to", cert, "--key", signer_key, "--cert", signer, disc.folder, mail, passphrase=None)
     check("6 objects sealed" in said, said)
     with open(mail, "rb") as file:
