@@ -14,7 +14,7 @@
  */
 
 /*
- * From the control socket's path (control_path()). flow: of a release, by which the object came; else "". The gateway is told door_user(). 0 with *ret_fd, the
+ * From the control socket's path (control_path()). flow: of net/door.h. The gateway is told door_user(). 0 with *ret_fd, the
  * caller's; or an enum err, and said has a sentence for people.
  */
 MUST_USE int door_open(const char *control_socket, enum door_why why, const char *to, const char *flow,

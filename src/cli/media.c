@@ -5,6 +5,7 @@
 #include "cli/place.h"
 #include "cli/verbs.h"
 #include "dicom/charset.h"
+#include "policy/decide.h"
 #include "policy/nearest.h"
 #include "policy/site.h"
 
@@ -14,8 +15,8 @@
 #include <unistd.h>
 
 static const char usage[] =
-	"usage: gantry media import FOLDER|ISO|ZIP --to NODE [-c FILE] [--note TEXT]\n"
-	"                    [--yes] [--json]\n"
+	"usage: gantry media import FOLDER|ISO|ZIP --to NODE [--flow NAME] [-c FILE]\n"
+	"                    [--note TEXT] [--yes] [--json]\n"
 	"       gantry media seal --help\n"
 	"       gantry media open --help\n"
 	"\n"
@@ -26,6 +27,10 @@ static const char usage[] =
 	"missing, 3 nothing was sent.\n"
 	"\n"
 	"      --to NODE      a node of the configuration that takes objects\n"
+	"      --flow NAME    go by this flow to the node: with its titles, de-identified\n"
+	"                     and signed as it has it. Not needed where no flow to the\n"
+	"                     node changes objects (they go as they are), or only one\n"
+	"                     flow brings any (they go by it)\n"
 	"      --note TEXT    for the log and the audit trail; default: the disc as it\n"
 	"                     was named here\n"
 	"      --yes          do not ask\n"
@@ -43,16 +48,8 @@ enum { EXIT_ALL, EXIT_SOME, EXIT_USAGE, EXIT_NOTHING };
 
 /* ---- Before the disc is read ---- */
 
-/* A configuration that cannot be read here is the gateway's to judge. */
-static bool is_node(const char *file, const char *name)
+static bool is_node(const struct site *s, const char *file, const char *name)
 {
-	struct site *s = NULL;
-	struct mistakes found;
-	int err = site_load_settings(file, &s, &found);
-	mistakes_done(&found);
-	if (err) {
-		return true;
-	}
 	struct nearest nearest = nearest_to(name);
 	bool good = false;
 	for (unsigned i = 0; !good && i < s->n_nodes; i++) {
@@ -65,6 +62,40 @@ static bool is_node(const char *file, const char *name)
 		fprintf(stderr, "gantry media: %s has no node `%s` with an address", file, name);
 		fprintf(stderr, nearest.best ? "; did you mean `%s`?\n" : "\n", nearest.best);
 	}
+	return good;
+}
+
+static bool is_way(const struct site *s, struct media *m)
+{
+	struct route route = {0};
+	struct verdict v = {0};
+	if (decide_import(s, m->to, m->by, &route, &v) != 0) {
+		fprintf(stderr, "gantry media: %s; nothing was sent\n", v.sentence);
+		return false;
+	}
+	if (route.n_flows > 0) {
+		const struct flow *f = &s->flows[route.flows[0]];
+		snprintf(m->by, sizeof(m->by), "%s", f->name);
+		m->deidentifies = f->deidentify != NULL;
+		m->signs = f->sign.yes;
+	}
+	return true;
+}
+
+/* Where to, and by which flow. A configuration that cannot be read here is the gateway's to judge. */
+static bool find_way(struct media *m, const char *file)
+{
+	struct site *s = NULL;
+	struct mistakes found;
+	const char *flow = m->flow ? m->flow : "";
+	if (strlen(flow) >= sizeof(m->by)) {
+		fputs("gantry media: no flow has so long a name\n", stderr);
+		return false;
+	}
+	snprintf(m->by, sizeof(m->by), "%s", flow);
+	int err = site_load_settings(file, &s, &found);
+	mistakes_done(&found);
+	bool good = err || (is_node(s, file, m->to) && is_way(s, m));
 	site_free(s);
 	return good;
 }
@@ -79,7 +110,8 @@ static bool ask(const struct media *m)
 			stderr);
 		return false;
 	}
-	printf("\nSend %zu object%s to %s? [y/N] ", m->n_objects, m->n_objects == 1 ? "" : "s", m->to);
+	printf("\nSend %zu object%s to %s%s? [y/N] ", m->n_objects, m->n_objects == 1 ? "" : "s", m->to,
+		media_made(m));
 	(void)fflush(stdout);
 	bool yes = fgets(line, sizeof(line), stdin) && (line[0] == 'y' || line[0] == 'Y');
 	if (!yes) {
@@ -146,7 +178,7 @@ static int begin(struct media *m, const char *file, bool yes)
 {
 	char said[256];
 	file = place_file("media", file);
-	char *control = file && is_node(file, m->to) ? control_path(file) : NULL;
+	char *control = file && find_way(m, file) ? control_path(file) : NULL;
 	if (!control) {
 		return EXIT_NOTHING;
 	}
@@ -177,6 +209,9 @@ static bool take_option(void *arg, int c)
 	case 't':
 		i->m.to = optarg;
 		return true;
+	case 'f':
+		i->m.flow = optarg;
+		return true;
 	case 'n':
 		i->m.note = optarg;
 		return true;
@@ -194,9 +229,9 @@ static bool take_option(void *arg, int c)
 static int import_verb(int argc, char **argv)
 {
 	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-		{"to", required_argument, NULL, 't'}, {"note", required_argument, NULL, 'n'},
-		{"yes", no_argument, NULL, 'y'}, {"json", no_argument, NULL, 'j'},
-		{"help", no_argument, NULL, 'h'}, {0}};
+		{"to", required_argument, NULL, 't'}, {"flow", required_argument, NULL, 'f'},
+		{"note", required_argument, NULL, 'n'}, {"yes", no_argument, NULL, 'y'},
+		{"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
 	struct import i = {.m = {.spool = SCRAP_NONE, .seconds = SECONDS}};
 	char note[sizeof(((struct door *)0)->note)];
 	int code;

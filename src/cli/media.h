@@ -53,6 +53,9 @@ struct media_study {
 
 struct media {
 	const char *source, *to, *note;
+	const char *flow;         /* that was named; NULL: none */
+	char by[65];              /* the flow by which they go; "": none, and they go as they are */
+	bool deidentifies, signs; /* that flow, by the configuration that was read here */
 	bool json, progress;
 	unsigned seconds; /* that a file may take */
 	struct sandbox *sandbox;
@@ -102,6 +105,9 @@ MUST_USE int media_sort(struct media *m);
 
 /* Send m->objects through the door at this control socket. False: it could not be begun, and said why. */
 bool media_send(struct media *m, const char *control);
+
+/* "", or ", de-identified and signed, as flow research has it"; static storage, until the next call. */
+const char *media_made(const struct media *m);
 
 /* What is there, before it is sent; what became of it. */
 void media_show(const struct media *m);

@@ -101,6 +101,9 @@ json_t *media_json(const struct media *m)
 	json_t *o = json_object();
 	json_object_set_new(o, "source", json_string(media_printed(m->source)));
 	json_object_set_new(o, "node", json_string(m->to));
+	json_object_set_new(o, "flow", m->by[0] ? json_string(m->by) : json_null());
+	json_object_set_new(o, "deidentified", json_boolean(m->deidentifies));
+	json_object_set_new(o, "signed", json_boolean(m->signs));
 	json_object_set_new(o, "objects", json_integer((json_int_t)m->n_objects));
 	json_object_set_new(o, "sent", json_integer((json_int_t)m->n_sent));
 	json_object_set_new(o, "repeated", json_integer((json_int_t)m->repeated));

@@ -21,7 +21,8 @@ struct sending {
 static int on_open(void *arg, int *ret_fd)
 {
 	struct sending *s = arg;
-	return door_open(s->control, DOOR_IMPORT, s->m->to, "", s->m->note, ret_fd, s->said, sizeof(s->said));
+	return door_open(
+		s->control, DOOR_IMPORT, s->m->to, s->m->by, s->m->note, ret_fd, s->said, sizeof(s->said));
 }
 
 static void tell_progress(const struct sending *s)

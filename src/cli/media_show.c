@@ -41,6 +41,19 @@ const char *media_printed(const char *name)
 	return text;
 }
 
+const char *media_made(const struct media *m)
+{
+	static char text[128];
+	const char *how = m->deidentifies && m->signs ? "de-identified and signed"
+	                  : m->deidentifies           ? "de-identified"
+	                                              : "signed";
+	text[0] = '\0';
+	if (m->deidentifies || m->signs) {
+		snprintf(text, sizeof(text), ", %s, as flow %s has it", how, m->by);
+	}
+	return text;
+}
+
 static const char *date(const char *da, char to[36])
 {
 	if (strlen(da) == 8 && strspn(da, "0123456789") == 8) {
@@ -137,7 +150,7 @@ void media_show(const struct media *m)
 void media_show_sent(const struct media *m)
 {
 	size_t named = 0;
-	printf("\n%zu of %zu objects sent to %s\n", m->n_sent, m->n_objects, m->to);
+	printf("\n%zu of %zu objects sent to %s%s\n", m->n_sent, m->n_objects, m->to, media_made(m));
 	for (size_t i = 0; i < m->n_objects && m->n_failed > 0; i++) {
 		const struct media_object *o = &m->objects[i];
 		if (scu_is_taken(o->status)) {

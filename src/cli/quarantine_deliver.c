@@ -113,7 +113,7 @@ bool quarantine_way(
 	bool ok = site_load_settings(p->config, &s, &mistakes) == 0;
 	if (!ok) {
 		fprintf(stderr, "gantry quarantine: %s has mistakes; `gantry check` names them\n", p->config);
-	} else if (decide_local(s, item->facts.to, item->facts.flow, &route, &v) != 0) {
+	} else if (decide_release(s, item->facts.to, item->facts.flow, &route, &v) != 0) {
 		fprintf(stderr, "gantry quarantine: object %" PRIu64 " cannot be delivered: %s\n",
 			item->object.number, v.sentence);
 		ok = false;

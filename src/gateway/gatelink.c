@@ -20,10 +20,14 @@
 
 int route_find(struct association *as, struct route *ret_route, struct verdict *ret_verdict)
 {
-	return as->door.why
-	               ? decide_local(as->site, as->door.to,
-				 as->door.why == DOOR_RELEASE ? as->door.flow : NULL, ret_route, ret_verdict)
-	               : decide_route(as->site, as->start->hosts, &as->caller, ret_route, ret_verdict);
+	switch (as->door.why) {
+	case DOOR_IMPORT:
+		return decide_import(as->site, as->door.to, as->door.flow, ret_route, ret_verdict);
+	case DOOR_RELEASE:
+		return decide_release(as->site, as->door.to, as->door.flow, ret_route, ret_verdict);
+	default:
+		return decide_route(as->site, as->start->hosts, &as->caller, ret_route, ret_verdict);
+	}
 }
 
 /*

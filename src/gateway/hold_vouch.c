@@ -11,7 +11,12 @@
 
 const struct sign_rules *hold_vouches(const struct association *as, const struct operation *o)
 {
-	const struct flow *f = o->field == C_STORE_RQ && o->flow >= 0 ? &as->site->flows[o->flow] : NULL;
+	int flow = o->flow;
+	/* No flow has allowed what is imported, but it may go by one. */
+	if (as->door.why == DOOR_IMPORT && as->route.n_flows > 0) {
+		flow = (int)as->route.flows[0];
+	}
+	const struct flow *f = o->field == C_STORE_RQ && flow >= 0 ? &as->site->flows[flow] : NULL;
 	return f && f->sign.yes ? &f->sign : NULL;
 }
 

@@ -131,7 +131,8 @@ static int read_door(struct association *as, int64_t deadline)
 		log_event(LOG_LEVEL_NOTICE, "door.opened", as->door.note,
 			LOG_NUMBER("association", (int64_t)as->start->id),
 			LOG_TEXT("why", door_why_name(as->door.why)), LOG_TEXT("to", as->door.to),
-			LOG_TEXT("user", as->door.user), LOG_NUMBER("uid", as->start->uid));
+			LOG_TEXT("flow", as->door.flow), LOG_TEXT("user", as->door.user),
+			LOG_NUMBER("uid", as->start->uid));
 	}
 	return e;
 }

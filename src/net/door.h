@@ -20,9 +20,10 @@ enum door_why {
 
 struct door {
 	enum door_why why;
-	char to[65];    /* the node's name in gantry.yaml */
-	char user[65];  /* who it is, by the program's word */
-	char flow[65];  /* of a release: the flow's name by which the object came; "": none */
+	char to[65];   /* the node's name in gantry.yaml */
+	char user[65]; /* who it is, by the program's word */
+	/* The flow's name, by which a released object came, or by which what is imported is to go; "": none */
+	char flow[65];
 	char note[257]; /* for the log and the audit trail; UTF-8 without control characters */
 };
 

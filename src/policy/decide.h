@@ -107,7 +107,7 @@ struct route {
 	unsigned flows[64]; /* indices, in file order; empty in observe mode when none joins them */
 	unsigned n_flows;
 	unsigned tolerated; /* misbehaviour tolerated for this node (for counting) */
-	bool local; /* through the gateway's own door, of a program on this machine: no flow is asked */
+	bool local; /* through the gateway's own door, of a program on this machine: no flow is asked whether it may */
 };
 
 /*
@@ -119,11 +119,19 @@ MUST_USE int decide_route(const struct site *s, const struct hosts *h, const str
 	struct route *ret_route, struct verdict *ret_verdict);
 
 /*
- * The route of a program that came through the local door, to the node of that name. flow: NULL, or that by which an object came once
- * that is now delivered: the route's only one, so that it leaves as it would have then (titles, de-identified). It must be there, and
+ * The route of a program that came through the local door, to the node of that name, to deliver an object that had come by that
+ * flow once: the route's only one, so that the object leaves as it would have then (titles, de-identified). It must be there, and
  * join that node still. ERR_DENIED, as above.
  */
-MUST_USE int decide_local(const struct site *s, const char *node, const char *flow, struct route *ret_route,
+MUST_USE int decide_release(const struct site *s, const char *node, const char *flow, struct route *ret_route,
+	struct verdict *ret_verdict);
+
+/*
+ * The same, to bring objects from elsewhere. flow: the one by which they go, as it has it (titles, de-identified, signed); "": none was
+ * named. Then they go as they are, by no flow, if every flow that brings objects to that node lets them pass so; by the only one
+ * if that does not; and where there are several it must be named. ERR_DENIED, as above.
+ */
+MUST_USE int decide_import(const struct site *s, const char *node, const char *flow, struct route *ret_route,
 	struct verdict *ret_verdict);
 
 /*

@@ -323,25 +323,97 @@ static int find_flow_again(const struct site *s, const char *name, struct route 
 	return verdict_settle(v, false);
 }
 
-int decide_local(const struct site *s, const char *node, const char *flow, struct route *ret_route,
-	struct verdict *ret_verdict)
+/* The node of that name. */
+static int find_local(const struct site *s, const char *node, struct route *r, struct verdict *v)
 {
-	struct route r = {.from = -1, .to = -1, .local = true};
-	struct verdict v = {.flow = -1};
-	int err = 0;
+	*r = (struct route){.from = -1, .to = -1, .local = true};
+	*v = (struct verdict){.flow = -1};
 	for (unsigned i = 0; i < s->n_nodes; i++) {
 		if (strcmp(s->nodes[i].name, node) == 0 && callable(&s->nodes[i])) {
-			r.to = (int)i;
+			r->to = (int)i;
 		}
 	}
-	if (r.to < 0) {
-		v.rule = RULE_CALLED_UNKNOWN;
-		snprintf(v.sentence, sizeof(v.sentence), "no node `%.64s` that has an `address`", node);
-		err = verdict_settle(&v, false);
-	} else if (flow) {
-		err = find_flow_again(s, flow, &r, &v);
+	if (r->to >= 0) {
+		return 0;
 	}
-	*ret_route = r;
-	*ret_verdict = v;
-	return err;
+	v->rule = RULE_CALLED_UNKNOWN;
+	snprintf(v->sentence, sizeof(v->sentence), "no node `%.64s` that has an `address`", node);
+	return verdict_settle(v, false);
+}
+
+int decide_release(const struct site *s, const char *node, const char *flow, struct route *ret_route,
+	struct verdict *ret_verdict)
+{
+	int err = find_local(s, node, ret_route, ret_verdict);
+	return err ? err : find_flow_again(s, flow, ret_route, ret_verdict);
+}
+
+/* Objects come by it to this node: stored, or by C-GET if the node asks for them. */
+static bool flow_brings(const struct flow *f, int node)
+{
+	return ((int)f->to == node && (f->services & (1u << SERVICE_STORE))) ||
+	       (flow_from(f, node) && (f->services & (1u << SERVICE_GET)));
+}
+
+/* Flows that bring objects to a node. */
+struct bringing {
+	unsigned n, last; /* how many, and one of them */
+	bool changes;     /* one of them does not let objects pass as they are */
+	char names[200];
+};
+
+static void find_bringing(const struct site *s, int node, struct bringing *b)
+{
+	size_t used = 0;
+	for (unsigned i = 0; i < s->n_flows; i++) {
+		const struct flow *f = &s->flows[i];
+		if (!flow_brings(f, node)) {
+			continue;
+		}
+		if (used < sizeof(b->names)) {
+			int n = snprintf(b->names + used, sizeof(b->names) - used, "%s%.64s",
+				b->n ? ", " : "", f->name);
+			used += n > 0 ? (size_t)n : 0;
+		}
+		b->n++;
+		b->last = i;
+		b->changes = b->changes || f->deidentify || f->sign.yes;
+	}
+}
+
+static int find_import_flow(const struct site *s, const char *name, struct route *r, struct verdict *v)
+{
+	struct bringing b = {0};
+	for (unsigned i = 0; name[0] && i < s->n_flows; i++) {
+		if (strcmp(s->flows[i].name, name) == 0 && flow_brings(&s->flows[i], r->to)) {
+			r->flows[r->n_flows++] = i;
+			return 0;
+		}
+	}
+	find_bringing(s, r->to, &b);
+	if (!name[0] && !b.changes) {
+		return 0;
+	}
+	if (!name[0] && b.n == 1) {
+		r->flows[r->n_flows++] = b.last;
+		return 0;
+	}
+	v->rule = RULE_NO_FLOW;
+	if (name[0]) {
+		snprintf(v->sentence, sizeof(v->sentence), "no flow `%.64s` brings objects to node %.64s%s%s",
+			name, s->nodes[r->to].name, b.n ? "; these do: " : "", b.names);
+	} else {
+		snprintf(v->sentence, sizeof(v->sentence),
+			"several flows bring objects to node %.64s, and not all of them let objects pass as they are: "
+			"name the one by which these go, `gantry media import --flow NAME` (%s)",
+			s->nodes[r->to].name, b.names);
+	}
+	return verdict_settle(v, false);
+}
+
+int decide_import(const struct site *s, const char *node, const char *flow, struct route *ret_route,
+	struct verdict *ret_verdict)
+{
+	int err = find_local(s, node, ret_route, ret_verdict);
+	return err ? err : find_import_flow(s, flow, ret_route, ret_verdict);
 }

@@ -88,7 +88,8 @@ int decide_user(
 {
 	struct route left = *r;
 	*ret_verdict = (struct verdict){.flow = -1};
-	if (r->n_flows == 0) {
+	/* Who may open the local door is for the system to say. */
+	if (r->n_flows == 0 || r->local) {
 		return 0;
 	}
 	left.n_flows = 0;

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The local door: programs of this machine that speak DICOM through the gateway to a node."""
+import glob
 import json
 import os
 import socket
@@ -10,6 +11,7 @@ from lib import clamd, dicom, peers
 from lib.site import check, equal, test, until
 from lib.trail import Trail
 from test_antivirus import PDF, document, is_state, pdf
+from test_deidentify_flow import new_key
 from test_hold import BAD, CONTEXTS, good  # BAD: pdf-javascript, a danger
 
 IMPORT, RELEASE = 1, 2
@@ -20,8 +22,8 @@ def text(value):
     return struct.pack(">H", len(raw)) + raw
 
 
-def header(why, to, user="anna", note="CD of the neurology"):
-    flow = "images" if why == RELEASE else ""  # by which the object came
+def header(why, to, user="anna", note="CD of the neurology", flow=None):
+    flow = flow or ("images" if why == RELEASE else "")  # by which the object came, or is to go
     return b"gantry-door\2" + bytes([why]) + text(to) + text(user) + text(flow) + text(note)
 
 
@@ -62,6 +64,36 @@ def door_import_and_release(bench):
     check("refusal 1" in opened[2]["message"], "the note", opened[2])
     equal(g.find(event="association.accepted")[0]["user"], f"anna (uid {os.getuid()})", "the user")
     equal(g.decision("content")["listener"], "door", "where it came in")
+
+
+@test
+def door_import_by_a_flow(bench):
+    """What is imported is de-identified by the gateway itself where flows do, whatever the program has said; of several flows one is named."""
+    port, folder = peers.storescp(bench)
+    flow = {"from": ["ct1"], "to": "archive", "services": ["echo", "store"]}
+    g = bench.gateway(archive={"address": [f"127.0.0.1:{port}"], "transport": "plain"}, deidentify={"key": new_key(bench)},
+                      flow={"deidentify": "yes"}, flows=[{**flow, "name": "others", "from": ["ct-tls"]}])
+    original = dicom.Part10(peers.CT_SMALL).instance
+    for named in ("", "nobody"):
+        with Door(g, header(IMPORT, "archive", flow=named)) as door:
+            try:
+                door.associate("GANTRY", "ANY", CONTEXTS)
+                check(False, "an association by flow", named)
+            except dicom.Rejected:
+                pass
+    check("--flow NAME` (images, others)" in g.decision("no-flow")["message"], "why")
+    equal(store(Door(g, header(IMPORT, "archive", flow="images")), peers.CT_SMALL), 0, "by the one")
+    (uid,) = peers.received(folder)
+    check(uid.startswith("2.25."), "an original", uid)
+    equal(store(Door(g, header(IMPORT, "archive", flow="others")), peers.CT_SMALL), 0, "by the other")
+    check(original in peers.received(folder), "the original")
+    g.config["flows"].pop()
+    g.write()
+    mark = g.reload()
+    g.wait_log(mark, event="gateway.reloaded")
+    os.remove(next(path for path in glob.glob(os.path.join(folder, "*")) if original in path))
+    equal(store(Door(g, header(IMPORT, "archive")), peers.CT_SMALL), 0, "where there is but one")
+    equal(list(peers.received(folder)), [uid], "what arrived")
 
 
 @test

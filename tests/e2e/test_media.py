@@ -12,6 +12,7 @@ import zipfile
 from lib import dicom, peers
 from lib.site import ROOT, check, equal, test
 from lib.trail import Trail
+from test_deidentify_flow import new_key
 from test_hold import good
 
 DATA = os.path.join(ROOT, "tests/data")
@@ -254,6 +255,54 @@ def media_refused_by_node(bench):
     equal([(f["status"], f["why"]) for f in told["failed"]], [("A700", "disk full")] * 3, "failed")
     ran = media(bench, g, disc, "--yes", wants=3)
     check("0 of 3 objects sent" in ran.text and "status A700H disk full" in ran.text, ran.text)
+
+
+@test
+def media_by_its_flow(bench):
+    """To a node to which a flow de-identifies nothing goes as it is, unless a flow that has it so is named; of several one must be."""
+    (port, archive), (other, research) = peers.storescp(bench), peers.storescp(bench)
+    trail = Trail(bench)
+    made = {"name": "study-7", "from": ["ct1"], "to": "research", "services": ["echo", "store"], "deidentify": "yes",
+            "titles": {"calling": "STUDY7"}, "user-identity": {"caller": "require"}}
+    g = trail.gateway(archive={"address": [f"127.0.0.1:{port}"], "transport": "plain"}, deidentify={"key": new_key(bench)},
+                      nodes={"research": {"ae": ["RESEARCH"], "address": [f"127.0.0.1:{other}"], "transport": "plain"}}, flows=[made])
+    disc = a_disc(bench, directory=False)
+
+    def imported(to, *options, wants=0):
+        return bench.run(bench.program, "media", "import", disc, "--to", to, "-c", g.yaml, *options, wants=wants,
+                         env={"TMPDIR": bench.new_folder("tmp")}).text
+
+    told = json.loads(imported("research", "--json", wants=3))
+    equal((told["flow"], told["deidentified"], told["signed"]), ("study-7", True, False), "what would be done")
+    said = imported("research", "--yes")
+    check("3 of 3 objects sent to research, de-identified, as flow study-7 has it" in said, said)
+    originals = [dicom.Part10(os.path.join(DATA, "dicom", sample)) for sample in IMAGES.values()]
+
+    def is_clean(folder, n):
+        found = peers.received(folder)
+        equal(len(found), n, "objects that arrived")
+        for uid, object_ in found.items():
+            check(uid.startswith("2.25.") and not any(word in object_.data for word in (b"CompressedSamples", b"1CT1", b"4MR1")),
+                  "an original is at", folder, uid)
+
+    is_clean(research, 3)
+    equal(g.find(event="door.opened")[0]["flow"], "study-7", "the log")
+    equal({r["event"].get("patient", "") for r in trail.wait("import", 3)}, {"", "1CT1", "4MR1"}, "whose were imported")
+    check("3 of 3 objects sent to archive\n" in imported("archive", "--yes"), "to where a flow lets them pass as they are")
+    equal(sent(archive), 3, "objects at the archive")
+    check("no flow `images` brings objects to node research; these do: study-7" in
+          imported("research", "--flow", "images", "--yes", wants=3), "a flow that leads elsewhere")
+    # A second one, that lets objects pass.
+    g.config["flows"].append({"name": "service", "from": ["ct-tls"], "to": "research", "services": ["store"]})
+    g.write()
+    mark = g.reload()
+    g.wait_log(mark, event="gateway.reloaded")
+    check("--flow NAME` (study-7, service); nothing was sent" in imported("research", "--yes", wants=3), "none of two is named")
+    equal(json.loads(imported("research", "--flow", "study-7", "--yes", "--json"))["sent"], 3, "by the one")
+    is_clean(research, 3)
+    equal(json.loads(imported("research", "--flow", "service", "--yes", "--json"))["deidentified"], False, "by the other")
+    found = peers.received(research)
+    check(all(o.instance in found for o in originals), "the originals, as they were asked for", list(found))
 
 
 @test

@@ -84,6 +84,17 @@ def sign_in_passing(bench):
 
 
 @test
+def sign_what_is_imported(bench):
+    """What `gantry media import` brings goes by the flow that signs, and is signed."""
+    s = Site(bench, archive=peers.storescp(bench))
+    disc = bench.new_folder("disc")
+    shutil.copy(CT, os.path.join(disc, "IM1"))
+    text = s.g.cli("media", "import", disc, "--to", "archive", "--yes")
+    check("1 of 1 objects sent to archive, signed, as flow images has it" in text, text)
+    s.good(s.stored(), CT)
+
+
+@test
 def sign_each_encoding(bench):
     """Of whatever encoding."""
     s = Site(bench, sign={"hash": "sha384"})

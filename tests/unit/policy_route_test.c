@@ -234,7 +234,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* What comes through the local door: a release has the flow by which the object came, or does not leave. */
+/* What is released has the flow by which the object came, or does not leave. */
 static void door_has_its_flow(void **state)
 {
 	static const struct {
@@ -242,8 +242,7 @@ static void door_has_its_flow(void **state)
 		enum rule rule;
 		const char *sentence;
 	} rows[] = {
-		{"archive", NULL, RULE_NONE, ""}, {"archive", "in", RULE_NONE, ""},
-		{"archive", "more", RULE_NONE, ""},
+		{"archive", "in", RULE_NONE, ""}, {"archive", "more", RULE_NONE, ""},
 		{"ct1", "in", RULE_CALLED_UNKNOWN, "no node `ct1` that has an `address`"},
 		{"gone", "in", RULE_CALLED_UNKNOWN, "no node `gone`"},
 		{"archive", "gone", RULE_NO_FLOW,
@@ -258,14 +257,64 @@ static void door_has_its_flow(void **state)
 		"  - { name: back, from: [ reader ], to: archive, services: [ get ] }\n";
 	struct site *s = site_of(yaml);
 	for (size_t k = 0; k < ARRAY_LEN(rows); k++) {
-		int err = decide_local(s, rows[k].node, rows[k].flow, &route, &verdict);
+		int err = decide_release(s, rows[k].node, rows[k].flow, &route, &verdict);
 		assert_int_equal(err, rows[k].rule == RULE_NONE ? 0 : ERR_DENIED);
 		assert_int_equal(verdict.rule, rows[k].rule);
 		assert_non_null(strstr(verdict.sentence, rows[k].sentence));
 		assert_true(route.local);
-		assert_int_equal(route.n_flows, err == 0 && rows[k].flow ? 1 : 0);
+		assert_int_equal(route.n_flows, err == 0 ? 1 : 0);
 		if (route.n_flows) {
 			assert_string_equal(s->flows[route.flows[0]].name, rows[k].flow);
+		}
+	}
+	site_free(s);
+}
+
+/* What is imported goes as it is only where flows let objects pass so; and by one that does not, or by none. */
+static void import_has_a_way(void **state)
+{
+	static const struct {
+		const char *node, *flow, *by;
+		enum rule rule;
+		const char *sentence;
+	} rows[] = {
+		{"archive", "", "", RULE_NONE, ""},
+		{"archive", "in", "in", RULE_NONE, ""},
+		{"alone", "", "", RULE_NONE, ""}, /* no flow leads there */
+		{"research", "", "made", RULE_NONE, ""},
+		{"research", "made", "made", RULE_NONE, ""},
+		{"reader", "", "asked", RULE_NONE, ""}, /* who gets objects by C-GET */
+		{"vna", "plain", "plain", RULE_NONE, ""},
+		{"vna", "signed", "signed", RULE_NONE, ""},
+		{"gone", "", "", RULE_CALLED_UNKNOWN, "no node `gone`"},
+		{"ct1", "", "", RULE_CALLED_UNKNOWN, "no node `ct1` that has an `address`"},
+		{"vna", "", "", RULE_NO_FLOW, "--flow NAME` (plain, signed)"},
+		{"research", "in", "", RULE_NO_FLOW,
+			"no flow `in` brings objects to node research; these do: made"},
+		{"archive", "more", "", RULE_NO_FLOW, "no flow `more`"}, /* queries alone */
+		{"alone", "in", "", RULE_NO_FLOW, "no flow `in` brings objects to node alone"},
+	};
+	static const char yaml[] = NODES
+		"  research: { ae: [ RESEARCH ], address: folder:research }\n"
+		"  vna: { ae: [ VNA ], address: folder:vna }\n"
+		"  alone: { ae: [ ALONE ], address: folder:alone }\n"
+		"  reader: { ae: [ READER ], from: [ 10.1.1.60 ], address: folder:reader, transport: plain }\n" FLOWS
+		"  - { name: made, from: [ ct1 ], to: research, services: [ echo, store ], deidentify: yes }\n"
+		"  - { name: ask, from: [ ct1 ], to: research, services: [ find ], deidentify: yes }\n"
+		"  - { name: plain, from: [ mr1 ], to: vna, services: [ store ] }\n"
+		"  - { name: signed, from: [ ct1 ], to: vna, services: [ store ], sign: yes }\n"
+		"  - { name: asked, from: [ reader ], to: archive, services: [ get ], deidentify: yes }\n"
+		"deidentify: { key: k }\nsignatures: { certificate: c, key: k }\n";
+	struct site *s = site_of(yaml);
+	for (size_t k = 0; k < ARRAY_LEN(rows); k++) {
+		int err = decide_import(s, rows[k].node, rows[k].flow, &route, &verdict);
+		assert_int_equal(verdict.rule, rows[k].rule);
+		assert_int_equal(err, rows[k].rule == RULE_NONE ? 0 : ERR_DENIED);
+		assert_non_null(strstr(verdict.sentence, rows[k].sentence));
+		assert_true(route.local);
+		assert_int_equal(route.n_flows, rows[k].by[0] ? 1 : 0);
+		if (route.n_flows) {
+			assert_string_equal(s->flows[route.flows[0]].name, rows[k].by);
 		}
 	}
 	site_free(s);
@@ -285,6 +334,7 @@ int main(void)
 		cmocka_unit_test(observing_lets_pass_and_says_so),
 		cmocka_unit_test(rules_have_names_and_triples),
 		cmocka_unit_test(door_has_its_flow),
+		cmocka_unit_test(import_has_a_way),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -275,6 +275,11 @@ static void users_of_flows(void **state)
 		}
 		assert_true(!cases[i].flows || strlen(cases[i].flows) == r.n_flows);
 		assert_non_null(strstr(v.sentence, cases[i].says));
+		/* Whom the system lets through the local door. */
+		r = (struct route){.from = -1, .to = 1, .flows = {0, 1, 2, 3}, .n_flows = 4, .local = true};
+		assert_int_equal(decide_user(s, &r, &cases[i].facts, &v), 0);
+		assert_int_equal(r.n_flows, 4);
+		assert_false(v.refuse);
 	}
 	site_free(s);
 }
