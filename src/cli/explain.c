@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/options.h"
+#include "cli/quarantine.h"
 #include "cli/verbs.h"
 #include "cli/place.h"
 #include "policy/facts.h"
@@ -94,9 +95,16 @@ static int explain(const char *path, uint64_t number, bool json)
 	if (found < 0) {
 		return 1;
 	}
+	uint64_t *kept = NULL;
+	size_t n_kept = 0;
 	if (advise(path, &r, &g) < 0) {
 		fprintf(stderr, "gantry explain: %s\n", err_str(ERR_NO_MEMORY));
 		return 1;
+	}
+	/* Most who ask may read the ledger, and not the quarantine. */
+	if (r.rule == RULE_CONTENT && quarantine_of_refusal(path, number, &kept, &n_kept) == 0) {
+		g.kept = kept;
+		g.n_kept = n_kept;
 	}
 	int code = 0;
 	if (json) {
@@ -105,6 +113,7 @@ static int explain(const char *path, uint64_t number, bool json)
 		show_refusal(stdout, path, &r, &g);
 	}
 	suggestion_done(&g);
+	free(kept);
 	return code;
 }
 

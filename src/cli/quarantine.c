@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,7 +186,18 @@ void quarantine_options_done(struct quarantine_options *o)
 
 /* ---- The place ---- */
 
-static bool take_site(const char *file, struct quarantine_place *p)
+static void complain(bool quiet, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void complain(bool quiet, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	if (!quiet) {
+		(void)vfprintf(stderr, format, args);
+	}
+	va_end(args);
+}
+
+static bool take_site(const char *file, bool quiet, struct quarantine_place *p)
 {
 	struct mistakes mistakes = {0};
 	struct site *s = NULL;
@@ -197,14 +209,14 @@ static bool take_site(const char *file, struct quarantine_place *p)
 		p->q.most_bytes = s->quarantine.size_most;
 		p->q.most_objects = s->quarantine.objects_most;
 	} else {
-		fprintf(stderr, "gantry quarantine: %s has mistakes; `gantry check` names them\n", file);
+		complain(quiet, "gantry quarantine: %s has mistakes; `gantry check` names them\n", file);
 	}
 	mistakes_done(&mistakes);
 	site_free(s);
 	return ok && p->folder && p->state;
 }
 
-static bool take_key(struct quarantine_place *p)
+static bool take_key(bool quiet, struct quarantine_place *p)
 {
 	char path[4096];
 	uint8_t key[QUARANTINE_KEY];
@@ -212,7 +224,7 @@ static bool take_key(struct quarantine_place *p)
 	/* Never made here: one that is not there opens nothing. */
 	int fd = n > 0 && (size_t)n < sizeof(path) ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
 	if (fd < 0) {
-		fprintf(stderr, "gantry quarantine: its key, %s: %s%s\n", path, strerror(errno),
+		complain(quiet, "gantry quarantine: its key, %s: %s%s\n", path, strerror(errno),
 			errno == EACCES ? "; it is root's alone: try sudo" : "");
 		return false;
 	}
@@ -221,29 +233,29 @@ static bool take_key(struct quarantine_place *p)
 	e = e == 0 ? quarantine_site(key, &p->site) : e;
 	explicit_bzero(key, sizeof(key));
 	if (e != 0) {
-		fprintf(stderr, "gantry quarantine: %s is no key: %s\n", path, err_str(e));
+		complain(quiet, "gantry quarantine: %s is no key: %s\n", path, err_str(e));
 	}
 	return e == 0;
 }
 
-bool quarantine_place(const char *given, struct quarantine_place *ret_place)
+static bool open_place(const char *config, bool quiet, struct quarantine_place *ret_place)
 {
 	struct quarantine_place p = QUARANTINE_PLACE_NONE;
-	p.config = place_file("quarantine", given);
-	bool ok = p.config && take_site(p.config, &p);
+	p.config = config;
+	bool ok = take_site(p.config, quiet, &p);
 	if (ok) {
 		p.q.dir = open(p.folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		ok = p.q.dir >= 0;
 		if (!ok && errno == ENOENT) {
-			fprintf(stderr,
+			complain(quiet,
 				"gantry quarantine: there is no folder %s: nothing was ever put in quarantine here\n",
 				p.folder);
 		} else if (!ok) {
-			fprintf(stderr, "gantry quarantine: %s: %s%s\n", p.folder, strerror(errno),
+			complain(quiet, "gantry quarantine: %s: %s%s\n", p.folder, strerror(errno),
 				errno == EACCES ? ": try sudo" : "");
 		}
 	}
-	ok = ok && take_key(&p);
+	ok = ok && take_key(quiet, &p);
 	if (!ok) {
 		quarantine_place_done(&p);
 		return false;
@@ -251,6 +263,49 @@ bool quarantine_place(const char *given, struct quarantine_place *ret_place)
 	*ret_place = p;
 	ret_place->q.site = &ret_place->site;
 	return true;
+}
+
+bool quarantine_place(const char *given, struct quarantine_place *ret_place)
+{
+	const char *config = place_file("quarantine", given);
+	return config && open_place(config, false, ret_place);
+}
+
+/* ---- Of a refusal ---- */
+
+static bool is_of(const struct quarantine_place *p, const struct quarantine_object *o, uint64_t refusal)
+{
+	static struct quarantine_item item;
+	if (quarantine_open(&p->q, o, &item.file, &item.state, &item.facts) != 0) {
+		return false; /* damaged, or gone a moment ago */
+	}
+	quarantine_file_done(&item.file);
+	return item.facts.refusal == refusal || item.state.last_refusal == refusal;
+}
+
+int quarantine_of_refusal(const char *config, uint64_t refusal, uint64_t **ret_numbers, size_t *ret_n)
+{
+	struct quarantine_place p;
+	struct quarantine_object *at = NULL;
+	size_t n = 0, found = 0;
+	if (!open_place(config, true, &p)) {
+		return ERR_DENIED;
+	}
+	int e = quarantine_list(p.q.dir, &at, &n);
+	uint64_t *numbers = e == 0 ? calloc(n + 1, sizeof(*numbers)) : NULL;
+	e = e == 0 && !numbers ? ERR_NO_MEMORY : e;
+	for (size_t i = 0; e == 0 && i < n; i++) {
+		if (is_of(&p, &at[i], refusal)) {
+			numbers[found++] = at[i].number;
+		}
+	}
+	free(at);
+	quarantine_place_done(&p);
+	if (e == 0) {
+		*ret_numbers = numbers;
+		*ret_n = found;
+	}
+	return e;
 }
 
 void quarantine_place_done(struct quarantine_place *p)

@@ -49,6 +49,13 @@ void quarantine_options_done(struct quarantine_options *o);
 bool quarantine_place(const char *given, struct quarantine_place *ret_place);
 void quarantine_place_done(struct quarantine_place *p);
 
+/*
+ * Numbers of the objects that this refusal kept, first or last, in order and malloc'd: those that were released too, and none that cannot
+ * be read. Says nothing. ERR_DENIED: the quarantine cannot be opened by who asks; ERR_SYSTEM, ERR_NO_MEMORY.
+ */
+MUST_USE int quarantine_of_refusal(
+	const char *config, uint64_t refusal, uint64_t **ret_numbers, size_t *ret_n);
+
 /* An object that is open, with all that is known of it. */
 struct quarantine_item {
 	struct quarantine_object object;

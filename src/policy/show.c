@@ -144,6 +144,40 @@ static void show_asked(FILE *out, const struct refusal *r)
 	row(out, "to", text);
 }
 
+#define KEPT_SHOWN 10 /* JSON has all */
+
+static void say_kept(const struct suggestion *g, char *buf, size_t cap)
+{
+	size_t used = (size_t)snprintf(buf, cap, "in quarantine: object%s", g->n_kept == 1 ? "" : "s");
+	for (size_t i = 0; i < g->n_kept && i < KEPT_SHOWN && used < cap; i++) {
+		used += (size_t)snprintf(buf + used, cap - used, "%s %" PRIu64, i ? "," : "", g->kept[i]);
+	}
+	if (g->n_kept > KEPT_SHOWN && used < cap) {
+		used += (size_t)snprintf(buf + used, cap - used, " and %zu more", g->n_kept - KEPT_SHOWN);
+	}
+	if (used < cap) {
+		snprintf(buf + used, cap - used, " (`gantry quarantine show %" PRIu64 "`)", g->kept[0]);
+	}
+}
+
+/* For who cannot see it there. */
+static const char *where_kept(const struct refusal *r, const struct suggestion *g)
+{
+	return r->rule == RULE_CONTENT && g->n_kept == 0
+	               ? " If its flow quarantines, the object is kept: `gantry quarantine list`."
+	               : "";
+}
+
+/* null: not known, or there could be none. */
+static json_t *kept_json(const struct suggestion *g)
+{
+	json_t *a = g && g->kept ? json_array() : json_null();
+	for (size_t i = 0; g && g->kept && i < g->n_kept; i++) {
+		(void)json_array_append_new(a, json_integer((json_int_t)g->kept[i]));
+	}
+	return a;
+}
+
 void show_refusal(FILE *out, const char *file, const struct refusal *r, const struct suggestion *g)
 {
 	char first[CLOCK_ISO_LEN], last[CLOCK_ISO_LEN], text[512];
@@ -165,11 +199,15 @@ void show_refusal(FILE *out, const char *file, const struct refusal *r, const st
 	row(out, "rule", text);
 	row(out, "why", r->sentence);
 	row(out, "answered", r->answered);
+	if (g && g->n_kept > 0) {
+		say_kept(g, text, sizeof(text));
+		row(out, "kept", text);
+	}
 	if (g && g->yaml[0]) {
 		fprintf(out, "\nThese lines in %s would allow it:\n\n%s", file, g->yaml);
 	}
 	if (g && g->note[0]) {
-		fprintf(out, "\n%s\n", g->note);
+		fprintf(out, "\n%s%s\n", g->note, where_kept(r, g));
 	}
 }
 
@@ -183,8 +221,10 @@ int show_refusal_json(FILE *out, const char *file, const struct refusal *r, cons
 	json_t *o = json_loads(text, 0, NULL);
 	free(text);
 	bool ok = o && json_object_set_new(o, "file", json_string(file)) == 0 &&
+	          json_object_set_new(o, "kept", kept_json(g)) == 0 &&
 	          json_object_set_new(o, "suggestion", json_string(g ? g->yaml : "")) == 0 &&
-	          json_object_set_new(o, "note", json_string(g ? g->note : "")) == 0;
+	          json_object_set_new(
+			  o, "note", json_sprintf("%s%s", g ? g->note : "", g ? where_kept(r, g) : "")) == 0;
 	if (!ok) {
 		json_decref(o);
 		return ERR_NO_MEMORY;

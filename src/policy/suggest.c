@@ -399,8 +399,7 @@ static const char *note_of(enum rule rule, bool tls)
 	case RULE_QUERY_MATCHES:
 		return "Better ask more narrowly at the device.";
 	case RULE_CONTENT:
-		return "See what the check means (docs: why was this object refused?); `gantry inspect` says the same of a file. "
-		       "If its flow quarantines, the object is kept: `gantry quarantine list`.";
+		return "See what the check means (docs: why was this object refused?); `gantry inspect` says the same of a file.";
 	case RULE_UNJUDGED:
 		return "Sent again it may pass: see the log for what was missing; `inspect: fail` says what happens then.";
 	case RULE_DEIDENTIFY:

@@ -251,6 +251,34 @@ def quarantine_looked_at(bench):
     check("another key" in quarantine(g, "list", wants=1), "with another key")
 
 
+@test
+def quarantine_explained(bench):
+    """`gantry explain` says which objects a refusal has kept; to who may not read the quarantine where to look, and nothing else."""
+    g = bench.gateway(flow=KEEPS)
+    bad = dicom.Part10(BAD)
+    with g.scu() as scu:
+        scu.associate(contexts=CONTEXTS)
+        store_bad(scu, bad)
+        other = bad.instance[:-1] + ("1" if bad.instance[-1] != "1" else "2")
+        scu.store(context=3, sop_class=PDF, instance=other, data=bad.data.replace(bad.instance.encode(), other.encode()))
+        scu.release()
+    number = g.decision("content")["number"]
+    explain = (bench.program, "explain", "-c", g.yaml, str(number))
+    first = lambda text: "in quarantine: objects 1, 2 (`gantry quarantine show 1`)" in text and "quarantine list" not in text
+    check(first(bench.run(*explain, wants=0).text), "what it says", bench.run(*explain).text)
+    equal(json.loads(bench.run(*explain, "--json", wants=0).text)["kept"], [1, 2], "as JSON")
+    release(g, 1, ANN)
+    release(g, 1, BOB)
+    check(first(bench.run(*explain, wants=0).text), "what was released is there still")
+    quarantine(g, "delete", "1", "2", "--yes")
+    text = bench.run(*explain, wants=0).text
+    check("in quarantine:" not in text and "gantry quarantine list" in text, "what is gone", text)
+    os.rename(os.path.join(g.folder, "state", "quarantine.key"), bench.path("away"))
+    ran = bench.run(*explain, "--json", wants=0)
+    told = json.loads(ran.text)  # and nothing is said beside it
+    equal((told["kept"], "gantry quarantine list" in told["note"]), (None, True), "without its key")
+
+
 def release(g, number, user, *words, wants=0):
     return quarantine(g, "release", str(number), "--yes", *words, user=user, wants=wants)
 

@@ -201,6 +201,53 @@ static void it_is_shown_whole(void **state)
 	assert_int_equal(show_refusal_json(f, "/g.yaml", &r, &g), 0);
 	fclose(f);
 	assert_non_null(strstr(text, "\"suggestion\": \"flows: []\\n\""));
+	assert_non_null(strstr(text, "\"kept\": null"));
+	free(text);
+}
+
+static char *shown(const struct refusal *r, const struct suggestion *g, bool json)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+	if (json) {
+		assert_int_equal(show_refusal_json(f, "/g.yaml", r, g), 0);
+	} else {
+		show_refusal(f, "/g.yaml", r, g);
+	}
+	fclose(f);
+	return text;
+}
+
+static void what_was_kept_is_named(void **state)
+{
+	static const uint64_t numbers[12] = {3, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27};
+	static const struct {
+		size_t n;
+		const char *says;
+	} rows[] = {{0, "look. If its flow quarantines, the object is kept: `gantry quarantine list`."},
+		{1, "in quarantine: object 3 (`gantry quarantine show 3`)"},
+		{2, "in quarantine: objects 3, 17 (`gantry quarantine show 3`)"},
+		{12, "22, 23, 24, 25 and 2 more (`"}};
+	struct refusal r = sample();
+	r.rule = RULE_CONTENT;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct suggestion g = {.yaml = (char *)(uintptr_t) "",
+			.note = "look.",
+			.kept = numbers,
+			.n_kept = rows[i].n};
+		char *text = shown(&r, &g, false);
+		assert_non_null(strstr(text, rows[i].says));
+		assert_true(!strstr(text, "quarantine list") == (rows[i].n > 0));
+		free(text);
+		text = shown(&r, &g, true);
+		assert_true(!strstr(text, "27") == (rows[i].n < 12));
+		assert_null(strstr(text, "\"kept\": null"));
+		free(text);
+	}
+	r.rule = RULE_SERVICE;
+	char *text = shown(&r, &(struct suggestion){.yaml = (char *)(uintptr_t) "", .note = "look."}, false);
+	assert_null(strstr(text, "quarantine"));
 	free(text);
 }
 
@@ -241,6 +288,7 @@ int main(void)
 		cmocka_unit_test(log_fields_have_their_names),
 		cmocka_unit_test(ledger_is_searched),
 		cmocka_unit_test(it_is_shown_whole),
+		cmocka_unit_test(what_was_kept_is_named),
 		cmocka_unit_test(a_mistake_is_pointed_at),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
