@@ -387,6 +387,52 @@ def hold_store_killed(bench):
     check(peers.received(folder)["1.2.5.1"].data == data, "the object has changed on its way")
 
 
+def held_file(g, least):
+    """The store's file without a name, once so many bytes of an object are in it."""
+    store = [pid for pid, line in g.roles().items() if "store" in line][0]
+
+    def find():
+        for path in glob.glob(f"/proc/{store}/fd/*"):
+            link = os.readlink(path)
+            if "/held/" in link and "(deleted)" in link and os.stat(path).st_size >= least:
+                return path
+        return None
+
+    return until(find, "the file of what is held")
+
+
+def change_byte(path, at):
+    with open(path, "r+b", buffering=0) as file:
+        file.seek(at)
+        was = file.read(1)
+        file.seek(at)
+        file.write(bytes([was[0] ^ 1]))
+
+
+@test
+def hold_file_changed(bench):
+    """Who may write the file of what is held changes a bit of it: the object is refused, and none of it is in the archive."""
+    port, folder = peers.storescp(bench, "-pdu", "131072")
+    g = bench.gateway(archive=plain(port), flow={"inspect": {"hold": "whole", "fail": "pass"}})
+    data = good("1.2.2.1", 20 << 20)
+    block = (512 << 10) + 4096  # of the file: a sealed block, on whole pages
+    # The first block, before anything has left; a tag; and one that is read back when others have left.
+    for at in (100, (512 << 10) + 3, 20 * block + 100):
+        with g.scu(timeout=60) as scu:
+            scu.associate(contexts=CONTEXTS)
+            scu.send_pdvs(3, dicom.command_bytes(field=dicom.C_STORE, id=1, priority=0, affected_class=dicom.CT,
+                                                 affected_instance="1.2.2.1", data=1), True)
+            scu.send_pdvs(3, data[:-2], False, last=False)
+            change_byte(held_file(g, 21 * block), at)
+            scu.send_pdvs(3, data[-2:], False)
+            answer, line = scu.answer(), g.decision("unjudged")
+            equal((answer["status"], answer.get("comment")), (0xA700, f"Gantry {line['number']}: unjudged"), f"byte {at}")
+            check("cannot be read back" in line["message"] and line["decision"] == "refuse", "why", line)
+            equal(scu.store(instance="1.2.2.2", data=good("1.2.2.2"))["status"], 0, "the next one")
+            scu.release()
+    equal(sorted(peers.received(folder)), ["1.2.2.2"], "what arrived")
+
+
 @test
 def hold_unwanted(bench):
     """Modalities and body parts that the flow does not take."""
