@@ -149,6 +149,56 @@ def antivirus_definitions_that_do_not_pass(bench):
     equal(left_behind(site), [], "what the trials left")
 
 
+# What clamd is to validate: as much work for each thing that it is shown as its definitions say, however quick the machine is.
+WORKER = r"""#!/usr/bin/python3
+import glob, re, socket, struct, sys, threading, time
+config = dict(line.split(None, 1) for line in open(sys.argv[2]).read().splitlines())
+texts = [open(path).read() for path in glob.glob(config["DatabaseDirectory"] + "/*.ndb")]
+cost = int(re.search("Test[.]Cost[.]([0-9]+)", "".join(texts)).group(1)) / 1000
+names = {b"evil body": "Test.Body", bytes.fromhex("%s"): "Test.Eicar"}
+def serve(s):
+    with s, s.makefile("rb") as file:
+        command, data = b"", b""
+        while not command.endswith(b"\0"):
+            command += file.read(1)
+        if command != b"zINSTREAM\0":
+            s.sendall({b"zPING\0": b"PONG\0"}.get(command, b"ClamAV 1\0"))
+            return
+        while n := struct.unpack(">L", file.read(4))[0]:
+            data += file.read(n)
+        until = time.thread_time() + cost * (len(data) > 100 and len(data) < 1 << 20)  # not for what clamd is tried with
+        while time.thread_time() < until:
+            pass
+        found = [name for text, name in names.items() if text in data]
+        s.sendall(("stream: " + (found[0] + " FOUND" if found else "OK")).encode() + b"\0")
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(config["LocalSocket"])
+listener.listen(16)
+while True:
+    threading.Thread(target=serve, args=listener.accept()[:1], daemon=True).start()
+""" % clamd.EICAR.hex()
+
+
+@test
+def antivirus_definitions_too_slow(bench):
+    """What takes more processor time than `slower-most` says is not put to use; what takes a little more is."""
+    program = bench.write("clamd", WORKER)
+    os.chmod(program, 0o755)
+    site = Site(bench, clamd=program, **{"slower-most": 50})
+    first = site.stage("first", body(), clamd.ndb("Test.Cost.50", b"cost"))
+    site.run("validate")
+    site.run("promote")
+    slower = "slower by more than 50 %"
+    for cost, wants in ((60, 0), (150, 1)):
+        staged = site.stage(f"cost-{cost}", body(), clamd.ndb(f"Test.Cost.{cost}", b"cost"))
+        said = site.run("validate", wants=wants)
+        check(said.count("ms of processor time") == 2, "the two are not compared", said)
+        equal((slower in said, "refused: " in said), (wants == 1, wants == 1), f"what is said of {cost} ms: {said}")
+        if wants == 1:
+            check("they did not pass" in site.run("promote", wants=1), "what is too slow was promoted")
+            check(f"refused: {slower}" in site.run("status", wants=1), "the status")
+            equal((site.link("staged"), site.link("current")), (staged, first), "the links")
+
 
 class Stubborn(threading.Thread):
     """A clamd that says that it loads its definitions, and does not."""
