@@ -100,8 +100,8 @@ static bool can_fill(const struct hold *h, const struct side *to)
 	return !r->ended && more && !is_lent(h, to) && r->len - r->passed < sizeof(r->made);
 }
 
-/* What has left makes place, and what came becomes what leaves, until `made` is full. */
-static int fill(struct hold *h, const struct side *to)
+/* What has left makes place, and what came becomes what leaves, until `made` is full. *ret_lost: what came cannot be read back. */
+static int fill(struct hold *h, const struct side *to, bool *ret_lost)
 {
 	struct remake *r = &h->remake;
 	int e = 0;
@@ -127,6 +127,7 @@ static int fill(struct hold *h, const struct side *to)
 		}
 		struct span piece = hold_oldest(h, false, &e);
 		if (e < 0) {
+			*ret_lost = true;
 			return e;
 		}
 		h->fed = piece.len < may ? piece.len : (size_t)may;
@@ -177,7 +178,7 @@ bool hold_remake_is_ready(const struct association *as, const struct side *s, co
 bool hold_remake_pump(struct association *as, struct side *s, struct hold *h)
 {
 	const struct side *to = other_side(as, s);
-	bool moved = false;
+	bool moved = false, lost = false;
 	if (h->collects) {
 		hold_originals_collect(as, s, h);
 		return true;
@@ -187,7 +188,11 @@ bool hold_remake_pump(struct association *as, struct side *s, struct hold *h)
 		return true;
 	}
 	while (h->remake.on && can_fill(h, to)) {
-		int e = fill(h, to);
+		int e = fill(h, to, &lost);
+		if (lost) {
+			hold_lost(as, s, h);
+			return true;
+		}
 		if (e < 0) {
 			refuse(as, s, h, e);
 			return true;
