@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pixels/survey.h"
 
+#include "base/limits.h"
 #include "dicom/file.h"
 
 #include <stdio.h>
@@ -329,6 +330,12 @@ static int events(struct work *w)
 	return event;
 }
 
+/* Inflated it may be a thousand times as long, and who waits for his turn would wait for minutes. */
+static bool is_too_much(const struct work *w)
+{
+	return w->file.encoding == ENCODING_DEFLATED_LE && w->inflater.z.total_out > LIMIT_CLEANED;
+}
+
 static int read_all(struct work *w, const struct pixels_input *in)
 {
 	uint64_t at = 0;
@@ -346,6 +353,7 @@ static int read_all(struct work *w, const struct pixels_input *in)
 		}
 		file_feed(&w->file, span_of(w->piece, (size_t)n));
 		e = events(w);
+		e = e == DATASET_MORE && is_too_much(w) ? ERR_LIMIT : e;
 	}
 	return e == DATASET_END ? 0 : e;
 }

@@ -87,7 +87,7 @@ struct pixels_input {
 
 /*
  * Offsets count as those of dicom/file.h: in a deflated file as if it were inflated. Errors as of file_next(), and ERR_SYSTEM,
- * ERR_NO_MEMORY; ERR_LIMIT: more than SURVEY_FRAGMENTS; ERR_DUPLICATE: an element that is asked about, or that cleaning changes,
+ * ERR_NO_MEMORY; ERR_LIMIT: more than SURVEY_FRAGMENTS, or inflated than LIMIT_CLEANED; ERR_DUPLICATE: an element that is asked about, or that cleaning changes,
  * stands twice.
  * survey_done() in any case.
  */

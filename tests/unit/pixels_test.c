@@ -12,6 +12,7 @@
 #include <stdlib.h>
 /* cmocka wants those before it */
 #include <cmocka.h>
+#include <zlib.h>
 
 /* ---- RLE ---- */
 
@@ -530,6 +531,35 @@ static void asked_twice(void **state)
 	}
 }
 
+/* So many zeros of so few bytes, each MiB of them the same. */
+static void inflates_to_too_much(void **state)
+{
+	static uint8_t zeros[1u << 20], bytes[2u << 20], one[8192];
+	static const uint8_t head[] = {9, 0, 0, 0x10, 'O', 'B', 0, 0, 0, 0, 0, 0x50};
+	struct memory from = opened("image_dfl.dcm"), bomb = {bytes, 0, sizeof(bytes)};
+	struct survey s;
+	z_stream z = {0};
+	assert_int_equal(survey_read(&s, &(const struct pixels_input){&from, read_at}), 0);
+	survey_done(&s);
+	assert_int_equal(write_end(&bomb, span_of(from.bytes, (size_t)s.data)), 0);
+	assert_int_equal(deflateInit2(&z, 9, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY), Z_OK);
+	const struct span parts[] = {{head, sizeof(head)}, {zeros, sizeof(zeros)}};
+	for (unsigned i = 0; i < 2; i++) {
+		z.next_in = (uint8_t *)(uintptr_t)parts[i].ptr;
+		z.avail_in = (unsigned)parts[i].len;
+		z.next_out = one;
+		z.avail_out = sizeof(one);
+		assert_int_equal(deflate(&z, Z_FULL_FLUSH), Z_OK);
+		for (unsigned k = 0; k < (i == 0 ? 1u : 1100u); k++) {
+			assert_int_equal(write_end(&bomb, span_of(one, sizeof(one) - z.avail_out)), 0);
+		}
+	}
+	(void)deflateEnd(&z);
+	assert_int_equal(survey_read(&s, &(const struct pixels_input){&bomb, read_at}), ERR_LIMIT);
+	survey_done(&s);
+	free(from.bytes);
+}
+
 /* Bytes that a reader would decode are no pixels, however many they are. */
 static void neither_native_nor_encapsulated(void **state)
 {
@@ -637,6 +667,7 @@ int main(void)
 		cmocka_unit_test(site_rules_alternatives),
 		cmocka_unit_test(clean_rle),
 		cmocka_unit_test(coded_heads),
+		cmocka_unit_test(inflates_to_too_much),
 		cmocka_unit_test(asked_twice),
 		cmocka_unit_test(neither_native_nor_encapsulated),
 		cmocka_unit_test(clean_extended),
