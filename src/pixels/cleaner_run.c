@@ -43,8 +43,9 @@ static enum cleaner_outcome unread(int e, const char **ret_why)
 	}
 	/* Others may well be able to: what is burned in is not known. */
 	if (e == ERR_DUPLICATE || e == ERR_LIMIT) {
-		*ret_why = e == ERR_LIMIT ? "it has more parts, or inflates to more, than is looked at for pixels"
-		                          : "an element that says what its pixels are stands twice in it";
+		*ret_why = e == ERR_LIMIT
+		                   ? "it has more parts, or inflates to more, than is looked at for pixels"
+		                   : "an element that says what its pixels are stands twice in it";
 		return CLEANER_REFUSED;
 	}
 	return CLEANER_BROKEN;
