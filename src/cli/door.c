@@ -53,22 +53,16 @@ int door_reach(const char *control_socket, char *said, size_t cap)
 	return access(at.sun_path, W_OK) < 0 ? failed(-1, at.sun_path, said, cap) : 0;
 }
 
-int door_open(const char *control_socket, enum door_why why, const char *to, const char *flow,
-	const char *note, int *ret_fd, char *said, size_t cap)
+int door_open(const char *control_socket, const struct door *wanted, int *ret_fd, char *said, size_t cap)
 {
-	struct door d = {.why = why};
+	struct door d = *wanted;
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
 	uint8_t head[DOOR_MOST];
 	struct writer w = writer_of(head, sizeof(head));
-	if (strlen(to) >= sizeof(d.to) || strlen(flow) >= sizeof(d.flow) ||
-		door_path(control_socket, &at) != 0) {
-		snprintf(said, cap,
-			"the name of the node, of the flow or of the gateway's folder is too long");
+	if (door_path(control_socket, &at) != 0) {
+		snprintf(said, cap, "the name of the gateway's folder is too long");
 		return ERR_LIMIT;
 	}
-	snprintf(d.to, sizeof(d.to), "%s", to);
-	snprintf(d.flow, sizeof(d.flow), "%s", flow);
-	snprintf(d.note, sizeof(d.note), "%s", note);
 	door_user(d.user, sizeof(d.user));
 	door_write(&w, &d);
 	if (writer_end(&w) != 0) {

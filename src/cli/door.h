@@ -14,11 +14,11 @@
  */
 
 /*
- * From the control socket's path (control_path()). flow: of net/door.h. The gateway is told door_user(). 0 with *ret_fd, the
+ * From the control socket's path (control_path()). The gateway is told what is wanted, and door_user(). 0 with *ret_fd, the
  * caller's; or an enum err, and said has a sentence for people.
  */
-MUST_USE int door_open(const char *control_socket, enum door_why why, const char *to, const char *flow,
-	const char *note, int *ret_fd, char *said, size_t cap);
+MUST_USE int door_open(
+	const char *control_socket, const struct door *wanted, int *ret_fd, char *said, size_t cap);
 
 /* Could door_open() get in, as far as can be told without going? Errors as above. */
 MUST_USE int door_reach(const char *control_socket, char *said, size_t cap);

@@ -21,8 +21,17 @@ struct sending {
 static int on_open(void *arg, int *ret_fd)
 {
 	struct sending *s = arg;
-	return door_open(
-		s->control, DOOR_IMPORT, s->m->to, s->m->by, s->m->note, ret_fd, s->said, sizeof(s->said));
+	const struct media *m = s->m;
+	struct door d = {.why = DOOR_IMPORT,
+		.makes = (m->deidentifies ? DOOR_DEIDENTIFIES : 0) | (m->signs ? DOOR_SIGNS : 0)};
+	if (strlen(m->to) >= sizeof(d.to)) {
+		snprintf(s->said, sizeof(s->said), "no node has so long a name");
+		return ERR_LIMIT;
+	}
+	snprintf(d.to, sizeof(d.to), "%s", m->to);
+	snprintf(d.flow, sizeof(d.flow), "%s", m->by);
+	snprintf(d.note, sizeof(d.note), "%s", m->note);
+	return door_open(s->control, &d, ret_fd, s->said, sizeof(s->said));
 }
 
 static void tell_progress(const struct sending *s)

@@ -12,6 +12,7 @@
 struct delivery {
 	const struct quarantine_item *item;
 	const char *control, *note;
+	unsigned makes; /* DOOR_… */
 	char said[200]; /* why there is no way to the node */
 	char *outcome;
 	size_t cap;
@@ -73,7 +74,11 @@ static int open_door(void *arg, int *ret_fd)
 {
 	struct delivery *d = arg;
 	const struct facts *f = &d->item->facts;
-	return door_open(d->control, DOOR_RELEASE, f->to, f->flow, d->note, ret_fd, d->said, sizeof(d->said));
+	struct door wanted = {.why = DOOR_RELEASE, .makes = d->makes};
+	snprintf(wanted.to, sizeof(wanted.to), "%s", f->to);
+	snprintf(wanted.flow, sizeof(wanted.flow), "%s", f->flow);
+	snprintf(wanted.note, sizeof(wanted.note), "%s", d->note);
+	return door_open(d->control, &wanted, ret_fd, d->said, sizeof(d->said));
 }
 
 static void told(void *arg, size_t index, int status, const char *comment)
@@ -103,8 +108,8 @@ static void send_object(struct delivery *d)
 	(void)scu_store(open_door, d, f->calling, f->called, &object, 1, told);
 }
 
-bool quarantine_way(
-	const struct quarantine_place *p, const struct quarantine_item *item, const char **ret_how)
+bool quarantine_way(const struct quarantine_place *p, const struct quarantine_item *item,
+	const char **ret_how, unsigned *ret_makes)
 {
 	struct mistakes mistakes = {0};
 	struct site *s = NULL;
@@ -120,19 +125,21 @@ bool quarantine_way(
 	} else {
 		*ret_how = s->flows[route.flows[0]].deidentify ? "de-identified, as its flow has it"
 		                                               : "as it is";
+		*ret_makes = s->flows[route.flows[0]].deidentify ? DOOR_DEIDENTIFIES : 0;
 	}
 	mistakes_done(&mistakes);
 	site_free(s);
 	return ok;
 }
 
-int quarantine_deliver(const struct quarantine_place *p, const struct quarantine_item *item, const char *note,
-	char *outcome, size_t cap)
+int quarantine_deliver(const struct quarantine_place *p, const struct quarantine_item *item, unsigned makes,
+	const char *note, char *outcome, size_t cap)
 {
 	static struct delivery d;
 	char *control = control_path(p->config);
 	d = (struct delivery){.item = item,
 		.control = control,
+		.makes = makes,
 		.note = note,
 		.outcome = outcome,
 		.cap = cap,

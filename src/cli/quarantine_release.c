@@ -35,6 +35,7 @@ struct releasing {
 	struct quarantine_item *item;
 	struct person who;
 	const char *how; /* "as it is" */
+	unsigned makes;  /* the same, as DOOR_… */
 };
 
 static void copy_person(const struct person *who, struct quarantine_person *to)
@@ -156,7 +157,7 @@ static int deliver(struct releasing *r)
 	snprintf(note, sizeof(note),
 		"Object %" PRIu64 " of the quarantine, released by %.80s, as %.80s had asked", number,
 		r->who.name, asked->name);
-	bool ok = quarantine_deliver(r->p, r->item, note, outcome, sizeof(outcome)) == 0;
+	bool ok = quarantine_deliver(r->p, r->item, r->makes, note, outcome, sizeof(outcome)) == 0;
 	struct ended d = {.who = &r->who, .released = ok, .outcome = outcome};
 	/* It has happened: that the journal cannot take it any more changes nothing. */
 	(void)quarantine_record(
@@ -232,7 +233,7 @@ static int release(struct releasing *r)
 		fputs("gantry quarantine: it is not known where the object was bound\n", stderr);
 		return QUARANTINE_FAILED;
 	}
-	if (!quarantine_way(r->p, r->item, &r->how)) {
+	if (!quarantine_way(r->p, r->item, &r->how, &r->makes)) {
 		return QUARANTINE_FAILED;
 	}
 	return r->item->state.asked.has ? approve(r) : ask(r);

@@ -18,7 +18,7 @@
 
 #define UNRECORDED_WAIT_MS 1000
 
-int route_find(struct association *as, struct route *ret_route, struct verdict *ret_verdict)
+static int find_route(struct association *as, struct route *ret_route, struct verdict *ret_verdict)
 {
 	switch (as->door.why) {
 	case DOOR_IMPORT:
@@ -28,6 +28,29 @@ int route_find(struct association *as, struct route *ret_route, struct verdict *
 	default:
 		return decide_route(as->site, as->start->hosts, &as->caller, ret_route, ret_verdict);
 	}
+}
+
+/* Is what comes through the local door made into what its program was told? */
+static bool makes_it(const struct association *as, const struct route *r)
+{
+	const struct flow *f = r->n_flows ? &as->site->flows[r->flows[0]] : NULL;
+	unsigned makes = (f && f->deidentify ? DOOR_DEIDENTIFIES : 0) | (f && f->sign.yes ? DOOR_SIGNS : 0);
+	return (as->door.makes & ~makes) == 0;
+}
+
+int route_find(struct association *as, struct route *ret_route, struct verdict *ret_verdict)
+{
+	struct route r = {.from = -1, .to = -1};
+	int e = find_route(as, &r, ret_verdict);
+	if (e == 0 && !makes_it(as, &r)) {
+		verdict_of(as->site, &r, -1, RULE_NO_FLOW,
+			"the gateway runs with another configuration than the file's, and would not de-identify or sign as that "
+			"has it: `gantry reload` first",
+			ret_verdict);
+		e = ERR_DENIED;
+	}
+	*ret_route = r;
+	return e;
 }
 
 /*

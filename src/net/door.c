@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char magic[] = "gantry-door\2";
+static const char magic[] = "gantry-door\3";
 #define MAGIC (sizeof(magic) - 1)
 
 static void put(struct writer *w, const char *s)
@@ -18,6 +18,7 @@ void door_write(struct writer *w, const struct door *d)
 {
 	writer_bytes(w, magic, MAGIC);
 	writer_u8(w, (uint8_t)d->why);
+	writer_u8(w, (uint8_t)d->makes);
 	put(w, d->to);
 	put(w, d->user);
 	put(w, d->flow);
@@ -52,18 +53,19 @@ int door_read(struct span bytes, struct door *ret_door, size_t *ret_used)
 	struct door d = {0};
 	struct reader r = reader_of(bytes);
 	struct span head;
-	uint8_t why;
+	uint8_t why, makes;
 	size_t n = bytes.len < MAGIC ? bytes.len : MAGIC;
 	if (n > 0 && memcmp(bytes.ptr, magic, n) != 0) {
 		return ERR_TYPE;
 	}
-	if (reader_bytes(&r, MAGIC, &head) != 0 || reader_u8(&r, &why) != 0) {
+	if (reader_bytes(&r, MAGIC, &head) != 0 || reader_u8(&r, &why) != 0 || reader_u8(&r, &makes) != 0) {
 		return ERR_AGAIN;
 	}
-	if (why != DOOR_IMPORT && why != DOOR_RELEASE) {
+	if ((why != DOOR_IMPORT && why != DOOR_RELEASE) || makes > (DOOR_DEIDENTIFIES | DOOR_SIGNS)) {
 		return ERR_VALUE;
 	}
 	d.why = (enum door_why)why;
+	d.makes = makes;
 	int e = get(&r, d.to, sizeof(d.to));
 	e = e == 0 ? get(&r, d.user, sizeof(d.user)) : e;
 	e = e == 0 ? get(&r, d.flow, sizeof(d.flow)) : e;

@@ -9,7 +9,7 @@
 
 /*
  * What a program on this machine says before it speaks DICOM to the gateway through its local door (run/door): what it has
- * come for, and where to. Wire form: "gantry-door\2", u8 why, then texts as u16 length and bytes.
+ * come for, and where to. Wire form: "gantry-door\3", u8 why, u8 makes, then texts as u16 length and bytes.
  */
 #define DOOR_MOST 1024 /* the longest header */
 
@@ -18,8 +18,14 @@ enum door_why {
 	DOOR_RELEASE, /* an object out of the quarantine, which two people have vouched for: not inspected */
 };
 
+/* What the flow makes of objects. */
+#define DOOR_DEIDENTIFIES 1u
+#define DOOR_SIGNS        2u
+
 struct door {
 	enum door_why why;
+	/* Who sends has been told that objects are made so: where they would not be, as another configuration runs, none is taken */
+	unsigned makes;
 	char to[65];   /* the node's name in gantry.yaml */
 	char user[65]; /* who it is, by the program's word */
 	/* The flow's name, by which a released object came, or by which what is imported is to go; "": none */

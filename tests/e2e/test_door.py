@@ -22,9 +22,9 @@ def text(value):
     return struct.pack(">H", len(raw)) + raw
 
 
-def header(why, to, user="anna", note="CD of the neurology", flow=None):
+def header(why, to, user="anna", note="CD of the neurology", flow=None, makes=0):
     flow = flow or ("images" if why == RELEASE else "")  # by which the object came, or is to go
-    return b"gantry-door\2" + bytes([why]) + text(to) + text(user) + text(flow) + text(note)
+    return b"gantry-door\3" + bytes([why, makes]) + text(to) + text(user) + text(flow) + text(note)
 
 
 class Door(dicom.Scu):

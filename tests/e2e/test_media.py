@@ -292,6 +292,14 @@ def media_by_its_flow(bench):
     equal(sent(archive), 3, "objects at the archive")
     check("no flow `images` brings objects to node research; these do: study-7" in
           imported("research", "--flow", "images", "--yes", wants=3), "a flow that leads elsewhere")
+    # The file de-identifies what the gateway that runs does not.
+    g.config["flows"][0]["deidentify"] = "yes"
+    g.write()
+    text = imported("archive", "--yes", wants=3)
+    check("0 of 3 objects sent to archive, de-identified" in text, "before a reload", text)
+    check("`gantry reload` first" in g.decision("no-flow")["message"], "why")
+    equal(sent(archive), 3, "objects at the archive")
+    del g.config["flows"][0]["deidentify"]
     # A second one, that lets objects pass.
     g.config["flows"].append({"name": "service", "from": ["ct-tls"], "to": "research", "services": ["store"]})
     g.write()

@@ -423,6 +423,10 @@ def quarantine_released_as_its_flow_would(bench):
     check("is no longer in the configuration" in g.decision("no-flow")["message"], "why")
     configure(to="elsewhere")
     check("no longer joins node archive" in release(g, 1, BOB, wants=1), "it leads elsewhere")
+    configure(deidentify="no")
+    configure(reload=False)
+    check("rejected" in release(g, 1, BOB, wants=1), "the gateway that runs does not de-identify")
+    equal(scp.stored(), {}, "what has arrived")
     configure()
     del scp.requests[:]
     check("was delivered" in release(g, 1, BOB), "with its flow")

@@ -34,6 +34,7 @@ static int read_exact(size_t n, struct door *d, size_t *used)
 static void what_is_written_is_read(void **state)
 {
 	struct door d = {.why = DOOR_RELEASE,
+			    .makes = DOOR_DEIDENTIFIES | DOOR_SIGNS,
 			    .to = "archive",
 			    .user = "anna",
 			    .flow = "images",
@@ -68,7 +69,7 @@ static void the_longest_fits(void **state)
 	size_t n = written(&d);
 	assert_int_equal(read_exact(n, &got, &used), 0);
 	assert_memory_equal(&got, &d, sizeof(d));
-	buf[14]++; /* one more than the first text may have */
+	buf[15]++; /* one more than the first text may have */
 	assert_int_equal(read_exact(n, &got, &used), ERR_LENGTH);
 }
 
@@ -85,6 +86,11 @@ static void others_are_told(void **state)
 		n = written(&d);
 		buf[12] = (uint8_t)why;
 		assert_int_equal(read_exact(n, &got, &used), why == 1 || why == 2 ? 0 : ERR_VALUE);
+	}
+	for (unsigned makes = 0; makes < 256; makes++) {
+		n = written(&d);
+		buf[13] = (uint8_t)makes;
+		assert_int_equal(read_exact(n, &got, &used), makes < 4 ? 0 : ERR_VALUE);
 	}
 	d.note[0] = '\x1b';
 	assert_int_equal(read_exact(written(&d), &got, &used), ERR_VALUE);
