@@ -139,7 +139,7 @@ static bool pass_one(struct association *as, struct side *s, struct hold *h, int
 {
 	struct side *to = other_side(as, s);
 	uint64_t all = hold_waiting(h), may = all > h->keep ? all - h->keep : 0;
-	size_t most = relay_payload_limit(to) & ~(size_t)1;
+	size_t most = relay_payload_limit(to);
 	bool whole = h->state == HOLD_PASSING;
 	if ((may == 0 && !(whole && all == 0)) || !relay_room_for_fragment(to)) {
 		return false;

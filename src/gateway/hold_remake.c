@@ -149,7 +149,7 @@ static bool pass_one(struct association *as, struct side *s, struct hold *h)
 {
 	struct side *to = other_side(as, s);
 	struct remake *r = &h->remake;
-	size_t n = made(r), most = relay_payload_limit(to) & ~(size_t)1;
+	size_t n = made(r), most = relay_payload_limit(to);
 	if ((n == 0 && !r->ended) || !relay_room_for_fragment(to)) {
 		return false;
 	}

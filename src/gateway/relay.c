@@ -23,7 +23,7 @@
 
 uint32_t relay_payload_limit(const struct side *to)
 {
-	return to->max_out == 0 ? UINT32_MAX : to->max_out - 6;
+	return (to->max_out == 0 ? UINT32_MAX : to->max_out - 6) & ~1u;
 }
 
 bool relay_room(const struct association *as, const struct side *s)
@@ -109,6 +109,12 @@ static int take_pdv_head(struct association *as, struct side *s, struct parse_fa
 	if (h.len > s->pdu_left - 4) {
 		return parse_fail(fail, ERR_LENGTH, s->in_pos, "PS3.8 9.3.5.1");
 	}
+	/* A last one is odd where the whole is: that is a fault of the object's, for its checks, and counted. */
+	if (h.len % 2 != 0 && !h.last && !(s->tolerate & TOLERATE_ODD_FRAGMENTS)) {
+		return parse_fail(fail, ERR_LENGTH, s->in_pos,
+			"PS3.8 Annex E.1: a fragment of odd length; `tolerate: [ odd-fragments ]` lets it pass");
+	}
+	as->totals.tolerated += h.len % 2;
 	bool fresh = s->pdu_fresh;
 	s->pdu_fresh = false;
 	s->pdu_left -= 4 + h.len;

@@ -19,7 +19,7 @@ MUST_USE int relay_take(struct association *as, struct side *s, struct parse_fai
  */
 MUST_USE int relay_fill(struct association *as, struct side *s, struct parse_fail *fail, int *ret_broke);
 
-/* The most payload that one PDU to this side carries. */
+/* The most payload that one PDU to this side carries: an even number (PS3.8 E.1). */
 uint32_t relay_payload_limit(const struct side *to);
 
 /* Room for a command set, for a fragment of an object that was held; what answers need is left. */

@@ -410,7 +410,7 @@ const struct key keys[] = {
 	{IN_NODE, "proxy-protocol", read_word, FIELD(struct node, proxy_v2), .choice = proxy_words,
 		.fallback = "none", .help = "none, or v2: send it a PROXY protocol v2 header."},
 	{IN_NODE, "tolerate", read_tolerate, FIELD(struct node, tolerate), .absent = "nothing",
-		.help = "Known misbehaviour that is let pass and counted: nul-padding, ae-case, pdu-overrun."},
+		.help = "Known misbehaviour that is let pass and counted: nul-padding, ae-case, pdu-overrun, odd-fragments."},
 	{IN_NODE, "max-pdu", read_max_pdu, FIELD(struct node, max_pdu), .fallback = "131072",
 		.help = "Longest PDU announced when it is called, in bytes; 0 announces no limit."},
 	{IN_NODE, "mode", read_word, FIELD(struct node, mode), .choice = mode_words, .absent = "the site's",

@@ -250,7 +250,7 @@ void read_tolerate(struct parse *p, const struct key *k, const struct tree *v, v
 		const char *name;
 		unsigned bit;
 	} words[] = {{"nul-padding", TOLERATE_NUL_PADDING}, {"ae-case", TOLERATE_AE_CASE},
-		{"pdu-overrun", TOLERATE_PDU_OVERRUN}};
+		{"pdu-overrun", TOLERATE_PDU_OVERRUN}, {"odd-fragments", TOLERATE_ODD_FRAGMENTS}};
 	struct node *node = base;
 	struct tree *const *at;
 	unsigned n;
@@ -266,7 +266,7 @@ void read_tolerate(struct parse *p, const struct key *k, const struct tree *v, v
 		}
 		if (!bit) {
 			mistake_error(p->mistakes, at[i]->line, at[i]->column,
-				"`%.80s`%s cannot be tolerated%s%s%s; expected nul-padding, ae-case or pdu-overrun",
+				"`%.80s`%s cannot be tolerated%s%s%s; expected nul-padding, ae-case, pdu-overrun or odd-fragments",
 				at[i]->text, p->in, near.best ? "; did you mean `" : "",
 				near.best ? near.best : "", near.best ? "`?" : "");
 		}

@@ -284,7 +284,8 @@ void read_max_pdu(struct parse *p, const struct key *k, const struct tree *v, vo
 			LIMIT_MIN_PDU, LIMIT_MAX_PDU);
 		return;
 	}
-	store(k, base, n);
+	store(k, base,
+		n & ~(uint64_t)1); /* whoever fills an odd one up sends fragments of odd length (PS3.8 E.1) */
 }
 
 void read_status(struct parse *p, const struct key *k, const struct tree *v, void *base)

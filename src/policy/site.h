@@ -43,9 +43,10 @@ struct ending {
 };
 
 /* `tolerate:`, a bit each. The first two have the values of AE_TOLERATE_… and are given to the parsers as they are. */
-#define TOLERATE_NUL_PADDING 0x1u
-#define TOLERATE_AE_CASE     0x2u
-#define TOLERATE_PDU_OVERRUN 0x4u
+#define TOLERATE_NUL_PADDING   0x1u
+#define TOLERATE_AE_CASE       0x2u
+#define TOLERATE_PDU_OVERRUN   0x4u
+#define TOLERATE_ODD_FRAGMENTS 0x8u
 
 /* What becomes of a node whose certificate's revocation cannot be told. */
 enum revocation { REVOCATION_OPEN, REVOCATION_CLOSED };

@@ -231,9 +231,10 @@ static void tolerate_nul(FILE *f, const struct site *s, const struct refusal *r)
 	const struct node *n = node_named(s, r->node);
 	if (n && strstr(r->sentence, "nul-padding")) {
 		fprintf(f,
-			"nodes:\n  %s:    # in line %u: this line in place of its own\n    tolerate: [ nul-padding%s%s ]\n",
+			"nodes:\n  %s:    # in line %u: this line in place of its own\n    tolerate: [ nul-padding%s%s%s ]\n",
 			n->name, n->line, n->tolerate & TOLERATE_AE_CASE ? ", ae-case" : "",
-			n->tolerate & TOLERATE_PDU_OVERRUN ? ", pdu-overrun" : "");
+			n->tolerate & TOLERATE_PDU_OVERRUN ? ", pdu-overrun" : "",
+			n->tolerate & TOLERATE_ODD_FRAGMENTS ? ", odd-fragments" : "");
 	}
 }
 
@@ -256,9 +257,10 @@ static bool tolerate_case(FILE *f, const struct site *s, const struct refusal *r
 		return false;
 	}
 	fprintf(f,
-		"nodes:\n  %s:    # in line %u: this line in place of its own\n    tolerate: [ ae-case%s%s ]\n",
+		"nodes:\n  %s:    # in line %u: this line in place of its own\n    tolerate: [ ae-case%s%s%s ]\n",
 		n->name, n->line, n->tolerate & TOLERATE_NUL_PADDING ? ", nul-padding" : "",
-		n->tolerate & TOLERATE_PDU_OVERRUN ? ", pdu-overrun" : "");
+		n->tolerate & TOLERATE_PDU_OVERRUN ? ", pdu-overrun" : "",
+		n->tolerate & TOLERATE_ODD_FRAGMENTS ? ", odd-fragments" : "");
 	return true;
 }
 

@@ -908,6 +908,30 @@ def tolerate_overrun(bench):
 
 
 @test
+def tolerate_odd_fragments(bench):
+    """Fragments of an odd number of bytes (PS3.8 E.1): refused with the section's name, or let pass as they came, and counted."""
+    data = dicom.simple_object(size=5000)
+    for tolerate, passes in ((["odd-fragments"], True), ([], False)):
+        scp = bench.scp()
+        g = bench.gateway(node={"tolerate": tolerate}, archive={"address": [f"127.0.0.1:{scp.port}"], "transport": "plain"})
+        with g.scu() as scu:
+            scu.associate()
+            try:
+                answer = scu.store(context=3, data=data, size=999)
+                check(passes and answer["status"] == 0, "answer", answer)
+                scu.release()
+                equal(scp.stored()["1.2.3.4"][1], data, "what the archive has")
+                check(g.wait_log(event="association.ended")["tolerated"] >= 5, "it is not counted")
+            except (Aborted, Closed):
+                check(not passes, "what is tolerated was aborted")
+                line = g.decision("malformed")
+                check("PS3.8 Annex E.1" in line["message"] and "odd-fragments" in line["message"], "what is said", line)
+                check(g.cli("explain", str(line["number"])), "explain")
+                check("1.2.3.4" not in scp.stored(), "the object is in the archive")
+        g.stop()
+
+
+@test
 def archive_file_system_full(bench):
     """The same with a file system that is full: the reason stands in the comment, and room made helps. Needs root."""
     g = bench.gateway(start=False)
