@@ -386,6 +386,15 @@ static int count_association(struct association *as)
 	return 0;
 }
 
+/* An import is for a node, whatever title stands in the request: what is logged and recorded is the one that the node has. */
+static void name_imported(struct association *as)
+{
+	const struct node *to = &as->site->nodes[as->route.to];
+	if (as->door.why == DOOR_IMPORT && to->ae.n > 0) {
+		snprintf(as->rq->called, sizeof(as->rq->called), "%s", to->ae.at[0]);
+	}
+}
+
 static int decide_caller(struct association *as)
 {
 	if (as->start->refuse_rule != RULE_NONE) {
@@ -432,6 +441,7 @@ static int decide_caller(struct association *as)
 	as->timeouts_b = site_timeouts(as->site, &as->site->nodes[as->route.to]);
 	snprintf(as->target_name, sizeof(as->target_name), "%s", as->site->nodes[as->route.to].name);
 	as->a.tolerate = from ? from->tolerate : 0;
+	name_imported(as);
 	as->totals.tolerated += as->route.tolerated != 0;
 	return count_association(as);
 }

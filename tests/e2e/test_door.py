@@ -62,7 +62,10 @@ def door_import_and_release(bench):
     equal([(row["why"], row["user"], row["uid"]) for row in opened],
           [("import", "anna", os.getuid())] * 2 + [("release", "anna", os.getuid())], "who opened the door")
     check("refusal 1" in opened[2]["message"], "the note", opened[2])
-    equal(g.find(event="association.accepted")[0]["user"], f"anna (uid {os.getuid()})", "the user")
+    accepted = g.find(event="association.accepted")
+    equal(accepted[0]["user"], f"anna (uid {os.getuid()})", "the user")
+    equal([row["called"] for row in accepted], ["ARCHIVE", "ARCHIVE", "ANY"], "the titles: the node's for an import, which names none")
+    check(all(value != "" for row in g.lines() for value in row.values()), "a field without a value")
     equal(g.decision("content")["listener"], "door", "where it came in")
 
 
