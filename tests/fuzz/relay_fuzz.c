@@ -30,6 +30,9 @@
  *
  * If the first byte is 0xfd objects are de-identified; the second says how, as above, where its bit 5 is set; where bit 3 is,
  * what they were goes with them, and nothing may leave of one before it is complete. A thread makes the pseudonyms.
+ *
+ * If there is a 0xfc before all that, pieces are large: a byte behind each says how many KiB of its last byte follow,
+ * so that fragments of 64 KiB and more, which have a way of their own, need no such inputs.
  */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -88,6 +91,7 @@ static void open_side(struct side *s, const char *name, struct far *far, bool re
 	ul_init(&s->ul, requestor);
 	s->ul.state = UL_STA6;
 	s->max_in = 4096;
+	s->tolerate = TOLERATE_ODD_FRAGMENTS; /* else inputs would end at every second change of a length */
 	s->max_out = max_out;
 }
 
@@ -384,6 +388,85 @@ static void end(struct association *as, struct far far[2])
 	}
 }
 
+/* ---- Pieces ---- */
+
+static bool large;
+
+static void use_large_pieces(struct association *as, struct site *s)
+{
+	as->a.max_in = as->b.max_in = LIMIT_MAX_PDU;
+	as->b.max_out = 4096;
+	as->a.tolerate = 0;
+	s->flows[0].object_size.most = 4u << 20;
+}
+
+static bool may_come(const struct association *as, const struct side *s)
+{
+	const struct side *to = s == &as->a ? &as->b : &as->a;
+	/* association.c does not read otherwise */
+	return !to->out.borrows || (side_barred(to) && audit_wants_more(as, s));
+}
+
+/* False: the association is over. */
+static bool send_bytes(struct association *as, struct side *s, struct far far[2], struct span bytes)
+{
+	if (!s->up || bytes.len == 0 || s->blocked ||
+		write(far[s == &as->b].fd, bytes.ptr, bytes.len) != (ssize_t)bytes.len || !may_come(as, s)) {
+		return true;
+	}
+	struct parse_fail fail = {0};
+	int wrong = 0, e = 0;
+	/* Until all has come that was sent: large fragments of what is held come in a read of their own. */
+	for (int k = 0; k < 64 && e == 0 && wrong == 0 && s->up && !as->over && !s->blocked; k++) {
+		e = relay_fill(as, s, &fail, &wrong);
+		turn(as, s, far);
+		if (!may_come(as, s)) {
+			break;
+		}
+	}
+	return wrong == 0 && (e == 0 || e == ERR_AGAIN || e == ERR_SPACE);
+}
+
+static bool send_piece(
+	struct association *as, struct side *s, struct far far[2], struct span piece, uint8_t more)
+{
+	static uint8_t filler[32 * 1024];
+	bool lives = send_bytes(as, s, far, piece);
+	memset(filler, piece.len > 0 ? piece.ptr[piece.len - 1] : 0, sizeof(filler));
+	for (size_t left = (size_t)more * 1024; lives && left > 0 && !as->over;) {
+		size_t n = left < sizeof(filler) ? left : sizeof(filler);
+		lives = send_bytes(as, s, far, span_of(filler, n));
+		left -= n;
+	}
+	return lives;
+}
+
+/* What the first bytes say is wanted beside the relay. */
+static void use_what_is_said(struct association *as, struct reader *r)
+{
+	uint8_t what = 0, how;
+	struct reader at = *r;
+	large = reader_left(&at) > 0 && at.ptr[at.pos] == 0xfc;
+	must(!large || (reader_skip(&at, 1) == 0 && reader_skip(r, 1) == 0));
+	if (large) {
+		use_large_pieces(as, site());
+	}
+	if (reader_left(&at) <= 2 || reader_u8(&at, &what) != 0 || reader_u8(&at, &how) != 0 || what < 0xfd) {
+		return;
+	}
+	*r = at;
+	if (what == 0xff) {
+		use_auditor(as, site(), how);
+	} else if (what == 0xfe) {
+		use_inspection(site(), how);
+	} else {
+		use_remaking(site(), how);
+	}
+	if (large && !(how & 0x40)) {
+		site()->flows[0].object_size.most = 4u << 20;
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct association as;
@@ -392,22 +475,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct reader r = reader_of(span_of(data, size));
 	uint8_t how, what;
 	begin(&as, &start, far);
-	if (size > 2 && data[0] == 0xff) {
-		must(reader_skip(&r, 2) == 0);
-		use_auditor(&as, site(), data[1]);
-	}
-	if (size > 2 && data[0] == 0xfe) {
-		must(reader_skip(&r, 2) == 0);
-		use_inspection(site(), data[1]);
-	}
-	if (size > 2 && data[0] == 0xfd) {
-		must(reader_skip(&r, 2) == 0);
-		use_remaking(site(), data[1]);
-	}
+	use_what_is_said(&as, &r);
 	while (!as.over && reader_u8(&r, &how) == 0) {
-		struct side *s = how & 0x80 ? &as.b : &as.a;
 		size_t n = (size_t)(how & 0x7f) * 4;
 		struct span piece;
+		uint8_t more = 0;
 		n = n < reader_left(&r) ? n : reader_left(&r);
 		if (n == 0 && site()->audit.has && reader_u8(&r, &what) == 0) {
 			auditor_does(&as, what);
@@ -415,24 +487,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			continue;
 		}
 		must(reader_bytes(&r, n, &piece) == 0);
-		if (!s->up || n == 0 || s->blocked || write(far[how >> 7].fd, piece.ptr, n) != (ssize_t)n) {
-			continue;
+		if (large && reader_u8(&r, &more) != 0) {
+			break;
 		}
-		struct side *to = other_side(&as, s);
-		if (to->out.borrows && !(side_barred(to) && audit_wants_more(&as, s))) {
-			continue; /* association.c does not read then */
-		}
-		struct parse_fail fail = {0};
-		int wrong = 0, e = 0;
-		/* Until all has come that was sent: large fragments of what is held come in a read of their own. */
-		for (int k = 0; k < 64 && e == 0 && wrong == 0 && s->up && !as.over && !s->blocked; k++) {
-			e = relay_fill(&as, s, &fail, &wrong);
-			turn(&as, s, far);
-			if (to->out.borrows && !(side_barred(to) && audit_wants_more(&as, s))) {
-				break;
-			}
-		}
-		if (wrong != 0 || (e != 0 && e != ERR_AGAIN && e != ERR_SPACE)) {
+		if (!send_piece(&as, how & 0x80 ? &as.b : &as.a, far, piece, more)) {
 			break;
 		}
 		if (held >= 0 && !as.over) {
