@@ -48,7 +48,8 @@ struct key_role {
 	struct channel *clients;
 	struct holder *holder;
 	struct site *site;
-	bool token, gone; /* gone: a token does not answer any more */
+	bool token, gone;          /* gone: a token does not answer any more */
+	char mark[PSEUDONYM_MARK]; /* of the key of pseudonyms; "": there is none */
 	uint8_t request[HOLDER_REQUEST_MOST], answer[HOLDER_ANSWER_MOST];
 };
 
@@ -260,6 +261,7 @@ static int open_pseudonym_key(struct key_role *r, char *why, size_t cap)
 	int e = pseudonym_key_open(r->site->deidentify.key.path, &key, why, cap);
 	if (e == 0) {
 		holder_use_pseudonyms(r->holder, key);
+		e = pseudonym_key_mark(key, r->mark);
 	}
 	return e;
 }
@@ -277,21 +279,19 @@ static int open_keys(struct key_role *r, char *why, size_t cap, unsigned *ret_at
 		e = e == 0 ? holder_add(r->holder, key) : e;
 		r->token = r->token || private_key_is_token(f->key.path);
 	}
-	if (e == 0 && r->site->audit.has) {
-		*ret_at = r->site->n_identities;
-		e = open_record_keys(r, why, cap);
-	}
-	if (e == 0 && r->site->revocation.certificate.path) {
-		*ret_at = r->site->n_identities;
-		e = open_list_key(r, why, cap);
-	}
-	if (e == 0 && r->site->deidentify.has) {
-		*ret_at = r->site->n_identities;
-		e = open_pseudonym_key(r, why, cap);
-	}
-	if (e == 0 && site_signs(r->site)) {
-		*ret_at = r->site->n_identities;
-		e = open_vouch_key(r, why, cap);
+	const struct {
+		bool wanted;
+		enum keys_at at;
+		int (*open)(struct key_role *r, char *why, size_t cap);
+	} single[] = {{r->site->audit.has, KEYS_AT_RECORDS, open_record_keys},
+		{r->site->revocation.certificate.path != NULL, KEYS_AT_LIST, open_list_key},
+		{r->site->deidentify.has, KEYS_AT_PSEUDONYMS, open_pseudonym_key},
+		{site_signs(r->site), KEYS_AT_SIGNATURES, open_vouch_key}};
+	for (unsigned i = 0; e == 0 && i < ARRAY_LEN(single); i++) {
+		if (single[i].wanted) {
+			*ret_at = r->site->n_identities + single[i].at;
+			e = single[i].open(r, why, cap);
+		}
 	}
 	return e;
 }
@@ -360,7 +360,7 @@ static int prepare(struct key_role *r)
 	}
 	log_event(LOG_LEVEL_INFO, "keys.ready", "the key holder has its keys",
 		LOG_NUMBER("keys", r->site->n_identities), LOG_NUMBER("pid", getpid()));
-	say_ready(r, 0, "");
+	say_ready(r, 0, r->mark);
 	return 0;
 }
 

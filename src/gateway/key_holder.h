@@ -9,6 +9,16 @@
  */
 int role_keys_main(void);
 
+/* Which key of a site its mistake is about, counted on from the site's identities. */
+enum keys_at {
+	KEYS_AT_NONE,
+	KEYS_AT_RECORDS,
+	KEYS_AT_LIST,
+	KEYS_AT_PSEUDONYMS,
+	KEYS_AT_SIGNATURES,
+	KEYS_AT_COUNT
+};
+
 /* Its exit status when a key or a token refused it: starting again by itself would only spend a PIN's tries. */
 #define KEYS_EXIT_DENIED 4
 

@@ -124,6 +124,7 @@ static int take_new(struct supervisor *v, struct site *fresh, int site_fd, const
 	}
 	v->role[ROLE_KEYS] = *keys;
 	use_log(v);
+	keys_taken(v);
 	return 0;
 }
 
@@ -444,7 +445,11 @@ static int prepare(struct supervisor *v)
 	if (e == 0) {
 		e = pack(v->site, &v->site_fd);
 	}
-	return e == 0 ? keys_open(v, v->site, v->site_fd, false, first, &v->role[ROLE_KEYS]) : e;
+	e = e == 0 ? keys_open(v, v->site, v->site_fd, false, first, &v->role[ROLE_KEYS]) : e;
+	if (e == 0) {
+		keys_taken(v);
+	}
+	return e;
 }
 
 static void remove_sockets(const struct supervisor *v)

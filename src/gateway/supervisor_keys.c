@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/key_holder.h"
 #include "gateway/supervisor_state.h"
 
 #include <errno.h>
@@ -105,10 +106,12 @@ int keys_open(struct supervisor *v, const struct site *s, int site_fd, bool relo
 	}
 	e = first_word(p.channel, &m);
 	if (e == 0 && m.number == 0) {
+		snprintf(p.mark, sizeof(p.mark), "%s", m.text);
 		*ret = p;
 		return 0;
 	}
-	int64_t at = e == 0 && m.number > 0 && m.number <= s->n_identities ? m.number - 1 : s->n_identities;
+	int64_t most = (int64_t)s->n_identities + KEYS_AT_COUNT;
+	int64_t at = e == 0 && m.number > 0 && m.number <= most ? m.number - 1 : s->n_identities;
 	supervisor_key_mistake(s, (unsigned)at,
 		e == 0 ? m.text
 		: e == ERR_TIMEOUT
@@ -117,6 +120,23 @@ int keys_open(struct supervisor *v, const struct site *s, int site_fd, bool relo
 		reload, first);
 	keys_end(v, &p);
 	return e == 0 ? ERR_VALUE : e;
+}
+
+/* A site without the key may come between two that have it: the last one is kept in mind. */
+void keys_taken(struct supervisor *v)
+{
+	const char *mark = v->role[ROLE_KEYS].mark;
+	if (!mark[0]) {
+		return;
+	}
+	if (v->mark[0] && strcmp(v->mark, mark) != 0) {
+		log_event(LOG_LEVEL_WARNING, "keys.pseudonyms",
+			"the key of `deidentify: key` is another than before: pseudonyms change, so that what comes now of a patient or study "
+			"is not joined to what came before",
+			LOG_TEXT("key", v->site->deidentify.key.path),
+			LOG_NUMBER("line", v->site->deidentify.key.line));
+	}
+	memcpy(v->mark, mark, sizeof(v->mark) - 1);
 }
 
 /* A fresh channel between the two; `next`: for the site that the gate is told of next. */

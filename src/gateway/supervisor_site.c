@@ -3,6 +3,7 @@
 #include "gateway/gate_tls.h"
 #include "gateway/hold_clean.h"
 #include "gateway/hold_originals.h"
+#include "gateway/key_holder.h"
 #include "gateway/supervisor_state.h"
 #include "policy/facts.h"
 
@@ -46,10 +47,24 @@ static void keep_first(char first[256], const struct mistake *m)
 	}
 }
 
-void supervisor_key_mistake(
-	const struct site *s, unsigned identity, const char *text, bool reload, char first[256])
+/* As `gantry check` has them. NULL: no key is to blame. */
+static const struct blob *key_at(const struct site *s, unsigned at)
 {
-	const struct blob *key = identity < s->n_identities ? &s->identities[identity].key : NULL;
+	const struct blob *single[] = {[KEYS_AT_NONE] = NULL,
+		[KEYS_AT_RECORDS] = &s->audit.checkpoint_key,
+		[KEYS_AT_LIST] = &s->revocation.certificate,
+		[KEYS_AT_PSEUDONYMS] = &s->deidentify.key,
+		[KEYS_AT_SIGNATURES] = &s->signatures.key};
+	if (at < s->n_identities) {
+		return &s->identities[at].key;
+	}
+	at -= s->n_identities;
+	return at < ARRAY_LEN(single) ? single[at] : NULL;
+}
+
+void supervisor_key_mistake(const struct site *s, unsigned at, const char *text, bool reload, char first[256])
+{
+	const struct blob *key = key_at(s, at);
 	struct mistake m = {.line = key ? key->line : 0, .column = key ? key->column : 0, .text = text};
 	say_mistake(s->file, &m, true, reload);
 	keep_first(first, &m);

@@ -2,6 +2,7 @@
 #ifndef GATEWAY_SUPERVISOR_STATE_H
 #define GATEWAY_SUPERVISOR_STATE_H
 
+#include "keys/pseudonym_key.h"
 #include "policy/site.h"
 #include "priv/message.h"
 #include "priv/spawn.h"
@@ -28,6 +29,8 @@ struct role_process {
 	int64_t restart_ms; /* when it may be started again; 0: at once */
 	int64_t started_ms;
 	unsigned failures; /* in a row; each doubles the wait */
+	char mark
+		[PSEUDONYM_MARK]; /* a key holder's that was waited for: of its key of pseudonyms; "": it has none */
 };
 
 #define UNTOLD_MOST 64
@@ -52,6 +55,7 @@ struct supervisor {
 	int64_t n_cut; /* associations, told by the gate, and those of earlier gates that roles_kill ended */
 	int64_t kept_ms; /* when a reload was last refused, wall; 0: none since the site in use was taken */
 	char kept[256];  /* why */
+	char mark[PSEUDONYM_MARK]; /* of the key that pseudonyms were last made with; "": there was none */
 	int64_t stop_deadline_ms, watchdog_ms, next_watchdog_ms;
 	struct untold { /* events for the auditor, while it is away; malloc'ed */
 		uint8_t *bytes;
@@ -72,9 +76,9 @@ MUST_USE int supervisor_rotate(int state_dir, int *ret_ledger);
 MUST_USE int supervisor_door(const struct site *s, char ret_path[108], int *ret_fd);
 MUST_USE int supervisor_control(const struct site *s, gid_t gid, char ret_path[108], int *ret_fd);
 bool supervisor_needs_net_admin(const struct site *s);
-/* What is wrong with a key, told with its place in gantry.yaml; identity: an index, or their number for none. */
+/* What is wrong with a key, told with its place in gantry.yaml; at: an identity's index, or their number and one of enum keys_at. */
 void supervisor_key_mistake(
-	const struct site *s, unsigned identity, const char *text, bool reload, char first[256]);
+	const struct site *s, unsigned at, const char *text, bool reload, char first[256]);
 
 /* supervisor_roles.c: the processes. */
 void roles_start_due(struct supervisor *v, int64_t now_ms); /* those that are wanted and may be started */
@@ -97,6 +101,8 @@ MUST_USE int keys_open(struct supervisor *v, const struct site *s, int site_fd, 
 	struct role_process *ret);
 MUST_USE int keys_begin(struct supervisor *v, const struct site *s, int site_fd, struct role_process *ret);
 void keys_join(struct supervisor *v, bool next);
+void keys_taken(struct supervisor *
+		v); /* the role has the key holder of a site that was taken: says whether pseudonyms change */
 void keys_retire(struct supervisor *v, struct role_process *p); /* it ends by itself when nobody needs it */
 void keys_end(struct supervisor *v, struct role_process *p);    /* at once */
 bool keys_is_old(struct supervisor *v, pid_t pid);              /* and forget it: it has ended */

@@ -16,7 +16,7 @@
 #define TEXT  (NAME_SEALED - NONCE - TAG) /* u8 kind, u8 length, the old name, zeros */
 
 /* Kinds that no pseudonym has: what keys are made of. */
-enum { KIND_TOKEN_KEY = 0x80, KIND_SEAL_KEY };
+enum { KIND_TOKEN_KEY = 0x80, KIND_SEAL_KEY, KIND_MARK };
 
 struct pseudonym_key {
 	uint8_t bytes[PSEUDONYM_KEY];
@@ -181,6 +181,17 @@ int pseudonym_key_recall(struct pseudonym_key *k, const uint8_t entry[NAME_ENTRY
 	if (e == 0) {
 		memcpy(ret_old, text + 2, text[1]);
 		*ret_len = text[1];
+	}
+	return e;
+}
+
+int pseudonym_key_mark(struct pseudonym_key *k, char ret_mark[PSEUDONYM_MARK])
+{
+	uint8_t mac[PSEUDONYM_SIZE];
+	int e = pseudonym_make(
+		k->bytes, (enum pseudonym)KIND_MARK, span_str("gantry key of pseudonyms 1"), mac);
+	for (size_t i = 0; e == 0 && i < sizeof(mac); i++) {
+		snprintf(ret_mark + 2 * i, 3, "%02x", mac[i]);
 	}
 	return e;
 }

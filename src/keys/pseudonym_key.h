@@ -24,6 +24,7 @@
 #define NAME_SEALED    100
 #define NAME_ENTRY     (NAME_TOKEN + NAME_SEALED)
 #define NAME_OLD_MOST  64 /* bytes of an old name */
+#define PSEUDONYM_MARK (2 * PSEUDONYM_SIZE + 1)
 
 struct pseudonym_key;
 
@@ -49,5 +50,11 @@ MUST_USE int pseudonym_key_token(
 /* The old name (of a patient, the ID) of an entry. ERR_VALUE: it is not of this key, or was changed. */
 MUST_USE int pseudonym_key_recall(struct pseudonym_key *k, const uint8_t entry[NAME_ENTRY],
 	uint8_t ret_old[NAME_OLD_MOST], size_t *ret_len);
+
+/*
+ * By which two keys are told apart, and nothing else is learned of them: hexadecimal digits, which no pseudonym, token or key of
+ * this one has. It stands in no log. ERR_SYSTEM.
+ */
+MUST_USE int pseudonym_key_mark(struct pseudonym_key *k, char ret_mark[PSEUDONYM_MARK]);
 
 #endif

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import signal
 import struct
 import urllib.request
@@ -519,6 +520,45 @@ def deidentify_originals_of_what_is_fetched(bench):
     made, = until(lambda: glob.glob(os.path.join(out, "*")), "an object")
     is_clean(bench, made, dicom.Part10(peers.CT_SMALL))
     is_back(bench, "a", made, peers.CT_SMALL)
+
+
+@test
+def deidentify_with_another_key(bench):
+    """A reload that brings another key says that pseudonyms change, also where it was without one between; the same key in another
+    file does not; and a key that is none is said with its line."""
+    g = gateway(bench, 1)
+    first = g.config["deidentify"]["key"]
+    same, other, bad = bench.path("same.key"), bench.path("other.key"), bench.path("bad.key")
+    shutil.copy(first, same)
+    bench.run(bench.program, "deidentify", "--new-key", other, wants=0)
+    with open(bad, "wb") as file:
+        file.write(b"short")
+    os.chmod(bad, 0o600)
+
+    def reload(key, event="gateway.reloaded"):
+        g.config["deidentify"]["key"] = key
+        g.write()
+        mark = g.reload()
+        g.wait_log(mark, event=event)
+        return mark
+
+    mark = reload(same)
+    equal(g.find(mark, event="keys.pseudonyms"), [], "the same key")
+    mark = reload(other)
+    line, = g.find(mark, event="keys.pseudonyms")
+    check(line["level"] == "warning" and line["key"] == other and "pseudonyms change" in line["message"], "the warning", line)
+    mark = reload(bad, "site.kept")
+    line, = g.find(mark, event="site.mistake")
+    check(line["line"] > 0 and "has 32 bytes" in line["message"], "the mistake", line)
+    mark = reload(other)
+    equal(g.find(mark, event="keys.pseudonyms"), [], "the key in use")
+    kept, g.config["flows"][0]["deidentify"] = g.config["flows"][0].pop("deidentify"), "no"
+    section = g.config.pop("deidentify")
+    g.write()
+    g.wait_log(g.reload(), event="gateway.reloaded")
+    g.config["flows"][0]["deidentify"], g.config["deidentify"] = kept, section
+    mark = reload(first)
+    equal(len(g.find(mark, event="keys.pseudonyms")), 1, "warnings")
 
 
 @test

@@ -37,6 +37,26 @@ static const char good[PSEUDONYM_KEY + 1] =
 static const char another[PSEUDONYM_KEY + 1] =
 	"\x31\xd2\x7f\x08\xab\x54\xe6\x99\x1d\x60\xfa\x83\x2e\xb7\x45\xcf\x12\x9c\x68\xe1\x05\x7a\xd3\x4b\xf0\x26\xbd\x91\x5f\x0a\xc8\x3e";
 
+static void marks_of_keys(void **state)
+{
+	(void)state;
+	char first[PSEUDONYM_MARK], again[PSEUDONYM_MARK], other[PSEUDONYM_MARK];
+	const struct {
+		const char *bytes;
+		char *mark;
+	} keys[] = {{good, first}, {another, other}, {good, again}};
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		struct pseudonym_key *k = NULL;
+		make_file(keys[i].bytes, PSEUDONYM_KEY, 0600);
+		assert_int_equal(opens(&k), 0);
+		assert_int_equal(pseudonym_key_mark(k, keys[i].mark), 0);
+		assert_int_equal(strspn(keys[i].mark, "0123456789abcdef"), PSEUDONYM_MARK - 1);
+		pseudonym_key_free(k);
+	}
+	assert_string_equal(first, again);
+	assert_string_not_equal(first, other);
+}
+
 static void which_files(void **state)
 {
 	(void)state;
@@ -292,6 +312,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(which_files),
+		cmocka_unit_test(marks_of_keys),
 		cmocka_unit_test(which_bytes),
 		cmocka_unit_test(who_may_ask),
 		cmocka_unit_test(entries),
