@@ -226,7 +226,7 @@ static size_t data_of(const struct fixture *f, uint32_t most, uint8_t *to, unsig
 	while (reader_left(&r) > 0) {
 		struct pdu_head h;
 		struct pdv_head v;
-		struct span payload = {0};
+		struct span payload = span_of(to, 0);
 		assert_int_equal(pdu_read_head(&r, &h), 0);
 		assert_int_equal(h.type, PDU_P_DATA_TF);
 		assert_true(most == 0 || h.len <= most);
