@@ -29,6 +29,14 @@ int hmac_prepare(void)
 	return 0;
 }
 
+void hmac_done(void)
+{
+	EVP_MD_CTX_free(context);
+	EVP_MD_free(sha256);
+	context = NULL;
+	sha256 = NULL;
+}
+
 /* H(key with each byte changed by pad || a || b) */
 static bool hash(
 	const uint8_t key[HMAC_LEN], uint8_t pad, struct span a, struct span b, uint8_t ret[HMAC_LEN])

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "keys/link_audit.h"
+#include "audit/hmac.h"
 #include "base/clock.h"
 #include "keys_records.h"
 #include "priv/sandbox.h"
@@ -282,6 +283,7 @@ static void *serve(void *arg)
 		}
 	}
 	close(s->fd);
+	hmac_done();
 	return NULL;
 }
 
