@@ -150,7 +150,7 @@ struct doing {
 	int in, out;
 	struct scrap cleaned;
 	enum deidentify_outcome failed; /* OUTCOME_NONE: it has not */
-	char why[200];                  /* of OUTCOME_PIXELS */
+	char why[CLEANER_TEXT];         /* of OUTCOME_PIXELS */
 	unsigned job;
 };
 

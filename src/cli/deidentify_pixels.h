@@ -13,7 +13,7 @@ struct deidentify_pixels {
 	struct pixels_rules *rules;
 	struct pixels_box_how how;
 	struct sandbox *sandbox;
-	char why[200]; /* OUTCOME_PIXELS: a sentence */
+	char why[CLEANER_TEXT]; /* OUTCOME_PIXELS: a sentence */
 };
 
 /* The site's rules, the module, the sandbox. False: why has a sentence. */

@@ -109,7 +109,7 @@ void hold_clean_drop(struct hold *h)
 static void refuse(
 	struct association *as, struct side *s, const struct hold *h, enum rule rule, const char *why)
 {
-	char text[400];
+	char text[64 + CLEANER_TEXT];
 	snprintf(text, sizeof(text), "its pixels could not be cleaned, `deidentify: clean-pixels`: %s", why);
 	hold_remake_refuse(as, s, h, rule, text);
 	if (!as->over) {

@@ -103,8 +103,13 @@ static enum cleaner_outcome look(const struct cleaner_how *how, struct survey *s
 	}
 	enum pixels_decision decision = pixels_decide(s, how->site, &regions, ret_why);
 	if (decision != PIXELS_REFUSE && how->features && !regions.unrecognizable) {
-		*ret_why =
-			"no rule of the site says that nobody can be recognized in it (`recognizable: no`)";
+		static char said[CLEANER_TEXT];
+		char when[PIXELS_WHEN];
+		pixels_when(s, when);
+		snprintf(said, sizeof(said),
+			"no rule of the site says that nobody can be recognized in it (`recognizable: no`); for such images: `%s`",
+			when);
+		*ret_why = said;
 		return CLEANER_REFUSED;
 	}
 	switch (decision) {

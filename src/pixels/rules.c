@@ -5,6 +5,7 @@
 #include "pixels/rules_parts.h"
 #include "pixels_rule_table.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* ---- Does it hold? ---- */
@@ -88,7 +89,52 @@ static const char *why_refused(const struct survey *s)
 	return NULL;
 }
 
+/* ---- What a rule would say ---- */
+
+/* A part holds where the whole does: as far as it is plain text that YAML takes between quotes, and no alternative. */
+static size_t plain_part(const char *value, size_t most)
+{
+	size_t n = 0;
+	while (n < most && value[n] >= ' ' && value[n] <= '~' && !strchr("\"\\|", value[n])) {
+		n++;
+	}
+	while (n > 0 && value[n - 1] == ' ') {
+		n--;
+	}
+	return n;
+}
+
+void pixels_when(const struct survey *s, char ret_text[PIXELS_WHEN])
+{
+	static const struct {
+		const char *key;
+		enum pixels_fact fact;
+		size_t most;
+	} texts[] = {{"modality", PIXELS_MODALITY, 16}, {"manufacturer", PIXELS_MANUFACTURER, 40},
+		{"model", PIXELS_MODEL, 40}};
+	int at = snprintf(ret_text, PIXELS_WHEN, "when: { ");
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		const char *value = s->text[texts[i].fact];
+		size_t n = plain_part(value, texts[i].most);
+		if (n > 0) {
+			at += snprintf(ret_text + at, PIXELS_WHEN - (size_t)at, "%s: \"%.*s\", ",
+				texts[i].key, (int)n, value);
+		}
+	}
+	snprintf(ret_text + at, PIXELS_WHEN - (size_t)at, "rows: %.10s, columns: %.10s }",
+		s->text[PIXELS_ROWS], s->text[PIXELS_COLUMNS]);
+}
+
 /* ---- The decision ---- */
+
+static const char *with_when(const struct survey *s, const char *why)
+{
+	static char said[128 + PIXELS_WHEN];
+	char when[PIXELS_WHEN];
+	pixels_when(s, when);
+	snprintf(said, sizeof(said), "%s; for such images: `%s`", why, when);
+	return said;
+}
 
 static bool add_rule(struct pixels_regions *to, const struct pixels_rule *r)
 {
@@ -162,8 +208,9 @@ enum pixels_decision pixels_decide(const struct survey *s, const struct pixels_r
 		return PIXELS_CLEAN;
 	}
 	const char *why = why_refused(s);
-	*ret_why = why ? why : "";
-	return why                                                ? PIXELS_REFUSE
-	       : holds_one(s->text[PIXELS_BURNED_IN], "NO", true) ? PIXELS_PASS
-	                                                          : PIXELS_UNKNOWN;
+	if (why) {
+		*ret_why = with_when(s, why);
+		return PIXELS_REFUSE;
+	}
+	return holds_one(s->text[PIXELS_BURNED_IN], "NO", true) ? PIXELS_PASS : PIXELS_UNKNOWN;
 }

@@ -38,10 +38,18 @@ enum pixels_decision {
 /*
  * site: may be NULL. The first of its rules that holds decides alone; one of whose rectangles to blank none has a part of the image refuses. Else the regions of (0018,6011) are all that is kept of an
  * ultrasound image, and what the table knows goes too. Without either, an object that says Burned In Annotation YES, or is of a kind
- * that usually has text burned in and does not say NO, is refused. *ret_why: a sentence, of refusal or the name of the rule.
+ * that usually has text burned in and does not say NO, is refused. *ret_why: a sentence, of refusal or the name of the rule, until the next call; where no
+ * rule says anything, with what pixels_when() writes.
  * ret_regions->unrecognizable: the rule says that nobody can be recognized in what is left (PS3.15 E.3.2).
  */
 enum pixels_decision pixels_decide(const struct survey *s, const struct pixels_rules *site,
 	struct pixels_regions *ret_regions, const char **ret_why);
+
+/*
+ * What would hold for it, as it can be put into a site's rule: `when: { modality: "US", … }` of modality, manufacturer, model, rows and columns, the
+ * texts in ASCII as far as they are, and not whole where they are long, which hold too. Nothing else of the object.
+ */
+#define PIXELS_WHEN 224
+void pixels_when(const struct survey *s, char ret_text[PIXELS_WHEN]);
 
 #endif

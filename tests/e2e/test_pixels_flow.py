@@ -179,7 +179,9 @@ def pixels_refused_in_a_flow(bench):
     equal(store(g, BASELINE)["status"], 0x0124, "a secondary capture of which there is no rule")
     line = g.decision("deidentify")
     check("clean-pixels" in line["message"] and "burned" in line["message"], "why", line)
-    check("clean-pixels" in g.cli("explain", str(line["number"])), "explain")
+    when = re.search(r"`(when: { modality: .*, rows: \d+, columns: \d+ })`", line["message"])
+    explained = " ".join(g.cli("explain", str(line["number"])).split())
+    check("clean-pixels" in explained and when and when[1] in explained, "explain", line, explained)
     with g.scu() as scu:
         scu.associate(contexts=[(dicom.CT, [dicom.ELE]), (PDF, [dicom.ELE])])
         check(scu.store(1, "1.2.3.8", dicom.CT, good("1.2.3.8")[:-700])["status"] != 0, "a broken object passed")
