@@ -222,6 +222,30 @@ static int read_yaml(const struct reading *r, struct span yaml, struct tree **re
 	return e;
 }
 
+/* root: NULL where the text has nothing in it. */
+static int find_list(const struct reading *r, const struct tree *root, const struct tree **ret_list)
+{
+	static const struct tree nothing = {.line = 1};
+	const struct tree *list = root && root->kind == TREE_MAP ? tree_get(root, "rules") : NULL;
+	if (!list) {
+		return wrong(r, root ? root : &nothing, "there is no list `rules`");
+	}
+	for (unsigned i = 0; root->n > 1 && i < root->n; i++) {
+		const struct tree *key = root->at[2 * i];
+		if (strcmp(key->text, "rules") != 0) {
+			return wrong(r, key, "beside `rules` stands nothing else");
+		}
+	}
+	if (root->n > 1) {
+		return wrong(r, root->at[2], "`rules` stands twice");
+	}
+	if (list->kind != TREE_LIST || list->n == 0) {
+		return wrong(r, list, "`rules` is a list of rules, and not empty");
+	}
+	*ret_list = list;
+	return 0;
+}
+
 static int read_all(struct reading *r, struct span yaml, struct pixels_rules *to)
 {
 	struct tree *root;
@@ -229,11 +253,10 @@ static int read_all(struct reading *r, struct span yaml, struct pixels_rules *to
 	if (e < 0) {
 		return e;
 	}
-	const struct tree *list = root && root->kind == TREE_MAP ? tree_get(root, "rules") : NULL;
-	if (!list || list->kind != TREE_LIST || root->n != 1 || list->n == 0) {
-		snprintf(r->why, r->cap,
-			"it has no list `rules` with rules in it, or something else beside it");
-		return ERR_VALUE;
+	const struct tree *list = NULL;
+	e = find_list(r, root, &list);
+	if (e < 0) {
+		return e;
 	}
 	to->rules = region_array(r->region, list->n, sizeof(*to->rules));
 	if (!to->rules) {

@@ -157,6 +157,14 @@ static void site_rules_mistakes(void **state)
 		{"rules:\n  - when: { rows: 10x }\n", "line 2: `rows` and `columns` are numbers"},
 		{"rules:\n  - when: { sop-class: Secondary }\n",
 			"line 2: `sop-class` is a SOP class of the standard, or a UID"},
+		{"", "line 1: there is no list `rules`"},
+		{"# none\n\nrule:\n  - when: { modality: US }\n", "line 3: there is no list `rules`"},
+		{"\n- when: { modality: US }\n", "line 2: there is no list `rules`"},
+		{"# none\nrules: []\n", "line 2: `rules` is a list of rules, and not empty"},
+		{"# none\nrules:\n", "line 2: `rules` is a list of rules, and not empty"},
+		{"rules: [ { when: { modality: US }, pass: yes } ]\nmore: 1\n",
+			"line 2: beside `rules` stands nothing else"},
+		{"rules: []\nrules: []\n", "line 2: `rules` stands twice"},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
