@@ -3,6 +3,7 @@
 #include "policy/content.h"
 #include "policy/deidentify.h"
 #include "policy/keys.h"
+#include "policy/values.h"
 #include "policy/vocabulary.h"
 
 #include <string.h>
@@ -54,9 +55,20 @@ static void check_cleaned_syntaxes(struct parse *p, const struct flow *f, const 
 	}
 }
 
+/* `clean-pixels` has a value that says neither yes nor no: that is the mistake, and not what goes with it. */
+static bool is_mistaken(const struct tree *at)
+{
+	const struct tree *v = at->kind == TREE_MAP ? tree_get(at, "clean-pixels") : NULL;
+	bool yes;
+	return v && (v->kind != TREE_TEXT || value_bool(v->text, &yes) < 0);
+}
+
 static void check_clean_pixels(struct parse *p, const struct flow *f, const struct tree *at)
 {
 	const struct deidentify_flow *d = f->deidentify;
+	if (is_mistaken(at)) {
+		return;
+	}
 	if (d->clean_features && !(d->clean_pixels && d->pixel_rules.path)) {
 		mistake_error(p->mistakes, at->line, at->column,
 			"flow %s: `clean-features` goes with `clean-pixels` and `pixel-rules`: only a site's rules say so",
@@ -75,7 +87,27 @@ static void check_clean_pixels(struct parse *p, const struct flow *f, const stru
 	}
 }
 
-void check_deidentify(struct parse *p, const struct flow *f, const struct tree *at)
+/* What the flow's queries are told. at: its services. */
+static void check_queries(struct parse *p, const struct flow *f, const struct tree *at)
+{
+	if (!(f->services & (1u << SERVICE_FIND | 1u << SERVICE_WORKLIST))) {
+		return;
+	}
+	if (f->services & 1u << SERVICE_STORE) {
+		mistake_warning(p->mistakes, at->line, at->column,
+			"flow %s de-identifies: queries by UIDs and patient IDs reach the called node in its own words, those by what "
+			"is removed (a patient's name, a date, an accession number) are refused",
+			f->name);
+	} else {
+		mistake_warning(p->mistakes, at->line, at->column,
+			"flow %s de-identifies objects that are fetched, and not what queries are answered: names of patients pass in "
+			"answers",
+			f->name);
+	}
+}
+
+void check_deidentify(
+	struct parse *p, const struct flow *f, const struct tree *at, const struct tree *services)
 {
 	if (f->deidentify && !p->site->deidentify.has) {
 		mistake_error(p->mistakes, at->line, at->column,
@@ -98,16 +130,7 @@ void check_deidentify(struct parse *p, const struct flow *f, const struct tree *
 	if (f->deidentify && f->services & SERVICE_BIT(SERVICE_STORE)) {
 		check_beside_deidentify(p, f, at);
 	}
-	bool asks = f->deidentify && f->services & (1u << SERVICE_FIND | 1u << SERVICE_WORKLIST);
-	if (asks && f->services & 1u << SERVICE_STORE) {
-		mistake_warning(p->mistakes, at->line, at->column,
-			"flow %s de-identifies: queries by UIDs and patient IDs reach the called node in its own words, those by what "
-			"is removed (a patient's name, a date, an accession number) are refused",
-			f->name);
-	} else if (asks) {
-		mistake_warning(p->mistakes, at->line, at->column,
-			"flow %s de-identifies objects that are fetched, and not what queries are answered: names of patients pass in "
-			"answers",
-			f->name);
+	if (f->deidentify) {
+		check_queries(p, f, services);
 	}
 }

@@ -304,7 +304,7 @@ static void check_flow(struct parse *p, unsigned i)
 	const struct tree *from = tree_get(entry, "from"), *services = tree_get(entry, "services");
 	check_user(p, f, entry);
 	check_inspect(p, f, entry);
-	check_deidentify(p, f, place(entry, "deidentify"));
+	check_deidentify(p, f, place(entry, "deidentify"), place(entry, "services"));
 	check_sign(p, f, entry);
 	if (from && from->kind == TREE_LIST && from->n == 0) {
 		mistake_warning(p->mistakes, from->line, from->column,

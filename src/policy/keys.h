@@ -159,7 +159,9 @@ key_reader read_listeners, read_nodes, read_groups, read_flows, read_identities,
 
 /* What holds between keys: after everything is read. (check_site.c, check_deidentify.c, and read_users.c for `users`) */
 void parse_check(struct parse *p);
-void check_deidentify(struct parse *p, const struct flow *f, const struct tree *at);
+/* at, services: where the flow's `deidentify` and `services` stand, or the flow. */
+void check_deidentify(
+	struct parse *p, const struct flow *f, const struct tree *at, const struct tree *services);
 void parse_check_users(struct parse *p);
 bool parse_can_prove(const struct users *u);
 

@@ -47,6 +47,27 @@ static void expect(const char *yaml, bool error, unsigned line, unsigned column,
 	       "  ct1: { ae: [ CT1 ], from: [ 10.1.1.0/24 ], transport: plain }\n"
 #define FLOW "flows:\n  - { name: f, from: [ ct1 ], to: archive, services: [ echo, store ] }\n"
 
+/* Of a mistaken `clean-pixels` that is said alone, and not what would go with it. */
+static void mistakes_hide_what_follows(void **state)
+{
+	static const char *const values[] = {"1", "[ yes ]", "{}", "''"};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+		struct site *s = NULL;
+		struct mistakes m;
+		char yaml[512];
+		snprintf(yaml, sizeof(yaml),
+			BASE
+			"deidentify: { key: k }\nflows:\n  - from: [ ct1 ]\n    to: archive\n    services: [ store ]\n"
+			"    deidentify:\n      pixel-rules: r\n      clean-features: yes\n      clean-pixels: %s\n",
+			values[i]);
+		assert_int_equal(site_parse(span_str(yaml), "/etc/gantry/gantry.yaml", &s, &m), ERR_VALUE);
+		assert_int_equal(m.n_errors, 1);
+		assert_true(has(&m, true, 13, 0, "clean-pixels"));
+		mistakes_done(&m);
+	}
+}
+
 static void values_are_kept(void **state)
 {
 	struct site *s = site_of(
@@ -219,6 +240,10 @@ static const struct slip slips[] = {
 		false, 6, 0, "cleans pixels, so that its objects are held whole"},
 	{BASE "deidentify: { key: k }\nflows: [ { from: [ ct1 ], to: archive, services: [ store ], transfer-syntaxes: [ JPEGBaseline8Bit, RLELossless ], deidentify: { clean-pixels: yes } } ]\n",
 		false, 6, 0, "leaves as JPEGLosslessSV1, which is not among"},
+	{BASE "deidentify: { key: k }\nflows:\n  - from: [ ct1 ]\n    to: archive\n    deidentify:\n      dates: keep\n    services: [ store, find ]\n",
+		false, 11, 15, "queries by UIDs and patient IDs"},
+	{BASE "deidentify: { key: k }\nflows:\n  - from: [ ct1 ]\n    to: archive\n    deidentify:\n      dates: keep\n    services: [ get, find ]\n",
+		false, 11, 15, "not what queries are answered"},
 	{BASE "deidentify: { key: k }\nflows: [ { name: a, from: [ ct1 ], to: archive, services: [ store ], deidentify: yes }, { name: b, from: [ ct1 ], to: archive, services: [ find ] } ]\n",
 		false, 6, 0, "flow b between the same nodes does not"},
 	{BASE "flows: [ { from: [ ct1 ], to: archive, services: [ move ] } ]\n", false, 5, 0,
@@ -500,6 +525,7 @@ static void table_is_whole(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(mistakes_hide_what_follows),
 		cmocka_unit_test(values_are_kept),
 		cmocka_unit_test(mistakes_are_found),
 		cmocka_unit_test(one_pass_finds_all),
