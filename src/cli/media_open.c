@@ -56,6 +56,7 @@ static struct opening_key key_of(const struct media_opening *j)
 {
 	return (struct opening_key){.verb = "media open",
 		.after = "; nothing was opened",
+		.unasked = "it is the first line of standard input",
 		.key = j->with.key,
 		.cert = j->with.cert};
 }

@@ -68,7 +68,11 @@ bool media_passphrase(const char *verb, int fd, bool twice, char buf[MEDIA_PASSP
 	                  : passphrase_ask("Passphrase of the disc: ", buf, MEDIA_PASSPHRASE);
 	if (!ok) {
 		fprintf(stderr, "gantry media %s: there was no passphrase%s\n", verb,
-			twice && fd < 0 ? ", or not the same twice" : "");
+			fd >= 0 ? ""
+			: !passphrase_asks()
+				? "; where nobody can be asked, `--passphrase-fd N` names a descriptor that has it"
+			: twice ? ", or not the same twice"
+				: "");
 	}
 	return ok;
 }

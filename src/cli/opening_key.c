@@ -89,9 +89,14 @@ static bool use_file(const struct opening_key *k, struct cms_opening *o, struct 
 	if (!plain && a.asked && !a.answer && k->passphrase_file) {
 		return false; /* that has been said */
 	}
+	if (!plain && a.asked && !a.answer) {
+		snprintf(why, sizeof(why), "there was no passphrase%s%s",
+			passphrase_asks() ? "" : "; where nobody can be asked, ",
+			passphrase_asks() ? "" : k->unasked);
+		return complain(k, k->key, why);
+	}
 	if (!plain && a.asked) {
-		return complain(
-			k, k->key, a.answer ? "the passphrase does not open it" : "there was no passphrase");
+		return complain(k, k->key, "the passphrase does not open it");
 	}
 	long n = plain ? BIO_get_mem_data(plain, &pem) : 0;
 	int e = n > 0 ? cms_opening_key(o, span_of((const uint8_t *)pem, (size_t)n), cert) : ERR_VALUE;

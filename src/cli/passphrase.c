@@ -18,6 +18,11 @@ static bool read_line(char *buf, size_t cap)
 	return ok && buf[0];
 }
 
+bool passphrase_asks(void)
+{
+	return isatty(STDIN_FILENO);
+}
+
 bool passphrase_ask(const char *prompt, char *buf, size_t cap)
 {
 	struct termios before, quiet;

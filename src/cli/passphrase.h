@@ -10,6 +10,9 @@
  * at least one character; whoever asks wipes buf.
  */
 
+/* Standard input is a terminal, at which somebody can be asked. */
+bool passphrase_asks(void);
+
 /* From the terminal without echo, or a line of standard input where that is no terminal. */
 bool passphrase_ask(const char *prompt, char *buf, size_t cap);
 

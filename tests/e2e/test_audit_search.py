@@ -137,6 +137,8 @@ def audit_search_is_recorded(bench):
     ran = bench.run(bench.program, "audit", "search", "-c", g.yaml, "--key", a.key, "--passphrase-file", trail.path("wrong"),
                     wants=3)
     check("passphrase does not open" in ran.text, "said:", ran.text)
+    ran = bench.run(bench.program, "audit", "search", "-c", g.yaml, "--key", a.key, wants=3)
+    check("no passphrase for" in ran.text and "`--passphrase-file FILE`" in ran.text, "said:", ran.text)
     # A copy is nobody's journal.
     copy = bench.path("copy")
     shutil.copytree(trail.folder, copy, ignore=shutil.ignore_patterns("spool"))

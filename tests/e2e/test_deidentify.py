@@ -256,6 +256,8 @@ def originals_of_a_folder(bench):
     command = [bench.program, "reidentify", "--key", bench.path("a.p8"), "--passphrase-file"]
     ran = bench.run(*command, bench.path("wrong"), out, again, wants=3)
     check("the passphrase does not open it" in ran.text and not os.path.exists(again), ran.text)
+    ran = bench.run(*command[:-1], out, again, wants=3)
+    check("there was no passphrase; where nobody can be asked, `--passphrase-file FILE`" in ran.text, ran.text)
     os.chmod(bench.path("wrong"), 0o604)
     ran = bench.run(*command, bench.path("wrong"), out, again, wants=3)
     equal(len(ran.text.splitlines()), 1, "sentences: " + ran.text)

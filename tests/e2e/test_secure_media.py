@@ -109,6 +109,11 @@ def secure_media_image(bench):
     disc.fails(image, "it is sealed to others", "--key", other_key, "--cert", other_cert, passphrase=None)
     disc.fails(image, "sealed to another key", "--key", other_key, passphrase=None)
     disc.fails(image, "nobody has signed it", "--trust", cert)
+    bench.run("openssl", "pkcs8", "-topk8", "-in", key, "-passout", "pass:open it", "-out", bench.path("locked"), wants=0)
+    for words, *command in (("`--passphrase-fd N`", "open", image), ("`--passphrase-fd N`", "seal", disc.folder),
+                            ("standard input; nothing was opened", "open", "--key", bench.path("locked"), image)):
+        said = bench.run(bench.program, "media", *command, bench.path("never"), wants=3).text
+        check("there was no passphrase; where nobody can be asked, " in said and words in said and "same twice" not in said, said)
     bench.run("xorriso", "-osirrox", "on", "-indev", image, "-extract", "/", bench.path("disc"), wants=0)
     equal(sorted(os.listdir(bench.path("disc"))), ["D0000000", "DICOMDIR", "README.TXT"], "the disc")
     page_opens(bench, bench.path("disc"), key, cert)
