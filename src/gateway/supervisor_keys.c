@@ -106,7 +106,7 @@ int keys_open(struct supervisor *v, const struct site *s, int site_fd, bool relo
 	}
 	e = first_word(p.channel, &m);
 	if (e == 0 && m.number == 0) {
-		snprintf(p.mark, sizeof(p.mark), "%s", m.text);
+		snprintf(p.mark, sizeof(p.mark), "%.*s", PSEUDONYM_MARK - 1, m.text);
 		*ret = p;
 		return 0;
 	}
