@@ -50,11 +50,11 @@ MUST_USE static inline int reader_skip(struct reader *r, size_t n)
 MUST_USE static inline int reader_u8(struct reader *r, uint8_t *ret_v)
 {
 	struct span s;
-	int e = reader_bytes(r, 1, &s);
-	if (e == 0) {
-		*ret_v = s.ptr[0];
+	if (reader_bytes(r, 1, &s) < 0) {
+		return ERR_TRUNCATED;
 	}
-	return e;
+	*ret_v = s.ptr[0];
+	return 0;
 }
 
 /* One body for each width: copy (the bytes may be unaligned), then bring to the host's order. */
@@ -62,13 +62,13 @@ MUST_USE static inline int reader_u8(struct reader *r, uint8_t *ret_v)
 	MUST_USE static inline int name(struct reader *r, type *ret_v)                                       \
 	{                                                                                                    \
 		struct span s;                                                                               \
-		int e = reader_bytes(r, sizeof(type), &s);                                                   \
-		if (e == 0) {                                                                                \
-			type raw;                                                                            \
-			memcpy(&raw, s.ptr, sizeof(raw));                                                    \
-			*ret_v = to_host(raw);                                                               \
+		type raw;                                                                                    \
+		if (reader_bytes(r, sizeof(type), &s) < 0) {                                                 \
+			return ERR_TRUNCATED;                                                                \
 		}                                                                                            \
-		return e;                                                                                    \
+		memcpy(&raw, s.ptr, sizeof(raw));                                                            \
+		*ret_v = to_host(raw);                                                                       \
+		return 0;                                                                                    \
 	}
 
 READER_INT(reader_u16be, uint16_t, be16toh)
@@ -83,11 +83,11 @@ READER_INT(reader_u64le, uint64_t, le64toh)
 MUST_USE static inline int reader_child(struct reader *r, size_t n, struct reader *ret_child)
 {
 	struct span s;
-	int e = reader_bytes(r, n, &s);
-	if (e == 0) {
-		*ret_child = reader_of(s);
+	if (reader_bytes(r, n, &s) < 0) {
+		return ERR_TRUNCATED;
 	}
-	return e;
+	*ret_child = reader_of(s);
+	return 0;
 }
 
 /* 0 if all was read, ERR_TRAILING otherwise. */

@@ -398,8 +398,11 @@ static int open_manifest(struct verb *v)
 	return EXIT_GOOD;
 }
 
-static int close_all(struct verb *v, int code)
+static int close_manifest(struct verb *v, int code)
 {
+	if (!v->manifest_path) {
+		return code;
+	}
 	bool unwritten = v->manifest && ferror(v->manifest);
 	unwritten = (v->manifest && fclose(v->manifest) != 0) || unwritten;
 	if (unwritten) {
@@ -409,6 +412,12 @@ static int close_all(struct verb *v, int code)
 	} else if (v->made_manifest && code == EXIT_NOTHING) {
 		(void)unlink(v->manifest_path);
 	}
+	return code;
+}
+
+static int close_all(struct verb *v, int code)
+{
+	code = close_manifest(v, code);
 	if (v->series_fd >= 0) {
 		close(v->series_fd);
 	}

@@ -77,7 +77,7 @@ static int context_sub_items(struct associate_parse *p, struct reader *r, struct
 {
 	static const char spec[] = "PS3.8 9.3.2.2";
 	while (reader_left(r) > 0) {
-		struct associate_one one;
+		struct associate_one one = {0};
 		int err = associate_next(p, r, &one, spec);
 		if (err) {
 			return err;
@@ -183,7 +183,7 @@ static int one_item(struct associate_parse *p, struct associate_one *one)
 static int read_items(struct associate_parse *p, struct reader *r)
 {
 	while (reader_left(r) > 0) {
-		struct associate_one one;
+		struct associate_one one = {0};
 		int err = associate_next(p, r, &one, "PS3.8 9.3.2");
 		err = err ? err : one_item(p, &one);
 		if (err) {

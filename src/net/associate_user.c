@@ -252,7 +252,7 @@ static int read_sub_item(struct associate_parse *p, struct associate_one *one)
 int associate_user_read(struct associate_parse *p, struct reader *r)
 {
 	while (reader_left(r) > 0) {
-		struct associate_one one;
+		struct associate_one one = {0};
 		int err = associate_next(p, r, &one, "PS3.8 9.3.2.3");
 		err = err ? err : read_sub_item(p, &one);
 		if (err) {

@@ -17,7 +17,7 @@ static int decode_segment(const struct rle_shape *s, struct reader *r, uint8_t *
 {
 	size_t step = (size_t)s->samples * s->bytes, at = 0;
 	while (at < s->pixels) {
-		uint8_t n, value = 0;
+		uint8_t n = 0, value = 0;
 		struct span literal = {0};
 		int e = reader_u8(r, &n);
 		if (e == 0 && n == 128) {

@@ -27,7 +27,7 @@ int keytab_begin(struct span file, struct reader *ret_reader)
 
 static int read_entry(struct reader *r, struct keytab_entry *e)
 {
-	uint16_t n;
+	uint16_t n = 0;
 	uint32_t kind, stamp, version = 0;
 	uint8_t short_version;
 	int err = reader_u16be(r, &n);
