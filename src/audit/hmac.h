@@ -17,9 +17,6 @@
 /* Once before a sandbox is entered, if at all: hmac_sha256() does it itself. ERR_NO_MEMORY. */
 MUST_USE int hmac_prepare(void);
 
-/* At the end of a thread before the process's: what a thread has for it is its own. */
-void hmac_done(void);
-
 /* ERR_NO_MEMORY, ERR_SYSTEM. */
 MUST_USE int hmac_sha256(
 	const uint8_t key[HMAC_LEN], struct span a, struct span b, uint8_t ret_mac[HMAC_LEN]);

@@ -1,38 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "audit/merkle.h"
+#include "audit/sha256.h"
 
-#include <openssl/evp.h>
 #include <stdlib.h>
-
-/* One a thread: the context is written to by each hash. */
-static _Thread_local EVP_MD_CTX *context;
-static _Thread_local EVP_MD *sha256;
 
 int merkle_prepare(void)
 {
-	if (context) {
-		return 0;
-	}
-	EVP_MD *md = EVP_MD_fetch(NULL, "SHA256", NULL);
-	EVP_MD_CTX *c = EVP_MD_CTX_new();
-	if (!md || !c || EVP_DigestInit_ex(c, md, NULL) != 1) {
-		EVP_MD_free(md);
-		EVP_MD_CTX_free(c);
-		return ERR_NO_MEMORY;
-	}
-	sha256 = md;
-	context = c;
-	return 0;
+	return sha256_prepare();
 }
 
 static void hash(
 	const uint8_t *prefix, size_t n_prefix, struct span a, struct span b, struct merkle_hash *ret_hash)
 {
-	if (merkle_prepare() < 0 || EVP_DigestInit_ex(context, sha256, NULL) != 1 ||
-		EVP_DigestUpdate(context, prefix, n_prefix) != 1 ||
-		EVP_DigestUpdate(context, a.ptr, a.len) != 1 ||
-		EVP_DigestUpdate(context, b.ptr, b.len) != 1 ||
-		EVP_DigestFinal_ex(context, ret_hash->at, NULL) != 1) {
+	if (!sha256_of(span_of(prefix, n_prefix), a, b, ret_hash->at)) {
 		abort();
 	}
 }

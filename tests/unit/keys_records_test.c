@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "keys/link_audit.h"
-#include "audit/hmac.h"
+#include "audit/sha256.h"
 #include "base/clock.h"
 #include "keys_records.h"
 #include "priv/sandbox.h"
@@ -283,7 +283,7 @@ static void *serve(void *arg)
 		}
 	}
 	close(s->fd);
-	hmac_done();
+	sha256_done();
 	return NULL;
 }
 
