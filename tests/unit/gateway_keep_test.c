@@ -16,6 +16,9 @@
 /* The association's side and the store role's, as processes, with the sandbox. */
 
 static int channel, gate = -1; /* as the supervisor, and as the gate */
+static uint64_t most_bytes, most_objects;
+/* The association's. Closed also when its test fails: the role waits for its end. */
+static struct keep k = {.fd = -1};
 static pid_t role_pid;
 static struct message m;
 
@@ -62,6 +65,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	int status;
+	keep_done(&k);
 	close(gate);
 	close(channel);
 	assert_int_equal(waitpid(role_pid, &status, 0), role_pid);
@@ -69,9 +73,7 @@ static int tear_down(void **state)
 	return remove_quarantine(state);
 }
 
-static uint64_t most_bytes, most_objects;
-
-static void begin(const struct facts *f, struct keep *k)
+static void begin(const struct facts *f)
 {
 	int pair[2];
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
@@ -86,36 +88,35 @@ static void begin(const struct facts *f, struct keep *k)
 		.calling = "CT1"};
 	assert_int_equal(message_send(gate, &m), 0);
 	close(pair[1]);
-	assert_int_equal(keep_over(pair[0], f, k), 0);
+	assert_int_equal(keep_over(pair[0], f, &k), 0);
 }
 
 /* Give so many of n bytes, and the end if they are all of them; until it is over, or waits for more that never comes. */
-static void drive(struct keep *k, const uint8_t *bytes, size_t n, size_t give_n)
+static void drive(const uint8_t *bytes, size_t n, size_t give_n)
 {
 	size_t at = 0;
-	while (k->state != KEEP_OVER) {
-		struct pollfd p = {.fd = k->fd, .events = keep_events(k)};
-		if (keep_wants(k) && at < give_n) {
+	while (k.state != KEEP_OVER) {
+		struct pollfd p = {.fd = k.fd, .events = keep_events(&k)};
+		if (keep_wants(&k) && at < give_n) {
 			size_t some = give_n - at < 50000 ? give_n - at : 50000;
-			keep_give(k, span_of(bytes + at, some));
+			keep_give(&k, span_of(bytes + at, some));
 			at += some;
-		} else if (keep_wants(k) && at == n) {
-			keep_end(k);
-		} else if (keep_wants(k)) {
+		} else if (keep_wants(&k) && at == n) {
+			keep_end(&k);
+		} else if (keep_wants(&k)) {
 			return;
 		} else {
 			assert_int_equal(poll(&p, 1, 10000), 1);
 		}
-		keep_step(k);
+		keep_step(&k);
 	}
 }
 
 static struct keeper_answer keep(const char *instance, size_t n)
 {
-	struct keep k;
 	uint8_t *bytes = bytes_of(n, 1);
-	begin(facts_of(instance, "archive"), &k);
-	drive(&k, bytes, n, n);
+	begin(facts_of(instance, "archive"));
+	drive(bytes, n, n);
 	assert_int_equal(k.error, 0);
 	keep_done(&k);
 	free(bytes);
@@ -143,7 +144,6 @@ static void kept(void **state)
 		a = keep("1.2.3", 1000000);
 		assert_true(a.result == KEEPER_SEEN && a.number == 1 && a.count == i);
 	}
-	struct keep k = {.answer = a};
 	keep_text(&k, text, sizeof(text));
 	assert_string_equal(text, "it is in quarantine as 1 and has come 10 times");
 	assert_true(keep("1.2.4", 0).result == KEEPER_NEW);
@@ -209,29 +209,29 @@ static void full(void **state)
 	most_objects = 0;
 }
 
-/* The role's child, when the one before it has been waited for: the number of a zombie may stand beside it. */
-static pid_t only_child(void)
+/* Who writes an object just now: its process's number is in the name (archive/quarantine_intake.c). */
+static pid_t writer_of_new(void)
 {
-	char name[64], text[64], *more;
-	long child = 0;
-	snprintf(name, sizeof(name), "/proc/%d/task/%d/children", (int)role_pid, (int)role_pid);
-	do {
-		int fd = open(name, O_RDONLY | O_CLOEXEC);
-		ssize_t n = read(fd, text, sizeof(text) - 1);
-		close(fd);
-		text[n > 0 ? n : 0] = '\0';
-		child = strtol(text, &more, 10);
-	} while (child <= 0 || more[strspn(more, " ")] != '\0');
-	return (pid_t)child;
+	long pid = 0;
+	DIR *dir = opendir(path);
+	assert_non_null(dir);
+	const struct dirent *e;
+	while (pid == 0 && (e = readdir(dir))) {
+		if (strncmp(e->d_name, ".new-", 5) == 0) {
+			pid = strtol(e->d_name + 5, NULL, 10);
+		}
+	}
+	closedir(dir);
+	assert_true(pid > 1);
+	return (pid_t)pid;
 }
 
 /* The association dies, or the child does, in the midst of an object: nothing is kept. */
 static void cut_off(void **state)
 {
-	struct keep k;
 	uint8_t *bytes = bytes_of(300000, 1);
-	begin(facts_of("1.2.3", "archive"), &k);
-	drive(&k, bytes, 300000, 200000);
+	begin(facts_of("1.2.3", "archive"));
+	drive(bytes, 300000, 200000);
 	while (count_names(".new-") == 0) {
 		sched_yield();
 	}
@@ -239,13 +239,13 @@ static void cut_off(void **state)
 	while (count_names(".new-") > 0) {
 		sched_yield();
 	}
-	begin(facts_of("1.2.3", "archive"), &k);
-	drive(&k, bytes, 300000, 200000);
+	begin(facts_of("1.2.3", "archive"));
+	drive(bytes, 300000, 200000);
 	while (count_names(".new-") == 0) {
 		sched_yield();
 	}
-	assert_int_equal(kill(only_child(), SIGKILL), 0);
-	drive(&k, bytes, 300000, 300000);
+	assert_int_equal(kill(writer_of_new(), SIGKILL), 0);
+	drive(bytes, 300000, 300000);
 	assert_true(k.state == KEEP_OVER && k.error == ERR_CLOSED);
 	keep_done(&k);
 	free(bytes);
@@ -293,21 +293,19 @@ static void bad_answers(void **state)
 	} changes[] = {{0, 2}, {1, 0}, {1, 5}, {1, KEEPER_FULL}, {9, 0}, {18, 'x'}, {KEEPER_ANSWER - 1, 'x'}};
 	for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
 		int pair[2];
-		struct keep k;
 		memcpy(bad, good, sizeof(bad));
 		bad[changes[i].at] = changes[i].v;
 		assert_int_equal(keeper_answer_read(span_of(bad, sizeof(bad)), &a), ERR_VALUE);
 		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 		assert_int_equal(keep_over(pair[0], facts_of("1.2.3", "archive"), &k), 0);
 		assert_int_equal(write(pair[1], bad, sizeof(bad)), sizeof(bad));
-		drive(&k, good, 10, 10);
+		drive(good, 10, 10);
 		assert_int_equal(k.error, ERR_PEER);
 		keep_done(&k);
 		close(pair[1]);
 	}
 	/* One that comes before the end says no, or lies. */
 	int pair[2];
-	struct keep k;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	assert_int_equal(keep_over(pair[0], facts_of("1.2.3", "archive"), &k), 0);
 	assert_int_equal(write(pair[1], good, sizeof(good)), sizeof(good));

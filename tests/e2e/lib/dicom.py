@@ -206,7 +206,7 @@ class Associate:
         return {number: result for number, (result, _, _) in self.contexts.items()}
 
 
-class Closed(Exception):
+class Closed(ConnectionError):
     """The peer closed the connection."""
 
 
@@ -259,7 +259,10 @@ class Wire:
         return body
 
     def send(self, data):
-        self.sock.sendall(data)
+        try:
+            self.sock.sendall(data)
+        except (ConnectionResetError, BrokenPipeError) as error:
+            raise Closed(str(error)) from error
 
     def send_pdvs(self, context, data, command, size=None, last=True):
         most = size or (self.max_pdu or 65536) - 6
