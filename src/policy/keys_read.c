@@ -78,7 +78,8 @@ static const struct key *find_key(enum place in, const char *name)
 	return NULL;
 }
 
-static void unknown_key(struct parse *p, enum place in, const struct tree *key)
+/* The key of this place whose name an unknown key's is nearest to, or NULL. */
+static const char *meant_by(enum place in, const struct tree *key)
 {
 	struct nearest n = nearest_to(key->text);
 	for (size_t i = 0; i < keys_count; i++) {
@@ -86,12 +87,31 @@ static void unknown_key(struct parse *p, enum place in, const struct tree *key)
 			nearest_offer(&n, keys[i].name);
 		}
 	}
-	if (n.best) {
+	return n.best;
+}
+
+static void unknown_key(struct parse *p, enum place in, const struct tree *key)
+{
+	const char *meant = meant_by(in, key);
+	if (meant) {
 		mistake_error(p->mistakes, key->line, key->column, "unknown key `%s`%s; did you mean `%s`?",
-			key->text, p->in, n.best);
+			key->text, p->in, meant);
 	} else {
 		mistake_error(p->mistakes, key->line, key->column, "unknown key `%s`%s", key->text, p->in);
 	}
+}
+
+/* One that is there under a wrong name has been said: it is one mistake, and its line is the one to go to. */
+static bool is_misspelt(enum place in, const struct tree *map, const char *name)
+{
+	for (unsigned i = 0; i < map->n; i++) {
+		const struct tree *key = map->at[2 * i];
+		const char *meant = find_key(in, key->text) ? NULL : meant_by(in, key);
+		if (meant && strcmp(meant, name) == 0) {
+			return true;
+		}
+	}
+	return false;
 }
 
 static const struct tree *earlier(const struct tree *map, unsigned i)
@@ -152,7 +172,7 @@ void key_read_map(struct parse *p, enum place in, const struct tree *map, void *
 				*((bool *)((uint8_t *)base + k->has)) = true;
 			}
 			k->read(p, k, v, base);
-		} else if (k->required) {
+		} else if (k->required && !is_misspelt(in, map, k->name)) {
 			mistake_error(
 				p->mistakes, map->line, map->column, "`%s` is missing%s", k->name, p->in);
 		}

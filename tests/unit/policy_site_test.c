@@ -324,6 +324,20 @@ static void mistakes_are_found(void **state)
 	}
 }
 
+/* A key that is there under a wrong name is one mistake: that it is missing is not said beside it, nor before. */
+static void a_misspelt_key_is_not_missing(void **state)
+{
+	struct mistakes m;
+	struct site *s = NULL;
+	static const char yaml[] = BASE "flows: [ { from: ct1, to: ct1, servces: [ echo ] } ]\n";
+	assert_int_equal(site_parse(span_str(yaml), "gantry.yaml", &s, &m), ERR_VALUE);
+	for (unsigned i = 0; i < m.n_errors; i++) {
+		assert_null(strstr(m.at[i].text, "missing"));
+	}
+	assert_true(has(&m, true, 5, 0, "`servces` in flow without a name; did you mean `services`?"));
+	mistakes_done(&m);
+}
+
 static void one_pass_finds_all(void **state)
 {
 	struct site *s = NULL;
@@ -528,6 +542,7 @@ int main(void)
 		cmocka_unit_test(mistakes_hide_what_follows),
 		cmocka_unit_test(values_are_kept),
 		cmocka_unit_test(mistakes_are_found),
+		cmocka_unit_test(a_misspelt_key_is_not_missing),
 		cmocka_unit_test(one_pass_finds_all),
 		cmocka_unit_test(too_many_mistakes_are_counted),
 		cmocka_unit_test(aliases_are_bounded),
