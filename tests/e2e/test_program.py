@@ -328,7 +328,7 @@ def reload_says_what_came_of_it(bench):
     g.write(to_yaml(good).replace("services:", "servcies:"))
     ran = bench.run(bench.program, "reload", "-c", g.yaml)
     equal(ran.code, 1, "exit code of a refused reload")
-    check("`services` is missing" in ran.text, "the mistake:", ran.text)
+    check("`servcies`" in ran.text and "did you mean `services`?" in ran.text, "the mistake:", ran.text)
     g.wait_log(event="site.kept")
     status = json.loads(g.cli("status", "--json"))
     check(status["reload_refused"] and "services" in status["reload_refused_why"], "status:", status)
