@@ -44,9 +44,7 @@ static bool read_pem(const char *where, struct span pem, struct asking *a, EVP_P
 		fprintf(stderr, "%s: the passphrase does not open %s\n", a->verb, where);
 	} else if (!a->file) {
 		fprintf(stderr, "%s: no passphrase for %s%s\n", a->verb, where,
-			passphrase_asks()
-				? ""
-				: "; where nobody can be asked, `--passphrase-file FILE` names a file that has it");
+			passphrase_asks() ? "" : PASSPHRASE_UNASKED);
 	}
 	return false;
 }

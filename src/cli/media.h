@@ -120,15 +120,13 @@ int media_open(int argc, char **argv);
 
 /* What both are told by the same options: with what, and how strictly. Borrowed from the command line. */
 struct media_with {
-	const char *key, *cert, *config;
-	int passphrase_fd; /* -1: none */
+	const char *key, *cert, *config, *passphrase_file;
 	bool incomplete, recorded;
 };
-#define MEDIA_WITH_NOTHING ((struct media_with){.passphrase_fd = -1})
 
 /* For options_read(), and the function for these. False: a value that is none. */
 #define MEDIA_WITH_OPTIONS                                                                                   \
-	{"passphrase-fd", required_argument, NULL, 'f'}, {"key", required_argument, NULL, 'k'},              \
+	{"passphrase-file", required_argument, NULL, 'f'}, {"key", required_argument, NULL, 'k'},            \
 		{"cert", required_argument, NULL, 'e'}, {"incomplete", no_argument, NULL, 'i'},              \
 		{"recorded", no_argument, NULL, 'r'}, {"config", required_argument, NULL, 'c'},              \
 	{                                                                                                    \
@@ -137,10 +135,10 @@ struct media_with {
 bool media_with_option(struct media_with *w, int c);
 
 /*
- * Their passphrase: a line of a descriptor, or asked for if fd is negative. False: they have been told why. The caller wipes it.
+ * Their passphrase: of a file, or asked for if there is none (NULL). False: they have been told why. The caller wipes it.
  */
 #define MEDIA_PASSPHRASE 256
-bool media_passphrase(const char *verb, int fd, bool twice, char buf[MEDIA_PASSPHRASE]);
+bool media_passphrase(const char *verb, const char *file, bool twice, char buf[MEDIA_PASSPHRASE]);
 
 /* A small file of theirs, PEM mostly: *ret_bytes is the caller's to free. False: they have been told why. */
 bool media_read_pem(const char *verb, const char *path, uint8_t **ret_bytes, size_t *ret_len);

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 static const char usage[] =
-	"usage: gantry media open [--passphrase-fd N | --key FILE [--cert FILE]]\n"
+	"usage: gantry media open [--key FILE [--cert FILE]] [--passphrase-file FILE]\n"
 	"                    [--trust FILE]... [--incomplete] [--recorded] [-c FILE] DISC\n"
 	"                    OUT\n"
 	"\n"
@@ -24,19 +24,19 @@ static const char usage[] =
 	"file is opened by a process of its own in a sandbox and is verified: OUT has\n"
 	"whole files of DICOM as they were sealed, or there is no OUT.\n"
 	"\n"
-	"  --passphrase-fd N  the first line of this descriptor; without it and --key the\n"
-	"                     passphrase is asked for\n"
-	"  --key FILE         the private key of somebody whom it is for (PEM; asks for\n"
-	"                     its passphrase), or its pkcs11: URI, with --cert\n"
-	"  --cert FILE        its certificate: says of a disc that is for others that it\n"
-	"                     is\n"
-	"  --trust FILE       authorities (PEM): only files that are signed by whom they\n"
-	"                     certify\n"
-	"  --incomplete       keep what can be opened, though some files cannot\n"
-	"  --recorded         only if a gateway that runs here has recorded the import in\n"
-	"                     its audit trail\n"
-	"  -c, --config FILE  its configuration; default: ./gantry.yaml, then\n"
-	"                     /etc/gantry/gantry.yaml\n"
+	"  --passphrase-file FILE  its first line is the passphrase of the disc or, with\n"
+	"                          --key, of the key, which is asked for otherwise\n"
+	"  --key FILE              the private key of somebody whom it is for (PEM), or\n"
+	"                          its pkcs11: URI, with --cert\n"
+	"  --cert FILE             its certificate: says of a disc that is for others\n"
+	"                          that it is\n"
+	"  --trust FILE            authorities (PEM): only files that are signed by whom\n"
+	"                          they certify\n"
+	"  --incomplete            keep what can be opened, though some files cannot\n"
+	"  --recorded              only if a gateway that runs here has recorded the\n"
+	"                          import in its audit trail\n"
+	"  -c, --config FILE       its configuration; default: ./gantry.yaml, then\n"
+	"                          /etc/gantry/gantry.yaml\n"
 	"\n"
 	"Exit status: 0 all was opened; 1 some was, or the DICOMDIR lists more than is\n"
 	"there; 2 wrong usage; 3 nothing was, and there is no OUT.\n";
@@ -56,9 +56,9 @@ static struct opening_key key_of(const struct media_opening *j)
 {
 	return (struct opening_key){.verb = "media open",
 		.after = "; nothing was opened",
-		.unasked = "it is the first line of standard input",
 		.key = j->with.key,
-		.cert = j->with.cert};
+		.cert = j->with.cert,
+		.passphrase_file = j->with.passphrase_file};
 }
 
 static int prepare(struct media_opening *j)
@@ -83,8 +83,8 @@ static int prepare(struct media_opening *j)
 		return opening_key_use(&key, j->opening, &j->desk) ? EXIT_ALL : EXIT_NOTHING;
 	}
 	if (code == EXIT_ALL) {
-		code = media_passphrase("open", j->with.passphrase_fd, false, j->passphrase) ? EXIT_ALL
-		                                                                             : EXIT_NOTHING;
+		code = media_passphrase("open", j->with.passphrase_file, false, j->passphrase) ? EXIT_ALL
+		                                                                               : EXIT_NOTHING;
 		cms_opening_passphrase(j->opening, j->passphrase);
 	}
 	return code;
@@ -257,15 +257,13 @@ int media_open(int argc, char **argv)
 	int code;
 	j = (struct media_opening){.m = {.spool = SCRAP_NONE, .seconds = MEDIA_OPEN_SECONDS},
 		.stage = STAGE_NONE,
-		.desk = KEY_DESK_NONE,
-		.with = MEDIA_WITH_NOTHING};
+		.desk = KEY_DESK_NONE};
 	if (!options_read(argc, argv, options, usage, take_option, &j, &code)) {
 		return code;
 	}
 	const struct opening_key key = key_of(&j);
 	const char *misuse = argc - optind != 2 ? "name the disc and the folder to make, DISC and OUT"
-	                     : j.with.key && j.with.passphrase_fd >= 0 ? "a key or a passphrase, and not both"
-	                                                               : opening_key_misuse(&key);
+	                                        : opening_key_misuse(&key);
 	if (misuse) {
 		fprintf(stderr, "gantry media open: %s\n", misuse);
 		options_usage(usage);

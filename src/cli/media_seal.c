@@ -14,7 +14,7 @@
 
 static const char usage[] =
 	"usage: gantry media seal [--to CERTIFICATE]...\n"
-	"                    [--passphrase | --passphrase-fd N] [--key FILE --cert FILE]\n"
+	"                    [--passphrase | --passphrase-file FILE] [--key FILE --cert FILE]\n"
 	"                    [--udf] [--incomplete] [--recorded] [-c FILE] FOLDER OUT\n"
 	"\n"
 	"Writes a disc that nobody reads but whom it is for: the objects of FOLDER (or of\n"
@@ -22,22 +22,22 @@ static const char usage[] =
 	"encrypted by AES-256. OUT: an image, if it ends in .iso; a mail (S/MIME, PS3.15\n"
 	"B.8), if it ends in .eml; or else a folder. It must not be there.\n"
 	"\n"
-	"  --to CERTIFICATE     for whoever has the key of this certificate (PEM, RSA);\n"
-	"                       several\n"
-	"  --passphrase         for whoever knows it: it is asked for, twice. Without\n"
-	"                       --to that is so anyhow\n"
-	"  --passphrase-fd N    the same, the first line of this descriptor\n"
-	"  --key FILE           sign each file with this RSA key, of a file or by its\n"
-	"                       pkcs11: URI,\n"
-	"  --cert FILE          … whose certificate this is, with those that lead up to\n"
-	"                       an authority (PEM)\n"
-	"  --udf                an image for a DVD or a Blu-ray disc: UDF beside ISO 9660\n"
-	"                       (by genisoimage, which has to be there)\n"
-	"  --incomplete         seal what can be, though some files cannot\n"
-	"  --recorded           only if a gateway that runs here has recorded the export\n"
-	"                       in its audit trail\n"
-	"  -c, --config FILE    its configuration; default: ./gantry.yaml, then\n"
-	"                       /etc/gantry/gantry.yaml\n"
+	"  --to CERTIFICATE        for whoever has the key of this certificate (PEM,\n"
+	"                          RSA); several\n"
+	"  --passphrase            for whoever knows it: it is asked for, twice. Without\n"
+	"                          --to that is so anyhow\n"
+	"  --passphrase-file FILE  the same, the first line of a file or a pipe\n"
+	"  --key FILE              sign each file with this RSA key, of a file or by its\n"
+	"                          pkcs11: URI,\n"
+	"  --cert FILE             … whose certificate this is, with those that lead up\n"
+	"                          to an authority (PEM)\n"
+	"  --udf                   an image for a DVD or a Blu-ray disc: UDF beside ISO\n"
+	"                          9660 (by genisoimage, which has to be there)\n"
+	"  --incomplete            seal what can be, though some files cannot\n"
+	"  --recorded              only if a gateway that runs here has recorded the\n"
+	"                          export in its audit trail\n"
+	"  -c, --config FILE       its configuration; default: ./gantry.yaml, then\n"
+	"                          /etc/gantry/gantry.yaml\n"
 	"\n"
 	"Exit status: 0 all was sealed; 1 some was, with --incomplete; 2 wrong usage; 3\n"
 	"nothing was, and there is no OUT.\n";
@@ -77,10 +77,10 @@ static int add_recipients(struct media_sealing *j)
 static int add_passphrase(struct media_sealing *j)
 {
 	char text[MEDIA_PASSPHRASE];
-	if (j->n_to > 0 && !j->ask && j->with.passphrase_fd < 0) {
+	if (j->n_to > 0 && !j->ask && !j->with.passphrase_file) {
 		return EXIT_ALL;
 	}
-	bool got = media_passphrase("seal", j->with.passphrase_fd, true, text);
+	bool got = media_passphrase("seal", j->with.passphrase_file, true, text);
 	const char *fault = got ? cms_passphrase_fault(text) : NULL;
 	int e = got && !fault ? cms_sealing_passphrase(j->sealing, text) : 0;
 	OPENSSL_cleanse(text, sizeof(text));
@@ -221,24 +221,22 @@ int media_seal(int argc, char **argv)
 		{0}};
 	static struct media_sealing j;
 	int code;
-	j = (struct media_sealing){.m = {.spool = SCRAP_NONE, .seconds = SECONDS},
-		.stage = STAGE_NONE,
-		.with = MEDIA_WITH_NOTHING};
+	j = (struct media_sealing){.m = {.spool = SCRAP_NONE, .seconds = SECONDS}, .stage = STAGE_NONE};
 	if (!options_read(argc, argv, options, usage, take_option, &j, &code)) {
 		return code;
 	}
-	if (argc - optind != 2 || !j.with.key != !j.with.cert || (j.ask && j.with.passphrase_fd >= 0)) {
+	if (argc - optind != 2 || !j.with.key != !j.with.cert || (j.ask && j.with.passphrase_file)) {
 		fprintf(stderr, "gantry media seal: %s\n",
 			argc - optind != 2 ? "name the folder to seal and what to write, FOLDER and OUT"
 			: !j.with.key != !j.with.cert ? "--key and --cert go together: who signs"
-						      : "--passphrase or --passphrase-fd, and not both");
+						      : "--passphrase or --passphrase-file, and not both");
 		options_usage(usage);
 		return EXIT_USAGE;
 	}
 	j.m.source = argv[optind];
 	j.out = argv[optind + 1];
 	j.form = ends_in(j.out, ".iso") ? MEDIA_IMAGE : ends_in(j.out, ".eml") ? MEDIA_MAIL : MEDIA_FOLDER;
-	if (j.form == MEDIA_MAIL && (j.n_to == 0 || !j.with.key || j.ask || j.with.passphrase_fd >= 0)) {
+	if (j.form == MEDIA_MAIL && (j.n_to == 0 || !j.with.key || j.ask || j.with.passphrase_file)) {
 		fputs("gantry media seal: a mail is sealed to certificates and signed (PS3.15 B.8): --to, --key and --cert, without a passphrase\n",
 			stderr);
 		return EXIT_USAGE;

@@ -114,7 +114,7 @@ static int seal_one(const struct media_sealing *j, size_t i)
 static int write_files(const struct media_sealing *j)
 {
 	const struct disc_page page = {.by_key = j->n_to > 0,
-		.by_passphrase = j->n_to == 0 || j->ask || j->with.passphrase_fd >= 0,
+		.by_passphrase = j->n_to == 0 || j->ask || j->with.passphrase_file,
 		.is_signed = j->key != NULL};
 	int e = 0;
 	for (size_t i = 0; e == 0 && i <= j->m.n_objects; i++) {

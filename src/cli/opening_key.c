@@ -90,9 +90,8 @@ static bool use_file(const struct opening_key *k, struct cms_opening *o, struct 
 		return false; /* that has been said */
 	}
 	if (!plain && a.asked && !a.answer) {
-		snprintf(why, sizeof(why), "there was no passphrase%s%s",
-			passphrase_asks() ? "" : "; where nobody can be asked, ",
-			passphrase_asks() ? "" : k->unasked);
+		snprintf(why, sizeof(why), "there was no passphrase%s",
+			passphrase_asks() ? "" : PASSPHRASE_UNASKED);
 		return complain(k, k->key, why);
 	}
 	if (!plain && a.asked) {

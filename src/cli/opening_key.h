@@ -15,8 +15,6 @@ struct opening_key {
 	const char *key;             /* a file, or a pkcs11: URI, which takes the certificate */
 	const char *cert;            /* NULL: every recipient is tried */
 	const char *passphrase_file; /* NULL: it is asked for, if the key has one */
-	const char *
-		unasked; /* what the verb offers where nobody can be asked: "`--passphrase-file FILE` names its file" */
 };
 
 /*

@@ -3,6 +3,8 @@
 #include "base/attr.h"
 #include "keys/key_file.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
@@ -52,8 +54,52 @@ bool passphrase_ask_twice(const char *prompt, char *buf, size_t cap)
 	return ok;
 }
 
+/* A byte at a time: what is behind the line is somebody else's. */
+static size_t line_of_pipe(int fd, char *buf, size_t cap)
+{
+	size_t n = 0;
+	while (n < cap) {
+		ssize_t got = read(fd, buf + n, 1);
+		if (got < 0 && errno == EINTR) {
+			continue;
+		}
+		if (got <= 0 || buf[n] == '\n' || buf[n] == '\r' || !buf[n]) {
+			break;
+		}
+		n++;
+	}
+	return n;
+}
+
+static bool complain_of_line(const char *verb, const char *path, size_t len)
+{
+	fprintf(stderr, "%s: the first line of %s is %s\n", verb, path, len ? "too long" : "empty");
+	return false;
+}
+
+static bool of_pipe(const char *verb, const char *path, char *buf, size_t cap)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0) {
+		fprintf(stderr, "%s: cannot read %s: %s\n", verb, path, strerror(errno));
+		return false;
+	}
+	size_t len = line_of_pipe(fd, buf, cap);
+	close(fd);
+	if (len == 0 || len >= cap) {
+		OPENSSL_cleanse(buf, cap);
+		return complain_of_line(verb, path, len);
+	}
+	buf[len] = 0;
+	return true;
+}
+
 bool passphrase_of_file(const char *verb, const char *path, char *buf, size_t cap)
 {
+	struct stat st;
+	if (stat(path, &st) == 0 && S_ISFIFO(st.st_mode)) {
+		return of_pipe(verb, path, buf, cap);
+	}
 	struct key_file f CLEANUP(key_file_done) = {0};
 	char why[512] = "";
 	if (key_file_read(path, "passphrase", S_IRWXO, &f, why, sizeof(why)) < 0) {
@@ -65,8 +111,7 @@ bool passphrase_of_file(const char *verb, const char *path, char *buf, size_t ca
 		len++;
 	}
 	if (len == 0 || len >= cap) {
-		fprintf(stderr, "%s: the first line of %s is %s\n", verb, path, len ? "too long" : "empty");
-		return false;
+		return complain_of_line(verb, path, len);
 	}
 	memcpy(buf, f.bytes, len);
 	buf[len] = 0;

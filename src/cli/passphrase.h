@@ -10,6 +10,9 @@
  * at least one character; whoever asks wipes buf.
  */
 
+/* Said behind "there was no passphrase" where nobody can be asked, by each verb that wants one. */
+#define PASSPHRASE_UNASKED "; where nobody can be asked, `--passphrase-file FILE` names a file that has it"
+
 /* Standard input is a terminal, at which somebody can be asked. */
 bool passphrase_asks(void);
 
@@ -19,7 +22,7 @@ bool passphrase_ask(const char *prompt, char *buf, size_t cap);
 /* On a terminal twice, the same; otherwise as above. */
 bool passphrase_ask_twice(const char *prompt, char *buf, size_t cap);
 
-/* The first line of a file that not every user can read. On failure it has said why, after `verb: `. */
+/* The first line of a file that not every user can read, or of a pipe, of which nothing else is read. On failure it has said why, after `verb: `. */
 bool passphrase_of_file(const char *verb, const char *path, char *buf, size_t cap);
 
 #endif

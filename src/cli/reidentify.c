@@ -463,9 +463,7 @@ int verb_reidentify(int argc, char **argv)
 	struct job j = {.out = -1,
 		.stage = STAGE_NONE,
 		.desk = KEY_DESK_NONE,
-		.key = {.verb = "reidentify",
-			.after = "",
-			.unasked = "`--passphrase-file FILE` names a file that has it"}};
+		.key = {.verb = "reidentify", .after = ""}};
 	int code;
 	if (!options_read(argc, argv, options, usage, take_option, &j, &code)) {
 		return code;

@@ -44,9 +44,9 @@ class Disc:
         return key, cert
 
     def media(self, verb, *arguments, passphrase=PASSPHRASE, wants=0):
-        """With a passphrase by a descriptor: standard input."""
-        fd = ("--passphrase-fd", "0") if passphrase else ()
-        ran = subprocess.run([self.bench.program, "media", verb, *fd, *arguments], input=(passphrase or "") + "\n", stdout=subprocess.PIPE,
+        """With a passphrase by a pipe: standard input."""
+        pipe = ("--passphrase-file", "/dev/stdin") if passphrase else ()
+        ran = subprocess.run([self.bench.program, "media", verb, *pipe, *arguments], input=(passphrase or "") + "\n", stdout=subprocess.PIPE,
                              stderr=subprocess.STDOUT, text=True, timeout=120, check=False, env=self.env)
         equal(ran.returncode, wants, f"gantry media {verb} {arguments}: {ran.stdout[-800:]}")
         return ran.stdout
@@ -110,10 +110,17 @@ def secure_media_image(bench):
     disc.fails(image, "sealed to another key", "--key", other_key, passphrase=None)
     disc.fails(image, "nobody has signed it", "--trust", cert)
     bench.run("openssl", "pkcs8", "-topk8", "-in", key, "-passout", "pass:open it", "-out", bench.path("locked"), wants=0)
-    for words, *command in (("`--passphrase-fd N`", "open", image), ("`--passphrase-fd N`", "seal", disc.folder),
-                            ("standard input; nothing was opened", "open", "--key", bench.path("locked"), image)):
+    for command in (("open", image), ("seal", disc.folder), ("open", "--key", bench.path("locked"), image)):
         said = bench.run(bench.program, "media", *command, bench.path("never"), wants=3).text
-        check("there was no passphrase; where nobody can be asked, " in said and words in said and "same twice" not in said, said)
+        check("there was no passphrase; where nobody can be asked, `--passphrase-file FILE`" in said and "same twice" not in said, said)
+    word = bench.write("word", "open it\n")
+    os.chmod(word, 0o600)
+    disc.media("open", "--key", bench.path("locked"), "--passphrase-file", word, image, bench.path("by-locked"), passphrase=None)
+    disc.is_whole(bench.path("by-locked"))
+    for text, words in (("\n", "is empty"), ("x" * 256 + "\n", "is too long")):
+        disc.fails(image, f"the first line of /dev/stdin {words}", passphrase=text)
+    os.chmod(word, 0o604)
+    disc.fails(image, "can be read by every user", "--passphrase-file", word, passphrase=None)
     bench.run("xorriso", "-osirrox", "on", "-indev", image, "-extract", "/", bench.path("disc"), wants=0)
     equal(sorted(os.listdir(bench.path("disc"))), ["D0000000", "DICOMDIR", "README.TXT"], "the disc")
     page_opens(bench, bench.path("disc"), key, cert)
@@ -269,7 +276,7 @@ def secure_media_killed(bench):
         shutil.copy(os.path.join(sealed, "D0000000/F0000000"), os.path.join(sealed, f"D0000000/G{i:07}"))
     reading, writing = os.pipe()
     os.write(writing, PASSPHRASE.encode() + b"\n")
-    opening = subprocess.Popen([bench.program, "media", "open", "--passphrase-fd", str(reading), sealed, bench.path("never")],
+    opening = subprocess.Popen([bench.program, "media", "open", "--passphrase-file", f"/dev/fd/{reading}", sealed, bench.path("never")],
                                pass_fds=(reading,), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     left = lambda: glob.glob(bench.path(".gantry-stage-*/D0000000/*"))
     until(lambda: len(left()) > 20, "an opening that is under way")
