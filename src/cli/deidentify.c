@@ -379,9 +379,8 @@ static int open_out(struct verb *v)
 		return deidentify_complain(v->out,
 			"there is something in it: name a new folder, or say --into-existing to add to it");
 	}
-	if (v->into_existing && is_within(v->in, v->out)) {
-		return deidentify_complain(
-			v->out, "it is IN, or in it: copies that are there would be copied again");
+	if (is_within(v->in, v->out)) {
+		return deidentify_complain(v->out, "it is IN, or in it: copies would be copied again");
 	}
 	return EXIT_GOOD;
 }

@@ -97,6 +97,8 @@ def pseudonyms(bench):
     for out in (study, os.path.join(study, "copies")):
         ran = bench.run(bench.program, "deidentify", "--key", key, "--into-existing", study, out, wants=3)
         check("would be copied again" in ran.text, ran.text)
+    ran = bench.run(bench.program, "deidentify", "--key", key, study, os.path.join(study, "copies"), wants=3)
+    check("would be copied again" in ran.text, ran.text)
     check(not os.path.exists(os.path.join(study, "copies")), "an OUT is left of what was refused")
     ran = bench.run(bench.program, "deidentify", "--key", key, "--into-existing", study, bench.path("out-a"), wants=1)
     equal(ran.text.count("there is a copy of this SOP instance already"), 2, ran.text)
