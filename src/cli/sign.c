@@ -148,12 +148,13 @@ static int have_stamped(struct job *j, int file, struct object_signed *r)
 	return say_how(j, object_job_run(&job, file, r), r);
 }
 
-static int write_query(const struct job *j, const struct object_signed *r)
+/* replace: it was there before, and is to be replaced. Not so what has come since, as OUT by another name. */
+static int write_query(const struct job *j, bool replace, const struct object_signed *r)
 {
 	uint8_t bytes[512];
 	size_t len = 0;
 	int e = object_stamp_query(r->value_sha256, bytes, sizeof(bytes), &len);
-	FILE *f = e == 0 ? fopen(j->query, j->force ? "we" : "wex") : NULL;
+	FILE *f = e == 0 ? fopen(j->query, replace ? "we" : "wex") : NULL;
 	bool ok = f && fwrite(bytes, 1, len, f) == len;
 	ok = f && fclose(f) == 0 && ok;
 	return ok ? 0 : complain(j->query, e < 0 ? err_str(e) : strerror(errno));
@@ -203,9 +204,31 @@ static int may_write(const struct job *j, int in, const char *path, bool *ret_re
 	               : 0;
 }
 
+static bool is_file(const char *path, const struct stat *file)
+{
+	struct stat st;
+	return stat(path, &st) == 0 && st.st_dev == file->st_dev && st.st_ino == file->st_ino;
+}
+
+/* The query goes into neither of the objects, whatever is to be replaced. */
+static int may_write_query(const struct job *j, bool *ret_replace)
+{
+	struct stat st;
+	bool there = stat(j->query, &st) == 0;
+	if (strcmp(j->query, j->out) == 0 || (there && is_file(j->out, &st))) {
+		return complain(j->query, "it cannot be OUT and the query");
+	}
+	if (there && is_file(j->in, &st)) {
+		return complain(j->query, "it cannot be IN and the query");
+	}
+	int code = may_write(j, -1, j->query, ret_replace);
+	*ret_replace = *ret_replace && there;
+	return code;
+}
+
 static int run(struct job *j)
 {
-	bool replace = j->force, force;
+	bool replace = j->force, replace_query = false;
 	struct object_signed *r = object_job_memory(sizeof(*r));
 	int code = !r ? 1 : j->response ? 0 : open_site(j);
 	int in = code == 0 ? open(j->in, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
@@ -213,12 +236,12 @@ static int run(struct job *j)
 		code = complain(j->in, strerror(errno));
 	}
 	code = code != 0 ? code : may_write(j, in, j->out, &replace);
-	code = code == 0 && j->query ? may_write(j, -1, j->query, &force) : code;
+	code = code == 0 && j->query ? may_write_query(j, &replace_query) : code;
 	code = code != 0 ? code : j->response ? have_stamped(j, in, r) : have_signed(j, in, r);
 	if (code == 0 && !object_edit_write(in, j->out, replace, r)) {
 		code = complain(j->out, strerror(errno));
 	}
-	code = code == 0 && j->query ? write_query(j, r) : code;
+	code = code == 0 && j->query ? write_query(j, replace_query, r) : code;
 	if (code == 0) {
 		tell(j, r);
 	}

@@ -145,6 +145,16 @@ def sign_over_what_is_there(bench):
     bench.run(*command, "--timestamp-query", query, "--force", CT, out, wants=0)
     bench.run("openssl", "ts", "-query", "-in", query, "-text", wants=0)
     s.theirs(out)
+    with open(out, "rb") as file:
+        before = file.read()
+    os.symlink(out, bench.path("same.tsq"))
+    for where, source, target in ((out, out, bench.path("new.dcm")), (bench.path("same.tsq"), CT, out), (bench.path("new.dcm"), CT, bench.path("new.dcm"))):
+        text = bench.run(*command, "--timestamp-query", where, "--force", source, target, wants=1).text
+        check("and the query" in text and not os.path.exists(bench.path("new.dcm")), f"a query into an object: {text}")
+    bench.run(*command, "--timestamp-query", bench.path("ca/../new.dcm"), "--force", CT, bench.path("new.dcm"), wants=1)
+    s.theirs(bench.path("new.dcm"))
+    with open(out, "rb") as file:
+        equal(file.read(), before, "the object that a query was to replace")
     bench.run(*command, out, out, wants=0)
     bench.run(*command, out, bench.path("ca/../out.dcm"), wants=0)
     equal([v["state"] for v in s.verify(out)], ["good"] * 3, "signed in its place")
