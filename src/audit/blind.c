@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "audit/blind.h"
-#include "audit/hmac.h"
+#include "base/hmac.h"
 #include "base/writer.h"
 
 #include <arpa/inet.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "audit/ratchet.h"
-#include "audit/hmac.h"
+#include "base/hmac.h"
 
 #include <openssl/crypto.h>
 

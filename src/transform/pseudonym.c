@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transform/pseudonym.h"
 
+#include "base/hmac.h"
 #include "base/writer.h"
 
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <stdio.h>
 
 #define DAYS_MOST  3652
@@ -27,16 +26,11 @@ bool pseudonym_key_is_chance(const uint8_t key[PSEUDONYM_KEY])
 
 int pseudonym_make(void *arg, enum pseudonym kind, struct span value, uint8_t ret[32])
 {
-	uint8_t message[1 + NAMED_MOST] = {(uint8_t)kind};
-	unsigned n = 0;
+	const uint8_t first = (uint8_t)kind;
 	if (value.len > NAMED_MOST) {
 		return ERR_VALUE;
 	}
-	if (value.len > 0) {
-		memcpy(message + 1, value.ptr, value.len);
-	}
-	const uint8_t *mac = HMAC(EVP_sha256(), arg, PSEUDONYM_KEY, message, 1 + value.len, ret, &n);
-	return mac && n == 32 ? 0 : ERR_SYSTEM;
+	return hmac_sha256(arg, span_of(&first, 1), value, ret);
 }
 
 int pseudonym_uid(const struct pseudonyms *p, struct span uid, char ret_uid[UID_MAX + 1])

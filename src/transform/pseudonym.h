@@ -30,7 +30,7 @@ struct pseudonyms {
  */
 MUST_USE bool pseudonym_key_is_chance(const uint8_t key[PSEUDONYM_KEY]);
 
-/* For who has the key itself: make() with arg = PSEUDONYM_KEY bytes. ERR_SYSTEM: OpenSSL does not do it. */
+/* For who has the key itself: make() with arg = PSEUDONYM_KEY bytes. Errors of hmac_sha256(). */
 MUST_USE int pseudonym_make(void *arg, enum pseudonym kind, struct span value, uint8_t ret[32]);
 
 /*

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "keys/link_audit.h"
-#include "audit/sha256.h"
 #include "base/clock.h"
+#include "base/sha256.h"
 #include "keys_records.h"
 #include "priv/sandbox.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "audit/sha256.h"
+#include "base/sha256.h"
 
 #include <openssl/err.h>
 #include <openssl/evp.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef AUDIT_HMAC_H
-#define AUDIT_HMAC_H
+#ifndef BASE_HMAC_H
+#define BASE_HMAC_H
 
 #include "base/attr.h"
 #include "base/err.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "audit/hmac.h"
-#include "audit/sha256.h"
+#include "base/hmac.h"
+#include "base/sha256.h"
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "audit/hmac.h"
+#include "base/hmac.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
