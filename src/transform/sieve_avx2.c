@@ -6,8 +6,9 @@
 
 #include <immintrin.h>
 
-#define FOURTHS 0x11111111u
-#define AVX2    __attribute__((target("avx2")))
+#define FOURTHS   0x11111111u
+#define AVX2      __attribute__((target("avx2")))
+#define ASK_AGAIN 16 /* blocks */
 
 struct sieve_tables {
 	__m256i low[SIEVE_FOUR], high[SIEVE_FOUR];
@@ -114,12 +115,37 @@ AVX2 size_t sieve_every_avx2(const struct sieve *s, const uint8_t *bytes, size_t
 	return at;
 }
 
+/*
+ * May any four of 32 bytes be text, or text with zeros between? Not those with a control character, nor zeros alone, which is all that
+ * most pixels of more than eight bits are.
+ */
+AVX2 static inline __m256i usual(const uint8_t *bytes)
+{
+	const __m256i none = _mm256_setzero_si256();
+	__m256i v = load(bytes), less = _mm256_sub_epi8(v, _mm256_set1_epi8(1));
+	__m256i control = _mm256_cmpeq_epi8(less, _mm256_min_epu8(less, _mm256_set1_epi8(0x1E)));
+	return _mm256_andnot_si256(_mm256_cmpeq_epi32(v, none), _mm256_cmpeq_epi32(control, none));
+}
+
+AVX2 static inline bool has_usual(const uint8_t *block)
+{
+	__m256i any = _mm256_or_si256(usual(block), usual(block + 32));
+	return !_mm256_testz_si256(any, any);
+}
+
 AVX2 size_t sieve_fourth_avx2(const struct sieve *s, const uint8_t *bytes, size_t n, uint64_t *ret_bits)
 {
 	const struct sieve_tables t = tables_of(s);
-	size_t at = 0;
+	/* Where one may be more are near: it is not asked of each. */
+	size_t at = 0, ask = s->is_odd ? n : 0;
 	uint64_t bits = 0;
 	for (; n - at >= SIEVE_BLOCK; at += SIEVE_BLOCK) {
+		if (at >= ask) {
+			if (!has_usual(bytes + at)) {
+				continue;
+			}
+			ask = at + ASK_AGAIN * SIEVE_BLOCK;
+		}
 		__m256i a = fourth(&t, bytes + at), b = fourth(&t, bytes + at + 32);
 		if (_mm256_testz_si256(a, a) && _mm256_testz_si256(b, b)) {
 			continue;
