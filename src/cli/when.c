@@ -79,6 +79,63 @@ static bool is_day(const struct tm *t)
 	       t->tm_mday <= days[t->tm_mon] - (t->tm_mon == 1 && !leap);
 }
 
+static bool same_minute(const struct tm *a, const struct tm *b)
+{
+	return a->tm_min == b->tm_min && a->tm_hour == b->tm_hour && a->tm_mday == b->tm_mday &&
+	       a->tm_mon == b->tm_mon && a->tm_year == b->tm_year;
+}
+
+/* Clocks go back and forward by these. */
+static const int steps_s[] = {-7200, -3600, -1800, 1800, 3600, 7200};
+
+/* The first second of [from, from + 7200] with another offset than from has, or from. */
+static time_t change_after(time_t from)
+{
+	struct tm t, begin;
+	time_t low = from, high = from + 7200;
+	if (!localtime_r(&low, &begin) || !localtime_r(&high, &t) || t.tm_gmtoff == begin.tm_gmtoff) {
+		return from;
+	}
+	while (high - low > 1) {
+		time_t middle = low + (high - low) / 2;
+		if (localtime_r(&middle, &t) && t.tm_gmtoff == begin.tm_gmtoff) {
+			low = middle;
+		} else {
+			high = middle;
+		}
+	}
+	return high;
+}
+
+/*
+ * A local time in s. One that there is twice, as clocks were set back, is the earlier, or the later. One that there is not, as they
+ * were set forward, is the second when they were; *ret_none says so.
+ */
+static time_t local_s(const struct tm *wanted, bool later, bool *ret_none)
+{
+	struct tm t = *wanted, is;
+	time_t at = mktime(&t), best, as_utc;
+	t = *wanted;
+	as_utc = timegm(&t); /* makes a day after its month's end one of the next, too */
+	if (!localtime_r(&at, &is)) {
+		return at;
+	}
+	if (!same_minute(&is, &t)) {
+		time_t other = as_utc - is.tm_gmtoff;
+		*ret_none = true;
+		return change_after((at < other ? at : other) - 1);
+	}
+	best = at;
+	for (unsigned i = 0; i < ARRAY_LEN(steps_s); i++) {
+		time_t other = at + steps_s[i];
+		if (localtime_r(&other, &is) && same_minute(&is, &t) &&
+			(later ? other > best : other < best)) {
+			best = other;
+		}
+	}
+	return best;
+}
+
 int when_parse(const char *text, bool end, int64_t now_ms, int64_t *ret_ms)
 {
 	const char *s = text;
@@ -117,8 +174,11 @@ int when_parse(const char *text, bool end, int64_t now_ms, int64_t *ret_ms)
 		t.tm_mday++; /* a day may have 23 or 25 hours */
 		length_s = 0;
 	}
-	int64_t at = has_zone ? (int64_t)timegm(&t) - minutes * 60 : (int64_t)mktime(&t);
-	*ret_ms = at * 1000 + (end ? length_s * 1000 - 1 : 0);
+	/* What is asked for is never cut short: the earlier of two for a beginning and a day's end, the later for an end. */
+	bool none = false;
+	int64_t at = has_zone ? (int64_t)timegm(&t) - minutes * 60
+	                      : (int64_t)local_s(&t, end && length_s > 0, &none);
+	*ret_ms = at * 1000 + (end ? (none ? 0 : length_s) * 1000 - 1 : 0);
 	return 0;
 }
 
@@ -133,6 +193,14 @@ void when_text(int64_t ms, char ret_text[WHEN_LEN])
 	struct tm t;
 	if (!local(ms, &t) || strftime(ret_text, WHEN_LEN, "%Y-%m-%d %H:%M:%S", &t) == 0) {
 		snprintf(ret_text, WHEN_LEN, "?");
+	}
+}
+
+void when_zoned(int64_t ms, char ret_text[WHEN_ZONED_LEN])
+{
+	struct tm t;
+	if (!local(ms, &t) || strftime(ret_text, WHEN_ZONED_LEN, "%Y-%m-%d %H:%M:%S %z", &t) == 0) {
+		snprintf(ret_text, WHEN_ZONED_LEN, "?");
 	}
 }
 

@@ -13,13 +13,18 @@
 
 /*
  * A time that people write, in ms since 1970: a day, a time of a day (T or a space between), or how long ago. Without a zone it is local
- * time. end: of what is written, its last millisecond; otherwise its first. ERR_VALUE.
+ * time. end: of what is written, its last millisecond; otherwise its first. A local time that there is twice when clocks are set back is the
+ * earlier one for a beginning and the later one for an end; one that there is not stands for the moment when they were set forward. ERR_VALUE.
  */
 MUST_USE int when_parse(const char *text, bool end, int64_t now_ms, int64_t *ret_ms);
 
 /* "2026-11-23 17:11:05", local. */
 #define WHEN_LEN 20
 void when_text(int64_t ms, char ret_text[WHEN_LEN]);
+
+/* "2026-11-23 17:11:05 +0100", local, for who reads it elsewhere. */
+#define WHEN_ZONED_LEN 26
+void when_zoned(int64_t ms, char ret_text[WHEN_ZONED_LEN]);
 
 /* "2026-11-23", local. */
 #define WHEN_DAY_LEN 11

@@ -49,6 +49,34 @@ static void test_good(void **state)
 	}
 }
 
+/* Where clocks were set back a time is there twice, and where they were set forward not at all: nothing asked for is left out. */
+static void test_changed_clocks(void **state)
+{
+	static const struct {
+		const char *zone, *text, *begin, *end;
+	} cases[] = {
+		{"Europe/Berlin", "2026-10-25T02:30", "2026-10-25T00:30:00Z", "2026-10-25T01:30:59Z"},
+		{"Europe/Berlin", "2026-10-25T03:00", "2026-10-25T02:00:00Z", "2026-10-25T02:00:59Z"},
+		{"Europe/Berlin", "2026-10-25T01:59:59", "2026-10-24T23:59:59Z", "2026-10-24T23:59:59Z"},
+		{"Europe/Berlin", "2026-03-29T02:30", "2026-03-29T01:00:00Z", "2026-03-29T00:59:59Z"},
+		{"Europe/Berlin", "2026-03-29", "2026-03-28T23:00:00Z", "2026-03-29T21:59:59Z"},
+		{"America/Havana", "2026-11-01", "2026-11-01T04:00:00Z", "2026-11-02T04:59:59Z"},
+		{"America/Havana", "2026-10-31", "2026-10-31T04:00:00Z", "2026-11-01T03:59:59Z"},
+		{"America/Havana", "2026-03-08", "2026-03-08T05:00:00Z", "2026-03-09T03:59:59Z"},
+		{"Australia/Lord_Howe", "2026-04-05T01:45", "2026-04-04T14:45:00Z", "2026-04-04T15:15:59Z"},
+	};
+	for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+		int64_t begin = 0, end = 0, wanted_begin = 0, wanted_end = 0;
+		zone(cases[i].zone);
+		assert_int_equal(when_parse(cases[i].text, false, NOW, &begin), 0);
+		assert_int_equal(when_parse(cases[i].text, true, NOW, &end), 0);
+		assert_int_equal(when_parse(cases[i].begin, false, NOW, &wanted_begin), 0);
+		assert_int_equal(when_parse(cases[i].end, true, NOW, &wanted_end), 0);
+		assert_int_equal(begin, wanted_begin);
+		assert_int_equal(end, wanted_end);
+	}
+}
+
 static void test_bad(void **state)
 {
 	static const char *const cases[] = {"", "x", "2026", "2026-1-1", "2026-13-01", "2026-00-01",
@@ -65,10 +93,12 @@ static void test_bad(void **state)
 
 static void test_shown(void **state)
 {
-	char text[WHEN_LEN], day[WHEN_DAY_LEN];
+	char text[WHEN_LEN], zoned[WHEN_ZONED_LEN], day[WHEN_DAY_LEN];
 	zone("Europe/Berlin");
 	when_text(INT64_C(1795392000000) + 23 * HOUR, text);
 	assert_string_equal(text, "2026-11-24 00:00:00");
+	when_zoned(INT64_C(1795392000000) + 23 * HOUR, zoned);
+	assert_string_equal(zoned, "2026-11-24 00:00:00 +0100");
 	when_day(INT64_C(1795392000000) + 23 * HOUR - 1, day);
 	assert_string_equal(day, "2026-11-23");
 	assert_int_equal(when_day_number(INT64_C(1795392000000) + 23 * HOUR),
@@ -99,6 +129,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_changed_clocks),
 		cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_shown),
 		cmocka_unit_test(test_csv),
