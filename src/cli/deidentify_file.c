@@ -28,6 +28,7 @@ struct deidentify_work {
 	struct deidentify_said *said;
 	struct deidentify t;
 	struct leftovers leftovers;
+	bool has_charset;       /* the leftovers know that of the file */
 	struct dicom_file file; /* the result, read again */
 	struct inflater inflater;
 	bool originals_failed;
@@ -83,6 +84,10 @@ static void done(void *arg, const struct dataset *where, enum confidentiality wh
 static void original(void *arg, const struct dataset *where, struct span value)
 {
 	struct deidentify_work *w = arg;
+	if (!w->has_charset) {
+		w->has_charset = true;
+		leftovers_charset(&w->leftovers, header_value(&w->t.head_scan, HEADER_CHARSET));
+	}
 	leftovers_add(&w->leftovers, where->tag, where->vr, value);
 }
 
@@ -373,7 +378,8 @@ void deidentify_file(struct deidentify_work *w, const struct deidentify_job *job
 	w->spilled = w->originals_failed = false;
 	w->n_pieces = 0;
 	w->kept_len = 0;
-	leftovers_begin(&w->leftovers);
+	w->has_charset = false;
+	leftovers_begin(&w->leftovers, w->rules.options);
 	enum deidentify_outcome outcome = try(w, file);
 	bool stays = outcome == OUTCOME_GOOD || (outcome == OUTCOME_LEFTOVER && w->how->keep_leftovers);
 	if (stays && !w->spilled && !write_pieces(w)) {

@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transform/leftovers.h"
 
+#include "base/attr.h"
 #include "dicom/uid.h"
 #include "dicom/vr.h"
 #include "transform/deidentify.h"
+#include "transform/spelling.h"
 
 #define WHOLE_BELOW  8
 #define BINARY_LEAST 8
 #define FORM_MOST    (2 * LEFTOVERS_LONG)
 /* Each pattern for binary values has four bytes at a multiple of it, one of its first five. */
-#define STRIDE       4
-#define TAG_WAVEFORM 0x54001010u
-#define TAG_METHOD   0x00120063u
-#define DIGITS_LEAST 6 /* a shorter number is anywhere, and only worth a look if it is a patient's */
+#define STRIDE           4
+#define TAG_WAVEFORM     0x54001010u
+#define TAG_METHOD       0x00120063u
+#define TAG_MANUFACTURER 0x00080070u
+#define TAG_MODEL        0x00081090u
+#define TAG_BIRTH_DATE   0x00100030u
+#define DIGITS_LEAST     6 /* a shorter number is anywhere, and only worth a look if it is a patient's */
 
 static_assert(FORM_MOST <= UINT8_MAX, "a pattern's length");
 
@@ -34,9 +39,16 @@ static uint32_t slot_of(const uint8_t *four)
 	return (v * 2654435761u >> 16) % LEFTOVERS_SLOTS;
 }
 
-void leftovers_begin(struct leftovers *l)
+void leftovers_begin(struct leftovers *l, unsigned options)
 {
 	memset(l, 0, offsetof(struct leftovers, patterns));
+	l->options = options;
+	l->charset = charset_of(span_str(""));
+}
+
+void leftovers_charset(struct leftovers *l, struct span specific_character_set)
+{
+	l->charset = charset_of(specific_character_set);
 }
 
 /* ---- What is searched for ---- */
@@ -161,10 +173,38 @@ static bool is_our_method(uint32_t tag, struct span value)
 	return tag == TAG_METHOD && span_eq(value, span_str(DEIDENTIFY_METHOD_TEXT));
 }
 
+static bool is_ascii(struct span value)
+{
+	for (size_t i = 0; i < value.len; i++) {
+		if (value.ptr[i] >= 0x80 || value.ptr[i] == 0x1B) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* What is not ASCII is other bytes in another case and in another character set. */
+static void add_spellings(
+	struct leftovers *l, const struct leftover_pattern *like, const char *vr, struct span value)
+{
+	char utf8[SPELLING_TEXT + 1];
+	struct spelling all[SPELLING_MOST];
+	size_t len = spelling_utf8(&l->charset, vr, value, utf8);
+	unsigned n = spelling_all(span_of((const uint8_t *)utf8, len), all);
+	for (unsigned i = 0; i < n; i++) {
+		struct leftover_pattern exact = *like;
+		exact.whole = all[i].len < WHOLE_BELOW && !all[i].wide;
+		if (!all[i].wide || all[i].len >= BINARY_LEAST) {
+			add_form(l, &exact, all[i].bytes, all[i].len);
+		}
+	}
+}
+
 static void add_value(struct leftovers *l, uint32_t tag, const char *vr, struct span value)
 {
 	struct leftover_pattern like = {.tag = tag, .grave = is_grave(tag, vr)}, exact;
 	uint8_t wide[2 * LEFTOVERS_LONG];
+	like.date = memcmp(vr, "DA", 2) == 0 || memcmp(vr, "DT", 2) == 0;
 	while (value.len > 0 && (value.ptr[value.len - 1] == ' ' || value.ptr[value.len - 1] == 0)) {
 		value.len--;
 	}
@@ -180,7 +220,8 @@ static void add_value(struct leftovers *l, uint32_t tag, const char *vr, struct 
 		return;
 	}
 	exact = like;
-	exact.whole = value.len < WHOLE_BELOW;
+	/* Of a date that begins with one digit, what is behind another is another's. */
+	exact.whole = value.len < WHOLE_BELOW || (like.date && (value.ptr[1] < '0' || value.ptr[1] > '9'));
 	exact.uid = memcmp(vr, "UI", 2) == 0;
 	add_form(l, &exact, value.ptr, value.len);
 	for (size_t i = 0; i < value.len; i++) {
@@ -189,29 +230,119 @@ static void add_value(struct leftovers *l, uint32_t tag, const char *vr, struct 
 	}
 	add_form(l, &like, wide, 2 * value.len - 1); /* of both byte orders the same */
 	add_base64(l, &like, value);
+	if (!is_ascii(value)) {
+		add_spellings(l, &like, vr, value);
+	}
 }
 
-/* A date in the notations that people and other formats have, of its eight digits. */
+/* A part of a date of eight digits, by a letter: in small ones without a zero before it, N is the month's name. */
+static struct span date_part(struct span date, char letter, const char *between)
+{
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	size_t at = letter == 'Y' ? 0 : letter == 'D' || letter == 'd' ? 6 : 4;
+	unsigned month = (unsigned)(date.ptr[4] - '0') * 10 + (unsigned)(date.ptr[5] - '0');
+	switch (letter) {
+	case 'Y':
+		return span_of(date.ptr, 4);
+	case 'D':
+	case 'M':
+		return span_of(date.ptr + at, 2);
+	case 'd':
+	case 'm':
+		return date.ptr[at] == '0' ? span_of(date.ptr + at + 1, 1) : span_of(date.ptr + at, 2);
+	case 'N':
+		return month >= 1 && month <= 12 ? span_of((const uint8_t *)months + 3 * (month - 1), 3)
+		                                 : span_of(NULL, 0);
+	default:
+		return span_of((const uint8_t *)between, 1);
+	}
+}
+
+/* A date in the notations that people and other formats have, of its eight digits; one of birth in more. */
 static void add_date(struct leftovers *l, uint32_t tag, struct span date)
 {
-	static const char *const notations[] = {
-		"D.M.Y", "Y-M-D", "M/D/Y", "D/M/Y", "Y/M/D", "D-M-Y", "M-D-Y", "Y.M.D"};
+	static const char *const notations[] = {"D.M.Y", "Y-M-D", "M/D/Y", "D/M/Y", "Y/M/D", "D-M-Y", "M-D-Y",
+		"Y.M.D", "DMY", "MDY", "d.m.Y", "d/m/Y", "m/d/Y", "DNY", "D-N-Y", "D N Y", "d N Y", "N D, Y",
+		"N d, Y"};
+	const unsigned n = tag == TAG_BIRTH_DATE ? ARRAY_LEN(notations) : 8;
 	if (date.len != 8 || is_known(l, date, true) || !is_number(date) || is_dummy("DA", date)) {
 		return;
 	}
-	for (unsigned i = 0; i < sizeof(notations) / sizeof(notations[0]); i++) {
-		uint8_t text[10];
+	for (unsigned i = 0; i < n; i++) {
+		uint8_t text[12];
 		struct writer w = writer_of(text, sizeof(text));
 		for (const char *c = notations[i]; *c; c++) {
-			struct span part = *c == 'Y'   ? span_of(date.ptr, 4)
-			                   : *c == 'M' ? span_of(date.ptr + 4, 2)
-			                   : *c == 'D' ? span_of(date.ptr + 6, 2)
-			                               : span_of((const uint8_t *)c, 1);
-			writer_span(&w, part);
+			writer_span(&w, date_part(date, *c, c));
 		}
 		add_value(l, tag, "DA", writer_span_of(&w));
 	}
 	add_value(l, tag, "DA", date);
+}
+
+/* ---- Names ---- */
+
+static struct span part_of(struct span s, size_t from, const char *between)
+{
+	size_t at = from;
+	while (at < s.len && (s.ptr[at] == 0 || !strchr(between, s.ptr[at]))) {
+		at++;
+	}
+	return span_of(s.ptr + from, at - from);
+}
+
+static void add_pair(
+	struct leftovers *l, uint32_t tag, struct span one, const char *between, struct span other)
+{
+	uint8_t both[2 * LEFTOVERS_LONG + 2];
+	struct writer w = writer_of(both, sizeof(both));
+	writer_span(&w, one);
+	writer_span(&w, span_str(between));
+	writer_span(&w, other);
+	if (writer_end(&w) == 0) {
+		add_value(l, tag, "PN", writer_span_of(&w));
+	}
+}
+
+/* One way of writing a name: what is too short to be searched for by itself is so with the other. */
+static void add_whole_name(struct leftovers *l, uint32_t tag, struct span group)
+{
+	struct span family = part_of(group, 0, "^");
+	struct span given = family.len == group.len ? span_of(NULL, 0) : part_of(group, family.len + 1, "^");
+	if (family.len == 0 || given.len == 0) {
+		return;
+	}
+	bool is_far =
+		!is_ascii(group); /* four bytes are not four letters, and there need be none between words */
+	size_t least = is_far ? LEFTOVERS_LEAST * 3 : LEFTOVERS_LEAST;
+	if (family.len < BINARY_LEAST || given.len < BINARY_LEAST) {
+		add_pair(l, tag, family, "^", given); /* among numbers */
+	}
+	if (family.len < least || given.len < least) {
+		add_pair(l, tag, family, " ", given);
+		add_pair(l, tag, given, " ", family);
+		add_pair(l, tag, family, ", ", given);
+	}
+	if (is_far) {
+		add_pair(l, tag, family, "", given);
+	}
+}
+
+/* As text: in ISO 2022 a delimiter's byte may be half of a letter. */
+static void add_whole_names(struct leftovers *l, uint32_t tag, struct span value)
+{
+	char utf8[SPELLING_TEXT + 1];
+	if (!is_ascii(value)) {
+		size_t len = spelling_utf8(&l->charset, "PN", value, utf8);
+		value = span_of((const uint8_t *)utf8, len);
+	}
+	const struct charset before = l->charset;
+	l->charset = (struct charset){.coding = CHARSET_UTF8};
+	for (size_t at = 0; at < value.len;) {
+		struct span group = part_of(value, at, "\\=");
+		add_whole_name(l, tag, group);
+		at += group.len + 1;
+	}
+	l->charset = before;
 }
 
 /* Values, and the parts of names, lie between these. */
@@ -246,9 +377,11 @@ void leftovers_add(struct leftovers *l, uint32_t tag, const char *vr, struct spa
 	}
 	if (memcmp(vr, "PN", 2) == 0) {
 		add_parts(l, tag, vr, value, "\\^= ,");
+		add_whole_names(l, tag, value);
 	} else if (memcmp(vr, "UI", 2) == 0) {
 		struct span uid = uid_trim(value);
-		if (!uid_find(uid) && uid.len >= 8) {
+		bool is_none = uid.len < 8 || uid_find(uid) || l->options & OPTION_UIDS;
+		if (!is_none) {
 			add_value(l, tag, vr, uid);
 		}
 	} else if (memcmp(vr, "LT", 2) == 0 || memcmp(vr, "ST", 2) == 0 || memcmp(vr, "UT", 2) == 0) {
@@ -296,10 +429,30 @@ static bool stands_at(const struct leftovers *l, const struct leftover_pattern *
 	return true;
 }
 
+/*
+ * Dates and UIDs that were to stay: a date that is in them, and was removed elsewhere, is where it was wanted. But of a date of birth a
+ * person may judge, and of any in a UID, where dates were not to stay.
+ */
+static bool is_wanted(const struct leftovers *l, const struct leftover_pattern *p)
+{
+	return p->date && p->tag != TAG_BIRTH_DATE && l->options & OPTION_FULL_DATES &&
+	       (l->in_date || (l->in_uid && l->options & OPTION_UIDS));
+}
+
+static bool is_for_a_person(const struct leftovers *l, const struct leftover_pattern *p)
+{
+	bool in_product = l->here == TAG_MANUFACTURER || l->here == TAG_MODEL;
+	return in_product || (p->date && ((l->in_uid && l->options & OPTION_UIDS) ||
+						 (l->in_date && l->options & OPTION_FULL_DATES)));
+}
+
 /* What is left first, but a grave one before others. */
 static void tell(struct leftovers *l, const struct leftover_pattern *p)
 {
-	bool grave = p->grave && l->here != 0x00080070 && l->here != 0x00081090;
+	bool grave = p->grave && !is_for_a_person(l, p);
+	if (is_wanted(l, p)) {
+		return;
+	}
 	if (!l->found || grave) {
 		l->found = true;
 		l->grave = grave;
@@ -421,6 +574,8 @@ void leftovers_event(struct leftovers *l, struct dataset *d, int event)
 			l->numbers = l->numbers || memcmp(numbers[i], d->vr, 2) == 0;
 		}
 		l->here = d->tag;
+		l->in_uid = memcmp(d->vr, "UI", 2) == 0;
+		l->in_date = memcmp(d->vr, "DA", 2) == 0 || memcmp(d->vr, "DT", 2) == 0;
 		if (!l->grave) {
 			dataset_pieces(d);
 		}

@@ -2,17 +2,19 @@
 #ifndef TRANSFORM_LEFTOVERS_H
 #define TRANSFORM_LEFTOVERS_H
 
+#include "dicom/charset.h"
 #include "dicom/dataset.h"
 #include "transform/sieve.h"
 #include "transform/value.h"
 
 /*
  * Is anything of the values that a de-identification has removed or replaced still in the result? Values of four characters and more
- * are searched for in all values of the result, without regard to case: as they are, in UTF-16, and in Base64.
- * Of names each part, of several values each. Not searched for are numbers, codes and times, which are no names and are everywhere,
- * texts that consist of words of data/clean_words.tsv alone, and values that were value_dummy()'s before. Dates are searched for in eight
- * more notations, as 03.02.1961 and 1961-02-03. In pixel data, waveforms and values that are numbers, only what is at least eight bytes
- * long: shorter ones occur there by chance. In other bytes, as of private attributes and documents, all.
+ * are searched for in all values of the result, without regard to case: as they are, in UTF-8, UTF-16, Latin-1, and in Base64.
+ * Of names each part, and family and given name with each other; of several values each. Not searched for are numbers, codes and times,
+ * which are no names and are everywhere, texts that consist of words of data/clean_words.tsv alone, and values that were value_dummy()'s
+ * before. Dates are searched for in eight more notations, as 03.02.1961 and 1961-02-03, that of birth in a dozen beside them. In pixel
+ * data, waveforms and values that are numbers, only what is at least eight bytes long: shorter ones occur there by chance. In other
+ * bytes, as of private attributes and documents, all.
  *
  * It is grave if what is left is a person's name, a UID, a date, or of the patient or the visit (groups 0010 and 0038, the accession
  * number), but in the manufacturer's or the model's name. Anything else, as an institution's name that is the manufacturer's too, is
@@ -30,7 +32,9 @@ struct leftovers {
 	bool full;       /* there were more values than are searched for */
 
 	/* ---- Its own ---- */
-	bool numbers;
+	unsigned options; /* OPTION_…: what was to stay */
+	struct charset charset;
+	bool numbers, in_uid, in_date;
 	uint32_t here;
 	unsigned n_patterns, n_carry;
 	uint32_t n_bytes;
@@ -47,11 +51,19 @@ struct leftovers {
 		bool whole; /* only where no letter or digit is beside it */
 		bool uid;   /* … nor a dot */
 		bool grave;
+		bool date;
 	} patterns[LEFTOVERS_MOST];
 	uint8_t bytes[LEFTOVERS_ROOM];
 };
 
-void leftovers_begin(struct leftovers *l);
+/*
+ * options: OPTION_…, of what was to stay. With OPTION_UIDS no UIDs are searched for, and a date that is part of one is not grave; with
+ * OPTION_FULL_DATES none that is found in a date (DA, DT), but for the date of birth, which is not grave there.
+ */
+void leftovers_begin(struct leftovers *l, unsigned options);
+
+/* Specific Character Set (0008,0005) of the values that are added from here on; before, and where they are not of it, they are UTF-8 or Latin-1. */
+void leftovers_charset(struct leftovers *l, struct span specific_character_set);
 
 /* A value that was, of the charset's bytes as they were. Values of binary VRs are passed over. */
 void leftovers_add(struct leftovers *l, uint32_t tag, const char *vr, struct span value);

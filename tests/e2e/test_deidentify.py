@@ -138,6 +138,15 @@ def leftovers(bench):
     equal(os.listdir(out), [], "what is left in OUT")
     bench.run(bench.program, "deidentify", "--key", key, "--leftovers", "keep", path, out, wants=0)
     equal(len(copies(out)), 1, "copies with --leftovers keep")
+    # In large letters; and the date that a UID is made of, where UIDs are to stay.
+    bench.run("dcmodify", "-nb", "-q", "-m", "0008,0005=ISO_IR 192", "-m", "0010,0010=Müller^J", "-m", "0018,1210=MÜLLER",
+              path, wants=0)
+    ran = bench.run(bench.program, "deidentify", "--key", key, path, bench.path("none"), wants=1)
+    check("PatientName(0010,0010) is still in ConvolutionKernel(0018,1210)" in ran.text, ran.text)
+    ran = bench.run(bench.program, "deidentify", "--key", key, "--retain", "uids", os.path.join(DATA, "CT_small.dcm"), bench.path("uids"),
+                    wants=0)
+    check("see whether SOPInstanceUID(0008,0018), whose value was also that of InstanceCreationDate" in ran.text, ran.text)
+    equal(len(copies(bench.path("uids"))), 1, "copies with UIDs that are made of dates")
 
 
 @test

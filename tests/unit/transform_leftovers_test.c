@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dicom/dataset.h"
+#include "dicom/vr.h"
+#include "transform/deidentify.h"
 #include "transform/leftovers.h"
 
 #include <setjmp.h>
@@ -26,8 +28,12 @@ static void look(uint32_t tag, const char *vr, const void *value, size_t n, size
 	writer_u16le(&w, (uint16_t)(tag >> 16));
 	writer_u16le(&w, (uint16_t)tag);
 	writer_bytes(&w, vr, 2);
-	writer_u16le(&w, 0);
-	writer_u32le(&w, (uint32_t)n);
+	if (vr_flags(vr) & VR_SHORT) {
+		writer_u16le(&w, (uint16_t)n);
+	} else {
+		writer_u16le(&w, 0);
+		writer_u32le(&w, (uint32_t)n);
+	}
 	writer_bytes(&w, value, n);
 	assert_int_equal(writer_end(&w), 0);
 	assert_int_equal(dataset_begin(&d, ENCODING_EXPLICIT_LE, NULL), 0);
@@ -42,7 +48,7 @@ static void look(uint32_t tag, const char *vr, const void *value, size_t n, size
 
 static void begin(uint32_t tag, const char *vr, const char *value)
 {
-	leftovers_begin(&l);
+	leftovers_begin(&l, 0);
 	leftovers_add(&l, tag, vr, span_str(value));
 }
 
@@ -83,7 +89,7 @@ static void forms(void **state)
 		look(0x00420011, "OB", wide + shift, sizeof(wide) - shift, 7);
 		assert_true(l.found); /* either byte order */
 	}
-	leftovers_begin(&l);
+	leftovers_begin(&l, 0);
 	leftovers_add(&l, NAME, "PN", span_str("Zzyzxonville"));
 	assert_true(finds("Wnp5enhvbnZpbGxl", "UT")); /* Base64 of it, of "Q" with it, of "QQ" with it */
 	assert_true(finds("UVp6eXp4b252aWxsZQ==", "UT"));
@@ -226,6 +232,108 @@ static void dates(void **state)
 	assert_false(finds("1900-01-01", "UT"));
 }
 
+/* The date of birth is looked for as people write one, too. */
+static void birth(void **state)
+{
+	static const char *const notations[] = {"3.2.1961", "2/3/1961", "3/2/1961", "03021961", "02031961",
+		"03FEB1961", "3 Feb 1961", "03-feb-1961", "Feb 3, 1961", "b. 03 Feb 1961."};
+	static const char *const others[] = {"13.2.1961", "3.2.196", "13 Feb 1961", "3 Mar 1961"};
+	for (unsigned turn = 0; turn < 2; turn++) {
+		begin(turn ? 0x00080020 : 0x00100030, "DA", "19610203");
+		for (size_t i = 0; i < sizeof(notations) / sizeof(notations[0]); i++) {
+			assert_int_equal(finds(notations[i], "UT"), turn == 0);
+		}
+		for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+			assert_false(finds(others[i], "UT"));
+		}
+	}
+	begin(0x00100030, "DA", "19611399"); /* it has no month's name */
+	assert_true(finds("1961-13-99", "UT"));
+}
+
+/* In another case, and another character set, than the object has them in. */
+static void spellings(void **state)
+{
+	static const struct {
+		const char *charset, *name, *elsewhere;
+		bool found;
+	} rows[] = {
+		{"ISO_IR 192", "M\xC3\xBCller-Wendt^J", "M\xC3\x9CLLER-WENDT", true},
+		{"ISO_IR 192", "M\xC3\x9CLLER^J", "seen by M\xC3\xBCller today", true},
+		{"ISO_IR 100", "M\xFCller^J", "M\xC3\xBCller", true},
+		{"ISO_IR 100", "M\xFCller^J", "M\xDCLLER", true},
+		{"ISO_IR 192", "M\xC3\xBCller^J", "m\xFCller", true},
+		{"", "M\xFCller^J", "M\xC3\xBCller", true}, /* it has not said which: Latin-1 */
+		{"", "M\xC3\xBCller^J", "M\xDCLLER", true}, /* or UTF-8 */
+		{"ISO_IR 192", "M\xC3\xBCller^J", "M\xC3\xB6ller", false},
+		{"ISO_IR 144", "\xB8\xD2\xD0\xDD\xDE\xD2^\xB8",
+			"\xD0\xB8\xD0\xB2\xD0\xB0\xD0\xBD\xD0\xBE\xD0\xB2", true},
+		{"ISO_IR 192", "\xC5\x81uka\xC5\xBC^J", "\xC5\x81UKA\xC5\xBB", true},
+		{"\\ISO 2022 IR 87", "Yamada^T=\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B",
+			"\xE5\xB1\xB1\xE7\x94\xB0\xE5\xA4\xAA\xE9\x83\x8E", true},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		leftovers_begin(&l, 0);
+		leftovers_charset(&l, span_str(rows[i].charset));
+		leftovers_add(&l, NAME, "PN", span_str(rows[i].name));
+		assert_int_equal(finds(rows[i].elsewhere, "UT"), rows[i].found);
+	}
+	static const char wide[] = {0, 'M', 0, '\xDC', 0, 'L', 0, 'L', 0, 'E', 0, 'R', 0};
+	leftovers_begin(&l, 0);
+	leftovers_charset(&l, span_str("ISO_IR 192"));
+	leftovers_add(&l, NAME, "PN", span_str("M\xC3\xBCller^J"));
+	for (size_t shift = 0; shift < 2; shift++) {
+		l.found = l.grave = false;
+		look(0x00420011, "OB", wide + shift, 12, 7);
+		assert_true(l.found);
+	}
+}
+
+/* Parts that are too short to be looked for, with each other. */
+static void whole_names(void **state)
+{
+	static const char *const names[] = {"Ng^Ann", "ng ann, 2 views", "ANN NG", "Ng, Ann"};
+	begin(NAME, "PN", "Ng^Ann^^Dr=x");
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		assert_true(finds(names[i], "UT"));
+	}
+	assert_false(finds("annng an ng", "UT"));
+	begin(NAME, "PN", "Zzyzxon^Quentin"); /* each is below eight bytes: by chance among pixels */
+	assert_true(finds("....Zzyzxon^Quentin....", "OB"));
+	l.found = l.grave = false;
+	look(0x7FE00010, "OW", "....ZZYZXON^QUENTIN....", 23, 50);
+	assert_true(l.found);
+	l.found = l.grave = false;
+	look(0x7FE00010, "OW", "....Zzyzxon Quentin....", 23, 50);
+	assert_false(l.found);
+}
+
+/* Found where the options have it stay. */
+static void found_in(unsigned options, uint32_t of, const char *vr, const char *value, const char *in,
+	const char *in_vr, bool wants_found, bool wants_grave)
+{
+	leftovers_begin(&l, options);
+	leftovers_add(&l, of, vr, span_str(value));
+	assert_int_equal(finds(in, in_vr), wants_found);
+	assert_int_equal(l.grave, wants_grave);
+}
+
+static void wanted(void **state)
+{
+	const unsigned uids = OPTION_UIDS, full = OPTION_FULL_DATES;
+	found_in(0, 0x00080020, "DA", "20040119", "1.2.3.20040119", "UI", true, true);
+	found_in(uids, 0x00080020, "DA", "20040119", "1.2.3.20040119", "UI", true, false);
+	found_in(uids, 0x00100020, "LO", "20040118", "1.2.3.20040118", "UI", true, true);
+	found_in(uids, 0x00080020, "DA", "20040119", "of 20040119", "UT", true, true);
+	found_in(uids | full, 0x00080020, "DA", "20040119", "1.2.3.20040119", "UI", false, false);
+	found_in(0, 0x00081155, "UI", "1.2.3.4.5.6", "1.2.3.4.5.6", "UI", true, true);
+	found_in(uids, 0x00081155, "UI", "1.2.3.4.5.6", "1.2.3.4.5.6", "UI", false, false);
+	found_in(full, 0x0040A120, "DT", "20040119101112", "20040119", "DA", false, false);
+	found_in(full, 0x00100030, "DA", "20040119", "20040119", "DA", true, false);
+	found_in(full, 0x00100030, "DA", "20040119", "20040119", "LO", true, true);
+	found_in(OPTION_SHIFTED_DATES, 0x00080020, "DA", "20040119", "20040119", "DA", true, true);
+}
+
 /* The same value, first of what a person may judge, then of the patient. */
 static void graver(void **state)
 {
@@ -240,7 +348,7 @@ static void graver(void **state)
 
 static void many(void **state)
 {
-	leftovers_begin(&l);
+	leftovers_begin(&l, 0);
 	for (unsigned i = 0; i < 2 * LEFTOVERS_MOST; i++) {
 		char name[32];
 		snprintf(name, sizeof(name), "Name%xq", i * 2654435761u);
@@ -263,6 +371,10 @@ int main(void)
 		cmocka_unit_test(among_pixels),
 		cmocka_unit_test(bytes),
 		cmocka_unit_test(dates),
+		cmocka_unit_test(birth),
+		cmocka_unit_test(spellings),
+		cmocka_unit_test(whole_names),
+		cmocka_unit_test(wanted),
 		cmocka_unit_test(graver),
 		cmocka_unit_test(many),
 	};
