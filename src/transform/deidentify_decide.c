@@ -323,12 +323,13 @@ static bool is_structural_uid(uint32_t tag)
 
 /*
  * Not in the table of 2026c, and yet somebody's or about where he was: dates of another calendar, orders, an animal's registration,
- * comments on a step, addresses.
+ * comments on a step, addresses, a clock's host, what a hospital numbers and calls a document, who owns a print.
  */
 static bool is_known_to_tell(uint32_t tag)
 {
-	static const uint32_t tags[] = {0x00100033, 0x00100034, 0x00102295, 0x00181803, 0x00400400,
-		0x00401006, 0x00401007, 0x00402006, 0x00402007, 0x0074100A, 0x0074100C};
+	static const uint32_t tags[] = {0x00100033, 0x00100034, 0x00102295, 0x00181801, 0x00181803,
+		0x00400400, 0x00401006, 0x00401007, 0x00402006, 0x00402007, 0x0040A992, 0x0040E001,
+		0x00420010, 0x0074100A, 0x0074100C, 0x21000160};
 	for (unsigned i = 0; i < ARRAY_LEN(tags); i++) {
 		if (tags[i] == tag) {
 			return true;

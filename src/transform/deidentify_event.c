@@ -7,6 +7,7 @@
 
 #define TAG_PATIENT_NAME 0x00100010u
 #define TAG_PATIENT_ID   0x00100020u
+#define TAG_ZONE         0x00080201u
 #define TAG_METHOD_CODES 0x00120064u
 #define TAG_BURNED_IN    0x00280301u
 #define TAG_DOCUMENT     0x00420011u
@@ -133,9 +134,9 @@ static void clean(struct deidentify *t)
 		read_whole(t, VALUE_SHIFT);
 	} else if (vr_is(d, "UI")) {
 		read_whole(t, VALUE_UID);
-	} else if (vr_is_one_of(d, "CSLOLTSHSTUCUT")) {
+	} else if (vr_is_one_of(d, "CSLOLTSHSTUCUT") && d->tag != TAG_ZONE) {
 		read_whole(t, VALUE_CLEAN);
-	} else if (vr_is_one_of(d, "TMASDSIS")) {
+	} else if (vr_is_one_of(d, "TMASDSIS") || d->tag == TAG_ZONE) {
 		read_whole(t, VALUE_NUMBER); /* days are moved, not hours; numbers are no names */
 	} else if (may_be_empty(d->tag)) {
 		write_element(t, d->tag, d->vr, span_of("", 0));
@@ -314,11 +315,11 @@ static void clean_text(struct deidentify *t, struct writer *w)
 	}
 }
 
-/* A number, as it was. What is none goes, as text does that nothing is left of. */
+/* A number, as it was, or a zone, which belongs to the times. What is none goes, as text does that nothing is left of. */
 static void clean_number(const struct deidentify *t, struct writer *w)
 {
 	const struct dataset *d = &t->d;
-	if (value_is_number(d->value)) {
+	if (d->tag == TAG_ZONE ? value_is_zone(d->value) : value_is_number(d->value)) {
 		writer_span(w, d->value);
 	} else if (!may_be_empty(d->tag) && !(d->tag >> 16 & 1)) {
 		value_dummy(d->vr, w);

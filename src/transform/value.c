@@ -159,6 +159,14 @@ static bool is_rest_of_datetime(struct span s)
 	return at == s.len;
 }
 
+bool value_is_zone(struct span value)
+{
+	while (value.len > 0 && (value.ptr[value.len - 1] == ' ' || value.ptr[value.len - 1] == 0)) {
+		value.len--;
+	}
+	return value.len == 5 && (value.ptr[0] == '+' || value.ptr[0] == '-') && is_rest_of_datetime(value);
+}
+
 static void shift_one(struct span s, bool has_time, int days, struct writer *w)
 {
 	char old_style[8];

@@ -31,6 +31,9 @@ void value_clean(struct span text, const struct value_names *names, struct write
 /* The same, of each of several values. */
 void value_clean_each(struct span text, const struct value_names *names, struct writer *w);
 
+/* Is it an offset from UTC (PS3.3 C.12.1.1.8), as +0100, padding included? */
+bool value_is_zone(struct span value);
+
 /* Nothing but what numbers, times and ages consist of (PS3.5 6.2: AS, DS, IS, TM), of several values too. */
 bool value_is_number(struct span value);
 

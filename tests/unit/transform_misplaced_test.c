@@ -117,16 +117,47 @@ static void test_unnamed_that_tell(void **state)
 	put_padded(&w, explicit, 0x00100010, "PN", "Zebedee^Anna");
 	put_padded(&w, explicit, 0x00100020, "LO", "4711");
 	put_padded(&w, explicit, 0x00100033, "LO", "5710.06.12");
+	put_padded(&w, explicit, 0x00181801, "SH", "ntp.zebedee");
 	put_series(&w, explicit);
 	put_padded(&w, explicit, 0x00400400, "LT", "as for Zebedee");
+	put_padded(&w, explicit, 0x0040E001, "ST", "1.2.3^zebedee-5710");
+	put_padded(&w, explicit, 0x00420010, "ST", "Letter to Mr Zebedee");
 	open_sequence(&w, 0x04000500);
 	put_padded(&w, explicit, 0x04000510, "UI", "1.2.840.10008.1.2.1");
 	put_padded(&w, explicit, 0x04000520, "OB", "Zebedee encrypted by another");
 	close_sequence(&w);
+	put_padded(&w, explicit, 0x21000160, "SH", "DR ZEBEDEE");
 	run_of(explicit, &w, &rules);
-	assert_false(has("ebedee") || has("5710"));
+	assert_false(has("ebedee") || has("5710") || has("EBEDEE"));
 	assert_true(has("http://codes.example"));
 	assert_null(out_find(&out, 0, 0x04000500));
+}
+
+/* Where dates are moved times stay, and so does their zone; not what else is in its place. */
+static void test_zone(void **state)
+{
+	static const char *const zones[] = {"+0100", "-1200", "+1400 "};
+	static const char *const others[] = {
+		"01001961", "+010", "+9900", "+0100 Miller", "4711", "Miller", "+01000"};
+	const struct deidentify_rules shift = {.options = ALL_BUT_KEEPING},
+				      keep = {.options = OPTION_FULL_DATES}, none = {0};
+	for (unsigned i = 0; i < ARRAY_LEN(zones) + ARRAY_LEN(others); i++) {
+		const bool is_zone = i < ARRAY_LEN(zones);
+		const char *text = is_zone ? zones[i] : others[i - ARRAY_LEN(zones)];
+		const struct deidentify_rules *rules[] = {&shift, &keep, &none};
+		const size_t wants[] = {is_zone ? 6 : 0, (strlen(text) + 1) / 2 * 2, 0};
+		for (unsigned k = 0; k < ARRAY_LEN(rules); k++) {
+			struct writer w = begin(explicit, CLASS_CT);
+			put_padded(&w, explicit, 0x00080201, "SH", text);
+			put_patient(&w, explicit);
+			put_series(&w, explicit);
+			run_of(explicit, &w, rules[k]);
+			const struct found *zone = out_find(&out, 0, 0x00080201);
+			assert_int_equal(zone != NULL, k < 2);
+			assert_int_equal(zone ? zone->value.len : 0, wants[k]);
+			assert_true(wants[k] == 0 || memcmp(zone->value.ptr, text, strlen(text)) == 0);
+		}
+	}
 }
 
 /* All references to SOP instances (PS3.15 E.1.1); not what says what a thing is. */
@@ -294,6 +325,7 @@ int main(void)
 		cmocka_unit_test(test_codes_in_what_is_replaced),
 		cmocka_unit_test(test_text_instead_of_numbers),
 		cmocka_unit_test(test_unnamed_that_tell),
+		cmocka_unit_test(test_zone),
 		cmocka_unit_test(test_uids_that_no_row_has),
 		cmocka_unit_test(test_pixels_elsewhere),
 		cmocka_unit_test(test_meanings_of_private_codes),
