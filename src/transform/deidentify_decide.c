@@ -323,13 +323,13 @@ static bool is_structural_uid(uint32_t tag)
 
 /*
  * Not in the table of 2026c, and yet somebody's or about where he was: dates of another calendar, orders, an animal's registration,
- * comments on a step, addresses, a clock's host, what a hospital numbers and calls a document, who owns a print.
+ * comments on a step, addresses, a clock's host, who issues identifiers, what a hospital numbers and calls a document, who owns a print.
  */
 static bool is_known_to_tell(uint32_t tag)
 {
 	static const uint32_t tags[] = {0x00100033, 0x00100034, 0x00102295, 0x00181801, 0x00181803,
-		0x00400400, 0x00401006, 0x00401007, 0x00402006, 0x00402007, 0x0040A992, 0x0040E001,
-		0x00420010, 0x0074100A, 0x0074100C, 0x21000160};
+		0x00400400, 0x00401006, 0x00401007, 0x00402006, 0x00402007, 0x00400031, 0x00400032,
+		0x0040A992, 0x0040E001, 0x00420010, 0x0074100A, 0x0074100C, 0x21000160};
 	for (unsigned i = 0; i < ARRAY_LEN(tags); i++) {
 		if (tags[i] == tag) {
 			return true;
@@ -375,6 +375,12 @@ static bool is_repeating(uint32_t tag, uint32_t first)
 	return tag >> 16 >= first && tag >> 16 <= first + 0xFF;
 }
 
+/* A name by its VR, wherever it is. */
+static bool is_misplaced_name(const struct dataset *d)
+{
+	return vr_is(d, "PN") && d->length > 0 && memcmp(implied_vr(d->tag), "PN", 2) != 0;
+}
+
 /* By the table; of what it does not name by what it is. */
 static enum confidentiality decide_standard(struct deidentify *t)
 {
@@ -397,16 +403,17 @@ enum confidentiality decide_alone(struct dataset *d, unsigned options)
 	if ((d->tag & 0xFFFF) == 0 || d->tag >> 16 < GROUP_DIRECTORIES || d->tag >> 16 & 1) {
 		return CONFIDENTIALITY_X;
 	}
-	bool is_sequence = memcmp(implied_vr(d->tag), "SQ", 2) == 0;
+	bool is_sequence = memcmp(implied_vr(d->tag), "SQ", 2) == 0, is_name = is_misplaced_name(d);
 	restore_vr(d);
 	if (is_repeating(d->tag, GROUP_CURVES) || is_repeating(d->tag, GROUP_OVERLAYS) ||
 		is_misplaced_text(d) || (is_sequence && !vr_is(d, "SQ") && d->length > 0)) {
 		return CONFIDENTIALITY_X;
 	}
 	enum confidentiality c = confidentiality_of(d->tag, options, span_str(""), d->depth == 0);
-	return c == CONFIDENTIALITY_KEEP && confidentiality_basic(d->tag) == CONFIDENTIALITY_KEEP
-	               ? decide_unnamed(d, options)
-	               : c;
+	if (c == CONFIDENTIALITY_KEEP && confidentiality_basic(d->tag) == CONFIDENTIALITY_KEEP) {
+		c = decide_unnamed(d, options);
+	}
+	return c == CONFIDENTIALITY_KEEP && is_name ? CONFIDENTIALITY_D : c;
 }
 
 enum confidentiality decide(struct deidentify *t, bool has_items)
@@ -422,11 +429,13 @@ enum confidentiality decide(struct deidentify *t, bool has_items)
 	if (is_repeating(d->tag, GROUP_CURVES) || is_repeating(d->tag, GROUP_OVERLAYS)) {
 		return CONFIDENTIALITY_X;
 	}
+	bool is_name = is_misplaced_name(d);
 	restore_vr(d);
 	if (is_misplaced_text(d)) {
 		return CONFIDENTIALITY_X;
 	}
 	enum confidentiality c = decide_standard(t);
+	c = c == CONFIDENTIALITY_KEEP && is_name ? CONFIDENTIALITY_D : c;
 	bool is_closed = !has_items && d->length > 0 && memcmp(implied_vr(d->tag), "SQ", 2) == 0;
 	if (is_closed) { /* a sequence as bytes, or in a UN that is none: what is in it is not gone through */
 		memcpy(d->vr, "SQ", 3);

@@ -112,7 +112,12 @@ static void test_unnamed_that_tell(void **state)
 {
 	struct deidentify_rules rules = {.options = ALL_BUT_KEEPING};
 	struct writer w = begin(explicit, CLASS_CT);
+	open_sequence(&w, 0x00080051);
+	put_padded(&w, explicit, 0x00400031, "UT", "Zebedee Lab");
+	put_padded(&w, explicit, 0x00400032, "UT", "zebedee.example");
+	close_sequence(&w);
 	put_padded(&w, explicit, 0x0008010E, "UR", "http://codes.example");
+	put_padded(&w, explicit, 0x00081090, "PN", "Zebedee^Model");
 	put_padded(&w, explicit, 0x00081190, "UR", "http://zebedee.example/1");
 	put_padded(&w, explicit, 0x00100010, "PN", "Zebedee^Anna");
 	put_padded(&w, explicit, 0x00100020, "LO", "4711");
