@@ -18,6 +18,8 @@
 
 #define SECONDS_MOST 900         /* of CPU, for all that it does */
 #define READ_MOST    (16u << 20) /* files up to it are read, longer ones are mapped */
+/* As the kernel has a file's bytes: it copies to other places in a line of the cache half as fast, or a quarter. */
+#define READ_ALIGN 4096
 
 /* What goes with the descriptors of a batch, in and out of each in turn. */
 struct batch {
@@ -127,7 +129,7 @@ static void work(const struct deidentify_worker *w, int fd)
 {
 	const struct rlimit cpu = {SECONDS_MOST, SECONDS_MOST};
 	struct deidentify_work *files = deidentify_work_new(w->how);
-	uint8_t *buffer = malloc(READ_MOST);
+	uint8_t *buffer = aligned_alloc(READ_ALIGN, READ_MOST);
 	struct batch batch;
 	int fds[2 * DEIDENTIFY_BATCH];
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
