@@ -396,5 +396,6 @@ void scope_find_ends(
 		uint64_t size = speaks_of(dirs[i]);
 		ret_ends->spoken_of = size > ret_ends->spoken_of ? size : ret_ends->spoken_of;
 	}
-	ret_ends->after_absent = ret_ends->spoken_of > last + 1 && !is_there(dirs, n_dirs, last + 1);
+	ret_ends->ends = !is_there(dirs, n_dirs, last + 1);
+	ret_ends->after_absent = ret_ends->spoken_of > last + 1 && ret_ends->ends;
 }

@@ -48,6 +48,7 @@ void scope_done(struct scope_result *r);
  */
 struct scope_ends {
 	bool before_absent, after_absent;
+	bool ends; /* no record after the last is there: the journal, or this copy of it, ends with it */
 	uint64_t spoken_of; /* records, says the greatest checkpoint in the folders */
 };
 

@@ -74,6 +74,7 @@ struct incident {
 	bool has_records;
 	uint64_t first, last;
 	int64_t first_ms, last_ms; /* times of those in it, least and greatest */
+	bool ends;                 /* no record follows them in these folders */
 	struct interval *intervals;
 	size_t n_intervals;
 	/* What was found. */
@@ -117,6 +118,8 @@ void touches_done(struct incident *in);
 int incident_prove(struct incident *in);
 int incident_write_proofs(struct incident *in, int dir);
 void incident_statement(const struct incident *in, FILE *to);
+/* What is asked for may go further than what there is, into the future even: until when the list can speak. */
+int64_t incident_until(const struct incident *in);
 
 /* incident_write.c, incident_html.c */
 int incident_write(struct incident *in);

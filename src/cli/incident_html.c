@@ -332,12 +332,12 @@ static void proofs(const struct incident *in, FILE *to)
 
 void incident_html(const struct incident *in, FILE *to)
 {
-	char subject[900], now[WHEN_LEN];
+	char subject[900], now[WHEN_ZONED_LEN];
 	size_t others = in->n_studies > 0
 	                        ? in->studies[in->n_studies - 1].first + in->studies[in->n_studies - 1].n
 	                        : 0;
 	incident_subject(in, subject, sizeof(subject));
-	when_text(in->l.now_ms, now);
+	when_zoned(in->l.now_ms, now);
 	fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
 	      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
 	      "<title>Incident report</title><style>",
@@ -363,7 +363,7 @@ void incident_html(const struct incident *in, FILE *to)
 		others_table(in, others, to);
 	}
 	proofs(in, to);
-	fputs("<footer>Times are local times of the machine that made the report. Instances are those that the receiver "
-	      "said it took.</footer>\n</body></html>\n",
+	fputs("<footer>Times in tables are local times of the machine that made the report; incident.csv and "
+	      "incident.json have UTC. Instances are those that the receiver said it took.</footer>\n</body></html>\n",
 		to);
 }

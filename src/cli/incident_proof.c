@@ -380,19 +380,29 @@ void incident_subject(const struct incident *in, char *buf, size_t cap)
 	}
 }
 
-/* Until the last record that is vouched for, if that is not the scope's. */
+int64_t incident_until(const struct incident *in)
+{
+	int64_t asked = in->l.criteria.until_ms;
+	if (in->complete && in->scope.covered <= in->last) {
+		return in->scope.covered_ms;
+	}
+	return in->ends && asked > in->last_ms ? in->last_ms : asked;
+}
+
+/* Until the last record that is vouched for, or that there is, if that is before the scope's end. */
 static void times_text(const struct incident *in, char *buf, size_t cap)
 {
 	const struct search_criteria *c = &in->l.criteria;
 	bool cut = in->complete && in->scope.covered <= in->last;
-	char from[WHEN_LEN], until[WHEN_LEN];
-	when_text(c->from_ms == INT64_MIN ? in->first_ms : c->from_ms, from);
-	when_text(cut ? in->scope.covered_ms : c->until_ms == INT64_MAX ? in->last_ms : c->until_ms, until);
+	bool last = c->until_ms == INT64_MAX || (in->ends && c->until_ms > in->last_ms);
+	char from[WHEN_ZONED_LEN], until[WHEN_ZONED_LEN];
+	when_zoned(c->from_ms == INT64_MIN ? in->first_ms : c->from_ms, from);
+	when_zoned(incident_until(in), until);
 	snprintf(buf, cap, "from %s%s until %s%s", c->from_ms == INT64_MIN ? "its first record at " : "",
 		from,
-		cut                        ? "the last record that is vouched for, at "
-		: c->until_ms == INT64_MAX ? "its last record at "
-					   : "",
+		cut    ? "the last record that is vouched for, at "
+		: last ? "its last record at "
+		       : "",
 		until);
 }
 
@@ -428,7 +438,7 @@ static void say_incomplete(const struct incident *in, const char *times, const c
 
 void incident_statement(const struct incident *in, FILE *to)
 {
-	char times[120], subject[900];
+	char times[160], subject[900];
 	incident_subject(in, subject, sizeof(subject));
 	if (!in->has_records) {
 		fprintf(to,
@@ -443,10 +453,10 @@ void incident_statement(const struct incident *in, FILE *to)
 		say_incomplete(in, times, subject, to);
 	}
 	for (size_t i = 0; i < in->n_intervals; i++) {
-		char from[WHEN_LEN], until[WHEN_LEN] = "";
-		when_text(in->intervals[i].from_ms, from);
+		char from[WHEN_ZONED_LEN], until[WHEN_ZONED_LEN] = "";
+		when_zoned(in->intervals[i].from_ms, from);
 		if (in->intervals[i].until_ms != INT64_MAX) {
-			when_text(in->intervals[i].until_ms, until);
+			when_zoned(in->intervals[i].until_ms, until);
 		}
 		fprintf(to, "Version %s ran from %s%s%s.\n", in->version, from, until[0] ? " until " : " on",
 			until);

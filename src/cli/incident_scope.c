@@ -57,6 +57,7 @@ int incident_find_ends(struct incident *in)
 		return AUDIT_GOOD;
 	}
 	scope_find_ends(in->l.folders, in->l.n_folders, in->first, in->last, &ends);
+	in->ends = ends.ends;
 	if (ends.before_absent) {
 		ok = incident_note(&in->lacks,
 			"record %" PRIu64
@@ -151,8 +152,8 @@ struct recording {
 
 static bool say_stop(struct incident *in, struct recording *r, const struct search_hit *h)
 {
-	char from[WHEN_LEN], until[WHEN_LEN];
-	when_text(h->time_ms, until);
+	char from[WHEN_ZONED_LEN], until[WHEN_ZONED_LEN];
+	when_zoned(h->time_ms, until);
 	bool ok = true;
 	if (h->event->alert == ALERT_RECORDING_STOPPED) {
 		*r = (struct recording){
@@ -160,7 +161,7 @@ static bool say_stop(struct incident *in, struct recording *r, const struct sear
 		return true;
 	}
 	if (r->stopped) {
-		when_text(r->stopped_ms, from);
+		when_zoned(r->stopped_ms, from);
 		ok = incident_note(&in->uncovered,
 			"Nothing was recorded from %s (record %" PRIu64 ") until %s (record %" PRIu64
 			"): recording had been stopped in good order.",
@@ -184,8 +185,8 @@ static bool say_alert(struct incident *in, struct recording *r, const struct sea
 {
 	static const char damaged[] = "The journal is damaged";
 	const struct audit_event *ev = h->event;
-	char time[WHEN_LEN];
-	when_text(h->time_ms, time);
+	char time[WHEN_ZONED_LEN];
+	when_zoned(h->time_ms, time);
 	if (ev->alert == ALERT_RECORDING_STARTED && ev->outcome != AUDIT_SUCCESS) {
 		/* The auditor was there, and could not write; `unrecorded` says what happened to what would have passed. */
 		return incident_note(&in->uncovered, "%s (Record %" PRIu64 ")", ev->text, h->index);
@@ -212,14 +213,14 @@ static int each_alert(struct incident *in, struct search *s)
 {
 	struct search_hit h;
 	struct recording r = {0};
-	char from[WHEN_LEN];
+	char from[WHEN_ZONED_LEN];
 	int e;
 	bool ok = true;
 	while (ok && ((e = search_next(s, &h)) == 1 || e == ERR_AGAIN)) {
 		ok = e != 1 || say_alert(in, &r, &h);
 	}
 	if (ok && e == 0 && r.stopped) {
-		when_text(r.stopped_ms, from);
+		when_zoned(r.stopped_ms, from);
 		ok = incident_note(&in->uncovered,
 			"Nothing was recorded from %s (record %" PRIu64
 			") on: recording had been stopped in good order.",

@@ -227,6 +227,9 @@ static int write_json(const struct incident *in, FILE *to)
 	                             : 0;
 	(void)json_object_set_new(o, "scope", scope_json(in));
 	(void)json_object_set_new(o, "complete", json_boolean(in->complete));
+	if (in->complete) {
+		set_time(o, "complete_until", incident_until(in));
+	}
 	(void)json_object_set_new(o, "incomplete_because", notes_json(&in->lacks));
 	(void)json_object_set_new(o, "not_covered", notes_json(&in->uncovered));
 	if (in->scope.proved) {

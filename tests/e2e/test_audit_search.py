@@ -369,6 +369,10 @@ def incident_scopes(bench):
     kept = bench.path("kept-checkpoint")
     shutil.copy(os.path.join(trail.folder, "checkpoint"), kept)
     g.stop()
+    # All is vouched for, and what is asked for reaches into the future: nothing can be said of that.
+    out, _ = a.run("incident", "--from", "2020-01-01", "--to", "2099-12-31", "--node", "ct1", "--vkey", a.vkey, "--unrecorded")
+    check(re.search(r"from 2020-01-01 00:00:00 [+-]\d{4} until its last record at 20\d\d-\S+ \S+ [+-]\d{4}, for node ct1", out),
+          "until the future:", out)
     g.start()
     bench.run("storescu", "-aet", "CT1", "-aec", "ARCHIVE", "127.0.0.1", str(g.plain), peers.CT_SMALL, wants=0)
     a.settled()

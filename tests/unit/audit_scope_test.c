@@ -123,8 +123,9 @@ static void test_ends(void **state)
 	struct journal_entry e;
 	scope_find_ends(&j.folder.dir, 1, 0, RECORDS - 1, &ends);
 	assert_false(ends.before_absent || ends.after_absent);
+	assert_true(ends.ends);
 	scope_find_ends(&j.folder.dir, 1, 40, 60, &ends);
-	assert_false(ends.before_absent || ends.after_absent);
+	assert_false(ends.before_absent || ends.after_absent || ends.ends);
 	assert_int_equal(ends.spoken_of, RECORDS - 5);
 	made_segments(&j.folder, starts);
 	segment_name(starts[0], names[0]);
