@@ -5,6 +5,7 @@
 #include "cli/record.h"
 #include "cli/when.h"
 #include "keys/cert.h"
+#include "policy/nearest.h"
 #include "policy/values.h"
 
 #include <errno.h>
@@ -50,9 +51,10 @@ bool lookup_parse(int argc, char **argv, const struct option *options, const cha
 	return *ret_code == AUDIT_GOOD;
 }
 
-void lookup_used(struct audit_lookup *l, const char *name)
+void lookup_used(struct audit_lookup *l, int option, const char *name)
 {
 	if (l->n_used < LOOKUP_USED_MOST) {
+		l->options_used[l->n_used] = option;
 		l->used[l->n_used++] = name;
 	}
 }
@@ -138,7 +140,14 @@ static const char **text_place(struct audit_lookup *l, int c)
 static int take_criterion(struct audit_lookup *l, int c, const char *name, const char *value)
 {
 	const char **text = text_place(l, c);
-	lookup_used(l, name);
+	bool several = c == LOOKUP_KIND || c == LOOKUP_OUTCOME;
+	for (unsigned i = 0; !several && i < l->n_used; i++) {
+		if (l->options_used[i] == c) {
+			fprintf(stderr, "%s: --%s is given twice, and one is looked for at a time\n", l->name, name);
+			return AUDIT_USAGE;
+		}
+	}
+	lookup_used(l, c, name);
 	if (text) {
 		*text = value;
 		return value[0] ? AUDIT_GOOD : wrong(l, name, value, "a text");
@@ -239,7 +248,7 @@ static int find_subject(struct audit_lookup *l)
 	size_t len;
 	int days;
 	char subject[256];
-	const struct audit_input in = {.verb = l->what};
+	const struct audit_input in = {.verb = l->verb, .beside = true};
 	if (!l->certificate) {
 		return AUDIT_GOOD;
 	}
@@ -251,7 +260,14 @@ static int find_subject(struct audit_lookup *l)
 		return AUDIT_USAGE;
 	}
 	snprintf(l->subject, sizeof(l->subject), "%s", l->certificate);
-	if (access(l->certificate, F_OK) == 0) {
+	bool is_file = access(l->certificate, F_OK) == 0;
+	if (!is_file && !strchr(l->certificate, '=')) {
+		fprintf(stderr,
+			"%s: --certificate `%s`: there is no such file, and it is no subject, as `CN=ct1,O=Hospital` is\n",
+			l->name, l->certificate);
+		return AUDIT_USAGE;
+	}
+	if (is_file) {
 		int code = audit_read_file(&in, l->certificate, 1u << 20, &bytes, &len);
 		if (code != AUDIT_GOOD) {
 			return code;
@@ -263,6 +279,12 @@ static int find_subject(struct audit_lookup *l)
 			return AUDIT_USAGE;
 		}
 		audit_text_set(l->subject, sizeof(l->subject), span_str(subject));
+	}
+	if (!l->subject[0]) {
+		fprintf(stderr,
+			"%s: %s has no subject, by which records name certificates: ask by --node or --address\n",
+			l->name, l->certificate);
+		return AUDIT_USAGE;
 	}
 	l->criteria.certificate = l->subject;
 	return AUDIT_GOOD;
@@ -307,7 +329,8 @@ static int have_recorded(const struct audit_lookup *l)
 	if (!why) {
 		return AUDIT_GOOD;
 	}
-	fprintf(stderr, "%s: this %s is not in the journal: %s%s\n", l->name, l->what, why,
+	fprintf(stderr, "%s: this %s is not in the journal: %s%s\n", l->name,
+		strcmp(l->what, "search") == 0 ? "search" : "report", why,
 		l->unrecorded ? "" : ". --unrecorded goes on all the same");
 	return l->unrecorded ? AUDIT_GOOD : AUDIT_UNREADABLE;
 }
@@ -321,7 +344,7 @@ int lookup_open(struct audit_lookup *l)
 		return AUDIT_USAGE;
 	}
 	if (l->criteria.from_ms > l->criteria.until_ms) {
-		fprintf(stderr, "%s: --from is after --until\n", l->name);
+		fprintf(stderr, "%s: --from is after --to\n", l->name);
 		return AUDIT_USAGE;
 	}
 	if (l->criteria.issuer && !l->criteria.patient) {
@@ -363,4 +386,27 @@ bool lookup_incomplete(const struct audit_lookup *l, const struct search_totals 
 			t->closed_last);
 	}
 	return t->closed > 0 || t->problems > 0;
+}
+
+/* ---- Nothing ---- */
+
+/* A node that is misspelt has no records, as one that did nothing. */
+static void doubt_node(const struct audit_lookup *l)
+{
+	char near[NEAREST_WORD + 1];
+	if (l->criteria.node && l->has_place && !place_node(l->config, l->criteria.node, near)) {
+		fprintf(stderr, "%s: %s has no node `%s`%s%s%s\n", l->name, l->config, l->criteria.node,
+			near[0] ? ": is `" : "", near, near[0] ? "` meant?" : "");
+	}
+}
+
+void lookup_nothing(const struct audit_lookup *l, const struct search_totals *t)
+{
+	if (t->read > 0) {
+		fprintf(stderr, "%s: nothing found in records %" PRIu64 " to %" PRIu64 "\n", l->name,
+			t->first, t->last);
+	} else {
+		fprintf(stderr, "%s: there are no records of that time\n", l->name);
+	}
+	doubt_node(l);
 }

@@ -29,6 +29,7 @@ struct audit_lookup {
 	int64_t now_ms;
 	struct search_criteria criteria;
 	const char *used[LOOKUP_USED_MOST]; /* criteria, by name */
+	int options_used[LOOKUP_USED_MOST];
 	unsigned n_used;
 	/* Opened. */
 	int folders[AUDIT_FOLDERS_MOST];
@@ -95,7 +96,7 @@ bool lookup_parse(int argc, char **argv, const struct option *options, const cha
 	int (*take)(void *arg, int c, const char *name), void *arg, int *ret_code);
 
 /* A criterion is used: for the record. */
-void lookup_used(struct audit_lookup *l, const char *name);
+void lookup_used(struct audit_lookup *l, int option, const char *name);
 
 /*
  * Open folders and key, and have the gateway record the search. AUDIT_GOOD, AUDIT_USAGE or AUDIT_UNREADABLE, after it has said
@@ -103,6 +104,9 @@ void lookup_used(struct audit_lookup *l, const char *name);
  */
 int lookup_open(struct audit_lookup *l);
 void lookup_done(struct audit_lookup *l);
+
+/* Say on standard error that nothing was found, and what may be misspelt. */
+void lookup_nothing(const struct audit_lookup *l, const struct search_totals *t);
 
 /* Problems of the search, on standard error; arg: the lookup. */
 void lookup_problem(void *arg, const struct search_problem *p);

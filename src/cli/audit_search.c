@@ -163,6 +163,9 @@ static int run(struct searching *g, struct search *s)
 	if (lookup_incomplete(&g->l, search_totals(s))) {
 		return AUDIT_UNREADABLE;
 	}
+	if (g->found == 0) {
+		lookup_nothing(&g->l, search_totals(s));
+	}
 	return g->found > 0 ? AUDIT_GOOD : AUDIT_BAD;
 }
 

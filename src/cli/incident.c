@@ -123,6 +123,9 @@ static int run(struct incident *in)
 	code = code == AUDIT_GOOD ? incident_prove(in) : code;
 	code = code == AUDIT_GOOD && in->out ? incident_write(in) : code;
 	code = code == AUDIT_GOOD ? print(in) : code;
+	if (code == AUDIT_GOOD && in->n_touches == 0) {
+		lookup_nothing(&in->l, &in->totals);
+	}
 	if (code != AUDIT_GOOD) {
 		return code;
 	}
@@ -154,7 +157,7 @@ static int take(void *arg, int c, const char *name)
 	switch (c) {
 	case OPTION_VERSION:
 		in->version = optarg;
-		lookup_used(&in->l, name);
+		lookup_used(&in->l, c, name);
 		return optarg[0] ? AUDIT_GOOD : AUDIT_USAGE;
 	case OPTION_VKEY:
 		in->vkey = optarg;
@@ -181,6 +184,7 @@ int verb_incident(int argc, char **argv)
 	int code;
 	lookup_init(&in.l, "incident", "incident");
 	in.keys.verb = "incident";
+	in.keys.beside = true;
 	in.terminal = isatty(STDERR_FILENO) != 0;
 	if (lookup_parse(argc, argv, options, usage, take, &in, &code)) {
 		code = run(&in);

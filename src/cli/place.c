@@ -97,6 +97,22 @@ bool place_audit(const char *verb, const char *file, struct place_audit *ret)
 	return ok;
 }
 
+bool place_node(const char *file, const char *name, char ret_near[NEAREST_WORD + 1])
+{
+	struct mistakes mistakes = {0};
+	struct site *s = NULL;
+	struct nearest nearest = nearest_to(name);
+	bool has = site_load_settings(file, &s, &mistakes) != 0;
+	for (unsigned i = 0; !has && i < s->n_nodes; i++) {
+		has = strcmp(s->nodes[i].name, name) == 0;
+		nearest_offer(&nearest, s->nodes[i].name);
+	}
+	snprintf(ret_near, NEAREST_WORD + 1, "%s", !has && nearest.best ? nearest.best : "");
+	mistakes_done(&mistakes);
+	site_free(s);
+	return has;
+}
+
 void place_audit_done(struct place_audit *p)
 {
 	free(p->journal);

@@ -2,6 +2,8 @@
 #ifndef CLI_PLACE_H
 #define CLI_PLACE_H
 
+#include "policy/nearest.h"
+
 #include <jansson.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -45,6 +47,11 @@ struct place_audit {
 };
 bool place_audit(const char *verb, const char *file, struct place_audit *ret);
 void place_audit_done(struct place_audit *p);
+
+/*
+ * Has the configuration a node of that name, or can it not be read? Where it has none, ret_near is the one that may be meant, or "".
+ */
+bool place_node(const char *file, const char *name, char ret_near[NEAREST_WORD + 1]);
 
 extern volatile sig_atomic_t
 	control_interrupted; /* set by the verb's signal handler: give up, and say nothing */

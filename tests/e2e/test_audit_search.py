@@ -200,6 +200,33 @@ def audit_search_formats(bench):
     a.run("audit", "search", "--patient", " ", wants=2)
 
 
+@test
+def audit_search_mistaken(bench):
+    """What is mistyped is said to be, rather than answered with nothing, or with all."""
+    trail = Trail(bench, **{"checkpoint-every": 1})
+    g = trail.gateway()
+    a = Auditor(trail, g)
+    a.settled()
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+                    bench.path("bare.key"), "-out", bench.path("bare.pem"), "-subj", "/", "-addext", "subjectAltName=DNS:ct1"],
+                   check=True, stderr=subprocess.DEVNULL)
+    for verb in (("audit", "search"), ("incident", "--vkey", a.vkey)):
+        for words, wants, sentence in (
+                (("--node", "ct11"), 1, "has no node `ct11`: is `ct1` meant?"),
+                (("--from", "1h", "--node", "ct1", "--user", "nobody"), 1, "nothing found in records 0 to"),
+                (("--node", "ct1", "--node", "archive"), 2, "--node is given twice"),
+                (("--from", "2026-01-02", "--to", "2026-01-01"), 2, "--from is after --to"),
+                (("--certificate", "bare.pem"), 2, "bare.pem has no subject"),
+                (("--certificate", "bear.pem"), 2, "there is no such file"),
+                (("--certificate", "bare.key"), 2, "is no certificate")):
+            _, said = a.run(*verb, *words, wants=wants)
+            check(sentence in said and f"gantry {' '.join(verb[:2 if verb[0] == 'audit' else 1])}: " in said, words, "said:", said)
+    _, said = a.run("incident", "--vkey", "missing.vkey", wants=3)
+    check("gantry incident: missing.vkey" in said, "said:", said)
+    _, said = a.run("audit", "search", "--from", "2020-01-01", "--to", "2020-01-02", wants=1)
+    check("there are no records of that time" in said, "said:", said)
+
+
 DERIVE = """
 import ctypes, sys
 p = ctypes.CDLL(sys.argv[1])
