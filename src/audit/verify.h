@@ -86,7 +86,10 @@ struct verify_result {
 	int64_t least_ms, greatest_ms;
 };
 
-/* 0, whatever was found; ERR_SYSTEM, ERR_NO_MEMORY: could not be read to the end. ERR_VALUE: no key of a journal's. */
+/*
+ * 0, whatever was found; ERR_SYSTEM, ERR_NO_MEMORY: could not be read to the end. ERR_VALUE: no key of a journal's. ERR_NOT_FOUND: the
+ * folders have no file of a journal, and request->exported no checkpoint of one.
+ */
 MUST_USE int journal_verify(const struct verify_request *request, struct verify_result *ret_result);
 
 /* ---- Leaf hashes in a file: the good copy ---- */

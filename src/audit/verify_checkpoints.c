@@ -103,7 +103,15 @@ static int add_name(struct verifier *v, int dir, const char *name)
 	}
 }
 
-static int add_folder(struct verifier *v, int dir)
+static int name_of_journal(struct verifier *v, int dir, const char *name)
+{
+	uint64_t first;
+	(void)v, (void)dir;
+	return segment_file_of(name, &first) != FILE_FOREIGN;
+}
+
+/* Until take() gives something else than 0. */
+static int each_name(struct verifier *v, int dir, int (*take)(struct verifier *v, int dir, const char *name))
 {
 	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
@@ -117,7 +125,7 @@ static int add_folder(struct verifier *v, int dir)
 	}
 	while (r == 0 && (e = readdir(d))) {
 		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) {
-			r = add_name(v, dir, e->d_name);
+			r = take(v, dir, e->d_name);
 		}
 	}
 	closedir(d);
@@ -137,7 +145,14 @@ int verify_collect(struct verifier *v)
 {
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < v->request->n_dirs; i++) {
-		r = add_folder(v, v->request->dirs[i]);
+		r = each_name(v, v->request->dirs[i], name_of_journal);
+	}
+	if (r < 0 || (r == 0 && v->request->n_exported == 0)) {
+		return r < 0 ? r : ERR_NOT_FOUND;
+	}
+	r = 0;
+	for (size_t i = 0; r == 0 && i < v->request->n_dirs; i++) {
+		r = each_name(v, v->request->dirs[i], add_name);
 	}
 	for (size_t i = 0; r == 0 && i < v->request->n_exported; i++) {
 		r = add(v, v->request->exported[i].name, v->request->exported[i].note);

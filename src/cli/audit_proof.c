@@ -69,8 +69,7 @@ static int refused(const struct proving *p, int r)
 		const char *text;
 	} rows[] = {
 		{ERR_VALUE, AUDIT_BAD,
-			"not proved: the checkpoint does not reach so far, or the journal is not what it vouches for "
-			"(`gantry audit verify` says more)"},
+			"not proved: the journal is not what the checkpoint vouches for (`gantry audit verify` says more)"},
 		{ERR_NOT_FOUND, AUDIT_UNREADABLE,
 			"the record is not here; if it was handed over, --cold names the folder"},
 		{ERR_MISSING, AUDIT_BAD, "not proved: records are missing from the journal"},
@@ -85,6 +84,51 @@ static int refused(const struct proving *p, int r)
 	fprintf(stderr, "gantry audit prove: %s: %s\n", p->journal,
 		r == ERR_SYSTEM ? strerror(errno) : err_str(r));
 	return AUDIT_UNREADABLE;
+}
+
+/* Whether the checkpoints are such that something could be proved by them, before records are read. */
+static bool read_notes(const struct proving *p, struct checkpoint *ret_old, struct checkpoint *ret_new)
+{
+	struct signed_note note;
+	const char *bad = NULL;
+	if (p->from && checkpoint_read_note(span_of(p->from_bytes, p->from_len), &note, ret_old) < 0) {
+		bad = p->from;
+	} else if (checkpoint_read_note(span_of(p->checkpoint_bytes, p->checkpoint_len), &note, ret_new) <
+		   0) {
+		bad = p->checkpoint ? p->checkpoint : "the journal's latest checkpoint";
+	}
+	if (bad) {
+		fprintf(stderr, "gantry audit prove: not proved: %s is no checkpoint\n", bad);
+	}
+	return !bad;
+}
+
+static bool may_be_proved(const struct proving *p)
+{
+	struct checkpoint old = {0}, new;
+	if (!read_notes(p, &old, &new)) {
+		return false;
+	}
+	if (!p->from && p->record >= new.size) {
+		fprintf(stderr,
+			"gantry audit prove: not proved: the checkpoint covers %" PRIu64
+			" records, which number %" PRIu64 " is none of; the next one may cover it\n",
+			new.size, p->record);
+		return false;
+	}
+	if (p->from && strcmp(old.origin, new.origin) != 0) {
+		fputs("gantry audit prove: not proved: the checkpoints are of two journals\n", stderr);
+		return false;
+	}
+	if (p->from && old.size > new.size) {
+		fprintf(stderr,
+			"gantry audit prove: not proved: the checkpoint that is to be the older one covers %" PRIu64
+			" records, and the other %" PRIu64 "%s\n",
+			old.size, new.size,
+			p->checkpoint ? "" : ", all that this journal vouches for: was it cut?");
+		return false;
+	}
+	return true;
 }
 
 static int write_out(const struct proving *p, const char *text, size_t len)
@@ -109,6 +153,9 @@ static int prove(struct proving *p)
 	if (code != AUDIT_GOOD) {
 		return code;
 	}
+	if (!may_be_proved(p)) {
+		return AUDIT_BAD;
+	}
 	struct span note = span_of(p->checkpoint_bytes, p->checkpoint_len);
 	int r = p->from ? proof_make_consistency(p->in.folders, p->in.n_folders,
 				  span_of(p->from_bytes, p->from_len), note, &text, &len)
@@ -127,7 +174,12 @@ static bool take_option(struct proving *p, int c)
 	switch (c) {
 	case 'r':
 		p->has_record = true;
-		return armor_read_number(span_str(optarg), &p->record) == 0;
+		if (armor_read_number(span_str(optarg), &p->record) == 0) {
+			return true;
+		}
+		fprintf(stderr, "gantry audit prove: --record `%s`: expected the number of a record\n",
+			optarg);
+		return false;
 	case 'w':
 		p->with_record = true;
 		return true;
@@ -286,7 +338,12 @@ int audit_verify_proof(int argc, char **argv)
 			code = c == 'k' ? audit_add_keys(&in, optarg) : AUDIT_USAGE;
 		}
 	}
-	if (code == AUDIT_USAGE || argc - optind != 1 || in.n_keys == 0) {
+	if (code == AUDIT_GOOD && argc - optind == 1 && in.n_keys == 0) {
+		fputs("gantry audit verify-proof: --key is wanted: the public key of the journal's checkpoints\n",
+			stderr);
+		return AUDIT_USAGE;
+	}
+	if (code == AUDIT_USAGE || argc - optind != 1) {
 		options_usage(verify_proof_usage);
 		return AUDIT_USAGE;
 	}

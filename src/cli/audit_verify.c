@@ -41,7 +41,7 @@ struct verifying {
 	uint8_t *exported_bytes[AUDIT_CHECKPOINTS_MOST];
 	size_t n_exported;
 	const char *checkpoints[AUDIT_CHECKPOINTS_MOST];
-	const char *leaves_path;
+	const char *journal, *leaves_path;
 	struct merkle_hash *leaves;
 	bool json, terminal;
 	json_t *findings;
@@ -214,10 +214,11 @@ static int verify(struct verifying *v)
 	int r = journal_verify(&q, &result);
 	clear_progress(v);
 	if (r < 0) {
-		fprintf(stderr, "gantry audit verify: %s\n",
-			r == ERR_VALUE    ? "no key of a journal was given (witnesses' alone)"
-			: r == ERR_SYSTEM ? strerror(errno)
-					  : err_str(r));
+		fprintf(stderr, "gantry audit verify: %s: %s\n", v->journal,
+			r == ERR_VALUE       ? "no key of a journal was given (witnesses' alone)"
+			: r == ERR_NOT_FOUND ? "there is no journal here, neither records nor checkpoints"
+			: r == ERR_SYSTEM    ? strerror(errno)
+					     : err_str(r));
 		return r == ERR_VALUE ? AUDIT_USAGE : AUDIT_UNREADABLE;
 	}
 	if (v->json) {
@@ -282,11 +283,18 @@ int audit_verify(int argc, char **argv)
 			code = take_option(&v, c);
 		}
 	}
-	if (code == AUDIT_GOOD && (argc - optind != 1 || v.in.n_keys == 0)) {
+	if (code == AUDIT_GOOD && argc - optind == 1 && v.in.n_keys == 0) {
+		fputs("gantry audit verify: --key is wanted: the public key of checkpoints, checkpoint.vkey of `gantry audit init`\n",
+			stderr);
+		code = AUDIT_USAGE;
+	} else if (code == AUDIT_GOOD && argc - optind != 1) {
 		options_usage(verify_usage);
 		code = AUDIT_USAGE;
 	}
-	code = code != AUDIT_GOOD ? code : open_folders(&v.in, argv[optind], cold, n_cold);
+	if (code == AUDIT_GOOD) {
+		v.journal = argv[optind];
+		code = open_folders(&v.in, v.journal, cold, n_cold);
+	}
 	v.findings = json_array();
 	code = code != AUDIT_GOOD ? code : verify(&v);
 	json_decref(v.findings);

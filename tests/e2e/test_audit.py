@@ -144,5 +144,18 @@ def audit_usage(bench):
     for missing in (["verify", bench.path("none"), "--key", key], ["verify-proof", bench.path("none"), "--key", key],
                     ["leaves", bench.path("none")], ["prove", bench.path("none"), "--record", "1"]):
         audit(bench, *missing, wants=3)
+    # What is mistaken is named, and a folder without a journal is no journal that was tampered with.
+    empty = bench.new_folder("empty")
+    short, _ = journal(bench, "short", 6)
+    for words, wants, sentence in (
+            (["verify", folder], 2, "--key is wanted"), (["verify-proof", proof], 2, "--key is wanted"),
+            (["verify", empty, "--key", key], 3, f"{empty}: there is no journal here"),
+            (["verify", empty, "--key", key, "--checkpoint", os.path.join(folder, "checkpoint")], 1, "BAD"),
+            (["prove", folder, "--record", "x"], 2, "`x`: expected the number"),
+            (["prove", folder, "--record", "10"], 1, "covers 10 records, which number 10 is none of"),
+            (["prove", folder, "--from", proof], 1, f"{proof} is no checkpoint"),
+            (["prove", short, "--from", os.path.join(folder, "checkpoint")], 1, "was it cut?")):
+        said = audit(bench, *words, wants=wants)
+        check(sentence in said and "none of the journal's" not in said, words, "said:", said)
     for verb in ("verify", "prove", "verify-proof", "leaves"):
         check("usage: gantry audit " + verb in audit(bench, verb, "--help", wants=0), "no usage of", verb)

@@ -70,11 +70,24 @@ static void test_uncovered(void **state)
 static void test_nothing(void **state)
 {
 	struct made_folder f = made_folder();
-	struct said s;
-	verify(&f, &s);
-	assert_int_equal(s.of[VERIFY_NO_SEGMENT], 1);
+	struct said s = {0};
+	struct note_key key;
+	struct verify_request none = {
+		.dirs = &f.dir, .n_dirs = 1, .keys = &key, .n_keys = 1, .found = found, .arg = &s};
+	int fd = openat(f.dir, "somebody-else's", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	made_key(1, MADE_ORIGIN, NOTE_ED25519, &key);
+	assert_int_equal(journal_verify(&none, &s.result), ERR_NOT_FOUND);
+	assert_int_equal(s.of[VERIFY_FOREIGN], 0);
+	assert_int_equal(unlinkat(f.dir, "somebody-else's", 0), 0);
 	made_folder_done(&f);
 	make(&f, 5, 0);
+	assert_int_equal(renameat(f.dir, "segment-00000000000000000000", f.dir, "away"), 0);
+	verify(&f, &s);
+	assert_int_equal(s.of[VERIFY_NO_SEGMENT], 1);
+	assert_true(s.result.bad > 0);
+	assert_int_equal(renameat(f.dir, "away", f.dir, "segment-00000000000000000000"), 0);
 	assert_int_equal(unlinkat(f.dir, "checkpoint", 0), 0);
 	verify(&f, &s);
 	assert_int_equal(s.of[VERIFY_UNVOUCHED], 1);
