@@ -166,13 +166,3 @@ void audit_input_done(struct audit_input *in)
 		close(in->folders[--in->n_folders]);
 	}
 }
-
-void audit_print_text(const char *text)
-{
-	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-		/* C1's control characters are C2 80 to C2 9F. */
-		bool c1 = p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0;
-		putchar(*p < 0x20 || *p == 0x7f || c1 ? '?' : *p);
-		p += c1;
-	}
-}

@@ -51,7 +51,4 @@ int audit_read_file(
 
 void audit_input_done(struct audit_input *in);
 
-/* Print text that others wrote: nothing in it commands a terminal. */
-void audit_print_text(const char *text);
-
 #endif

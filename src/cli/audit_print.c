@@ -72,21 +72,43 @@ void hit_what(const struct search_hit *h, char buf[HIT_WHAT_MOST])
 
 /* ---- Text ---- */
 
-static size_t put(FILE *to, const char *text)
+/* How many bytes at p command a terminal or turn the direction of what follows; 0: none do. */
+static size_t commands(const unsigned char *p)
+{
+	if (*p < 0x20 || *p == 0x7f) {
+		return 1;
+	}
+	/* C1's control characters are C2 80 to C2 9F; U+061C is D8 9C. */
+	if ((p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) || (p[0] == 0xd8 && p[1] == 0x9c)) {
+		return 2;
+	}
+	/* U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069 */
+	bool mark = p[0] == 0xe2 && p[1] == 0x80 &&
+	            (p[2] == 0x8e || p[2] == 0x8f || (p[2] >= 0xaa && p[2] <= 0xae));
+	bool isolate = p[0] == 0xe2 && p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9;
+	return mark || isolate ? 3 : 0;
+}
+
+size_t audit_put_text(FILE *to, const char *text)
 {
 	size_t columns = 0;
-	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-		bool c1 = p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0;
-		putc(*p < 0x20 || *p == 0x7f || c1 ? '?' : *p, to);
+	for (const unsigned char *p = (const unsigned char *)text; *p;) {
+		size_t n = commands(p);
+		putc(n > 0 ? '?' : *p, to);
 		columns += (*p & 0xc0) != 0x80;
-		p += c1;
+		p += n > 0 ? n : 1;
 	}
 	return columns;
 }
 
+void audit_print_text(const char *text)
+{
+	(void)audit_put_text(stdout, text);
+}
+
 static void column(FILE *to, const char *text, size_t width)
 {
-	size_t n = put(to, text);
+	size_t n = audit_put_text(to, text);
 	fprintf(to, "%*s", n < width ? (int)(width - n) + 2 : 2, "");
 }
 
@@ -126,7 +148,7 @@ static void more(FILE *to, const char *before, const char *text)
 	if (text[0]) {
 		fputs("  ", to);
 		fputs(before, to);
-		(void)put(to, text);
+		(void)audit_put_text(to, text);
 	}
 }
 
@@ -158,9 +180,20 @@ void print_text(FILE *to, const struct search_hit *h)
 
 /* ---- CSV ---- */
 
+/* What a cell begins with that is calculated; those of full width are where Japanese is written. */
+static bool is_formula(const char *text)
+{
+	static const char *const wide[] = {"\xef\xbc\x9d", "\xef\xbc\x8b", "\xef\xbc\x8d", "\xef\xbc\xa0"};
+	bool formula = text[0] && strchr("=+-@\t\r", text[0]);
+	for (unsigned i = 0; !formula && i < ARRAY_LEN(wide); i++) {
+		formula = strncmp(text, wide[i], 3) == 0;
+	}
+	return formula;
+}
+
 void csv_text(FILE *to, const char *text, bool first)
 {
-	bool formula = text[0] && strchr("=+-@\t\r", text[0]);
+	bool formula = is_formula(text);
 	bool quoted = strpbrk(text, ",\"\r\n") != NULL;
 	if (!first) {
 		putc(',', to);

@@ -9,6 +9,11 @@
 
 /* Hits of a search, for people and for programs. */
 
+/* Text that others wrote: nothing in it commands a terminal, or turns the direction of what stands behind it. Returns its characters. */
+size_t audit_put_text(FILE *to, const char *text);
+/* The same to standard output. */
+void audit_print_text(const char *text);
+
 /* What was done to whom: "stored", "retrieved", "refused", "queried", "shown", "alert", "login", …; static. */
 const char *hit_how(const struct search_hit *h);
 
@@ -28,8 +33,8 @@ void print_csv(FILE *to, const struct search_hit *h);
 json_t *hit_json(const struct search_hit *h);
 
 /*
- * A cell of RFC 4180, with the comma before it unless first. What a spreadsheet would take for a formula (it begins with =, +, -, @, a
- * tabulator or a carriage return) gets an apostrophe in front.
+ * A cell of RFC 4180, with the comma before it unless first. What a spreadsheet would take for a formula (it begins with =, +, -, @, one
+ * of these of full width, a tabulator or a carriage return) gets an apostrophe in front.
  */
 void csv_text(FILE *to, const char *text, bool first);
 void csv_number(FILE *to, uint64_t n, bool first);

@@ -3,6 +3,7 @@
 #include "audit/proof.h"
 #include "base/clock.h"
 #include "cli/audit.h"
+#include "cli/audit_print.h"
 #include "cli/options.h"
 
 #include <errno.h>

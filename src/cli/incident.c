@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/incident.h"
+#include "cli/audit_print.h"
 #include "cli/verbs.h"
 
 #include <inttypes.h>

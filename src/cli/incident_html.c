@@ -213,19 +213,27 @@ static void days_table(const struct incident *in, FILE *to)
 	end(to);
 }
 
+/* Whatever direction it has or makes, it is of no consequence for what stands behind it. */
+static void apart(FILE *to, const char *s)
+{
+	fputs("<bdi>", to);
+	text(to, s);
+	fputs("</bdi>", to);
+}
+
 static void patient(const struct touch *t, FILE *to)
 {
 	fputs("<td><b>", to);
-	text(to, t->patient[0] ? t->patient : "(no identifier)");
+	apart(to, t->patient[0] ? t->patient : "(no identifier)");
 	fputs("</b>", to);
 	if (t->issuer[0]) {
 		fputs(" ", to);
-		text(to, t->issuer);
+		apart(to, t->issuer);
 	}
 	fputs("<br>", to);
-	text(to, t->name);
+	apart(to, t->name);
 	fputs("</td><td>", to);
-	text(to, t->accession);
+	apart(to, t->accession);
 	fputs(t->accession[0] ? "<br><span class=\"uid\">" : "<span class=\"uid\">", to);
 	text(to, t->study);
 	fputs("</span></td>", to);

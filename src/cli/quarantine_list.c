@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/audit.h"
+#include "cli/audit_print.h"
 #include "cli/quarantine.h"
 #include "cli/quarantine_json.h"
 #include "cli/when.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/writer.h"
 #include "cli/audit.h"
+#include "cli/audit_print.h"
 #include "cli/quarantine.h"
 #include "cli/quarantine_json.h"
 #include "cli/when.h"

@@ -112,7 +112,10 @@ static void test_csv(void **state)
 	size_t len;
 	FILE *f = open_memstream(&text, &len);
 	static const char *const cells[] = {"plain", "a,b", "say \"a\"", "two\r\nlines", "=1+1", "+1", "-1",
-		"@x", "\t=1", "=\"a\"", "", "a=b"};
+		"@x", "\t=1", "=\"a\"", "", "a=b",
+		"\xef\xbc\x9d"
+		"1",
+		"\xef\xbc\xa0", "\xef\xbc\x91"};
 	assert_non_null(f);
 	for (unsigned i = 0; i < ARRAY_LEN(cells); i++) {
 		csv_text(f, cells[i], i == 0);
@@ -121,7 +124,25 @@ static void test_csv(void **state)
 	csv_end(f);
 	(void)fclose(f);
 	assert_string_equal(text,
-		"plain,\"a,b\",\"say \"\"a\"\"\",\"two\r\nlines\",'=1+1,'+1,'-1,'@x,'\t=1,\"'=\"\"a\"\"\",,a=b,7\r\n");
+		"plain,\"a,b\",\"say \"\"a\"\"\",\"two\r\nlines\",'=1+1,'+1,'-1,'@x,'\t=1,\"'=\"\"a\"\"\",,a=b,'\xef\xbc\x9d"
+		"1,'\xef\xbc\xa0,\xef\xbc\x91,7\r\n");
+	free(text);
+}
+
+/* What others wrote does not command a terminal, nor turn the rest of the line; what is written from right to left stays. */
+static void test_text(void **state)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+	assert_non_null(f);
+	assert_int_equal(audit_put_text(f, "a\x1b[2J\x7f\xc2\x9b"
+					   "1m\xe2\x80\xae"
+					   "b\xe2\x81\xa6\xe2\x80\x8f\xd8\x9c"),
+		14);
+	assert_int_equal(audit_put_text(f, "|\xd7\xa9\xe5\xb1\xb1\xe2\x80\x94\xe2"), 5);
+	(void)fclose(f);
+	assert_string_equal(text, "a?[2J??1m?b???|\xd7\xa9\xe5\xb1\xb1\xe2\x80\x94\xe2");
 	free(text);
 }
 
@@ -133,6 +154,7 @@ int main(void)
 		cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_shown),
 		cmocka_unit_test(test_csv),
+		cmocka_unit_test(test_text),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
