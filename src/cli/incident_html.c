@@ -19,7 +19,7 @@ static const char style[] =
 	"th{text-align:left;border-bottom:.4mm solid #444;vertical-align:bottom}"
 	"th,td{padding:.9mm 1.4mm}td{border-bottom:.2mm solid #ccc;vertical-align:top;overflow-wrap:anywhere}"
 	"tr{break-inside:avoid}thead{display:table-header-group}.n{text-align:right;white-space:nowrap;overflow-wrap:normal}"
-	".t{white-space:nowrap;overflow-wrap:normal}.uid{font-size:7.5pt}.key{display:inline-block;margin-right:4mm;font-size:9pt}"
+	".t{white-space:nowrap;overflow-wrap:normal}.w{overflow-wrap:normal;min-width:15mm}.uid{font-size:7.5pt}.key{display:inline-block;margin-right:4mm;font-size:9pt}"
 	".key i{display:inline-block;width:3mm;height:3mm;margin-right:1.2mm}svg{width:100%;height:auto}"
 	"footer{margin-top:8mm;color:#555;font-size:8.5pt}"
 	"@media print{body{margin:0;padding:0;max-width:none}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}";
@@ -239,6 +239,14 @@ static void patient(const struct touch *t, FILE *to)
 	fputs("</span></td>", to);
 }
 
+/* On the page after it is still to be seen whose the line is. */
+static void patient_again(const struct touch *t, FILE *to)
+{
+	fputs("<td class=\"sub\">", to);
+	apart(to, t->patient[0] ? t->patient : t->name);
+	fputs("</td><td></td>", to);
+}
+
 static void records(const struct touch *t, FILE *to)
 {
 	fputs("<td class=\"n\">", to);
@@ -253,7 +261,8 @@ static void entry(const struct touch *t, bool with_text, FILE *to)
 	char time[WHEN_LEN];
 	when_text(t->time_ms, time);
 	cell(to, "t", time);
-	fputs("<td>", to);
+	/* Our own words are not broken, however much room the names of others take. */
+	fputs(with_text ? "<td>" : "<td class=\"w\">", to);
 	text(to, t->what);
 	if (t->refusal) {
 		fprintf(to, "<br>refusal %" PRIu64, t->refusal);
@@ -286,7 +295,7 @@ static void studies_table(const struct incident *in, FILE *to)
 			if (k == 0) {
 				patient(&in->touches[s->first], to);
 			} else {
-				fputs("<td></td><td></td>", to);
+				patient_again(&in->touches[s->first], to);
 			}
 			entry(&in->touches[s->first + k], false, to);
 			fputs("</tr>\n", to);

@@ -354,6 +354,11 @@ def check_page(folder):
     check(not {"script", "img", "link", "iframe", "a"} & set(names), "something from elsewhere:", set(names))
     check(not re.search(r"https?://|url\(|@import", text), "something from elsewhere")
     check("CompressedSamples^CT1" in "".join(page.texts), "no patient")
+    check('<td class="w">stored 1</td>' in text, "what was done may be broken between its letters")
+    # 4MR1 has several lines, and each says whose it is: a page may end between them.
+    lines = re.findall(r"<tr><td.*?</tr>", text[text.index("Patients and studies"):text.index("Entries that name no patient")], re.S)
+    check(len(lines) > 4 and sum("<bdi>4MR1</bdi>" in line for line in lines) >= 3, "lines:", lines)
+    check(all(re.match(r"<tr><td[^>]*>(<b>)?<bdi>[^<]", line) for line in lines), "a line of nobody:", lines)
 
 
 def check_proofs(bench, trail, a, folder, report):
