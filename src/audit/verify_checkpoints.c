@@ -200,7 +200,7 @@ void verify_compare_rest(struct verifier *v)
 		uint64_t size = c->checkpoint.size;
 		verify_found(v, VERIFY_TRUNCATED, v->range.size, size, c->file, 0,
 			"the checkpoint vouches for %" PRIu64 " records, and the journal has %" PRIu64
-			": the last %" PRIu64 " were cut off",
+			": %" PRIu64 " missing, at its end or before",
 			size, v->range.size, size - v->range.size);
 	}
 }

@@ -15,7 +15,7 @@ import xml.etree.ElementTree as ET
 
 from lib import dicom, peers
 from lib.dicom import CT, ILE, MR
-from lib.site import check, equal, test, until
+from lib.site import ROOT, check, equal, test, until
 from lib.trail import Trail, object_of
 
 PASSPHRASE = "correct horse battery"
@@ -414,6 +414,44 @@ def incident_scopes(bench):
     check("This list is complete" in out and "recorded after that checkpoint" in out, "an older checkpoint:", out)
     stranger = a.vkey.split("+")[0] + "+00000000+" + a.vkey.split("+")[2]
     a.run("incident", "--vkey", stranger, wants=3)
+
+
+@test
+def what_happened_as_the_page_has_it(bench):
+    """Each command of docs/what-happened.md, as it stands there; dates, folders and numbers are those of the test."""
+    with open(os.path.join(ROOT, "docs/what-happened.md"), encoding="utf-8") as file:
+        page = file.read()
+    commands = [c for block in re.findall(r"^```\n(gantry .*?)^```", page, re.M | re.S) for c in block.splitlines()]
+    commands += [c for row in re.findall(r"^\| .* \|$", page, re.M) for c in re.findall(r"`(gantry [^`]* [^`]*)`", row)]
+    check(len(commands) >= 8 and all(c.startswith("gantry ") for c in commands), "commands:", commands)
+    worm = bench.new_folder("worm")
+    os.chmod(worm, 0o777)
+    exported = os.path.join(worm, "checkpoint")
+    trail = Trail(bench, **{"checkpoint-every": 1, "checkpoint-file": exported})
+    g = trail.gateway()
+    a = Auditor(trail, g)
+    bench.run("storescu", "-aet", "CT1", "-aec", "ARCHIVE", "127.0.0.1", str(g.plain), peers.CT_SMALL, wants=0)
+    a.settled()
+    first = trail.one("begin", patient="1CT1")["index"]
+    desk = os.path.dirname(g.yaml)
+    shutil.copy(a.key, os.path.join(desk, "auditor.key"))
+    for path in (os.path.join(desk, "checkpoint.vkey"), trail.path("checkpoint.vkey")):
+        with open(path, "w", encoding="ascii") as file:
+            file.write(a.vkey + "\n")
+    until(lambda: os.path.exists(exported), "a checkpoint elsewhere")
+    kept = shutil.copy(exported, bench.path("kept-checkpoint"))  # of then: the report's is not older
+    here = {"gantry ": bench.program + " ", "2026-11-01": "1d", "2026-11-30": "2099-12-31", "81025": str(first), "4711": "1CT1",
+            "/var/lib/gantry/audit": trail.folder, "/mnt/worm/checkpoint": kept, "COPY": "copy"}
+    for number, command in enumerate(commands):
+        if "COPY" in command and not os.path.exists(os.path.join(desk, "copy")):
+            shutil.copytree(trail.folder, os.path.join(desk, "copy"), ignore=shutil.ignore_patterns("spool"))
+        for there, is_here in here.items():
+            command = command.replace(there, is_here)
+        ran = subprocess.run(command.split(), input=PASSPHRASE + "\n", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                             timeout=60, check=False, cwd=desk)
+        equal(ran.returncode, 0, f"{number}, {command}: {ran.stderr} {ran.stdout[-600:]}")
+    with open(os.path.join(desk, "november/statement.txt"), encoding="utf-8") as file:
+        check(file.read().startswith("This list is complete for what crossed this gateway (origin "), "the statement")
 
 
 @test
