@@ -45,6 +45,7 @@ static const char usage[] =
 enum { EXIT_ALL, EXIT_SOME, EXIT_USAGE, EXIT_NOTHING };
 
 #define SECONDS      60
+#define EXPLICIT_LE  "1.2.840.10008.1.2.1"
 #define SPOOL_MEMORY (512ull * 1024 * 1024)
 
 static int complain(const char *what, const char *why)
@@ -116,6 +117,20 @@ static int add_signer(struct media_sealing *j)
 
 /* ---- What is read ---- */
 
+/* PS3.11 D.3.1: one transfer syntax alone. Objects stay as they are, and who burns the disc learns that not all readers may read them. */
+static void tell_syntaxes(const struct media *m)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < m->n_objects; i++) {
+		n += strcmp(m->objects[i].d.transfer_syntax, EXPLICIT_LE) != 0;
+	}
+	if (n > 0) {
+		printf("\n%zu of %zu objects %s not in Explicit VR Little Endian, the one transfer syntax of STD-GEN-SEC (PS3.11 D.3.1), and "
+		       "stay as they are: not every reader of such discs can read them\n",
+			n, m->n_objects, n == 1 ? "is" : "are");
+	}
+}
+
 /* All of it, or as much as can be if that was asked for. */
 static int read_folder(struct media_sealing *j)
 {
@@ -130,6 +145,7 @@ static int read_folder(struct media_sealing *j)
 		return complain(m->source, e == ERR_NO_MEMORY ? err_str(e) : why);
 	}
 	media_show(m);
+	tell_syntaxes(m);
 	(void)fflush(stdout);
 	if (m->n_objects == 0) {
 		return complain(m->source, "there is no object to be sealed");

@@ -510,6 +510,27 @@ def records(path):
     return found
 
 
+@test
+def secure_media_profile(bench):
+    """A disc of STD-GEN-SEC has one transfer syntax: another is told. DCMTK's dcmgpdir takes what a disc of that one opens to, and says the same of it."""
+    disc = Disc(bench)
+    sealed, opened = bench.path("sealed"), bench.path("opened")
+    text = disc.media("seal", disc.folder, sealed)
+    check("4 of 6 objects are not in Explicit VR Little Endian" in text, "what readers may not read", text)
+    folder = bench.new_folder("profile")
+    for number in "12":
+        bench.run("dcmconv", "+te", os.path.join(DATA, "CT_small.dcm"), f"{folder}/{number}", wants=0)
+        bench.run("dcmodify", "-nb", "-m", f"0008,0018=1.2.3.{number}", f"{folder}/{number}", wants=0)
+    text = disc.media("seal", folder, bench.path("plain"))
+    check("Explicit VR" not in text, "a disc of that one", text)
+    disc.media("open", bench.path("plain"), opened)
+    ours = records(opened + "/DICOMDIR")
+    os.remove(opened + "/DICOMDIR")
+    bench.run("dcmgpdir", *sorted(file.replace("\\", "/") for file in ours), cwd=opened, wants=0)
+    equal({k: set(v) for k, v in records(opened + "/DICOMDIR").items()}, {k: set(v) for k, v in ours.items()}, "records")
+    equal(len(ours), 2, "records")
+
+
 CODE = "(fffe,e000) na\n(0008,0100) SH 1\n(0008,0102) SH 99X\n(0008,0104) LO Word\n(fffe,e00d) na\n(fffe,e0dd) na\n"
 LABELS = "(0008,0023) DA 20260102\n(0008,0033) TM 1011\n(0070,0080) CS LABEL\n(0070,0081) LO Words\n(0070,0084) PN Doe^J\n"
 REPORT = "(0008,0023) DA 20260102\n(0008,0033) TM 1011\n(0040,a043) SQ\n" + CODE + "(0040,a491) CS COMPLETE\n(0040,a493) CS UNVERIFIED\n"
