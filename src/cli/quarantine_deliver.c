@@ -111,6 +111,10 @@ static void send_object(struct delivery *d)
 bool quarantine_way(const struct quarantine_place *p, const struct quarantine_item *item,
 	const char **ret_how, unsigned *ret_makes)
 {
+	static const char *const hows[] = {[0] = "as it is",
+		[DOOR_DEIDENTIFIES] = "de-identified, as its flow has it",
+		[DOOR_SIGNS] = "signed, as its flow has it",
+		[DOOR_DEIDENTIFIES | DOOR_SIGNS] = "de-identified and signed, as its flow has it"};
 	struct mistakes mistakes = {0};
 	struct site *s = NULL;
 	struct route route = {0};
@@ -123,9 +127,9 @@ bool quarantine_way(const struct quarantine_place *p, const struct quarantine_it
 			item->object.number, v.sentence);
 		ok = false;
 	} else {
-		*ret_how = s->flows[route.flows[0]].deidentify ? "de-identified, as its flow has it"
-		                                               : "as it is";
-		*ret_makes = s->flows[route.flows[0]].deidentify ? DOOR_DEIDENTIFIES : 0;
+		const struct flow *f = &s->flows[route.flows[0]];
+		*ret_makes = (f->deidentify ? DOOR_DEIDENTIFIES : 0) | (f->sign.yes ? DOOR_SIGNS : 0);
+		*ret_how = hows[*ret_makes];
 	}
 	mistakes_done(&mistakes);
 	site_free(s);

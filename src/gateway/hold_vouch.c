@@ -12,8 +12,8 @@
 const struct sign_rules *hold_vouches(const struct association *as, const struct operation *o)
 {
 	int flow = o->flow;
-	/* No flow has allowed what is imported, but it may go by one. */
-	if (as->door.why == DOOR_IMPORT && as->route.n_flows > 0) {
+	/* No flow has allowed what comes by the local door, but it may go by one: what is imported, or released from quarantine. */
+	if (as->door.why != 0 && as->route.n_flows > 0) {
 		flow = (int)as->route.flows[0];
 	}
 	const struct flow *f = o->field == C_STORE_RQ && flow >= 0 ? &as->site->flows[flow] : NULL;

@@ -13,6 +13,7 @@ from lib.site import check, equal, test, until
 from lib.token import token
 from test_deidentify_flow import is_back, new_key, recipients
 from test_hold import BAD, PDF, good, plain
+from test_quarantine import ANN, BOB, KEEPS, release
 from test_sign import CT, DATA, Signer, elements
 
 CONTEXTS = ((dicom.VERIFICATION, [dicom.ILE]), (dicom.CT, [dicom.ELE]), (PDF, [dicom.ELE]))
@@ -337,6 +338,20 @@ def sign_after_the_verdict(bench):
     equal(s.store(many)["status"], 0, "one of its signatures is good")
     check("signature-unknown" in s.g.wait_log(mark, event="object.found")["checks"], "the ninth")
     s.good(s.stored(), signed, n=10)
+
+
+@test
+def sign_what_is_released(bench):
+    """What two people release from the quarantine goes the way of its flow, and is signed."""
+    s = Site(bench, archive=peers.storescp(bench), **KEEPS)
+    bad = dicom.Part10(BAD)
+    equal(s.store(BAD)["status"], 0x0124, "in quarantine")
+    release(s.g, 1, ANN, "--reason", "a report of ours")
+    text = release(s.g, 1, BOB)
+    check("was delivered to archive" in text, text)
+    found = peers.received(s.folder)
+    equal(list(found), [bad.instance], "objects in the archive")
+    s.good(s.stored(), BAD)
 
 
 @test
