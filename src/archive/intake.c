@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "archive/intake.h"
+#include "archive/likeness.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -47,6 +48,7 @@ void intake_prepare(void)
 {
 	unsigned char digest[SHA256_DIGEST_LENGTH];
 	SHA256((const unsigned char *)"", 0, digest);
+	likeness_prepare();
 }
 
 /* A name that no process uses, for who locks the file right after making it. */
@@ -173,11 +175,20 @@ static int read_meta(int fd, uint8_t buf[PART10_META_MAX], struct part10_meta *r
 	return part10_read(span_of(buf, (size_t)n), ret_meta, ret_data, NULL) == 0;
 }
 
+/* Are both signed, alike but for when? 1, 0, or ERR_SYSTEM, ERR_NO_MEMORY. */
+static int same_but_for_time(int a, uint64_t a_at, int b, uint64_t b_at, struct span syntax)
+{
+	uint8_t mine[LIKENESS_LEN], theirs[LIKENESS_LEN];
+	int e = likeness_of(a, a_at, syntax, mine);
+	e = e ? e : likeness_of(b, b_at, syntax, theirs);
+	return e == ERR_SYSTEM || e == ERR_NO_MEMORY ? e : e == 0 && memcmp(mine, theirs, LIKENESS_LEN) == 0;
+}
+
 /*
- * Is the file of this name the same object: SOP class, transfer syntax and the bytes of its data set? Who sent it
- * does not count. What is no regular file, or not ours to read as Part 10, is another object.
+ * Is the file of this name the same object: SOP class, transfer syntax and the bytes of its data set, or all but when it was signed? Who
+ * sent it does not count. What is no regular file, or not ours to read as Part 10, is another object.
  */
-static int same_object(const struct intake *i, int shelf, const char *name)
+static int same_object(const struct intake *i, int shelf, const char *name, enum intake_result *ret_how)
 {
 	CLEANUP(close_fd) int fd = openat(shelf, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
@@ -204,7 +215,13 @@ static int same_object(const struct intake *i, int shelf, const char *name)
 		!span_eq(mine.transfer_syntax, theirs.transfer_syntax)) {
 		return 0;
 	}
-	return same_rest(i->fd, mine_data, fd, theirs_data);
+	*ret_how = INTAKE_SAME;
+	r = same_rest(i->fd, mine_data, fd, theirs_data);
+	if (r == 0) {
+		*ret_how = INTAKE_SIGNED_AGAIN;
+		r = same_but_for_time(i->fd, mine_data, fd, theirs_data, mine.transfer_syntax);
+	}
+	return r;
 }
 
 /* Name the temporary file so, unless there is one of that name: 1. 0: there is. */
@@ -239,8 +256,7 @@ static int settle(struct intake *i, int shelf, enum intake_result *ret_result, c
 			close(i->fd);
 			i->fd = -1;
 		} else if (r == 0) {
-			r = same_object(i, shelf, ret_name);
-			*ret_result = INTAKE_SAME;
+			r = same_object(i, shelf, ret_name, ret_result);
 		}
 		if (r != 0) {
 			return r < 0 ? r : 0;

@@ -16,8 +16,9 @@
 #define INTAKE_CONFLICTS 99
 
 enum intake_result {
-	INTAKE_STORED,   /* new */
-	INTAKE_SAME,     /* its bytes were there already */
+	INTAKE_STORED, /* new */
+	INTAKE_SAME,   /* its bytes were there already */
+	INTAKE_SIGNED_AGAIN, /* all of it was there already but for the time, UID and value of its signatures: as it was */
 	INTAKE_CONFLICT, /* other bytes were there under its UID: kept beside them */
 };
 

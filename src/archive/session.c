@@ -258,6 +258,10 @@ static void finish_store(struct session *s)
 	} else if (result == INTAKE_SAME) {
 		log_object(
 			s, "archive.same", LOG_LEVEL_INFO, "An object came that is there already.", file, "");
+	} else if (result == INTAKE_SIGNED_AGAIN) {
+		log_object(s, "archive.same", LOG_LEVEL_INFO,
+			"An object came that is there already, signed at another time by the same. The one that is there stays.",
+			file, "");
 	} else if (result == INTAKE_CONFLICT) {
 		log_object(s, "archive.conflict", LOG_LEVEL_WARNING,
 			"An object came whose UID another object has. It is kept beside the other.", file,

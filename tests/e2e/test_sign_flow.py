@@ -96,6 +96,26 @@ def sign_what_is_imported(bench):
 
 
 @test
+def sign_what_is_sent_again(bench):
+    """A folder archive has one of what is the same but for the time of its signature; of what is not, or is signed by another, both."""
+    s = Site(bench)
+    changed = bench.path("changed.dcm")
+    shutil.copy(CT, changed)
+    os.chmod(changed, 0o644)
+    bench.run("dcmodify", "-nb", "-m", "PatientSex=F", changed, wants=0)
+    for path in (CT, CT, changed, CT, changed):
+        equal(s.store(path)["status"], 0, path)
+    files = [path for path in glob.glob(os.path.join(s.folder, "**"), recursive=True) if os.path.isfile(path)]
+    equal(sorted("conflict-1" in path for path in files), [False, True], "files")
+    check("signed at another time" in s.g.wait_log(event="archive.same")["message"], "the log")
+    for path in files:
+        s.good(path, changed if "conflict-1" in path else CT)
+    twice = s.sign(CT, "twice.dcm")
+    equal(s.store(twice)["status"], 0, "with a signature of its own, too")
+    s.good(s.stored("conflict-2"), CT, n=2)
+
+
+@test
 def sign_each_encoding(bench):
     """Of whatever encoding."""
     s = Site(bench, sign={"hash": "sha384"})
