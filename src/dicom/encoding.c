@@ -30,25 +30,31 @@ int encoding_of(struct span transfer_syntax, enum encoding *ret_encoding)
 	return 0;
 }
 
-const char *encoding_lossless(struct span transfer_syntax)
+const struct encoding_coded *encoding_coded(struct span transfer_syntax)
 {
-	static const struct {
-		const char *uid, *lossless;
-	} families[] = {
-		{"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.70"}, /* JPEG baseline, extended */
-		{"1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.70"},
-		{"1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.57"}, /* JPEG lossless */
-		{"1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.70"},
-		{"1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.80"}, /* JPEG-LS */
-		{"1.2.840.10008.1.2.4.81", "1.2.840.10008.1.2.4.80"},
-		{"1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.90"}, /* JPEG 2000 */
-		{"1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.90"},
-		{"1.2.840.10008.1.2.5", "1.2.840.10008.1.2.5"}, /* RLE */
+	static const struct encoding_coded rows[] = {
+		{"1.2.840.10008.1.2.4.50", CODING_JPEG, "1.2.840.10008.1.2.4.70", CODING_JPEG_LOSSLESS},
+		{"1.2.840.10008.1.2.4.51", CODING_JPEG, "1.2.840.10008.1.2.4.70", CODING_JPEG_LOSSLESS},
+		{"1.2.840.10008.1.2.4.57", CODING_JPEG_LOSSLESS_14, "1.2.840.10008.1.2.4.57",
+			CODING_JPEG_LOSSLESS_14},
+		{"1.2.840.10008.1.2.4.70", CODING_JPEG_LOSSLESS, "1.2.840.10008.1.2.4.70",
+			CODING_JPEG_LOSSLESS},
+		{"1.2.840.10008.1.2.4.80", CODING_JPEG_LS, "1.2.840.10008.1.2.4.80", CODING_JPEG_LS},
+		{"1.2.840.10008.1.2.4.81", CODING_JPEG_LS, "1.2.840.10008.1.2.4.80", CODING_JPEG_LS},
+		{"1.2.840.10008.1.2.4.90", CODING_JPEG_2000, "1.2.840.10008.1.2.4.90", CODING_JPEG_2000},
+		{"1.2.840.10008.1.2.4.91", CODING_JPEG_2000, "1.2.840.10008.1.2.4.90", CODING_JPEG_2000},
+		{"1.2.840.10008.1.2.5", CODING_RLE, "1.2.840.10008.1.2.5", CODING_RLE},
 	};
-	for (size_t i = 0; i < ARRAY_LEN(families); i++) {
-		if (span_eq(transfer_syntax, span_str(families[i].uid))) {
-			return families[i].lossless;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (span_eq(transfer_syntax, span_str(rows[i].uid))) {
+			return &rows[i];
 		}
 	}
 	return NULL;
+}
+
+const char *encoding_lossless(struct span transfer_syntax)
+{
+	const struct encoding_coded *c = encoding_coded(transfer_syntax);
+	return c ? c->lossless : NULL;
 }

@@ -20,10 +20,29 @@ enum encoding {
  */
 MUST_USE int encoding_of(struct span transfer_syntax, enum encoding *ret_encoding);
 
-/*
- * In what the pixels of a transfer syntax are encoded when they were decoded and changed: without loss, in the same family (PS3.5 A.4).
- * NULL: in none, as no other of its family is known; or the pixels are native.
- */
+/* How frames of pixels are encoded (PS3.5 A.4); the lossless processes of JPEG: 14, and 14 with selection value 1. */
+enum coding {
+	CODING_JPEG,
+	CODING_JPEG_LOSSLESS_14,
+	CODING_JPEG_LOSSLESS,
+	CODING_JPEG_LS,
+	CODING_JPEG_2000,
+	CODING_RLE,
+	CODING_N
+};
+
+/* A transfer syntax, and that in which its pixels are encoded when they were decoded and changed: without loss, in the same family. */
+struct encoding_coded {
+	const char *uid;
+	enum coding coding;
+	const char *lossless;
+	enum coding lossless_coding;
+};
+
+/* Static. NULL: no other of its family is known, or the pixels are native. */
+const struct encoding_coded *encoding_coded(struct span transfer_syntax);
+
+/* The UID of that other; NULL as above. */
 const char *encoding_lossless(struct span transfer_syntax);
 
 #endif

@@ -1,23 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pixels/clean_parts.h"
 
+#include "base/attr.h"
+#include "dicom/encoding.h"
 #include "pixels/coded.h"
 #include "pixels/rle.h"
 
 #include <stdlib.h>
 
-/* What decodes them, and encodes what they become (dicom/encoding.h). */
-static const struct clean_syntax syntaxes[] = {
-	{"1.2.840.10008.1.2.4.50", CODEC_JPEG, CODEC_JPEG_LOSSLESS, false},
-	{"1.2.840.10008.1.2.4.51", CODEC_JPEG, CODEC_JPEG_LOSSLESS, false},
-	{"1.2.840.10008.1.2.4.57", CODEC_JPEG_LOSSLESS_14, CODEC_JPEG_LOSSLESS_14, false},
-	{"1.2.840.10008.1.2.4.70", CODEC_JPEG_LOSSLESS, CODEC_JPEG_LOSSLESS, false},
-	{"1.2.840.10008.1.2.4.80", CODEC_JPEG_LS, CODEC_JPEG_LS, false},
-	{"1.2.840.10008.1.2.4.81", CODEC_JPEG_LS, CODEC_JPEG_LS, false},
-	{"1.2.840.10008.1.2.4.90", CODEC_JPEG_2000, CODEC_JPEG_2000, false},
-	{"1.2.840.10008.1.2.4.91", CODEC_JPEG_2000, CODEC_JPEG_2000, false},
-	{"1.2.840.10008.1.2.5", CODEC_JPEG, CODEC_JPEG, true},
-};
+/* What decodes and encodes them; RLE is our own. */
+static enum codec_kind kind_of(enum coding coding)
+{
+	static const enum codec_kind kinds[] = {[CODING_JPEG] = CODEC_JPEG,
+		[CODING_JPEG_LOSSLESS_14] = CODEC_JPEG_LOSSLESS_14,
+		[CODING_JPEG_LOSSLESS] = CODEC_JPEG_LOSSLESS,
+		[CODING_JPEG_LS] = CODEC_JPEG_LS,
+		[CODING_JPEG_2000] = CODEC_JPEG_2000,
+		[CODING_RLE] = CODEC_JPEG}; /* never asked for */
+	static_assert(ARRAY_LEN(kinds) == CODING_N, "one for each");
+	return kinds[coding];
+}
+
+static bool is_rle(const struct clean *c)
+{
+	return c->syntax->coding == CODING_RLE;
+}
 
 static int refuse(struct clean *c, int err, const char *why)
 {
@@ -107,7 +114,7 @@ static struct codec_frame codec_of(const struct clean *c, const char *photometri
 /* JPEG 2000's own transforms (PS3.5 8.2.4) are undone by decoding, and shared colour is given to both (8.2.1). */
 static void name_decoded(const struct clean *c, struct codec_frame *f)
 {
-	if (c->syntax->decode == CODEC_JPEG_2000 &&
+	if (kind_of(c->syntax->coding) == CODEC_JPEG_2000 &&
 		(strcmp(f->photometric, "YBR_ICT") == 0 || strcmp(f->photometric, "YBR_RCT") == 0)) {
 		memcpy(f->photometric, "RGB", 4);
 	} else if (strcmp(f->photometric, "YBR_FULL_422") == 0) {
@@ -118,7 +125,7 @@ static void name_decoded(const struct clean *c, struct codec_frame *f)
 static int decode(const struct clean *c, enum codec_kind kind, const char *photometric, struct span in,
 	uint8_t *to, char ret_photometric[17])
 {
-	if (c->syntax->rle) {
+	if (is_rle(c)) {
 		const struct rle_shape shape = rle_of(c);
 		memcpy(ret_photometric, photometric, 17);
 		return rle_decode(&shape, in, to);
@@ -134,7 +141,7 @@ static int decode(const struct clean *c, enum codec_kind kind, const char *photo
 
 static int encode(struct clean *c, struct span *ret_bytes, char ret_photometric[17])
 {
-	if (c->syntax->rle) {
+	if (is_rle(c)) {
 		const struct rle_shape shape = rle_of(c);
 		memcpy(ret_photometric, c->shape.photometric, 17);
 		*ret_bytes = span_of(c->coded, rle_encode(&shape, c->frame, c->coded));
@@ -143,7 +150,8 @@ static int encode(struct clean *c, struct span *ret_bytes, char ret_photometric[
 	struct codec_frame f = codec_of(c, c->shape.photometric);
 	const uint8_t *bytes;
 	size_t n;
-	if (c->codec->encode(c->syntax->encode, &f, c->frame, c->frame_len, &bytes, &n) < 0) {
+	if (c->codec->encode(kind_of(c->syntax->lossless_coding), &f, c->frame, c->frame_len, &bytes, &n) <
+		0) {
 		return ERR_UNSUPPORTED;
 	}
 	memcpy(ret_photometric, f.photometric, 17);
@@ -159,7 +167,7 @@ static int encode_checked(struct clean *c, struct span *ret_bytes, char ret_phot
 	if (e < 0) {
 		return refuse(c, e, "its pixels could not be encoded again");
 	}
-	e = decode(c, c->syntax->encode, ret_photometric, *ret_bytes, c->again, again);
+	e = decode(c, kind_of(c->syntax->lossless_coding), ret_photometric, *ret_bytes, c->again, again);
 	if (e < 0 || memcmp(c->frame, c->again, c->frame_len) != 0) {
 		return refuse(c, ERR_UNSUPPORTED, "its pixels could not be encoded again without loss");
 	}
@@ -171,8 +179,8 @@ static bool is_as_said(const struct clean *c, struct span in)
 {
 	const struct pixels_shape *s = &c->s->shape;
 	struct coded_shape is;
-	return c->syntax->rle ||
-	       (coded_read(c->syntax->decode, in, &is) == 0 && is.rows == s->rows &&
+	return is_rle(c) ||
+	       (coded_read(kind_of(c->syntax->coding), in, &is) == 0 && is.rows == s->rows &&
 		       is.columns == s->columns && is.samples == s->samples && is.bits <= s->allocated);
 }
 
@@ -188,8 +196,8 @@ static int load(
 		return refuse(c, ERR_VALUE,
 			"its pixels could not be decoded: a frame is not what it says that it is");
 	}
-	e = decode(c, c->syntax->decode, c->s->shape.photometric, span_of(c->coded, *ret_n), c->frame,
-		photometric);
+	e = decode(c, kind_of(c->syntax->coding), c->s->shape.photometric, span_of(c->coded, *ret_n),
+		c->frame, photometric);
 	return e < 0 ? refuse(c, e, "its pixels could not be decoded") : 0;
 }
 
@@ -198,20 +206,16 @@ static int load(
 static int check(struct clean *c)
 {
 	const struct pixels_shape *s = &c->s->shape;
-	for (size_t i = 0; i < sizeof(syntaxes) / sizeof(syntaxes[0]); i++) {
-		if (strcmp(syntaxes[i].uid, c->s->syntax) == 0) {
-			c->syntax = &syntaxes[i];
-		}
-	}
-	c->target = encoding_lossless(span_str(c->s->syntax));
-	if (!c->syntax || !c->target || c->s->encoding != ENCODING_EXPLICIT_LE) {
+	c->syntax = encoding_coded(span_str(c->s->syntax));
+	c->target = c->syntax ? c->syntax->lossless : NULL;
+	if (!c->syntax || c->s->encoding != ENCODING_EXPLICIT_LE) {
 		return refuse(
 			c, ERR_UNSUPPORTED, "its pixels are encoded in a way that cannot be cleaned here");
 	}
-	if (!c->syntax->rle && !c->codec) {
+	if (!is_rle(c) && !c->codec) {
 		return refuse(c, ERR_UNSUPPORTED, "the module that decodes its pixels is not there");
 	}
-	bool whole = s->allocated == 8 || s->allocated == 16 || (c->syntax->rle && s->allocated == 32);
+	bool whole = s->allocated == 8 || s->allocated == 16 || (is_rle(c) && s->allocated == 32);
 	if (!whole || (s->samples != 1 && s->samples != 3)) {
 		return refuse(
 			c, ERR_UNSUPPORTED, "its pixels are encoded in a way that cannot be cleaned here");
@@ -236,7 +240,7 @@ static int allocate(struct clean *c)
 	if (most > 2 * (uint64_t)CLEAN_FRAME) {
 		return refuse(c, ERR_LIMIT, "a frame of it is larger than is held in memory");
 	}
-	if (c->syntax->rle) {
+	if (is_rle(c)) {
 		const struct rle_shape shape = rle_of(c);
 		size_t n = rle_most(&shape);
 		most = n > most ? n : most;

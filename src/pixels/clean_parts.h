@@ -22,13 +22,6 @@ struct clean_source {
 	uint8_t piece[CLEAN_PIECE];
 };
 
-/* How an encapsulated image is encoded, and will be. */
-struct clean_syntax {
-	const char *uid;
-	enum codec_kind decode, encode;
-	bool rle;
-};
-
 struct clean {
 	const struct survey *s;
 	const struct pixels_regions *regions;
@@ -43,7 +36,7 @@ struct clean {
 	struct blanker blanker;
 
 	/* ---- Of encapsulated images ---- */
-	const struct clean_syntax *syntax;
+	const struct encoding_coded *syntax;
 	const char *target;             /* transfer syntax of what is written */
 	struct pixels_shape shape;      /* as decoded: by pixel */
 	char photometric[17];           /* of what is written */
