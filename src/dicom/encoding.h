@@ -14,6 +14,10 @@ enum encoding {
 	ENCODING_DEFLATED_LE, /* explicit VR little endian, compressed as a whole (PS3.5 A.5) */
 };
 
+/* PS3.5 A.1, A.2 */
+#define SYNTAX_IMPLICIT_LE "1.2.840.10008.1.2"
+#define SYNTAX_EXPLICIT_LE "1.2.840.10008.1.2.1"
+
 /*
  * How data sets of a standard transfer syntax are encoded (PS3.5 Annex A). ERR_NOT_FOUND: not a transfer syntax of
  * the standard.

@@ -25,6 +25,8 @@ struct clean_about {
 	struct span rules;
 	/* Refuse what no rule says of that nobody can be recognized in it (PS3.15 E.3.2). */
 	bool features;
+	/* What has to be encoded again becomes native (pixels/clean.h). */
+	bool native;
 	/* Of silence, when it is the job's turn; CLEAN_TIMEOUT_MS. */
 	int64_t timeout_ms;
 };
@@ -43,7 +45,7 @@ struct clean {
 
 	/* ---- Its own ---- */
 	struct span rules; /* still to be sent */
-	bool features, said_options, last, ended;
+	bool features, native, said_options, last, ended;
 	bool stalled;                    /* there was no room at the last feed */
 	bool heard;                      /* since the last look at the clock */
 	bool at_end;                     /* of the stream */

@@ -160,8 +160,10 @@ static bool work(const struct clean_job *j, const struct cleaner_order *o)
 		snprintf(sentence, sizeof(sentence), "the site's rules of pixels cannot be read: %s", fault);
 		return answer(j->fd, CLEANER_LOST, sentence, clock_mono_ms() + TURN_MS);
 	}
-	const struct cleaner_how how = {
-		.site = site, .codec = j->decodes ? j->codec : NULL, .features = o->features};
+	const struct cleaner_how how = {.site = site,
+		.codec = j->decodes ? j->codec : NULL,
+		.features = o->features,
+		.native = o->native};
 	if (!end_with(j->fd, true)) {
 		return false;
 	}

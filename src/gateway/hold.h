@@ -63,6 +63,7 @@ struct hold {
 	bool cleans;                    /* its pixels are cleaned first: hold_clean.h */
 	struct hold_cleaning *cleaning; /* made when first needed, and kept for the next object; NULL */
 	char syntax[UID_MAX + 1]; /* the transfer syntax that this has given it; "": that of its context */
+	bool implicit;            /* it is in Explicit VR Little Endian, and leaves in Implicit */
 	bool rest_read;           /* of hold_read_next(): what is in memory, too */
 	bool encrypts;            /* what the object was goes with it: hold_originals.h */
 	bool collects;            /* what it was is collected from what is held */

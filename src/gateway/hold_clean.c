@@ -23,7 +23,8 @@
 /* One for each direction, made when first needed. */
 struct hold_cleaning {
 	bool features;
-	uint8_t *rules; /* the site's when the object began: a reload may take that away; NULL: none */
+	const char *native; /* what is encoded again leaves as this; NULL: as its kin without loss */
+	uint8_t *rules;     /* the site's when the object began: a reload may take that away; NULL: none */
 	size_t n_rules;
 	bool running;      /* `clean` has begun */
 	bool fed;          /* all of the object */
@@ -101,6 +102,7 @@ void hold_clean_drop(struct hold *h)
 	}
 	h->cleans = false;
 	h->syntax[0] = '\0';
+	h->implicit = false;
 }
 
 /* ---- Its end ---- */
@@ -139,11 +141,11 @@ static void replace(struct hold *h)
 static bool find_way(struct association *as, struct side *s, struct hold *h)
 {
 	char why[300];
-	if (spare_find(as, s, s->msg.context, hold_syntax(as, s), &h->out_context)) {
+	if (spare_find(as, s, s->msg.context, hold_out_syntax(as, s), &h->out_context)) {
 		return true;
 	}
 	snprintf(why, sizeof(why), "without another loss they have the transfer syntax %s, %s",
-		word_of_uid(h->syntax), spare_why_not(as, s, s->msg.context, hold_syntax(as, s)));
+		word_of_uid(h->syntax), spare_why_not(as, s, s->msg.context, hold_out_syntax(as, s)));
 	refuse(as, s, h, RULE_DEIDENTIFY, why);
 	return false;
 }
@@ -163,6 +165,7 @@ static void go_on(struct association *as, struct side *s, struct hold *h, enum c
 		LOG_TEXT("rule", c->clean.answer.text));
 	if (outcome == CLEANER_CLEANED) {
 		replace(h);
+		h->implicit = h->syntax[0] && c->native && strcmp(c->native, SYNTAX_IMPLICIT_LE) == 0;
 	}
 	hold_read_again(h);
 	if (h->syntax[0] && !find_way(as, s, h)) {
@@ -170,6 +173,7 @@ static void go_on(struct association *as, struct side *s, struct hold *h, enum c
 	}
 	rules->pixels_cleaned = outcome == CLEANER_CLEANED || outcome == CLEANER_PASS;
 	rules->features_cleaned = rules->pixels_cleaned && c->features;
+	rules->implicit = h->implicit;
 	int e = h->encrypts ? hold_originals_again(as, s, h)
 	                    : remake_again(&h->remake, span_of(NULL, 0), NULL, hold_syntax(as, s));
 	if (e < 0) {
@@ -211,6 +215,23 @@ static bool needs_codec(struct span transfer_syntax)
 	       !span_eq(transfer_syntax, span_str("1.2.840.10008.1.2.5"));
 }
 
+/* Where it would leave by no context as its kin without loss, but uncompressed it would: as that. NULL: as its kin. */
+static const char *way_without_kin(const struct association *as, const struct side *s)
+{
+	static const char *const native[] = {SYNTAX_EXPLICIT_LE, SYNTAX_IMPLICIT_LE};
+	uint8_t context = s->msg.context, by;
+	const char *kin = encoding_lossless(uid_trim(as->context[context].transfer));
+	if (!kin || spare_find(as, s, context, span_str(kin), &by)) {
+		return NULL;
+	}
+	for (unsigned i = 0; i < ARRAY_LEN(native); i++) {
+		if (spare_find(as, s, context, span_str(native[i]), &by)) {
+			return native[i];
+		}
+	}
+	return NULL;
+}
+
 static int open_stream(struct association *as, struct span transfer_syntax)
 {
 	struct message *m = &as->ask, *reply = &as->reply;
@@ -228,12 +249,14 @@ bool hold_clean_start(struct association *as, struct side *s, struct hold *h)
 			"its pixels could not be cleaned, `deidentify: clean-pixels`: a UID of its command is none");
 		return false;
 	}
+	c->native = way_without_kin(as, s);
 	int fd = open_stream(as, uid_trim(as->context[s->msg.context].transfer));
 	c->running = true;
 	if (fd >= 0) {
 		clean_begin(&c->clean, fd,
 			&(struct clean_about){.rules = span_of(c->rules, c->n_rules),
 				.features = c->features,
+				.native = c->native != NULL,
 				.timeout_ms = CLEAN_TIMEOUT_MS});
 	} else {
 		clean_none(&c->clean, "the gateway's lookup, which has processes for it, is away");
@@ -270,9 +293,9 @@ static bool feed(struct hold *h, int *ret_e)
 /* ---- What comes back ---- */
 
 /* The one that it was, or the one that its pixels are encoded in again. */
-static bool is_syntax_of(struct span now, struct span before)
+static bool is_syntax_of(struct span now, struct span before, bool native)
 {
-	const char *lossless = encoding_lossless(before);
+	const char *lossless = native ? SYNTAX_EXPLICIT_LE : encoding_lossless(before);
 	return span_eq(now, before) || (lossless && span_eq(now, span_str(lossless)));
 }
 
@@ -287,7 +310,7 @@ static int take_head(struct association *as, const struct side *s, struct hold_c
 	if (e == ERR_TRUNCATED && c->n_head < sizeof(c->head)) {
 		return ERR_AGAIN;
 	}
-	if (e < 0 || !is_syntax_of(meta.transfer_syntax, before) ||
+	if (e < 0 || !is_syntax_of(meta.transfer_syntax, before, c->native != NULL) ||
 		!span_eq(meta.sop_instance, uid_trim(s->msg.command.affected_sop_instance))) {
 		return ERR_PEER;
 	}

@@ -2,6 +2,7 @@
 #ifndef GATEWAY_HOLD_PARTS_H
 #define GATEWAY_HOLD_PARTS_H
 
+#include "dicom/encoding.h"
 #include "gateway/hold.h"
 
 /* Between the files of what is held. */
@@ -28,6 +29,12 @@ static inline struct span hold_syntax(const struct association *as, const struct
 {
 	const struct hold *h = hold_of(as, s);
 	return h->syntax[0] ? span_str(h->syntax) : as->context[s->msg.context].transfer;
+}
+
+/* And in what does it leave? */
+static inline struct span hold_out_syntax(const struct association *as, const struct side *s)
+{
+	return hold_of(as, s)->implicit ? span_str(SYNTAX_IMPLICIT_LE) : hold_syntax(as, s);
 }
 
 /* ---- hold_scan.c ---- */

@@ -40,7 +40,7 @@ bool hold_may_begin(const struct association *as, const struct side *s, const st
 /* A target that was opened again may have accepted other contexts than before. False: refuse it with *ret_v. */
 static bool may_leave_so(struct association *as, struct side *s, struct hold *h, struct verdict *ret_v)
 {
-	if (!h->syntax[0] || spare_find(as, s, s->msg.context, hold_syntax(as, s), &h->out_context)) {
+	if (!h->syntax[0] || spare_find(as, s, s->msg.context, hold_out_syntax(as, s), &h->out_context)) {
 		return true;
 	}
 	verdict_of(as->site, &as->route, h->flow, RULE_UPSTREAM_CONTEXT,

@@ -212,9 +212,8 @@ bool hold_vouch_end(struct association *as, struct side *s, struct hold *h)
 	if (!v->on || !v->later) {
 		return !v->on || sign(as, s, h);
 	}
-	struct span transfer_syntax = hold_syntax(as, s);
-	int e = begin_hash(v, transfer_syntax); /* it may be another one than it was */
-	e = e == 0 ? begin_ahead(as, v, &h->remake.rules, transfer_syntax) : e;
+	int e = begin_hash(v, hold_out_syntax(as, s)); /* it may be another one than it was */
+	e = e == 0 ? begin_ahead(as, v, &h->remake.rules, hold_syntax(as, s)) : e;
 	if (e < 0) {
 		hold_remake_fail(as, s, h, NULL, e);
 		return false;

@@ -48,47 +48,100 @@ static bool is_asked_for(const struct associate *p, struct span abstract, struct
 	return false;
 }
 
-static bool is_allowed(const struct association *as, const struct context *c)
+static const char *const native[] = {SYNTAX_EXPLICIT_LE, SYNTAX_IMPLICIT_LE};
+
+static bool is_native(struct span transfer)
 {
-	bool allowed[LIMIT_TRANSFER_SYNTAXES] = {false};
-	struct verdict v;
-	return decide_context(as->site, &as->route, c, allowed, &v) == 0 && allowed[0];
+	return span_eq(transfer, span_str(native[0])) || span_eq(transfer, span_str(native[1]));
 }
 
-static void propose(struct association *as, struct span abstract, const char *transfer)
+/* Is there a context by which it leaves uncompressed, if the target takes this transfer syntax? */
+static bool leads_to_native(const struct associate *p, struct span abstract, struct span transfer)
+{
+	for (unsigned i = 0; i < p->n_contexts; i++) {
+		const struct context *c = &p->contexts[i];
+		bool has = false, no_other = span_eq(c->abstract, abstract);
+		for (unsigned k = 0; k < c->n_transfer; k++) {
+			has = has || span_eq(c->transfer[k], transfer);
+			no_other = no_other && is_native(c->transfer[k]);
+		}
+		if (has && no_other) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* With those of the transfer syntaxes that policy lets pass. */
+static void propose(struct association *as, const struct context *wanted)
 {
 	static struct context c; /* one association a process */
 	struct associate *p = as->proposal;
+	bool allowed[LIMIT_TRANSFER_SYNTAXES] = {false};
+	struct verdict v;
+	c = *wanted;
 	c.id = unused_id(as);
-	c.abstract = abstract;
-	c.n_transfer = 1;
-	c.transfer[0] = span_str(transfer);
-	if (c.id == 0 || p->n_contexts == LIMIT_CONTEXTS || is_asked_for(p, abstract, c.transfer[0]) ||
-		!is_allowed(as, &c)) {
+	if (c.n_transfer == 0 || c.id == 0 || p->n_contexts == LIMIT_CONTEXTS ||
+		decide_context(as->site, &as->route, &c, allowed, &v) != 0) {
 		return;
 	}
 	struct context *to = &p->contexts[p->n_contexts++];
 	to->id = c.id;
 	to->result = 0;
 	to->abstract = c.abstract;
-	to->n_transfer = 1;
-	to->transfer[0] = c.transfer[0];
+	to->n_transfer = 0;
+	for (unsigned k = 0; k < c.n_transfer; k++) {
+		if (allowed[k]) {
+			to->transfer[to->n_transfer++] = c.transfer[k];
+		}
+	}
 	as->context[c.id].spare = true;
+}
+
+static void propose_kin(struct association *as, struct span abstract, const char *kin)
+{
+	static struct context c;
+	c.abstract = abstract;
+	c.n_transfer = !is_asked_for(as->proposal, abstract, span_str(kin));
+	c.transfer[0] = span_str(kin);
+	propose(as, &c);
+}
+
+static void propose_native(struct association *as, struct span abstract, const char *kin)
+{
+	static struct context c;
+	(void)kin;
+	c.abstract = abstract;
+	c.n_transfer = 0;
+	for (unsigned i = 0; i < ARRAY_LEN(native); i++) {
+		if (!leads_to_native(as->proposal, abstract, span_str(native[i]))) {
+			c.transfer[c.n_transfer++] = span_str(native[i]);
+		}
+	}
+	propose(as, &c);
+}
+
+/* For each transfer syntax of the caller's that an object cannot keep when it was cleaned. */
+static void for_lossy(struct association *as, unsigned n,
+	void (*ask)(struct association *as, struct span abstract, const char *kin))
+{
+	for (unsigned i = 0; i < n; i++) {
+		const struct context *c = &as->proposal->contexts[i];
+		for (unsigned k = 0; k < c->n_transfer; k++) {
+			const char *kin = encoding_lossless(c->transfer[k]);
+			if (kin && !span_eq(c->transfer[k], span_str(kin))) {
+				ask(as, c->abstract, kin);
+			}
+		}
+	}
 }
 
 void spare_propose(struct association *as)
 {
-	const struct associate *p = as->proposal;
-	unsigned n = cleans(as) ? p->n_contexts : 0; /* of the caller's */
-	for (unsigned i = 0; i < n; i++) {
-		const struct context *c = &p->contexts[i];
-		for (unsigned k = 0; k < c->n_transfer; k++) {
-			const char *to = encoding_lossless(c->transfer[k]);
-			if (to && !span_eq(c->transfer[k], span_str(to))) {
-				propose(as, c->abstract, to);
-			}
-		}
-	}
+	unsigned n = cleans(as) ? as->proposal->n_contexts : 0; /* of the caller's */
+	/* There may not be room for all. */
+	for_lossy(as, n, propose_kin);
+	for_lossy(as, n, propose_native);
 }
 
 /* ---- What is used of it ---- */
@@ -134,7 +187,7 @@ const char *spare_why_not(
 		return "which the caller has not accepted for this SOP class";
 	}
 	if (is_proposed(as->proposal, as->context[context].abstract, uid_trim(transfer))) {
-		return "which the called node has not accepted for this SOP class: have it accept that";
+		return "which the called node has not accepted for this SOP class, nor an uncompressed one: have it accept either";
 	}
 	return unused_id(as) == 0
 	               ? "for which the called node could not be asked: the caller proposes all of the 128 "

@@ -6,8 +6,8 @@
 
 /*
  * Presentation contexts that the target is asked for beside the caller's, and of which the caller knows nothing: an object whose pixels
- * were cleaned may have another transfer syntax than it came in (encoding_lossless()), and leaves by the context that the target has
- * accepted for that. What the caller's own contexts have is used first.
+ * were cleaned may have another transfer syntax than it came in (encoding_lossless(), or none of encapsulated ones), and leaves by the context
+ * that the target has accepted for that. What the caller's own contexts have is used first.
  */
 
 /* Into as->proposal, behind what the caller has asked for: only where a flow of the route cleans, and what policy lets pass. */

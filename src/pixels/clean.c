@@ -73,6 +73,25 @@ static int put_table(struct clean *c, uint32_t tag, uint64_t *ret_at)
 	return e;
 }
 
+static int put_planar(struct clean *c)
+{
+	return clean_put_element(c, c->s->encoding, 0x00280006, "US", span_of("\0", 2));
+}
+
+/* Of native pixels in colour Planar Configuration must be known (PS3.3 C.7.6.3.1.3). */
+static int put_photometric(struct clean *c)
+{
+	const struct survey_place *planar = &c->s->places[PLACE_PLANAR];
+	int e = put_text(c, 0x00280004, "CS", c->photometric);
+	bool missing = c->native && c->s->shape.samples > 1 && planar->from == planar->to;
+	return e == 0 && missing ? put_planar(c) : e;
+}
+
+static bool has_tables(const struct clean *c)
+{
+	return c->s->encapsulated && !c->native;
+}
+
 static int blank_native(struct clean *c)
 {
 	uint64_t from = c->s->value, to = from + c->s->length;
@@ -95,21 +114,20 @@ static int blank_native(struct clean *c)
 
 static int put_place(struct clean *c, enum pixels_place place, const struct pixels_input *in)
 {
-	static const uint8_t zero[2] = {0};
 	switch (place) {
 	case PLACE_META_LENGTH:
 		return put_meta_length(c);
 	case PLACE_SYNTAX:
 		return put_text(c, 0x00020010, "UI", c->target);
 	case PLACE_PHOTOMETRIC:
-		return put_text(c, 0x00280004, "CS", c->photometric);
+		return put_photometric(c);
 	case PLACE_PLANAR:
 		/* RLE's segments are by plane whatever this says; JPEG's own are by pixel. */
-		return clean_put_element(c, c->s->encoding, 0x00280006, "US", span_of(zero, 2));
+		return put_planar(c);
 	case PLACE_OFFSETS:
-		return c->s->encapsulated ? put_table(c, 0x7FE00001, &c->offsets_at) : 0;
+		return has_tables(c) ? put_table(c, 0x7FE00001, &c->offsets_at) : 0;
 	case PLACE_LENGTHS:
-		return c->s->encapsulated ? put_table(c, 0x7FE00002, &c->lengths_at) : 0;
+		return has_tables(c) ? put_table(c, 0x7FE00002, &c->lengths_at) : 0;
 	case PLACE_PIXELS:
 		return c->s->encapsulated ? clean_frames_write(c, in) : blank_native(c);
 	default:
@@ -187,7 +205,7 @@ static int begin(struct clean *c, const struct pixels_input *in)
 	if (s->encapsulated) {
 		return clean_frames_begin(c, in);
 	}
-	if (s->encoding == ENCODING_EXPLICIT_LE && strcmp(s->syntax, "1.2.840.10008.1.2.1") != 0) {
+	if (s->encoding == ENCODING_EXPLICIT_LE && strcmp(s->syntax, SYNTAX_EXPLICIT_LE) != 0) {
 		c->why = "its pixel data is not encapsulated, as its transfer syntax says that it is";
 		return ERR_UNSUPPORTED;
 	}
@@ -207,7 +225,7 @@ static int begin(struct clean *c, const struct pixels_input *in)
 }
 
 int pixels_clean(const struct survey *s, const struct pixels_regions *regions, const struct pixels_input *in,
-	const struct pixels_output *out, const struct codec *codec, const char **ret_why)
+	const struct pixels_output *out, const struct codec *codec, bool native, const char **ret_why)
 {
 	struct clean *c = calloc(1, sizeof(*c));
 	if (!c) {
@@ -218,6 +236,7 @@ int pixels_clean(const struct survey *s, const struct pixels_regions *regions, c
 	c->regions = regions;
 	c->out = out;
 	c->codec = codec;
+	c->native = native && s->encapsulated;
 	clean_source_begin(&c->source, s, in);
 	int e = begin(c, in);
 	e = e ? e : write_all(c, in);

@@ -20,13 +20,14 @@ struct pixels_output {
  * Write the file again, with what regions say made black (PS3.15 E.3.1), Burned In Annotation NO, and without the icon, which is a
  * picture of what was there. Native pixel data streams past; its transfer syntax stays. Encapsulated frames are decoded,
  * and encoded without loss, one at a time: where the transfer syntax has a lossless sibling that becomes it, and frames in which nothing
- * changed stay as they were where it does not change. Each encoded frame is decoded again and compared.
+ * changed stay as they were where it does not change. Each encoded frame is decoded again and compared. native: encapsulated pixel data
+ * becomes native instead, by pixel, in Explicit VR Little Endian.
  *
  * codec: NULL where there is none; RLE wants none. ERR_UNSUPPORTED, ERR_VALUE, ERR_LIMIT, ERR_TRUNCATED…, with a sentence in
  * *ret_why (static); what was written then is worth nothing.
  */
 MUST_USE int pixels_clean(const struct survey *s, const struct pixels_regions *regions,
 	const struct pixels_input *in, const struct pixels_output *out, const struct codec *codec,
-	const char **ret_why);
+	bool native, const char **ret_why);
 
 #endif

@@ -207,8 +207,8 @@ static int check(struct clean *c)
 {
 	const struct pixels_shape *s = &c->s->shape;
 	c->syntax = encoding_coded(span_str(c->s->syntax));
-	c->target = c->syntax ? c->syntax->lossless : NULL;
-	if (!c->syntax || c->s->encoding != ENCODING_EXPLICIT_LE) {
+	c->target = c->native ? SYNTAX_EXPLICIT_LE : c->syntax ? c->syntax->lossless : NULL;
+	if (!c->syntax || !c->target || c->s->encoding != ENCODING_EXPLICIT_LE) {
 		return refuse(
 			c, ERR_UNSUPPORTED, "its pixels are encoded in a way that cannot be cleaned here");
 	}
@@ -266,6 +266,10 @@ int clean_frames_begin(struct clean *c, const struct pixels_input *in)
 	if (e == 0) {
 		(void)blank_apply(&c->blanker, 0, c->frame, c->frame_len);
 	}
+	if (e == 0 && c->native) {
+		memcpy(c->photometric, c->shape.photometric, sizeof(c->photometric));
+		return 0;
+	}
 	return e ? e : encode_checked(c, &bytes, c->photometric);
 }
 
@@ -293,19 +297,31 @@ static int put_head(struct clean *c)
 	return e;
 }
 
+/* The next frame, decoded and made black: of the kind that the first one was. */
+static int load_blanked(
+	struct clean *c, const struct pixels_input *in, size_t i, size_t *ret_n, bool *ret_changed)
+{
+	char photometric[17];
+	int e = load(c, in, i, ret_n, photometric);
+	if (e == 0 && strcmp(photometric, c->shape.photometric) != 0) {
+		e = refuse(c, ERR_VALUE, "its frames are of several kinds");
+	}
+	if (e == 0) {
+		*ret_changed = blank_apply(&c->blanker, 0, c->frame, c->frame_len);
+	}
+	return e;
+}
+
 static int put_frame(struct clean *c, const struct pixels_input *in, size_t i)
 {
 	char photometric[17];
 	struct span bytes;
 	size_t n;
-	int e = load(c, in, i, &n, photometric);
-	if (e == 0 && strcmp(photometric, c->shape.photometric) != 0) {
-		e = refuse(c, ERR_VALUE, "its frames are of several kinds");
-	}
+	bool changed;
+	int e = load_blanked(c, in, i, &n, &changed);
 	if (e < 0) {
 		return e;
 	}
-	bool changed = blank_apply(&c->blanker, 0, c->frame, c->frame_len);
 	/* What was not touched stays as it came, if its colours are called the same. */
 	if (!changed && strcmp(c->syntax->uid, c->target) == 0 &&
 		strcmp(c->s->shape.photometric, c->photometric) == 0) {
@@ -344,8 +360,32 @@ static int patch(struct clean *c, uint64_t at, const uint64_t *values, unsigned 
 	return 0;
 }
 
+/* PS3.5 A.2: samples of more than 8 bits are OW. */
+static int write_native(struct clean *c, const struct pixels_input *in)
+{
+	uint64_t all = (uint64_t)c->frame_len * c->s->shape.frames, len = all + all % 2;
+	uint8_t head[12] = {0xE0, 0x7F, 0x10, 0, 'O', c->shape.allocated > 8 ? 'W' : 'B'};
+	if (len >= UINT32_MAX) {
+		return refuse(c, ERR_LIMIT, "decoded its pixels are longer than an element can be");
+	}
+	for (unsigned i = 0; i < 4; i++) {
+		head[8 + i] = (uint8_t)(len >> 8 * i);
+	}
+	int e = clean_put(c, span_of(head, sizeof(head)));
+	for (size_t i = 0; i < c->s->shape.frames && e == 0; i++) {
+		size_t n;
+		bool changed;
+		e = load_blanked(c, in, i, &n, &changed);
+		e = e ? e : clean_put(c, span_of(c->frame, c->frame_len));
+	}
+	return e == 0 && all % 2 ? clean_put(c, span_of("", 1)) : e;
+}
+
 int clean_frames_write(struct clean *c, const struct pixels_input *in)
 {
+	if (c->native) {
+		return write_native(c, in);
+	}
 	int e = put_head(c);
 	uint64_t from = c->written;
 	for (size_t i = 0; i < c->s->shape.frames && e == 0; i++) {

@@ -28,6 +28,7 @@ struct clean {
 	const struct pixels_output *out;
 	const struct codec *codec;
 	const char *why;
+	bool native; /* what is encapsulated becomes native */
 	struct clean_source source;
 	uint64_t written;
 	bool deflating;

@@ -37,7 +37,7 @@ enum cleaner_outcome {
 enum cleaner_kind {
 	/* The site's rules, as pixels_rules_read() takes them; all frames together LIMIT_PIXEL_RULES. */
 	CLEANER_RULES = 'R',
-	/* code: CLEANER_FEATURES or 0; no bytes. */
+	/* code: CLEANER_FEATURES, CLEANER_NATIVE, both or 0; no bytes. */
 	CLEANER_OPTIONS = 'O',
 	/* Of the file; all frames together LIMIT_CLEANED. */
 	CLEANER_DATA = 'D',
@@ -49,6 +49,9 @@ enum cleaner_kind {
 
 /* Refuse what no rule says of that nobody can be recognized in it (PS3.15 E.3.2). */
 #define CLEANER_FEATURES 1u
+
+/* What has to be encoded again becomes native. */
+#define CLEANER_NATIVE   2u
 
 #define CLEANER_HEAD     8u
 #define CLEANER_PIECE    (64u * 1024)
@@ -86,7 +89,7 @@ struct cleaner_order {
 	/* Where the file goes. An error ends the order. */
 	void *arg;
 	int (*data)(void *arg, struct span bytes);
-	bool features;
+	bool features, native;
 	size_t n_rules; /* 0: the site has none */
 	uint8_t rules[LIMIT_PIXEL_RULES];
 	/* ---- Its own ---- */

@@ -80,7 +80,7 @@ static enum cleaner_outcome write_cleaned(const struct cleaner_how *how, const s
 	struct watched w = {out, false};
 	const struct pixels_output watched = {&w, on_write, on_patch};
 	const char *rule = *ret_why;
-	int e = pixels_clean(s, regions, in, &watched, how->codec, ret_why);
+	int e = pixels_clean(s, regions, in, &watched, how->codec, how->native, ret_why);
 	if (e == 0) {
 		*ret_why = rule;
 		return CLEANER_CLEANED;

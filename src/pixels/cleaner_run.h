@@ -10,6 +10,7 @@
 struct cleaner_how {
 	const struct pixels_rules *site; /* NULL: none */
 	const struct codec *codec;       /* NULL: only what needs no library is cleaned */
+	bool native;                     /* as pixels_clean() has it */
 	bool features; /* refuse images of which no rule of the site says that nobody can be recognized in them */
 };
 

@@ -44,12 +44,14 @@ static void check_cleaned_syntaxes(struct parse *p, const struct flow *f, const 
 		const char *from = f->transfer_syntaxes.at[i], *to = encoding_lossless(span_str(from));
 		bool has = !to;
 		for (unsigned k = 0; !has && k < f->transfer_syntaxes.n; k++) {
-			has = strcmp(f->transfer_syntaxes.at[k], to) == 0;
+			const char *other = f->transfer_syntaxes.at[k];
+			has = strcmp(other, to) == 0 || strcmp(other, SYNTAX_EXPLICIT_LE) == 0 ||
+			      strcmp(other, SYNTAX_IMPLICIT_LE) == 0;
 		}
 		if (!has) {
 			mistake_warning(p->mistakes, at->line, at->column,
 				"flow %s cleans pixels: what comes as %s leaves as %s, which is not among its "
-				"`transfer-syntaxes`, and is refused",
+				"`transfer-syntaxes`, nor is an uncompressed one, and is refused",
 				f->name, word_of_uid(from), word_of_uid(to));
 		}
 	}

@@ -23,6 +23,9 @@ int deidentify_begin(struct deidentify *t, const struct deidentify_rules *rules,
 	e = e ? e : encoding_of(transfer_syntax, &t->encoding);
 	e = e ? e : header_scan_begin(&t->head_scan, transfer_syntax, &t->head_inflater);
 	e = e ? e : dataset_begin(&t->d, t->encoding, &t->inflater);
+	if (rules->implicit && t->encoding == ENCODING_EXPLICIT_LE) {
+		t->encoding = ENCODING_IMPLICIT_LE; /* of what is written */
+	}
 	if (e == 0) {
 		dataset_open_un(&t->d);
 	}

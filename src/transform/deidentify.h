@@ -16,7 +16,7 @@
  *	for each piece: deidentify_feed(&t, piece), then while ((e = deidentify_next(&t, &bytes)) == DEIDENTIFY_BYTES) …
  *	deidentify_last(&t), then the same loop, to DEIDENTIFY_END
  *
- * What comes out is in the same transfer syntax, whichever it is; sequences have undefined length. It does not depend on how the
+ * What comes out is in the same transfer syntax, whichever it is, unless the rules say `implicit`; sequences have undefined length. It does not depend on how the
  * bytes were cut. Memory: the struct, and nothing else; pixel data passes by reference. The beginning of a data set, up to its
  * series, is kept until it has been seen whose it is, DEIDENTIFY_HEAD bytes at most.
  *
@@ -42,7 +42,8 @@ struct deidentify_rules {
 	 * to the end; DEIDENTIFY_ENCRYPTED bytes at most, else ERR_LIMIT. Empty: none.
 	 */
 	struct span encrypted;
-	bool keep_burned_in;    /* objects with Burned In Annotation YES pass; otherwise they fail */
+	bool keep_burned_in; /* objects with Burned In Annotation YES pass; otherwise they fail */
+	bool implicit; /* what comes in Explicit VR Little Endian, not encapsulated, leaves in Implicit */
 	bool replace_documents; /* encapsulated documents lose their document; otherwise they fail */
 };
 

@@ -13,12 +13,11 @@ from lib import dicom, peers
 from lib.site import check, equal, free_port, test, until
 from test_deidentify_flow import new_key, recipients
 from test_hold import PDF, good, plain
-from test_pixels import DATA, FILES, JPEG, LOSSLESS, RULES, compare, decoded, facts
+from test_pixels import DATA, FILES, JPEG, LOSSLESS, NATIVE, RULES, compare, decoded, facts
 from test_quarantine import ANN, BOB, KEEPS, release
 from test_sign_flow import Site
 
 BASELINE = os.path.join(DATA, "SC_rgb_jpeg_dcmtk.dcm")  # a secondary capture, JPEG baseline
-JPEG_LOSSLESS = "1.2.840.10008.1.2.4.70"
 BLACK = 0x8000.to_bytes(2, "little")  # of CT_small, which is signed
 
 
@@ -201,14 +200,41 @@ def pixels_refused_in_a_flow(bench):
 
 @test
 def pixels_no_way(bench):
-    """An archive that takes JPEG baseline, and not what it becomes: refused, unless there was nothing to clean."""
+    """An archive that takes JPEG baseline, and neither what it becomes nor uncompressed objects: refused. Implicit VR alone is a way."""
+    takes = []
+
     def choose(_scp, request):
-        return {number: 4 for number, (_, _, syntaxes) in request.contexts.items() if JPEG_LOSSLESS in syntaxes}
+        return {number: next((s for s in syntaxes if s in takes), 4) for number, (_, _, syntaxes) in request.contexts.items()}
     scp = bench.scp(negotiate=choose)
     g = gateway(bench, scp.port, rules_of(bench, facts(bench, BASELINE)["0028,0010"]))
+    takes[:] = [dicom.Part10(BASELINE).syntax]
     equal(store(g, BASELINE)["status"], 0x0124, "status")
     check("JPEGLosslessSV1, which the called node has not accepted" in g.decision("deidentify")["message"], "why")
     equal(scp.stored(), {}, "what the archive has")
+    takes.append("1.2.840.10008.1.2")
+    equal(store(g, BASELINE)["status"], 0, "status")
+    ((_, data),) = scp.stored().values()
+    at = data.index(b"\xe0\x7f\x10\0") + 4
+    equal(int.from_bytes(data[at:at + 4], "little"), len(data) - at - 4, "the length of implicit pixel data")
+    check(b"\x28\0\x04\0\x08\0\0\0YBR_FULL\x28\0\x06\0\x02\0\0\0\0\0" in data, "what it says of its pixels", data[:2000])
+
+
+@test
+def pixels_uncompressed(bench):
+    """An archive that takes lossy JPEG and uncompressed objects alone has them uncompressed, signed too; and what DCMTK decodes of them."""
+    rows = facts(bench, BASELINE)["0028,0010"]
+    port, folder = peers.storescp(bench, "+xy")
+    s = Site(bench, archive=(port, folder), more={"deidentify": {"key": new_key(bench)}},
+             deidentify={"clean-pixels": "yes", "pixel-rules": rules_of(bench, rows)})
+    equal(s.store(BASELINE)["status"], 0, "status")
+    made = s.stored()
+    s.theirs(made)
+    now = facts(bench, made)
+    equal([now.get(tag) for tag in ("0002,0010", "0028,0004", "0028,0006", "0028,0301", "0028,2110")],
+          ["LittleEndianExplicit", "YBR_FULL", "0", "NO", facts(bench, BASELINE).get("0028,2110")], "what it is")
+    before, _ = decoded(bench, BASELINE, JPEG, "before")
+    after, shape = decoded(bench, made, NATIVE, "after")
+    compare("uncompressed", before, after, shape, [0, 128, 128])
 
 
 @test

@@ -79,9 +79,9 @@ static void orders(struct span s, size_t step, int fails)
 	uint32_t is = sum;
 	failing_at = INT32_MAX;
 	int again = order_in_pieces(&b, s, step);
-	if (fails == INT32_MAX &&
-		(e != again || n != n_data || is != sum || a.n_rules != b.n_rules ||
-			memcmp(a.rules, b.rules, a.n_rules) != 0 || a.features != b.features)) {
+	if (fails == INT32_MAX && (e != again || n != n_data || is != sum || a.n_rules != b.n_rules ||
+					  memcmp(a.rules, b.rules, a.n_rules) != 0 ||
+					  a.features != b.features || a.native != b.native)) {
 		abort();
 	}
 }

@@ -47,7 +47,7 @@ static int patch(void *arg, uint64_t offset, struct span bytes)
 	return 0;
 }
 
-static void clean(struct file *from)
+static void clean(struct file *from, bool native)
 {
 	static const struct pixels_regions always = {.n_blank = 2, .blank = {{0, 0, 3, 2}, {2, 1, 9, 65535}}};
 	static uint8_t room[ENOUGH];
@@ -64,7 +64,7 @@ static void clean(struct file *from)
 		}
 		const struct pixels_regions *r = d == PIXELS_CLEAN ? &regions : &always;
 		why = NULL;
-		int e = pixels_clean(&s, r, &in, &out, NULL, &why);
+		int e = pixels_clean(&s, r, &in, &out, NULL, native, &why);
 		if (e < 0 && !why) {
 			abort();
 		}
@@ -85,7 +85,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	}
 	memcpy(from.bytes, data, size);
-	clean(&from);
+	clean(&from, false);
+	clean(&from, true);
 	for (enum codec_kind kind = CODEC_JPEG; kind <= CODEC_JPEG_2000; kind++) {
 		struct coded_shape shape;
 		if (coded_read(kind, span_of(from.bytes, size), &shape) == 0 && shape.bits > UINT8_MAX) {

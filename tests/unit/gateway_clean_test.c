@@ -388,14 +388,15 @@ static void heads(void **state)
 	} all[] = {{"R\0\0\0\0\0\0\1", {true, false, false}}, {"R\0\0\0\0\0\0\0", {false, false, false}},
 		{"R\1\0\0\0\0\0\1", {false, false, false}}, {"R\0\0\0\0\1\0\1", {false, false, false}},
 		{"O\0\0\0\0\0\0\0", {true, false, false}}, {"O\1\0\0\0\0\0\0", {true, false, false}},
-		{"O\2\0\0\0\0\0\0", {false, false, false}}, {"O\0\0\0\0\0\0\1", {false, false, false}},
-		{"D\0\0\0\0\1\0\0", {true, true, true}}, {"D\0\0\0\0\1\0\1", {false, false, false}},
-		{"D\0\0\0\0\0\0\0", {false, false, false}}, {"D\0\1\0\0\0\0\1", {false, false, false}},
-		{"D\0\0\1\0\0\0\1", {false, false, false}}, {"P\0\0\0\0\0\0\x9", {false, false, true}},
-		{"P\0\0\0\0\0\0\x8", {false, false, false}}, {"E\0\0\0\0\0\0\0", {true, false, false}},
-		{"E\1\0\0\0\0\0\0", {false, true, true}}, {"E\7\0\0\0\0\1\x60", {false, true, true}},
-		{"E\7\0\0\0\0\1\x61", {false, false, false}}, {"E\x8\0\0\0\0\0\0", {false, false, false}},
-		{"X\0\0\0\0\0\0\1", {false, false, false}}, {"\0\0\0\0\0\0\0\0", {false, false, false}}};
+		{"O\3\0\0\0\0\0\0", {true, false, false}}, {"O\4\0\0\0\0\0\0", {false, false, false}},
+		{"O\0\0\0\0\0\0\1", {false, false, false}}, {"D\0\0\0\0\1\0\0", {true, true, true}},
+		{"D\0\0\0\0\1\0\1", {false, false, false}}, {"D\0\0\0\0\0\0\0", {false, false, false}},
+		{"D\0\1\0\0\0\0\1", {false, false, false}}, {"D\0\0\1\0\0\0\1", {false, false, false}},
+		{"P\0\0\0\0\0\0\x9", {false, false, true}}, {"P\0\0\0\0\0\0\x8", {false, false, false}},
+		{"E\0\0\0\0\0\0\0", {true, false, false}}, {"E\1\0\0\0\0\0\0", {false, true, true}},
+		{"E\7\0\0\0\0\1\x60", {false, true, true}}, {"E\7\0\0\0\0\1\x61", {false, false, false}},
+		{"E\x8\0\0\0\0\0\0", {false, false, false}}, {"X\0\0\0\0\0\0\1", {false, false, false}},
+		{"\0\0\0\0\0\0\0\0", {false, false, false}}};
 	for (unsigned i = 0; i < ARRAY_LEN(all); i++) {
 		for (int way = CLEANER_TO_JOB; way <= CLEANER_FROM_BOX; way++) {
 			struct cleaner_head h = {.kind = 'x', .code = 77, .len = 77};

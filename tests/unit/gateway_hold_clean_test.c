@@ -28,6 +28,7 @@
 #define BASELINE "1.2.840.10008.1.2.4.50"
 #define LOSSLESS "1.2.840.10008.1.2.4.70"
 #define ELE      "1.2.840.10008.1.2.1"
+#define ILE      "1.2.840.10008.1.2"
 
 static const char yaml[] =
 	"nodes:\n  ct: { ae: [CT], from: [127.0.0.1], transport: plain }\n"
@@ -44,6 +45,8 @@ static struct side_memory memory[2];
 static struct site *site;
 static struct operation *operation;
 static int job;
+static const char *accepted; /* in a context of its own; NULL: there is none */
+static uint8_t asked;        /* what its options are */
 
 static void begin(void)
 {
@@ -66,6 +69,10 @@ static void begin(void)
 	as.route = (struct route){.from = 0, .to = 1, .flows = {0}, .n_flows = 1};
 	as.context[1] =
 		(struct agreed){.accepted = true, .abstract = span_str(CT), .transfer = span_str(BASELINE)};
+	if (accepted) {
+		as.context[3] = as.context[1];
+		as.context[3].transfer = span_str(accepted);
+	}
 	side_init(&as.a, "caller", &memory[0]);
 	side_init(&as.b, "target", &memory[1]);
 	/* The gate's answer is there before the question. */
@@ -111,6 +118,8 @@ static void read_object(void)
 		assert_true(more > 0 || errno == EAGAIN);
 		n += more > 0 ? (size_t)more : 0;
 	}
+	assert_int_equal(got[0], CLEANER_OPTIONS); /* there are no rules */
+	asked = got[1];
 }
 
 static void say(enum cleaner_kind kind, uint8_t code, struct span bytes)
@@ -173,6 +182,30 @@ static void another_syntax(void **state)
 	say(CLEANER_END, CLEANER_CLEANED, span_str("rule"));
 	ends(RULE_DEIDENTIFY, "JPEGLosslessSV1, which the called node has not accepted");
 	proposal.n_contexts = 0;
+}
+
+/* Where its kin would leave by no context, and uncompressed it would, that is asked for, and nothing else is the answer. */
+static void uncompressed(void **state)
+{
+	static const char *const native[] = {ELE, ILE};
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_LEN(native); i++) {
+		accepted = native[i];
+		begin();
+		read_object();
+		assert_true(asked & CLEANER_NATIVE);
+		say_file(INSTANCE, LOSSLESS);
+		say(CLEANER_END, CLEANER_CLEANED, span_str("rule"));
+		ends(RULE_UNJUDGED, "is not that object");
+	}
+	accepted = LOSSLESS;
+	begin();
+	read_object();
+	assert_false(asked & CLEANER_NATIVE);
+	say_file(INSTANCE, ELE);
+	say(CLEANER_END, CLEANER_CLEANED, span_str("rule"));
+	ends(RULE_UNJUDGED, "is not that object");
+	accepted = NULL;
 }
 
 static void another_object(void **state)
@@ -281,6 +314,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(another_syntax),
+		cmocka_unit_test(uncompressed),
 		cmocka_unit_test(another_object),
 		cmocka_unit_test(no_object),
 		cmocka_unit_test(no_answer),

@@ -13,6 +13,7 @@
 #define CT       "1.2.840.10008.5.1.4.1.1.2"
 #define US       "1.2.840.10008.5.1.4.1.1.6.1"
 #define ELE      "1.2.840.10008.1.2.1"
+#define ILE      "1.2.840.10008.1.2"
 #define BASELINE "1.2.840.10008.1.2.4.50"
 #define EXTENDED "1.2.840.10008.1.2.4.51"
 #define LOSSLESS "1.2.840.10008.1.2.4.70"
@@ -70,6 +71,18 @@ static void is_proposed(unsigned at, uint8_t id, const char *abstract, const cha
 	assert_true(as.context[id].spare);
 }
 
+static void is_proposed_native(unsigned at, uint8_t id, const char *abstract, const char *first, unsigned n)
+{
+	const struct context *c = &proposal.contexts[at];
+	assert_true(at < proposal.n_contexts);
+	assert_int_equal(c->id, id);
+	assert_true(span_eq(c->abstract, span_str(abstract)));
+	assert_int_equal(c->n_transfer, n);
+	assert_true(span_eq(c->transfer[0], span_str(first)));
+	assert_true(n == 1 || span_eq(c->transfer[1], span_str(ILE)));
+	assert_true(as.context[id].spare);
+}
+
 static void proposed(void **state)
 {
 	(void)state;
@@ -80,9 +93,30 @@ static void proposed(void **state)
 	ask(US, BASELINE, NULL);
 	ask(US, LOSSLESS, NULL); /* that is asked for already */
 	spare_propose(&as);
-	assert_int_equal(proposal.n_contexts, 7);
+	assert_int_equal(proposal.n_contexts, 9);
 	is_proposed(5, 11, CT, LOSSLESS);
 	is_proposed(6, 13, US, J2K_ONLY);
+	is_proposed_native(7, 15, CT, ELE, 2); /* of ELE and BASELINE the target may take the other */
+	is_proposed_native(8, 17, US, ELE, 2);
+	site_free(site);
+	begin("transfer-syntaxes: [ " BASELINE ", " LOSSLESS ", " ELE
+	      " ], deidentify: { clean-pixels: yes }");
+	ask(CT, BASELINE, NULL);
+	ask(US, BASELINE, NULL);
+	ask(US, ELE, NULL);
+	ask(US, LOSSLESS, NULL);
+	spare_propose(&as);
+	assert_int_equal(proposal.n_contexts, 6);
+	is_proposed(4, 9, CT, LOSSLESS);
+	is_proposed_native(5, 11, CT, ELE, 1);
+	site_free(site);
+	begin("deidentify: { clean-pixels: yes }");
+	ask(US, BASELINE, NULL);
+	ask(US, ILE, NULL);
+	ask(US, LOSSLESS, NULL);
+	spare_propose(&as);
+	assert_int_equal(proposal.n_contexts, 4);
+	is_proposed_native(3, 7, US, ELE, 1);
 	site_free(site);
 }
 

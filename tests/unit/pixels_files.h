@@ -56,13 +56,19 @@ static inline struct memory opened(const char *name)
 	return m;
 }
 
-static inline int cleaned(struct memory *from, const struct pixels_regions *r, struct memory *to,
-	struct survey *s, const char **why)
+static inline int cleaned_as(bool native, struct memory *from, const struct pixels_regions *r,
+	struct memory *to, struct survey *s, const char **why)
 {
 	const struct pixels_input in = {from, read_at};
 	const struct pixels_output out = {to, write_end, patch};
 	int e = survey_read(s, &in);
-	return e ? e : pixels_clean(s, r, &in, &out, NULL, why);
+	return e ? e : pixels_clean(s, r, &in, &out, NULL, native, why);
+}
+
+static inline int cleaned(struct memory *from, const struct pixels_regions *r, struct memory *to,
+	struct survey *s, const char **why)
+{
+	return cleaned_as(false, from, r, to, s, why);
 }
 
 #endif

@@ -237,6 +237,42 @@ static void clean_rle(void **state)
 	free(again.bytes);
 }
 
+/* Without encoding: by pixel, in Explicit VR Little Endian, and no table is left of what were fragments. */
+static void clean_native(void **state)
+{
+	static const struct pixels_regions r = {.n_blank = 1, .blank = {{10, 5, 30, 20}}};
+	struct memory from = opened("SC_rgb_rle_2frame.dcm"), to = {malloc(1u << 20), 0, 1u << 20};
+	struct survey a, b;
+	const char *why = "";
+	assert_int_equal(cleaned_as(true, &from, &r, &to, &a, &why), 0);
+	assert_int_equal(survey_read(&b, &(const struct pixels_input){&to, read_at}), 0);
+	assert_string_equal(b.syntax, "1.2.840.10008.1.2.1");
+	assert_string_equal(b.vr, "OB");
+	assert_string_equal(b.shape.photometric, "RGB");
+	assert_int_equal(b.shape.planar, 0);
+	assert_false(b.encapsulated);
+	const struct rle_shape shape = {
+		(size_t)b.shape.rows * b.shape.columns, b.shape.columns, b.shape.samples, 1};
+	size_t n = shape.pixels * 3;
+	uint8_t *was = malloc(n);
+	assert_int_equal(b.length, 2 * n + 2 * n % 2);
+	for (size_t f = 0; f < 2; f++) {
+		const uint8_t *is = to.bytes + b.value + f * n;
+		struct span frame = span_of(from.bytes + a.fragments[f].offset, a.fragments[f].len);
+		assert_int_equal(rle_decode(&shape, frame, was), 0);
+		for (size_t i = 0; i < n; i++) {
+			bool in = inside(
+				&r, (unsigned)(i / 3 % shape.columns), (unsigned)(i / 3 / shape.columns));
+			assert_int_equal(is[i], in ? 0 : was[i]);
+		}
+	}
+	survey_done(&a);
+	survey_done(&b);
+	free(was);
+	free(from.bytes);
+	free(to.bytes);
+}
+
 /* Extended offset tables (PS3.3 C.7.6.3.1.8) that were nonsense are true of what is written, and the basic one is empty. */
 static void clean_extended(void **state)
 {
@@ -317,6 +353,7 @@ int main(void)
 		cmocka_unit_test(blank_shared_colour),
 		cmocka_unit_test(blank_refused),
 		cmocka_unit_test(clean_rle),
+		cmocka_unit_test(clean_native),
 		cmocka_unit_test(clean_extended),
 		cmocka_unit_test(clean_cut),
 		cmocka_unit_test(clean_refused),

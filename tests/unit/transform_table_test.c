@@ -226,6 +226,25 @@ static void test_every_row_and_option(void **state)
 }
 
 /* Under the profile alone nothing is left of any value that a row has. */
+/* What comes in Explicit VR Little Endian and leaves in Implicit is what it would be had it come so. */
+static void test_implicit(void **state)
+{
+	static const unsigned options[] = {
+		0, OPTION_SAFE_PRIVATE | OPTION_DESCRIPTORS | OPTION_SHIFTED_DATES};
+	static struct made same;
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_LEN(options); i++) {
+		struct deidentify_rules rules = {.options = options[i], .replace_documents = true};
+		deidentified(
+			&same, &rules, ENCODING_IMPLICIT_LE, make_object(ENCODING_IMPLICIT_LE, CLASS_CT));
+		rules.implicit = true;
+		deidentified(
+			&made, &rules, ENCODING_EXPLICIT_LE, make_object(ENCODING_EXPLICIT_LE, CLASS_CT));
+		assert_int_equal(made.n, same.n);
+		assert_memory_equal(made.bytes, same.bytes, same.n);
+	}
+}
+
 static void test_nothing_is_left(void **state)
 {
 	struct deidentify_rules rules = {.replace_documents = true};
@@ -467,6 +486,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_row_and_option),
+		cmocka_unit_test(test_implicit),
 		cmocka_unit_test(test_nothing_is_left),
 		cmocka_unit_test(test_types_decide),
 		cmocka_unit_test(test_every_concept),
