@@ -2,6 +2,7 @@
 #include "dicom/inflater.h"
 
 #define RAW_DEFLATE   (-15) /* zlib: negative is without a header; the window's bits */
+#define WITH_HEADER   15
 #define ALIGN         16u
 #define INFLATER_MOST (1u << 30)
 
@@ -27,20 +28,31 @@ static void arena_give(void *opaque, void *address)
 {
 }
 
-int inflater_begin(struct inflater *i)
+static int begin(struct inflater *i, int window)
 {
 	i->used = 0;
 	i->failed = 0;
 	i->ended = i->trailing = i->padded = false;
-	i->in = (struct span){0};
+	i->in = i->behind = (struct span){0};
 	i->z = (z_stream){.zalloc = arena_take, .zfree = arena_give, .opaque = i};
-	i->failed = inflateInit2(&i->z, RAW_DEFLATE) == Z_OK ? 0 : ERR_NO_MEMORY;
+	i->failed = inflateInit2(&i->z, window) == Z_OK ? 0 : ERR_NO_MEMORY;
 	return i->failed;
+}
+
+int inflater_begin(struct inflater *i)
+{
+	return begin(i, RAW_DEFLATE);
+}
+
+int inflater_begin_zlib(struct inflater *i)
+{
+	return begin(i, WITH_HEADER);
 }
 
 void inflater_feed(struct inflater *i, struct span bytes)
 {
 	i->in = bytes;
+	i->behind = (struct span){0};
 }
 
 /* zlib counts in 32 bits. */
@@ -62,7 +74,9 @@ static void taken(struct inflater *i)
 static void take_padding(struct inflater *i)
 {
 	if (i->in.len > 0) {
-		i->trailing |= i->padded || i->in.len > 1 || i->in.ptr[0] != 0;
+		size_t padding = !i->padded && i->in.ptr[0] == 0;
+		i->behind = span_of(i->in.ptr + padding, i->in.len - padding);
+		i->trailing |= i->behind.len > 0;
 		i->padded = true;
 		i->in.len = 0;
 	}

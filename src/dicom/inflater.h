@@ -24,12 +24,16 @@ struct inflater {
 	bool ended;     /* the compressed stream said its end */
 	bool trailing;  /* after it came more than one NUL of padding */
 	bool padded;
+	struct span behind; /* what of the bytes that were fed last is behind it, if it is trailing */
 	_Alignas(16) uint8_t arena[INFLATER_ARENA];
 	uint8_t out[INFLATER_STEP];
 };
 
 /* ERR_NO_MEMORY: another zlib, which wants a larger arena. */
 MUST_USE int inflater_begin(struct inflater *i);
+
+/* The same with a header and a checksum (RFC 1950), as PDF documents have it. */
+MUST_USE int inflater_begin_zlib(struct inflater *i);
 
 /* Compressed bytes, borrowed until they are used up: inflater_next() then says ERR_AGAIN. */
 void inflater_feed(struct inflater *i, struct span bytes);

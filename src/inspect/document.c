@@ -1,125 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "inspect/parts.h"
 
-void document_begin(struct inspect *i)
-{
-	i->has_document = true;
-	i->document_offset = i->e.offset;
-	i->document_length = i->e.length;
-	i->document_classes = 0;
-}
-
-/* ---- PDF: names (ISO 32000-1 7.3.5), in which any character may be written as #xx ---- */
-
-static const struct {
-	const char *name;
-	enum inspect_check check;
-} names[] = {
-	{"JavaScript", CHECK_PDF_JAVASCRIPT},
-	{"Launch", CHECK_PDF_LAUNCH},
-	{"OpenAction", CHECK_PDF_OPEN_ACTION},
-	{"EmbeddedFile", CHECK_PDF_EMBEDDED_FILE},
-	{"EmbeddedFiles", CHECK_PDF_EMBEDDED_FILE},
-	{"SubmitForm", CHECK_PDF_SUBMIT},
-	{"ImportData", CHECK_PDF_SUBMIT},
-	{"GoToR", CHECK_PDF_SUBMIT},
-	{"GoToE", CHECK_PDF_EMBEDDED_FILE},
-	{"RichMedia", CHECK_PDF_MEDIA},
-	{"XFA", CHECK_PDF_MEDIA},
-	{"ObjStm", CHECK_PDF_HIDDEN},
-	{"Encrypt", CHECK_PDF_ENCRYPTED},
-};
-
-static bool is_delimiter(uint8_t c)
-{
-	return c <= ' ' || c == '/' || c == '<' || c == '>' || c == '(' || c == ')' || c == '[' || c == ']' ||
-	       c == '{' || c == '}' || c == '%';
-}
-
-static int hex_digit(uint8_t c)
-{
-	return c >= '0' && c <= '9'   ? c - '0'
-	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
-	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
-	                              : -1;
-}
-
-static void end_name(struct inspect_stream *s)
-{
-	for (size_t k = 0; k < ARRAY_LEN(names); k++) {
-		if (strlen(names[k].name) == s->name_len &&
-			memcmp(names[k].name, s->name, s->name_len) == 0) {
-			s->pdf |= 1u << k;
-		}
-	}
-	s->in_name = false;
-}
-
-static void add_to_name(struct inspect_stream *s, uint8_t c)
-{
-	if (s->name_len < sizeof(s->name)) {
-		s->name[s->name_len++] = (char)c;
-	}
-	/* The two digits behind a # stand as they came until the second is there. */
-	uint8_t n = s->name_len;
-	if (s->hex > 0 && --s->hex == 0 && n >= 3) {
-		int high = hex_digit((uint8_t)s->name[n - 2]), low = hex_digit((uint8_t)s->name[n - 1]);
-		if (high >= 0 && low >= 0) {
-			s->name[n - 3] = (char)(high << 4 | low);
-			s->name_len = (uint8_t)(n - 2);
-		}
-	} else if (c == '#' && s->hex == 0) {
-		s->hex = 2;
-	}
-}
-
-static void take_pdf(struct inspect_stream *s, uint8_t c)
-{
-	if (s->in_name && !is_delimiter(c)) {
-		add_to_name(s, c);
-		return;
-	}
-	if (s->in_name) {
-		end_name(s);
-	}
-	if (c == '/') {
-		s->in_name = true;
-		s->name_len = s->hex = 0;
-	}
-}
-
-void document_piece(struct inspect *i, struct span piece)
-{
-	struct inspect_stream *s = &i->s;
-	bool padded = s->at + piece.len == i->e.length && piece.ptr[piece.len - 1] == 0;
-	s->classes |= text_classes(span_of(piece.ptr, piece.len - padded));
-	for (size_t k = 0; k < piece.len; k++) {
-		if (!s->in_name) {
-			const uint8_t *slash = memchr(piece.ptr + k, '/', piece.len - k);
-			if (!slash) {
-				return;
-			}
-			k = (size_t)(slash - piece.ptr);
-		}
-		take_pdf(s, piece.ptr[k]);
-	}
-}
-
-/* What else it is may come behind it: it is judged at the object's end. */
-void document_end(struct inspect *i)
-{
-	if (i->s.in_name) {
-		end_name(&i->s);
-	}
-	memcpy(i->document, i->s.head, i->s.n_head);
-	i->n_document = i->s.n_head;
-	i->document_classes = i->s.classes;
-	i->document_pdf = i->s.pdf;
-	i->document_said = i->s.said;
-}
-
-/* ---- The whole ---- */
-
 static const struct {
 	enum signature is;
 	enum inspect_check check;
@@ -133,6 +14,96 @@ static const struct {
 	{SIGNATURE_PDF, CHECK_EMBEDDED_DOCUMENT},
 	{SIGNATURE_DOCUMENT, CHECK_EMBEDDED_DOCUMENT},
 };
+
+static void report(struct inspect *i, enum inspect_check check, struct span what)
+{
+	found_at(i, check, i->document_offset - i->shift, what);
+}
+
+static void report_contents(struct inspect *i, enum signature is)
+{
+	for (size_t k = 0; k < ARRAY_LEN(contents); k++) {
+		if (contents[k].is == is) {
+			report(i, contents[k].check, span_of(i->document, i->n_document));
+		}
+	}
+}
+
+/* ---- As it comes ---- */
+
+/* There is one more: the one before it is judged without knowing what it should be. What it had is kept. */
+static void judge_first(struct inspect *i)
+{
+	report_contents(i, signature_of(span_of(i->document, i->n_document)));
+}
+
+void document_begin(struct inspect *i)
+{
+	if (i->n_document > 0) {
+		judge_first(i);
+	}
+	i->has_document = true;
+	i->document_offset = i->e.offset;
+	i->document_length = i->e.length;
+}
+
+/* UTF-16 and UTF-32 as XML has them (XML 1.0, F.1): a mark of the byte order, or a zero beside the first character. */
+static bool is_wide(struct span head)
+{
+	return head.len >= 2 &&
+	       (head.ptr[0] == 0 || head.ptr[1] == 0 || memcmp(head.ptr, "\xFF\xFE", 2) == 0 ||
+		       memcmp(head.ptr, "\xFE\xFF", 2) == 0);
+}
+
+/* Without its zeros it is what the marks are. */
+static void search_wide(struct inspect *i, struct span piece)
+{
+	struct inspect_stream *s = &i->s;
+	uint8_t narrow[256];
+	size_t n = 0;
+	for (size_t k = 0; k < piece.len || n > 0;) {
+		for (; k < piece.len && n < sizeof(narrow); k++) {
+			narrow[n] = piece.ptr[k];
+			n += piece.ptr[k] != 0;
+		}
+		struct span left = span_of(narrow, n);
+		n = 0;
+		while (left.len > 0) {
+			const struct mark *m;
+			size_t read = marks_find(&s->wide_marks, MARK_IN_DOCUMENT, left, &m);
+			left = span_of(left.ptr + read, left.len - read);
+			s->said |= m ? 1ull << (m->check - CHECK_EMBEDDED_PROGRAM) : 0;
+		}
+	}
+}
+
+/* The head has this piece's beginning already. */
+void document_piece(struct inspect *i, struct span piece)
+{
+	struct inspect_stream *s = &i->s;
+	bool padded = s->at + piece.len == i->e.length && piece.ptr[piece.len - 1] == 0;
+	s->classes |= text_classes(span_of(piece.ptr, piece.len - padded));
+	pdf_piece(i, piece);
+	if (is_wide(span_of(s->head, s->n_head))) {
+		if (s->at == 1) {
+			search_wide(i, span_of(s->head, 1));
+		}
+		search_wide(i, piece);
+	}
+}
+
+/* What else it is may come behind it: it is judged at the object's end. */
+void document_end(struct inspect *i)
+{
+	memcpy(i->document, i->s.head, i->s.n_head);
+	i->n_document = i->s.n_head;
+	i->document_classes = i->s.classes;
+	i->document_pdf |= pdf_end(i);
+	i->document_is_pdf |= i->s.is_pdf;
+	i->document_said |= i->s.said;
+}
+
+/* ---- The whole ---- */
 
 static bool said(uint64_t mask, enum inspect_check check)
 {
@@ -192,8 +163,7 @@ static void check_model(struct inspect *i, unsigned type)
 	bool text = (i->document_classes & ~text_classes(span_str("aA0 .+-_:/`\\\t"))) == 0;
 	if (type == TYPE_OBJ) {
 		if (!text) {
-			found_at(i, CHECK_MODEL, i->document_offset - i->shift,
-				span_str("a text has bytes that are none"));
+			report(i, CHECK_MODEL, span_str("a text has bytes that are none"));
 		}
 		return;
 	}
@@ -204,36 +174,58 @@ static void check_model(struct inspect *i, unsigned type)
 	                             ? UINT32_MAX
 	                             : (uint64_t)p[80] | p[81] << 8 | p[82] << 16 | (uint64_t)p[83] << 24;
 	if (i->document_length != (84 + 50 * triangles + 1) / 2 * 2) {
-		found_at(i, CHECK_MODEL, i->document_offset - i->shift,
-			span_str("its length does not suit its count"));
+		report(i, CHECK_MODEL, span_str("its length does not suit its count"));
 	}
-}
-
-static void report(struct inspect *i, enum inspect_check check, struct span what)
-{
-	found_at(i, check, i->document_offset - i->shift, what);
 }
 
 static void check_pdf(struct inspect *i)
 {
-	for (size_t k = 0; k < ARRAY_LEN(names); k++) {
-		if (i->document_pdf & 1u << k) {
-			report(i, names[k].check, span_str(names[k].name));
+	for (unsigned k = 0; k < PDF_NAMES; k++) {
+		enum inspect_check check;
+		const char *name = pdf_found(i->document_pdf, k, &check);
+		if (name) {
+			report(i, check, span_str(name));
 		}
 	}
 }
 
-static bool suits(unsigned type, enum signature is)
+/* XML begins with "<", in whatever encoding; those that have another byte for it (EBCDIC, UTF-7) are not looked into. */
+static bool is_xml(struct span head, enum signature is)
+{
+	size_t bom = head.len >= 3 && memcmp(head.ptr, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
+	while (bom < head.len && (head.ptr[bom] == ' ' || (head.ptr[bom] >= '\t' && head.ptr[bom] <= '\r'))) {
+		bom++;
+	}
+	return is == SIGNATURE_XML ||
+	       (is == SIGNATURE_NONE && (is_wide(head) || (bom < head.len && head.ptr[bom] == '<')));
+}
+
+static bool suits(unsigned type, struct span head, enum signature is)
 {
 	switch (type) {
 	case TYPE_PDF:
 		return is == SIGNATURE_PDF;
 	case TYPE_XML:
-		return is == SIGNATURE_XML || is == SIGNATURE_NONE;
+		return is_xml(head, is);
 	case TYPE_ARCHIVE:
 		return is == SIGNATURE_ARCHIVE;
 	default:
 		return is == SIGNATURE_NONE;
+	}
+}
+
+/* What marks said; some are of one kind of document alone. */
+static void report_said(struct inspect *i, enum signature is, unsigned type)
+{
+	bool pdf = is == SIGNATURE_PDF;
+	for (unsigned c = CHECK_EMBEDDED_PROGRAM; c < CHECK_INSPECTION_FAILED; c++) {
+		bool of_markup = c == CHECK_DOCUMENT_SCRIPT || c == CHECK_DOCUMENT_ENTITY;
+		bool meant = (of_markup && pdf) || (c == CHECK_MODEL && type != TYPE_OBJ) ||
+		             (c == CHECK_EMBEDDED_ARCHIVE && is == SIGNATURE_ARCHIVE) ||
+		             (c == CHECK_EMBEDDED_DOCUMENT && (pdf || type == TYPE_PDF));
+		if (said(i->document_said, (enum inspect_check)c) && !meant) {
+			report(i, (enum inspect_check)c, (struct span){0});
+		}
 	}
 }
 
@@ -246,24 +238,16 @@ void document_object_end(struct inspect *i)
 	enum signature is = signature_of(head);
 	unsigned by_class = type_of(i->facts.sop_class), by_mime = type_of(i->mime),
 		 type = by_mime ? by_mime : by_class;
-	if ((type && !suits(type, is)) || (by_class && by_mime && by_class != by_mime)) {
-		report(i, CHECK_DOCUMENT_TYPE, span_str(signature_name(is)));
+	if ((type && !suits(type, head, is)) || (by_class && i->mime[0] && by_class != by_mime)) {
+		report(i, CHECK_DOCUMENT_TYPE, i->mime[0] ? span_str(i->mime) : span_str(signature_name(is)));
 	}
-	for (size_t k = 0; k < ARRAY_LEN(contents); k++) {
-		bool expected = suits(type, is) && type;
-		if (contents[k].is == is && !expected && is != SIGNATURE_PDF) {
-			report(i, contents[k].check, head);
-		}
+	if (is != SIGNATURE_PDF && !(type && suits(type, head, is))) {
+		report_contents(i, is);
 	}
-	if (is == SIGNATURE_PDF || type == TYPE_PDF) {
+	if (i->document_is_pdf || type == TYPE_PDF) {
 		check_pdf(i);
 	}
-	for (unsigned c = CHECK_EMBEDDED_PROGRAM; c < CHECK_INSPECTION_FAILED; c++) {
-		bool of_markup = c == CHECK_DOCUMENT_SCRIPT || c == CHECK_DOCUMENT_ENTITY;
-		if (said(i->document_said, (enum inspect_check)c) && !(of_markup && is == SIGNATURE_PDF)) {
-			report(i, (enum inspect_check)c, (struct span){0});
-		}
-	}
+	report_said(i, is, type);
 	if (type == TYPE_STL || type == TYPE_OBJ) {
 		check_model(i, type);
 	}

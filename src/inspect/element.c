@@ -252,6 +252,11 @@ static bool is_trailing(struct inspect *i)
 
 /* ---- Values ---- */
 
+static bool is_pixels(uint32_t tag)
+{
+	return tag == TAG_PIXEL_DATA || tag == FLOAT_PIXELS || tag == DOUBLE_PIXELS;
+}
+
 static enum value_kind kind_of(const struct inspect *i)
 {
 	unsigned family = vrs[vr_row(i->e.vr)].family;
@@ -262,14 +267,13 @@ static enum value_kind kind_of(const struct inspect *i)
 	if (rows[i->e.row].kind == ROW_TABLE) {
 		return VALUE_TABLE;
 	}
-	if (i->e.tag == TAG_PIXEL_DATA || i->e.tag == FLOAT_PIXELS || i->e.tag == DOUBLE_PIXELS) {
+	if (is_pixels(i->e.tag)) {
 		return VALUE_SKIPPED;
 	}
 	if (family == FAMILY_TEXT || family == FAMILY_UID) {
 		return VALUE_TEXT;
 	}
-	bool bytes = memcmp(i->e.vr, "OB", 2) == 0 || family == FAMILY_ANY;
-	return bytes || (is_private && family == FAMILY_BYTES) ? VALUE_BINARY : VALUE_SKIPPED;
+	return is_private || family == FAMILY_BYTES || family == FAMILY_ANY ? VALUE_BINARY : VALUE_SKIPPED;
 }
 
 /* UN stands for texts that are too long for their own VR (PS3.5 6.2.2): they are judged as what they are. */
@@ -415,7 +419,7 @@ static void take_group_length(struct inspect *i, struct span value)
 static void on_value(struct inspect *i)
 {
 	const struct dataset *d = &i->f.d;
-	if (i->e.tag == TAG_ITEM) {
+	if (i->e.tag == TAG_ITEM && i->pixel_fragments) {
 		fragment_value(i, d->value);
 		return;
 	}
@@ -429,9 +433,30 @@ static void on_value(struct inspect *i)
 		on_row(i, value);
 	}
 	take_group_length(i, value);
-	if (i->e.tag == TAG_PIXEL_DATA || i->e.tag == FLOAT_PIXELS || i->e.tag == DOUBLE_PIXELS) {
+	if (is_pixels(i->e.tag)) {
 		pixel_native(i, i->e.tag == FLOAT_PIXELS ? 32 : i->e.tag == DOUBLE_PIXELS ? 64 : 0);
 		i->after_pixels |= d->depth == 0;
+	}
+}
+
+/* Other elements than pixel data may not be in fragments (PS3.5 A.4); where one is, its fragments are values as any. */
+static void on_fragments(struct inspect *i, int event)
+{
+	if (event == DATASET_ENCAPSULATED) {
+		check_group_length(i);
+		i->pixel_fragments = is_pixels(i->e.tag);
+	}
+	if (!i->pixel_fragments) {
+		if (event == DATASET_FRAGMENT) {
+			value_begin(i, VALUE_BINARY);
+		}
+	} else if (event == DATASET_ENCAPSULATED) {
+		fragments_begin(i);
+	} else if (event == DATASET_FRAGMENT) {
+		fragment_begin(i);
+	} else {
+		fragments_end(i);
+		i->after_pixels |= i->f.d.depth == 0;
 	}
 }
 
@@ -465,9 +490,9 @@ void element_event(struct inspect *i, int event)
 		on_value(i);
 		return;
 	}
-	if ((event == DATASET_NOTE || event == DATASET_ELEMENT || event == DATASET_SEQUENCE ||
-		    event == DATASET_ENCAPSULATED) &&
-		is_trailing(i)) {
+	bool head = event == DATASET_ELEMENT || event == DATASET_SEQUENCE || event == DATASET_ENCAPSULATED ||
+	            (event == DATASET_NOTE && d->note != NOTE_TRAILING);
+	if (head && is_trailing(i)) {
 		return;
 	}
 	take_element(i);
@@ -496,15 +521,9 @@ void element_event(struct inspect *i, int event)
 		}
 		break;
 	case DATASET_ENCAPSULATED:
-		check_group_length(i);
-		fragments_begin(i);
-		break;
 	case DATASET_FRAGMENT:
-		fragment_begin(i);
-		break;
 	case DATASET_ENCAPSULATED_END:
-		fragments_end(i);
-		i->after_pixels |= d->depth == 0;
+		on_fragments(i, event);
 		break;
 	default:
 		break;

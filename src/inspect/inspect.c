@@ -75,8 +75,11 @@ static void take(struct inspect *i, struct span raw)
 	if (i->watch) {
 		preamble_watch(i, raw);
 	}
+	bool fed = !i->over;
 	parse(i, raw);
-	if (i->tail) {
+	if (i->f.d.inflater) {
+		tail_inflate(i, fed ? (struct span){0} : raw);
+	} else if (i->tail) {
 		tail_feed(i, raw);
 	}
 	size_t n = raw.len < sizeof(i->ring) ? raw.len : sizeof(i->ring);
@@ -174,7 +177,9 @@ void inspect_end(struct inspect *i)
 	if (!i->over) {
 		dataset_last(&i->f.d);
 		run(i);
-		if (i->tail) {
+		if (i->f.d.inflater) {
+			tail_inflate(i, (struct span){0});
+		} else if (i->tail) {
 			tail_feed(i, (struct span){0});
 		}
 	}

@@ -77,17 +77,33 @@ struct inspect_directory {
 	bool loose, last_met;
 };
 
+/* What a PDF document may have in object streams, before they are told instead of being looked into. */
+#define INSPECT_PDF_INFLATED (64u << 20)
+
+struct inspect_name { /* of a PDF document, that is being read */
+	bool in;
+	uint8_t len, hex;
+	char text[20];
+};
+
+struct inspect_pdf {
+	struct inspect_name raw, inside; /* as it came; in an object stream */
+	uint32_t has;                    /* a mask of what it has */
+	enum { STREAM_NONE, STREAM_WANTED, STREAM_INFLATED } stream;
+	bool stream_ended;
+	uint8_t n_keyword, n_looked;
+	uint64_t inflated;
+};
+
 struct inspect_stream { /* of a value, or of what is behind the object */
 	uint8_t kind, where;
-	uint16_t marks;
+	uint16_t marks, wide_marks;
 	uint32_t classes;  /* of all its bytes */
 	uint64_t at, said; /* bytes so far; a mask of what was said of it */
 	uint8_t n_head;
 	uint8_t head[128];
-	uint8_t name_len, hex; /* a PDF's name that is being read */
-	bool in_name;
-	char name[20];
-	uint32_t pdf; /* a mask of what it has */
+	bool is_pdf;
+	struct inspect_pdf pdf; /* if it is one */
 };
 
 struct inspect {
@@ -109,7 +125,7 @@ struct inspect {
 	uint64_t watch;                  /* a raw offset that is looked at; 0: none */
 	uint8_t watched[8], n_watched, watch_for;
 	uint64_t tail_at; /* what is behind the object begins here, as f.d counts */
-	bool tail, tail_dirty, after_pixels;
+	bool tail, tail_inflating, tail_dirty, after_pixels, pixel_fragments;
 	struct inspect_stream s;
 	struct {
 		uint32_t tag, length;
@@ -133,7 +149,7 @@ struct inspect {
 	bool kept_missed, fragment_odd;
 	uint8_t codec;
 	char mime[64];
-	bool has_document;
+	bool has_document, document_is_pdf;
 	uint8_t document[128]; /* an encapsulated document's beginning */
 	uint8_t n_document;
 	uint32_t document_length, document_classes, document_pdf;

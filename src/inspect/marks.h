@@ -12,8 +12,7 @@ enum mark_where {
 	MARK_IN_TEXT = 1 << 0,
 	MARK_IN_BINARY = 1 << 1,
 	MARK_IN_DOCUMENT = 1 << 2,
-	MARK_IN_PDF = 1 << 3,
-	MARK_IN_TAIL = 1 << 4,
+	MARK_IN_TAIL = 1 << 3,
 };
 
 struct mark {

@@ -3,6 +3,7 @@
 #define INSPECT_PARTS_H
 
 #include "inspect/inspect.h"
+#include "inspect/marks.h"
 #include "inspect/signature.h"
 
 /* The inspection's own parts, one file each. */
@@ -25,13 +26,23 @@ void element_failed(struct inspect *i, int err);
 enum value_kind { VALUE_SKIPPED, VALUE_TEXT, VALUE_BINARY, VALUE_DOCUMENT, VALUE_TABLE };
 void value_begin(struct inspect *i, enum value_kind kind);
 void value_piece(struct inspect *i, struct span piece, bool last);
+void value_mark(struct inspect *i, const struct mark *m, struct span rest);
 uint64_t number_of(const struct inspect *i, struct span value); /* US, UL, UV, in the data set's byte order */
 
 /* ---- text.c ---- */
 uint32_t text_classes(struct span s);
 void text_whole(struct inspect *i, struct span value);
 void text_streamed(struct inspect *i);
+void text_unknown(struct inspect *i, struct span value);
+uint32_t text_classes_of_piece(struct span piece, bool last);
 void text_charset(struct inspect *i, struct span value);
+
+/* ---- pdf.c: i->s.pdf, of the value that is read ---- */
+void pdf_piece(struct inspect *i, struct span piece);
+uint32_t pdf_end(struct inspect *i); /* a mask of what it has */
+/* The name of the one with this number; NULL: the mask has it not. */
+#define PDF_NAMES 32
+const char *pdf_found(uint32_t has, unsigned number, enum inspect_check *ret_check);
 
 /* ---- document.c: encapsulated documents, and what private and binary values begin as ---- */
 void document_begin(struct inspect *i);
@@ -102,7 +113,8 @@ void identity_end(struct inspect *i);
 
 /* ---- tail.c: bytes behind the object ---- */
 void tail_begin(struct inspect *i, uint64_t offset);
-void tail_feed(struct inspect *i, struct span raw);
+void tail_feed(struct inspect *i, struct span raw);    /* of what is not deflated */
+void tail_inflate(struct inspect *i, struct span raw); /* raw: what the parser was not given */
 void tail_end(struct inspect *i);
 
 #endif

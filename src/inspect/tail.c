@@ -38,9 +38,6 @@ static void take(struct inspect *i, struct span s)
 void tail_feed(struct inspect *i, struct span raw)
 {
 	uint64_t want = i->tail_at - i->shift + i->s.at;
-	if (i->f.d.inflater) {
-		return; /* the offsets are those of inflated bytes */
-	}
 	if (want < i->fed) {
 		uint64_t back = i->fed - want;
 		size_t n = back < sizeof(i->ring) ? (size_t)back : sizeof(i->ring);
@@ -50,6 +47,50 @@ void tail_feed(struct inspect *i, struct span raw)
 	if (want - i->fed < raw.len) {
 		size_t at = (size_t)(want - i->fed);
 		take(i, span_of(raw.ptr + at, raw.len - at));
+	}
+}
+
+/* What the parser had of the inflated bytes, and left: where a head was cut, its beginning is in the stash. */
+static void take_left(struct inspect *i)
+{
+	const struct dataset *d = &i->f.d;
+	uint64_t at = i->tail_at;
+	i->tail_inflating = true;
+	if (at < d->base) {
+		uint64_t n = d->base - at;
+		take(i, span_of(d->stash, n < sizeof(d->stash) ? (size_t)n : sizeof(d->stash)));
+		at = d->base;
+	}
+	if (at - d->base < d->chunk.len) {
+		size_t from = (size_t)(at - d->base);
+		take(i, span_of(d->chunk.ptr + from, d->chunk.len - from));
+	}
+}
+
+/*
+ * The parser reads no further: the rest is inflated for the search alone. What stands behind the compressed bytes themselves belongs
+ * to it too, with offsets as if it were inflated.
+ */
+void tail_inflate(struct inspect *i, struct span raw)
+{
+	struct inflater *inflater = i->f.d.inflater;
+	struct span piece;
+	if (i->tail && raw.len > 0) {
+		inflater_feed(inflater, raw);
+	}
+	if (i->tail && !i->tail_inflating) {
+		take_left(i);
+	}
+	while (i->tail && inflater_next(inflater, &piece) == 0) {
+		take(i, piece);
+	}
+	if (inflater->behind.len > 0) {
+		if (!i->tail) {
+			i->tail_inflating = true;
+			tail_begin(i, i->f.d.base + i->f.d.pos);
+		}
+		take(i, inflater->behind);
+		inflater->behind = (struct span){0};
 	}
 }
 
@@ -63,7 +104,7 @@ void tail_end(struct inspect *i)
 	if (is != SIGNATURE_NONE && i->counts[CHECK_TRAILING_CONTENT] == 0) {
 		found_at(i, CHECK_TRAILING_CONTENT, offset, span_of(i->s.head, i->s.n_head));
 	}
-	if (i->after_pixels) {
+	if (i->after_pixels && i->counts[CHECK_TRAILING_BYTES] == 0) {
 		found_at(i, i->tail_dirty ? CHECK_TRAILING_BYTES : CHECK_TRAILING_ZEROS, offset,
 			span_of(i->s.head, i->s.n_head));
 	}

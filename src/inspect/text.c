@@ -125,17 +125,60 @@ static const struct charset *charset(const struct inspect *i)
 	return i->has_charset[level] ? &i->charset[level] : NULL;
 }
 
-/* Does it read as text at all? Pieces of long values may end inside a character: those are not asked. */
-static void check_characters(struct inspect *i, struct span v, uint32_t has)
+/* v: the value as it came, for people; said: checks that it was already found by. */
+static void check_marks(struct inspect *i, struct span v, struct span left, uint64_t *said)
+{
+	uint16_t state = 0;
+	while (left.len > 0) {
+		const struct mark *m;
+		size_t n = marks_find(&state, MARK_IN_TEXT, left, &m);
+		left = span_of(left.ptr + n, left.len - n);
+		if (!m) {
+			return;
+		}
+		uint64_t bit = 1ull << (m->check - CHECK_EMBEDDED_PROGRAM);
+		if (!(*said & bit)) {
+			found(i, (enum inspect_check)m->check, v);
+		}
+		*said |= bit;
+		value_mark(i, m, left);
+	}
+}
+
+/* Without its escape sequences (ISO/IEC 2022 13.2): as a viewer may show what is none in the value's character set. */
+static struct span without_escapes(struct span v, char *to)
+{
+	size_t n = 0;
+	for (size_t k = 0; k < v.len; k++) {
+		if (v.ptr[k] != 27) {
+			to[n++] = (char)v.ptr[k];
+			continue;
+		}
+		while (k + 1 < v.len && v.ptr[k + 1] >= 0x20 && v.ptr[k + 1] <= 0x2F) {
+			k++;
+		}
+		k++;
+	}
+	return span_of(to, n);
+}
+
+/*
+ * Does it read as text at all, and what does it say then? The beginning of a long value may end inside a character: one more is
+ * no fault.
+ */
+static void check_characters(struct inspect *i, struct span v, uint32_t has, uint64_t *said)
 {
 	char text[3 * INSPECT_VALUE + 1];
 	struct charset_text t;
 	const struct charset *cs = charset(i);
-	if ((has & ESCAPE) && !(cs && cs->extended)) {
+	bool undeclared = (has & ESCAPE) && !(cs && cs->extended), cut = i->e.length > INSPECT_VALUE;
+	if (undeclared) {
 		found(i, CHECK_TEXT_CONTROL, v);
+		check_marks(i, v, without_escapes(v, text), said);
 	}
 	charset_to_utf8(cs, i->e.vr, CHARSET_LINES, v, text, sizeof(text), &t);
-	if (t.replaced > 0 && !(has & CONTROL)) {
+	check_marks(i, v, span_of(text, t.len), said);
+	if (t.replaced > cut && !(has & CONTROL)) {
 		found(i, CHECK_TEXT_CHARSET, v);
 	}
 	if (t.bidi > 0) {
@@ -202,23 +245,6 @@ static void check_backticks(struct inspect *i, struct span v)
 	}
 }
 
-static void check_marks(struct inspect *i, struct span v)
-{
-	struct span left = v;
-	uint64_t said = 0;
-	uint16_t state = 0;
-	while (left.len > 0) {
-		const struct mark *m;
-		size_t n = marks_find(&state, MARK_IN_TEXT, left, &m);
-		left = span_of(left.ptr + n, left.len - n);
-		uint64_t bit = m ? 1ull << (m->check - CHECK_EMBEDDED_PROGRAM) : 0;
-		if (m && !(said & bit)) {
-			found(i, (enum inspect_check)m->check, v);
-		}
-		said |= bit;
-	}
-}
-
 static void check_classes(struct inspect *i, const struct rule *r, struct span v, uint32_t has)
 {
 	uint32_t bad = has & ~(uint32_t)r->allowed;
@@ -239,6 +265,7 @@ void text_whole(struct inspect *i, struct span value)
 	const struct rule *r = rule_of(i->e.vr);
 	struct span v = vr_trim(r->vr, value);
 	uint32_t has = text_classes(v);
+	uint64_t said = 0;
 	if (r->vr[0] == 'U' && r->vr[1] == 'I') {
 		check_uids(i, v);
 		has &= ~(uint32_t)CONTROL | ((uint32_t)has & LINE);
@@ -248,21 +275,41 @@ void text_whole(struct inspect *i, struct span value)
 		check_length(i, r, v, has);
 	}
 	if (r->free && (has & (HIGH | ESCAPE))) {
-		check_characters(i, v, has);
+		check_characters(i, v, has, &said);
 	}
 	if (v.len > 2 && (r->free || (has & ~(uint32_t)r->allowed) || (r->vr[0] == 'A' && r->vr[1] == 'E'))) {
-		check_marks(i, v);
+		check_marks(i, v, v, &said);
 	}
+}
+
+/* A value of unknown kind that is text is shown as such. */
+void text_unknown(struct inspect *i, struct span value)
+{
+	struct span v = vr_trim("LT", value);
+	uint64_t said = 0;
+	if (v.len > 2 && !(text_classes(v) & (CONTROL | ESCAPE))) {
+		check_marks(i, v, v, &said);
+	}
+}
+
+/* A byte at the end that is padding is not among what a long value has. */
+uint32_t text_classes_of_piece(struct span piece, bool last)
+{
+	return text_classes(
+		last && piece.ptr[piece.len - 1] == 0 ? span_of(piece.ptr, piece.len - 1) : piece);
 }
 
 void text_streamed(struct inspect *i)
 {
 	const struct rule *r = rule_of(i->e.vr);
 	struct span v = span_of(i->value, INSPECT_VALUE);
-	/* The last byte may be padding, which is a NUL of UI and of careless devices. */
-	check_classes(i, r, v, (i->s.classes & ~(uint32_t)CONTROL) | (text_classes(v) & CONTROL));
-	check_length(i, r, v, i->s.classes);
+	uint32_t has = i->s.classes;
+	check_classes(i, r, v, has);
+	check_length(i, r, v, has);
 	if (r->vr[0] == 'U' && r->vr[1] == 'I') {
 		check_uids(i, v);
+	}
+	if (r->free && (has & (HIGH | ESCAPE))) {
+		check_characters(i, v, has, &i->s.said);
 	}
 }

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "inspect/parts.h"
 
-#include "inspect/marks.h"
-
 #include "base/reader.h"
 
 static const uint8_t places[] = {
 	[VALUE_TEXT] = MARK_IN_TEXT,
 	[VALUE_BINARY] = MARK_IN_BINARY,
-	[VALUE_DOCUMENT] = MARK_IN_DOCUMENT | MARK_IN_PDF,
+	[VALUE_DOCUMENT] = MARK_IN_DOCUMENT,
 	[VALUE_TABLE] = 0,
 };
 
@@ -18,12 +16,14 @@ void value_begin(struct inspect *i, enum value_kind kind)
 	struct inspect_stream *s = &i->s;
 	s->kind = (uint8_t)kind;
 	s->where = places[kind];
-	s->marks = 0;
+	s->marks = s->wide_marks = 0;
 	s->classes = 0;
 	s->at = s->said = 0;
 	s->n_head = 0;
-	s->in_name = false;
-	s->pdf = 0;
+	s->is_pdf = false;
+	if (kind == VALUE_DOCUMENT) {
+		i->s.pdf = (struct inspect_pdf){0};
+	}
 	if (i->e.length <= INSPECT_VALUE) {
 		dataset_collect(&i->f.d, i->value, sizeof(i->value));
 	} else if (kind == VALUE_SKIPPED) {
@@ -33,11 +33,40 @@ void value_begin(struct inspect *i, enum value_kind kind)
 	}
 }
 
+/* A PDF document begins inside a value, and rest is behind its mark. In a document its names were looked for from the beginning. */
+void value_mark(struct inspect *i, const struct mark *m, struct span rest)
+{
+	static const uint8_t length = sizeof("%pdf-1.") - 1;
+	if (m->check != CHECK_EMBEDDED_DOCUMENT || m->len != length || i->s.is_pdf) {
+		return;
+	}
+	i->s.is_pdf = true;
+	if (i->s.kind != VALUE_DOCUMENT) {
+		i->s.pdf = (struct inspect_pdf){0};
+		pdf_piece(i, rest);
+	}
+}
+
+static void report_pdf(struct inspect *i)
+{
+	uint32_t has = i->s.is_pdf ? pdf_end(i) : 0;
+	for (unsigned k = 0; has && k < PDF_NAMES; k++) {
+		enum inspect_check check;
+		const char *name = pdf_found(has, k, &check);
+		if (name) {
+			found(i, check, span_str(name));
+		}
+	}
+}
+
 /* Marks; each check once a value. */
 static void search(struct inspect *i, struct span piece)
 {
 	struct inspect_stream *s = &i->s;
 	uint64_t at = s->at;
+	if (s->is_pdf && s->kind != VALUE_DOCUMENT) {
+		pdf_piece(i, piece);
+	}
 	while (piece.len > 0) {
 		const struct mark *m;
 		size_t n = marks_find(&s->marks, s->where, piece, &m);
@@ -48,6 +77,7 @@ static void search(struct inspect *i, struct span piece)
 		}
 		static_assert(CHECK_INSPECTION_FAILED - CHECK_EMBEDDED_PROGRAM < 64, "a bit for each");
 		uint64_t bit = 1ull << (m->check - CHECK_EMBEDDED_PROGRAM);
+		value_mark(i, m, piece);
 		if (s->said & bit) {
 			continue;
 		}
@@ -75,6 +105,7 @@ static void end(struct inspect *i)
 		if (i->e.length > INSPECT_VALUE) {
 			text_streamed(i);
 		}
+		report_pdf(i);
 		break;
 	case VALUE_DOCUMENT:
 		document_end(i);
@@ -82,6 +113,7 @@ static void end(struct inspect *i)
 	case VALUE_BINARY:
 	case VALUE_SKIPPED:
 		binary_end(i);
+		report_pdf(i);
 		break;
 	default:
 		break;
@@ -99,7 +131,7 @@ void value_piece(struct inspect *i, struct span piece, bool last)
 			text_whole(i, piece);
 		} else if (s->kind == VALUE_TEXT) {
 			keep(i, piece);
-			s->classes |= text_classes(piece);
+			s->classes |= text_classes_of_piece(piece, last);
 		} else if (s->kind == VALUE_DOCUMENT) {
 			document_piece(i, piece);
 		} else if (s->kind == VALUE_TABLE) {
@@ -107,6 +139,10 @@ void value_piece(struct inspect *i, struct span piece, bool last)
 		}
 		if (s->where && (s->kind != VALUE_TEXT || i->e.length > INSPECT_VALUE)) {
 			search(i, piece);
+		}
+		if (s->kind == VALUE_BINARY && !s->said && i->e.length <= INSPECT_VALUE &&
+			memcmp(i->e.vr, "UN", 2) == 0) {
+			text_unknown(i, piece);
 		}
 		s->at += piece.len;
 	}

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dicom_deflate.h"
+#include "inspect_made.h"
+
+/* What would be found in the open, where somebody hides it. */
+#define DEFLATED "1.2.840.10008.1.2.1.99"
+
+static const char elf[] = "\x7f"
+			  "ELF\2\1\1\0 and so on, and so on";
+
+static struct writer picture(void)
+{
+	struct writer w = image((struct image){1, 10, 10, 8, 8, 7, "MONOCHROME2", NULL});
+	put_head(&w, e, TAG_PIXEL_DATA, "OW", 100);
+	writer_fill(&w, 0x55, 100);
+	return w;
+}
+
+static void expect_deflated(struct span inside, const char *behind, size_t n, const char *checks)
+{
+	static uint8_t deflated[8192];
+	size_t len = deflate_raw(inside, deflated, sizeof(deflated));
+	struct writer w = writer_of(deflated, sizeof(deflated));
+	w.len = len;
+	writer_bytes(&w, behind, n);
+	expect_in(DEFLATED, &w, checks);
+}
+
+static void behind_deflated(void **state)
+{
+	struct writer w = picture();
+	expect_deflated(writer_span_of(&w), "", 0, "");
+	expect_deflated(writer_span_of(&w), "", 1, "");
+	expect_deflated(writer_span_of(&w), "rubbish", 7, "trailing-bytes");
+	expect_deflated(writer_span_of(&w), elf, sizeof(elf), "trailing-bytes trailing-content");
+	expect_deflated(writer_span_of(&w), "\0\0\0#!/bin/sh\n", 13, "trailing-bytes trailing-content");
+}
+
+/* Behind the pixels, and deflated with them. */
+static void behind_pixels_deflated(void **state)
+{
+	struct writer w = picture();
+	writer_bytes(&w, "not an element, nor zeros", 25);
+	expect_deflated(writer_span_of(&w), "", 0, "trailing-bytes");
+	writer_bytes(&w, elf, sizeof(elf));
+	expect_deflated(writer_span_of(&w), "", 0, "trailing-bytes trailing-content");
+	expect_deflated(writer_span_of(&w), "and more", 8, "trailing-bytes trailing-content");
+}
+
+/* Fragments in a private element are neither pixel data, nor is what comes after them behind it. */
+static void private_fragments(void **state)
+{
+	static const struct {
+		const char *bytes, *checks;
+	} rows[] = {
+		{"some bytes", "undefined-length"},
+		{"MZ\x90.This program cannot be run in DOS mode", "undefined-length embedded-program"},
+		{"....%PDF-1.4 and so on", "undefined-length embedded-document"},
+		{"#!/bin/sh\n", "undefined-length embedded-script"},
+	};
+	for (size_t k = 0; k < ARRAY_LEN(rows); k++) {
+		struct writer w = object(SECONDARY);
+		put_string(&w, 0x00090010, "LO", "MAKER");
+		put_head(&w, e, 0x00091001, "OB", UNDEFINED_LENGTH);
+		put_item(&w, e, 0);
+		put_fragment(&w, rows[k].bytes, strlen(rows[k].bytes),
+			(uint32_t)(strlen(rows[k].bytes) + 1) / 2 * 2);
+		put_sequence_end(&w, e);
+		put_patient(&w, "Doe^Jane");
+		expect(&w, rows[k].checks);
+	}
+}
+
+/* ---- Documents ---- */
+
+#define PDF_CLASS "1.2.840.10008.5.1.4.1.1.104.1"
+#define CDA_CLASS "1.2.840.10008.5.1.4.1.1.104.2"
+#define OBJ_CLASS "1.2.840.10008.5.1.4.1.1.104.4"
+
+static void put_document(struct writer *w, const void *value, size_t n, const char *mime)
+{
+	put_value(w, 0x00420011, "OB", value, n);
+	put_string(w, 0x00420012, "LO", mime);
+}
+
+/* A PDF document with an object stream; header: as RFC 1950 has it, or without. */
+static size_t object_stream(const char *objects, bool header, uint8_t *to, size_t cap)
+{
+	static const char before[] = "%PDF-1.5\n1 0 obj <</Type/O#62jStm/N 1/First 4>>\nstream\r\n",
+			  behind[] = "\nendstream endobj trailer<</Root 2 0 R>>";
+	struct writer w = writer_of(to, cap);
+	uint8_t small[512];
+	uLongf n = sizeof(small);
+	assert_int_equal(compress2(small, &n, (const uint8_t *)objects, strlen(objects), 9), Z_OK);
+	writer_bytes(&w, before, strlen(before));
+	writer_bytes(&w, small + (header ? 0 : 2), n - (header ? 0 : 2));
+	writer_bytes(&w, behind, strlen(behind));
+	return w.len;
+}
+
+static void object_streams(void **state)
+{
+	static const struct {
+		const char *objects;
+		bool header;
+		const char *checks;
+	} rows[] = {
+		{"2 0 <</Type/Catalog>>", true, ""},
+		{"2 0 <</OpenAction<</S/JavaScript/JS(x)>>>>", true, "pdf-javascript pdf-open-action"},
+		{"2 0 <</S/L#61unch>>", true, "pdf-launch"},
+		{"2 0 <</S/JavaScript>>", false, "pdf-hidden"},
+		{"\2predicted, so that names differ", true, "pdf-hidden"},
+		{"2 0 <</Type/ObjStm>>", true, "pdf-hidden"},
+	};
+	for (size_t k = 0; k < ARRAY_LEN(rows); k++) {
+		uint8_t pdf[1024];
+		size_t n = object_stream(rows[k].objects, rows[k].header, pdf, sizeof(pdf));
+		/* A second one, behind the first. */
+		n += object_stream(rows[0].objects, true, pdf + n, sizeof(pdf) - n);
+		struct writer w = object(PDF_CLASS);
+		put_patient(&w, "Doe^Jane");
+		put_document(&w, pdf, n, "application/pdf");
+		expect(&w, rows[k].checks);
+	}
+}
+
+/* The second of two object streams is looked into as the first is; and in a deflated data set none can be. */
+static void second_object_stream(void **state)
+{
+	uint8_t pdf[1024];
+	size_t n = object_stream("2 0 <</Type/Catalog>>", true, pdf, sizeof(pdf));
+	n += object_stream("3 0 <</S/JavaScript>>", true, pdf + n, sizeof(pdf) - n);
+	struct writer w = object(PDF_CLASS);
+	put_patient(&w, "Doe^Jane");
+	put_document(&w, pdf, n, "application/pdf");
+	expect(&w, "pdf-javascript");
+	expect_deflated(writer_span_of(&w), "", 0, "pdf-hidden");
+}
+
+/* Millions of zeros are no object stream; of one that is too long the rest is not looked at. */
+static void endless_object_stream(void **state)
+{
+	static uint8_t many[1 << 16], small[1 << 18], pdf[1 << 18];
+	memset(many, ' ', sizeof(many));
+	z_stream z = {.next_out = small, .avail_out = sizeof(small)};
+	assert_int_equal(deflateInit(&z, 9), Z_OK);
+	for (unsigned k = 0; k <= INSPECT_PDF_INFLATED / sizeof(many); k++) {
+		z.next_in = many;
+		z.avail_in = sizeof(many);
+		assert_int_equal(deflate(&z, Z_NO_FLUSH), Z_OK);
+	}
+	assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
+	struct writer w = writer_of(pdf, sizeof(pdf));
+	writer_bytes(&w, "%PDF-1.5 <</Type/ObjStm>>stream\n", 32);
+	writer_bytes(&w, small, sizeof(small) - z.avail_out);
+	deflateEnd(&z);
+	uint8_t *all = malloc(w.len + 1024);
+	assert_non_null(all);
+	struct writer o = object(PDF_CLASS);
+	put_patient(&o, "Doe^Jane");
+	struct writer whole = writer_of(all, w.len + 1024);
+	writer_bytes(&whole, o.ptr, o.len);
+	put_document(&whole, pdf, w.len, "application/pdf");
+	struct inspect_about about = {.transfer_syntax = span_str(EXPLICIT)};
+	char is[256];
+	inspect_pieces(&inspected, &about, writer_span_of(&whole), 0, 0, false);
+	said_checks(&inspected, is, sizeof(is));
+	assert_string_equal(is, "pdf-hidden");
+	free(all);
+}
+
+/* A PDF document is one wherever it begins. */
+static void pdf_elsewhere(void **state)
+{
+	static const char pdf[] = "....%PDF-1.4 <</S/J#61vaScript>>";
+	static const struct {
+		uint32_t tag;
+		const char *vr;
+	} rows[] = {{0x00091001, "OB"}, {0x00091001, "UN"}, {0x00091001, "OW"}, {0x00091001, "LT"},
+		{0x00091001, "OF"}};
+	for (size_t k = 0; k < ARRAY_LEN(rows); k++) {
+		struct writer w = object(SECONDARY);
+		put_string(&w, 0x00090010, "LO", "MAKER");
+		put_string(&w, rows[k].tag, rows[k].vr, pdf);
+		put_patient(&w, "Doe^Jane");
+		expect(&w, "embedded-document pdf-javascript");
+	}
+	struct writer w = object(SECONDARY);
+	put_patient(&w, "Doe^Jane");
+	put_document(&w, pdf, sizeof(pdf) - 1, "application/octet-stream");
+	expect(&w, "embedded-document pdf-javascript");
+}
+
+/* Of two documents in the same object both count, whichever a viewer takes. */
+static void two_documents(void **state)
+{
+	struct writer w = object(PDF_CLASS);
+	put_patient(&w, "Doe^Jane");
+	put_string(&w, 0x00420011, "OB", "%PDF-1.4 /S/JavaScript ");
+	put_document(&w, "%PDF-1.4 ", 9, "application/pdf");
+	expect(&w, "tag-duplicate embedded-document pdf-javascript");
+}
+
+static void documents_by_name(void **state)
+{
+	static const struct {
+		const char *sop_class, *mime, *bytes;
+		size_t n;
+		const char *checks;
+	} rows[] = {
+		{PDF_CLASS, "text/javascript", "%PDF-1.4 ", 9, "document-type"},
+		{PDF_CLASS, "application/pdf", "%PDF-1.4 PK\3\4\x14\0.", 16, "embedded-archive"},
+		{PDF_CLASS, "application/pdf", "%PDF-1.4 \n#!/bin/sh\n", 20, "embedded-script"},
+		{CDA_CLASS, "text/xml", "\xFF\xFE<\0a\0>\0<\0s\0c\0r\0i\0p\0t\0>\0", 24, "document-script"},
+		{CDA_CLASS, "text/xml", "<\0s\0c\0r\0i\0p\0t\0>\0", 16, "document-script"},
+		{CDA_CLASS, "text/xml", "\xFE\xFF\0<\0!\0E\0N\0T\0I\0T\0Y", 18, "document-entity"},
+		{CDA_CLASS, "text/xml", "<a>\xFF\xFE <b/></a>", 14, ""},
+		{CDA_CLASS, "text/xml", "\x4C\xA2\x83\x99\x89\x97\xA3\x6E", 8, "document-type"},
+		{CDA_CLASS, "text/xml", "<?xml encoding=\"UTF-7\"?>+ADw-", 31, "document-script"},
+		{CDA_CLASS, "text/xml", "<!DOCTYPE a SYSTEM 'http://b'><a/>", 34, "document-entity"},
+		{CDA_CLASS, "text/xml", "<a><h:script>x</h:script></a>", 29, "document-script"},
+		{CDA_CLASS, "text/xml", "<a b='j&#97;vascript:x'/>", 25, "document-script"},
+		{CDA_CLASS, "text/xml", "<td onMouseOver='x'>", 20, "document-script"},
+		{OBJ_CLASS, "model/obj", "v 0 0 0\ncsh -rm x\n", 18, "document-script"},
+		{OBJ_CLASS, "model/obj", "mtllib ../../x\n", 15, "model"},
+		{OBJ_CLASS, "model/obj", "mtllib \\\\host\\x\n", 16, "model"},
+		{OBJ_CLASS, "model/obj", "mtllib a.mtl\nusemtl b\n", 22, ""},
+	};
+	for (size_t k = 0; k < ARRAY_LEN(rows); k++) {
+		struct writer w = object(rows[k].sop_class);
+		put_patient(&w, "Doe^Jane");
+		put_document(&w, rows[k].bytes, rows[k].n, rows[k].mime);
+		expect(&w, rows[k].checks);
+	}
+}
+
+/* ---- Programs, in whatever kind of value ---- */
+
+static void programs(void **state)
+{
+	static const struct {
+		const char *vr, *bytes;
+		size_t n;
+		const char *checks;
+	} rows[] = {
+		{"OB", "....\xCF\xFA\xED\xFE\x07\0\0\1", 12, "embedded-program"},
+		{"OB", "....\xCA\xFE\xBA\xBE\0\0\0\2", 12, "embedded-program"},
+		{"OB", "....\xCA\xFE\xBA\xBE....", 12, ""},
+		{"OB", "....#!/usr/bin/env sh", 21, "embedded-script"},
+		{"UL",
+			"....\x7f"
+			"ELF\2\1\1\0",
+			12, "embedded-program"},
+		{"FD",
+			"....\x7f"
+			"ELF\2\1\1\0....",
+			16, "embedded-program"},
+	};
+	for (size_t k = 0; k < 2 * ARRAY_LEN(rows); k++) {
+		struct writer w = object(SECONDARY);
+		put_string(&w, 0x00090010, "LO", "MAKER");
+		put_value(&w, 0x00091001, rows[k / 2].vr, rows[k / 2].bytes, rows[k / 2].n);
+		put_patient(&w, "Doe^Jane");
+		expect(&w, rows[k / 2].checks);
+	}
+	/* Padding and overlays are no place for one either. */
+	struct writer w = picture();
+	put_value(&w, 0xFFFCFFFC, "OW", elf, sizeof(elf));
+	expect(&w, "embedded-program");
+}
+
+/* ---- Texts ---- */
+
+static void texts_that_look_otherwise(void **state)
+{
+	static const struct {
+		const char *charset, *text, *checks;
+	} rows[] = {
+		{"\\ISO 2022 IR 87", "<\x1b(Bscr\x1b(Bipt>", "text-markup"},
+		{"\\ISO 2022 IR 149", "\x1b$)C<\x1b(Bscript>", "text-markup"},
+		{"ISO_IR 100", "<\x1b(Bscr\x1b(Bipt>", "text-markup text-control text-charset"},
+		{"GB18030", "\x81\x30<script>", "text-markup text-charset"},
+		{"GB18030", "\xB5\x7C\xB5\x7C", ""},
+		{"ISO_IR 100", "<details open ontoggle=x>", "text-markup"},
+		{"ISO_IR 100", "<FormatVersion/><BodyPart/><ActionStart=1", ""},
+		{"ISO_IR 100", "=cmd|' /C calc'!A0", "text-shell"},
+		{"ISO_IR 100", "x&&reboot", "text-shell"},
+	};
+	for (size_t k = 0; k < ARRAY_LEN(rows); k++) {
+		struct writer w = writer_of(bytes, sizeof(bytes));
+		put_string(&w, 0x00080005, "CS", rows[k].charset);
+		put_string(&w, 0x00080016, "UI", SECONDARY);
+		put_string(&w, 0x00080018, "UI", "1.2.3.4");
+		put_string(&w, 0x00081030, "LO", rows[k].text);
+		put_patient(&w, "Doe^Jane");
+		expect(&w, rows[k].checks);
+	}
+}
+
+/* In implicit VR a private text has no VR, and is shown as text all the same. */
+static void unknown_texts(void **state)
+{
+	static const struct {
+		const char *text, *checks;
+	} rows[] = {{"a plain text", ""}, {"<img src=x onerror=y>", "text-markup"},
+		{"a; rm -rf b", "text-shell"}, {"\1\2\3<img src=x", ""}};
+	for (size_t k = 0; k < ARRAY_LEN(rows); k++) {
+		struct writer w = object(SECONDARY);
+		put_string(&w, 0x00090010, "LO", "MAKER");
+		put_string(&w, 0x00091001, "UN", rows[k].text);
+		put_patient(&w, "Doe^Jane");
+		expect(&w, rows[k].checks);
+	}
+}
+
+/* The beginning of a long text is held against its character set, and all of it searched for control characters. */
+static void long_texts(void **state)
+{
+	static const struct {
+		const char *head, *tail, *checks;
+	} rows[] = {
+		{"a", "z", ""},
+		{"a", "z\0", ""},
+		{"a", "\7z", "text-control"},
+		{"a", "\x1b[31mz", "text-control"},
+		{"\xE2\x80\xAE", "z", "text-direction"},
+		{"\xFF\xFE\xFF", "z", "text-charset"},
+		{"\xC3\xA4", "\xC3\xA4", ""},
+	};
+	for (size_t k = 0; k < ARRAY_LEN(rows); k++) {
+		size_t n = strlen(rows[k].tail) + (k == 1);
+		struct writer w = writer_of(bytes, sizeof(bytes));
+		put_string(&w, 0x00080005, "CS", "ISO_IR 192");
+		put_string(&w, 0x00080016, "UI", SECONDARY);
+		put_string(&w, 0x00080018, "UI", "1.2.3.4");
+		put_string(&w, 0x00090010, "LO", "MAKER");
+		put_head(&w, e, 0x00091001, "UT", 6000);
+		writer_bytes(&w, rows[k].head, strlen(rows[k].head));
+		writer_fill(&w, 'x', 6000 - n - strlen(rows[k].head));
+		writer_bytes(&w, rows[k].tail, n);
+		put_patient(&w, "Doe^Jane");
+		expect(&w, rows[k].checks);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(behind_deflated),
+		cmocka_unit_test(behind_pixels_deflated),
+		cmocka_unit_test(private_fragments),
+		cmocka_unit_test(object_streams),
+		cmocka_unit_test(second_object_stream),
+		cmocka_unit_test(endless_object_stream),
+		cmocka_unit_test(pdf_elsewhere),
+		cmocka_unit_test(two_documents),
+		cmocka_unit_test(documents_by_name),
+		cmocka_unit_test(programs),
+		cmocka_unit_test(texts_that_look_otherwise),
+		cmocka_unit_test(unknown_texts),
+		cmocka_unit_test(long_texts),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
