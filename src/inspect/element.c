@@ -119,7 +119,9 @@ enum row_kind {
 	ROW_PALETTE_DATA,
 	ROW_WINDOW,
 	ROW_DIRECTORY,
-	ROW_REFERENCE
+	ROW_REFERENCE,
+	ROW_SHAPE,
+	ROW_SHAPE_DATA
 };
 
 static const struct {
@@ -166,14 +168,25 @@ static const struct {
 	{0x00281203, ROW_PALETTE_DATA, 2},
 	{0x00283002, ROW_PALETTE, 0}, /* of the LUTs in sequences, each with its data behind it */
 	{0x00283006, ROW_PALETTE_DATA, 0},
+	{0x003A0005, ROW_SHAPE, SHAPE_CHANNELS},
+	{0x003A0010, ROW_SHAPE, SHAPE_SAMPLES},
 	{0x00420011, ROW_DOCUMENT, 0},
 	{0x00420012, ROW_MIME, 0},
+	{0x54001004, ROW_SHAPE, SHAPE_BITS},
+	{0x54001010, ROW_SHAPE_DATA, 0},
+	{0x60000010, ROW_SHAPE, SHAPE_ROWS},
+	{0x60000011, ROW_SHAPE, SHAPE_COLUMNS},
+	{0x60000015, ROW_SHAPE, SHAPE_FRAMES},
+	{0x60003000, ROW_SHAPE_DATA, 0},
 	{0x7FE00001, ROW_TABLE, 0},
 	{0x7FE00002, ROW_TABLE, 1},
 };
 
+/* Overlays repeat in groups 6000 to 601E (PS3.5 7.6). */
 static uint8_t row_of(uint32_t tag)
 {
+	tag = tag >> 16 >= 0x6000 && tag >> 16 <= 0x601E && (tag >> 16) % 2 == 0 ? (tag & 0xFFFF) | 0x60000000
+	                                                                         : tag;
 	size_t low = 1, high = ARRAY_LEN(rows);
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
@@ -268,12 +281,17 @@ static enum value_kind kind_of(const struct inspect *i)
 		return VALUE_TABLE;
 	}
 	if (is_pixels(i->e.tag)) {
-		return VALUE_SKIPPED;
+		return VALUE_PIXELS;
 	}
 	if (family == FAMILY_TEXT || family == FAMILY_UID) {
 		return VALUE_TEXT;
 	}
 	return is_private || family == FAMILY_BYTES || family == FAMILY_ANY ? VALUE_BINARY : VALUE_SKIPPED;
+}
+
+static unsigned float_bits(uint32_t tag)
+{
+	return tag == FLOAT_PIXELS ? 32 : tag == DOUBLE_PIXELS ? 64 : 0;
 }
 
 /* UN stands for texts that are too long for their own VR (PS3.5 6.2.2): they are judged as what they are. */
@@ -313,6 +331,9 @@ static void on_element(struct inspect *i)
 	if (kind_of(i) == VALUE_DOCUMENT) {
 		document_begin(i);
 	}
+	if (kind_of(i) == VALUE_PIXELS) {
+		pixel_begin(i, float_bits(i->e.tag));
+	}
 	value_begin(i, kind_of(i));
 }
 
@@ -323,7 +344,7 @@ static void palette_data(struct inspect *i, unsigned which)
 	}
 	uint32_t entries = i->palette[which] ? i->palette[which] : 65536;
 	i->has_palette[which] = false;
-	if (i->e.length < entries) { /* 8-bit entries are the least there can be */
+	if (i->e.length < (i->palette_wide[which] ? 2 * entries : entries)) {
 		found_say(i, CHECK_PALETTE, "%u bytes for %u entries", i->e.length, entries);
 	}
 }
@@ -397,10 +418,17 @@ static void on_row(struct inspect *i, struct span value)
 		break;
 	case ROW_PALETTE:
 		i->palette[which] = (uint16_t)number_of(i, span_of(value.ptr, value.len < 2 ? value.len : 2));
+		i->palette_wide[which] = value.len >= 6 && number_of(i, span_of(value.ptr + 4, 2)) > 8;
 		i->has_palette[which] = value.len >= 2;
 		break;
 	case ROW_PALETTE_DATA:
 		palette_data(i, which);
+		break;
+	case ROW_SHAPE:
+		shape_element(i, (enum shape_element)which, value);
+		break;
+	case ROW_SHAPE_DATA:
+		shape_data(i);
 		break;
 	default:
 		break;
@@ -434,7 +462,7 @@ static void on_value(struct inspect *i)
 	}
 	take_group_length(i, value);
 	if (is_pixels(i->e.tag)) {
-		pixel_native(i, i->e.tag == FLOAT_PIXELS ? 32 : i->e.tag == DOUBLE_PIXELS ? 64 : 0);
+		pixel_native(i, float_bits(i->e.tag));
 		i->after_pixels |= d->depth == 0;
 	}
 }

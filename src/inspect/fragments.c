@@ -46,6 +46,7 @@ static void add_entry(struct inspect_table *t, uint64_t v)
 	t->last = v;
 	t->n++;
 	mix(&t->hash, v);
+	mix(&t->even_hash, v + v % 2);
 }
 
 /* Little endian: no encapsulated transfer syntax is other. size: of an entry. */
@@ -66,7 +67,7 @@ void table_take(struct inspect_table *t, struct span piece, unsigned size)
 
 void fragments_begin(struct inspect *i)
 {
-	i->fragments = i->uncoded = i->fragment_hash = i->length_hash = 0;
+	i->fragments = i->last_fragment = i->uncoded = i->fragment_hash = i->length_hash = 0;
 	i->next_kept = 0;
 	i->kept_missed = false;
 	i->basic = (struct inspect_table){.kept = i->kept};
@@ -92,6 +93,7 @@ void fragment_begin(struct inspect *i)
 	}
 	uint64_t at = d->offset - i->first_fragment;
 	i->fragments++;
+	i->last_fragment = at;
 	mix(&i->fragment_hash, at);
 	mix(&i->length_hash, d->length);
 	while (i->next_kept < i->basic.n_kept && i->basic.kept[i->next_kept] <= at) {
@@ -142,8 +144,10 @@ void fragment_value(struct inspect *i, struct span v)
 		}
 	}
 	enum signature is = signature_of(v);
+	bool begins = first && (is == SIGNATURE_MACHO || is == SIGNATURE_SCRIPT ||
+				       (is == SIGNATURE_PE && i->codec != CODEC_OTHER));
 	if (is == SIGNATURE_ELF || is == SIGNATURE_ARCHIVE || is == SIGNATURE_PDF || is == SIGNATURE_HTML ||
-		(is == SIGNATURE_PE && first && i->codec != CODEC_OTHER)) {
+		begins) {
 		found(i, CHECK_EMBEDDED_PROGRAM, span_of(v.ptr, v.len < 16 ? v.len : 16));
 	}
 }
@@ -157,7 +161,7 @@ static void check_basic(struct inspect *i, uint64_t frames)
 	if (t->n == i->fragments) {
 		bad |= t->n > 0 && t->hash != i->fragment_hash;
 	} else {
-		bad |= i->kept_missed || i->next_kept < t->n_kept;
+		bad |= i->kept_missed || i->next_kept < t->n_kept || (t->n > 0 && t->last > i->last_fragment);
 	}
 	if (bad) {
 		found_say(i, CHECK_OFFSET_TABLE, "%llu entries, %llu fragments, %llu frames",
@@ -171,7 +175,8 @@ static void check_extended(struct inspect *i, uint64_t frames)
 {
 	const struct inspect_table *t = &i->extended;
 	bool bad = t->bad || t->fill || t->n != frames || t->n != i->fragments ||
-	           t->hash != i->fragment_hash || i->lengths.n != t->n || i->basic.n > 0;
+	           t->hash != i->fragment_hash || i->lengths.n != t->n ||
+	           i->lengths.even_hash != i->length_hash || i->basic.n > 0;
 	if (bad) {
 		found_say(i, CHECK_EXTENDED_OFFSET_TABLE, "%llu entries, %llu lengths, %llu fragments",
 			(unsigned long long)t->n, (unsigned long long)i->lengths.n,

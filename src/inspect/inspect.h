@@ -59,10 +59,17 @@ struct inspect_pixels {
 	char photometric[17];
 };
 
+/* What says how large an overlay or a waveform is (PS3.3 C.9.2, C.10.9). */
+struct inspect_shape {
+	uint32_t group; /* of an overlay; 0x54000000: a waveform */
+	uint8_t seen;
+	uint64_t numbers[6]; /* enum shape_element */
+};
+
 /* An offset table, as numbers that can be compared with the fragments as those come. */
 struct inspect_table {
-	uint64_t n, hash, last, number; /* number: what is read of the next entry */
-	uint8_t fill;                   /* bytes of it */
+	uint64_t n, hash, even_hash, last, number; /* number: what is read of the next entry */
+	uint8_t fill;                              /* bytes of it */
 	bool bad, present;
 	uint32_t n_kept;
 	uint32_t *kept; /* the first ones, INSPECT_KEPT at most; NULL: none are */
@@ -143,8 +150,10 @@ struct inspect {
 	struct charset charset[2]; /* the data set's, and the present item's */
 	bool has_charset[2];
 	struct inspect_pixels pixels[2]; /* the image's, and an icon's */
+	uint64_t pixels_end; /* of native pixel data: where its image ends; UINT64_MAX: it is not longer */
+	struct inspect_shape shape;
 	struct inspect_table basic, extended, lengths;
-	uint64_t first_fragment, fragments, fragment_hash, length_hash, uncoded;
+	uint64_t first_fragment, last_fragment, fragments, fragment_hash, length_hash, uncoded;
 	uint32_t next_kept; /* of the basic table: the next entry that must be met */
 	bool kept_missed, fragment_odd;
 	uint8_t codec;
@@ -156,7 +165,8 @@ struct inspect {
 	uint64_t document_said;
 	uint64_t document_offset;
 	struct inspect_directory directory;
-	uint16_t palette[3]; /* entries that the descriptors name */
+	uint16_t palette[3];  /* entries that the descriptors name, and */
+	bool palette_wide[3]; /* whether these have 16 bits */
 	bool has_palette[3];
 
 	/* ---- Large, and like the findings not cleared for each object: what is above says what of it is of this one ---- */

@@ -23,7 +23,7 @@ void element_event(struct inspect *i, int event);
 void element_failed(struct inspect *i, int err);
 
 /* ---- value.c: a value's bytes, as they come ---- */
-enum value_kind { VALUE_SKIPPED, VALUE_TEXT, VALUE_BINARY, VALUE_DOCUMENT, VALUE_TABLE };
+enum value_kind { VALUE_PIXELS, VALUE_SKIPPED, VALUE_TEXT, VALUE_BINARY, VALUE_DOCUMENT, VALUE_TABLE };
 void value_begin(struct inspect *i, enum value_kind kind);
 void value_piece(struct inspect *i, struct span piece, bool last);
 void value_mark(struct inspect *i, const struct mark *m, struct span rest);
@@ -67,6 +67,7 @@ enum pixel_element {
 struct inspect_pixels *pixels_of(struct inspect *i);
 void pixel_element(struct inspect *i, enum pixel_element which, struct span value);
 void pixel_native(struct inspect *i, unsigned bits); /* bits: of a float; 0 of integers */
+void pixel_begin(struct inspect *i, unsigned bits);  /* before the value; bits as below */
 bool pixel_description(struct inspect *i, unsigned bits);
 void pixel_codec(struct inspect *i, struct span value);
 void fragments_begin(struct inspect *i);
@@ -75,6 +76,11 @@ void fragment_value(struct inspect *i, struct span value);
 void fragments_end(struct inspect *i);
 void table_take(struct inspect_table *t, struct span piece, unsigned size);
 struct inspect_table *table_of(struct inspect *i);
+
+/* ---- shape.c: overlays and waveforms, which have a size of their own, as an image has ---- */
+enum shape_element { SHAPE_ROWS, SHAPE_COLUMNS, SHAPE_FRAMES, SHAPE_CHANNELS, SHAPE_SAMPLES, SHAPE_BITS };
+void shape_element(struct inspect *i, enum shape_element which, struct span value);
+void shape_data(struct inspect *i);
 
 /* ---- codestream.c: the first bytes of a compressed frame, its signature included ---- */
 void codestream_j2k(struct inspect *i, struct span value);

@@ -46,6 +46,7 @@ void pixel_element(struct inspect *i, enum pixel_element which, struct span valu
 	if (!p || (value.len == 0 && which != PIXEL_FRAMES)) {
 		return;
 	}
+	bool again = p->seen & 1u << which;
 	p->seen |= 1u << which;
 	if (which == PIXEL_FRAMES) {
 		take_frames(i, p, value);
@@ -69,7 +70,13 @@ void pixel_element(struct inspect *i, enum pixel_element which, struct span valu
 		[PIXEL_STORED] = &p->stored,
 		[PIXEL_HIGH] = &p->high,
 		[PIXEL_REPRESENTATION] = &p->representation};
-	*fields[which] = (uint16_t)number_of(i, span_of(value.ptr, value.len < 2 ? value.len : 2));
+	uint16_t is = (uint16_t)number_of(i, span_of(value.ptr, value.len < 2 ? value.len : 2));
+	if (i->e.length != 2) {
+		found_say(i, CHECK_PIXEL_DESCRIPTION, "%u bytes, and it must be two", i->e.length);
+	} else if (again && *fields[which] != is) {
+		found_say(i, CHECK_PIXEL_DESCRIPTION, "it stands twice, as %u and as %u", *fields[which], is);
+	}
+	*fields[which] = is;
 }
 
 /* PS3.3 C.7.6.3.1.2 */
@@ -118,6 +125,24 @@ static uint64_t bits_of_frame(const struct inspect_pixels *p, bool subsampled)
 	return subsampled && strstr(p->photometric, "_422")   ? bits / 3 * 2
 	       : subsampled && strstr(p->photometric, "_420") ? bits / 2
 	                                                      : bits;
+}
+
+static uint64_t bytes_of(const struct inspect_pixels *p)
+{
+	/* A frame's bits are fewer than 2^54, frames fewer than 2^31. */
+	unsigned __int128 all = (unsigned __int128)bits_of_frame(p, true) * p->frames;
+	return all / 8 > UINT64_MAX / 2 ? UINT64_MAX / 2 : (uint64_t)((all + 7) / 8);
+}
+
+void pixel_begin(struct inspect *i, unsigned bits)
+{
+	const uint32_t need =
+		1u << PIXEL_ROWS | 1u << PIXEL_COLUMNS | 1u << PIXEL_SAMPLES | 1u << PIXEL_ALLOCATED;
+	const struct inspect_pixels *p = pixels_of(i);
+	i->pixels_end = UINT64_MAX;
+	if (p && !bits && (p->seen & need) == need && bytes_of(p) < i->e.length) {
+		i->pixels_end = bytes_of(p);
+	}
 }
 
 /* False: nothing can be reckoned from it. bits: of a float, which is described by its kind. */
@@ -178,10 +203,7 @@ void pixel_native(struct inspect *i, unsigned bits)
 	if (!pixel_description(i, bits)) {
 		return;
 	}
-	/* A frame's bits are fewer than 2^54, frames fewer than 2^31. */
-	unsigned __int128 all = (unsigned __int128)bits_of_frame(p, true) * p->frames;
-	uint64_t want = all / 8 > UINT64_MAX / 2 ? UINT64_MAX / 2 : (uint64_t)((all + 7) / 8),
-		 is = i->e.length;
+	uint64_t want = bytes_of(p), is = i->e.length;
 	if (is < want) {
 		found_say(i, CHECK_PIXEL_DATA_SHORT, "%llu bytes, the image needs %llu",
 			(unsigned long long)is, (unsigned long long)want);

@@ -67,9 +67,29 @@ static bool is_text(struct span s)
 		if (s.ptr[k] >= 0x7F || (s.ptr[k] < ' ' && (s.ptr[k] < '\t' || s.ptr[k] > '\r'))) {
 			return false;
 		}
-		suspect |= s.ptr[k] == '{' || s.ptr[k] == '<' || s.ptr[k] == '`' || s.ptr[k] == '$';
+		suspect |= strchr("{<`$&|%", s.ptr[k]) != NULL;
 	}
 	return suspect;
+}
+
+/* What is in it behind its first bytes: some programs look for what is theirs further on. */
+static enum inspect_check inside(struct span s)
+{
+	enum inspect_check check = is_text(s) ? CHECK_PREAMBLE_TEXT : CHECK_PREAMBLE_NONZERO;
+	struct span left = s;
+	uint16_t state = 0;
+	while (left.len > 0) {
+		const struct mark *m;
+		size_t n = marks_find(&state, MARK_IN_TEXT | MARK_IN_BINARY, left, &m);
+		left = span_of(left.ptr + n, left.len - n);
+		if (m && m->check == CHECK_EMBEDDED_DOCUMENT) {
+			return CHECK_PREAMBLE_DOCUMENT;
+		}
+		check = m && m->check != CHECK_EMBEDDED_PROGRAM && m->check != CHECK_EMBEDDED_ARCHIVE
+		                ? CHECK_PREAMBLE_TEXT
+		                : check;
+	}
+	return check;
 }
 
 void preamble_check(struct inspect *i)
@@ -91,7 +111,7 @@ void preamble_check(struct inspect *i)
 	} else if (is == SIGNATURE_TIFF) {
 		check_tiff(i);
 	} else if (is == SIGNATURE_NONE && !zero && !i->bare) {
-		found_at(i, is_text(s) ? CHECK_PREAMBLE_TEXT : CHECK_PREAMBLE_NONZERO, 0, s);
+		found_at(i, inside(s), 0, s);
 	}
 }
 

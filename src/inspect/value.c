@@ -4,6 +4,7 @@
 #include "base/reader.h"
 
 static const uint8_t places[] = {
+	[VALUE_PIXELS] = 0,
 	[VALUE_TEXT] = MARK_IN_TEXT,
 	[VALUE_BINARY] = MARK_IN_BINARY,
 	[VALUE_DOCUMENT] = MARK_IN_DOCUMENT,
@@ -26,7 +27,7 @@ void value_begin(struct inspect *i, enum value_kind kind)
 	}
 	if (i->e.length <= INSPECT_VALUE) {
 		dataset_collect(&i->f.d, i->value, sizeof(i->value));
-	} else if (kind == VALUE_SKIPPED) {
+	} else if (kind == VALUE_SKIPPED || (kind == VALUE_PIXELS && i->pixels_end == UINT64_MAX)) {
 		dataset_collect(&i->f.d, i->value, SIGNATURE_BYTES);
 	} else {
 		dataset_pieces(&i->f.d);
@@ -89,6 +90,21 @@ static void search(struct inspect *i, struct span piece)
 	}
 }
 
+/* What pixel data has more than its image is of no use to anyone, and is searched as what is behind the object is. */
+static void behind_pixels(struct inspect *i, struct span piece)
+{
+	struct inspect_stream *s = &i->s;
+	if (s->at + piece.len <= i->pixels_end) {
+		return;
+	}
+	size_t skip = s->at < i->pixels_end ? (size_t)(i->pixels_end - s->at) : 0;
+	s->where = MARK_IN_BINARY;
+	s->at += skip;
+	search(i, span_of(piece.ptr + skip, piece.len - skip));
+	s->at -= skip;
+	s->where = 0;
+}
+
 /* The first 4096 bytes of a long text are kept for what looks at characters. */
 static void keep(struct inspect *i, struct span piece)
 {
@@ -111,6 +127,7 @@ static void end(struct inspect *i)
 		document_end(i);
 		break;
 	case VALUE_BINARY:
+	case VALUE_PIXELS:
 	case VALUE_SKIPPED:
 		binary_end(i);
 		report_pdf(i);
@@ -136,6 +153,9 @@ void value_piece(struct inspect *i, struct span piece, bool last)
 			document_piece(i, piece);
 		} else if (s->kind == VALUE_TABLE) {
 			table_take(table_of(i), piece, 8);
+		}
+		if (s->kind == VALUE_PIXELS) {
+			behind_pixels(i, piece);
 		}
 		if (s->where && (s->kind != VALUE_TEXT || i->e.length > INSPECT_VALUE)) {
 			search(i, piece);

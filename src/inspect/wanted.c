@@ -10,10 +10,20 @@ static bool is_among(const char *words, const char *word)
 	return word[0] && strstr(words, between);
 }
 
+/* Where one value must stand there may be more, of which programs read this or that: none may be unwanted. */
 static void want(struct inspect *i, enum inspect_check check, const char *word, const char *words,
 	const char *not_words)
 {
-	if ((words[0] && !is_among(words, word)) || is_among(not_words, word)) {
+	bool unwanted = false, all = true;
+	char one[sizeof(((struct inspect_facts *)0)->modality)];
+	for (const char *at = word; *at;) {
+		size_t n = strcspn(at, "\\");
+		snprintf(one, sizeof(one), "%.*s", (int)n, at);
+		unwanted |= is_among(not_words, one);
+		all &= is_among(words, one);
+		at += n + (at[n] != '\0');
+	}
+	if (unwanted || (words[0] && (!word[0] || !all))) {
 		found_at(i, check, 0, span_str(word));
 	}
 }
