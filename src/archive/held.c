@@ -122,6 +122,9 @@ static int give_room(struct held *h, struct held_file *f, int64_t wanted)
 		return ERR_VALUE;
 	}
 	uint64_t most = (uint64_t)wanted;
+	if (most > h->quota || most > share_of(h->quota)) {
+		return ERR_LENGTH; /* whatever others have */
+	}
 	if (!has_room(h->quota, others_room(h, f, true), most)) {
 		warn(h, "the quota, `hold-quota`, is used up");
 		return ERR_LIMIT;

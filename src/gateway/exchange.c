@@ -55,7 +55,7 @@ static uint64_t refuse_answered(struct association *as, struct side *s, const st
 uint16_t exchange_status(const struct association *as, const struct verdict *v, uint16_t field)
 {
 	bool transient = !rule_is_policy(v->rule) && v->rule != RULE_DEIDENTIFY;
-	if (transient || v->rule == RULE_UNJUDGED || v->rule == RULE_SIGN_KEY) {
+	if (transient || (v->rule == RULE_UNJUDGED && !v->lasting) || v->rule == RULE_SIGN_KEY) {
 		return command_failure_status(field); /* sent again it may pass */
 	}
 	return refusal_status(as->site, v->flow, field);

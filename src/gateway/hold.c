@@ -34,7 +34,7 @@ void hold_drop(struct association *as, const struct side *s)
 	hold_scan_drop(h);
 	hold_sign_drop(h);
 	h->state = HOLD_NONE;
-	h->inspecting = h->begun = h->failed = false;
+	h->inspecting = h->begun = h->failed = h->too_large = false;
 	remake_drop(&h->remake);
 	hold_clean_drop(h);
 	hold_originals_drop(h);
@@ -49,9 +49,12 @@ void hold_drop(struct association *as, const struct side *s)
 /* Not judged, or judged bad: our own answer, and nothing of it is left at the other side. */
 void hold_refuse(struct association *as, struct side *s, const struct verdict *v)
 {
-	bool begun = hold_of(as, s)->begun;
+	const struct hold *h = hold_of(as, s);
+	bool begun = h->begun;
+	struct verdict is = *v;
+	is.lasting = h->too_large;
 	hold_drop(as, s);
-	exchange_refuse(as, s, v);
+	exchange_refuse(as, s, &is);
 	if (begun) {
 		exchange_cut_off(as, s, "an object that may not pass was cut off before its end");
 	}
@@ -174,7 +177,8 @@ static void make_room(struct association *as, struct side *s)
 		h->len = 0;
 		return;
 	}
-	char why[128];
+	char why[160];
+	h->too_large = e == ERR_LENGTH;
 	snprintf(why, sizeof(why), "it is larger than what is held in memory, and %s", hold_room_why(e));
 	hold_let_go(as, s, why);
 }

@@ -46,6 +46,7 @@ struct hold {
 	bool begun;      /* its command has been passed on, and maybe more */
 	bool failed;     /* it cannot be judged, and passes as the flow says */
 	bool judged;     /* what is found in it may refuse it */
+	bool too_large;  /* there will never be room for it */
 	uint64_t keep;   /* bytes that do not leave before the verdict */
 	int64_t until_ms;
 	int flow; /* -1: a reload has come since */

@@ -88,11 +88,13 @@ static int get_room(struct association *as, struct hold_room *r, uint64_t most)
 	if (e == 0 && reply->type == MSG_ROOMED && reply->number == 0 && r->file < 0) {
 		r->file = reply->fd;
 	} else if (e == 0 && (reply->type != MSG_ROOMED || reply->number != 1 || r->file < 0)) {
-		e = reply->number == ERR_LIMIT || reply->number == ERR_SPACE ? (int)reply->number : ERR_PEER;
+		bool none = reply->number == ERR_LIMIT || reply->number == ERR_LENGTH ||
+		            reply->number == ERR_SPACE;
+		e = none ? (int)reply->number : ERR_PEER;
 	}
 	if (e == 0) {
 		r->room = wanted;
-	} else if (e != ERR_LIMIT && e != ERR_SPACE) {
+	} else if (e != ERR_LIMIT && e != ERR_LENGTH && e != ERR_SPACE) {
 		give_back(r);
 	}
 	return e;
@@ -178,7 +180,9 @@ void hold_room_again(struct hold_room *r)
 
 const char *hold_room_why(int e)
 {
-	return e == ERR_LIMIT ? "`hold-quota`, of which one association has half at most, has no room for it"
+	return e == ERR_LENGTH ? "than one association ever has of `hold-quota`, which is half of it"
+	       : e == ERR_LIMIT
+	               ? "`hold-quota`, of which one association has half at most, has no room for it"
 	       : e == ERR_SPACE ? "the disk is full"
 	                        : "the store does not answer";
 }

@@ -32,6 +32,7 @@ void hold_room_reset(struct hold_room *r);
 
 /*
  * n is a multiple of HOLD_BLOCK. ERR_CLOSED (the gate or the store is lost), ERR_TIMEOUT, ERR_LIMIT (the quota is used up),
+ * ERR_LENGTH (it is more than there can ever be of the quota),
  * ERR_SPACE (the disk is full), ERR_SYSTEM; it stays as it was then.
  */
 MUST_USE int hold_room_store(struct association *as, struct hold_room *r, const uint8_t *bytes, size_t n);

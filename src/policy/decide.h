@@ -74,6 +74,7 @@ struct verdict {
 	bool refuse;                     /* the rule applies and refuses */
 	bool observed;                   /* it would refuse, but observe mode lets it pass */
 	bool alarm;                      /* a limit that only alarms was passed */
+	bool lasting;                    /* RULE_UNJUDGED: sent again it could not be judged either */
 	int flow;                        /* index of the flow that allowed or refused; -1 */
 	unsigned line;                   /* of the flow, node or listener in gantry.yaml; 0 */
 	char sentence[VERDICT_SENTENCE]; /* for people: what, why, what would help; "" for RULE_NONE */

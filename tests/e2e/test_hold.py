@@ -306,10 +306,10 @@ def hold_for_wanted_lists(bench):
 
 @test
 def hold_without_room(bench):
-    """The quota is used up: refused, or let pass, as the flow says; and the disk's room comes back."""
+    """There is no room, and never will be: refused for good, or let pass, as the flow says; and the disk's room comes back."""
     port, folder = peers.storescp(bench, "-pdu", "131072")
     data = good("1.2.7.1", 80 << 20)
-    for fail, status in (("refuse", 0xA700), ("pass", 0)):
+    for fail, status in (("refuse", 0x0124), ("pass", 0)):
         g = bench.gateway(archive=plain(port), flow={"inspect": {"fail": fail}}, **{"hold-quota": "64M"})
         with g.scu(timeout=60) as scu:
             scu.associate(contexts=CONTEXTS)
@@ -321,6 +321,28 @@ def hold_without_room(bench):
     found = peers.received(folder)
     equal(sorted(found), ["1.2.7.1", "1.2.7.2"], "what arrived")
     check(found["1.2.7.1"].data == data, "the object has changed on its way")
+
+
+@test
+def hold_without_room_now(bench):
+    """Another association has all the room: what is sent again later is told to come again, and then passes."""
+    port, folder = peers.storescp(bench, "-pdu", "131072", "--fork")
+    g = bench.gateway(archive=plain(port), flow={"inspect": True}, **{"hold-quota": "64M"})
+    data = good("1.2.7.3", 2 << 20)
+    with g.scu(timeout=60) as first, g.scu(timeout=60) as second:
+        for scu in (first, second):
+            scu.associate(contexts=CONTEXTS)
+        first.send_pdvs(3, dicom.command_bytes(field=dicom.C_STORE, id=1, priority=0, affected_class=dicom.CT,
+                                               affected_instance="1.2.7.4", data=1), True)
+        first.send_pdvs(3, good("1.2.7.4", 2 << 20)[:-2], False, last=False)
+        held = held_file(g, 1 << 20)
+        equal(second.store(instance="1.2.7.3", data=data)["status"], 0xA700, "status without room")
+        check("hold-quota" in g.decision("unjudged")["message"], "why")
+        first.abort()
+        until(lambda: not os.path.exists(held), "the end of the first")
+        equal(second.store(instance="1.2.7.3", data=data)["status"], 0, "status with room")
+        second.release()
+    equal(sorted(peers.received(folder)), ["1.2.7.3"], "what arrived")
 
 
 @test

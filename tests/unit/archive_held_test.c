@@ -95,7 +95,7 @@ static void room_is_given_and_comes_back(void **state)
 	assert_int_equal(ask(a, 48 * MIB), ERR_VALUE);
 	assert_int_equal(ask(a, 0), ERR_VALUE);
 	assert_int_equal(ask(a, -1), ERR_VALUE);
-	assert_int_equal(ask(b, INT64_MAX), ERR_LIMIT);
+	assert_int_equal(ask(b, INT64_MAX), ERR_LENGTH);
 	assert_int_equal(ask(b, 17 * MIB), ERR_LIMIT);
 	assert_int_equal(ask(b, 16 * MIB), 0);
 	close(answer.fd);
@@ -114,7 +114,7 @@ static void an_association_has_half(void **state)
 {
 	int a = open_of(1, 160 * MIB), b = open_of(1, 160 * MIB), other = open_of(2, 160 * MIB);
 	(void)state;
-	assert_int_equal(ask(a, 81 * MIB), ERR_LIMIT);
+	assert_int_equal(ask(a, 81 * MIB), ERR_LENGTH);
 	assert_int_equal(ask(a, 64 * MIB), 0);
 	close(answer.fd);
 	assert_int_equal(ask(b, 17 * MIB), ERR_LIMIT);
