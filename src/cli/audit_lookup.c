@@ -143,7 +143,8 @@ static int take_criterion(struct audit_lookup *l, int c, const char *name, const
 	bool several = c == LOOKUP_KIND || c == LOOKUP_OUTCOME;
 	for (unsigned i = 0; !several && i < l->n_used; i++) {
 		if (l->options_used[i] == c) {
-			fprintf(stderr, "%s: --%s is given twice, and one is looked for at a time\n", l->name, name);
+			fprintf(stderr, "%s: --%s is given twice, and one is looked for at a time\n", l->name,
+				name);
 			return AUDIT_USAGE;
 		}
 	}
