@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct job {
@@ -15,6 +16,7 @@ struct job {
 	struct wire_tls tls;
 	unsigned count;   /* objects, echoes or associations */
 	unsigned objects; /* associations: stored in each, instead of an echo */
+	unsigned callers; /* associations: so many at once, count of them each */
 	size_t size;
 	uint32_t pdu;
 };
@@ -91,16 +93,18 @@ static size_t header_and_pixels(uint8_t *to, unsigned study, size_t size)
 	return head + 12;
 }
 
+#define SMALL_MOST (62u * 1024)
+
+/* One object that fits into one PDU, with its head. */
 static void store_small(struct wire *w, uint16_t id, size_t size, unsigned study)
 {
-	static uint8_t block[64u * 1024];
+	static uint8_t block[SMALL_MOST + 2048];
 	uint8_t out[4200];
 	struct command c = {.field = C_STORE_RQ,
 		.message_id = id,
 		.affected_sop_class = span_str(WIRE_SOP_STORE),
 		.affected_sop_instance = span_str("1.2.3.4"),
 		.data_set_type = COMMAND_DATA_SET};
-	size = size < sizeof(block) - 2048 ? size : sizeof(block) - 2048;
 	wire_put(w, out, wire_command(out, &c, WIRE_CONTEXT_STORE));
 	uint32_t n = (uint32_t)(header_and_pixels(block + 12, study, size) + size);
 	pdv_write_heads(block, n, WIRE_CONTEXT_STORE, false, true);
@@ -109,7 +113,7 @@ static void store_small(struct wire *w, uint16_t id, size_t size, unsigned study
 }
 
 /* One object: its PDUs are laid out once in a buffer that is sent again and again. */
-static void store(struct wire *w, uint16_t id, size_t size, uint32_t pdu)
+static void store(struct wire *w, uint16_t id, size_t size, uint32_t pdu, unsigned study)
 {
 	static uint8_t *block;
 	static const size_t batch = 1u << 20;
@@ -124,7 +128,7 @@ static void store(struct wire *w, uint16_t id, size_t size, uint32_t pdu)
 		block = calloc(1, batch + each);
 	}
 	wire_put(w, out, wire_command(out, &c, WIRE_CONTEXT_STORE));
-	size_t head = header_and_pixels(out + 12, id, size);
+	size_t head = header_and_pixels(out + 12, study, size);
 	pdv_write_heads(out, (uint32_t)head, WIRE_CONTEXT_STORE, false, false);
 	wire_put(w, out, 12 + head);
 	for (size_t left = size; left > 0;) {
@@ -146,15 +150,21 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* What both take in a PDU; 0: any. */
+static uint32_t smaller(uint32_t ours, uint32_t theirs)
+{
+	return theirs != 0 && theirs < ours ? theirs : ours;
+}
+
 static void run_store(const struct job *j, SSL_CTX *ctx)
 {
 	struct wire w;
 	uint32_t max;
 	open_association(j, ctx, &w, &max);
-	uint32_t pdu = max != 0 && max < j->pdu ? max : j->pdu;
+	uint32_t pdu = smaller(j->pdu, max);
 	double begun = wire_now();
 	for (unsigned i = 0; i < j->count; i++) {
-		store(&w, (uint16_t)(i + 1), j->size, pdu);
+		store(&w, (uint16_t)(i + 1), j->size, pdu, i + 1);
 	}
 	double seconds = wire_now() - begun;
 	wire_release(&w);
@@ -181,10 +191,10 @@ static void run_echo(const struct job *j, SSL_CTX *ctx)
 	free(t);
 }
 
-static void run_associations(const struct job *j, SSL_CTX *ctx)
+/* first: its first study, so that no two callers have the same. */
+static unsigned call(const struct job *j, SSL_CTX *ctx, unsigned first)
 {
 	unsigned resumed = 0;
-	double begun = wire_now();
 	for (unsigned i = 0; i < j->count; i++) {
 		struct wire w;
 		uint32_t max;
@@ -193,14 +203,52 @@ static void run_associations(const struct job *j, SSL_CTX *ctx)
 			echo(&w, 1);
 		}
 		for (unsigned k = 0; k < j->objects; k++) {
-			store_small(&w, (uint16_t)(k + 1), j->size, i);
+			if (j->size <= SMALL_MOST) {
+				store_small(&w, (uint16_t)(k + 1), j->size, first + i);
+			} else {
+				store(&w, (uint16_t)(k + 1), j->size, smaller(j->pdu, max), first + i);
+			}
 		}
 		resumed += w.ssl && SSL_session_reused(w.ssl);
 		wire_release(&w);
 		wire_close(&w);
 	}
-	printf("{\"seconds\": %.6f, \"associations\": %u, \"resumed\": %u}\n", wire_now() - begun, j->count,
-		resumed);
+	return resumed;
+}
+
+/* Each caller but the first is a process of its own. */
+static void call_at_once(const struct job *j, SSL_CTX *ctx)
+{
+	int status;
+	for (unsigned i = 1; i < j->callers; i++) {
+		pid_t pid = fork();
+		if (pid < 0) {
+			wire_die("fork");
+		}
+		if (pid == 0) {
+			(void)call(j, ctx, i * j->count);
+			_exit(0);
+		}
+	}
+	(void)call(j, ctx, 0);
+	while (wait(&status) > 0) {
+		if (status != 0) {
+			exit(1);
+		}
+	}
+}
+
+static void run_associations(const struct job *j, SSL_CTX *ctx)
+{
+	unsigned resumed = 0;
+	double begun = wire_now();
+	if (j->callers > 1) {
+		call_at_once(j, ctx);
+	} else {
+		resumed = call(j, ctx, 0);
+	}
+	printf("{\"seconds\": %.6f, \"associations\": %u, \"resumed\": %u}\n", wire_now() - begun,
+		j->callers * j->count, resumed);
 }
 
 /* Hold them until standard input ends. */
@@ -218,18 +266,41 @@ static void run_idle(const struct job *j, SSL_CTX *ctx)
 	}
 }
 
+static int run(const struct job *j)
+{
+	static const struct {
+		const char *name;
+		void (*run)(const struct job *, SSL_CTX *);
+	} modes[] = {{"store", run_store}, {"echo", run_echo}, {"associations", run_associations},
+		{"idle", run_idle}};
+	signal(SIGPIPE, SIG_IGN);
+	SSL_CTX *ctx = wire_context(&j->tls, false);
+	if (ctx && j->tls.resume) {
+		SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+		SSL_CTX_sess_set_new_cb(ctx, keep_session);
+	}
+	for (unsigned i = 0; i < ARRAY_LEN(modes); i++) {
+		if (strcmp(modes[i].name, j->mode) == 0) {
+			modes[i].run(j, ctx);
+			return 0;
+		}
+	}
+	return 2;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {{"host", 1, 0, 'h'}, {"port", 1, 0, 'p'}, {"cert", 1, 0, 'c'},
 		{"key", 1, 0, 'k'}, {"ca", 1, 0, 'a'}, {"mode", 1, 0, 'm'}, {"count", 1, 0, 'n'},
 		{"size", 1, 0, 's'}, {"pdu", 1, 0, 'u'}, {"resume", 0, 0, 'r'}, {"calling", 1, 0, 'i'},
-		{"called", 1, 0, 'e'}, {"objects", 1, 0, 'o'}, {0}};
+		{"called", 1, 0, 'e'}, {"objects", 1, 0, 'o'}, {"callers", 1, 0, 'l'}, {0}};
 	struct job j = {.host = "127.0.0.1",
 		.port = "2762",
 		.mode = "echo",
 		.calling = "BENCH",
 		.called = "SINK",
 		.count = 1,
+		.callers = 1,
 		.size = 512 * 1024,
 		.pdu = 16384};
 	int o;
@@ -259,6 +330,9 @@ int main(int argc, char **argv)
 		case 'o':
 			j.objects = (unsigned)strtoul(optarg, NULL, 10);
 			break;
+		case 'l':
+			j.callers = (unsigned)strtoul(optarg, NULL, 10);
+			break;
 		case 's':
 			j.size = strtoull(optarg, NULL, 10);
 			break;
@@ -278,22 +352,5 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
-	signal(SIGPIPE, SIG_IGN);
-	SSL_CTX *ctx = wire_context(&j.tls, false);
-	if (ctx && j.tls.resume) {
-		SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-		SSL_CTX_sess_set_new_cb(ctx, keep_session);
-	}
-	static const struct {
-		const char *name;
-		void (*run)(const struct job *, SSL_CTX *);
-	} modes[] = {{"store", run_store}, {"echo", run_echo}, {"associations", run_associations},
-		{"idle", run_idle}};
-	for (unsigned i = 0; i < ARRAY_LEN(modes); i++) {
-		if (strcmp(modes[i].name, j.mode) == 0) {
-			modes[i].run(&j, ctx);
-			return 0;
-		}
-	}
-	return 2;
+	return run(&j);
 }

@@ -15,6 +15,7 @@
 
 static SSL_CTX *context;
 static uint32_t max_pdu = 131072;
+static pthread_mutex_t reading = PTHREAD_MUTEX_INITIALIZER;
 
 struct message {
 	uint8_t command[4096];
@@ -27,7 +28,11 @@ static void accept_association(struct wire *w, struct span body)
 	static __thread uint8_t out[65536];
 	struct associate *a = calloc(1, sizeof(*a));
 	struct parse_fail fail = {0};
-	if (associate_read(body, PDU_ASSOCIATE_RQ, 0, a, &fail) != 0) {
+	/* It reads into memory of its own, as the gateway has one thread. */
+	pthread_mutex_lock(&reading);
+	int e = associate_read(body, PDU_ASSOCIATE_RQ, 0, a, &fail);
+	pthread_mutex_unlock(&reading);
+	if (e != 0) {
 		errno = 0;
 		wire_die("A-ASSOCIATE-RQ");
 	}
