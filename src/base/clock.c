@@ -17,6 +17,11 @@ int64_t clock_mono_ms(void)
 	return now_ms(CLOCK_MONOTONIC);
 }
 
+int64_t clock_tick_ms(void)
+{
+	return now_ms(CLOCK_MONOTONIC_COARSE);
+}
+
 int64_t clock_wall_ms(void)
 {
 	return now_ms(CLOCK_REALTIME);

@@ -389,7 +389,7 @@ static void relay_loop(struct association *as)
 			association_abort(as, NULL, NULL);
 			break;
 		}
-		be_patient(as, clock_mono_ms());
+		be_patient(as, clock_tick_ms());
 		if (p[FD_GATE].revents) {
 			gate_take(as);
 		}
@@ -414,8 +414,8 @@ static void relay_loop(struct association *as)
 		serve_side(as, &as->b, p[FD_B].revents);
 		serve_side(as, &as->a, p[FD_A].revents);
 		flush_both(as);
-		audit_progress(as, clock_mono_ms());
-		if (as->progress_due && clock_mono_ms() - as->progress_ms >= 1000) {
+		audit_progress(as, clock_tick_ms());
+		if (as->progress_due && clock_tick_ms() - as->progress_ms >= 1000) {
 			as->progress_due = false;
 			gate_progress(as, as->a.n_operations || in_message(&as->a) ? PROGRESS_IN_MESSAGE
 										   : PROGRESS_IDLE);

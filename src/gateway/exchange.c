@@ -236,7 +236,7 @@ static struct operation *begin_operation(struct side *s)
 	o->context = o->out_context = s->msg.context;
 	o->field = c->field;
 	o->id = c->message_id;
-	o->since_ms = clock_mono_ms();
+	o->since_ms = clock_tick_ms();
 	o->requested = c->requested_sop_class.len > 0;
 	uid_copy(o->sop_class, o->requested ? c->requested_sop_class : c->affected_sop_class);
 	uid_copy(o->sop_instance, o->requested ? c->requested_sop_instance : c->affected_sop_instance);
@@ -451,7 +451,7 @@ static void end_request(struct association *as, struct side *s, struct operation
 {
 	as->totals.messages++;
 	o->object_bytes = s->msg.data_bytes;
-	o->since_ms = clock_mono_ms();
+	o->since_ms = clock_tick_ms();
 	o->state = s->msg.disposition == DRAIN ? OPERATION_ANSWER : OPERATION_FORWARDED;
 	o->sent_mark = other_side(as, s)->out.queued;
 }

@@ -83,7 +83,7 @@ int exchange_take_response(struct association *as, struct side *s, struct parse_
 			fail, ERR_ORDER, 0, "PS3.7 9.3: success for a request that it has not had whole");
 	}
 	m->disposition = PASS;
-	o->since_ms = clock_mono_ms();
+	o->since_ms = clock_tick_ms();
 	if (status_is_pending(m->command.status)) {
 		count_match(as, s, o);
 	}

@@ -306,7 +306,7 @@ static int fill_hold(
 	if (e != 0) {
 		return e;
 	}
-	s->last_in_ms = clock_mono_ms();
+	s->last_in_ms = clock_tick_ms();
 	int broke = take_data(as, s, span_of(at, n));
 	if (broke == 0 && s->pdv_left == 0) {
 		broke = end_pdv(as, s, fail);

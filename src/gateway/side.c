@@ -34,7 +34,7 @@ static int read_to(struct side *s, size_t cap)
 	int e = stream_read(&s->t, s->in + s->in_len, cap - s->in_len, &n);
 	if (e == 0) {
 		s->in_len += n;
-		s->last_in_ms = clock_mono_ms();
+		s->last_in_ms = clock_tick_ms();
 	}
 	return e;
 }
@@ -75,7 +75,7 @@ int side_flush(struct side *s)
 	bool moved = false;
 	int e = out_flush(&s->out, &s->t, s->bar_mark, &moved);
 	if (moved || e == 0) {
-		s->last_out_ms = clock_mono_ms();
+		s->last_out_ms = clock_tick_ms();
 	}
 	return e;
 }

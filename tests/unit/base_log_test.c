@@ -161,6 +161,8 @@ static void clocks(void **state)
 	assert_non_null(memchr(text, '\0', sizeof(text)));
 	int64_t mono = clock_mono_ms();
 	assert_true(clock_mono_ms() >= mono);
+	int64_t tick = clock_tick_ms();
+	assert_true(tick >= mono - 10 && tick <= clock_mono_ms());
 	assert_true(clock_wall_ms() > 1700000000000);
 }
 
