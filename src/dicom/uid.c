@@ -64,24 +64,23 @@ bool uid_valid(struct span uid)
 	if (uid.len == 0 || uid.len > UID_MAX) {
 		return false;
 	}
-	bool begins = true, ended = false; /* a component; with a zero first it has no more digits */
-	for (size_t i = 0; i < uid.len; i++) {
-		uint8_t c = uid.ptr[i];
-		if (c == '.') {
-			if (begins) {
-				return false;
-			}
-			begins = true;
-			ended = false;
-			continue;
+	size_t at = 0;
+	for (;;) {
+		size_t from = at;
+		while (at < uid.len && (uint8_t)(uid.ptr[at] - '0') <= 9) {
+			at++;
 		}
-		if (ended || (uint8_t)(c - '0') > 9) {
+		/* A component that begins with a zero is that alone. */
+		if (at == from || (uid.ptr[from] == '0' && at > from + 1)) {
 			return false;
 		}
-		ended = begins && c == '0';
-		begins = false;
+		if (at == uid.len) {
+			return true;
+		}
+		if (uid.ptr[at++] != '.') {
+			return false;
+		}
 	}
-	return !begins;
 }
 
 struct span uid_trim(struct span uid)
