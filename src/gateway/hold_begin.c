@@ -30,18 +30,19 @@ static struct content imported(const struct site *s)
 		.hold_max = HOLD_MAX_S};
 }
 
-static bool find_content(const struct association *as, const struct operation *o, struct content *ret_content)
+/* The flow's, or what it leaves room for; NULL: none. */
+static const struct content *find_content(
+	const struct association *as, const struct operation *o, struct content *room)
 {
 	const struct flow *f = o->flow >= 0 ? &as->site->flows[o->flow] : NULL;
 	if (f && f->inspect) {
-		*ret_content = *f->inspect;
-		return true;
+		return f->inspect;
 	}
 	if (as->door.why == DOOR_IMPORT) {
-		*ret_content = imported(as->site);
-		return true;
+		*room = imported(as->site);
+		return room;
 	}
-	return false;
+	return NULL;
 }
 
 /* Its command waits, and its bytes are kept: as long as the verdict may be against it, or until they are made anew. */
@@ -93,14 +94,14 @@ bool hold_begin(struct association *as, struct side *s, struct operation *o)
 		return false;
 	}
 	const struct deidentify_flow *anew = hold_remakes(as, o);
-	struct content content = {0};
-	bool inspects = find_content(as, o, &content);
+	struct content room;
+	const struct content *inspects = find_content(as, o, &room);
 	const struct sign_rules *signs = hold_vouches(as, o);
 	if (!inspects && !anew && !signs) {
 		return false;
 	}
 	hold_drop(as, s);
-	h->content = content;
+	h->content = inspects ? *inspects : (struct content){0};
 	h->flow = o->flow;
 	h->out_context = s->msg.context;
 	const struct deidentify_rules *rules = anew ? &anew->rules : NULL;

@@ -93,7 +93,7 @@ static bool is_choice(const char *vr, const char *other)
 static void check_vr(struct inspect *i)
 {
 	const char *dictionary = tag_implied_vr(i->e.tag, &i->hint);
-	if (memcmp(dictionary, i->e.vr, 2) == 0) {
+	if (dictionary[0] == i->e.vr[0] && dictionary[1] == i->e.vr[1]) {
 		return;
 	}
 	unsigned is = vrs[vr_row(i->e.vr)].family, must = vrs[vr_row(dictionary)].family;
@@ -227,9 +227,8 @@ static void check_group(struct inspect *i)
 	}
 }
 
-static void check_length(struct inspect *i)
+static void check_length(struct inspect *i, unsigned unit)
 {
-	unsigned unit = vrs[vr_row(i->e.vr)].unit;
 	if (unit > 1 && i->e.length % unit != 0) {
 		found_say(i, CHECK_VALUE_LENGTH, "%s of %u bytes", i->e.vr, i->e.length);
 	}
@@ -270,9 +269,8 @@ static bool is_pixels(uint32_t tag)
 	return tag == TAG_PIXEL_DATA || tag == FLOAT_PIXELS || tag == DOUBLE_PIXELS;
 }
 
-static enum value_kind kind_of(const struct inspect *i)
+static enum value_kind kind_of(const struct inspect *i, unsigned family)
 {
-	unsigned family = vrs[vr_row(i->e.vr)].family;
 	bool is_private = (i->e.tag >> 16) % 2 == 1;
 	if (rows[i->e.row].kind == ROW_DOCUMENT) {
 		return VALUE_DOCUMENT;
@@ -294,25 +292,28 @@ static unsigned float_bits(uint32_t tag)
 	return tag == FLOAT_PIXELS ? 32 : tag == DOUBLE_PIXELS ? 64 : 0;
 }
 
-/* UN stands for texts that are too long for their own VR (PS3.5 6.2.2): they are judged as what they are. */
-static void take_unknown(struct inspect *i)
+/*
+ * UN stands for texts that are too long for their own VR (PS3.5 6.2.2): they are judged as what they are. The family that
+ * it is of then.
+ */
+static unsigned take_unknown(struct inspect *i)
 {
-	if (memcmp(i->e.vr, "UN", 2) != 0) {
-		return;
-	}
 	const char *dictionary = tag_implied_vr(i->e.tag, &i->hint);
 	unsigned family = vrs[vr_row(dictionary)].family;
-	if (family == FAMILY_TEXT || family == FAMILY_UID) {
-		memcpy(i->e.vr, dictionary, sizeof(i->e.vr));
+	if (family != FAMILY_TEXT && family != FAMILY_UID) {
+		return FAMILY_ANY;
 	}
+	memcpy(i->e.vr, dictionary, sizeof(i->e.vr));
+	return family;
 }
 
 static void on_element(struct inspect *i)
 {
 	const struct dataset *d = &i->f.d;
+	unsigned vr = vr_row(i->e.vr), family = vrs[vr].family;
 	check_group_length(i);
 	check_group(i);
-	check_length(i);
+	check_length(i, vrs[vr].unit);
 	/* Sequences have images of their own, and other objects' identities. */
 	i->e.row = row_of(i->e.tag);
 	unsigned kind = rows[i->e.row].kind;
@@ -327,14 +328,17 @@ static void on_element(struct inspect *i)
 	if (encoding != ENCODING_IMPLICIT_LE) {
 		check_vr(i);
 	}
-	take_unknown(i);
-	if (kind_of(i) == VALUE_DOCUMENT) {
+	if (i->e.vr[0] == 'U' && i->e.vr[1] == 'N') {
+		family = take_unknown(i);
+	}
+	enum value_kind is = kind_of(i, family);
+	if (is == VALUE_DOCUMENT) {
 		document_begin(i);
 	}
-	if (kind_of(i) == VALUE_PIXELS) {
+	if (is == VALUE_PIXELS) {
 		pixel_begin(i, float_bits(i->e.tag));
 	}
-	value_begin(i, kind_of(i));
+	value_begin(i, is);
 }
 
 static void palette_data(struct inspect *i, unsigned which)

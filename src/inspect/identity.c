@@ -63,29 +63,36 @@ void identity_element(struct inspect *i, enum identity_element which, struct spa
 	}
 }
 
-/* SOP classes that are for one modality alone (PS3.3 C.7.3.1.1.1). */
+/* SOP classes that are for one modality alone (PS3.3 C.7.3.1.1.1): what follows STORAGE in their UIDs. */
+#define STORAGE "1.2.840.10008.5.1.4.1.1."
+
 static const struct {
 	const char *sop_class, *modality;
 } modalities[] = {
-	{"1.2.840.10008.5.1.4.1.1.2", "CT"},
-	{"1.2.840.10008.5.1.4.1.1.2.1", "CT"},
-	{"1.2.840.10008.5.1.4.1.1.4", "MR"},
-	{"1.2.840.10008.5.1.4.1.1.4.1", "MR"},
-	{"1.2.840.10008.5.1.4.1.1.20", "NM"},
-	{"1.2.840.10008.5.1.4.1.1.128", "PT"},
-	{"1.2.840.10008.5.1.4.1.1.481.1", "RTIMAGE"},
-	{"1.2.840.10008.5.1.4.1.1.481.2", "RTDOSE"},
-	{"1.2.840.10008.5.1.4.1.1.481.3", "RTSTRUCT"},
-	{"1.2.840.10008.5.1.4.1.1.481.5", "RTPLAN"},
-	{"1.2.840.10008.5.1.4.1.1.66.4", "SEG"},
+	{"2", "CT"},
+	{"2.1", "CT"},
+	{"4", "MR"},
+	{"4.1", "MR"},
+	{"20", "NM"},
+	{"128", "PT"},
+	{"481.1", "RTIMAGE"},
+	{"481.2", "RTDOSE"},
+	{"481.3", "RTSTRUCT"},
+	{"481.5", "RTPLAN"},
+	{"66.4", "SEG"},
 };
 
 static void check_modality(struct inspect *i)
 {
+	const struct inspect_facts *f = &i->facts;
+	if (!f->modality[0] || strncmp(f->sop_class, STORAGE, strlen(STORAGE)) != 0) {
+		return;
+	}
+	const char *is = f->sop_class + strlen(STORAGE);
 	for (size_t k = 0; k < ARRAY_LEN(modalities); k++) {
-		if (i->facts.modality[0] && strcmp(modalities[k].sop_class, i->facts.sop_class) == 0 &&
-			strcmp(modalities[k].modality, i->facts.modality) != 0) {
-			found_say(i, CHECK_MODALITY_DIFFERS, "%s, where %s must stand", i->facts.modality,
+		if (modalities[k].sop_class[0] == is[0] && strcmp(modalities[k].sop_class, is) == 0 &&
+			strcmp(modalities[k].modality, f->modality) != 0) {
+			found_say(i, CHECK_MODALITY_DIFFERS, "%s, where %s must stand", f->modality,
 				modalities[k].modality);
 		}
 	}

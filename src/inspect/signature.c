@@ -126,7 +126,12 @@ enum signature signature_of(struct span of)
 {
 	of.len = of.len < SIGNATURE_BYTES ? of.len : SIGNATURE_BYTES;
 	struct span text = behind_space(of);
+	uint8_t first = of.len > 0 ? of.ptr[0] : 0;
 	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		/* Nearly all are told by one byte. */
+		if (!table[i].text && (uint8_t)table[i].bytes[0] != first) {
+			continue;
+		}
 		if (begins(table[i].text ? text : of, table[i].bytes, table[i].len, table[i].text)) {
 			return table[i].is;
 		}

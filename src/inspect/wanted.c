@@ -6,8 +6,11 @@
 static bool is_among(const char *words, const char *word)
 {
 	char between[sizeof(((struct inspect_facts *)0)->modality) + 2];
+	if (!words[0] || !word[0]) {
+		return false;
+	}
 	snprintf(between, sizeof(between), "\\%s\\", word);
-	return word[0] && strstr(words, between);
+	return strstr(words, between);
 }
 
 /* Where one value must stand there may be more, of which programs read this or that: none may be unwanted. */
