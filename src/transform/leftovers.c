@@ -211,8 +211,9 @@ static void add_value(struct leftovers *l, uint32_t tag, const char *vr, struct 
 	while (value.len > 0 && value.ptr[0] == ' ') {
 		value = span_of(value.ptr + 1, value.len - 1);
 	}
+	bool may_be_clean = memcmp(vr, "UI", 2) != 0 && memcmp(vr, "DA", 2) != 0; /* a year never is */
 	if (value.len < LEFTOVERS_LEAST || (!like.grave && is_short_number(value)) || is_dummy(vr, value) ||
-		is_our_method(tag, value) || (memcmp(vr, "UI", 2) != 0 && value_is_clean(value, NULL))) {
+		is_our_method(tag, value) || (may_be_clean && value_is_clean(value, NULL))) {
 		return;
 	}
 	value.len = value.len < LEFTOVERS_LONG ? value.len : LEFTOVERS_LONG;
