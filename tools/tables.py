@@ -205,6 +205,8 @@ def clean_words(entries):
 def types(entries):
     yield "static const struct confidentiality_type confidentiality_types[] = {"
     for e in entries:
+        if any(word.count("*") > 2 for word in e["classes"].split(" ")):
+            sys.exit(f"{e['tag']}: more than two * in a word")
         yield f'\t{{0x{e["tag"][1:5]}{e["tag"][6:10]}, {int(e["type"])}, {quoted(e["classes"])}}},'
     yield "};"
 

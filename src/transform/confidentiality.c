@@ -58,34 +58,32 @@ static const struct confidentiality_row *find(uint32_t tag)
 	return NULL;
 }
 
-/* One word of `classes` with a * for any letters, at its end, its beginning, or both. */
-static bool fits(const char *word, size_t n, const char *keyword)
+/* One word of `classes`, with a * for any letters once or twice, wherever. */
+static bool fits(const char *word, size_t n, const char *keyword, size_t len)
 {
-	size_t len = strlen(keyword), fixed = 0;
-	const char *star = memchr(word, '*', n);
-	if (!star) {
+	const char *first = memchr(word, '*', n),
+		   *last = first ? memrchr(first, '*', n - (size_t)(first - word)) : NULL;
+	if (!first) {
 		return len == n && memcmp(word, keyword, n) == 0;
 	}
-	fixed = (size_t)(star - word);
-	if (len < fixed || memcmp(word, keyword, fixed) != 0) {
+	size_t before = (size_t)(first - word), behind = n - (size_t)(last - word) - 1;
+	if (len < before + behind || memcmp(word, keyword, before) != 0 ||
+		memcmp(last + 1, keyword + len - behind, behind) != 0) {
 		return false;
 	}
-	for (size_t at = fixed; at <= len; at++) {
-		if (fits(star + 1, n - fixed - 1, keyword + at)) {
-			return true;
-		}
-	}
-	return false;
+	size_t between = (size_t)(last - first);
+	return between <= 1 || memmem(keyword + before, len - before - behind, first + 1, between - 1);
 }
 
 static bool has_class(const char *classes, const char *keyword)
 {
+	size_t len = strlen(keyword);
 	while (*classes) {
-		size_t n = strcspn(classes, " ");
-		if (fits(classes, n, keyword)) {
+		size_t n = (size_t)(strchrnul(classes, ' ') - classes);
+		if (fits(classes, n, keyword, len)) {
 			return true;
 		}
-		classes += n + strspn(classes + n, " ");
+		classes += n + (classes[n] == ' ');
 	}
 	return false;
 }

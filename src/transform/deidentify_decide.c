@@ -32,16 +32,16 @@ static bool vr_is_one_of(const struct dataset *d, const char *vrs)
 
 /* ---- VRs ---- */
 
-static const char *implied_vr(uint32_t tag)
+/* By the dictionary. Asked for one element again and again, and then for one behind it: from where the last was. */
+static const char *implied_vr(struct dataset *d)
 {
-	uint32_t hint = 0;
-	return tag_implied_vr(tag, &hint);
+	return tag_implied_vr(d->tag, &d->hint);
 }
 
 /* Text is what the dictionary says it is, if it came as UN (PS3.5 6.2.2), as bytes, as another text or as what is no VR. */
 void restore_vr(struct dataset *d)
 {
-	const char *vr = implied_vr(d->tag);
+	const char *vr = implied_vr(d);
 	bool may_be = vr_is_text(d->vr) || vr_is_one_of(d, "UNOB") || !(vr_flags(d->vr) & VR_STANDARD);
 	if (may_be && vr_is_text(vr)) {
 		memcpy(d->vr, vr, sizeof(d->vr));
@@ -302,9 +302,9 @@ static enum confidentiality decide_dummy(const struct dataset *d)
 }
 
 /* Text where the dictionary has numbers, bytes or a sequence: what it says is nothing that belongs there. */
-static bool is_misplaced_text(const struct dataset *d)
+static bool is_misplaced_text(struct dataset *d)
 {
-	return vr_is_text(d->vr) && !vr_is_text(implied_vr(d->tag));
+	return vr_is_text(d->vr) && !vr_is_text(implied_vr(d));
 }
 
 /* Those of the standard's own, and of who made a vocabulary or a program: they name no object (PS3.15 E.3.9, note 4). */
@@ -325,17 +325,17 @@ static bool is_structural_uid(uint32_t tag)
  * Not in the table of 2026c, and yet somebody's or about where he was: dates of another calendar, orders, an animal's registration,
  * comments on a step, addresses, a clock's host, who issues identifiers, what a hospital numbers and calls a document, who owns a print.
  */
-static bool is_known_to_tell(uint32_t tag)
+static bool is_known_to_tell(struct dataset *d)
 {
 	static const uint32_t tags[] = {0x00100033, 0x00100034, 0x00102295, 0x00181801, 0x00181803,
 		0x00400400, 0x00401006, 0x00401007, 0x00402006, 0x00402007, 0x00400031, 0x00400032,
 		0x0040A992, 0x0040E001, 0x00420010, 0x0074100A, 0x0074100C, 0x21000160};
 	for (unsigned i = 0; i < ARRAY_LEN(tags); i++) {
-		if (tags[i] == tag) {
+		if (tags[i] == d->tag) {
 			return true;
 		}
 	}
-	return memcmp(implied_vr(tag), "UR", 2) == 0 && tag >> 8 != 0x000801; /* but of a coding scheme */
+	return memcmp(implied_vr(d), "UR", 2) == 0 && d->tag >> 8 != 0x000801; /* but of a coding scheme */
 }
 
 /* Pixels elsewhere than where they are looked at and cleaned, and what was encrypted by another's key. */
@@ -347,16 +347,16 @@ static bool is_out_of_sight(const struct dataset *d)
 }
 
 /* What the table does not name. */
-static enum confidentiality decide_unnamed(const struct dataset *d, unsigned options)
+static enum confidentiality decide_unnamed(struct dataset *d, unsigned options)
 {
-	const char *vr = implied_vr(d->tag);
+	const char *vr = implied_vr(d);
 	if (memcmp(vr, "UN", 2) == 0 || is_out_of_sight(d)) {
 		return CONFIDENTIALITY_X; /* or it is of an edition to come, or nobody's */
 	}
 	if (d->length == 0) {
 		return CONFIDENTIALITY_KEEP;
 	}
-	if (vr_is(d, "PN") || memcmp(vr, "PN", 2) == 0 || is_known_to_tell(d->tag)) {
+	if (vr_is(d, "PN") || memcmp(vr, "PN", 2) == 0 || is_known_to_tell(d)) {
 		return CONFIDENTIALITY_D;
 	}
 	/* PS3.15 E.1.1: all references to SOP instances; the table has not all attributes that may be one. */
@@ -376,15 +376,15 @@ static bool is_repeating(uint32_t tag, uint32_t first)
 }
 
 /* A name by its VR, wherever it is. */
-static bool is_misplaced_name(const struct dataset *d)
+static bool is_misplaced_name(struct dataset *d)
 {
-	return vr_is(d, "PN") && d->length > 0 && memcmp(implied_vr(d->tag), "PN", 2) != 0;
+	return vr_is(d, "PN") && d->length > 0 && memcmp(implied_vr(d), "PN", 2) != 0;
 }
 
 /* By the table; of what it does not name by what it is. */
 static enum confidentiality decide_standard(struct deidentify *t)
 {
-	const struct dataset *d = &t->d;
+	struct dataset *d = &t->d;
 	enum confidentiality c = CONFIDENTIALITY_KEEP;
 	if (t->dummy_depth != DEIDENTIFY_NONE) {
 		return decide_dummy(d);
@@ -403,7 +403,7 @@ enum confidentiality decide_alone(struct dataset *d, unsigned options)
 	if ((d->tag & 0xFFFF) == 0 || d->tag >> 16 < GROUP_DIRECTORIES || d->tag >> 16 & 1) {
 		return CONFIDENTIALITY_X;
 	}
-	bool is_sequence = memcmp(implied_vr(d->tag), "SQ", 2) == 0, is_name = is_misplaced_name(d);
+	bool is_sequence = memcmp(implied_vr(d), "SQ", 2) == 0, is_name = is_misplaced_name(d);
 	restore_vr(d);
 	if (is_repeating(d->tag, GROUP_CURVES) || is_repeating(d->tag, GROUP_OVERLAYS) ||
 		is_misplaced_text(d) || (is_sequence && !vr_is(d, "SQ") && d->length > 0)) {
@@ -436,7 +436,7 @@ enum confidentiality decide(struct deidentify *t, bool has_items)
 	}
 	enum confidentiality c = decide_standard(t);
 	c = c == CONFIDENTIALITY_KEEP && is_name ? CONFIDENTIALITY_D : c;
-	bool is_closed = !has_items && d->length > 0 && memcmp(implied_vr(d->tag), "SQ", 2) == 0;
+	bool is_closed = !has_items && d->length > 0 && memcmp(implied_vr(d), "SQ", 2) == 0;
 	if (is_closed) { /* a sequence as bytes, or in a UN that is none: what is in it is not gone through */
 		memcpy(d->vr, "SQ", 3);
 		return c == CONFIDENTIALITY_D || c == CONFIDENTIALITY_U ? CONFIDENTIALITY_Z

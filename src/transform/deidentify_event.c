@@ -147,10 +147,9 @@ static void clean(struct deidentify *t)
 }
 
 /* By the dictionary: whatever VR it has been given. */
-static bool is_uid(const struct dataset *d)
+static bool is_uid(struct dataset *d)
 {
-	uint32_t hint = 0;
-	return vr_is(d, "UI") || memcmp(tag_implied_vr(d->tag, &hint), "UI", 2) == 0;
+	return vr_is(d, "UI") || memcmp(tag_implied_vr(d->tag, &d->hint), "UI", 2) == 0;
 }
 
 static void perform(struct deidentify *t, enum confidentiality c)

@@ -358,7 +358,7 @@ static bool is_age(struct span word)
 	static const char *const ages[] = {"y", "yo", "yr", "yrs", "year", "years", "old", "j", "jahr",
 		"jahre", "an", "ans", "anni", "anos", "jaar", "age", "aged", "alter"};
 	for (unsigned i = 0; i < ARRAY_LEN(ages); i++) {
-		if (word.len == strlen(ages[i]) && begins_with_one(word, &ages[i], 1)) {
+		if (begins_with_one(word, &ages[i], 1) && word.len == strlen(ages[i])) {
 			return true;
 		}
 	}
