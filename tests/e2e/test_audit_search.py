@@ -191,6 +191,10 @@ def audit_search_formats(bench):
     out, _ = a.run("audit", "search", "--format", "xml", "--patient", "1CT1")
     root = ET.fromstring(out)
     equal((root.tag, [m.tag for m in root]), ("AuditMessages", ["AuditMessage"] * 2), "messages")
+    paths = [bench.write(f"message-{i}.xml", ET.tostring(m, encoding="unicode"))
+             for i, m in enumerate(ET.fromstring(a.run("audit", "search", "--format", "xml")[0]))]
+    check(len(paths) > 10, "messages:", paths)
+    bench.run("xmllint", "--noout", "--relaxng", os.path.join(ROOT, "tests/data/audit/audit-message.rng"), *paths, wants=0)
     ids = {p.get("ParticipantObjectID") for p in root.iter("ParticipantObjectIdentification")}
     check("1CT1" in ids, "objects:", ids)
     out, _ = a.run("audit", "search", "--format", "text", "--patient", "1CT1")

@@ -154,10 +154,12 @@ def forward_slow_one_keeps_nobody_waiting(bench):
 
 @test
 def forward_wrong_certificate(bench):
-    """A certificate of another authority, or of another name: refused with a sentence, and the spool is kept."""
+    """A certificate of another authority, of another name, or one that has expired: refused with a sentence, and the spool is kept."""
     bench.keys.leaf("other-archive", "archive", "DNS:archive,IP:127.0.0.1", authority="other-ca")
     bench.keys.leaf("named-otherwise", "archive", "DNS:elsewhere")
-    for certificate, sentence in (("other-archive", "by no authority that we trust"), ("named-otherwise", "does not hold the name")):
+    bench.keys.leaf("out-of-date", "archive", "DNS:archive,IP:127.0.0.1", days=-1)
+    for certificate, sentence in (("other-archive", "by no authority that we trust"), ("named-otherwise", "does not hold the name"),
+                                  ("out-of-date", "expired on 20")):
         receiver = syslog.rsyslog(bench, f"rsyslog-{certificate}", certificate=certificate)
         sender = syslog.Sender(bench, [tls(receiver)])
         wanted = sender.feed(10)

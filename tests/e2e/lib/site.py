@@ -120,14 +120,14 @@ class Keys:
         self.openssl("req", "-x509", "-new", "-key", name + ".key", "-subj", f"/CN=Test {name}", "-days", "30",
                      "-addext", "keyUsage=critical,keyCertSign,cRLSign", "-out", name + ".pem")
 
-    def leaf(self, name, common, san, kind="ec", authority="ca"):
+    def leaf(self, name, common, san, kind="ec", authority="ca", days=20):
         self.key(name, kind)
         self.openssl("req", "-new", "-key", name + ".key", "-subj", f"/CN={common}", "-out", name + ".csr")
         with open(self.path(name + ".ext"), "w", encoding="ascii") as file:
             file.write(f"subjectAltName={san}\nbasicConstraints=CA:FALSE\nkeyUsage=digitalSignature\n"
                        "extendedKeyUsage=serverAuth,clientAuth\n")
         self.openssl("x509", "-req", "-in", name + ".csr", "-CA", authority + ".pem", "-CAkey", authority + ".key",
-                     "-set_serial", str(random.getrandbits(120)), "-days", "20", "-extfile", name + ".ext", "-out", name + ".pem")
+                     "-set_serial", str(random.getrandbits(120)), "-days", str(days), "-extfile", name + ".ext", "-out", name + ".pem")
 
     def spki(self, name):
         public = subprocess.run(["openssl", "x509", "-in", self.path(name + ".pem"), "-pubkey", "-noout"], check=True,
