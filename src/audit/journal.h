@@ -149,6 +149,12 @@ MUST_USE int journal_reader_origin(const struct journal_reader *r, char ret_orig
 /* The Merkle range of what is before the segment that is read next. As of segment_open(): its head. */
 MUST_USE int journal_reader_before(struct journal_reader *r, struct merkle_range *ret_before);
 
+/*
+ * Transfers that have begun and have not ended before the record that is sought: those of its segment's head, and what the records from
+ * there say. *ret_transfers is the caller's. As of segment_open().
+ */
+MUST_USE int journal_reader_under_way(const struct journal_reader *r, struct transfers *ret_transfers);
+
 /* Go on from record `index`, or from the first that is there after it. */
 void journal_reader_seek(struct journal_reader *r, uint64_t index);
 

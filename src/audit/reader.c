@@ -131,6 +131,43 @@ int journal_reader_before(struct journal_reader *r, struct merkle_range *ret_bef
 	return e;
 }
 
+static int take_before(struct segment *s, uint64_t index, struct transfers *t)
+{
+	struct frame f;
+	struct journal_record record;
+	int e = 0;
+	/* Damage is found by who reads on. */
+	while (e == 0 && segment_next(s, &f) == 1 && f.index < index) {
+		if (f.whole && record_read(f.payload, &record) == 0) {
+			e = transfers_reserve(t, 1);
+			if (e == 0) {
+				transfers_take(t, f.index, &record);
+			}
+		}
+	}
+	return e == ERR_LIMIT ? 0 : e;
+}
+
+int journal_reader_under_way(const struct journal_reader *r, struct transfers *ret_transfers)
+{
+	struct segment *s;
+	struct transfers t = {0};
+	const struct place *p = &r->places[r->at < r->n ? r->at : r->n - 1];
+	int e = segment_open(&journal_io_system, p->dir, p->first, &s);
+	if (e < 0) {
+		return e;
+	}
+	e = transfers_read(segment_head_of(s)->transfers, &t);
+	e = e == 0 ? take_before(s, r->seek, &t) : e;
+	segment_free(s);
+	if (e == 0) {
+		*ret_transfers = t;
+	} else {
+		transfers_done(&t);
+	}
+	return e;
+}
+
 void journal_reader_times(struct journal_reader *r, int64_t from_ms, int64_t until_ms)
 {
 	r->from_ms = from_ms;

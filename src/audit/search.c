@@ -358,8 +358,13 @@ int search_open(const int *dirs, size_t n_dirs, const struct hpke_opener *opener
 	if (criteria->first > 0 || criteria->end != UINT64_MAX) {
 		journal_reader_seek(s->reader, criteria->first);
 		s->next = criteria->first > s->next ? criteria->first : s->next;
+		e = criteria->under_way ? search_under_way(s) : 0;
 	} else {
 		journal_reader_times(s->reader, criteria->from_ms, criteria->until_ms);
+	}
+	if (e != 0) {
+		search_free(s);
+		return e;
 	}
 	*ret_search = s;
 	return 0;

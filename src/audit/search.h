@@ -28,8 +28,9 @@ struct search_criteria {
 	 */
 	int64_t from_ms, until_ms;
 	uint64_t first,
-		end;   /* records [first, end) alone, whatever their order in time; 0, UINT64_MAX: all */
-	bool open_all; /* trust no token: open every record of such a kind */
+		end;    /* records [first, end) alone, whatever their order in time; 0, UINT64_MAX: all */
+	bool open_all;  /* trust no token: open every record of such a kind */
+	bool under_way; /* also transfers that had begun before record `first` and had not ended, if no record of [first, end) is of them */
 };
 
 /* All of a journal. */

@@ -151,6 +151,8 @@ void item_free(struct item *i);
 MUST_USE int search_take(struct search *s, const struct journal_entry *e);
 /* Of a record after the scope: transfers of the scope alone. */
 MUST_USE int search_take_tail(struct search *s, const struct journal_entry *e);
+/* Transfers that were under way before the reader's first record. */
+MUST_USE int search_under_way(struct search *s);
 /* Nothing more will be said of the transfer that the last record ended. */
 void search_settle(struct search *s);
 /* Is there one that has not ended, or may be going on to? The first record of the first of them. */

@@ -119,6 +119,41 @@ static int begin(struct search *s, const struct journal_entry *e)
 	return r < 0 ? r : track_add(s, &t);
 }
 
+/* What is not there may be asked for: that is a doubt, as any gap. */
+static int begin_before(struct search *s, uint64_t index)
+{
+	struct journal_entry e;
+	int r = search_fetch(s, &s->begins, index, &e);
+	if (r == 0 && e.record.kind == AUDIT_BEGIN) {
+		return begin(s, &e);
+	}
+	if (r == 0 || r == ERR_NOT_FOUND) {
+		search_tell(
+			s, &(struct search_problem){.kind = SEARCH_GAP, .first = index, .end = index + 1});
+		r = track_add(s, &(struct track){.begin = index, .away = true});
+	}
+	return r;
+}
+
+int search_under_way(struct search *s)
+{
+	struct transfers t;
+	int e = journal_reader_under_way(s->reader, &t);
+	if (e != 0) {
+		/* A head that is damaged is found when it is read. */
+		return e == ERR_SYSTEM || e == ERR_NO_MEMORY ? e : 0;
+	}
+	for (size_t i = 0; e == 0 && i < t.n_open; i++) {
+		e = begin_before(s, t.open[i].begin);
+		struct track *begun = e == 0 ? track_find(s, t.open[i].begin) : NULL;
+		if (begun && begun->item) {
+			begun->item->count = t.open[i].count;
+		}
+	}
+	transfers_done(&t);
+	return e;
+}
+
 /* That of a record that goes on with one; its beginning may lie before the scope. */
 static int track_of(struct search *s, const struct journal_entry *e, struct track **ret_track)
 {

@@ -212,6 +212,7 @@ int incident_list(struct incident *in)
 	c.first = in->first;
 	c.end = in->last + 1;
 	c.open_all = true;
+	c.under_way = true;
 	c.kinds = 1u << AUDIT_BEGIN | 1u << AUDIT_QUERY | 1u << AUDIT_PATIENT_SHOWN | 1u << AUDIT_ALERT |
 	          1u << AUDIT_LOGIN | 1u << AUDIT_IMPORT | 1u << AUDIT_EXPORT;
 	int e = search_open(

@@ -319,10 +319,10 @@ static void test_transfers(void **state)
 static void test_transfers_beside_the_scope(void **state)
 {
 	struct sealed_journal j;
-	uint64_t b[3];
+	uint64_t b[4];
 	sealed_make(&j, people.to, 2);
 	sealed_epoch(&j);
-	for (unsigned i = 0; i < 3; i++) {
+	for (unsigned i = 0; i < 4; i++) {
 		char patient[16];
 		snprintf(patient, sizeof(patient), "P%u", i);
 		struct audit_event ev = event_of(AUDIT_BEGIN, patient, "ct1");
@@ -338,6 +338,7 @@ static void test_transfers_beside_the_scope(void **state)
 			sealed_commit(&j);
 		}
 	}
+	sealed_progress(&j, b[3], 4);
 	int64_t from = j.now_ms + 1;
 	uint64_t progress = sealed_progress(&j, b[1], 7);
 	int64_t until = j.now_ms;
@@ -377,6 +378,16 @@ static void test_transfers_beside_the_scope(void **state)
 		assert_int_equal(found.totals.read, 1);
 		assert_int_equal(found.totals.first, progress);
 		assert_int_equal(found.totals.last, progress);
+		/* P2 was under way all the time, with no record of it, and P3 still is; P0 had ended. */
+		c.under_way = true;
+		find(&j, &c, 1);
+		assert_int_equal(found.n, by_range ? 3 : 1);
+		assert_int_equal(found.totals.read, 1);
+		assert_string_equal(found.event[0].patient_id, "P1");
+		assert_true(!by_range || strcmp(found.event[1].patient_id, "P2") == 0);
+		assert_true(!by_range || (found.hit[1].index == b[2] && found.hit[1].count == 9));
+		assert_true(!by_range ||
+			    (found.hit[2].index == b[3] && found.hit[2].count == 4 && found.hit[2].at_least));
 	}
 	sealed_done(&j);
 }
