@@ -19,6 +19,16 @@ _gantry() {
 		mapfile -t COMPREPLY < <(compgen -W "note warning danger" -- "$cur")
 		return
 	fi
+	case $verb$prev in
+	audit--kind) mapfile -t COMPREPLY < <(compgen -W "transfer query patient-shown alert login log-used import export start stop attached detached" -- "$cur") ;;
+	audit--outcome) mapfile -t COMPREPLY < <(compgen -W "success minor serious major" -- "$cur") ;;
+	audit--format) mapfile -t COMPREPLY < <(compgen -W "text json csv xml" -- "$cur") ;;
+	*) _gantry_words ;;
+	esac
+}
+
+# Options of the verb, and files where it takes some.
+_gantry_words() {
 	local words=
 	case $verb in
 	'') words="init check run reload status learn explain inspect antivirus media quarantine audit incident record deidentify reidentify sign verify revoke ca user --help --version" ;;
@@ -46,7 +56,7 @@ _gantry() {
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 	case $verb in
 	init) mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -d -- "$cur") ;;
-	check | learn | inspect | antivirus | media | quarantine | audit | record | revoke | deidentify | reidentify | sign | verify | ca | user) mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$cur") ;;
+	check | learn | inspect | antivirus | media | quarantine | audit | incident | record | revoke | deidentify | reidentify | sign | verify | ca | user) mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$cur") ;;
 	esac
 }
 complete -o filenames -F _gantry gantry
