@@ -85,7 +85,7 @@ static int print(const struct incident *in)
 	for (size_t i = 0; i < in->n_studies; i++) {
 		const struct study *s = &in->studies[i];
 		const struct touch *t = &in->touches[s->first];
-		const char *const parts[] = {t->patient, t->issuer, t->name, t->accession, t->study};
+		const char *const parts[] = {t->patient, t->issuer, s->names, s->accessions, t->study};
 		fputs(" ", stdout);
 		for (unsigned k = 0; k < ARRAY_LEN(parts); k++) {
 			if (parts[k][0]) {

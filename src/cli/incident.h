@@ -44,6 +44,8 @@ struct study {
 	uint64_t instances[HOW_COUNT];
 	bool at_least;
 	int64_t from_ms, until_ms;
+	/* All that its touches have, each once, separated by backslashes: one identifier may have had two names. malloc'ed. */
+	char *names, *accessions;
 };
 
 struct day {

@@ -239,12 +239,21 @@ static void patient(const struct touch *t, FILE *to)
 	fputs("</span></td>", to);
 }
 
-/* On the page after it is still to be seen whose the line is. */
-static void patient_again(const struct touch *t, FILE *to)
+/* On the page after it is still to be seen whose the line is; and another name or number than above is. */
+static void patient_again(const struct touch *t, const struct touch *first, FILE *to)
 {
-	fputs("<td class=\"sub\">", to);
+	fputs("<td><span class=\"sub\">", to);
 	apart(to, t->patient[0] ? t->patient : t->name);
-	fputs("</td><td></td>", to);
+	fputs("</span>", to);
+	if (t->patient[0] && t->name[0] && strcmp(t->name, first->name) != 0) {
+		fputs("<br>", to);
+		apart(to, t->name);
+	}
+	fputs("</td><td>", to);
+	if (t->accession[0] && strcmp(t->accession, first->accession) != 0) {
+		apart(to, t->accession);
+	}
+	fputs("</td>", to);
 }
 
 static void records(const struct touch *t, FILE *to)
@@ -295,7 +304,7 @@ static void studies_table(const struct incident *in, FILE *to)
 			if (k == 0) {
 				patient(&in->touches[s->first], to);
 			} else {
-				patient_again(&in->touches[s->first], to);
+				patient_again(&in->touches[s->first + k], &in->touches[s->first], to);
 			}
 			entry(&in->touches[s->first + k], false, to);
 			fputs("</tr>\n", to);

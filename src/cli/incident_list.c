@@ -112,6 +112,10 @@ void touches_done(struct incident *in)
 		touch_done(&in->touches[i]);
 	}
 	free(in->touches);
+	for (size_t i = 0; i < in->n_studies; i++) {
+		free(in->studies[i].names);
+		free(in->studies[i].accessions);
+	}
 	free(in->studies);
 	free(in->days);
 }
@@ -308,6 +312,54 @@ static int count_days(struct incident *in)
 	return 0;
 }
 
+static bool has_value(const char *list, const char *value, size_t len)
+{
+	for (const char *s = list;; s++) {
+		size_t n = strcspn(s, "\\");
+		if (n == len && memcmp(s, value, len) == 0) {
+			return true;
+		}
+		s += n;
+		if (!*s) {
+			return false;
+		}
+	}
+}
+
+/* Those values of `text` that the list has not yet, behind it. */
+static int add_values(char **list, const char *text)
+{
+	for (const char *s = text; *s;) {
+		size_t n = strcspn(s, "\\"), len = strlen(*list);
+		if (n > 0 && !has_value(*list, s, n)) {
+			char *more = realloc(*list, len + n + 2);
+			if (!more) {
+				return ERR_NO_MEMORY;
+			}
+			snprintf(more + len, n + 2, "%s%.*s", len ? "\\" : "", (int)n, s);
+			*list = more;
+		}
+		s += n + (s[n] != 0);
+	}
+	return 0;
+}
+
+static int gather(struct incident *in)
+{
+	int e = 0;
+	for (size_t i = 0; e == 0 && i < in->n_studies; i++) {
+		struct study *s = &in->studies[i];
+		s->names = calloc(1, 1);
+		s->accessions = calloc(1, 1);
+		e = s->names && s->accessions ? 0 : ERR_NO_MEMORY;
+		for (size_t k = s->first; e == 0 && k < s->first + s->n; k++) {
+			e = add_values(&s->names, in->touches[k].name);
+			e = e == 0 ? add_values(&s->accessions, in->touches[k].accession) : e;
+		}
+	}
+	return e;
+}
+
 int studies_make(struct incident *in)
 {
 	if (in->n_touches > 0) {
@@ -327,6 +379,7 @@ int studies_make(struct incident *in)
 		}
 		count(&in->studies[in->n_studies - 1], t);
 	}
+	e = e == 0 ? gather(in) : e;
 	if (e != 0) {
 		fprintf(stderr, "%s: %s\n", in->l.name, err_str(e));
 		return AUDIT_UNREADABLE;

@@ -61,9 +61,9 @@ static int write_csv(const struct incident *in, FILE *to)
 		const struct touch *t = &in->touches[s->first];
 		csv_text(to, t->patient, true);
 		csv_text(to, t->issuer, false);
-		csv_text(to, t->name, false);
+		csv_text(to, s->names, false);
 		csv_text(to, t->study, false);
-		csv_text(to, t->accession, false);
+		csv_text(to, s->accessions, false);
 		iso(to, s->from_ms);
 		iso(to, s->until_ms);
 		for (unsigned h = 0; h < HOW_COUNT; h++) {
@@ -124,6 +124,7 @@ static json_t *touch_json(const struct touch *t)
 	set_text(o, "from", t->from);
 	set_text(o, "to", t->to);
 	set_text(o, "user", t->user);
+	set_text(o, "patient_name", t->name);
 	set_text(o, "accession", t->accession);
 	set_number(o, "instances", t->count);
 	set_number(o, "failed", t->failed);
@@ -142,9 +143,9 @@ static json_t *study_json(const struct incident *in, const struct study *s)
 	json_t *o = json_object(), *entries = json_array();
 	set_text(o, "patient_id", t->patient);
 	set_text(o, "issuer", t->issuer);
-	set_text(o, "patient_name", t->name);
+	set_text(o, "patient_name", s->names);
 	set_text(o, "study", t->study);
-	set_text(o, "accession", t->accession);
+	set_text(o, "accession", s->accessions);
 	set_time(o, "first", s->from_ms);
 	set_time(o, "last", s->until_ms);
 	(void)json_object_set_new(o, "entries_by_how", counts(s->times));

@@ -311,6 +311,12 @@ class Page(html.parser.HTMLParser):
 @test
 def incident_report(bench):
     trail, g, a = served(bench)
+    # The same study once more, under another name: which is what reports are made for.
+    other = bench.path("other.dcm")
+    shutil.copy(peers.CT_SMALL, other)
+    bench.run("dcmodify", "-nb", "-m", "PatientName=Another^Name", "-m", "AccessionNumber=A2", "-gin", other, wants=0)
+    bench.run("storescu", "-aet", "CT1", "-aec", "ARCHIVE", "127.0.0.1", str(g.plain), other, wants=0)
+    a.settled()
     folder = bench.path("report")
     out, _ = a.run("incident", "--node", "ct1", "--from", "1d", "--vkey", a.vkey, "--out", folder)
     with open(os.path.join(folder, "statement.txt"), encoding="utf-8") as file:
@@ -326,17 +332,20 @@ def incident_report(bench):
         report = json.load(file)
     studies = {s["patient_id"]: s for s in report["studies"]}
     equal(set(studies), {"1CT1", "4MR1", "BIG"}, "patients")
-    equal(studies["1CT1"]["instances_by_how"]["stored"], 1, "1CT1")
+    equal(studies["1CT1"]["instances_by_how"]["stored"], 2, "1CT1")
     equal(studies["BIG"]["entries_by_how"]["refused"], 1, "BIG, refused")
     equal(studies["BIG"]["instances_by_how"]["refused"], 1, "BIG's instances")
     hows = {k for s in report["studies"] if s["patient_id"] == "4MR1" for k, v in s["entries_by_how"].items() if v}
     check({"stored", "shown", "queried"} <= hows, "4MR1:", hows)
     equal(report["complete"], True, "complete")
-    equal(sum(d["entries_by_how"]["stored"] for d in report["days"]), 2, "stored, by day")
+    equal(sum(d["entries_by_how"]["stored"] for d in report["days"]), 3, "stored, by day")
     check(all(r["how"] == "refused" for r in report["without_patient"]), "without a patient:", report["without_patient"])
     with open(os.path.join(folder, "incident.csv"), encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     equal({r["patient_id"] for r in rows}, set(studies), "patients in the CSV")
+    named = {r["patient_id"]: r for r in rows}["1CT1"]
+    equal((named["patient_name"], named["accession"]), ("CompressedSamples^CT1\\Another^Name", "A2"), "both names, and the number")
+    equal([e["patient_name"] for e in studies["1CT1"]["entries"]], ["CompressedSamples^CT1", "Another^Name"], "whose each entry was")
     check("'=HYPERLINK(1)" in {r["patient_name"] for r in rows}, "a formula:", rows)
     check_page(folder)
     check_proofs(bench, trail, a, folder, report)
@@ -362,7 +371,8 @@ def check_page(folder):
     # 4MR1 has several lines, and each says whose it is: a page may end between them.
     lines = re.findall(r"<tr><td.*?</tr>", text[text.index("Patients and studies"):text.index("Entries that name no patient")], re.S)
     check(len(lines) > 4 and sum("<bdi>4MR1</bdi>" in line for line in lines) >= 3, "lines:", lines)
-    check(all(re.match(r"<tr><td[^>]*>(<b>)?<bdi>[^<]", line) for line in lines), "a line of nobody:", lines)
+    check(all(re.match(r"<tr><td[^>]*>(<b>|<span [^>]*>)?<bdi>[^<]", line) for line in lines), "a line of nobody:", lines)
+    check(any("<bdi>1CT1</bdi></span><br><bdi>Another^Name</bdi></td><td><bdi>A2</bdi>" in line for line in lines), "the other name:", lines)
 
 
 def check_proofs(bench, trail, a, folder, report):
