@@ -50,7 +50,7 @@ static int find_vkey(struct incident *in)
 	const char *key = in->l.has_place ? in->l.place.checkpoint_key : "";
 	size_t n = strlen(key), cut = sizeof(private) - 1;
 	if (in->vkey) {
-		return audit_add_keys(&in->keys, in->vkey);
+		return AUDIT_GOOD; /* it was read */
 	}
 	if (n > cut && n < 4096 && strcmp(key + n - cut, private) == 0) {
 		snprintf(path, sizeof(path), "%.*s.vkey", (int)(n - cut), key);
@@ -107,14 +107,10 @@ static int print(const struct incident *in)
 	return fflush(stdout) == 0 ? AUDIT_GOOD : AUDIT_UNREADABLE;
 }
 
-static int run(struct incident *in)
+static int report(struct incident *in)
 {
 	int code = lookup_open(&in->l);
 	code = code == AUDIT_GOOD ? find_vkey(in) : code;
-	if (code == AUDIT_GOOD && in->checkpoint) {
-		code = audit_read_file(
-			&in->keys, in->checkpoint, NOTE_MOST, &in->checkpoint_note, &in->checkpoint_len);
-	}
 	code = code == AUDIT_GOOD ? incident_find_records(in) : code;
 	code = code == AUDIT_GOOD ? incident_find_ends(in) : code;
 	code = code == AUDIT_GOOD ? incident_find_versions(in) : code;
@@ -127,7 +123,26 @@ static int run(struct incident *in)
 	if (code == AUDIT_GOOD && in->n_touches == 0) {
 		lookup_nothing(&in->l, &in->totals);
 	}
+	return code;
+}
+
+/* What can be mistaken is found before a journal of years is read, and before anybody is said to have looked. */
+static int run(struct incident *in)
+{
+	int code = in->vkey ? audit_add_keys(&in->keys, in->vkey) : AUDIT_GOOD;
+	if (code == AUDIT_GOOD && in->checkpoint) {
+		code = audit_read_file(
+			&in->keys, in->checkpoint, NOTE_MOST, &in->checkpoint_note, &in->checkpoint_len);
+	}
+	if (code == AUDIT_GOOD && in->l.key && in->out) {
+		code = incident_make_folder(in);
+		in->made = code == AUDIT_GOOD;
+	}
+	code = code == AUDIT_GOOD ? report(in) : code;
 	if (code != AUDIT_GOOD) {
+		if (in->made) {
+			(void)rmdir(in->out); /* if nothing is in it yet */
+		}
 		return code;
 	}
 	return !in->complete ? AUDIT_UNREADABLE : in->n_touches > 0 ? AUDIT_GOOD : AUDIT_BAD;

@@ -96,6 +96,7 @@ struct incident {
 	struct notes lacks;     /* why not */
 	struct notes uncovered; /* what such a list never has */
 	bool terminal;
+	bool made; /* the folder, by us */
 };
 
 bool incident_note(struct notes *n, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -124,7 +125,8 @@ void incident_statement(const struct incident *in, FILE *to);
 int64_t incident_until(const struct incident *in);
 
 /* incident_write.c, incident_html.c */
-int incident_write(struct incident *in);
+int incident_make_folder(const struct incident *in);
+int incident_write(struct incident *in); /* into that folder */
 void incident_html(const struct incident *in, FILE *to);
 
 #endif

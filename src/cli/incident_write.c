@@ -287,12 +287,19 @@ static int write_one(const struct incident *in, int dir, unsigned which)
 	return AUDIT_GOOD;
 }
 
-int incident_write(struct incident *in)
+int incident_make_folder(const struct incident *in)
 {
 	if (mkdir(in->out, 0700) < 0) {
-		fprintf(stderr, "%s: %s: %s\n", in->l.name, in->out, strerror(errno));
+		fprintf(stderr, "%s: --out %s: %s\n", in->l.name, in->out,
+			errno == EEXIST ? "it is there already, and a report has a folder of its own"
+					: strerror(errno));
 		return AUDIT_UNREADABLE;
 	}
+	return AUDIT_GOOD;
+}
+
+int incident_write(struct incident *in)
+{
 	int dir = open(in->out, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0) {
 		fprintf(stderr, "%s: %s: %s\n", in->l.name, in->out, strerror(errno));

@@ -350,7 +350,16 @@ def incident_report(bench):
     check_page(folder)
     check_proofs(bench, trail, a, folder, report)
     equal(os.stat(folder).st_mode & 0o777, 0o700, "who may look into the folder")
-    a.run("incident", "--node", "ct1", "--vkey", a.vkey, "--out", folder, wants=3)
+    # What is mistaken is said before anything is read, or recorded as read.
+    used = len(a.find("--kind", "log-used"))
+    _, said = a.run("incident", "--node", "ct1", "--vkey", a.vkey, "--out", folder, wants=3)
+    check("it is there already" in said, "said:", said)
+    a.run("incident", "--vkey", a.vkey, "--out", bench.path("none/of/these"), wants=3)
+    a.run("incident", "--vkey", a.vkey, "--checkpoint", "missing", "--out", bench.path("another"), wants=3)
+    a.run("incident", "--vkey", "missing", "--out", bench.path("another"), wants=3)
+    equal(len(a.find("--kind", "log-used")), used + 1, "records of reading: this search's alone")
+    a.run("incident", "--vkey", a.vkey, "--node", " ", "--out", bench.path("another"), wants=2)
+    check(not os.path.exists(bench.path("another")), "a folder is left of a report that was not made")
     equal(a.find("--kind", "log-used")[0]["text"].split(" by the ")[0].split(" By ")[0],
           "A report of the journal by: node, from.", "the record")
 
