@@ -137,6 +137,18 @@ static const char **text_place(struct audit_lookup *l, int c)
 	}
 }
 
+/* It goes into reports, and records have nothing else. */
+static bool is_text(const char *value)
+{
+	json_t *json = json_string(value);
+	bool good = json && value[0];
+	for (const char *s = value; good && *s; s++) {
+		good = (unsigned char)*s >= 0x20 && *s != 0x7f;
+	}
+	json_decref(json);
+	return good;
+}
+
 static int take_criterion(struct audit_lookup *l, int c, const char *name, const char *value)
 {
 	const char **text = text_place(l, c);
@@ -151,7 +163,7 @@ static int take_criterion(struct audit_lookup *l, int c, const char *name, const
 	lookup_used(l, c, name);
 	if (text) {
 		*text = value;
-		return value[0] ? AUDIT_GOOD : wrong(l, name, value, "a text");
+		return is_text(value) ? AUDIT_GOOD : wrong(l, name, value, "a text in UTF-8");
 	}
 	switch (c) {
 	case LOOKUP_FROM:

@@ -47,7 +47,7 @@ class Auditor:
         """Standard output alone, and standard error."""
         command = [self.bench.program, *self.with_key(*arguments, config=config)]
         ran = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
-                             timeout=60, check=False, cwd=self.bench.folder)
+                             errors="replace", timeout=60, check=False, cwd=self.bench.folder)
         equal(ran.returncode, wants, f"{' '.join(command[1:4])} {arguments}: {ran.stderr[-600:]} {ran.stdout[-600:]}")
         return ran.stdout, ran.stderr
 
@@ -220,6 +220,8 @@ def audit_search_mistaken(bench):
                 (("--from", "1h", "--node", "ct1", "--user", "nobody"), 1, "nothing found in records 0 to"),
                 (("--node", "ct1", "--node", "archive"), 2, "--node is given twice"),
                 (("--from", "2026-01-02", "--to", "2026-01-01"), 2, "--from is after --to"),
+                (("--node", b"ct\xff1"), 2, "expected a text in UTF-8"),
+                (("--user", "a\x1b[31m"), 2, "expected a text in UTF-8"),
                 (("--certificate", "bare.pem"), 2, "bare.pem has no subject"),
                 (("--certificate", "bear.pem"), 2, "there is no such file"),
                 (("--certificate", "bare.key"), 2, "is no certificate")):
