@@ -56,7 +56,8 @@ static void ascii(const char *from, char *to, size_t cap)
 	size_t n = 0;
 	for (; from[n] && n + 1 < cap; n++) {
 		to[n] = from[n];
-		if (from[n] < 0x20 || from[n] == 0x7f) {
+		unsigned char c = (unsigned char)from[n];
+		if (c < 0x20 || c >= 0x7f) {
 			to[n] = '?';
 		}
 	}

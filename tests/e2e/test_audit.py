@@ -144,6 +144,13 @@ def audit_usage(bench):
     for missing in (["verify", bench.path("none"), "--key", key], ["verify-proof", bench.path("none"), "--key", key],
                     ["leaves", bench.path("none")], ["prove", bench.path("none"), "--record", "1"]):
         audit(bench, *missing, wants=3)
+    # JSON has a file whatever its name is.
+    named = os.path.join(os.fsencode(folder), b"f\xff\x1b")
+    with open(named, "wb"):
+        pass
+    findings = json.loads(audit(bench, "verify", folder, "--key", key, "--json", wants=0))["findings"]
+    equal([(f["kind"], f["file"]) for f in findings], [("foreign", "f??")], "the file that is somebody else's")
+    os.unlink(named)
     # What is mistaken is named, and a folder without a journal is no journal that was tampered with.
     empty = bench.new_folder("empty")
     short, _ = journal(bench, "short", 6)
