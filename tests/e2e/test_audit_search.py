@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What auditors read: searches by each criterion, each of which is recorded itself; and incident reports with proofs."""
-import base64
 import csv
-import hashlib
 import html.parser
 import io
 import json
@@ -33,11 +31,7 @@ class Auditor:
         subprocess.run(["openssl", "pkcs8", "-topk8", "-in", trail.path("auditor.key"), "-out", self.key, "-passout",
                         "file:" + self.passphrase], check=True)
         os.chmod(self.key, 0o600)
-        raw = subprocess.run(["openssl", "pkey", "-in", trail.path("checkpoint.key"), "-pubout", "-outform", "DER"],
-                             check=True, stdout=subprocess.PIPE).stdout[-32:]
-        name = trail.config["origin"]
-        number = hashlib.sha256(name.encode() + b"\n\x01" + raw).digest()[:4].hex()
-        self.vkey = name + "+" + number + "+" + base64.b64encode(b"\x01" + raw).decode()
+        self.vkey = trail.vkey()
 
     def with_key(self, *arguments, config=True):
         where = ["-c", self.g.yaml] if config else []

@@ -145,6 +145,12 @@ def record_of_a_hand_over(bench):
     check("what hand-over\n" in text and f"statement {name[7:]}\n" in text, "the record:", text)
     said = bench.run(bench.program, "audit", "verify", cold, "--key", key)
     check("record-hand-over" not in said.text, "a good record is found fault with:", said.text)
+    # What is left is verified without what was handed over, and both as one journal.
+    both = bench.write("both.vkey", f"{key}\n{trail.vkey()}\n")
+    rest = bench.run(bench.program, "audit", "verify", folder, "--key", both, "--json", wants=0)
+    check(json.loads(rest.text)["first"] > 0, "what is left:", rest.text)
+    whole = bench.run(bench.program, "audit", "verify", folder, "--cold", cold, "--key", both, "--json", wants=0)
+    check(json.loads(whole.text)["first"] == 0 and json.loads(whole.text)["size"] > 100, "the whole:", whole.text)
     with open(os.path.join(cold, name[7:]), "ab") as file:
         file.write(b"x")
     said = bench.run(bench.program, "audit", "verify", cold, "--key", key, wants=1)

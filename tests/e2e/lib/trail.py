@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """An audit trail for a test: keys, the `audit:` of gantry.yaml, and what the journal says."""
+import base64
 import hashlib
 import hmac
 import json
@@ -36,6 +37,14 @@ class Trail:
         g = self.bench.gateway(audit=self.config, **options)
         self.folder = self.folder or os.path.join(g.folder, "state/audit")
         return g
+
+    def vkey(self):
+        """The public key of its checkpoints."""
+        raw = subprocess.run(["openssl", "pkey", "-in", self.path("checkpoint.key"), "-pubout", "-outform", "DER"],
+                             check=True, stdout=subprocess.PIPE).stdout[-32:]
+        name = self.config["origin"]
+        number = hashlib.sha256(name.encode() + b"\n\x01" + raw).digest()[:4].hex()
+        return name + "+" + number + "+" + base64.b64encode(b"\x01" + raw).decode()
 
     def raw(self):
         reader = os.path.join(os.path.dirname(self.bench.program), READER)
