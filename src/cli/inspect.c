@@ -138,6 +138,10 @@ static int take_entry(struct inspecting *v, const FTSENT *e)
 	case FTS_SLNONE:
 	case FTS_DEFAULT:
 	case FTS_DC:
+		if (e->fts_level == FTS_ROOTLEVEL) {
+			unreadable(v, e->fts_path, "it is no plain file");
+			return 0;
+		}
 		fprintf(stderr, "gantry inspect: %s: skipped, as it is no plain file\n",
 			printed(e->fts_path));
 		return 0;

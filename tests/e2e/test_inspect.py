@@ -81,9 +81,11 @@ def inspect_image(bench):
 
 @test
 def inspect_usage(bench):
-    """Wrong command lines are 2, files that are not there 3."""
+    """Wrong command lines are 2, files that are not there or cannot be looked at 3."""
+    os.symlink("nowhere", bench.path("broken"))
+    os.mkfifo(bench.path("pipe"))
     for arguments, code in (((), 2), (("--least", "fatal", "x"), 2), (("--jobs", "0", "x"), 2), (("--help",), 0),
-                            ((bench.path("nothing"),), 3)):
+                            ((bench.path("nothing"),), 3), ((bench.path("broken"),), 3), ((bench.path("pipe"),), 3)):
         equal(bench.run(bench.program, "inspect", *arguments).code, code, f"exit code with {arguments}")
 
 
