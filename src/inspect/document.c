@@ -124,7 +124,7 @@ void binary_end(struct inspect *i)
 	}
 }
 
-enum { TYPE_PDF = 1, TYPE_XML, TYPE_STL, TYPE_OBJ, TYPE_ARCHIVE };
+enum { TYPE_PDF = 1, TYPE_XML, TYPE_STL, TYPE_OBJ, TYPE_ARCHIVE, TYPE_OTHER };
 
 /* PS3.3 A.45, A.85, A.104; MIME types as PS3.3 C.24.2 has them. */
 static const struct {
@@ -139,6 +139,9 @@ static const struct {
 	{"model/obj", TYPE_OBJ},
 	{"model/mtl", TYPE_OBJ},
 	{"application/zip", TYPE_ARCHIVE},
+	{"image/jpeg", TYPE_OTHER},
+	{"image/png", TYPE_OTHER},
+	{"text/plain", TYPE_OTHER},
 	{"1.2.840.10008.5.1.4.1.1.104.1", TYPE_PDF},
 	{"1.2.840.10008.5.1.4.1.1.104.2", TYPE_XML},
 	{"1.2.840.10008.5.1.4.1.1.104.3", TYPE_STL},
@@ -164,6 +167,9 @@ static void check_model(struct inspect *i, unsigned type)
 	if (type == TYPE_OBJ) {
 		if (!text) {
 			report(i, CHECK_MODEL, span_str("a text has bytes that are none"));
+		}
+		if (i->n_document >= 5 && (memcmp(p, "csh ", 4) == 0 || memcmp(p, "call ", 5) == 0)) {
+			report(i, CHECK_DOCUMENT_SCRIPT, span_of(p, i->n_document));
 		}
 		return;
 	}

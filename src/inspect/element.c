@@ -248,20 +248,6 @@ static void take_element(struct inspect *i)
 	i->e.row = 0;
 }
 
-/* Behind the pixel data only signatures, padding and private groups may stand (PS3.5 7.1: tags ascend). */
-static bool is_trailing(struct inspect *i)
-{
-	const struct dataset *d = &i->f.d;
-	uint32_t group = d->tag >> 16;
-	if (!i->after_pixels || d->depth > 0 ||
-		(d->tag > TAG_PIXEL_DATA && (group % 2 == 1 || group == 0xFFFA || group == 0xFFFC))) {
-		return false;
-	}
-	i->over = true;
-	tail_begin(i, d->offset);
-	return true;
-}
-
 /* ---- Values ---- */
 
 static bool is_pixels(uint32_t tag)
@@ -269,7 +255,7 @@ static bool is_pixels(uint32_t tag)
 	return tag == TAG_PIXEL_DATA || tag == FLOAT_PIXELS || tag == DOUBLE_PIXELS;
 }
 
-static enum value_kind kind_of(const struct inspect *i, unsigned family)
+static enum value_kind kind_of(struct inspect *i, unsigned family)
 {
 	bool is_private = (i->e.tag >> 16) % 2 == 1;
 	if (rows[i->e.row].kind == ROW_DOCUMENT) {
@@ -279,7 +265,7 @@ static enum value_kind kind_of(const struct inspect *i, unsigned family)
 		return VALUE_TABLE;
 	}
 	if (is_pixels(i->e.tag)) {
-		return VALUE_PIXELS;
+		return pixels_of(i) ? VALUE_PIXELS : VALUE_BINARY;
 	}
 	if (family == FAMILY_TEXT || family == FAMILY_UID) {
 		return VALUE_TEXT;
@@ -524,7 +510,7 @@ void element_event(struct inspect *i, int event)
 	}
 	bool head = event == DATASET_ELEMENT || event == DATASET_SEQUENCE || event == DATASET_ENCAPSULATED ||
 	            (event == DATASET_NOTE && d->note != NOTE_TRAILING);
-	if (head && is_trailing(i)) {
+	if (head && tail_is_here(i)) {
 		return;
 	}
 	take_element(i);
@@ -576,7 +562,7 @@ void element_failed(struct inspect *i, int err)
 	for (size_t k = 0; k < ARRAY_LEN(checks); k++) {
 		check = checks[k].err == err ? checks[k].check : check;
 	}
-	if (err == ERR_VALUE && d->inflater) {
+	if (err == ERR_VALUE && d->inflater && d->inflater->failed) {
 		check = CHECK_DEFLATE_BROKEN;
 	}
 	i->e.tag = 0;

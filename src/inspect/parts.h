@@ -118,6 +118,7 @@ void identity_element(struct inspect *i, enum identity_element which, struct spa
 void identity_end(struct inspect *i);
 
 /* ---- tail.c: bytes behind the object ---- */
+bool tail_is_here(struct inspect *i); /* not at an element, though it was read as one */
 void tail_begin(struct inspect *i, uint64_t offset);
 void tail_feed(struct inspect *i, struct span raw);    /* of what is not deflated */
 void tail_inflate(struct inspect *i, struct span raw); /* raw: what the parser was not given */

@@ -136,13 +136,16 @@ static uint64_t bytes_of(const struct inspect_pixels *p)
 
 void pixel_begin(struct inspect *i, unsigned bits)
 {
-	const uint32_t need =
-		1u << PIXEL_ROWS | 1u << PIXEL_COLUMNS | 1u << PIXEL_SAMPLES | 1u << PIXEL_ALLOCATED;
+	const uint32_t need = 1u << PIXEL_ROWS | 1u << PIXEL_COLUMNS | 1u << PIXEL_SAMPLES,
+		       allocated = 1u << PIXEL_ALLOCATED;
 	const struct inspect_pixels *p = pixels_of(i);
 	i->pixels_end = UINT64_MAX;
-	if (p && !bits && (p->seen & need) == need && bytes_of(p) < i->e.length) {
-		i->pixels_end = bytes_of(p);
+	if (!p || (p->seen & need) != need || (!bits && !(p->seen & allocated))) {
+		return;
 	}
+	struct inspect_pixels is = *p;
+	is.allocated = bits ? (uint16_t)bits : p->allocated;
+	i->pixels_end = bytes_of(&is) < i->e.length ? bytes_of(&is) : UINT64_MAX;
 }
 
 /* False: nothing can be reckoned from it. bits: of a float, which is described by its kind. */

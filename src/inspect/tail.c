@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "inspect/parts.h"
 
+#include "base/writer.h"
+#include "dicom/tag.h"
 #include "inspect/marks.h"
 
 /* What is behind the object, or behind where it could not be read on: searched, whatever it is. */
@@ -9,6 +11,52 @@ void tail_begin(struct inspect *i, uint64_t offset)
 	i->tail = true;
 	i->tail_at = offset;
 	i->s = (struct inspect_stream){.where = MARK_IN_TAIL};
+}
+
+/* Behind the pixel data only signatures, padding and private groups may stand (PS3.5 7.1: tags ascend). */
+static bool is_trailing(const struct inspect *i)
+{
+	const struct dataset *d = &i->f.d;
+	uint32_t group = d->tag >> 16;
+	if (!i->after_pixels || d->depth > 0 ||
+		(d->tag > TAG_PIXEL_DATA && (group % 2 == 1 || group == 0xFFFA || group == 0xFFFC))) {
+		return false;
+	}
+	return true;
+}
+
+/* What was put behind an object without pixels is read as one more element, and begins with what is a head to the parser. */
+static bool is_program_as_head(const struct inspect *i)
+{
+	const struct dataset *d = &i->f.d;
+	uint8_t head[8];
+	struct writer w = writer_of(head, sizeof(head));
+	uint16_t group = (uint16_t)(d->tag >> 16), number = (uint16_t)d->tag;
+	bool big = d->frames[0].encoding == ENCODING_EXPLICIT_BE,
+	     implicit = d->frames[0].encoding == ENCODING_IMPLICIT_LE;
+	if (d->depth > 0 || group < 0x2000 || group == 0x7FE0) {
+		return false;
+	}
+	(big ? writer_u16be : writer_u16le)(&w, group);
+	(big ? writer_u16be : writer_u16le)(&w, number);
+	if (implicit) {
+		writer_u32le(&w, d->length);
+	} else {
+		writer_bytes(&w, d->vr, 2);
+		(big ? writer_u16be : writer_u16le)(&w, (uint16_t)d->length);
+	}
+	enum signature is = signature_of(span_of(head, sizeof(head)));
+	return is != SIGNATURE_NONE && is != SIGNATURE_PE && is != SIGNATURE_TIFF;
+}
+
+bool tail_is_here(struct inspect *i)
+{
+	if (!is_trailing(i) && !is_program_as_head(i)) {
+		return false;
+	}
+	i->over = true;
+	tail_begin(i, i->f.d.offset);
+	return true;
 }
 
 static void take(struct inspect *i, struct span s)

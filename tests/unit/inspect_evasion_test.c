@@ -16,9 +16,10 @@ static struct writer picture(void)
 	return w;
 }
 
+static uint8_t deflated[8192];
+
 static void expect_deflated(struct span inside, const char *behind, size_t n, const char *checks)
 {
-	static uint8_t deflated[8192];
 	size_t len = deflate_raw(inside, deflated, sizeof(deflated));
 	struct writer w = writer_of(deflated, sizeof(deflated));
 	w.len = len;
@@ -68,6 +69,30 @@ static void private_fragments(void **state)
 		put_sequence_end(&w, e);
 		put_patient(&w, "Doe^Jane");
 		expect(&w, rows[k].checks);
+	}
+}
+
+/* Behind an object without pixels it is read as one more element, whose head it then is. */
+static void behind_documents(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t n;
+		bool unread; /* as the parser finds no VR there */
+	} rows[] = {{elf, sizeof(elf), true}, {"#!/bin/sh\nexit\n", 15, false},
+		{"%PDF-1.4 and so on", 18, false}, {"<html><script>x</script>", 24, false},
+		{"\xCF\xFA\xED\xFE\x07\0\0\1.......", 16, true}};
+	for (size_t k = 0; k < ARRAY_LEN(rows); k++) {
+		struct writer w = object(SECONDARY);
+		put_patient(&w, "Doe^Jane");
+		writer_bytes(&w, rows[k].bytes, rows[k].n);
+		const char *checks =
+			rows[k].unread ? "not-in-transfer-syntax trailing-content" : "trailing-content";
+		expect(&w, checks);
+		size_t n = deflate_raw(writer_span_of(&w), deflated, sizeof(deflated));
+		w = writer_of(deflated, sizeof(deflated));
+		w.len = n;
+		expect_in(DEFLATED, &w, checks);
 	}
 }
 
@@ -208,6 +233,8 @@ static void documents_by_name(void **state)
 		size_t n;
 		const char *checks;
 	} rows[] = {
+		{SECONDARY, "image/jpeg", "%PDF-1.4 ", 9, "document-type"},
+		{OBJ_CLASS, "model/obj", "call x.obj", 10, "document-script"},
 		{PDF_CLASS, "text/javascript", "%PDF-1.4 ", 9, "document-type"},
 		{PDF_CLASS, "application/pdf", "%PDF-1.4 PK\3\4\x14\0.", 16, "embedded-archive"},
 		{PDF_CLASS, "application/pdf", "%PDF-1.4 \n#!/bin/sh\n", 20, "embedded-script"},
@@ -402,6 +429,7 @@ int main(void)
 		cmocka_unit_test(behind_deflated),
 		cmocka_unit_test(behind_pixels_deflated),
 		cmocka_unit_test(private_fragments),
+		cmocka_unit_test(behind_documents),
 		cmocka_unit_test(object_streams),
 		cmocka_unit_test(second_object_stream),
 		cmocka_unit_test(endless_object_stream),

@@ -28,6 +28,29 @@ static void behind_image(void **state)
 	}
 }
 
+/* Pixels of floats end where their image does, and pixels inside a private sequence have no image. */
+static void behind_other_images(void **state)
+{
+	struct writer w = image((struct image){1, 10, 10, 32, 32, 31, "MONOCHROME2", NULL});
+	put_head(&w, e, 0x7FE00008, "OF", 440);
+	writer_fill(&w, 0x55, 404);
+	writer_bytes(&w, elf, 30);
+	writer_fill(&w, 0, 6);
+	expect(&w, "pixel-data-padded embedded-program");
+
+	w = object(SECONDARY);
+	put_string(&w, 0x00090010, "LO", "MAKER");
+	put_head(&w, e, 0x00091001, "SQ", UNDEFINED_LENGTH);
+	put_item(&w, e, UNDEFINED_LENGTH);
+	put_head(&w, e, TAG_PIXEL_DATA, "OW", 40);
+	writer_fill(&w, 0x55, 10);
+	writer_bytes(&w, elf, 30);
+	put_item_end(&w, e);
+	put_sequence_end(&w, e);
+	put_patient(&w, "Doe^Jane");
+	expect(&w, "embedded-program");
+}
+
 /* Numbers of an image that readers take for different ones. */
 static void other_numbers(void **state)
 {
@@ -193,6 +216,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(behind_image),
+		cmocka_unit_test(behind_other_images),
 		cmocka_unit_test(other_numbers),
 		cmocka_unit_test(palettes),
 		cmocka_unit_test(overlays),
