@@ -225,7 +225,8 @@ static void report_said(struct inspect *i, enum signature is, unsigned type)
 {
 	bool pdf = is == SIGNATURE_PDF;
 	for (unsigned c = CHECK_EMBEDDED_PROGRAM; c < CHECK_INSPECTION_FAILED; c++) {
-		bool of_markup = c == CHECK_DOCUMENT_SCRIPT || c == CHECK_DOCUMENT_ENTITY;
+		bool of_markup = c == CHECK_DOCUMENT_SCRIPT || c == CHECK_DOCUMENT_ENTITY ||
+		                 c == CHECK_DOCUMENT_STYLESHEET;
 		bool meant = (of_markup && pdf) || (c == CHECK_MODEL && type != TYPE_OBJ) ||
 		             (c == CHECK_EMBEDDED_ARCHIVE && is == SIGNATURE_ARCHIVE) ||
 		             (c == CHECK_EMBEDDED_DOCUMENT && (pdf || type == TYPE_PDF));

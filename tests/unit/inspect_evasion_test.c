@@ -247,6 +247,7 @@ static void documents_by_name(void **state)
 		{CDA_CLASS, "text/xml", "<!DOCTYPE a SYSTEM 'http://b'><a/>", 34, "document-entity"},
 		{CDA_CLASS, "text/xml", "<a><h:script>x</h:script></a>", 29, "document-script"},
 		{CDA_CLASS, "text/xml", "<a b='j&#97;vascript:x'/>", 25, "document-script"},
+		{CDA_CLASS, "text/xml", "<?xml-stylesheet href='a'?><a/>", 31, "document-stylesheet"},
 		{CDA_CLASS, "text/xml", "<td onMouseOver='x'>", 20, "document-script"},
 		{OBJ_CLASS, "model/obj", "v 0 0 0\ncsh -rm x\n", 18, "document-script"},
 		{OBJ_CLASS, "model/obj", "mtllib ../../x\n", 15, "model"},
