@@ -4,6 +4,7 @@
 #include "cli/audit.h"
 #include "cli/media.h"
 #include "cli/passphrase.h"
+#include "cli/token_pin.h"
 #include "keys/key_file.h"
 #include "keys/private.h"
 
@@ -112,8 +113,14 @@ static bool use_file(const struct opening_key *k, struct cms_opening *o, struct 
 static bool use_token(
 	const struct opening_key *k, struct cms_opening *o, struct span cert, struct key_desk *ret_desk)
 {
-	char why[512] = "";
-	int e = key_desk_open(k->key, ret_desk, why, sizeof(why));
+	char why[512] = "", verb[64];
+	struct token_pin pin;
+	snprintf(verb, sizeof(verb), "gantry %s", k->verb);
+	if (!token_pin_take(verb, k->key, k->passphrase_file, &pin)) {
+		return false;
+	}
+	int e = key_desk_open(pin.uri, ret_desk, why, sizeof(why));
+	token_pin_done(&pin);
 	if (e == 0 && (e = cms_opening_unwrap(o, cert, key_desk_ask, ret_desk)) < 0) {
 		snprintf(why, sizeof(why), "%s",
 			e == ERR_UNSUPPORTED

@@ -5,7 +5,9 @@
 #include "cli/object_edit.h"
 #include "cli/object_job.h"
 #include "cli/place.h"
+#include "cli/token_pin.h"
 #include "cli/verbs.h"
+#include "dicom/sign_profile.h"
 #include "dicom/tag.h"
 #include "keys/object.h"
 #include "keys/private.h"
@@ -24,21 +26,28 @@
 #include <unistd.h>
 
 static const char usage[] =
-	"usage: gantry sign [-c FILE] [--profile base|creator]\n"
+	"usage: gantry sign [-c FILE] [--key FILE --cert FILE [--passphrase-file FILE]]\n"
+	"                   [--profile base|creator|authorization]\n"
 	"                   [--hash SHA256|SHA384|SHA512] [--tag TAG]...\n"
 	"                   [--timestamp-query QUERY] [--force] IN OUT\n"
 	"       gantry sign --timestamp-response RESPONSE [--force] IN OUT\n"
 	"\n"
-	"Put a digital signature into a DICOM file (PS3.15 C.1, C.2), with the key of\n"
-	"`signatures:` in gantry.yaml. A process that has that key, the file and nothing\n"
-	"else reads the object, makes the MAC and signs it. The file stays as it is but\n"
-	"for the signature. OUT may be IN; another file that is there is kept.\n"
+	"Put a digital signature into a DICOM file (PS3.15 C.1 to C.3), with the key of\n"
+	"`signatures:` in gantry.yaml, or a person's own. A process that has that key, the\n"
+	"file and nothing else reads the object, makes the MAC and signs it. The file\n"
+	"stays as it is but for the signature. OUT may be IN; another file that is there\n"
+	"is kept.\n"
 	"\n"
+	"  --key FILE   whose signature it is: an RSA key in PEM, without a passphrase, or\n"
+	"               the pkcs11: URI of one on a card; gantry.yaml is not asked then\n"
+	"  --cert FILE  its certificate (PEM)\n"
+	"  --passphrase-file FILE  its first line is the card's PIN, which is asked for\n"
+	"                          otherwise, unless the URI has a pin-source\n"
 	"  --tag TAG    sign this element, GGGG,EEEE or its keyword, and no others but\n"
 	"               those of further --tag; otherwise everything that can be signed\n"
 	"               is\n"
-	"  --profile P  creator: refuse to sign less than PS3.15 C.2 asks for; default\n"
-	"               base\n"
+	"  --profile P  creator, authorization: refuse to sign less than PS3.15 C.2 or C.3\n"
+	"               asks for; default base\n"
 	"  --hash H     default SHA256\n"
 	"  --timestamp-query QUERY        also write what a timestamping authority (RFC\n"
 	"                                 3161) is to be asked\n"
@@ -50,10 +59,15 @@ static const char usage[] =
 	"Exit status: 0 signed; 1 not signed, and OUT is as it was; 2 wrong usage.\n";
 
 #define RESPONSE_MOST (64u * 1024)
+#define PEM_MOST      (1u << 20)
 
 struct job {
 	const char *config, *in, *out, *query, *response;
+	const char *key_file, *cert_file, *pin_file; /* a person's own */
 	bool force;
+	struct token_pin pin;
+	uint8_t *cert;
+	size_t cert_len;
 	uint8_t *answer; /* the bytes of `response` */
 	size_t answer_len;
 	struct object_wish wish;
@@ -68,16 +82,39 @@ static int complain(const char *what, const char *why)
 	return 1;
 }
 
+/* ---- Whose key ---- */
+
+static const char *where(const struct job *j)
+{
+	return j->key_file ? j->pin.uri : j->site->signatures.key.path;
+}
+
+static struct span certificate(const struct job *j)
+{
+	return j->key_file ? span_of(j->cert, j->cert_len) : j->site->signatures.certificate.bytes;
+}
+
+/* A person's: what it takes to open it, before anything else is read. */
+static int take_own(struct job *j)
+{
+	const struct audit_input in = {.verb = "sign", .beside = true};
+	char *whole = private_key_is_token(j->key_file) ? NULL : realpath(j->key_file, NULL);
+	bool ok = audit_read_file(&in, j->cert_file, PEM_MOST, &j->cert, &j->cert_len) == AUDIT_GOOD &&
+	          token_pin_take("gantry sign", whole ? whole : j->key_file, j->pin_file, &j->pin);
+	free(whole);
+	return ok ? 0 : 1;
+}
+
 /* ---- In the process that has the key ---- */
 
 static int take_key(void *arg, void *shared)
 {
 	struct job *j = arg;
 	struct object_signed *r = shared;
-	const struct signing *s = &j->site->signatures;
-	int e = token_environment(j->site->token_environment.at, j->site->token_environment.n);
-	e = e < 0 ? e : object_key_open(s->key.path, s->certificate.bytes, &j->key, r->why, sizeof(r->why));
-	if (e == 0 && (e = drop_now(&j->drop)) < 0) {
+	const struct site *s = j->site;
+	int e = s ? token_environment(s->token_environment.at, s->token_environment.n) : 0;
+	e = e < 0 ? e : object_key_open(where(j), certificate(j), &j->key, r->why, sizeof(r->why));
+	if (e == 0 && s && (e = drop_now(&j->drop)) < 0) {
 		snprintf(r->why, sizeof(r->why), "cannot become the user `%s`", j->site->key_user);
 	}
 	return e;
@@ -120,9 +157,10 @@ static int say_how(const struct job *j, int e, struct object_signed *r)
 static int have_signed(struct job *j, int file, struct object_signed *r)
 {
 	const struct site *s = j->site;
-	bool token = private_key_is_token(s->signatures.key.path);
-	struct sandbox_path *paths = calloc(s->n_token_folders + 1, sizeof(*paths));
-	for (unsigned i = 0; paths && i < s->n_token_folders; i++) {
+	bool token = private_key_is_token(where(j));
+	unsigned n = s && token ? s->n_token_folders : 0;
+	struct sandbox_path *paths = calloc(n + 1, sizeof(*paths));
+	for (unsigned i = 0; paths && i < n; i++) {
 		paths[i] = (struct sandbox_path){s->token_folders[i].path, true};
 	}
 	const struct object_job job = {.prepare = take_key,
@@ -130,7 +168,7 @@ static int have_signed(struct job *j, int file, struct object_signed *r)
 		.arg = j,
 		.sandbox = token ? SANDBOX_TOKEN : SANDBOX_KEYS,
 		.paths = paths,
-		.n_paths = token ? s->n_token_folders : 0};
+		.n_paths = n};
 	int e = paths ? object_job_run(&job, file, r) : ERR_NO_MEMORY;
 	free(paths);
 	return say_how(j, e, r);
@@ -170,7 +208,7 @@ static int open_site(struct job *j)
 	if (e < 0) {
 		return complain(j->config, "it has mistakes; `gantry check` names them");
 	}
-	if (!j->site->signatures.certificate.path || !j->site->signatures.key.path) {
+	if (!j->key_file && (!j->site->signatures.certificate.path || !j->site->signatures.key.path)) {
 		return complain(j->config, "it has no `key` and `certificate` in `signatures`");
 	}
 	e = drop_prepare(j->site->key_user, false, &j->drop);
@@ -230,7 +268,8 @@ static int run(struct job *j)
 {
 	bool replace = j->force, replace_query = false;
 	struct object_signed *r = object_job_memory(sizeof(*r));
-	int code = !r ? 1 : j->response ? 0 : open_site(j);
+	int code = !r ? 1 : j->response || !j->config ? 0 : open_site(j);
+	code = code == 0 && j->key_file ? take_own(j) : code;
 	int in = code == 0 ? open(j->in, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
 	if (code == 0 && in < 0) {
 		code = complain(j->in, strerror(errno));
@@ -250,6 +289,8 @@ static int run(struct job *j)
 	}
 	site_free(j->site);
 	free(j->answer);
+	free(j->cert);
+	token_pin_done(&j->pin);
 	object_job_free(r, sizeof(*r));
 	return code;
 }
@@ -329,10 +370,21 @@ static bool take_option(void *arg, int c)
 	case 'r':
 		j->response = optarg;
 		return true;
+	case 'k':
+		j->key_file = optarg;
+		return true;
+	case 'e':
+		j->cert_file = optarg;
+		return true;
+	case 'n':
+		j->pin_file = optarg;
+		return true;
 	case 'p':
-		j->wish.creator = strcmp(optarg, "creator") == 0;
-		return j->wish.creator || strcmp(optarg, "base") == 0 ||
-		       no_word("profile", optarg, "base, creator");
+		j->wish.profile = strcmp(optarg, "creator") == 0         ? SIGNED_CREATOR
+		                  : strcmp(optarg, "authorization") == 0 ? SIGNED_AUTHORIZATION
+		                                                         : 0;
+		return j->wish.profile || strcmp(optarg, "base") == 0 ||
+		       no_word("profile", optarg, "base, creator, authorization");
 	case 'x':
 		return take_hash(&j->wish, optarg) || no_word("hash", optarg, "SHA256, SHA384, SHA512");
 	case 't':
@@ -352,22 +404,27 @@ int verb_sign(int argc, char **argv)
 		{"profile", required_argument, NULL, 'p'}, {"hash", required_argument, NULL, 'x'},
 		{"tag", required_argument, NULL, 't'}, {"timestamp-query", required_argument, NULL, 'q'},
 		{"timestamp-response", required_argument, NULL, 'r'}, {"force", no_argument, NULL, 'f'},
-		{"help", no_argument, NULL, 'h'}, {0}};
-	static struct job j;
+		{"key", required_argument, NULL, 'k'}, {"cert", required_argument, NULL, 'e'},
+		{"passphrase-file", required_argument, NULL, 'n'}, {"help", no_argument, NULL, 'h'}, {0}};
+	static struct job j = {.pin.fd = -1};
 	int code;
 	if (!options_read(argc, argv, options, usage, take_option, &j, &code)) {
 		return code;
 	}
-	if (argc - optind != 2 || (j.query && j.response)) {
-		fputs(j.query && j.response
-				? "gantry sign: --timestamp-query and --timestamp-response are two steps\n"
-				: "gantry sign: name the file to sign and the one to write, IN and OUT\n",
-			stderr);
+	const char *misuse =
+		j.query && j.response ? "--timestamp-query and --timestamp-response are two steps"
+		: argc - optind != 2  ? "name the file to sign and the one to write, IN and OUT"
+		: !j.key_file != !j.cert_file || (j.pin_file && !j.key_file)
+			? "--key and --cert go together: who signs, and with a PIN if it is a card's"
+			: NULL;
+	if (misuse) {
+		fprintf(stderr, "gantry sign: %s\n", misuse);
 		options_usage(usage);
 		return 2;
 	}
 	j.in = argv[optind];
 	j.out = argv[optind + 1];
-	j.config = j.response ? NULL : place_file("sign", j.config);
-	return j.config || j.response ? run(&j) : 1;
+	bool asks_site = !j.response && !j.key_file;
+	j.config = j.response ? NULL : asks_site ? place_file("sign", j.config) : j.config;
+	return j.config || !asks_site ? run(&j) : 1;
 }

@@ -56,7 +56,7 @@ static bool has(const uint32_t *tags, size_t n, uint32_t tag)
 }
 
 unsigned sign_profiles(const uint32_t *present, size_t n_present, const uint32_t *signed_tags,
-	size_t n_signed, uint32_t *ret_lacking)
+	size_t n_signed, unsigned asked, uint32_t *ret_lacking)
 {
 	/* These are type 1 and asked for whether they are there or not: SOP Class, SOP Instance, Study and Series Instance UID. */
 	static const struct profile_entry always[] = {
@@ -70,14 +70,14 @@ unsigned sign_profiles(const uint32_t *present, size_t n_present, const uint32_t
 	for (unsigned i = 0; i < ARRAY_LEN(always); i++) {
 		if (!has(signed_tags, n_signed, always[i].tag)) {
 			mask &= ~always[i].profiles;
-			lacking = lacking ? lacking : always[i].tag;
+			lacking = lacking || !(always[i].profiles & asked) ? lacking : always[i].tag;
 		}
 	}
 	for (size_t i = 0; i < n_present; i++) {
-		unsigned asked = profiles_of(present[i]);
-		if (asked && !has(signed_tags, n_signed, present[i])) {
-			mask &= ~asked;
-			lacking = lacking || !(asked & SIGNED_CREATOR) ? lacking : present[i];
+		unsigned by = profiles_of(present[i]);
+		if (by && !has(signed_tags, n_signed, present[i])) {
+			mask &= ~by;
+			lacking = lacking || !(by & asked) ? lacking : present[i];
 		}
 	}
 	*ret_lacking = lacking;

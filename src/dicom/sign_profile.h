@@ -18,9 +18,9 @@ enum signed_profile {
 
 /*
  * present: what can be signed of the data set, signed_tags: what is; both ascending. A mask of enum signed_profile of those whose
- * attributes are all signed. *ret_lacking: of the Creator profile the first that is not; 0: none.
+ * attributes are all signed. *ret_lacking: of the asked one the first that is not; 0: none.
  */
 unsigned sign_profiles(const uint32_t *present, size_t n_present, const uint32_t *signed_tags,
-	size_t n_signed, uint32_t *ret_lacking);
+	size_t n_signed, unsigned asked, uint32_t *ret_lacking);
 
 #endif

@@ -217,10 +217,12 @@ static int choose(struct job *j)
 	if (n == 0) {
 		return fail(j->ret, ERR_MISSING, "there is nothing in it that can be signed");
 	}
-	if (j->wish->creator && !(sign_profiles(l->tags, l->n, tags, n, &lacking) & SIGNED_CREATOR)) {
-		return fail(j->ret, ERR_MISSING,
-			"the Creator profile (PS3.15 C.2) asks for (%04X,%04X) as well", lacking >> 16,
-			lacking & 0xFFFF);
+	unsigned asked = j->wish->profile;
+	if (asked && (sign_profiles(l->tags, l->n, tags, n, asked, &lacking) & asked) != asked) {
+		return fail(j->ret, ERR_MISSING, "the %s asks for (%04X,%04X) as well",
+			asked == SIGNED_CREATOR ? "Creator profile (PS3.15 C.2)"
+						: "Authorization profile (PS3.15 C.3)",
+			lacking >> 16, lacking & 0xFFFF);
 	}
 	j->fields.tags = tags;
 	j->fields.n_tags = n;

@@ -31,11 +31,11 @@ extern const char *const object_hash_words[OBJECT_HASHES + 1]; /* "SHA256"; NULL
 struct object_wish {
 	uint32_t hash; /* enum object_hash */
 	/*
-	 * What is signed, ascending; 0: everything that can be, as the Creator profile asks at least (PS3.15 C.2). creator: refuse a
-	 * list that has less than that profile asks for.
+	 * What is signed, ascending; 0: everything that can be, as the Creator profile asks at least (PS3.15 C.2). profile: SIGNED_CREATOR or
+	 * SIGNED_AUTHORIZATION (dicom/sign_profile.h): refuse a list that has less than that profile asks for; 0: any.
 	 */
 	uint32_t n_tags;
-	uint32_t creator;
+	uint32_t profile;
 	uint32_t tags[MAC_TAGS_MOST];
 };
 

@@ -243,7 +243,8 @@ static void judge_profiles(const struct check *c, struct object_verdict *v)
 	if (c->s->scope.depth > 0) {
 		return;
 	}
-	v->profiles = sign_profiles(c->list.tags, c->list.n, c->params->tags, c->params->n_tags, &v->lacking);
+	v->profiles = sign_profiles(
+		c->list.tags, c->list.n, c->params->tags, c->params->n_tags, SIGNED_CREATOR, &v->lacking);
 	/* PS3.15 C.4: a purpose, and that of verification (5) of a report that is verified. */
 	if (!c->s->purpose[0]) {
 		v->profiles &= ~(unsigned)(SIGNED_REPORT | SIGNED_VERIFIED_REPORT);

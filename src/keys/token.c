@@ -191,7 +191,9 @@ static int log_in(struct token_key *k, const struct token_uri *u, char *why, siz
 	CK_RV rv = k->call->C_Login(k->session, CKU_USER, (unsigned char *)pin, len);
 	OPENSSL_cleanse(pin, sizeof(pin));
 	if (rv != CKR_OK && rv != CKR_USER_ALREADY_LOGGED_IN) {
-		snprintf(why, cap, "the token takes no login with the PIN of %s: %s", u->pin_file,
+		bool is_asked = strncmp(u->pin_file, "/proc/self/fd/", 14) == 0; /* it has no file */
+		snprintf(why, cap, "the token takes no login with %s%s: %s",
+			is_asked ? "that PIN" : "the PIN of ", is_asked ? "" : u->pin_file,
 			rv_text(rv, text));
 		return ERR_DENIED;
 	}

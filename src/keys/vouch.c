@@ -144,7 +144,8 @@ static int judge(struct vouch *v, enum vouch_profile profile)
 		return fail(v, ERR_MISSING, "there is nothing in it that can be signed");
 	}
 	if (profile == VOUCH_CREATOR &&
-		!(sign_profiles(v->tags, v->list.n, v->tags, v->list.n, &lacking) & SIGNED_CREATOR)) {
+		!(sign_profiles(v->tags, v->list.n, v->tags, v->list.n, SIGNED_CREATOR, &lacking) &
+			SIGNED_CREATOR)) {
 		snprintf(v->why, sizeof(v->why), "the Creator profile asks for (%04X,%04X)", lacking >> 16,
 			lacking & 0xFFFF);
 		return ERR_MISSING;

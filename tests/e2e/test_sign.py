@@ -482,6 +482,34 @@ def sign_asked_for_in_passing(bench):
 
 
 @test
+def sign_as_a_person(bench):
+    """By the Authorization profile, with a card and its PIN or a key of one's own; no `signatures:` are asked."""
+    s = Signer(bench)
+    del s.g.config["signatures"]
+    uri, tls, _, pin = token(bench, {"ann": s.key})
+    s.g.config["tls"].update(tls)
+    s.g.write()
+    out, wrong = bench.path("out.dcm"), bench.write("wrong", "0000\n")
+    os.chmod(wrong, 0o600)
+    card = [bench.program, "sign", "-c", s.g.yaml, "--key", uri.format("ann").split("&pin-source")[0], "--cert", s.certificate]
+    text = bench.run(*card, "--passphrase-file", wrong, CT, out, wants=1).text
+    check("no login with that PIN" in text, "a wrong PIN", text)
+    bench.run(*card, CT, out, wants=1)
+    bench.run(*card, "--profile", "authorization", "--passphrase-file", pin, CT, out, wants=0)
+    s.theirs(out)
+    bench.run("dcmsign", "--verify", "+ru", "+cf", s.ca, out, wants=0)
+    check("Authorization" in bench.run(bench.program, "verify", "--trust", s.ca, "--require", "authorization", out, wants=0).text, "whose")
+    own = [bench.program, "sign", "--key", s.key, "--cert", s.certificate, "--profile", "authorization"]
+    bench.run(*own, out, out, wants=0)
+    bench.run(bench.program, "verify", "--trust", s.ca, out, wants=0)
+    text = bench.run(*own, "--tag", "PatientID", "--tag", "SOPClassUID", CT, bench.path("no.dcm"), wants=1).text
+    check("the Authorization profile (PS3.15 C.3) asks for (0008,0018) as well" in text, "less than that", text)
+    for words in (own[:4], [*own[:2], "--cert", s.certificate], [*own[:2], "--passphrase-file", pin]):
+        bench.run(*words, CT, bench.path("no.dcm"), wants=2)
+    check(not os.path.exists(bench.path("no.dcm")), "an output")
+
+
+@test
 def sign_with_a_token(bench):
     """The key of objects is on a token: the module that has it runs in the process that signs, in its sandbox."""
     s = Signer(bench)

@@ -469,7 +469,7 @@ static void refusals(void **state)
 		object_sign(key, span_of(file, len), &wish, 1, &made), ERR_MISSING); /* out of order */
 	wish.tags[1] = 0x00280010;
 	assert_int_equal(object_sign(key, span_of(file, len), &wish, 1, &made), ERR_MISSING); /* twice */
-	wish = (struct object_wish){.creator = 1};
+	wish = (struct object_wish){.profile = SIGNED_CREATOR};
 	assert_int_equal(object_sign(key, span_of(file, len), &wish, 1, &made),
 		ERR_MISSING); /* it has no Study Instance UID */
 	assert_non_null(strstr(made.why, "(0008,0016)"));
@@ -495,14 +495,14 @@ static void profiles(void **state)
 				      0x00280010, 0x7FE00010},
 			      report_tags[] = {0x00080016, 0x00080070, 0x0020000D, 0x0020000E};
 	uint32_t lacking;
-	assert_int_equal(sign_profiles(all, 9, all, 9, &lacking), 15);
+	assert_int_equal(sign_profiles(all, 9, all, 9, SIGNED_CREATOR, &lacking), 15);
 	assert_int_equal(lacking, 0);
-	assert_int_equal(
-		sign_profiles(all, 9, without_overlay, 7, &lacking), SIGNED_REPORT | SIGNED_VERIFIED_REPORT);
+	assert_int_equal(sign_profiles(all, 9, without_overlay, 7, SIGNED_CREATOR, &lacking),
+		SIGNED_REPORT | SIGNED_VERIFIED_REPORT);
 	assert_int_equal(lacking, 0x60020010);
-	assert_int_equal(sign_profiles(without_overlay, 7, without_overlay, 7, &lacking), 15);
-	assert_int_equal(sign_profiles(all, 9, report_tags, 4, &lacking), SIGNED_REPORT);
-	assert_int_equal(sign_profiles(all, 9, NULL, 0, &lacking), 0);
+	assert_int_equal(sign_profiles(without_overlay, 7, without_overlay, 7, SIGNED_CREATOR, &lacking), 15);
+	assert_int_equal(sign_profiles(all, 9, report_tags, 4, SIGNED_CREATOR, &lacking), SIGNED_REPORT);
+	assert_int_equal(sign_profiles(all, 9, NULL, 0, SIGNED_CREATOR, &lacking), 0);
 }
 
 /* What is signed before the parameters come is kept to 1 MiB: one element that is longer leaves those it is in unknown, and no other. */
