@@ -111,6 +111,8 @@ static void harmless(void **state)
 {
 	begin(0x00081030, "LO", "HEAD WITHOUT CONTRAST");
 	assert_false(finds("HEAD WITHOUT CONTRAST", "UT"));
+	begin(0x00104000, "LT", "None");
+	assert_false(finds("ORIGINAL\\NONE", "CS"));
 	begin(0x00081010, "SH", "1234");
 	assert_false(finds("1234", "UT")); /* a short number is anywhere */
 	begin(0x00100020, "LO", "1234");
