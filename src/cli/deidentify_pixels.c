@@ -65,7 +65,7 @@ bool deidentify_pixels_clean(
 		return false;
 	}
 	enum cleaner_outcome outcome = pixels_box(&p->how, in, &cleaned, p->why, sizeof(p->why));
-	if (outcome == CLEANER_CLEANED) {
+	if (cleaner_has_file(outcome)) {
 		scrap_rewind(&cleaned);
 		*ret_cleaned = cleaned;
 	} else {

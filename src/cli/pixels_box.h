@@ -16,7 +16,7 @@ struct pixels_box_how {
 	unsigned seconds; /* of silence */
 };
 
-/* in: seekable. out: new; it has the file when CLEANER_CLEANED. why: a sentence, or the name of the rule. */
+/* in: seekable. out: new; it has the file where cleaner_has_file(). why: a sentence, or the name of the rule. */
 enum cleaner_outcome pixels_box(
 	const struct pixels_box_how *how, int in, struct scrap *out, char *why, size_t cap);
 

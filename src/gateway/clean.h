@@ -16,7 +16,7 @@
  *	when poll says so: clean_ready(c), and then clean_take(c, &piece) until that is ERR_AGAIN, whose pieces are the new file
  *	now and then: clean_check(c, now)
  *
- * until c->answer.outcome is not CLEANER_PENDING. Only with CLEANER_CLEANED is what was taken a file; with any other nothing of it
+ * until c->answer.outcome is not CLEANER_PENDING. Only where cleaner_has_file() is what was taken a file; with any other nothing of it
  * may be used. Whatever goes wrong is an answer, CLEANER_LOST, or CLEANER_REFUSED of what is over LIMIT_CLEANED, and never one that says that
  * nothing is burned in. After an answer everything is fed and nothing sent.
  */

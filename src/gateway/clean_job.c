@@ -176,7 +176,7 @@ static bool work(const struct clean_job *j, const struct cleaner_order *o)
 		outcome = r.failed;
 		why = r.why;
 	}
-	bool good = outcome != CLEANER_CLEANED || send_result(j->fd, &r, until);
+	bool good = !cleaner_has_file(outcome) || send_result(j->fd, &r, until);
 	return good && answer(j->fd, outcome, why, until);
 }
 

@@ -158,12 +158,13 @@ static void go_on(struct association *as, struct side *s, struct hold *h, enum c
 	static const char *const names[CLEANER_OUTCOMES] = {[CLEANER_NO_IMAGE] = "no image",
 		[CLEANER_PASS] = "nothing to clean",
 		[CLEANER_UNKNOWN] = "nobody says that there is anything",
-		[CLEANER_CLEANED] = "cleaned"};
+		[CLEANER_CLEANED] = "cleaned",
+		[CLEANER_TRIMMED] = "what lay beside its pixels is gone"};
 	log_event(LOG_LEVEL_DEBUG, "object.cleaned",
 		"an object's pixels were looked at, and cleaned if need be",
 		LOG_NUMBER("association", (int64_t)as->start->id), LOG_TEXT("outcome", names[outcome]),
 		LOG_TEXT("rule", c->clean.answer.text));
-	if (outcome == CLEANER_CLEANED) {
+	if (cleaner_has_file(outcome)) {
 		replace(h);
 		h->implicit = h->syntax[0] && c->native && strcmp(c->native, SYNTAX_IMPLICIT_LE) == 0;
 	}
@@ -197,7 +198,7 @@ static void finish(struct association *as, struct side *s, struct hold *h)
 		refuse(as, s, h, RULE_UNJUDGED, why);
 	} else if (outcome == CLEANER_REFUSED || outcome == CLEANER_BROKEN) {
 		refuse(as, s, h, RULE_DEIDENTIFY, text);
-	} else if (c->nonsense || (outcome == CLEANER_CLEANED && !c->has_head)) {
+	} else if (c->nonsense || (cleaner_has_file(outcome) && !c->has_head)) {
 		refuse(as, s, h, RULE_UNJUDGED, "what came back is not that object");
 	} else if (outcome == CLEANER_LOST || outcome >= CLEANER_OUTCOMES) {
 		refuse(as, s, h, RULE_UNJUDGED, text);

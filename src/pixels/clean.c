@@ -92,22 +92,58 @@ static bool has_tables(const struct clean *c)
 	return c->s->encapsulated && !c->native;
 }
 
-static int blank_native(struct clean *c)
+#define CELL 4 /* bytes of the largest */
+
+static int put_samples(struct clean *c, uint64_t at, uint8_t *bytes, size_t n)
+{
+	if (c->regions) {
+		(void)blank_apply(&c->blanker, at, bytes, n); /* behind the last frame too */
+	}
+	c->changed = (c->trims && trim_apply(&c->trimmer, at, bytes, n)) || c->changed;
+	return clean_put(c, span_of(bytes, n));
+}
+
+/* Bytes before `to`, in the source, which gives them once; at least one. */
+static int next_bytes(struct clean *c, uint64_t to, size_t most, struct span *ret_bytes)
+{
+	uint64_t left = to - c->source.at;
+	int e = clean_source_next(&c->source, left < most ? left : most, ret_bytes);
+	return e == 0 && ret_bytes->len == 0 ? ERR_TRUNCATED : e;
+}
+
+/* A cell that lies in two pieces of the source. */
+static int put_split(struct clean *c, uint64_t from, uint64_t to, struct span first)
+{
+	uint8_t cell[CELL];
+	size_t n = first.len;
+	uint64_t at = c->source.at - n - from;
+	memcpy(cell, first.ptr, n);
+	while (n < CELL && c->source.at < to) {
+		struct span more;
+		int e = next_bytes(c, to, CELL - n, &more);
+		if (e < 0) {
+			return e;
+		}
+		memcpy(cell + n, more.ptr, more.len);
+		n += more.len;
+	}
+	return put_samples(c, at, cell, n);
+}
+
+static int put_native(struct clean *c)
 {
 	uint64_t from = c->s->value, to = from + c->s->length;
 	int e = pass(c, from, true);
 	while (e == 0 && c->source.at < to) {
 		struct span bytes;
-		uint64_t at = c->source.at;
-		e = clean_source_next(&c->source, to - at, &bytes);
-		if (e == 0 && bytes.len == 0) {
-			e = ERR_TRUNCATED;
-		}
+		uint64_t at = c->source.at - from;
+		e = next_bytes(c, to, SIZE_MAX, &bytes);
 		if (e == 0) {
-			/* They lie in the source, which gives them once. */
-			(void)blank_apply(&c->blanker, at - from, (uint8_t *)bytes.ptr, bytes.len);
-			e = clean_put(c, bytes);
+			size_t n = bytes.len - bytes.len % CELL;
+			e = put_samples(c, at, (uint8_t *)bytes.ptr, n);
+			bytes = span_of(bytes.ptr + n, bytes.len - n);
 		}
+		e = e == 0 && bytes.len > 0 ? put_split(c, from, to, bytes) : e;
 	}
 	return e;
 }
@@ -129,26 +165,30 @@ static int put_place(struct clean *c, enum pixels_place place, const struct pixe
 	case PLACE_LENGTHS:
 		return has_tables(c) ? put_table(c, 0x7FE00002, &c->lengths_at) : 0;
 	case PLACE_PIXELS:
-		return c->s->encapsulated ? clean_frames_write(c, in) : blank_native(c);
+		return c->s->encapsulated ? clean_frames_write(c, in) : put_native(c);
 	default:
 		return 0; /* left out */
 	}
 }
 
-/* Of native pixel data these stay. */
-static bool is_kept(const struct survey *s, int place)
+/* Of native pixel data these stay, and all but itself where no region goes. */
+static bool is_kept(const struct clean *c, int place)
 {
-	return !s->encapsulated && (place == PLACE_META_LENGTH || place == PLACE_SYNTAX ||
-					   place == PLACE_PHOTOMETRIC || place == PLACE_PLANAR);
+	if (!c->regions) {
+		return place != PLACE_PIXELS;
+	}
+	return !c->s->encapsulated && (place == PLACE_META_LENGTH || place == PLACE_SYNTAX ||
+					      place == PLACE_PHOTOMETRIC || place == PLACE_PLANAR);
 }
 
 /* The next place at or after this, or -1. */
-static int next_place(const struct survey *s, uint64_t at)
+static int next_place(const struct clean *c, uint64_t at)
 {
+	const struct survey *s = c->s;
 	int found = -1;
 	for (int i = 0; i < PLACES; i++) {
 		const struct survey_place *p = &s->places[i];
-		if (p->from != p->to && p->from >= at && !is_kept(s, i) &&
+		if (p->from != p->to && p->from >= at && !is_kept(c, i) &&
 			(found < 0 || p->from < s->places[found].from)) {
 			found = i;
 		}
@@ -171,8 +211,8 @@ static int pass_to(struct clean *c, uint64_t to)
 
 static int write_all(struct clean *c, const struct pixels_input *in)
 {
-	bool said = false;
-	for (int i; (i = next_place(c->s, c->source.at)) >= 0;) {
+	bool said = !c->regions;
+	for (int i; (i = next_place(c, c->source.at)) >= 0;) {
 		const struct survey_place *p = &c->s->places[i];
 		int e = 0;
 		if (!c->deflating && c->source.deflated && p->from >= c->s->data) {
@@ -195,9 +235,39 @@ static int write_all(struct clean *c, const struct pixels_input *in)
 
 /* ---- All ---- */
 
+static bool begin_trimmer(struct clean *c)
+{
+	const struct survey *s = c->s;
+	bool ow = strcmp(s->vr, "OW") == 0 || s->encoding == ENCODING_IMPLICIT_LE;
+	bool native = s->has_pixels && !s->has_other_pixels && !s->encapsulated;
+	c->trims = native &&
+	           trim_begin(&c->trimmer, &s->shape, s->encoding == ENCODING_EXPLICIT_BE, ow, s->length);
+	return c->trims;
+}
+
+static int begin_blanker(struct clean *c)
+{
+	const struct survey *s = c->s;
+	bool ow = strcmp(s->vr, "OW") == 0 || s->encoding == ENCODING_IMPLICIT_LE;
+	if (!ow && strcmp(s->vr, "OB") != 0) {
+		c->why = "its pixel data has another VR than OB and OW";
+		return ERR_UNSUPPORTED;
+	}
+	int e = blank_begin(
+		&c->blanker, &s->shape, c->regions, s->encoding == ENCODING_EXPLICIT_BE, ow, &c->why);
+	if (e == 0 && (!begin_trimmer(c) || c->trimmer.end / s->shape.frames != c->blanker.frame)) {
+		c->why = "its pixel data is not as long as it says";
+		return ERR_LENGTH;
+	}
+	return e;
+}
+
 static int begin(struct clean *c, const struct pixels_input *in)
 {
 	const struct survey *s = c->s;
+	if (!c->regions) {
+		return begin_trimmer(c) ? 0 : ERR_UNSUPPORTED;
+	}
 	if (!s->has_pixels || s->has_other_pixels) {
 		c->why = "its pixels are no integers, or there are several sets of them";
 		return ERR_UNSUPPORTED;
@@ -209,18 +279,23 @@ static int begin(struct clean *c, const struct pixels_input *in)
 		c->why = "its pixel data is not encapsulated, as its transfer syntax says that it is";
 		return ERR_UNSUPPORTED;
 	}
-	bool ow = strcmp(s->vr, "OW") == 0 || s->encoding == ENCODING_IMPLICIT_LE;
-	if (!ow && strcmp(s->vr, "OB") != 0) {
-		c->why = "its pixel data has another VR than OB and OW";
-		return ERR_UNSUPPORTED;
+	return begin_blanker(c);
+}
+
+int pixels_beside(const struct survey *s, const struct pixels_input *in, bool *ret_any)
+{
+	struct clean *c = calloc(1, sizeof(*c));
+	if (!c) {
+		return ERR_NO_MEMORY;
 	}
-	int e = blank_begin(
-		&c->blanker, &s->shape, c->regions, s->encoding == ENCODING_EXPLICIT_BE, ow, &c->why);
-	if (e == 0 && (s->length < c->blanker.frame || s->length - c->blanker.frame * s->shape.frames > 1 ||
-			      s->length / c->blanker.frame < s->shape.frames)) {
-		c->why = "its pixel data is not as long as it says";
-		return ERR_LENGTH;
+	c->s = s;
+	c->looks = true;
+	clean_source_begin(&c->source, s, in);
+	int e = begin_trimmer(c) ? put_native(c) : 0;
+	if (e == 0) {
+		*ret_any = c->changed;
 	}
+	free(c);
 	return e;
 }
 

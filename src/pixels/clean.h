@@ -23,11 +23,23 @@ struct pixels_output {
  * changed stay as they were where it does not change. Each encoded frame is decoded again and compared. native: encapsulated pixel data
  * becomes native instead, by pixel, in Explicit VR Little Endian.
  *
+ * What lies beside the pixels (trim.h) goes from all of native pixel data, and of what was decoded of frames that can have it.
+ * regions: NULL: of native pixel data that goes, and all else stays as it is, Burned In Annotation and the icon too.
+ *
+ * What lies beside the pixels (trim.h) goes from all of native pixel data, and of what was decoded of frames that can have it.
+ * regions: NULL: of native pixel data that goes, and all else stays as it is, Burned In Annotation and the icon too.
+ *
  * codec: NULL where there is none; RLE wants none. ERR_UNSUPPORTED, ERR_VALUE, ERR_LIMIT, ERR_TRUNCATED…, with a sentence in
  * *ret_why (static); what was written then is worth nothing.
  */
 MUST_USE int pixels_clean(const struct survey *s, const struct pixels_regions *regions,
 	const struct pixels_input *in, const struct pixels_output *out, const struct codec *codec,
 	bool native, const char **ret_why);
+
+/*
+ * Is there anything beside the pixels of native pixel data? Of others, and where what the object says of them contradicts itself, there is not.
+ * ERR_SYSTEM, ERR_NO_MEMORY, ERR_TRUNCATED….
+ */
+MUST_USE int pixels_beside(const struct survey *s, const struct pixels_input *in, bool *ret_any);
 
 #endif

@@ -175,13 +175,25 @@ static int encode_checked(struct clean *c, struct span *ret_bytes, char ret_phot
 }
 
 /* No decoder is asked for another frame than the one that it is given. */
-static bool is_as_said(const struct clean *c, struct span in)
+static bool is_as_said(struct clean *c, struct span in)
 {
 	const struct pixels_shape *s = &c->s->shape;
-	struct coded_shape is;
-	return is_rle(c) ||
-	       (coded_read(kind_of(c->syntax->coding), in, &is) == 0 && is.rows == s->rows &&
-		       is.columns == s->columns && is.samples == s->samples && is.bits <= s->allocated);
+	struct coded_shape is = {.bits = s->allocated};
+	bool good = is_rle(c) ||
+	            (coded_read(kind_of(c->syntax->coding), in, &is) == 0 && is.rows == s->rows &&
+			    is.columns == s->columns && is.samples == s->samples && is.bits <= s->allocated);
+	c->trims = good && is.bits > s->stored;
+	return good;
+}
+
+/* What is to go of a frame that was decoded. True: it was there. */
+static bool apply(struct clean *c)
+{
+	struct pixels_shape one = c->shape;
+	one.frames = 1;
+	bool trims = c->trims && trim_begin(&c->trimmer, &one, false, false, c->frame_len);
+	bool trimmed = trims && trim_apply(&c->trimmer, 0, c->frame, c->frame_len);
+	return blank_apply(&c->blanker, 0, c->frame, c->frame_len) || trimmed;
 }
 
 /* The frame, decoded. */
@@ -264,7 +276,7 @@ int clean_frames_begin(struct clean *c, const struct pixels_input *in)
 		e = refuse(c, ERR_VALUE, "what it says of its pixels contradicts itself");
 	}
 	if (e == 0) {
-		(void)blank_apply(&c->blanker, 0, c->frame, c->frame_len);
+		(void)apply(c);
 	}
 	if (e == 0 && c->native) {
 		memcpy(c->photometric, c->shape.photometric, sizeof(c->photometric));
@@ -307,7 +319,7 @@ static int load_blanked(
 		e = refuse(c, ERR_VALUE, "its frames are of several kinds");
 	}
 	if (e == 0) {
-		*ret_changed = blank_apply(&c->blanker, 0, c->frame, c->frame_len);
+		*ret_changed = apply(c);
 	}
 	return e;
 }

@@ -6,6 +6,7 @@
 #include "dicom/inflater.h"
 #include "pixels/blank.h"
 #include "pixels/clean.h"
+#include "pixels/trim.h"
 
 #define CLEAN_PIECE (64u * 1024)
 
@@ -24,7 +25,7 @@ struct clean_source {
 
 struct clean {
 	const struct survey *s;
-	const struct pixels_regions *regions;
+	const struct pixels_regions *regions; /* NULL: only what is beside the pixels goes */
 	const struct pixels_output *out;
 	const struct codec *codec;
 	const char *why;
@@ -35,6 +36,10 @@ struct clean {
 	z_stream deflater;
 	uint8_t deflated[CLEAN_PIECE];
 	struct blanker blanker;
+	struct trimmer trimmer;
+	bool trims;   /* it is in use; of frames: of this one */
+	bool looks;   /* nothing is written */
+	bool changed; /* by it */
 
 	/* ---- Of encapsulated images ---- */
 	const struct encoding_coded *syntax;

@@ -104,6 +104,9 @@ static int deflate_all(struct clean *c, struct span bytes, int flush)
 
 int clean_put(struct clean *c, struct span bytes)
 {
+	if (c->looks) {
+		return 0;
+	}
 	return c->deflating ? deflate_all(c, bytes, Z_NO_FLUSH) : put_raw(c, bytes);
 }
 

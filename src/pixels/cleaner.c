@@ -170,7 +170,7 @@ static int take_end(
 {
 	enum cleaner_outcome outcome = (enum cleaner_outcome)h->code;
 	/* A process may be lost after it began to say what it made; what it made is a file only where it says so. */
-	bool fits = outcome == CLEANER_CLEANED ? r->n_data > 0 : r->n_data == 0 || outcome == CLEANER_LOST;
+	bool fits = cleaner_has_file(outcome) ? r->n_data > 0 : r->n_data == 0 || outcome == CLEANER_LOST;
 	if (!fits) {
 		return ERR_PEER;
 	}

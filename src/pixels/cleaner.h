@@ -21,7 +21,7 @@
  * Neither side trusts the other. Nothing here reads or writes a descriptor.
  */
 
-/* What became of a file. Only CLEANER_CLEANED has bytes before it, the whole new file. */
+/* What became of a file. CLEANER_CLEANED and CLEANER_TRIMMED have bytes before them, the whole new file; no other has. */
 enum cleaner_outcome {
 	CLEANER_PENDING,  /* not known yet; never said */
 	CLEANER_NO_IMAGE, /* there are no pixels */
@@ -31,6 +31,7 @@ enum cleaner_outcome {
 	CLEANER_REFUSED, /* it is not known what is burned in, or it cannot be cleaned */
 	CLEANER_BROKEN,  /* no DICOM file, or not one that can be read */
 	CLEANER_LOST, /* nobody looked at it to the end: the process died, was silent, had no room, or there was none */
+	CLEANER_TRIMMED, /* as CLEANER_UNKNOWN; what lay beside its pixels is gone (pixels/trim.h) */
 	CLEANER_OUTCOMES
 };
 
@@ -57,6 +58,12 @@ enum cleaner_kind {
 #define CLEANER_PIECE    (64u * 1024)
 #define CLEANER_TEXT     353 /* a sentence or a rule's name, with a NUL */
 #define CLEANER_END_MOST (CLEANER_HEAD + CLEANER_TEXT - 1)
+
+/* Has it bytes before it? */
+static inline bool cleaner_has_file(enum cleaner_outcome outcome)
+{
+	return outcome == CLEANER_CLEANED || outcome == CLEANER_TRIMMED;
+}
 
 struct cleaner_head {
 	enum cleaner_kind kind;

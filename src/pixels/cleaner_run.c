@@ -88,6 +88,20 @@ static enum cleaner_outcome write_cleaned(const struct cleaner_how *how, const s
 	return w.failed || e == ERR_NO_MEMORY || e == ERR_SYSTEM ? CLEANER_LOST : CLEANER_REFUSED;
 }
 
+/* Nothing of its pixels goes; what lies beside them does. */
+static enum cleaner_outcome trim(const struct cleaner_how *how, const struct survey *s,
+	enum cleaner_outcome otherwise, const struct pixels_input *in, const struct pixels_output *out,
+	const char **ret_why)
+{
+	bool any = false;
+	int e = pixels_beside(s, in, &any);
+	if (e < 0) {
+		return unread(e, ret_why);
+	}
+	enum cleaner_outcome outcome = any ? write_cleaned(how, s, NULL, in, out, ret_why) : otherwise;
+	return outcome == CLEANER_CLEANED && otherwise == CLEANER_UNKNOWN ? CLEANER_TRIMMED : outcome;
+}
+
 /* ---- One file ---- */
 
 static enum cleaner_outcome look(const struct cleaner_how *how, struct survey *s,
@@ -114,9 +128,9 @@ static enum cleaner_outcome look(const struct cleaner_how *how, struct survey *s
 	}
 	switch (decision) {
 	case PIXELS_PASS:
-		return CLEANER_PASS;
+		return trim(how, s, CLEANER_PASS, in, out, ret_why);
 	case PIXELS_UNKNOWN:
-		return CLEANER_UNKNOWN;
+		return trim(how, s, CLEANER_UNKNOWN, in, out, ret_why);
 	case PIXELS_REFUSE:
 		return CLEANER_REFUSED;
 	default:

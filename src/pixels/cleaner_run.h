@@ -21,7 +21,7 @@ struct cleaner_how {
 MUST_USE int cleaner_codec(const char *name, const struct codec **ret_codec, char *why, size_t cap);
 
 /*
- * What becomes of a file. *ret_why: a sentence, or the name of the rule, static or the site's rules'. Only with CLEANER_CLEANED is what was
+ * What becomes of a file. *ret_why: a sentence, or the name of the rule, static or the site's rules'. Only where cleaner_has_file() is what was
  * written worth anything. Where out says an error, the outcome is CLEANER_LOST.
  */
 enum cleaner_outcome cleaner_run(const struct cleaner_how *how, const struct pixels_input *in,

@@ -137,6 +137,36 @@ def pixels_of_nobody(bench):
     check("only a site's rules" in ran.text, ran.text)
 
 
+def beside(bench):
+    """An image with an overlay in a bit of its pixels, and a name behind the last of them; its pixel data, and without these."""
+    path, more = bench.path("overlay.dcm"), bench.path("more.raw")
+    shutil.copy(os.path.join(DATA, "CT_small.dcm"), path)
+    os.chmod(path, 0o644)
+    raw, _ = decoded(bench, path, NATIVE, "before")
+    plain = bytes(b & 0x0F if i % 2 else b for i, b in enumerate(raw)) + bytes(6)
+    raw = bytes(b | 0x10 if i % 6 == 1 else b for i, b in enumerate(raw)) + b"MILLER"
+    with open(more, "wb") as file:
+        file.write(raw)
+    bench.run("dcmodify", "-nb", "-q", "-m", "0028,0101=12", "-m", "0028,0102=11", "-m", "0028,0103=0", "-i", "6000,0100=1", "-i", "6000,0102=12",
+              "-mf", f"7fe0,0010={more}", path, wants=0)
+    return path, raw, plain
+
+
+@test
+def pixels_beside(bench):
+    """What lies in unused bits and behind the last frame goes, also where nothing else is to be cleaned; without --clean-pixels it stays."""
+    key, _ = make(bench, "1")
+    path, raw, plain = beside(bench)
+    _, made = clean(bench, key, path, "beside")
+    text = bench.run("dcmdump", "-q", "+P", "0008,0100", "+P", "0028,0301", "+P", "6000,0102", made[0], wants=0).text
+    check("113100" in text and "113101" not in text and "0028,0301" not in text and "6000" not in text, "what is claimed", text)
+    check(decoded(bench, made[0], NATIVE, "after")[0] == plain, "its pixels")
+    after = bench.path("as-it-was")
+    bench.run(bench.program, "deidentify", "--key", key, "--leftovers", "keep", path, after, wants=0)
+    made = glob.glob(os.path.join(after, "**/*.dcm"), recursive=True)
+    check(decoded(bench, made[0], NATIVE, "uncleaned")[0] == raw, "what was not to be cleaned")
+
+
 @test
 def pixels_ultrasound(bench):
     """Of an image with ultrasound regions what lies in them is kept, and nothing else."""

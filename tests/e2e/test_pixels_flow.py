@@ -13,7 +13,7 @@ from lib import dicom, peers
 from lib.site import check, equal, free_port, test, until
 from test_deidentify_flow import new_key, recipients
 from test_hold import PDF, good, plain
-from test_pixels import DATA, FILES, JPEG, LOSSLESS, NATIVE, RULES, compare, decoded, facts
+from test_pixels import DATA, FILES, JPEG, LOSSLESS, NATIVE, RULES, beside, compare, decoded, facts
 from test_quarantine import ANN, BOB, KEEPS, release
 from test_sign_flow import Site
 
@@ -196,6 +196,17 @@ def pixels_refused_in_a_flow(bench):
         check("broken.yaml: line 4: a rectangle is" in said, f"what {verb} says", said)
         at = re.search(r":\d+:(\d+): error", said)
         check(verb == "reload" or (at and int(at[1]) > 1), "the column of the file's name", said)
+
+
+@test
+def pixels_beside_in_a_flow(bench):
+    """What lies beside the pixels of an object of which nobody says anything goes too, and that it is clean is not claimed."""
+    port, folder = peers.storescp(bench)
+    path, _, plain = beside(bench)
+    equal(store(gateway(bench, port), path)["status"], 0, "status")
+    made, = glob.glob(os.path.join(folder, "*"))
+    check(decoded(bench, made, NATIVE, "after")[0] == plain, "its pixels")
+    check("113101" not in bench.run("dcmdump", "-q", "+P", "0008,0100", made, wants=0).text, "113101 is claimed")
 
 
 @test

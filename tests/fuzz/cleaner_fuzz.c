@@ -112,7 +112,7 @@ static int reply_in_pieces(struct cleaner_reply *r, struct span s, size_t step)
 		at += e == 0 || e == ERR_AGAIN ? used : 0;
 		have -= e == 0 || e == ERR_AGAIN ? used : 0;
 	}
-	bool cleaned = r->outcome == CLEANER_CLEANED;
+	bool cleaned = cleaner_has_file(r->outcome);
 	if (r->outcome >= CLEANER_OUTCOMES || !memchr(r->text, 0, sizeof(r->text)) ||
 		(cleaned && n_data == 0) ||
 		(n_data > 0 && r->outcome != CLEANER_PENDING && !cleaned && r->outcome != CLEANER_LOST)) {
