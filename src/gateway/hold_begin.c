@@ -94,16 +94,23 @@ bool hold_begin(struct association *as, struct side *s, struct operation *o)
 		return false;
 	}
 	const struct deidentify_flow *anew = hold_remakes(as, o);
+	bool back = false;
+	int e = anew ? renaming_comes_back(as, s, &back) : 0;
+	anew = back ? NULL : anew;
 	struct content room;
 	const struct content *inspects = find_content(as, o, &room);
 	const struct sign_rules *signs = hold_vouches(as, o);
-	if (!inspects && !anew && !signs) {
+	if (e == 0 && !inspects && !anew && !signs) {
 		return false;
 	}
 	hold_drop(as, s);
 	h->content = inspects ? *inspects : (struct content){0};
 	h->flow = o->flow;
 	h->out_context = s->msg.context;
+	if (e < 0) {
+		hold_remake_fail(as, s, h, NULL, e);
+		return true;
+	}
 	const struct deidentify_rules *rules = anew ? &anew->rules : NULL;
 	if ((anew || signs) &&
 		(!hold_remake_begin(as, s, h, anew, o) || !hold_originals_begin(as, s, h, anew) ||

@@ -238,7 +238,7 @@ const char *remake_why(const struct deidentify *engine, int e, char *buf, size_t
 		return "the key holder, which makes pseudonyms, is away";
 	}
 	if (e == ERR_SPACE) {
-		return "the book of names, where old names are kept, cannot be written";
+		return "the book of names, where old names are kept, does not answer, or cannot be written";
 	}
 	if (e == ERR_NO_MEMORY) {
 		return "there is no memory for it";

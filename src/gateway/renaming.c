@@ -257,6 +257,20 @@ static int old_instance(struct association *as, int device, struct span new, cha
 	return e == 0 ? put_back(as, PSEUDONYM_UID, new, ret_name) : e;
 }
 
+int renaming_comes_back(struct association *as, const struct side *s, bool *ret_back)
+{
+	struct span uid = uid_trim(s->msg.command.affected_sop_instance);
+	char old[RENAME_NAME];
+	bool stores = site_renames(as->site, as->route.from, as->route.to) & SITE_RENAMES_TO;
+	*ret_back = false;
+	if (s != &as->b || !stores || uid.len == 0 || uid.len > UID_MAX) {
+		return 0;
+	}
+	int e = old_instance(as, as->route.from, uid, old);
+	*ret_back = e == 0 && !span_eq(uid, span_str(old));
+	return e;
+}
+
 static int new_instance(
 	struct association *as, const struct flow *f, const struct operation *o, char ret_name[RENAME_NAME])
 {

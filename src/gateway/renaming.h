@@ -59,6 +59,12 @@ void renaming_command(const struct association *as, const struct side *s, struct
 /* Are names that are made from now on entered in the book? Only of what is stored by who calls, or will be reported on. */
 void renaming_enter(struct association *as, bool stores);
 
+/*
+ * Is the object under way from s one that was made anew for it, and is fetched by who has stored it, or one of its flow? It is what it is to be:
+ * made anew once more, it would have a third name, which nobody knows. Errors of book_recall().
+ */
+MUST_USE int renaming_comes_back(struct association *as, const struct side *s, bool *ret_back);
+
 /* An object has gone to the target by another name. */
 void renaming_note(struct association *as, const char *new, struct span old);
 

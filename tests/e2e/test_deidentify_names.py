@@ -3,6 +3,7 @@
 import glob
 import json
 import os
+import re
 import secrets
 import signal
 import urllib.request
@@ -209,3 +210,64 @@ def names_of_other_devices(bench):
     equal(report(g, references(own, foreign)), 0, "status of the report")
     data = scanner.messages[1][2]
     check(b"1.2.3.1" in data and b"1.2.3.2" in data and b"2.25." not in data, "what one of the same flow has stored", data)
+
+
+@test
+def names_of_what_comes_back(bench):
+    """C-GET and C-MOVE ask the archive in its words; the objects that come are those that it has, and not made anew once more."""
+    sink, folder = peers.storescp(bench, "+xa", title="CT1")
+    back = free_port()
+    port, stored = peers.dcmqrscp(bench, hosts=[("ct1", "CT1", "127.0.0.1", back)])
+    g = gateway(bench, port, sink)
+    g.config["flows"][0].update(services=["echo", "store", "find", "get", "move"], destinations=["ct1"])
+    g.config["flows"][1]["services"] = ["store"]
+    g.config["listeners"].append({"name": "back", "address": "127.0.0.1", "port": back, "transport": "plain"})
+    g.write()
+    g.wait_log(g.reload(), event="gateway.reloaded")
+    where = ["-aet", "CT1", "-aec", "ARCHIVE", "127.0.0.1", str(g.plain)]
+    bench.run("storescu", *where, peers.CT_SMALL, wants=0)
+    original = dicom.Part10(peers.CT_SMALL)
+    study, series = (bench.run("dcmdump", "+P", key, peers.CT_SMALL, wants=0).text.split("[")[1].split("]")[0]
+                     for key in ("StudyInstanceUID", "SeriesInstanceUID"))
+    has, = (dicom.Part10(path) for path in glob.glob(os.path.join(stored, "*")) if not path.endswith(".dat"))
+    check(has.instance.startswith("2.25.") and has.instance != original.instance, "what the archive has", has.instance)
+    keys = ["-k", "QueryRetrieveLevel=IMAGE", "-k", f"StudyInstanceUID={study}", "-k", f"SeriesInstanceUID={series}",
+            "-k", f"SOPInstanceUID={original.instance}"]
+    got = bench.new_folder("got")
+    bench.run("getscu", "-S", "+B", "-od", got, *keys, *where, wants=0)
+    bench.run("movescu", "-S", "-aem", "CT1", *keys, *where, wants=0)
+    for name in (got, folder):
+        objects = peers.received(name)
+        equal(list(objects), [has.instance], f"what came back to {name}")
+        check(objects[has.instance].data == has.data, f"{name}: it is another one than the archive has")
+
+
+@test
+def names_of_what_failed(bench):
+    """What an archive could not send, by C-MOVE and C-GET, is named as it was asked for."""
+    asked = []
+
+    def fails(scp, wire, context, fields, data):
+        if fields["field"] not in (dicom.C_MOVE, dicom.C_GET):
+            return False
+        asked.append(data)
+        scp.respond(wire, context, fields, 0xA702, dicom.identifier((0x00080058, "\\".join(re.findall(r"2\.25\.\d+", data.decode("latin-1"))))),
+                    remaining=0, completed=0, failed=2, warning=0)
+        return True
+
+    scp = bench.scp(answer=fails)
+    g = gateway(bench, scp.port, free_port())
+    g.config["flows"][0].update(services=["echo", "store", "get", "move"], destinations=["ct1"])
+    g.write()
+    g.wait_log(g.reload(), event="gateway.reloaded")
+    for field, model in ((dicom.C_MOVE, dicom.STUDY_MOVE), (dicom.C_GET, "1.2.840.10008.5.1.4.1.2.2.3")):
+        scu = g.scu()
+        scu.associate(contexts=[(model, [dicom.ILE])])
+        more = {"destination": "CT1"} if field == dicom.C_MOVE else {}
+        scu.request(1, dicom.identifier((0x00080018, "1.2.3.1\\1.2.3.2"), (0x00080052, "IMAGE"), (0x0020000D, "1.2.3")), field=field, priority=0,
+                    affected_class=model, **more)
+        _, fields, data = scu.recv_message()
+        equal((fields["status"], fields["failed"]), (0xA702, 2), "the answer")
+        check(b"1.2.3.1\\1.2.3.2\\1.2.3" in data and b"2.25." not in data, "what failed", data)
+        check(b"1.2.3" not in asked[-1], "what was asked", asked)
+        scu.release()
