@@ -9,9 +9,9 @@
 #include "keys/cert.h"
 #include "keys/crl.h"
 #include "keys/list_key.h"
-#include "keys/pseudonym_key.h"
 #include "keys/object.h"
 #include "keys/private.h"
+#include "keys/pseudonym_mark.h"
 #include "keys/record_keys.h"
 #include "keys/token.h"
 #include "keys/vouch_key.h"
@@ -20,6 +20,7 @@
 #include "base/module.h"
 #include "users/users.h"
 
+#include <fcntl.h>
 #include <getopt.h>
 #include <jansson.h>
 #include <limits.h>
@@ -128,11 +129,33 @@ static void check_list_key(struct check *c, const struct site *s)
 	list_key_free(key);
 }
 
-static void check_pseudonym_key(struct check *c, const struct blob *file)
+/* Is it another than the gateway last had? Who may not read its state folder is told nothing. */
+static void check_pseudonym_mark(struct check *c, const struct site *s, struct pseudonym_key *key)
+{
+	char last[PSEUDONYM_MARK], mark[PSEUDONYM_MARK];
+	const struct blob *file = &s->deidentify.key;
+	int dir = open(s->state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0) {
+		return;
+	}
+	if (pseudonym_mark_read(dir, last) == 0 && pseudonym_key_mark(key, mark) == 0 &&
+		strcmp(last, mark) != 0) {
+		mistake_warning(c->list, file->line, file->column,
+			"the key of `deidentify: key` is another than the gateway last had: pseudonyms change, so that what comes then of a "
+			"patient or study is not joined to what came before");
+	}
+	close(dir);
+}
+
+static void check_pseudonym_key(struct check *c, const struct site *s)
 {
 	struct pseudonym_key *key = NULL;
+	const struct blob *file = &s->deidentify.key;
 	char why[512];
-	if (file->path && pseudonym_key_open(file->path, &key, why, sizeof(why)) < 0) {
+	int e = file->path ? pseudonym_key_open(file->path, &key, why, sizeof(why)) : ERR_NOT_FOUND;
+	if (e == 0) {
+		check_pseudonym_mark(c, s, key);
+	} else if (file->path) {
 		mistake_error(c->list, file->line, file->column, "%s", why);
 	}
 	pseudonym_key_free(key);
@@ -245,7 +268,7 @@ static void check_files(void *arg, const struct site *s, struct mistake_list *m)
 	}
 	check_object_key(c, s);
 	check_record_keys(c, &s->audit);
-	check_pseudonym_key(c, &s->deidentify.key);
+	check_pseudonym_key(c, s);
 	if (!s->audit.has) {
 		mistake_warning(m, 0, 0, "there is no `audit:`: no audit trail is kept");
 	}

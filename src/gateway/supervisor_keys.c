@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "gateway/key_holder.h"
 #include "gateway/supervisor_state.h"
+#include "keys/pseudonym_mark.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -122,14 +123,27 @@ int keys_open(struct supervisor *v, const struct site *s, int site_fd, bool relo
 	return e == 0 ? ERR_VALUE : e;
 }
 
-/* A site without the key may come between two that have it: the last one is kept in mind. */
+/* For the next start. */
+static void keep_mark(struct supervisor *v)
+{
+	if (pseudonym_mark_write(v->state_dir, v->mark) < 0) {
+		log_event(LOG_LEVEL_WARNING, "keys.mark",
+			"what tells the key of `deidentify: key` from another cannot be kept in the state folder: after a start with another key nothing "
+			"will be said of it",
+			LOG_TEXT("why", strerror(errno)));
+	}
+}
+
+/* A site without the key may come between two that have it: the last one is kept in mind, and in the state folder. */
 void keys_taken(struct supervisor *v)
 {
 	const char *mark = v->role[ROLE_KEYS].mark;
 	if (!mark[0]) {
 		return;
 	}
-	if (v->mark[0] && strcmp(v->mark, mark) != 0) {
+	bool knows = v->mark[0] || pseudonym_mark_read(v->state_dir, v->mark) == 0;
+	bool same = knows && strcmp(v->mark, mark) == 0;
+	if (knows && !same) {
 		log_event(LOG_LEVEL_WARNING, "keys.pseudonyms",
 			"the key of `deidentify: key` is another than before: pseudonyms change, so that what comes now of a patient or study "
 			"is not joined to what came before",
@@ -137,6 +151,9 @@ void keys_taken(struct supervisor *v)
 			LOG_NUMBER("line", v->site->deidentify.key.line));
 	}
 	memcpy(v->mark, mark, sizeof(v->mark) - 1);
+	if (!same) {
+		keep_mark(v);
+	}
 }
 
 /* A fresh channel between the two; `next`: for the site that the gate is told of next. */

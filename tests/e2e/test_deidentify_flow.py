@@ -562,6 +562,38 @@ def deidentify_with_another_key(bench):
 
 
 @test
+def deidentify_starts_with_another_key(bench):
+    """A start with another key than the last says so, once, and so does `gantry check` before; also after a start without one."""
+    g = gateway(bench, 1)
+    other = bench.path("other.key")
+    first, mark_file = g.config["deidentify"]["key"], os.path.join(g.folder, "state", "pseudonyms.mark")
+    bench.run(bench.program, "deidentify", "--new-key", other, wants=0)
+
+    def started(key):
+        g.stop()
+        g.config["deidentify"]["key"] = key
+        g.write()
+        warned = "is another than the gateway last had" in bench.run(bench.program, "check", g.yaml, wants=0).text
+        mark = g.mark()
+        g.start()
+        g.wait_log(mark, event="gateway.serving")
+        lines = g.find(mark, event="keys.pseudonyms")
+        equal(len(lines), warned, "lines of the log, and the warning")
+        check(all(line["key"] == key and line["level"] == "warning" for line in lines), "the warning", lines)
+        return warned
+
+    with open(mark_file, encoding="ascii") as file, open(first, "rb") as key:
+        text = file.read()
+        check(len(text) == 65 and key.read().hex() not in text, "the mark", text)
+    equal([started(key) for key in (first, other, other, first)], [False, True, False, True], "another key")
+    with open(mark_file, "w", encoding="ascii") as file:
+        file.write("nonsense")
+    equal(started(first), False, "after a mark that says nothing")
+    with open(mark_file, encoding="ascii") as file:
+        equal(file.read(), text, "the mark")
+
+
+@test
 def deidentify_originals_to_whom(bench):
     """What is no certificate of an RSA key starts nothing, and a reload keeps what there was; nobody is not a list."""
     weak, good_one = recipients(bench, "weak", bits=1024)[0], recipients(bench, "a")[0]

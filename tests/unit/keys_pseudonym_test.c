@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/writer.h"
 #include "keys/holder.h"
+#include "keys/pseudonym_mark.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -55,6 +56,38 @@ static void marks_of_keys(void **state)
 	}
 	assert_string_equal(first, again);
 	assert_string_not_equal(first, other);
+}
+
+/* One that is kept is there again; what is none, a link or a pipe, is none. */
+static void marks_that_are_kept(void **state)
+{
+	(void)state;
+	char folder[] = "/tmp/gantry-marks-XXXXXX", mark[PSEUDONYM_MARK] = "x", long_mark[PSEUDONYM_MARK];
+	memset(long_mark, 'a', sizeof(long_mark) - 1);
+	long_mark[sizeof(long_mark) - 1] = 0;
+	assert_non_null(mkdtemp(folder));
+	int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(pseudonym_mark_read(dir, mark), ERR_NOT_FOUND);
+	for (int i = 0; i < 2; i++) {
+		long_mark[0] = (char)('0' + i);
+		assert_int_equal(pseudonym_mark_write(dir, long_mark), 0);
+		assert_int_equal(pseudonym_mark_read(dir, mark), 0);
+		assert_string_equal(mark, long_mark);
+	}
+	long_mark[5] = 'A';
+	assert_int_equal(pseudonym_mark_write(dir, long_mark), 0);
+	assert_int_equal(pseudonym_mark_read(dir, mark), ERR_VALUE);
+	assert_int_equal(pseudonym_mark_write(dir, "12"), 0);
+	assert_int_equal(pseudonym_mark_read(dir, mark), ERR_VALUE);
+	assert_int_equal(unlinkat(dir, PSEUDONYM_MARK_FILE, 0), 0);
+	assert_int_equal(symlinkat("/dev/zero", dir, PSEUDONYM_MARK_FILE), 0);
+	assert_int_equal(pseudonym_mark_read(dir, mark), ERR_SYSTEM);
+	assert_int_equal(unlinkat(dir, PSEUDONYM_MARK_FILE, 0), 0);
+	assert_int_equal(mkfifoat(dir, PSEUDONYM_MARK_FILE, 0600), 0);
+	assert_int_equal(pseudonym_mark_read(dir, mark), ERR_VALUE);
+	assert_int_equal(unlinkat(dir, PSEUDONYM_MARK_FILE, 0), 0);
+	close(dir);
+	assert_int_equal(rmdir(folder), 0);
 }
 
 static void which_files(void **state)
@@ -313,6 +346,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(which_files),
 		cmocka_unit_test(marks_of_keys),
+		cmocka_unit_test(marks_that_are_kept),
 		cmocka_unit_test(which_bytes),
 		cmocka_unit_test(who_may_ask),
 		cmocka_unit_test(entries),
