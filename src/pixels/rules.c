@@ -3,6 +3,7 @@
 
 #include "pixels/blank.h"
 #include "pixels/rules_parts.h"
+#include "policy/vocabulary.h"
 #include "pixels_rule_table.h"
 
 #include <stdio.h>
@@ -56,14 +57,16 @@ static bool holds(const struct pixels_rule *r, const struct survey *s)
 
 /* ---- What usually has text burned in ---- */
 
+#define SECONDARY_CAPTURES                                                                                   \
+	"1.2.840.10008.5.1.4.1.1.7|1.2.840.10008.5.1.4.1.1.7.2|1.2.840.10008.5.1.4.1.1.7.3|1.2.840.10008.5.1.4.1.1.7.4"
+
 static const struct {
 	enum pixels_fact fact;
 	const char *words, *why;
 } likely[] = {
 	{PIXELS_MODALITY, "US|IVUS|ES|OT|SC",
 		"images of this modality usually have text burned in, and no rule says where"},
-	{PIXELS_SOP_CLASS,
-		"1.2.840.10008.5.1.4.1.1.7|1.2.840.10008.5.1.4.1.1.7.2|1.2.840.10008.5.1.4.1.1.7.3|1.2.840.10008.5.1.4.1.1.7.4",
+	{PIXELS_SOP_CLASS, SECONDARY_CAPTURES,
 		"secondary captures usually have text burned in, and no rule says where"},
 	{PIXELS_IMAGE_TYPE, "SCREEN SAVE|DOSE_INFO|REPORTDATA|DEMOGRAPHICDATA",
 		"it is a picture of a screen, and no rule says where text is burned in"},
@@ -104,6 +107,19 @@ static size_t plain_part(const char *value, size_t most)
 	return n;
 }
 
+#define CLASS_MOST 40
+
+/* By its name where there is room for that; "" where a rule needs none: a screen of a CT is no slice of it, and some have no modality. */
+static const char *class_of(const struct survey *s)
+{
+	const char *uid = s->text[PIXELS_SOP_CLASS], *name = word_of_uid(uid);
+	bool tells = plain_part(s->text[PIXELS_MODALITY], 1) == 0 || holds_one(uid, SECONDARY_CAPTURES, true);
+	if (!tells || !word_is_uid(uid) || strlen(uid) > CLASS_MOST) {
+		return "";
+	}
+	return strlen(name) <= CLASS_MOST ? name : uid;
+}
+
 void pixels_when(const struct survey *s, char ret_text[PIXELS_WHEN])
 {
 	static const struct {
@@ -120,6 +136,9 @@ void pixels_when(const struct survey *s, char ret_text[PIXELS_WHEN])
 			at += snprintf(ret_text + at, PIXELS_WHEN - (size_t)at, "%s: \"%.*s\", ",
 				texts[i].key, (int)n, value);
 		}
+	}
+	if (class_of(s)[0]) {
+		at += snprintf(ret_text + at, PIXELS_WHEN - (size_t)at, "sop-class: %s, ", class_of(s));
 	}
 	snprintf(ret_text + at, PIXELS_WHEN - (size_t)at, "rows: %.10s, columns: %.10s }",
 		s->text[PIXELS_ROWS], s->text[PIXELS_COLUMNS]);

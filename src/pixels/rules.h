@@ -47,9 +47,10 @@ enum pixels_decision pixels_decide(const struct survey *s, const struct pixels_r
 
 /*
  * What would hold for it, as it can be put into a site's rule: `when: { modality: "US", … }` of modality, manufacturer, model, rows and columns, the
- * texts in ASCII as far as they are, and not whole where they are long, which hold too. Nothing else of the object.
+ * texts in ASCII as far as they are, and not whole where they are long, which hold too; and of the SOP class of a secondary capture, or of an
+ * image without modality. Nothing else of the object.
  */
-#define PIXELS_WHEN 224
+#define PIXELS_WHEN 240
 void pixels_when(const struct survey *s, char ret_text[PIXELS_WHEN]);
 
 #endif

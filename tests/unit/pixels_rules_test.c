@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "pixels/cleaner.h"
 #include "pixels/rules.h"
 
 #include <setjmp.h>
@@ -235,8 +236,44 @@ static void what_a_rule_would_say(void **state)
 	}
 }
 
+/* A secondary capture has whatever modality, or none: its rule is to be one for such captures alone. */
+static void what_a_rule_would_say_of_captures(void **state)
+{
+	static const struct {
+		const char *modality, *class, *when;
+	} images[] = {
+		{"", "1.2.840.10008.5.1.4.1.1.7",
+			"{ sop-class: SecondaryCaptureImageStorage, rows: 768, columns: 1024 }"},
+		{"CT", "1.2.840.10008.5.1.4.1.1.7.2",
+			"{ modality: \"CT\", sop-class: 1.2.840.10008.5.1.4.1.1.7.2, rows: 768, columns: 1024 }"},
+		{"", "1.2.3.4.5", "{ sop-class: 1.2.3.4.5, rows: 768, columns: 1024 }"},
+		{"", "1.2.840.10008.1.2|1", "{ rows: 768, columns: 1024 }"},
+		{"CT", "1.2.840.10008.5.1.4.1.1.2", "{ modality: \"CT\", rows: 768, columns: 1024 }"},
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(images); i++) {
+		struct survey s = made(images[i].modality, "", "", 768);
+		struct pixels_rules *rules = NULL;
+		struct pixels_regions r = {0};
+		const char *why;
+		char yaml[400], text[160], when[PIXELS_WHEN];
+		snprintf(s.text[PIXELS_SOP_CLASS], PIXELS_TEXT, "%s", images[i].class);
+		pixels_when(&s, when);
+		assert_string_equal(when + strlen("when: "), images[i].when);
+		snprintf(yaml, sizeof(yaml), "rules:\n  - when: %s\n    pass: yes\n", images[i].when);
+		assert_int_equal(pixels_rules_read(span_str(yaml), &rules, text, sizeof(text)), 0);
+		assert_int_equal(pixels_decide(&s, rules, &r, &why), PIXELS_PASS);
+		snprintf(s.text[PIXELS_SOP_CLASS], PIXELS_TEXT, "1.2.840.10008.5.1.4.1.1.4");
+		bool tells = strstr(images[i].when, "sop-class") != NULL;
+		assert_int_equal(pixels_decide(&s, rules, &r, &why), tells ? PIXELS_UNKNOWN : PIXELS_PASS);
+		pixels_rules_free(rules);
+	}
+}
+
 static void what_a_rule_would_say_has_room(void **state)
 {
+	struct pixels_regions r = {0};
+	const char *why;
 	char longest[PIXELS_TEXT], when[PIXELS_WHEN];
 	memset(longest, 'x', sizeof(longest) - 1);
 	longest[sizeof(longest) - 1] = 0;
@@ -244,6 +281,13 @@ static void what_a_rule_would_say_has_room(void **state)
 	snprintf(s.text[PIXELS_COLUMNS], PIXELS_TEXT, "4294967295");
 	pixels_when(&s, when);
 	assert_non_null(strstr(when, "rows: 4294967295, columns: 4294967295 }"));
+	snprintf(s.text[PIXELS_SOP_CLASS], PIXELS_TEXT, "1.2.840.10008.5.1.4.1.1.7.4");
+	snprintf(s.text[PIXELS_CONVERSION], PIXELS_TEXT, "WSD");
+	pixels_when(&s, when);
+	assert_non_null(strstr(
+		when, ", sop-class: 1.2.840.10008.5.1.4.1.1.7.4, rows: 4294967295, columns: 4294967295 }"));
+	assert_int_equal(pixels_decide(&s, NULL, &r, &why), PIXELS_REFUSE);
+	assert_true(strlen(why) < CLEANER_TEXT); /* nothing is cut off it */
 }
 
 int main(void)
@@ -255,6 +299,7 @@ int main(void)
 		cmocka_unit_test(site_rules_mistakes),
 		cmocka_unit_test(site_rules_alternatives),
 		cmocka_unit_test(what_a_rule_would_say),
+		cmocka_unit_test(what_a_rule_would_say_of_captures),
 		cmocka_unit_test(what_a_rule_would_say_has_room),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
