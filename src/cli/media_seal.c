@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 static const char usage[] =
-	"usage: gantry media seal [--to CERTIFICATE]...\n"
-	"                    [--passphrase | --passphrase-file FILE] [--key FILE --cert FILE]\n"
+	"usage: gantry media seal [--to CERTIFICATE]... [--key FILE --cert FILE]\n"
+	"                    [--passphrase | --passphrase-file FILE]\n"
 	"                    [--udf] [--incomplete] [--recorded] [-c FILE] FOLDER OUT\n"
 	"\n"
 	"Writes a disc that nobody reads but whom it is for: the objects of FOLDER (or of\n"

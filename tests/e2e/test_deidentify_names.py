@@ -25,7 +25,7 @@ def gateway(bench, port, scanner, **top):
     archive = {**plain(port), "from": ["127.0.0.1"]}
     return bench.gateway(archive=archive, node={"address": [f"127.0.0.1:{scanner}"]},
                          flow={"deidentify": "yes", "services": ["echo", "store", "commit", "find"]},
-                         flows=[RESULTS], deidentify={"key": key, **top})
+                         flows=[dict(RESULTS)], deidentify={"key": key, **top})
 
 
 def report(g, data):
