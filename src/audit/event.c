@@ -137,6 +137,66 @@ static const char *text_of(const struct audit_event *ev, struct place p)
 	return (const char *)ev + p.at;
 }
 
+/* ---- What is used of an event ---- */
+
+#define VALUES offsetof(struct audit_event, from) /* all before the texts */
+
+static void clear_texts(struct audit_event *ev, const struct place *places, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		*text_at(ev, places[i]) = '\0';
+	}
+}
+
+void audit_event_clear(struct audit_event *ev)
+{
+	memset(ev, 0, VALUES);
+	clear_texts(ev, before_lists, ARRAY_LEN(before_lists));
+	clear_texts(ev, after_lists, ARRAY_LEN(after_lists));
+}
+
+static void copy_text(char *to, const char *from, size_t cap)
+{
+	size_t n = strnlen(from, cap - 1);
+	memcpy(to, from, n);
+	to[n] = '\0';
+}
+
+static void copy_texts(
+	struct audit_event *to, const struct audit_event *from, const struct place *places, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		copy_text(text_at(to, places[i]), text_of(from, places[i]), places[i].cap);
+	}
+}
+
+void audit_event_copy(struct audit_event *to, const struct audit_event *from)
+{
+	memcpy(to, from, VALUES);
+	copy_texts(to, from, before_lists, ARRAY_LEN(before_lists));
+	copy_texts(to, from, after_lists, ARRAY_LEN(after_lists));
+	for (unsigned i = 0; i < from->n_accession; i++) {
+		copy_text(to->accession[i], from->accession[i], sizeof(to->accession[i]));
+	}
+	memcpy(to->sop, from->sop, from->n_sop * sizeof(from->sop[0]));
+}
+
+static void wipe_texts(struct audit_event *ev, const struct place *places, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		explicit_bzero(text_at(ev, places[i]), strnlen(text_of(ev, places[i]), places[i].cap));
+	}
+}
+
+void audit_event_wipe(struct audit_event *ev)
+{
+	wipe_texts(ev, before_lists, ARRAY_LEN(before_lists));
+	wipe_texts(ev, after_lists, ARRAY_LEN(after_lists));
+	explicit_bzero(ev->accession, ev->n_accession * sizeof(ev->accession[0]));
+	explicit_bzero(ev->sop, ev->n_sop * sizeof(ev->sop[0]));
+	explicit_bzero(ev, VALUES);
+}
+
 static int check_texts(const struct audit_event *ev, const struct place *places, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -216,7 +276,7 @@ bool audit_event_split(struct audit_event *ev, struct audit_event *ret_failed)
 	ev->failed = 0;
 	ev->outcome = AUDIT_SUCCESS;
 	ev->refusal = 0;
-	ev->text[0] = '\0';
+	memset(ev->text, 0, sizeof(ev->text)); /* not only hidden: audit_event_wipe() would not see it */
 	return true;
 }
 
@@ -306,6 +366,9 @@ static int get_text(struct reader *r, char *to, size_t cap)
 	if (e == 0 && n > 0) {
 		memcpy(to, s.ptr, n);
 	}
+	if (e == 0) {
+		to[n] = '\0';
+	}
 	return e;
 }
 
@@ -393,7 +456,7 @@ static int get_query(struct reader *r, struct audit_event *ev)
 int audit_event_read_into(struct span bytes, struct audit_event *ev)
 {
 	struct reader r = reader_of(bytes);
-	memset(ev, 0, sizeof(*ev));
+	audit_event_clear(ev);
 	int e = get_head(&r, ev);
 	if (e == 0) {
 		e = get_texts(&r, ev, before_lists, ARRAY_LEN(before_lists));
@@ -415,7 +478,7 @@ int audit_event_read_into(struct span bytes, struct audit_event *ev)
 
 int audit_event_read(struct span bytes, struct audit_event *ret_event)
 {
-	struct audit_event ev;
+	struct audit_event ev = {0};
 	int e = audit_event_read_into(bytes, &ev);
 	if (e == 0) {
 		*ret_event = ev;

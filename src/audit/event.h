@@ -73,36 +73,45 @@ struct audit_class {
 };
 
 struct audit_event {
+	/* Values first, then texts: audit_event_clear() depends on it. */
 	enum audit_kind kind;
 	enum audit_outcome outcome;
 	enum audit_alert alert; /* AUDIT_ALERT */
 	int64_t time_ms;        /* wall; the auditor's own clock, when it heard of it */
 	uint64_t
 		association; /* number within a run of the gateway; 0: none. The gate's word, not the association's */
-	uint64_t refusal;        /* number of the refusal behind it; 0: none */
-	uint64_t times;          /* AUDIT_ALERT: how often since the last record of the same; 0 and 1: once */
-	struct audit_party from; /* who called; the caller of an association */
-	struct audit_party to;   /* whom it called */
+	uint64_t refusal; /* number of the refusal behind it; 0: none */
+	uint64_t times;   /* AUDIT_ALERT: how often since the last record of the same; 0 and 1: once */
+	uint64_t failed;  /* AUDIT_TRANSFERRED: instances that were not taken */
 	bool to_caller; /* instances go from `to` to `from` (C-GET); otherwise, and for all else, from `from` to `to` */
-	bool by_to;     /* `to` asked for what happened: a request of the called side */
-	char user[257]; /* of the caller; with `user_proved` false only what it claims */
+	bool by_to; /* `to` asked for what happened: a request of the called side */
 	bool user_proved;
 	bool anonymized; /* the instances went on de-identified; what stands here is what they were */
 	bool encrypted; /* they are, where they went to or came from: on a medium that only its recipient reads */
+	unsigned n_accession, n_sop;
+	struct span query;       /* AUDIT_QUERY: the identifier as it came; borrowed */
+	struct audit_party from; /* who called; the caller of an association */
+	struct audit_party to;   /* whom it called */
+	char user[257];          /* of the caller; with `user_proved` false only what it claims */
 	char patient_id[AUDIT_ID_MOST], patient_issuer[AUDIT_ID_MOST], patient_name[AUDIT_NAME_MOST];
-	char study[65]; /* Study Instance UID */
-	char accession[AUDIT_ACCESSIONS][AUDIT_ID_MOST];
-	unsigned n_accession;
-	struct audit_class sop
-		[AUDIT_CLASSES]; /* AUDIT_BEGIN: none or the first; AUDIT_PROGRESS, _TRANSFERRED: passed on */
-	unsigned n_sop;
-	uint64_t failed;       /* AUDIT_TRANSFERRED: instances that were not taken */
+	char study[65];        /* Study Instance UID */
 	char query_class[65];  /* AUDIT_QUERY: SOP class, */
-	char query_syntax[65]; /* transfer syntax, */
-	struct span query;     /* and the identifier as it came; borrowed */
+	char query_syntax[65]; /* transfer syntax */
 	char text[512];        /* a sentence: EventOutcomeDescription, or what was done */
 	char object[257];      /* what it was done to: a file, a node, a refusal's rule */
+	char accession[AUDIT_ACCESSIONS][AUDIT_ID_MOST]; /* n_accession of them */
+	struct audit_class sop[AUDIT_CLASSES]; /* n_sop; AUDIT_BEGIN: none or the first; AUDIT_PROGRESS,
+						  _TRANSFERRED: passed on */
 };
+
+/*
+ * An event is large, and most of it empty: these three touch what is used of it. Cleared, all its texts are "", its lists have
+ * nothing in them, and what is behind is as it was, so that a text is set with its NUL, and a class with its number. A copy's
+ * query is the same bytes. Wiped, nothing of it can be found: of its texts as they are now, and its lists.
+ */
+void audit_event_clear(struct audit_event *ev);
+void audit_event_copy(struct audit_event *to, const struct audit_event *from);
+void audit_event_wipe(struct audit_event *ev);
 
 /*
  * Is it one that can be written and read? 0; ERR_VALUE: a kind, outcome, alert (one with AUDIT_ALERT, 0 with all else),
@@ -134,7 +143,7 @@ bool audit_event_split(struct audit_event *ev, struct audit_event *ret_failed);
  */
 MUST_USE int audit_event_write(const struct audit_event *ev, uint8_t *buf, size_t cap, size_t *ret_len);
 MUST_USE int audit_event_read(struct span bytes, struct audit_event *ret_event);
-/* The same, and *ev is touched on failure too. */
+/* The same into one that need not be clear, and *ev is touched on failure too, when it is to be overwritten as a whole. */
 MUST_USE int audit_event_read_into(struct span bytes, struct audit_event *ev);
 
 /* What audit_event_write() writes at most, but for the query: every text at its longest. */

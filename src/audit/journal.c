@@ -32,7 +32,7 @@ uint64_t journal_size(const struct journal *j)
 
 void journal_range(const struct journal *j, struct merkle_range *ret_range)
 {
-	*ret_range = j->range;
+	merkle_range_copy(ret_range, &j->range);
 }
 
 void journal_root(const struct journal *j, struct merkle_hash *ret_root)
@@ -125,10 +125,10 @@ bool journal_pending_last(const struct journal *j, uint64_t *ret_index, struct m
 
 void journal_place(const struct journal *j, struct journal_place *ret_place)
 {
-	*ret_place = (struct journal_place){.buf_len = j->buf_len,
-		.n_pending = j->n_pending,
-		.n_begins = j->n_begins,
-		.pending = j->pending};
+	ret_place->buf_len = j->buf_len;
+	ret_place->n_pending = j->n_pending;
+	ret_place->n_begins = j->n_begins;
+	merkle_range_copy(&ret_place->pending, &j->pending);
 }
 
 void journal_back(struct journal *j, const struct journal_place *place)
@@ -136,13 +136,13 @@ void journal_back(struct journal *j, const struct journal_place *place)
 	j->buf_len = place->buf_len;
 	j->n_pending = place->n_pending;
 	j->n_begins = place->n_begins;
-	j->pending = place->pending;
+	merkle_range_copy(&j->pending, &place->pending);
 }
 
 void journal_drop(struct journal *j)
 {
 	j->buf_len = j->n_pending = j->n_begins = 0;
-	j->pending = j->range;
+	merkle_range_copy(&j->pending, &j->range);
 }
 
 /* ---- Segments ---- */
@@ -312,7 +312,7 @@ static void take_pending(struct journal *j)
 		}
 		note(j, j->range.size + i, &record);
 	}
-	j->range = j->pending; /* which journal_append() has hashed already */
+	merkle_range_copy(&j->range, &j->pending); /* which journal_append() has hashed already */
 	j->len += j->buf_len;
 }
 

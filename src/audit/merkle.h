@@ -50,6 +50,14 @@ struct merkle_range {
 	struct merkle_hash node[MERKLE_LEVELS];
 };
 
+/* A snapshot of a range. What is behind its nodes is not copied. */
+static inline void merkle_range_copy(struct merkle_range *to, const struct merkle_range *from)
+{
+	to->size = from->size;
+	to->n = from->n;
+	memcpy(to->node, from->node, from->n * sizeof(from->node[0]));
+}
+
 void merkle_append(struct merkle_range *range, const struct merkle_hash *leaf);
 void merkle_root(const struct merkle_range *range, struct merkle_hash *ret_root);
 bool merkle_range_same(const struct merkle_range *a, const struct merkle_range *b);

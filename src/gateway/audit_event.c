@@ -43,7 +43,10 @@ static void fill_door(const struct association *as, struct audit_event *ev)
 
 void audit_fill(const struct association *as, enum audit_kind kind, struct audit_event *ev)
 {
-	*ev = (struct audit_event){.kind = kind, .time_ms = clock_wall_ms(), .association = as->start->id};
+	audit_event_clear(ev);
+	ev->kind = kind;
+	ev->time_ms = clock_wall_ms();
+	ev->association = as->start->id;
 	fill_party(as, as->route.from, as->caller.calling, &ev->from);
 	fill_party(as, as->route.to, as->caller.called, &ev->to);
 	snprintf(ev->from.address, sizeof(ev->from.address), "%s", as->caller_text);

@@ -243,6 +243,7 @@ static unsigned transfer_of(struct association *as, struct side *from, const str
 	ev->to_caller = side == 1;
 	ev->anonymized = o && o->remade;
 	if (o) {
+		ev->sop[0].instances = 0;
 		snprintf(ev->sop[0].uid, sizeof(ev->sop[0].uid), "%s", o->sop_class);
 		ev->n_sop = 1;
 	}

@@ -19,7 +19,8 @@
 
 static void answer(struct auditor *a, struct work *w, int e)
 {
-	struct message m = {.type = MSG_RECORDED, .fd = -1};
+	/* Only what such a message has: the rest of the struct is never touched. */
+	static struct message m = {.type = MSG_RECORDED, .fd = -1};
 	e = e == 0 ? w->err : e;
 	m.number = e == 0 ? (int64_t)w->index : e;
 	if (e != 0 && w->teller) {
@@ -50,7 +51,7 @@ static void begun(struct auditor *a, const struct work *w)
 	t->association = w->ev.association;
 	t->written_ms = clock_mono_ms();
 	t->tokens = w->tokens;
-	t->ev = w->ev;
+	audit_event_copy(&t->ev, &w->ev);
 	t->ev.n_sop = 0;
 	t->next = a->open;
 	a->open = t;
@@ -125,6 +126,13 @@ static int write_all(struct auditor *a)
 	return e;
 }
 
+static void wipe(struct work *w)
+{
+	audit_event_wipe(&w->ev);
+	const size_t rest = offsetof(struct work, teller);
+	explicit_bzero((uint8_t *)w + rest, sizeof(*w) - rest);
+}
+
 void batch_write(struct auditor *a)
 {
 	int e = write_all(a);
@@ -145,7 +153,9 @@ void batch_write(struct auditor *a)
 		a->records += e == 0;
 	}
 	open_settle(a, e == 0);
-	explicit_bzero(a->batch, sizeof(a->batch[0]) * a->n_batch);
+	for (unsigned i = 0; i < a->n_batch; i++) {
+		wipe(&a->batch[i]);
+	}
 	a->n_batch = 0;
 }
 
@@ -265,6 +275,7 @@ void batch_take(struct auditor *a, struct teller *t, int64_t number, struct span
 	w->ev.time_ms = t->kind == TELLER_SUPERVISOR && w->ev.time_ms < now ? w->ev.time_ms : now;
 	if (w->ev.kind == AUDIT_PROGRESS) {
 		open_progress(a, t, number, &w->ev);
+		audit_event_wipe(&w->ev);
 		return;
 	}
 	struct open_transfer *again = w->ev.kind == AUDIT_BEGIN ? open_told_again(a, t, &w->ev) : NULL;
