@@ -8,7 +8,8 @@
 #define TEXT_BITS   10
 #define MATCH_LEAST 4 /* what is hashed; deflate's own least is 3 */
 #define MATCH_MOST  258
-#define TRIES       8 /* places in the dictionary that are tried */
+#define TRIES       8  /* places in the dictionary that are tried */
+#define ENOUGH      48 /* bytes of a match: no other is looked for, which would have to be fetched */
 #define NOWHERE     UINT16_MAX
 
 /* Bits as they go out: the first is the lowest. */
@@ -189,7 +190,8 @@ static struct match find(const struct pack *p, struct span text, size_t at, cons
 		m.distance = (unsigned)at - before;
 	}
 	unsigned place = p->head[hash(v, HASH_BITS)];
-	for (unsigned i = 0; place != NOWHERE && i < TRIES && m.len < most; i++, place = p->next[place]) {
+	unsigned enough = most < ENOUGH ? (unsigned)most : ENOUGH;
+	for (unsigned i = 0; place != NOWHERE && i < TRIES && m.len < enough; i++, place = p->next[place]) {
 		size_t left = p->dictionary.len - place < most ? p->dictionary.len - place : most;
 		unsigned n = same(here, p->dictionary.ptr + place, left);
 		if (n > m.len) {
