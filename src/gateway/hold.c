@@ -137,6 +137,9 @@ bool hold_is_full(const struct association *as, const struct side *s)
 {
 	const struct hold *h = hold_of(as, s);
 	const struct side *to = s == &as->a ? &as->b : &as->a;
+	if (h->state == HOLD_NONE && !h->message && !h->scanning && !hold_is_kept(s)) {
+		return false; /* as mostly: this is asked at each step of the relay */
+	}
 	bool kept = (hold_is_kept(s) && hold_space(as, s) == 0) || is_message_lent(h, to);
 	return kept || hold_scan_is_full(h) || h->state == HOLD_ASKING || h->state == HOLD_CLEANING;
 }

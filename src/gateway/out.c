@@ -3,11 +3,6 @@
 
 #include <string.h>
 
-bool out_room(const struct out *o, unsigned segments, size_t control)
-{
-	return segments <= OUT_SEGMENTS - o->n && control <= OUT_CONTROL - o->control_len;
-}
-
 static void append(struct out *o, const uint8_t *ptr, size_t len)
 {
 	o->queued += len;

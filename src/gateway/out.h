@@ -27,7 +27,10 @@ struct out {
 };
 
 /* Is there room for this many pieces and bytes of control? */
-bool out_room(const struct out *o, unsigned segments, size_t control);
+static inline bool out_room(const struct out *o, unsigned segments, size_t control)
+{
+	return segments <= OUT_SEGMENTS - o->n && control <= OUT_CONTROL - o->control_len;
+}
 
 static inline bool out_empty(const struct out *o)
 {
