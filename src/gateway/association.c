@@ -341,6 +341,16 @@ static bool has_work(const struct association *as, const struct side *s)
 	       ((s->blocked && relay_room(as, s)) || (s->t.more && may_read(as, s)) || hold_is_ready(as, s));
 }
 
+/* Without those behind the last that is in use: the kernel goes over all it is given, twice. */
+static nfds_t count_of(const struct pollfd *p)
+{
+	nfds_t n = FD_COUNT;
+	while (n > 0 && p[n - 1].fd < 0) {
+		n--;
+	}
+	return n;
+}
+
 /* It has said what it had to, and nothing more of it is on its way before the other side has answered. */
 static bool is_others_turn(const struct association *as, const struct side *s)
 {
@@ -384,7 +394,7 @@ static void relay_loop(struct association *as)
 			[FD_CLEAN_B] = hold_clean_poll(&as->holds->of[1]),
 		};
 		acknowledge(as);
-		if (poll(p, FD_COUNT, wait) < 0 && errno != EINTR) {
+		if (poll(p, count_of(p), wait) < 0 && errno != EINTR) {
 			report_ended(as, "poll: %s", strerror(errno));
 			association_abort(as, NULL, NULL);
 			break;
