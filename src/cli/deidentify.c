@@ -55,8 +55,6 @@ static const char usage[] =
 	"nothing could be done.\n";
 
 #define PART ".gantry-deidentify.part"
-/* A batch is asked for before any of it is read: the disk has more to do at once. What is behind, the kernel reads ahead itself. */
-#define AHEAD_BYTES (2l << 20)
 
 struct verb {
 	struct deidentify_how how;
@@ -303,7 +301,7 @@ static void walk(struct verb *v, const struct tree *t)
 			flush(v, &b);
 			deidentify_worker_stop(&v->worker);
 		}
-		(void)posix_fadvise(in, 0, AHEAD_BYTES, POSIX_FADV_WILLNEED);
+		deidentify_ask_for(in);
 		add(v, &b, e->path, in);
 	}
 	flush(v, &b);

@@ -88,6 +88,9 @@ struct deidentify_worker {
 MUST_USE int deidentify_worker_begin(struct deidentify_worker *w, const struct deidentify_how *how);
 void deidentify_worker_done(struct deidentify_worker *w);
 
+/* A file of a batch to come: what is not in memory yet is read at once with the others, and not one after the other. */
+void deidentify_ask_for(int in);
+
 /*
  * DEIDENTIFY_BATCH jobs at most; deidentify_worker_take() has what is said of each. A file on which the process dies is tried once more in a new one, by
  * itself, and if that dies too, it is OUTCOME_NONE.
