@@ -17,11 +17,18 @@ static words4 usual(bytes16 v)
 	return (words4)(control == 0) | (wide & (words4)(control == zero));
 }
 
+/* The same of four alone. */
 static bool is_usual(const uint8_t *four)
 {
-	bytes16 v = {0};
-	memcpy(&v, four, SIEVE_FOUR);
-	return usual(v)[0] != 0;
+	bool zeros[SIEVE_FOUR];
+	for (size_t i = 0; i < SIEVE_FOUR; i++) {
+		zeros[i] = four[i] == 0;
+		if (!zeros[i] && four[i] < 0x20) {
+			return false;
+		}
+	}
+	bool any = zeros[0] || zeros[1] || zeros[2] || zeros[3];
+	return !any || (zeros[0] != zeros[1] && zeros[0] == zeros[2] && zeros[1] == zeros[3]);
 }
 
 /* Is any of the fours of a block? Pixels of more than eight bits hardly ever are. */
