@@ -60,6 +60,61 @@ static void load_module(struct cleaning *c)
 	}
 }
 
+/* ---- Whose turn it is ---- */
+
+static bool has_job(const struct lookup *l, int64_t id)
+{
+	bool has = false;
+	for (unsigned i = 0; i < JOBS_MOST; i++) {
+		has = has || (l->jobs[i].kind == JOB_CLEAN && l->jobs[i].id == id);
+	}
+	return has;
+}
+
+/* The first of those of an association. NULL: none waits. */
+static struct waiting_object *first_of(struct cleaning *c, int64_t id)
+{
+	for (unsigned i = 0; i < c->n_waiting; i++) {
+		if (c->waiting[i].id == id) {
+			return &c->waiting[i];
+		}
+	}
+	return NULL;
+}
+
+/*
+ * Round robin: an association has one object in the row, and comes to its end again when that begins. One that has a job already has another only
+ * where nobody else waits.
+ */
+static unsigned next_of(const struct lookup *l)
+{
+	const struct cleaning *c = &l->cleaning;
+	unsigned best = 0; /* the first that came is its association's first */
+	bool best_has = has_job(l, c->waiting[0].id);
+	for (unsigned i = 1; i < c->n_waiting; i++) {
+		const struct waiting_object *w = &c->waiting[i];
+		bool has = has_job(l, w->id);
+		if (w->turn > 0 && (has < best_has || (has == best_has && w->turn < c->waiting[best].turn))) {
+			best = i;
+			best_has = has;
+		}
+	}
+	return best;
+}
+
+struct waiting_object clean_take_next(struct lookup *l)
+{
+	struct cleaning *c = &l->cleaning;
+	unsigned at = next_of(l);
+	struct waiting_object w = c->waiting[at];
+	memmove(c->waiting + at, c->waiting + at + 1, (--c->n_waiting - at) * sizeof(w));
+	struct waiting_object *again = first_of(c, w.id);
+	if (again) {
+		again->turn = ++c->turns;
+	}
+	return w;
+}
+
 void clean_asked(struct lookup *l, const struct message *m)
 {
 	struct cleaning *c = &l->cleaning;
@@ -70,8 +125,11 @@ void clean_asked(struct lookup *l, const struct message *m)
 	if (MSG_CLEANING_CODEC(m->number)) {
 		load_module(c);
 	}
-	c->waiting[c->n_waiting++] = (struct waiting_object){
-		.fd = m->fd, .id = MSG_CLEANING_ID(m->number), .codec = MSG_CLEANING_CODEC(m->number)};
+	struct waiting_object w = {.fd = m->fd,
+		.id = MSG_CLEANING_ID(m->number),
+		.codec = MSG_CLEANING_CODEC(m->number),
+		.turn = first_of(c, MSG_CLEANING_ID(m->number)) ? 0 : ++c->turns};
+	c->waiting[c->n_waiting++] = w;
 }
 
 static void start(struct lookup *l, const struct waiting_object *w)
@@ -95,8 +153,7 @@ void clean_start(struct lookup *l)
 {
 	struct cleaning *c = &l->cleaning;
 	while (c->n_waiting > 0 && jobs_of(l, JOB_CLEAN) < JOBS_MOST_CLEAN) {
-		struct waiting_object w = c->waiting[0];
-		memmove(c->waiting, c->waiting + 1, --c->n_waiting * sizeof(w));
+		struct waiting_object w = clean_take_next(l);
 		start(l, &w);
 	}
 }

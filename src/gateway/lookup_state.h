@@ -101,8 +101,9 @@ struct own {
 #define CLEANS_WAITING 256
 struct waiting_object {
 	int fd;
-	int64_t id; /* who asked */
-	bool codec; /* whose pixels are to be cleaned: by others' decoders */
+	int64_t id;    /* who asked */
+	bool codec;    /* whose pixels are to be cleaned: by others' decoders */
+	uint64_t turn; /* … and when; 0: after another of its association */
 };
 
 /* The virus scanner. */
@@ -130,9 +131,10 @@ struct clean_job {
 };
 
 struct cleaning {
-	const char *module; /* that decodes; NULL: CODEC_MODULE */
-	struct waiting_object waiting[CLEANS_WAITING];
+	const char *module;                            /* that decodes; NULL: CODEC_MODULE */
+	struct waiting_object waiting[CLEANS_WAITING]; /* as they came */
 	unsigned n_waiting;
+	uint64_t turns;       /* that were given */
 	struct clean_job job; /* of who is being forked: its stream, the module; in the child the rest */
 };
 
@@ -190,9 +192,11 @@ int64_t scan_start_due(struct lookup *l, int64_t now_ms); /* as standing_start_d
 void scan_before_sandbox(struct lookup *l);               /* in a job: what waits is others' */
 
 /* lookup_clean.c: in the parent. */
-void clean_asked(struct lookup *l, const struct message *m);         /* takes the descriptor */
-void clean_ended(const struct job *j, int status);                   /* as of waitpid() */
-void clean_start(struct lookup *l);                                  /* what waits, as far as it may */
+void clean_asked(struct lookup *l, const struct message *m); /* takes the descriptor */
+void clean_ended(const struct job *j, int status);           /* as of waitpid() */
+void clean_start(struct lookup *l);                          /* what waits, as far as it may */
+/* Of those that wait, at least one: whose turn it is. */
+struct waiting_object clean_take_next(struct lookup *l);
 void clean_before_sandbox(struct lookup *l, bool ours, int channel); /* in a job, of this kind or another */
 
 /* clean_job.c: in the child, with all that it needs open. Its exit status. */
