@@ -232,20 +232,42 @@ def pixels_no_way(bench):
 
 @test
 def pixels_uncompressed(bench):
-    """An archive that takes lossy JPEG and uncompressed objects alone has them uncompressed, signed too; and what DCMTK decodes of them."""
+    """Archives that take lossy JPEG, and else uncompressed objects in Explicit or Implicit VR alone, have them so: encrypted originals, signature
+    and all; and what DCMTK decodes of them is black where it is to be, and else what it was."""
+    implicit = bench.write("implicit.cfg", """[[TransferSyntaxes]]
+[Some]
+TransferSyntax1 = JPEGBaseline
+TransferSyntax2 = LittleEndianImplicit
+[[PresentationContexts]]
+[Some]
+PresentationContext1 = SecondaryCaptureImageStorage\\Some
+[[Profiles]]
+[Some]
+PresentationContexts = Some
+""")
     rows = facts(bench, BASELINE)["0028,0010"]
-    port, folder = peers.storescp(bench, "+xy")
-    s = Site(bench, archive=(port, folder), more={"deidentify": {"key": new_key(bench)}},
-             deidentify={"clean-pixels": "yes", "pixel-rules": rules_of(bench, rows)})
-    equal(s.store(BASELINE)["status"], 0, "status")
-    made = s.stored()
-    s.theirs(made)
-    now = facts(bench, made)
-    equal([now.get(tag) for tag in ("0002,0010", "0028,0004", "0028,0006", "0028,0301", "0028,2110")],
-          ["LittleEndianExplicit", "YBR_FULL", "0", "NO", facts(bench, BASELINE).get("0028,2110")], "what it is")
     before, _ = decoded(bench, BASELINE, JPEG, "before")
-    after, shape = decoded(bench, made, NATIVE, "after")
-    compare("uncompressed", before, after, shape, [0, 128, 128])
+    port, folder = free_port(), bench.new_folder("implicit")
+    bench.serve(port, "storescp", "-aet", "STORESCP", "+B", "-od", folder, "-xf", implicit, "Some", str(port))
+    s = Site(bench, archive=peers.storescp(bench, "+xy"), more={"deidentify": {"key": new_key(bench)}},
+             deidentify={"originals-to": recipients(bench, "a"), "clean-pixels": "yes", "pixel-rules": rules_of(bench, rows)})
+    for name in ("Explicit", "Implicit"):
+        if name == "Implicit":
+            s.folder = folder
+            s.g.config["nodes"]["archive"].update(plain(port))
+            s.g.write()
+            s.g.wait_log(s.g.reload(), event="gateway.reloaded")
+        equal(s.store(BASELINE)["status"], 0, "status")
+        made = s.stored()
+        s.theirs(made)
+        equal([(v["state"], v["all"]) for v in s.verify(made)], [("good", True)], "its signature")
+        now = facts(bench, made)
+        equal([now.get(tag) for tag in ("0002,0010", "0028,0004", "0028,0006", "0028,0301", "0028,2110")],
+              [f"LittleEndian{name}", "YBR_FULL", "0", "NO", facts(bench, BASELINE).get("0028,2110")], "what it is")
+        after, shape = decoded(bench, made, NATIVE, "after")
+        compare(name, before, after, shape, [0, 128, 128])
+        bench.run(bench.program, "reidentify", "--key", bench.path("a.key"), made, bench.path(f"again-{name}"))
+        equal(facts(bench, bench.path(f"again-{name}"))["0010,0010"], facts(bench, BASELINE)["0010,0010"], "the name that was encrypted")
 
 
 @test
