@@ -84,7 +84,7 @@ struct incident {
 	size_t n_touches, cap_touches;
 	struct study *studies; /* with a patient or study; the rest has none */
 	size_t n_studies;
-	size_t n_patients;
+	size_t n_patients, n_uids; /* that are named: by identifier or name; by Study Instance UID */
 	struct day *days;
 	size_t n_days;
 	struct search_totals totals;

@@ -307,7 +307,7 @@ static int count_days(struct incident *in)
 		d->times[t->how]++;
 		d->instances += t->how == HOW_REFUSED ? 0 : t->count;
 		bool first = i == 0 || !same_patient(t, t - 1) || strcmp(t->study, t[-1].study) != 0;
-		d->studies += is_of_patient(t) && (first || when_day_number(t[-1].time_ms) != d->number);
+		d->studies += t->study[0] && (first || when_day_number(t[-1].time_ms) != d->number);
 	}
 	return 0;
 }
@@ -373,8 +373,9 @@ int studies_make(struct incident *in)
 			break; /* they come last */
 		}
 		bool new_patient = !before || !same_patient(t, before);
-		in->n_patients += new_patient;
+		in->n_patients += new_patient && (t->patient[0] || t->name[0]);
 		if (new_patient || strcmp(t->study, before->study) != 0) {
+			in->n_uids += t->study[0] != 0;
 			in->studies[in->n_studies++] = (struct study){.first = i};
 		}
 		count(&in->studies[in->n_studies - 1], t);

@@ -467,8 +467,8 @@ void incident_statement(const struct incident *in, FILE *to)
 			in->version);
 	}
 	fprintf(to, "\nIt names %zu patient%s and %zu stud%s, in %zu entr%s.\n", in->n_patients,
-		in->n_patients == 1 ? "" : "s", in->n_studies, in->n_studies == 1 ? "y" : "ies",
-		in->n_touches, in->n_touches == 1 ? "y" : "ies");
+		in->n_patients == 1 ? "" : "s", in->n_uids, in->n_uids == 1 ? "y" : "ies", in->n_touches,
+		in->n_touches == 1 ? "y" : "ies");
 	fputs("\nWhat it does not cover:\n"
 	      "- What did not cross this gateway: devices that reach an archive by another way.\n"
 	      "- Requests that neither carry nor show images: procedure steps (MPPS), storage commitment, C-ECHO.\n",

@@ -490,6 +490,39 @@ def incident_by_certificate(bench):
 
 
 @test
+def incident_by_user_and_of_retrievals(bench):
+    """What one user stored, who proved to be that user; and what a device was sent that asked for it (C-GET)."""
+    path, pwd = bench.path("users.txt"), "correct horse"
+    subprocess.run([bench.program, "user", "set", path, "ann"], check=True, input=pwd + "\n", text=True, stdout=subprocess.DEVNULL)
+    trail = Trail(bench, **{"checkpoint-every": 1})
+    port, _ = peers.dcmqrscp(bench)
+    g = trail.gateway(archive={"address": [f"127.0.0.1:{port}"], "transport": "plain"}, start=False,
+                      flow={"services": ["store"], "user-identity": {"caller": "verify"}})
+    g.config["users"] = {"passwords": path}
+    images = g.config["flows"][0]
+    g.config["nodes"]["ct2"] = {**g.config["nodes"]["ct1"], "ae": ["CT2"]}
+    g.config["flows"].append({"name": "ct2", "from": ["ct2"], "to": images["to"], "services": ["store", "find", "get"]})
+    g.write()
+    g.start()
+    where = ["-aet", "CT1", "-aec", "ARCHIVE", "127.0.0.1", str(g.plain)]
+    bench.run("storescu", "-usr", "ann", "-pwd", pwd, *where, peers.CT_SMALL, wants=0)
+    where[1] = "CT2"
+    bench.run("storescu", *where, peers.MR_SMALL, wants=0)
+    bench.run("getscu", "-P", "-k", "QueryRetrieveLevel=PATIENT", "-k", "PatientID=4MR1", "-od", bench.new_folder("got"), *where, wants=0)
+    a = Auditor(trail, g)
+    a.settled()
+    out, _ = a.run("incident", "--user", " ANN ", "--vkey", a.vkey)
+    check("It names 1 patient and 1 study" in out and "1CT1" in out and "4MR1" not in out, "by user:", out)
+    out, _ = a.run("incident", "--node", "ct2", "--vkey", a.vkey)
+    # The request for all of a patient names no study, and is none.
+    check("It names 1 patient and 1 study, in 3 entries" in out and re.search(r"  4MR1: queried 1\n", out) and
+          re.search(r"4MR1 \S+ \S+: stored 1 retrieved 1\n", out) and "  1 study: " in out, "what was retrieved:", out)
+    found = a.find("--patient", "4MR1", "--kind", "transfer")
+    equal([(h["how"], h["instances"], h["from"]["node"], h["to"]["node"]) for h in found],
+          [("stored", 1, "ct2", "archive"), ("retrieved", 1, "ct2", "archive")], "4MR1")
+
+
+@test
 def incident_after_a_kill(bench):
     """All processes killed in the middle of a transfer: it is listed as interrupted, with at least what was counted."""
     trail, g, a = served(bench)
