@@ -627,6 +627,29 @@ def audit_disk_full_hold(bench):
 
 
 @test
+def audit_disk_full_at_start(bench):
+    """The gateway starts, says that nothing is recorded and where to look, and lets nothing pass; with room it records."""
+    trail = Trail(bench, folder=tmpfs(bench), **{"hold-most": 1})
+    fill(trail.folder)
+    trail, archive, g = site(bench, trail)
+    line = g.wait_log(event="audit.failed")
+    check("no space" in line["why"], "why:", line)
+    said = g.cli("status")
+    check("NOTHING IS RECORDED since" in said and "is away; the log says why" in said, "status:", said)
+    scu = g.scu(timeout=60)
+    scu.associate(contexts=BOTH)
+    answer = scu.store(3, "1.2.3.4.1", CT, object_of("F1", "1.2.6.1", "1.2.3.4.1"))
+    check(answer["status"] == 0xA700 and "1.2.3.4.1" not in archive.scp.stored(), "it passed:", answer)
+    free(trail.folder)
+    until(lambda: json.loads(g.cli("status", "--json"))["audit"]["state"] == "recording", "it to record")
+    equal(scu.store(3, "1.2.3.4.2", CT, object_of("F2", "1.2.6.2", "1.2.3.4.2"))["status"], 0, "status with room")
+    scu.release()
+    trail.settled()
+    equal((trail.passed(patient="F1"), trail.passed(patient="F2")), (0, 1), "instances")
+    check(any("was away" in r["event"]["text"] for r in trail.wait("alert", 3)), "no word of it:\n" + trail.table())
+
+
+@test
 def audit_disk_full_refuse(bench):
     trail, archive, g, scu = full(bench, unrecorded="refuse")
     began = time.monotonic()
