@@ -345,8 +345,9 @@ static void sum_up(struct verifier *v)
 		snprintf(text, sizeof(text), "%" PRId64 ".%03d", v->farthest_back_ms / 1000,
 			(int)(v->farthest_back_ms % 1000));
 		verify_found(v, VERIFY_TIME, v->first_back, v->first_back + 1, "", 0,
-			"the clock was set back: %" PRIu64
-			" records are of an earlier time than the one before, by %s s at most",
+			"%" PRIu64
+			" records are of an earlier time than the one before, by %s s at most: the clock was set back, or what "
+			"they tell of was kept until it could be recorded",
 			v->steps_back, text);
 	}
 }

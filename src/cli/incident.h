@@ -77,6 +77,8 @@ struct incident {
 	uint64_t first, last;
 	int64_t first_ms, last_ms; /* times of those in it, least and greatest */
 	bool ends;                 /* no record follows them in these folders */
+	int64_t before_ms, back_ms;
+	uint64_t n_back; /* records of an earlier time than the one before; by back_ms at most */
 	struct interval *intervals;
 	size_t n_intervals;
 	/* What was found. */

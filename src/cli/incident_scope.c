@@ -18,10 +18,17 @@ static int failed(const struct incident *in, int e)
 
 /* ---- Which records ---- */
 
+/* What is told late has its own time, by some seconds; a clock that was set back has no such bound. */
+#define BACK_MS 1000
+
 static void widen(struct incident *in, const struct journal_entry *e)
 {
 	bool has = in->has_records;
 	int64_t ms = e->record.time_ms;
+	int64_t back = has ? in->before_ms - ms : 0;
+	in->before_ms = ms;
+	in->n_back += back > BACK_MS;
+	in->back_ms = back > in->back_ms ? back : in->back_ms;
 	in->first = !has || e->index < in->first ? e->index : in->first;
 	in->last = !has || e->index > in->last ? e->index : in->last;
 	in->first_ms = !has || ms < in->first_ms ? ms : in->first_ms;
@@ -69,6 +76,13 @@ int incident_find_ends(struct incident *in)
 			"a checkpoint speaks of %" PRIu64 " records; those from %" PRIu64
 			" on are in none of the folders, and may be of that time",
 			ends.spoken_of, in->last + 1);
+	}
+	if (ok && in->n_back > 0) {
+		ok = incident_note(&in->uncovered,
+			"%" PRIu64 " record%s of an earlier time than the one before, by %" PRId64
+			" s at most: the gateway's clock was set back, or what was told of was kept until it could be recorded. "
+			"Times are that clock's.",
+			in->n_back, in->n_back == 1 ? " is" : "s are", in->back_ms / 1000);
 	}
 	return ok ? AUDIT_GOOD : failed(in, ERR_NO_MEMORY);
 }

@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 import xml.etree.ElementTree as ET
 
 from lib import dicom, peers
@@ -520,6 +521,31 @@ def incident_by_user_and_of_retrievals(bench):
     found = a.find("--patient", "4MR1", "--kind", "transfer")
     equal([(h["how"], h["instances"], h["from"]["node"], h["to"]["node"]) for h in found],
           [("stored", 1, "ct2", "archive"), ("retrieved", 1, "ct2", "archive")], "4MR1")
+
+
+@test
+def incident_of_times_out_of_order(bench):
+    """The auditor is away for seconds, and what the gateway had to tell of it is recorded afterwards, with its own time."""
+    trail = Trail(bench, **{"checkpoint-every": 1})
+    g = trail.gateway()
+    a = Auditor(trail, g)
+    a.settled()
+    out, _ = a.run("incident", "--vkey", a.vkey)
+    check("of an earlier time" not in out, "in order:", out)
+    os.rename(trail.folder, trail.folder + ".kept")
+    os.kill(next(pid for pid, line in g.roles().items() if "audit" in line), signal.SIGKILL)
+    state = lambda: json.loads(g.cli("status", "--json"))["audit"]["state"]
+    until(lambda: state() == "away", "the auditor to be away")
+    died = time.monotonic()
+    until(lambda: time.monotonic() - died > 2.5, "more than a second")
+    os.rename(trail.folder + ".kept", trail.folder)
+    until(lambda: state() == "recording", "the auditor to be back", 60)
+    trail.wait("alert", object="audit")
+    a.settled()
+    out, _ = a.run("incident", "--vkey", a.vkey)
+    check(re.search(r"- \d+ records? (is|are) of an earlier time than the one before, by \d+ s at most", out), "out of order:", out)
+    said = bench.run(bench.program, "audit", "verify", trail.folder, "--key", a.vkey, wants=0).text
+    check("of an earlier time" in said and "or what they tell of was kept" in said, "verify:", said)
 
 
 @test
