@@ -413,9 +413,8 @@ static void inside_preambles(void **state)
 		{":\nrm -rf x\nexit\n", 16, CHECK_PREAMBLE_TEXT},
 	};
 	for (size_t k = 0; k < ARRAY_LEN(rows); k++) {
-		uint8_t file[160] = {0};
+		uint8_t file[160] = {[128] = 'D', 'I', 'C', 'M'};
 		memcpy(file, rows[k].bytes, rows[k].n);
-		memcpy(file + 128, "DICM", 4);
 		struct inspect_about about = {.file = true};
 		inspect_pieces(&inspected, &about, span_of(file, sizeof(file)), 0, 0, false);
 		for (unsigned c = CHECK_PREAMBLE_PE; c <= CHECK_PREAMBLE_NONZERO; c++) {
