@@ -32,6 +32,7 @@ static int begin(struct inflater *i, int window)
 {
 	i->used = 0;
 	i->failed = 0;
+	i->most = 0;
 	i->ended = i->trailing = i->padded = false;
 	i->in = i->behind = (struct span){0};
 	i->z = (z_stream){.zalloc = arena_take, .zfree = arena_give, .opaque = i};
@@ -94,6 +95,9 @@ static size_t step(struct inflater *i)
 		i->ended = true;
 	} else if (r != Z_OK && r != Z_BUF_ERROR) {
 		i->failed = r == Z_MEM_ERROR ? ERR_NO_MEMORY : ERR_VALUE;
+	}
+	if (i->most && i->z.total_out > i->most && i->z.total_out / 100 > i->z.total_in && !i->failed) {
+		i->failed = ERR_SPACE;
 	}
 	return sizeof(i->out) - i->z.avail_out;
 }

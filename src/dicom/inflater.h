@@ -21,6 +21,7 @@ struct inflater {
 	struct span in; /* fed and not used yet */
 	size_t used;    /* of the arena */
 	int failed;     /* said again by every further step */
+	uint64_t most;  /* that may come of less than a hundredth of it; 0: any. Set after the beginning */
 	bool ended;     /* the compressed stream said its end */
 	bool trailing;  /* after it came more than one NUL of padding */
 	bool padded;
@@ -41,7 +42,7 @@ void inflater_feed(struct inflater *i, struct span bytes);
 /*
  * The next piece of what they say, never empty, in *ret_piece; it lies in the struct, until the next step. ERR_AGAIN:
  * more bytes are needed, or, if ended is set, the stream is over and all bytes were taken. ERR_VALUE: they are not
- * deflated.
+ * deflated. ERR_SPACE: they become more than `most`.
  */
 MUST_USE int inflater_next(struct inflater *i, struct span *ret_piece);
 

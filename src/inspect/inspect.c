@@ -76,6 +76,9 @@ static void take(struct inspect *i, struct span raw)
 		preamble_watch(i, raw);
 	}
 	bool fed = !i->over;
+	if (i->f.d.inflater) {
+		i->f.d.inflater->most = INSPECT_INFLATED;
+	}
 	parse(i, raw);
 	if (i->f.d.inflater) {
 		tail_inflate(i, fed ? (struct span){0} : raw);

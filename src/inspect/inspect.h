@@ -84,6 +84,9 @@ struct inspect_directory {
 	bool loose, last_met;
 };
 
+/* What a deflated data set may become, if that is more than a hundred times what it was. */
+#define INSPECT_INFLATED (1u << 30)
+
 /* What a PDF document may have in object streams, before they are told instead of being looked into. */
 #define INSPECT_PDF_INFLATED (64u << 20)
 

@@ -37,6 +37,35 @@ static void behind_deflated(void **state)
 	expect_deflated(writer_span_of(&w), "\0\0\0#!/bin/sh\n", 13, "trailing-bytes trailing-content");
 }
 
+/* A megabyte that becomes more than a gigabyte; as much that does not is seen to its end. */
+static void bombs(void **state)
+{
+	static uint8_t zeros[1 << 20], packed[1 << 23];
+	for (unsigned more = 0; more < 2; more++) {
+		struct writer w = object(SECONDARY);
+		put_patient(&w, "Doe^Jane");
+		put_head(&w, e, TAG_PIXEL_DATA, "OW", (1023 + 2 * more) * (uint32_t)sizeof(zeros));
+		z_stream z = {.next_out = packed,
+			.avail_out = sizeof(packed),
+			.next_in = w.ptr,
+			.avail_in = (unsigned)w.len};
+		assert_int_equal(deflateInit2(&z, 1, Z_DEFLATED, -15, 9, Z_DEFAULT_STRATEGY), Z_OK);
+		assert_int_equal(deflate(&z, Z_NO_FLUSH), Z_OK);
+		for (unsigned k = 0; k < 1023 + 2 * more; k++) {
+			z.next_in = zeros;
+			z.avail_in = sizeof(zeros);
+			assert_int_equal(deflate(&z, Z_NO_FLUSH), Z_OK);
+		}
+		assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
+		struct inspect_about about = {.transfer_syntax = span_str(DEFLATED)};
+		inspect_pieces(
+			&inspected, &about, span_of(packed, sizeof(packed) - z.avail_out), 0, 1 << 17, false);
+		deflateEnd(&z);
+		assert_int_equal(inspected.counts[CHECK_INFLATES_TOO_FAR], more);
+		assert_int_equal(inspected.counts[CHECK_TRUNCATED], 0);
+	}
+}
+
 /* Behind the pixels, and deflated with them. */
 static void behind_pixels_deflated(void **state)
 {
@@ -427,6 +456,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(behind_deflated),
+		cmocka_unit_test(bombs),
 		cmocka_unit_test(behind_pixels_deflated),
 		cmocka_unit_test(private_fragments),
 		cmocka_unit_test(behind_documents),
