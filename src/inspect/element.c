@@ -562,7 +562,7 @@ void element_failed(struct inspect *i, int err)
 	for (size_t k = 0; k < ARRAY_LEN(checks); k++) {
 		check = checks[k].err == err ? checks[k].check : check;
 	}
-	if (err == ERR_VALUE && d->inflater && d->inflater->failed) {
+	if (err == ERR_VALUE && d->inflater) {
 		check = CHECK_DEFLATE_BROKEN;
 	}
 	i->e.tag = 0;

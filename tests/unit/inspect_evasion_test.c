@@ -121,7 +121,7 @@ static void behind_documents(void **state)
 		size_t n = deflate_raw(writer_span_of(&w), deflated, sizeof(deflated));
 		w = writer_of(deflated, sizeof(deflated));
 		w.len = n;
-		expect_in(DEFLATED, &w, checks);
+		expect_in(DEFLATED, &w, rows[k].unread ? "deflate-broken trailing-content" : checks);
 	}
 }
 
