@@ -43,6 +43,10 @@ const struct encoding_coded *encoding_coded(struct span transfer_syntax)
 		{"1.2.840.10008.1.2.4.81", CODING_JPEG_LS, "1.2.840.10008.1.2.4.80", CODING_JPEG_LS},
 		{"1.2.840.10008.1.2.4.90", CODING_JPEG_2000, "1.2.840.10008.1.2.4.90", CODING_JPEG_2000},
 		{"1.2.840.10008.1.2.4.91", CODING_JPEG_2000, "1.2.840.10008.1.2.4.90", CODING_JPEG_2000},
+		/* High-Throughput: decoded as any JPEG 2000, and encoded as its older part. */
+		{"1.2.840.10008.1.2.4.201", CODING_JPEG_2000, "1.2.840.10008.1.2.4.90", CODING_JPEG_2000},
+		{"1.2.840.10008.1.2.4.202", CODING_JPEG_2000, "1.2.840.10008.1.2.4.90", CODING_JPEG_2000},
+		{"1.2.840.10008.1.2.4.203", CODING_JPEG_2000, "1.2.840.10008.1.2.4.90", CODING_JPEG_2000},
 		{"1.2.840.10008.1.2.5", CODING_RLE, "1.2.840.10008.1.2.5", CODING_RLE},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
