@@ -375,7 +375,8 @@ static json_t *audit(const struct gate *g, const struct site *s)
 	}
 	set_text(o, "state", !known ? "away" : text_of(j->failing, "failing", "recording"));
 	set_time(o, "since", known ? j->since_ms : g->auditor_lost_ms ? g->auditor_lost_ms : g->started_ms);
-	set_text(o, "why", known ? j->why : "the auditor, which keeps the journal, is away; the log says why");
+	set_text(
+		o, "why", known ? j->why : "the auditor, which keeps the journal, is away; the log says why");
 	set_text(o, "journal", s->audit.journal);
 	set_text(o, "unrecorded",
 		s->audit.unrecorded == UNRECORDED_PASS
