@@ -189,7 +189,7 @@ static void be_patient(struct association *as, int64_t now)
 /* Act on what is overdue; return how long poll may wait. */
 static int check_clocks(struct association *as)
 {
-	int64_t now = clock_mono_ms();
+	int64_t now = clock_tick_ms();
 	be_patient(as, now);
 	const char *what_a = "", *what_b = "";
 	int64_t audit = sooner(audit_check(as, now), audit_progress_due(as));
