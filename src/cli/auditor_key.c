@@ -5,13 +5,16 @@
 #include "keys/private.h"
 #include "keys/token_opener.h"
 
+#include <fcntl.h>
 #include <openssl/bio.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 struct asking {
 	const char *verb, *file;
@@ -49,6 +52,23 @@ static bool read_pem(const char *where, struct span pem, struct asking *a, EVP_P
 	return false;
 }
 
+/* Who gives the public half is not to be told to hide it from others first. */
+static bool is_public(const char *where)
+{
+	static const char *const heads[] = {"-----BEGIN PUBLIC KEY", "-----BEGIN CERTIFICATE"};
+	char head[32] = "";
+	bool is = false;
+	int fd = open(where, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	ssize_t n = fd < 0 ? -1 : read(fd, head, sizeof(head) - 1);
+	for (unsigned i = 0; n > 0 && i < ARRAY_LEN(heads); i++) {
+		is |= strncmp(head, heads[i], strlen(heads[i])) == 0;
+	}
+	if (fd >= 0) {
+		close(fd);
+	}
+	return is;
+}
+
 static bool open_file(
 	const char *verb, const char *where, const char *passphrase_file, struct auditor_key *ret_key)
 {
@@ -56,6 +76,12 @@ static bool open_file(
 	char why[512] = "";
 	struct auditor_key key = {0};
 	struct asking a = {.verb = verb, .file = passphrase_file};
+	if (is_public(where)) {
+		fprintf(stderr,
+			"%s: %s is a public key, or a certificate: records open with the private key to it\n",
+			verb, where);
+		return false;
+	}
 	if (key_file_read(where, "private key", S_IRWXO, &f, why, sizeof(why)) < 0) {
 		fprintf(stderr, "%s: %s\n", verb, why[0] ? why : "no memory");
 		return false;

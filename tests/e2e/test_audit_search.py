@@ -222,6 +222,8 @@ def audit_search_mistaken(bench):
                 (("--certificate", "bare.key"), 2, "is no certificate")):
             _, said = a.run(*verb, *words, wants=wants)
             check(sentence in said and f"gantry {' '.join(verb[:2 if verb[0] == 'audit' else 1])}: " in said, words, "said:", said)
+        ran = bench.run(bench.program, *verb, "-c", g.yaml, "--key", trail.path("auditor.pem"), wants=3)
+        check("auditor.pem is a public key" in ran.text and "chmod" not in ran.text, "said:", ran.text)
     _, said = a.run("incident", "--vkey", "missing.vkey", wants=3)
     check("gantry incident: missing.vkey" in said, "said:", said)
     _, said = a.run("audit", "search", "--from", "2020-01-01", "--to", "2020-01-02", wants=1)
