@@ -82,16 +82,17 @@ static int complain(const char *what, const char *why)
 	return 1;
 }
 
-/* ---- Whose key ---- */
+/* ---- Whose key: a person's, or that of the site, which is open then ---- */
 
 static const char *where(const struct job *j)
 {
-	return j->key_file ? j->pin.uri : j->site->signatures.key.path;
+	return j->key_file || !j->site ? j->pin.uri : j->site->signatures.key.path;
 }
 
 static struct span certificate(const struct job *j)
 {
-	return j->key_file ? span_of(j->cert, j->cert_len) : j->site->signatures.certificate.bytes;
+	return j->key_file || !j->site ? span_of(j->cert, j->cert_len)
+	                               : j->site->signatures.certificate.bytes;
 }
 
 /* A person's: what it takes to open it, before anything else is read. */
