@@ -272,7 +272,7 @@ static void documents_by_name(void **state)
 		{CDA_CLASS, "text/xml", "\xFE\xFF\0<\0!\0E\0N\0T\0I\0T\0Y", 18, "document-entity"},
 		{CDA_CLASS, "text/xml", "<a>\xFF\xFE <b/></a>", 14, ""},
 		{CDA_CLASS, "text/xml", "\x4C\xA2\x83\x99\x89\x97\xA3\x6E", 8, "document-type"},
-		{CDA_CLASS, "text/xml", "<?xml encoding=\"UTF-7\"?>+ADw-", 31, "document-script"},
+		{CDA_CLASS, "text/xml", "<?xml encoding=\"UTF-7\"?>+ADw-", 29, "document-script"},
 		{CDA_CLASS, "text/xml", "<!DOCTYPE a SYSTEM 'http://b'><a/>", 34, "document-entity"},
 		{CDA_CLASS, "text/xml", "<a><h:script>x</h:script></a>", 29, "document-script"},
 		{CDA_CLASS, "text/xml", "<a b='j&#97;vascript:x'/>", 25, "document-script"},
