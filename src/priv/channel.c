@@ -11,12 +11,16 @@
 
 /* Messages over a channel between two roles, with at most one descriptor each. */
 
-/* Roles have one thread each. In pages of their own, so that they can be kept from a fork. */
+/*
+ * Roles have one thread each. In pages of their own, so that they can be kept from a fork: the type is aligned, and so its
+ * size is too, or else what the linker puts behind it would be wiped as well.
+ */
 #define PAGE 4096
-static struct {
+static struct __attribute__((aligned(PAGE))) {
 	struct message scratch;
 	uint8_t sending[LIMIT_ROLE_MESSAGE], receiving[LIMIT_ROLE_MESSAGE];
-} own __attribute__((aligned(PAGE)));
+} own;
+static_assert(sizeof(own) % PAGE == 0, "whole pages");
 static bool wiped_on_fork;
 
 void message_keep(void)
