@@ -2,6 +2,8 @@
 #include "cli/disc_directory.h"
 #include "cli/media_seal.h"
 #include "cli/options.h"
+#include "cli/passphrase.h"
+#include "cli/token_pin.h"
 #include "keys/private.h"
 
 #include <errno.h>
@@ -13,8 +15,9 @@
 #include <unistd.h>
 
 static const char usage[] =
-	"usage: gantry media seal [--to CERTIFICATE]... [--key FILE --cert FILE]\n"
-	"                    [--passphrase | --passphrase-file FILE]\n"
+	"usage: gantry media seal [--to CERTIFICATE]... [--passphrase |\n"
+	"                    --passphrase-file FILE] [--key FILE --cert FILE\n"
+	"                    [--key-passphrase-file FILE]]\n"
 	"                    [--udf] [--incomplete] [--recorded] [-c FILE] FOLDER OUT\n"
 	"\n"
 	"Writes a disc that nobody reads but whom it is for: the objects of FOLDER (or of\n"
@@ -31,6 +34,10 @@ static const char usage[] =
 	"                          pkcs11: URI,\n"
 	"  --cert FILE             … whose certificate this is, with those that lead up\n"
 	"                          to an authority (PEM)\n"
+	"  --key-passphrase-file FILE\n"
+	"                          its first line is the key's passphrase, or the PIN of\n"
+	"                          its token; it is asked for otherwise, if the key has\n"
+	"                          one and the URI no pin-source\n"
 	"  --udf                   an image for a DVD or a Blu-ray disc: UDF beside ISO\n"
 	"                          9660 (by genisoimage, which has to be there)\n"
 	"  --incomplete            seal what can be, though some files cannot\n"
@@ -91,9 +98,25 @@ static int add_passphrase(struct media_sealing *j)
 	               : EXIT_ALL;
 }
 
+static int open_key(struct media_sealing *j, struct span cert)
+{
+	char why[512], *whole = private_key_is_token(j->with.key) ? NULL : realpath(j->with.key, NULL);
+	struct passphrase_way way = {.verb = "gantry media seal", .file = j->key_passphrase_file};
+	const struct private_key_asks asks = {.ask = passphrase_of_key,
+		.arg = &way,
+		.otherwise =
+			way.file || passphrase_asks() ? "" : PASSPHRASE_UNASKED_BUT("--key-passphrase-file")};
+	struct token_pin pin;
+	bool ok = token_pin_take(way.verb, whole ? whole : j->with.key, way.file, &pin);
+	int e = ok ? private_key_open_asking(pin.uri, cert, &asks, &j->key, why, sizeof(why)) : 0;
+	token_pin_done(&pin);
+	free(whole);
+	return e < 0 ? complain(j->with.key, why) : ok ? EXIT_ALL : EXIT_NOTHING;
+}
+
 static int add_signer(struct media_sealing *j)
 {
-	char why[512], *whole = NULL;
+	char why[512];
 	uint8_t *pem;
 	size_t len;
 	if (!j->with.key) {
@@ -102,15 +125,12 @@ static int add_signer(struct media_sealing *j)
 	if (!media_read_pem("seal", j->with.cert, &pem, &len)) {
 		return EXIT_NOTHING;
 	}
-	if (!private_key_is_token(j->with.key)) {
-		whole = realpath(j->with.key, NULL);
-	}
-	int e = private_key_open(whole ? whole : j->with.key, span_of(pem, len), &j->key, why, sizeof(why));
-	int code = e < 0 ? complain(j->with.key, why) : EXIT_ALL;
-	if (e == 0 && (e = cms_sealing_signer(j->sealing, j->key, span_of(pem, len), why, sizeof(why))) < 0) {
+	int code = open_key(j, span_of(pem, len));
+	int e = code == EXIT_ALL ? cms_sealing_signer(j->sealing, j->key, span_of(pem, len), why, sizeof(why))
+	                         : 0;
+	if (e < 0) {
 		code = complain(j->with.cert, e == ERR_NO_MEMORY ? err_str(e) : why);
 	}
-	free(whole);
 	free(pem);
 	return code;
 }
@@ -219,6 +239,9 @@ static bool take_option(void *arg, int c)
 	case 'u':
 		j->udf = true;
 		return true;
+	case 'w':
+		j->key_passphrase_file = optarg;
+		return true;
 	default:
 		return media_with_option(&j->with, c);
 	}
@@ -233,19 +256,22 @@ static bool ends_in(const char *path, const char *end)
 int media_seal(int argc, char **argv)
 {
 	static const struct option options[] = {{"to", required_argument, NULL, 't'},
-		{"passphrase", no_argument, NULL, 'p'}, {"udf", no_argument, NULL, 'u'}, MEDIA_WITH_OPTIONS,
-		{0}};
+		{"passphrase", no_argument, NULL, 'p'}, {"udf", no_argument, NULL, 'u'},
+		{"key-passphrase-file", required_argument, NULL, 'w'}, MEDIA_WITH_OPTIONS, {0}};
 	static struct media_sealing j;
 	int code;
 	j = (struct media_sealing){.m = {.spool = SCRAP_NONE, .seconds = SECONDS}, .stage = STAGE_NONE};
 	if (!options_read(argc, argv, options, usage, take_option, &j, &code)) {
 		return code;
 	}
-	if (argc - optind != 2 || !j.with.key != !j.with.cert || (j.ask && j.with.passphrase_file)) {
-		fprintf(stderr, "gantry media seal: %s\n",
-			argc - optind != 2 ? "name the folder to seal and what to write, FOLDER and OUT"
-			: !j.with.key != !j.with.cert ? "--key and --cert go together: who signs"
-						      : "--passphrase or --passphrase-file, and not both");
+	const char *misuse = argc - optind != 2 ? "name the folder to seal and what to write, FOLDER and OUT"
+	                     : !j.with.key != !j.with.cert ? "--key and --cert go together: who signs"
+	                     : !j.with.key && j.key_passphrase_file ? "--key-passphrase-file goes with --key"
+	                     : j.ask && j.with.passphrase_file
+	                             ? "--passphrase or --passphrase-file, and not both"
+	                             : NULL;
+	if (misuse) {
+		fprintf(stderr, "gantry media seal: %s\n", misuse);
 		options_usage(usage);
 		return EXIT_USAGE;
 	}

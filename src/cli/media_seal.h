@@ -12,8 +12,9 @@ enum media_form { MEDIA_FOLDER, MEDIA_IMAGE, MEDIA_MAIL };
 struct media_sealing {
 	const char *to[CMS_RECIPIENTS_MOST], *out;
 	unsigned n_to;
-	struct media_with with; /* its key signs */
-	bool ask, udf;          /* ask: for a passphrase, though there are recipients */
+	struct media_with with;          /* its key signs */
+	const char *key_passphrase_file; /* of that key; NULL: it is asked for, if the key has one */
+	bool ask, udf;                   /* ask: for a passphrase, though there are recipients */
 	enum media_form form;
 	struct media m;
 	struct media_record record;

@@ -117,3 +117,10 @@ bool passphrase_of_file(const char *verb, const char *path, char *buf, size_t ca
 	buf[len] = 0;
 	return true;
 }
+
+bool passphrase_of_key(void *way, char *buf, size_t cap)
+{
+	const struct passphrase_way *w = way;
+	return w->file ? passphrase_of_file(w->verb, w->file, buf, cap)
+	               : passphrase_ask("Passphrase of the key: ", buf, cap);
+}

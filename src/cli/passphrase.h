@@ -11,7 +11,9 @@
  */
 
 /* Said behind "there was no passphrase" where nobody can be asked, by each verb that wants one. */
-#define PASSPHRASE_UNASKED "; where nobody can be asked, `--passphrase-file FILE` names a file that has it"
+#define PASSPHRASE_UNASKED PASSPHRASE_UNASKED_BUT("--passphrase-file")
+#define PASSPHRASE_UNASKED_BUT(option)                                                                       \
+	"; where nobody can be asked, `" option " FILE` names a file that has it"
 
 /* Standard input is a terminal, at which somebody can be asked. */
 bool passphrase_asks(void);
@@ -24,5 +26,12 @@ bool passphrase_ask_twice(const char *prompt, char *buf, size_t cap);
 
 /* The first line of a file that not every user can read, or of a pipe, of which nothing else is read. On failure it has said why, after `verb: `. */
 bool passphrase_of_file(const char *verb, const char *path, char *buf, size_t cap);
+
+/* How that of a key is come by: for private_key_open_asking() (keys/private.h), with `way` as its arg. */
+struct passphrase_way {
+	const char *verb; /* "gantry sign" */
+	const char *file; /* NULL: it is asked for */
+};
+bool passphrase_of_key(void *way, char *buf, size_t cap);
 
 #endif

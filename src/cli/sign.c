@@ -5,6 +5,7 @@
 #include "cli/object_edit.h"
 #include "cli/object_job.h"
 #include "cli/place.h"
+#include "cli/passphrase.h"
 #include "cli/token_pin.h"
 #include "cli/verbs.h"
 #include "dicom/sign_profile.h"
@@ -33,21 +34,22 @@ static const char usage[] =
 	"       gantry sign --timestamp-response RESPONSE [--force] IN OUT\n"
 	"\n"
 	"Put a digital signature into a DICOM file (PS3.15 C.1 to C.3), with the key of\n"
-	"`signatures:` in gantry.yaml, or a person's own. A process that has that key, the\n"
-	"file and nothing else reads the object, makes the MAC and signs it. The file\n"
-	"stays as it is but for the signature. OUT may be IN; another file that is there\n"
-	"is kept.\n"
+	"`signatures:` in gantry.yaml, or a person's own. A process that has that key,\n"
+	"the file and nothing else reads the object, makes the MAC and signs it. The\n"
+	"file stays as it is but for the signature. OUT may be IN; another file that is\n"
+	"there is kept.\n"
 	"\n"
-	"  --key FILE   whose signature it is: an RSA key in PEM, without a passphrase, or\n"
-	"               the pkcs11: URI of one on a card; gantry.yaml is not asked then\n"
+	"  --key FILE   whose signature it is: an RSA key in PEM, or the pkcs11: URI of\n"
+	"               one on a card; gantry.yaml is not asked then\n"
 	"  --cert FILE  its certificate (PEM)\n"
-	"  --passphrase-file FILE  its first line is the card's PIN, which is asked for\n"
-	"                          otherwise, unless the URI has a pin-source\n"
+	"  --passphrase-file FILE  its first line is the key's passphrase, or the card's\n"
+	"                          PIN; it is asked for otherwise, if the key has one and\n"
+	"                          the URI no pin-source\n"
 	"  --tag TAG    sign this element, GGGG,EEEE or its keyword, and no others but\n"
 	"               those of further --tag; otherwise everything that can be signed\n"
 	"               is\n"
-	"  --profile P  creator, authorization: refuse to sign less than PS3.15 C.2 or C.3\n"
-	"               asks for; default base\n"
+	"  --profile P  creator, authorization: refuse to sign less than PS3.15 C.2 or\n"
+	"               C.3 asks for; default base\n"
 	"  --hash H     default SHA256\n"
 	"  --timestamp-query QUERY        also write what a timestamping authority (RFC\n"
 	"                                 3161) is to be asked\n"
@@ -63,7 +65,7 @@ static const char usage[] =
 
 struct job {
 	const char *config, *in, *out, *query, *response;
-	const char *key_file, *cert_file, *pin_file; /* a person's own */
+	const char *key_file, *cert_file, *secret_file; /* a person's own */
 	bool force;
 	struct token_pin pin;
 	uint8_t *cert;
@@ -101,20 +103,27 @@ static int take_own(struct job *j)
 	const struct audit_input in = {.verb = "sign", .beside = true};
 	char *whole = private_key_is_token(j->key_file) ? NULL : realpath(j->key_file, NULL);
 	bool ok = audit_read_file(&in, j->cert_file, PEM_MOST, &j->cert, &j->cert_len) == AUDIT_GOOD &&
-	          token_pin_take("gantry sign", whole ? whole : j->key_file, j->pin_file, &j->pin);
+	          token_pin_take("gantry sign", whole ? whole : j->key_file, j->secret_file, &j->pin);
 	free(whole);
 	return ok ? 0 : 1;
 }
 
 /* ---- In the process that has the key ---- */
 
+/* A passphrase is asked for here, and known to no other process. */
 static int take_key(void *arg, void *shared)
 {
 	struct job *j = arg;
 	struct object_signed *r = shared;
 	const struct site *s = j->site;
+	struct passphrase_way way = {.verb = "gantry sign", .file = j->secret_file};
+	const struct private_key_asks asks = {.ask = passphrase_of_key,
+		.arg = &way,
+		.otherwise = way.file || passphrase_asks() ? "" : PASSPHRASE_UNASKED};
 	int e = s ? token_environment(s->token_environment.at, s->token_environment.n) : 0;
-	e = e < 0 ? e : object_key_open(where(j), certificate(j), &j->key, r->why, sizeof(r->why));
+	e = e < 0 ? e
+	          : object_key_open_asking(where(j), certificate(j), j->key_file ? &asks : NULL, &j->key,
+			    r->why, sizeof(r->why));
 	if (e == 0 && s && (e = drop_now(&j->drop)) < 0) {
 		snprintf(r->why, sizeof(r->why), "cannot become the user `%s`", j->site->key_user);
 	}
@@ -378,7 +387,7 @@ static bool take_option(void *arg, int c)
 		j->cert_file = optarg;
 		return true;
 	case 'n':
-		j->pin_file = optarg;
+		j->secret_file = optarg;
 		return true;
 	case 'p':
 		j->wish.profile = strcmp(optarg, "creator") == 0         ? SIGNED_CREATOR
@@ -415,8 +424,8 @@ int verb_sign(int argc, char **argv)
 	const char *misuse =
 		j.query && j.response ? "--timestamp-query and --timestamp-response are two steps"
 		: argc - optind != 2  ? "name the file to sign and the one to write, IN and OUT"
-		: !j.key_file != !j.cert_file || (j.pin_file && !j.key_file)
-			? "--key and --cert go together: who signs, and with a PIN if it is a card's"
+		: !j.key_file != !j.cert_file || (j.secret_file && !j.key_file)
+			? "--key and --cert go together: who signs; --passphrase-file goes with them"
 			: NULL;
 	if (misuse) {
 		fprintf(stderr, "gantry sign: %s\n", misuse);

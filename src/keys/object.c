@@ -52,10 +52,16 @@ static int take_certificate(struct object_key *k, struct span pem, char *why, si
 int object_key_open(
 	const char *where, struct span certificate_pem, struct object_key **ret_key, char *why, size_t cap)
 {
+	return object_key_open_asking(where, certificate_pem, NULL, ret_key, why, cap);
+}
+
+int object_key_open_asking(const char *where, struct span certificate_pem,
+	const struct private_key_asks *asks, struct object_key **ret_key, char *why, size_t cap)
+{
 	struct object_key *k = calloc(1, sizeof(*k));
 	why[0] = 0;
 	int e = k ? take_certificate(k, certificate_pem, why, cap) : ERR_NO_MEMORY;
-	e = e < 0 ? e : private_key_open(where, certificate_pem, &k->key, why, cap);
+	e = e < 0 ? e : private_key_open_asking(where, certificate_pem, asks, &k->key, why, cap);
 	ERR_clear_error();
 	if (e < 0) {
 		object_key_free(k);

@@ -23,6 +23,10 @@ struct object_key;
 /* where, certificate_pem: as of private_key_open(). ERR_UNSUPPORTED: no RSA of 2048 bits or more; and its errors. */
 MUST_USE int object_key_open(
 	const char *where, struct span certificate_pem, struct object_key **ret_key, char *why, size_t cap);
+/* The same as private_key_open_asking(). */
+struct private_key_asks;
+MUST_USE int object_key_open_asking(const char *where, struct span certificate_pem,
+	const struct private_key_asks *asks, struct object_key **ret_key, char *why, size_t cap);
 void object_key_free(struct object_key *k);
 
 enum object_hash { OBJECT_SHA256, OBJECT_SHA384, OBJECT_SHA512, OBJECT_HASHES };

@@ -33,20 +33,52 @@ static int kind_of(const EVP_PKEY *key, enum sign_kind *ret_kind)
 
 /* ---- A file ---- */
 
-static int open_file(const char *path, EVP_PKEY **ret_key, char *why, size_t cap)
+struct asking {
+	const struct private_key_asks *asks;
+	bool asked; /* the key is encrypted */
+	bool answer;
+};
+
+static int ask(char *buf, int cap, int writing, void *arg)
+{
+	struct asking *a = arg;
+	bool again = a->asked; /* OpenSSL tries one decoder after the other, and may ask for each */
+	(void)writing;
+	a->asked = true;
+	if (again || !a->asks) {
+		return -1;
+	}
+	a->answer = a->asks->ask(a->asks->arg, buf, (size_t)cap);
+	return a->answer ? (int)strlen(buf) : -1;
+}
+
+static int complain_of_file(const struct asking *a, const char *path, int e, char *why, size_t cap)
+{
+	if (!a->asks || !a->asked) {
+		snprintf(why, cap, "%s holds no private key that can be read (PEM%s)", path,
+			a->asks ? "" : ", without a passphrase");
+		return e;
+	}
+	if (!a->answer) {
+		snprintf(why, cap, "there was no passphrase for %s%s", path, a->asks->otherwise);
+		return ERR_MISSING;
+	}
+	snprintf(why, cap, "the passphrase does not open %s", path);
+	return ERR_DENIED;
+}
+
+static int open_file(
+	const char *path, const struct private_key_asks *asks, EVP_PKEY **ret_key, char *why, size_t cap)
 {
 	struct key_file f CLEANUP(key_file_done) = {0};
+	struct asking a = {.asks = asks};
 	int e = key_file_read(path, "private key", S_IRWXO, &f, why, cap);
 	if (e < 0) {
 		return e;
 	}
-	e = x509_private_key(span_of(f.bytes, f.len), ret_key);
+	e = x509_private_key_asking(span_of(f.bytes, f.len), ask, &a, ret_key);
 	ERR_clear_error();
-	if (e < 0) {
-		snprintf(why, cap, "%s holds no private key that can be read (PEM, without a passphrase)",
-			path);
-	}
-	return e;
+	return e < 0 ? complain_of_file(&a, path, e, why, cap) : 0;
 }
 
 static int sign_with_file(EVP_PKEY *key, const struct sign_scheme *scheme, struct span content, uint8_t *sig,
@@ -132,7 +164,8 @@ static int leaf_key(struct span pem, EVP_PKEY **ret_public)
 	return 0;
 }
 
-static int open_either(const char *where, EVP_PKEY *public, struct private_key *key, char *why, size_t cap)
+static int open_either(const char *where, const struct private_key_asks *asks, EVP_PKEY *public,
+	struct private_key *key, char *why, size_t cap)
 {
 	int e = kind_of(public, &key->kind);
 	if (e < 0) {
@@ -146,7 +179,7 @@ static int open_either(const char *where, EVP_PKEY *public, struct private_key *
 		return token_key_open(where, key->kind, &key->token, why, cap);
 	}
 	enum sign_kind kind;
-	e = open_file(where, &key->pkey, why, cap);
+	e = open_file(where, asks, &key->pkey, why, cap);
 	if (e == 0 && (kind_of(key->pkey, &kind) < 0 || kind != key->kind)) {
 		snprintf(why, cap, "the key %s does not belong to its certificate", where);
 		e = ERR_DENIED;
@@ -170,6 +203,12 @@ static int done_opening(int e, struct private_key *key, struct private_key **ret
 int private_key_open(
 	const char *where, struct span certificate_pem, struct private_key **ret_key, char *why, size_t cap)
 {
+	return private_key_open_asking(where, certificate_pem, NULL, ret_key, why, cap);
+}
+
+int private_key_open_asking(const char *where, struct span certificate_pem,
+	const struct private_key_asks *asks, struct private_key **ret_key, char *why, size_t cap)
+{
 	EVP_PKEY *public CLEANUP(x509_pkey_freep) = NULL;
 	struct private_key *key = calloc(1, sizeof(*key));
 	why[0] = 0;
@@ -177,7 +216,7 @@ int private_key_open(
 	if (e == ERR_VALUE) {
 		snprintf(why, cap, "the certificate of %s cannot be read", where);
 	}
-	e = e < 0 ? e : open_either(where, public, key, why, cap);
+	e = e < 0 ? e : open_either(where, asks, public, key, why, cap);
 	e = e < 0 ? e : prove(key, public, where, why, cap);
 	return done_opening(e, key, ret_key, why, cap);
 }
@@ -188,7 +227,7 @@ static int open_ed25519(
 	uint8_t point[128]; /* of any curve, to be told what it is */
 	size_t len = sizeof(point);
 	int e = private_key_is_token(where) ? token_key_open(where, SIGN_ED25519, &key->token, why, cap)
-	                                    : open_file(where, &key->pkey, why, cap);
+	                                    : open_file(where, NULL, &key->pkey, why, cap);
 	if (e < 0) {
 		return e;
 	}

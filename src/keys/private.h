@@ -26,6 +26,18 @@ struct private_key;
 MUST_USE int private_key_open(
 	const char *where, struct span certificate_pem, struct private_key **ret_key, char *why, size_t cap);
 
+/* Who has the passphrase of a key's file: a person, mostly. The gateway asks nobody. */
+struct private_key_asks {
+	/* Not empty, with its NUL at most cap bytes; buf is wiped by whoever asks. Called once, if the key is encrypted. False: there is none. */
+	bool (*ask)(void *arg, char *buf, size_t cap);
+	void *arg;
+	const char *otherwise; /* what is said behind "there was no passphrase", "" for instance */
+};
+
+/* The same, and the file's key may be encrypted. asks: NULL: as above. ERR_MISSING: no passphrase; ERR_DENIED, too: a wrong one. */
+MUST_USE int private_key_open_asking(const char *where, struct span certificate_pem,
+	const struct private_key_asks *asks, struct private_key **ret_key, char *why, size_t cap);
+
 /*
  * The same without a certificate, for a key of Ed25519 alone, whose public half the file or the token has. ERR_UNSUPPORTED:
  * another kind of key.

@@ -40,11 +40,16 @@ static int no_passphrase(char *buf, int cap, int rw, void *arg)
 
 int x509_private_key(struct span pem, EVP_PKEY **ret_key)
 {
+	return x509_private_key_asking(pem, no_passphrase, NULL, ret_key);
+}
+
+int x509_private_key_asking(struct span pem, pem_password_cb *ask, void *arg, EVP_PKEY **ret_key)
+{
 	BIO *bio CLEANUP(x509_bio_freep) = x509_bio(pem);
 	if (!bio) {
 		return ERR_NO_MEMORY;
 	}
-	EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
+	EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, ask, arg);
 	if (!key) {
 		return ERR_VALUE;
 	}

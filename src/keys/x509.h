@@ -24,6 +24,9 @@ MUST_USE int x509_next(BIO *bio, X509 **ret_cert);
 /* A private key that is not encrypted. ERR_VALUE otherwise; never asks for a passphrase. */
 MUST_USE int x509_private_key(struct span pem, EVP_PKEY **ret_key);
 
+/* One that may be encrypted: ask (not NULL) may be called more than once, and without need of it never. */
+MUST_USE int x509_private_key_asking(struct span pem, pem_password_cb *ask, void *arg, EVP_PKEY **ret_key);
+
 /* A name as RFC 2253 text, bytes outside printable ASCII escaped, cut to cap. */
 void x509_name_text(const X509_NAME *name, char *buf, size_t cap);
 

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The keys of the audit trail: what `gantry audit init` makes, what the key holder takes, and HPKE as others have it."""
 import os
-import pty
 import stat
 import subprocess
-import time
 
 from lib import peers
 from lib.site import check, equal, test
+from lib.terminal import type_at
 
 INFO = "gantry audit epoch 1"
 
@@ -93,35 +92,13 @@ def audit_init_refuses(bench):
     check(not os.path.exists(bench.path("audit")), "a refused one has made a folder")
 
 
-def type_at(bench, *lines):
-    """At a terminal. What was shown, and the exit status."""
-    pid, fd = pty.fork()
-    if pid == 0:
-        os.chdir(bench.path("."))
-        os.execv(bench.program, [bench.program, "audit", "init", "--folder", "typed"])
-    shown = b""
-    left = list(lines)
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        try:
-            data = os.read(fd, 4096)
-        except OSError:
-            break
-        if not data:
-            break
-        shown += data
-        if left and shown.rstrip().endswith(b":"):
-            os.write(fd, left.pop(0).encode() + b"\n")
-            shown += b"|"
-    return shown.decode(), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-
 @test
 def audit_init_asks_twice(bench):
-    shown, code = type_at(bench, "correct horse battery", "correct horse buttery")
+    command = [bench.program, "audit", "init", "--folder", bench.path("typed")]
+    shown, code = type_at(command, "correct horse battery", "correct horse buttery")
     equal(code, 1, f"two passphrases: {shown}")
     check(not os.path.exists(bench.path("typed")), "a folder after two passphrases")
-    shown, code = type_at(bench, "correct horse battery", "correct horse battery")
+    shown, code = type_at(command, "correct horse battery", "correct horse battery")
     equal(code, 0, f"typed: {shown}")
     check("horse" not in shown, "the passphrase is shown:", shown)
     check(os.path.exists(bench.path("typed/auditor.key")), "no key")

@@ -22,6 +22,7 @@ from email.mime.text import MIMEText
 
 from lib import token, trail
 from lib.site import ROOT, check, equal, test, until
+from lib.terminal import type_at
 
 DATA = os.path.join(ROOT, "tests/data/dicom")
 SAMPLES = ("CT_small", "MR_small_implicit", "sr", "rtplan", "liver_deflate", "JPEG2000")
@@ -169,6 +170,34 @@ def secure_media_folder(bench):
     said = disc.media("open", "--incomplete", "--key", key, sealed, bench.path("some"), passphrase=None, wants=1)
     check("6 files opened" in said and "it is not there" in said, said)
     check(not os.path.exists(bench.path("some/D0000000/F0000001")), "the damaged file")
+
+
+@test
+def secure_media_signed_by_locked_key(bench):
+    """Who signs has a key with a passphrase of its own, beside that of the disc: each is told from the other."""
+    disc = Disc(bench)
+    key, signer = disc.pair("Alice")
+    locked, out = bench.path("locked"), bench.path("sealed")
+    bench.run("openssl", "pkcs8", "-topk8", "-in", key, "-passout", "pass:open it", "-out", locked, wants=0)
+    good, wrong = bench.write("good", "open it\n"), bench.write("wrong", "open\n")
+    for path in (good, wrong):
+        os.chmod(path, 0o600)
+    sign = ("--key", locked, "--cert", signer)
+    before = sorted(os.listdir(bench.path()))
+    for option, words in ((("--key-passphrase-file", wrong), "the passphrase does not open "),
+                          ((), "there was no passphrase for "), ((), "; where nobody can be asked, `--key-passphrase-file FILE` names")):
+        said = disc.media("seal", *sign, *option, disc.folder, out, wants=3)
+        check(words in said and "; nothing was sealed" in said, f"`{words}` is not said:", said)
+        equal(sorted(os.listdir(bench.path())), before, "what is left behind")
+    disc.media("seal", "--key-passphrase-file", good, disc.folder, out, wants=2)
+    disc.media("seal", *sign, "--key-passphrase-file", good, disc.folder, out)
+    said = disc.media("open", "--trust", signer, out, bench.path("opened"))
+    check("signed by CN=Alice\n" in said, said)
+    disc.is_whole(bench.path("opened"))
+    shown, code = type_at([bench.program, "media", "seal", *sign, "--to", signer, disc.folder, bench.path("typed")], "open it")
+    equal(code, 0, f"typed: {shown}")
+    check("Passphrase of the key: " in shown and "open it" not in shown, "what is shown", shown)
+    page_opens(bench, bench.path("typed"), key, signer)
 
 
 @test
@@ -793,7 +822,7 @@ def secure_media_hostile(bench):
 def secure_media_token(bench):
     """With the key on a token: discs of ours and of others, mails; a process opens it that reads no file."""
     f = Foreign(Disc(bench))
-    uri, site, folder, _ = token.token(bench, {"bob": f.key, "alice": f.signer_key})
+    uri, site, folder, pin = token.token(bench, {"bob": f.key, "alice": f.signer_key})
     subprocess.run(["chown", "-R", str(os.getuid()), folder], check=True)
     f.disc.env = {**os.environ, "SOFTHSM2_CONF": site["token-environment"][0].split("=", 1)[1]}
     mine = ("--key", uri.format("bob"), "--cert", f.cert)
@@ -805,7 +834,8 @@ def secure_media_token(bench):
     check("3 files opened" in f.opens(foreign, *mine, "--trust", f.signer), "others' files")
     image, mail = bench.path("out.iso"), bench.path("out.eml")
     f.disc.media("seal", "--to", f.signer, "--to", f.cert, f.disc.folder, image, passphrase=None)
-    f.disc.media("seal", "--to", f.cert, "--key", uri.format("alice"), "--cert", f.signer, f.disc.folder, mail, passphrase=None)
+    f.disc.media("seal", "--to", f.cert, "--key", uri.format("alice").split("&pin-source")[0], "--key-passphrase-file", pin, "--cert", f.signer,
+                 f.disc.folder, mail, passphrase=None)
     for i, source in enumerate((image, mail)):
         f.disc.media("open", *mine, source, bench.path(f"opened{i}"), passphrase=None)
         f.disc.is_whole(bench.path(f"opened{i}"))

@@ -10,6 +10,7 @@ import subprocess
 
 from lib import dicom, peers
 from lib.site import ROOT, check, equal, test
+from lib.terminal import type_at
 from lib.token import token
 
 DATA = os.path.join(ROOT, "tests/data/dicom")
@@ -507,6 +508,37 @@ def sign_as_a_person(bench):
     for words in (own[:4], [*own[:2], "--cert", s.certificate], [*own[:2], "--passphrase-file", pin]):
         bench.run(*words, CT, bench.path("no.dcm"), wants=2)
     check(not os.path.exists(bench.path("no.dcm")), "an output")
+
+
+@test
+def sign_with_a_passphrase(bench):
+    """A person's key is encrypted, in either form of PEM: its passphrase is of a file, of a pipe, or typed."""
+    s = Signer(bench)
+    forms = {"pkcs8": ("pkcs8", "-topk8"), "traditional": ("rsa", "-traditional", "-aes256")}
+    good, wrong, out = bench.write("good", "open it\n"), bench.write("wrong", "open\n"), bench.path("out.dcm")
+    for path in (good, wrong):
+        os.chmod(path, 0o600)
+    for name, (verb, *form) in forms.items():
+        key = bench.path(name + ".key")
+        bench.run("openssl", verb, *form, "-in", s.key, "-passout", "pass:open it", "-out", key, wants=0)
+        own = [bench.program, "sign", "--key", key, "--cert", s.certificate]
+        for words, option in ((f"the passphrase does not open {key}\n", ("--passphrase-file", wrong)),
+                              (f"there was no passphrase for {key}; where nobody can be asked, `--passphrase-file FILE` names", ()),
+                              (f"there was no passphrase for {key}\n", ("--passphrase-file", bench.path("nothing")))):
+            text = bench.run(*own, *option, CT, out, wants=1).text
+            check(words in text and not glob.glob(out + "*"), f"{name} {option}", text)
+        bench.run(*own, "--passphrase-file", good, CT, out, wants=0)
+        s.theirs(out)
+        os.remove(out)
+    for line, code in (("open", 1), ("open it", 0)):
+        shown, got = type_at([*own, CT, out], line)
+        equal((got, os.path.exists(out)), (code, code == 0), f"typed: {shown}")
+        check("Passphrase of the key: " in shown and "open it" not in shown, "what is shown", shown)
+    s.theirs(out)
+    bench.run("sh", "-ec", f"printf 'open it\\n' | '{bench.program}' sign --force --key '{key}' --cert '{s.certificate}' '{CT}' '{out}'", wants=0)
+    s.config["key"] = key
+    s.g.write()
+    check("without a passphrase" in s.sign(CT, "no.dcm", wants=1), "the site's key")
 
 
 @test

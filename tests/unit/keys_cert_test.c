@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "keys/ca.h"
 #include "keys/cert.h"
+#include "keys/private.h"
 #include "keys/x509.h"
 
 #include <openssl/pem.h>
@@ -9,6 +10,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -210,6 +212,89 @@ static void encrypted_key(void **state)
 	EVP_PKEY_free(key);
 }
 
+/* ---- Keys with a passphrase ---- */
+
+struct person {
+	const char *text; /* NULL: there is none */
+	unsigned asked;
+};
+
+static bool type(void *arg, char *buf, size_t cap)
+{
+	struct person *a = arg;
+	a->asked++;
+	return a->text && snprintf(buf, cap, "%s", a->text) > 0;
+}
+
+static int open_answered(struct span pem, const struct ca_pair *pair, struct person *a, char why[512])
+{
+	char path[] = "/tmp/gantry-key-XXXXXX";
+	const struct private_key_asks asks = {.ask = type, .arg = a, .otherwise = "; say it"};
+	struct private_key *key = NULL;
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, pem.ptr, pem.len), (ssize_t)pem.len);
+	close(fd);
+	why[0] = 0;
+	int e = private_key_open_asking(path, ca_certificate(pair), &asks, &key, why, 512);
+	assert_true((e == 0) == (key != NULL));
+	private_key_free(key);
+	unlink(path);
+	return e;
+}
+
+static BIO *lock(const struct ca_pair *pair, bool traditional)
+{
+	BIO *from = BIO_new_mem_buf(ca_private_key(pair).ptr, (int)ca_private_key(pair).len);
+	BIO *to = BIO_new(BIO_s_mem());
+	EVP_PKEY *key = PEM_read_bio_PrivateKey(from, NULL, NULL, NULL);
+	assert_int_equal(traditional ? PEM_write_bio_PrivateKey_traditional(to, key, EVP_aes_128_cbc(),
+					       (const unsigned char *)"open it", 7, NULL, NULL)
+				     : PEM_write_bio_PKCS8PrivateKey(
+					       to, key, EVP_aes_256_cbc(), "open it", 7, NULL, NULL),
+		1);
+	EVP_PKEY_free(key);
+	BIO_free(from);
+	return to;
+}
+
+/* Of either form, asked for once; a key that has none is opened unasked. */
+static void keys_with_passphrases(void **state)
+{
+	struct ca_pair pairs[2] = {0};
+	for (unsigned i = 0; i < 2; i++) {
+		struct ca_request request = leaf_request(i ? CA_KEY_RSA2048 : CA_KEY_P256);
+		assert_int_equal(ca_issue(&ca, &request, &pairs[i]), 0);
+	}
+	char why[512];
+	for (unsigned i = 0; i < 4; i++) {
+		const struct ca_pair *pair = &pairs[i / 2];
+		char *text;
+		BIO *locked = lock(pair, i % 2);
+		struct span pem = {.len = (size_t)BIO_get_mem_data(locked, &text)};
+		pem.ptr = (const uint8_t *)text;
+		struct person good = {.text = "open it"}, bad = {.text = "open"}, none = {0};
+		assert_int_equal(open_answered(pem, pair, &good, why), 0);
+		assert_int_equal(open_answered(pem, pair, &bad, why), ERR_DENIED);
+		assert_non_null(strstr(why, "the passphrase does not open /tmp/gantry-key-"));
+		assert_int_equal(open_answered(pem, pair, &none, why), ERR_MISSING);
+		assert_non_null(strstr(why, "there was no passphrase for /tmp/gantry-key-"));
+		assert_non_null(strstr(why, "; say it"));
+		assert_int_equal(open_answered(pem, &pairs[1 - i / 2], &good, why), ERR_DENIED);
+		assert_non_null(strstr(why, "does not belong to its certificate"));
+		assert_int_equal(good.asked, 2);
+		assert_int_equal(bad.asked + none.asked, 2);
+		BIO_free(locked);
+	}
+	struct person unasked = {.text = "open it"};
+	assert_int_equal(open_answered(ca_private_key(&pairs[0]), &pairs[0], &unasked, why), 0);
+	assert_int_equal(open_answered(span_str("KEY"), &pairs[0], &unasked, why), ERR_VALUE);
+	assert_non_null(strstr(why, "holds no private key that can be read (PEM)"));
+	assert_int_equal(unasked.asked, 0);
+	ca_pair_done(&pairs[0]);
+	ca_pair_done(&pairs[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -221,6 +306,7 @@ int main(void)
 		cmocka_unit_test(count),
 		cmocka_unit_test(truncated),
 		cmocka_unit_test(encrypted_key),
+		cmocka_unit_test(keys_with_passphrases),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
