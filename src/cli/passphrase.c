@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/crypto.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -25,19 +26,55 @@ bool passphrase_asks(void)
 	return isatty(STDIN_FILENO);
 }
 
+/* ---- A terminal that shows nothing meanwhile ---- */
+
+static const int ending[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+static struct termios shown; /* as the terminal was */
+
+/* Who is stopped while he asks leaves no terminal that stays dark. tcsetattr() is async-signal-safe (POSIX 2.4.3). */
+static void show_and_end(int number)
+{
+	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
+	(void)raise(number); /* as by default (SA_RESETHAND), when this handler is through */
+}
+
+static bool hide(struct sigaction before[ARRAY_LEN(ending)])
+{
+	struct sigaction show = {.sa_handler = show_and_end, .sa_flags = (int)SA_RESETHAND};
+	struct termios quiet;
+	if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &shown) < 0) {
+		return false;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(ending); i++) {
+		(void)sigaction(ending[i], NULL, &before[i]);
+		if (before[i].sa_handler == SIG_DFL) {
+			(void)sigaction(ending[i], &show, NULL);
+		}
+	}
+	quiet = shown;
+	quiet.c_lflag &= ~(tcflag_t)ECHO;
+	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+	return true;
+}
+
+static void show(const struct sigaction before[ARRAY_LEN(ending)])
+{
+	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
+	for (size_t i = 0; i < ARRAY_LEN(ending); i++) {
+		(void)sigaction(ending[i], &before[i], NULL);
+	}
+}
+
 bool passphrase_ask(const char *prompt, char *buf, size_t cap)
 {
-	struct termios before, quiet;
-	bool terminal = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &before) == 0;
-	if (terminal) {
-		quiet = before;
-		quiet.c_lflag &= ~(tcflag_t)ECHO;
-		(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+	struct sigaction before[ARRAY_LEN(ending)];
+	bool hidden = hide(before);
+	if (hidden) {
 		fputs(prompt, stderr);
 	}
 	bool ok = read_line(buf, cap);
-	if (terminal) {
-		(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+	if (hidden) {
+		show(before);
 		fputc('\n', stderr);
 	}
 	return ok;

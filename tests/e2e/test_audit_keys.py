@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The keys of the audit trail: what `gantry audit init` makes, what the key holder takes, and HPKE as others have it."""
 import os
+import pty
+import signal
 import stat
 import subprocess
+import termios
 
 from lib import peers
-from lib.site import check, equal, test
+from lib.site import check, equal, test, until
 from lib.terminal import type_at
 
 INFO = "gantry audit epoch 1"
@@ -102,6 +105,20 @@ def audit_init_asks_twice(bench):
     equal(code, 0, f"typed: {shown}")
     check("horse" not in shown, "the passphrase is shown:", shown)
     check(os.path.exists(bench.path("typed/auditor.key")), "no key")
+
+
+@test
+def audit_init_interrupted(bench):
+    """Who is stopped while he asks for a passphrase leaves the terminal as it was."""
+    terminal, end = pty.openpty()
+    process = subprocess.Popen([bench.program, "audit", "init", "--folder", bench.path("stopped")], stdin=end, stdout=end, stderr=end)
+    until(lambda: not termios.tcgetattr(end)[3] & termios.ECHO, "a terminal that shows nothing")
+    process.send_signal(signal.SIGINT)
+    equal(process.wait(20), -signal.SIGINT, "how it ended")
+    check(termios.tcgetattr(end)[3] & termios.ECHO, "the terminal shows nothing after it")
+    check(not os.path.exists(bench.path("stopped")), "a folder was made")
+    os.close(end)
+    os.close(terminal)
 
 
 @test
