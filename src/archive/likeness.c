@@ -113,15 +113,17 @@ int likeness_of(int fd, uint64_t at, struct span transfer_syntax, uint8_t ret[LI
 {
 	enum encoding encoding;
 	struct likeness *l = calloc(1, sizeof(*l));
-	int e = l && (l->ctx = EVP_MD_CTX_new()) && EVP_DigestInit_ex(l->ctx, EVP_sha256(), NULL) == 1
-	                ? 0
-	                : ERR_NO_MEMORY;
+	if (!l) {
+		return ERR_NO_MEMORY;
+	}
+	l->ctx = EVP_MD_CTX_new();
+	int e = l->ctx && EVP_DigestInit_ex(l->ctx, EVP_sha256(), NULL) == 1 ? 0 : ERR_NO_MEMORY;
 	e = e ? e : encoding_of(transfer_syntax, &encoding) < 0 ? ERR_VALUE : 0;
 	e = e ? e : dataset_begin(&l->d, encoding, &l->inflater);
 	e = e ? e : read_all(l, fd, at);
 	e = e ? e : !l->is_signed ? ERR_NOT_FOUND : 0;
 	e = e == 0 && (l->failed || EVP_DigestFinal_ex(l->ctx, ret, NULL) != 1) ? ERR_SYSTEM : e;
-	EVP_MD_CTX_free(l ? l->ctx : NULL);
+	EVP_MD_CTX_free(l->ctx);
 	free(l);
 	return e;
 }
