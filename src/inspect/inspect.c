@@ -81,7 +81,7 @@ static void take(struct inspect *i, struct span raw)
 	}
 	parse(i, raw);
 	if (i->f.d.inflater) {
-		tail_inflate(i, fed ? (struct span){0} : raw);
+		tail_inflate(i, fed ? span_of(NULL, 0) : raw);
 	} else if (i->tail) {
 		tail_feed(i, raw);
 	}
