@@ -48,6 +48,7 @@ const struct encoding_coded *encoding_coded(struct span transfer_syntax)
 		{"1.2.840.10008.1.2.4.202", CODING_JPEG_2000, "1.2.840.10008.1.2.4.90", CODING_JPEG_2000},
 		{"1.2.840.10008.1.2.4.203", CODING_JPEG_2000, "1.2.840.10008.1.2.4.90", CODING_JPEG_2000},
 		{"1.2.840.10008.1.2.5", CODING_RLE, "1.2.840.10008.1.2.5", CODING_RLE},
+		{"1.2.840.10008.1.2.8.1", CODING_DEFLATED, "1.2.840.10008.1.2.8.1", CODING_DEFLATED},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		if (span_eq(transfer_syntax, span_str(rows[i].uid))) {

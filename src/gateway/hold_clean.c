@@ -209,11 +209,11 @@ static void finish(struct association *as, struct side *s, struct hold *h)
 
 /* ---- It goes to the job ---- */
 
-/* Native pixels and RLE are our own code's: a job without others' decoders has nothing to load, and begins at once. */
+/* Native pixels, RLE and deflated frames are our own code's: a job without others' decoders has nothing to load, and begins at once. */
 static bool needs_codec(struct span transfer_syntax)
 {
-	return encoding_lossless(transfer_syntax) &&
-	       !span_eq(transfer_syntax, span_str("1.2.840.10008.1.2.5"));
+	const struct encoding_coded *c = encoding_coded(transfer_syntax);
+	return c && c->coding != CODING_RLE && c->coding != CODING_DEFLATED;
 }
 
 /* Where it would leave by no context as its kin without loss, but uncompressed it would: as that. NULL: as its kin. */

@@ -75,7 +75,8 @@ static int put_table(struct clean *c, uint32_t tag, uint64_t *ret_at)
 
 static int put_planar(struct clean *c)
 {
-	return clean_put_element(c, c->s->encoding, 0x00280006, "US", span_of("\0", 2));
+	const uint8_t planar[2] = {(uint8_t)c->shape.planar, 0};
+	return clean_put_element(c, c->s->encoding, 0x00280006, "US", span_of(planar, 2));
 }
 
 /* Of native pixels in colour Planar Configuration must be known (PS3.3 C.7.6.3.1.3). */
@@ -158,7 +159,7 @@ static int put_place(struct clean *c, enum pixels_place place, const struct pixe
 	case PLACE_PHOTOMETRIC:
 		return put_photometric(c);
 	case PLACE_PLANAR:
-		/* RLE's segments are by plane whatever this says; JPEG's own are by pixel. */
+		/* RLE's segments are by plane whatever this says; JPEG's own are by pixel; what was deflated stays as it lies. */
 		return put_planar(c);
 	case PLACE_OFFSETS:
 		return has_tables(c) ? put_table(c, 0x7FE00001, &c->offsets_at) : 0;

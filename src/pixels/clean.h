@@ -29,7 +29,7 @@ struct pixels_output {
  * What lies beside the pixels (trim.h) goes from all of native pixel data, and of what was decoded of frames that can have it.
  * regions: NULL: of native pixel data that goes, and all else stays as it is, Burned In Annotation and the icon too.
  *
- * codec: NULL where there is none; RLE wants none. ERR_UNSUPPORTED, ERR_VALUE, ERR_LIMIT, ERR_TRUNCATED…, with a sentence in
+ * codec: NULL where there is none; RLE and deflated frames want none. ERR_UNSUPPORTED, ERR_VALUE, ERR_LIMIT, ERR_TRUNCATED…, with a sentence in
  * *ret_why (static); what was written then is worth nothing.
  */
 MUST_USE int pixels_clean(const struct survey *s, const struct pixels_regions *regions,

@@ -4,11 +4,12 @@
 #include "base/attr.h"
 #include "dicom/encoding.h"
 #include "pixels/coded.h"
+#include "pixels/deflated.h"
 #include "pixels/rle.h"
 
 #include <stdlib.h>
 
-/* What decodes and encodes them; RLE is our own. */
+/* What decodes and encodes them; RLE and what is deflated are our own. */
 static enum codec_kind kind_of(enum coding coding)
 {
 	static const enum codec_kind kinds[] = {[CODING_JPEG] = CODEC_JPEG,
@@ -16,7 +17,8 @@ static enum codec_kind kind_of(enum coding coding)
 		[CODING_JPEG_LOSSLESS] = CODEC_JPEG_LOSSLESS,
 		[CODING_JPEG_LS] = CODEC_JPEG_LS,
 		[CODING_JPEG_2000] = CODEC_JPEG_2000,
-		[CODING_RLE] = CODEC_JPEG}; /* never asked for */
+		[CODING_RLE] = CODEC_JPEG, /* never asked for, nor the next */
+		[CODING_DEFLATED] = CODEC_JPEG};
 	static_assert(ARRAY_LEN(kinds) == CODING_N, "one for each");
 	return kinds[coding];
 }
@@ -24,6 +26,16 @@ static enum codec_kind kind_of(enum coding coding)
 static bool is_rle(const struct clean *c)
 {
 	return c->syntax->coding == CODING_RLE;
+}
+
+static bool is_deflated(const struct clean *c)
+{
+	return c->syntax->coding == CODING_DEFLATED;
+}
+
+static bool is_ours(const struct clean *c)
+{
+	return is_rle(c) || is_deflated(c);
 }
 
 static int refuse(struct clean *c, int err, const char *why)
@@ -34,7 +46,13 @@ static int refuse(struct clean *c, int err, const char *why)
 
 /* ---- Which fragments are a frame ---- */
 
-/* PS3.5 A.4. Offset tables are not believed: where a frame has several fragments, its stream's first marker says where it begins. */
+/* May a frame have several fragments? Its stream's first marker says where it begins, which what is deflated has not (PS3.5 A.4.13). */
+static bool has_markers(const struct clean *c)
+{
+	return c->s->shape.frames > 1 && !is_deflated(c);
+}
+
+/* PS3.5 A.4. Offset tables are not believed. */
 static int find_frames(struct clean *c)
 {
 	const struct survey *s = c->s;
@@ -49,7 +67,8 @@ static int find_frames(struct clean *c)
 		return ERR_NO_MEMORY;
 	}
 	for (size_t i = 0; i < s->n_fragments; i++) {
-		bool begins = i == 0 || s->n_fragments == frames || (frames > 1 && s->fragments[i].begins);
+		bool begins =
+			i == 0 || s->n_fragments == frames || (has_markers(c) && s->fragments[i].begins);
 		if (begins && n == frames) {
 			return refuse(c, ERR_VALUE, "it has more frames of pixel data than it says");
 		}
@@ -122,13 +141,18 @@ static void name_decoded(const struct clean *c, struct codec_frame *f)
 	}
 }
 
+static int decode_ours(const struct clean *c, struct span in, uint8_t *to)
+{
+	const struct rle_shape shape = rle_of(c);
+	return is_rle(c) ? rle_decode(&shape, in, to) : deflated_decode(in, to, c->frame_len);
+}
+
 static int decode(const struct clean *c, enum codec_kind kind, const char *photometric, struct span in,
 	uint8_t *to, char ret_photometric[17])
 {
-	if (is_rle(c)) {
-		const struct rle_shape shape = rle_of(c);
+	if (is_ours(c)) {
 		memcpy(ret_photometric, photometric, 17);
-		return rle_decode(&shape, in, to);
+		return decode_ours(c, in, to);
 	}
 	struct codec_frame f = codec_of(c, photometric);
 	if (c->codec->decode(kind, &f, in.ptr, in.len, to, c->frame_len) < 0) {
@@ -139,13 +163,25 @@ static int decode(const struct clean *c, enum codec_kind kind, const char *photo
 	return 0;
 }
 
+static int encode_ours(struct clean *c, struct span *ret_bytes)
+{
+	const struct rle_shape shape = rle_of(c);
+	size_t n = 0;
+	int e = 0;
+	if (is_rle(c)) {
+		n = rle_encode(&shape, c->frame, c->coded);
+	} else {
+		e = deflated_encode(span_of(c->frame, c->frame_len), c->coded, &n);
+	}
+	*ret_bytes = span_of(c->coded, n);
+	return e;
+}
+
 static int encode(struct clean *c, struct span *ret_bytes, char ret_photometric[17])
 {
-	if (is_rle(c)) {
-		const struct rle_shape shape = rle_of(c);
+	if (is_ours(c)) {
 		memcpy(ret_photometric, c->shape.photometric, 17);
-		*ret_bytes = span_of(c->coded, rle_encode(&shape, c->frame, c->coded));
-		return 0;
+		return encode_ours(c, ret_bytes);
 	}
 	struct codec_frame f = codec_of(c, c->shape.photometric);
 	const uint8_t *bytes;
@@ -179,7 +215,7 @@ static bool is_as_said(struct clean *c, struct span in)
 {
 	const struct pixels_shape *s = &c->s->shape;
 	struct coded_shape is = {.bits = s->allocated};
-	bool good = is_rle(c) ||
+	bool good = is_ours(c) ||
 	            (coded_read(kind_of(c->syntax->coding), in, &is) == 0 && is.rows == s->rows &&
 			    is.columns == s->columns && is.samples == s->samples && is.bits <= s->allocated);
 	c->trims = good && is.bits > s->stored;
@@ -215,6 +251,14 @@ static int load(
 
 /* ---- Before they are written ---- */
 
+/* Bytes of one, decoded. What is deflated is as native pixels are: two may share their colour (PS3.3 C.7.6.3.1.2). */
+static uint64_t frame_of(const struct clean *c)
+{
+	const struct pixels_shape *s = &c->s->shape;
+	bool shared = is_deflated(c) && strcmp(s->photometric, "YBR_FULL_422") == 0;
+	return (uint64_t)s->rows * s->columns * (shared ? 2 : s->samples) * (s->allocated / 8);
+}
+
 static int check(struct clean *c)
 {
 	const struct pixels_shape *s = &c->s->shape;
@@ -224,21 +268,21 @@ static int check(struct clean *c)
 		return refuse(
 			c, ERR_UNSUPPORTED, "its pixels are encoded in a way that cannot be cleaned here");
 	}
-	if (!is_rle(c) && !c->codec) {
+	if (!is_ours(c) && !c->codec) {
 		return refuse(c, ERR_UNSUPPORTED, "the module that decodes its pixels is not there");
 	}
-	bool whole = s->allocated == 8 || s->allocated == 16 || (is_rle(c) && s->allocated == 32);
+	bool whole = s->allocated == 8 || s->allocated == 16 || (is_ours(c) && s->allocated == 32);
 	if (!whole || (s->samples != 1 && s->samples != 3)) {
 		return refuse(
 			c, ERR_UNSUPPORTED, "its pixels are encoded in a way that cannot be cleaned here");
 	}
-	uint64_t n = (uint64_t)s->rows * s->columns * s->samples * (s->allocated / 8);
+	uint64_t n = frame_of(c);
 	if (s->rows > 65535 || s->columns > 65535 || n == 0 || n > CLEAN_FRAME) {
 		return refuse(c, ERR_LIMIT, "a frame of it is larger than is held in memory");
 	}
 	c->frame_len = (size_t)n;
 	c->shape = *s;
-	c->shape.planar = 0;
+	c->shape.planar = is_deflated(c) ? s->planar : 0;
 	return find_frames(c);
 }
 
@@ -252,9 +296,9 @@ static int allocate(struct clean *c)
 	if (most > 2 * (uint64_t)CLEAN_FRAME) {
 		return refuse(c, ERR_LIMIT, "a frame of it is larger than is held in memory");
 	}
-	if (is_rle(c)) {
+	if (is_ours(c)) {
 		const struct rle_shape shape = rle_of(c);
-		size_t n = rle_most(&shape);
+		size_t n = is_rle(c) ? rle_most(&shape) : deflated_most(c->frame_len);
 		most = n > most ? n : most;
 	}
 	c->coded = malloc((size_t)most + 1);

@@ -44,7 +44,7 @@ struct clean {
 	/* ---- Of encapsulated images ---- */
 	const struct encoding_coded *syntax;
 	const char *target;             /* transfer syntax of what is written */
-	struct pixels_shape shape;      /* as decoded: by pixel */
+	struct pixels_shape shape;      /* as decoded: by pixel, but where it was deflated */
 	char photometric[17];           /* of what is written */
 	size_t *first;                  /* fragment of each frame, and one more */
 	uint64_t *offsets, *lengths;    /* of what is written */

@@ -5,6 +5,8 @@ import glob
 import os
 import re
 import shutil
+import struct
+import zlib
 
 from lib.site import ROOT, check, equal, test
 
@@ -144,6 +146,59 @@ def pixels_of_nobody(bench):
     equal(said("word"), (True, False, 1), "the object's word")
     ran = bench.run(bench.program, "deidentify", "--key", key, "--clean-pixels", "--clean-features", path, bench.path("x"), wants=2)
     check("only a site's rules" in ran.text, ran.text)
+
+
+def deflated(bench, path, frame, name):
+    """A native object in Explicit VR Little Endian, its frames of so many bytes deflated by Python's zlib (PS3.5 A.4.13)."""
+    with open(path, "rb") as file:
+        whole = file.read()
+    native, coded = (b"\x02\x00\x10\x00UI" + struct.pack("<H", len(uid)) + uid for uid in (b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.8.1\0"))
+    (meta,) = struct.unpack_from("<I", whole, 140)
+    at = whole.rindex(b"\xe0\x7f\x10\x00O")
+    (length,) = struct.unpack_from("<I", whole, at + 8)
+    value = whole[at + 12:at + 12 + length]
+    equal(whole.count(native), 1, "transfer syntax")
+    items = [b""]
+    for i in range(0, len(value) - len(value) % frame, frame):
+        packer = zlib.compressobj(6, zlib.DEFLATED, -15)
+        one = packer.compress(value[i:i + frame]) + packer.flush()
+        items.append(one + bytes(len(one) % 2))
+    head = whole[:140] + struct.pack("<I", meta + 2) + whole[144:at].replace(native, coded)
+    body = b"".join(b"\xfe\xff\x00\xe0" + struct.pack("<I", len(one)) + one for one in items)
+    made = bench.path(name)
+    with open(made, "wb") as file:
+        file.write(head + b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff" + body + b"\xfe\xff\xdd\xe0\0\0\0\0" + whole[at + 12 + length:])
+    return made, value
+
+
+def inflated(bench, path):
+    """The frames of such an object, as dcmdump finds and Python's zlib inflates them."""
+    folder = bench.path("fragments")
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    text = bench.run("dcmdump", "-q", "+L", "+W", folder, path, wants=0).text
+    parts = re.findall(r"\(fffe,e000\) pi =(\S+)", text)
+    value = b""
+    for part in parts[-int(facts(bench, path).get("0028,0008", "1")):]:
+        with open(part, "rb") as file:
+            one = zlib.decompressobj(-15)
+            value += one.decompress(file.read())
+            check(one.eof and one.unused_data in (b"", b"\0"), f"{part}: not one whole stream")
+    return value
+
+
+@test
+def pixels_deflated_frames(bench):
+    """Frames that are deflated each: black inside, to the bit the same outside, and still deflated."""
+    for name, width, black in (("CT_small.dcm", 128 * 2, [0x8000]), ("SC_rgb_small_odd.dcm", 3 * 3, [0, 0, 0])):
+        source = os.path.join(DATA, name)
+        shape = facts(bench, source)
+        path, before = deflated(bench, source, width * int(shape["0028,0010"]), name)
+        key, rules = make(bench, shape["0028,0010"])
+        _, made = clean(bench, key, path, "deflated-" + name, "--pixel-rules", rules)
+        now = facts(bench, made[0])
+        equal((now["0002,0010"], now["0028,0301"]), ("1.2.840.10008.1.2.8.1", "NO"), name)
+        compare(name, before, inflated(bench, made[0]), now, black)
 
 
 def beside(bench):
