@@ -50,7 +50,7 @@ static void paint(struct blanker *b, enum black black, bool big_endian)
 {
 	/* PS3.3 C.7.6.3.1.2: of two pixels, both luminances, and then what they share. */
 	static const uint8_t pair[] = {0, 0, 1, 2};
-	unsigned bytes = b->shape.allocated / 8;
+	unsigned bytes = b->bits ? 1 : b->shape.allocated / 8;
 	unsigned n = b->cell_bytes / bytes;
 	for (unsigned plane = 0; plane < b->planes; plane++) {
 		for (unsigned i = 0; i < n; i++) {
@@ -63,12 +63,8 @@ static void paint(struct blanker *b, enum black black, bool big_endian)
 
 static int check(const struct pixels_shape *s, const char **ret_why)
 {
-	if (s->allocated == 1) {
-		*ret_why = "its pixels have one bit each, of which none can be cleaned here";
-		return ERR_UNSUPPORTED;
-	}
-	if (s->allocated != 8 && s->allocated != 16 && s->allocated != 32) {
-		*ret_why = "its pixels have neither 8, 16 nor 32 bits allocated";
+	if (s->allocated != 1 && s->allocated != 8 && s->allocated != 16 && s->allocated != 32) {
+		*ret_why = "its pixels have neither 1, 8, 16 nor 32 bits allocated";
 		return ERR_UNSUPPORTED;
 	}
 	if (s->rows == 0 || s->rows > 65535 || s->columns == 0 || s->columns > 65535 || s->planar > 1 ||
@@ -94,24 +90,33 @@ int blank_begin(struct blanker *b, const struct pixels_shape *s, const struct pi
 	while (k < n && strcmp(kinds[k].name, s->photometric) != 0) {
 		k++;
 	}
-	if (k == n || kinds[k].samples != s->samples ||
+	if (k == n || kinds[k].samples != s->samples || (s->allocated == 1 && s->samples > 1) ||
 		(kinds[k].pixels == 2 && (s->planar || s->columns % 2 || s->allocated != 8))) {
 		*ret_why = "its photometric interpretation is none that can be cleaned here";
 		return ERR_UNSUPPORTED;
 	}
-	unsigned bytes = s->allocated / 8;
+	bool bits = s->allocated == 1;
+	unsigned bytes = bits ? 1 : s->allocated / 8;
 	bool planar = s->planar && s->samples > 1;
 	*b = (struct blanker){.shape = *s,
 		.regions = regions,
+		.bits = bits,
+		.lines = bits ? (uint64_t)s->rows * s->frames : UINT64_MAX,
 		.swapped = big_endian && ow && bytes == 1,
 		.planes = planar ? s->samples : 1,
 		.cell_pixels = kinds[k].pixels,
 		.row = NO_ROW};
 	b->cell_bytes = kinds[k].pixels == 2 ? 4 : (planar ? 1 : s->samples) * bytes;
 	b->line = (uint64_t)s->columns / b->cell_pixels * b->cell_bytes;
-	b->frame = b->line * s->rows * b->planes;
+	b->frame = blank_length(b, 1);
 	paint(b, kinds[k].black, big_endian);
 	return 0;
+}
+
+uint64_t blank_length(const struct blanker *b, uint32_t frames)
+{
+	uint64_t n = b->line * b->shape.rows * b->planes * frames;
+	return b->bits ? n / 8 + (n % 8 != 0) : n;
 }
 
 /* ---- Which columns of a row ---- */
@@ -223,12 +228,34 @@ static bool fill(const struct blanker *b, const uint8_t *black, uint64_t from, u
 	return changed;
 }
 
+/* The same, bits of it. */
+static bool fill_bits(const struct blanker *b, bool one, uint64_t from, uint64_t to, uint64_t offset,
+	uint8_t *bytes, size_t len)
+{
+	bool changed = false;
+	uint64_t low = offset - (b->swapped && offset > 0), end = offset + len;
+	uint64_t first = from / 8 < low ? low : from / 8, last = (to - 1) / 8;
+	for (uint64_t at = first; at <= last && at <= end; at++) {
+		unsigned mask = at == from / 8 ? 0xFFu << from % 8 : 0xFF;
+		mask &= at == last ? 0xFFu >> (7 - (to - 1) % 8) : 0xFF;
+		uint64_t where = b->swapped ? at ^ 1 : at;
+		if (where >= offset && where < end) {
+			uint8_t was = bytes[where - offset];
+			uint8_t is = (uint8_t)(one ? was | mask : was & ~mask);
+			bytes[where - offset] = is;
+			changed = changed || is != was;
+		}
+	}
+	return changed;
+}
+
 bool blank_apply(struct blanker *b, uint64_t offset, uint8_t *bytes, size_t len)
 {
 	bool changed = false;
 	/* One byte to each side may be the other of a swapped pair. */
-	uint64_t last = offset + len + b->swapped;
-	for (uint64_t line = (offset - (b->swapped && offset > 0)) / b->line; line * b->line < last; line++) {
+	uint64_t unit = b->bits ? 8 : 1, last = (offset + len + b->swapped) * unit;
+	uint64_t line = (offset - (b->swapped && offset > 0)) * unit / b->line;
+	for (; line < b->lines && line * b->line < last; line++) {
 		uint64_t begin = line * b->line;
 		uint32_t row = (uint32_t)(line % b->shape.rows);
 		unsigned plane = (unsigned)(line / b->shape.rows % b->planes);
@@ -239,7 +266,10 @@ bool blank_apply(struct blanker *b, uint64_t offset, uint8_t *bytes, size_t len)
 		for (uint32_t i = 0; i < b->n_runs; i++) {
 			uint64_t from = begin + (uint64_t)b->runs[i].from / b->cell_pixels * b->cell_bytes;
 			uint64_t to = begin + (uint64_t)b->runs[i].to / b->cell_pixels * b->cell_bytes;
-			changed = fill(b, b->black[plane], from, to, offset, bytes, len) || changed;
+			bool filled =
+				b->bits ? fill_bits(b, b->black[plane][0] & 1, from, to, offset, bytes, len)
+					: fill(b, b->black[plane], from, to, offset, bytes, len);
+			changed = filled || changed;
 		}
 	}
 	return changed;

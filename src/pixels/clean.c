@@ -256,7 +256,7 @@ static int begin_blanker(struct clean *c)
 	}
 	int e = blank_begin(
 		&c->blanker, &s->shape, c->regions, s->encoding == ENCODING_EXPLICIT_BE, ow, &c->why);
-	if (e == 0 && (!begin_trimmer(c) || c->trimmer.end / s->shape.frames != c->blanker.frame)) {
+	if (e == 0 && (!begin_trimmer(c) || c->trimmer.end != blank_length(&c->blanker, s->shape.frames))) {
 		c->why = "its pixel data is not as long as it says";
 		return ERR_LENGTH;
 	}

@@ -218,7 +218,7 @@ static bool is_as_said(struct clean *c, struct span in)
 	bool good = is_ours(c) ||
 	            (coded_read(kind_of(c->syntax->coding), in, &is) == 0 && is.rows == s->rows &&
 			    is.columns == s->columns && is.samples == s->samples && is.bits <= s->allocated);
-	c->trims = good && is.bits > s->stored;
+	c->trims = good && (is.bits > s->stored || s->allocated == 1); /* its last byte has other bits */
 	return good;
 }
 
@@ -256,7 +256,8 @@ static uint64_t frame_of(const struct clean *c)
 {
 	const struct pixels_shape *s = &c->s->shape;
 	bool shared = is_deflated(c) && strcmp(s->photometric, "YBR_FULL_422") == 0;
-	return (uint64_t)s->rows * s->columns * (shared ? 2 : s->samples) * (s->allocated / 8);
+	uint64_t samples = (uint64_t)s->rows * s->columns * (shared ? 2 : s->samples);
+	return s->allocated == 1 ? (samples + 7) / 8 : samples * (s->allocated / 8);
 }
 
 static int check(struct clean *c)
@@ -272,7 +273,8 @@ static int check(struct clean *c)
 		return refuse(c, ERR_UNSUPPORTED, "the module that decodes its pixels is not there");
 	}
 	bool whole = s->allocated == 8 || s->allocated == 16 || (is_ours(c) && s->allocated == 32);
-	if (!whole || (s->samples != 1 && s->samples != 3)) {
+	bool bits = is_deflated(c) && s->allocated == 1;
+	if (!(whole || bits) || (s->samples != 1 && s->samples != 3)) {
 		return refuse(
 			c, ERR_UNSUPPORTED, "its pixels are encoded in a way that cannot be cleaned here");
 	}
@@ -311,11 +313,14 @@ int clean_frames_begin(struct clean *c, const struct pixels_input *in)
 {
 	struct span bytes;
 	size_t n;
+	struct pixels_shape one;
 	int e = check(c);
 	e = e ? e : allocate(c);
 	e = e ? e : load(c, in, 0, &n, c->shape.photometric);
 	/* Samples are little endian bytes here, whatever VR their encapsulation has. */
-	e = e ? e : blank_begin(&c->blanker, &c->shape, c->regions, false, false, &c->why);
+	one = c->shape;
+	one.frames = 1;
+	e = e ? e : blank_begin(&c->blanker, &one, c->regions, false, false, &c->why);
 	if (e == 0 && c->blanker.frame != c->frame_len) {
 		e = refuse(c, ERR_VALUE, "what it says of its pixels contradicts itself");
 	}
@@ -416,10 +421,41 @@ static int patch(struct clean *c, uint64_t at, const uint64_t *values, unsigned 
 	return 0;
 }
 
+/* Of one bit a pixel: the next frame begins where this one ends, within a byte (PS3.5 8.1.1). */
+static int put_bits(struct clean *c)
+{
+	unsigned last = (unsigned)(((uint64_t)c->shape.rows * c->shape.columns - 1) % 8 + 1);
+	size_t n = 0;
+	for (size_t i = 0; i < c->frame_len; i++) {
+		uint8_t b = c->frame[i];
+		unsigned had = c->n_bits;
+		c->bits |= (uint8_t)(b << had);
+		c->n_bits += i + 1 < c->frame_len ? 8 : last;
+		if (c->n_bits >= 8) {
+			c->frame[n++] = c->bits;
+			c->bits = (uint8_t)(b >> (8 - had));
+			c->n_bits -= 8;
+		}
+	}
+	return clean_put(c, span_of(c->frame, n));
+}
+
+static int put_decoded(struct clean *c)
+{
+	return c->shape.allocated == 1 ? put_bits(c) : clean_put(c, span_of(c->frame, c->frame_len));
+}
+
+/* Bytes of all frames. */
+static uint64_t native_length(const struct clean *c)
+{
+	uint64_t pixels = (uint64_t)c->shape.rows * c->shape.columns, frames = c->s->shape.frames;
+	return c->shape.allocated == 1 ? (pixels * frames + 7) / 8 : c->frame_len * frames;
+}
+
 /* PS3.5 A.2: samples of more than 8 bits are OW. */
 static int write_native(struct clean *c, const struct pixels_input *in)
 {
-	uint64_t all = (uint64_t)c->frame_len * c->s->shape.frames, len = all + all % 2;
+	uint64_t all = native_length(c), len = all + all % 2;
 	uint8_t head[12] = {0xE0, 0x7F, 0x10, 0, 'O', c->shape.allocated > 8 ? 'W' : 'B'};
 	if (len >= UINT32_MAX) {
 		return refuse(c, ERR_LIMIT, "decoded its pixels are longer than an element can be");
@@ -432,8 +468,9 @@ static int write_native(struct clean *c, const struct pixels_input *in)
 		size_t n;
 		bool changed;
 		e = load_blanked(c, in, i, &n, &changed);
-		e = e ? e : clean_put(c, span_of(c->frame, c->frame_len));
+		e = e ? e : put_decoded(c);
 	}
+	e = e == 0 && c->n_bits > 0 ? clean_put(c, span_of(&c->bits, 1)) : e;
 	return e == 0 && all % 2 ? clean_put(c, span_of("", 1)) : e;
 }
 

@@ -49,7 +49,9 @@ struct clean {
 	size_t *first;                  /* fragment of each frame, and one more */
 	uint64_t *offsets, *lengths;    /* of what is written */
 	uint8_t *frame, *again, *coded; /* samples; the same, decoded again; a frame as it came, or RLE */
-	size_t frame_len, coded_cap;
+	size_t frame_len;
+	uint8_t bits; /* of one bit a pixel, native: those that fill no byte yet, n_bits of them */
+	unsigned n_bits;
 	uint64_t offsets_at, lengths_at,
 		table_at; /* where in the output tables stand that are filled in later; 0: none */
 };

@@ -41,17 +41,19 @@ bool trim_begin(struct trimmer *t, const struct pixels_shape *s, bool big_endian
 		return false;
 	}
 	uint64_t end = frame * s->frames;
-	end = s->allocated == 1 ? end / 8 + (end % 8 != 0) : end;
+	unsigned odd = s->allocated == 1 ? end % 8 : 0;
+	end = s->allocated == 1 ? end / 8 + (odd != 0) : end;
 	uint32_t cell = s->allocated == 32 ? UINT32_MAX : (1u << s->allocated) - 1;
 	uint32_t stored = s->stored == 32 ? UINT32_MAX : (1u << s->stored) - 1;
 	uint32_t keep = stored << (s->high_bit + 1 - s->stored), sign = 1u << s->high_bit;
 	*t = (struct trimmer){.bytes = keep == cell ? 0 : s->allocated / 8,
 		.big_endian = big_endian,
-		.swapped = big_endian && ow && s->allocated == 8,
+		.swapped = big_endian && ow && s->allocated <= 8,
 		.keep = keep,
 		.sign = s->is_signed ? sign : 0,
 		.above = cell & ~(sign | (sign - 1)),
-		.end = end};
+		.end = end,
+		.last = odd ? (uint8_t)((1u << odd) - 1) : 0xFF};
 	return end <= length;
 }
 
@@ -115,11 +117,24 @@ static bool trim_samples(const struct trimmer *t, uint8_t *bytes, size_t n)
 	}
 }
 
+/* Bits that the last frame leaves of its last byte. */
+static bool trim_last(const struct trimmer *t, uint64_t offset, uint8_t *bytes, size_t len)
+{
+	uint64_t at = t->swapped ? (t->end - 1) ^ 1 : t->end - 1;
+	if (at < offset || at - offset >= len) {
+		return false;
+	}
+	uint8_t was = bytes[at - offset];
+	bytes[at - offset] = was & t->last;
+	return (was & ~t->last) != 0;
+}
+
 bool trim_apply(const struct trimmer *t, uint64_t offset, uint8_t *bytes, size_t len)
 {
 	uint64_t whole = t->swapped ? t->end - t->end % 2 : t->end;
 	size_t n = offset >= whole ? 0 : whole - offset < len ? (size_t)(whole - offset) : len;
 	bool changed = trim_samples(t, bytes, n);
+	changed = trim_last(t, offset, bytes, len) || changed;
 	for (size_t i = n; i < len; i++) {
 		uint64_t at = t->swapped ? (offset + i) ^ 1 : offset + i;
 		if (at < t->end) {

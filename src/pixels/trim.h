@@ -8,15 +8,16 @@
 
 /*
  * What native pixel data has beside its pixels: the bits of a sample's cell that are not among its Bits Stored, where objects of before 2007 may
- * have overlays (PS3.5 8.1.2) and others anything, and the bytes behind the last frame. Readers show neither. Of signed samples the bits above are
+ * have overlays (PS3.5 8.1.2) and others anything, and the bytes, and of samples of one bit the bits, behind the last frame. Readers show neither. Of signed samples the bits above are
  * the sign's.
  */
 struct trimmer {
 	unsigned bytes; /* of a sample; 0: it has no other bits */
 	bool big_endian;
-	bool swapped; /* bytes in 16-bit words, big endian: 8-bit samples in OW */
+	bool swapped; /* bytes in 16-bit words, big endian: samples of 8 bits and of one in OW */
 	uint32_t keep, sign, above;
 	uint64_t end; /* of the last frame */
+	uint8_t last; /* the bits of its last byte that are its own, where samples have one each; else all */
 };
 
 /*

@@ -201,6 +201,45 @@ def pixels_deflated_frames(bench):
         compare(name, before, inflated(bench, made[0]), now, black)
 
 
+def blank_bits(value, rows, columns, frames, whole):
+    """Bits of frames of which each begins with a byte, or with the next bit: black where the rule says so, and none behind the last."""
+    bits = [byte >> i & 1 for byte in value for i in range(8)]
+    size = rows * columns
+    step = -(-size // 8) * 8 if whole else size
+    want = [0] * len(bits)
+    for frame in range(frames):
+        for at in range(size):
+            row, column = divmod(at, columns)
+            black = any(x <= column < x + w and y <= row < y + h for x, y, w, h in BLANK)
+            want[frame * step + at] = 0 if black else bits[frame * step + at]
+    return bytes(sum(bit << i for i, bit in enumerate(want[at:at + 8])) for at in range(0, len(want), 8))
+
+
+@test
+def pixels_one_bit(bench):
+    """One bit a pixel: deflated, and native in either byte order, where frames begin within bytes."""
+    source = os.path.join(DATA, "liver_deflate.dcm")
+    key, rules = make(bench, "512")
+    _, made = clean(bench, key, source, "liver", "--pixel-rules", rules)
+    before = inflated(bench, source)
+    want = blank_bits(before, 512, 512, 3, True)
+    check(want != before and inflated(bench, made[0]) == want, "liver_deflate.dcm: its pixels")
+    path, raw, big = bench.path("bits.dcm"), bench.path("bits.raw"), bench.path("big.dcm")
+    value = bytes((i * 167 + i // 7 * 31 + 1) % 256 for i in range(182))  # three frames of 13 rows and 37 columns, and what lies behind
+    with open(raw, "wb") as file:
+        file.write(value)
+    shutil.copy(os.path.join(DATA, "CT_small.dcm"), path)
+    os.chmod(path, 0o644)
+    bench.run("dcmodify", "-nb", "-q", "-m", "0028,0010=13", "-m", "0028,0011=37", "-i", "0028,0008=3", "-m", "0028,0100=1", "-m", "0028,0101=1",
+              "-m", "0028,0102=0", "-m", "0028,0103=0", "-mf", f"7fe0,0010={raw}", path, wants=0)
+    bench.run("dcmconv", "+tb", path, big, wants=0)
+    key, rules = make(bench, "13")
+    for one in (path, big):
+        _, made = clean(bench, key, one, "of-" + os.path.basename(one), "--pixel-rules", rules)
+        equal(facts(bench, made[0])["0028,0301"], "NO", one)
+        check(decoded(bench, made[0], NATIVE, "after")[0] == blank_bits(value, 13, 37, 3, False), f"{one}: its pixels")
+
+
 def beside(bench):
     """An image with an overlay in a bit of its pixels, and a name behind the last of them; its pixel data, and without these."""
     path, more = bench.path("overlay.dcm"), bench.path("more.raw")
@@ -264,9 +303,12 @@ def pixels_refused(bench):
                            (os.path.join(DATA, "SC_rgb_jpeg_dcmtk.dcm"), "usually have text burned in")):
         ran, made = clean(bench, key, path, "none", wants=1)
         check(sentence in ran.text and "`when: { " in ran.text and not made, ran.text)
-    rows = facts(bench, os.path.join(DATA, "liver_deflate.dcm"))["0028,0010"]
-    key, rules = make(bench, rows)
-    ran, made = clean(bench, key, os.path.join(DATA, "liver_deflate.dcm"), "none", "--pixel-rules", rules, wants=1)
+    rle = bench.path("rle.dcm")
+    shutil.copy(os.path.join(DATA, "SC_rgb_rle_2frame.dcm"), rle)
+    os.chmod(rle, 0o644)
+    bench.run("dcmodify", "-nb", "-q", "-m", "0028,0100=1", rle, wants=0)
+    key, rules = make(bench, facts(bench, rle)["0028,0010"])
+    ran, made = clean(bench, key, rle, "none", "--pixel-rules", rules, wants=1)
     check("encoded in a way that cannot be cleaned" in ran.text and not made, ran.text)
     for name, change in (("JPEG2000.dcm", "0028,0011=8"), ("MR_small_jpeg_ls_lossless.dcm", "0028,0010=72"), ("MR_small_jp2klossless.dcm", "0028,0100=8")):
         other = bench.path(name)

@@ -219,7 +219,7 @@ static void real_files(void **state)
 		{"SC_rgb_jpeg_dcmtk.dcm", "1.2.840.10008.1.2.4.70"},
 		{"JPGExtended.dcm", "1.2.840.10008.1.2.4.70"},
 		{"JPEGLSNearLossless_16.dcm", "1.2.840.10008.1.2.4.80"},
-		{"JPEG2000.dcm", "1.2.840.10008.1.2.4.90"}};
+		{"liver_deflate.dcm", "1.2.840.10008.1.2.8.1"}, {"JPEG2000.dcm", "1.2.840.10008.1.2.4.90"}};
 	const struct codec *codec;
 	struct pixels_rules *site;
 	char why[200];
@@ -266,7 +266,9 @@ static void every_other_outcome(void **state)
 			0, CLEANER_PASS, ""},
 		{"sr.dcm", "", false, 0, CLEANER_NO_IMAGE, ""},
 		{"SC_rgb_jpeg_dcmtk.dcm", "", false, 0, CLEANER_REFUSED, "usually have text burned in"},
-		{"liver_deflate.dcm", rules, false, 0, CLEANER_REFUSED, "cannot be cleaned here"},
+		{"../inspect/TC0309_bits_ba_three.dcm",
+			"rules: [ { when: { rows: 64 }, blank: [ [0, 0, 9, 9] ] } ]", false, 0,
+			CLEANER_REFUSED, "neither 1, 8, 16 nor 32 bits"},
 		{"CT_small.dcm", rules, false, 3000, CLEANER_BROKEN, "cannot be read"},
 		{"CT_small.dcm", rules, false, 100, CLEANER_BROKEN, "cannot be read"},
 		{"CT_small.dcm", "rules: 7", false, 0, CLEANER_LOST,
