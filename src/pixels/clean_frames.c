@@ -17,6 +17,7 @@ static enum codec_kind kind_of(enum coding coding)
 		[CODING_JPEG_LOSSLESS] = CODEC_JPEG_LOSSLESS,
 		[CODING_JPEG_LS] = CODEC_JPEG_LS,
 		[CODING_JPEG_2000] = CODEC_JPEG_2000,
+		[CODING_JPEG_XL] = CODEC_JPEG_XL,
 		[CODING_RLE] = CODEC_JPEG, /* never asked for, nor the next */
 		[CODING_DEFLATED] = CODEC_JPEG};
 	static_assert(ARRAY_LEN(kinds) == CODING_N, "one for each");
@@ -33,6 +34,11 @@ static bool is_deflated(const struct clean *c)
 	return c->syntax->coding == CODING_DEFLATED;
 }
 
+static bool is_xl(const struct clean *c)
+{
+	return c->syntax->coding == CODING_JPEG_XL;
+}
+
 static bool is_ours(const struct clean *c)
 {
 	return is_rle(c) || is_deflated(c);
@@ -46,10 +52,13 @@ static int refuse(struct clean *c, int err, const char *why)
 
 /* ---- Which fragments are a frame ---- */
 
-/* May a frame have several fragments? Its stream's first marker says where it begins, which what is deflated has not (PS3.5 A.4.13). */
+/*
+ * May a frame have several fragments? Its stream's first marker says where it begins. What is deflated has no marker, and neither it nor JPEG XL has
+ * several for a frame (PS3.5 A.4.12, A.4.13).
+ */
 static bool has_markers(const struct clean *c)
 {
-	return c->s->shape.frames > 1 && !is_deflated(c);
+	return c->s->shape.frames > 1 && !is_deflated(c) && !is_xl(c);
 }
 
 /* PS3.5 A.4. Offset tables are not believed. */
@@ -130,11 +139,19 @@ static struct codec_frame codec_of(const struct clean *c, const char *photometri
 	return f;
 }
 
+/* JPEG XL gives red, green and blue of all that it may be called (PS3.5 8.2.15). */
+static bool is_colour_of_xl(const char *photometric)
+{
+	return strcmp(photometric, "XYB") == 0 || strcmp(photometric, "YBR_RCT") == 0 ||
+	       strcmp(photometric, "YBR_FULL_422") == 0 || strcmp(photometric, "RGB") == 0;
+}
+
 /* JPEG 2000's own transforms (PS3.5 8.2.4) are undone by decoding, and shared colour is given to both (8.2.1). */
 static void name_decoded(const struct clean *c, struct codec_frame *f)
 {
-	if (kind_of(c->syntax->coding) == CODEC_JPEG_2000 &&
-		(strcmp(f->photometric, "YBR_ICT") == 0 || strcmp(f->photometric, "YBR_RCT") == 0)) {
+	bool its_own = c->syntax->coding == CODING_JPEG_2000 &&
+	               (strcmp(f->photometric, "YBR_ICT") == 0 || strcmp(f->photometric, "YBR_RCT") == 0);
+	if (its_own || (is_xl(c) && is_colour_of_xl(f->photometric))) {
 		memcpy(f->photometric, "RGB", 4);
 	} else if (strcmp(f->photometric, "YBR_FULL_422") == 0) {
 		f->photometric[8] = '\0';
@@ -215,7 +232,7 @@ static bool is_as_said(struct clean *c, struct span in)
 {
 	const struct pixels_shape *s = &c->s->shape;
 	struct coded_shape is = {.bits = s->allocated};
-	bool good = is_ours(c) ||
+	bool good = is_ours(c) || is_xl(c) || /* whose decoder looks for itself */
 	            (coded_read(kind_of(c->syntax->coding), in, &is) == 0 && is.rows == s->rows &&
 			    is.columns == s->columns && is.samples == s->samples && is.bits <= s->allocated);
 	c->trims = good && (is.bits > s->stored || s->allocated == 1); /* its last byte has other bits */
@@ -260,6 +277,17 @@ static uint64_t frame_of(const struct clean *c)
 	return s->allocated == 1 ? (samples + 7) / 8 : samples * (s->allocated / 8);
 }
 
+/* Can pixels of such kinds have been encoded so, and be again? */
+static bool is_kind_of_coding(const struct clean *c)
+{
+	const struct pixels_shape *s = &c->s->shape;
+	bool whole = s->allocated == 8 || s->allocated == 16 || (is_ours(c) && s->allocated == 32);
+	bool bits = is_deflated(c) && s->allocated == 1;
+	/* Of signed samples nobody says how libjxl is to have them. */
+	bool xl = !is_xl(c) || (!s->is_signed && (s->samples == 1 || is_colour_of_xl(s->photometric)));
+	return (whole || bits) && xl && (s->samples == 1 || s->samples == 3);
+}
+
 static int check(struct clean *c)
 {
 	const struct pixels_shape *s = &c->s->shape;
@@ -272,9 +300,7 @@ static int check(struct clean *c)
 	if (!is_ours(c) && !c->codec) {
 		return refuse(c, ERR_UNSUPPORTED, "the module that decodes its pixels is not there");
 	}
-	bool whole = s->allocated == 8 || s->allocated == 16 || (is_ours(c) && s->allocated == 32);
-	bool bits = is_deflated(c) && s->allocated == 1;
-	if (!(whole || bits) || (s->samples != 1 && s->samples != 3)) {
+	if (!is_kind_of_coding(c)) {
 		return refuse(
 			c, ERR_UNSUPPORTED, "its pixels are encoded in a way that cannot be cleaned here");
 	}

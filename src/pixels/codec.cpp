@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pixels/codec.h"
+#include "pixels/codec_jxl.h"
 
 #include <gdcmByteValue.h>
 #include <gdcmFragment.h>
@@ -128,10 +129,24 @@ int do_encode(codec_kind kind, codec_frame &frame, const uint8_t *samples, size_
 	return 0;
 }
 
+int encode_jxl(
+	const codec_frame &frame, const uint8_t *samples, size_t len, const uint8_t **ret, size_t *ret_n)
+{
+	if (jxl_encode(frame, samples, len, kept) < 0) {
+		return -1;
+	}
+	*ret = kept.data();
+	*ret_n = kept.size();
+	return 0;
+}
+
 /* No exception goes out into C. */
 int decode(codec_kind kind, codec_frame *frame, const uint8_t *in, size_t n_in, uint8_t *ret, size_t len)
 {
 	try {
+		if (kind == CODEC_JPEG_XL) {
+			return jxl_decode(*frame, in, n_in, ret, len);
+		}
 		return n_in > 0 && n_in <= UINT32_MAX - 1 ? do_decode(kind, *frame, in, n_in, ret, len) : -1;
 	} catch (...) {
 		return -1;
@@ -142,6 +157,9 @@ int encode(codec_kind kind, codec_frame *frame, const uint8_t *samples, size_t l
 	size_t *ret_n)
 {
 	try {
+		if (kind == CODEC_JPEG_XL) {
+			return encode_jxl(*frame, samples, len, ret, ret_n);
+		}
 		return len > 0 && len <= UINT32_MAX - 1 ? do_encode(kind, *frame, samples, len, ret, ret_n)
 		                                        : -1;
 	} catch (...) {

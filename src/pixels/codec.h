@@ -7,14 +7,21 @@
 
 /*
  * The codecs of libraries of others: a module beside the program (base/module.h), written in C++ against GDCM, which has JPEG of 8, 12
- * and 16 bits with its lossless processes, JPEG-LS (CharLS) and JPEG 2000 (OpenJPEG). One frame a call. It reads what nobody
- * trusts: in a sandbox alone.
+ * and 16 bits with its lossless processes, JPEG-LS (CharLS) and JPEG 2000 (OpenJPEG), and against libjxl, which has JPEG XL. One frame a call. It
+ * reads what nobody trusts: in a sandbox alone.
  */
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-enum codec_kind { CODEC_JPEG, CODEC_JPEG_LOSSLESS_14, CODEC_JPEG_LOSSLESS, CODEC_JPEG_LS, CODEC_JPEG_2000 };
+enum codec_kind {
+	CODEC_JPEG,
+	CODEC_JPEG_LOSSLESS_14,
+	CODEC_JPEG_LOSSLESS,
+	CODEC_JPEG_LS,
+	CODEC_JPEG_2000,
+	CODEC_JPEG_XL
+};
 
 struct codec_frame {
 	uint32_t rows, columns, samples, allocated, stored, is_signed, planar;

@@ -148,22 +148,19 @@ def pixels_of_nobody(bench):
     check("only a site's rules" in ran.text, ran.text)
 
 
-def deflated(bench, path, frame, name):
-    """A native object in Explicit VR Little Endian, its frames of so many bytes deflated by Python's zlib (PS3.5 A.4.13)."""
+def wrapped(bench, path, syntax, code, name):
+    """A native object in Explicit VR Little Endian, of whose pixel data code() makes the frames of another transfer syntax; and that pixel data."""
     with open(path, "rb") as file:
         whole = file.read()
-    native, coded = (b"\x02\x00\x10\x00UI" + struct.pack("<H", len(uid)) + uid for uid in (b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.8.1\0"))
+    uids = (b"1.2.840.10008.1.2.1\0", syntax.encode() + bytes(len(syntax) % 2))
+    native, coded = (b"\x02\x00\x10\x00UI" + struct.pack("<H", len(uid)) + uid for uid in uids)
     (meta,) = struct.unpack_from("<I", whole, 140)
     at = whole.rindex(b"\xe0\x7f\x10\x00O")
     (length,) = struct.unpack_from("<I", whole, at + 8)
     value = whole[at + 12:at + 12 + length]
     equal(whole.count(native), 1, "transfer syntax")
-    items = [b""]
-    for i in range(0, len(value) - len(value) % frame, frame):
-        packer = zlib.compressobj(6, zlib.DEFLATED, -15)
-        one = packer.compress(value[i:i + frame]) + packer.flush()
-        items.append(one + bytes(len(one) % 2))
-    head = whole[:140] + struct.pack("<I", meta + 2) + whole[144:at].replace(native, coded)
+    items = [b""] + [one + bytes(len(one) % 2) for one in code(value)]
+    head = whole[:140] + struct.pack("<I", meta + len(coded) - len(native)) + whole[144:at].replace(native, coded)
     body = b"".join(b"\xfe\xff\x00\xe0" + struct.pack("<I", len(one)) + one for one in items)
     made = bench.path(name)
     with open(made, "wb") as file:
@@ -171,19 +168,36 @@ def deflated(bench, path, frame, name):
     return made, value
 
 
-def inflated(bench, path):
-    """The frames of such an object, as dcmdump finds and Python's zlib inflates them."""
+def fragments(bench, path):
+    """The frames of such an object, as dcmdump finds them."""
     folder = bench.path("fragments")
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
     text = bench.run("dcmdump", "-q", "+L", "+W", folder, path, wants=0).text
     parts = re.findall(r"\(fffe,e000\) pi =(\S+)", text)
-    value = b""
+    found = []
     for part in parts[-int(facts(bench, path).get("0028,0008", "1")):]:
         with open(part, "rb") as file:
-            one = zlib.decompressobj(-15)
-            value += one.decompress(file.read())
-            check(one.eof and one.unused_data in (b"", b"\0"), f"{part}: not one whole stream")
+            found.append(file.read())
+    return found
+
+
+def deflated(bench, path, frame, name):
+    """Frames of so many bytes, deflated by Python's zlib (PS3.5 A.4.13)."""
+    def code(value):
+        for i in range(0, len(value) - len(value) % frame, frame):
+            packer = zlib.compressobj(6, zlib.DEFLATED, -15)
+            yield packer.compress(value[i:i + frame]) + packer.flush()
+
+    return wrapped(bench, path, "1.2.840.10008.1.2.8.1", code, name)
+
+
+def inflated(bench, path):
+    value = b""
+    for frame in fragments(bench, path):
+        one = zlib.decompressobj(-15)
+        value += one.decompress(frame)
+        check(one.eof and one.unused_data in (b"", b"\0"), f"{path}: not one whole stream")
     return value
 
 
@@ -199,6 +213,96 @@ def pixels_deflated_frames(bench):
         now = facts(bench, made[0])
         equal((now["0002,0010"], now["0028,0301"]), ("1.2.840.10008.1.2.8.1", "NO"), name)
         compare(name, before, inflated(bench, made[0]), now, black)
+
+
+def rescaled(value, way, most, of):
+    """Samples of 16 bits, in another byte order, as the nearest parts of another whole."""
+    there, back = way
+    return struct.pack(f"{back}{len(value) // 2}H", *((v * most * 2 // of + 1) // 2 for v in struct.unpack(f"{there}{len(value) // 2}H", value)))
+
+
+def to_xl(bench, shape, bits, *options):
+    """Of native pixel data: its frames in JPEG XL, by cjxl, which wants samples of 12 bits as parts of 65535."""
+    rows, columns, samples, width = (int(shape[tag]) // by for tag, by in (("0028,0010", 1), ("0028,0011", 1), ("0028,0002", 1), ("0028,0100", 8)))
+    plain, coded = bench.path("frame.ppm" if samples == 3 else "frame.pgm"), bench.path("frame.jxl")
+    size = rows * columns * samples * width
+
+    def code(value):
+        for i in range(0, len(value) - len(value) % size, size):
+            frame = value[i:i + size]
+            with open(plain, "wb") as file:
+                file.write(b"P%d\n%d %d\n%d\n" % (6 if samples == 3 else 5, columns, rows, 256 ** width - 1))
+                file.write(rescaled(frame, "<>", 65535, 2 ** bits - 1) if width == 2 else frame)
+            yield xl(bench, plain, coded, f"--override_bitdepth={bits}", *options)
+
+    return code
+
+
+def xl(bench, plain, coded, *options):
+    bench.run("cjxl", *options, "--num_threads=0", plain, coded, wants=0)
+    with open(coded, "rb") as file:
+        return file.read()
+
+
+def from_xl(bench, path, bits):
+    """The samples that djxl decodes of an object's frames."""
+    coded, samples = bench.path("coded.jxl"), int(facts(bench, path)["0028,0002"])
+    plain, value = bench.path("decoded.ppm" if samples == 3 else "decoded.pgm"), b""
+    for frame in fragments(bench, path):
+        with open(coded, "wb") as file:
+            file.write(frame)
+        said = bench.run("jxlinfo", coded, wants=0).text
+        check(f", {bits}-bit " in said, f"{path}: {said}")
+        bench.run("djxl", "--num_threads=0", f"--bits_per_sample={8 if bits <= 8 else 16}", coded, plain, wants=0)
+        with open(plain, "rb") as file:
+            body = re.fullmatch(rb"P.\n\S+ \S+\n\S+\n(.*)", file.read(), re.DOTALL)[1]
+        value += body if bits <= 8 else rescaled(body, "><", 2 ** bits - 1, 65535)
+    return value
+
+
+@test
+def pixels_jpeg_xl(bench):
+    """JPEG XL, made by cjxl: of 16, 12 and 8 bits, in colour, of a JPEG, and with loss. What djxl decodes is black inside and the same outside."""
+    ct, colour, jpeg = bench.path("ct.dcm"), bench.path("colour.dcm"), bench.path("jpeg.dcm")
+    shutil.copy(os.path.join(DATA, "CT_small.dcm"), ct)
+    os.chmod(ct, 0o644)
+    bench.run("dcmodify", "-nb", "-q", "-m", "0028,0103=0", ct, wants=0)
+    bench.run("dcmdrle", os.path.join(DATA, "SC_rgb_rle_2frame.dcm"), colour, wants=0)
+    bench.run("dcmdjpeg", "+cn", os.path.join(DATA, "SC_rgb_jpeg_dcmtk.dcm"), jpeg, wants=0)
+    bench.run("dcmodify", "-nb", "-q", "-m", "0028,0004=YBR_FULL_422", jpeg, wants=0)
+    picture = bench.path("frame.jpg")
+    with open(picture, "wb") as file:
+        file.write(fragments(bench, os.path.join(DATA, "SC_rgb_jpeg_dcmtk.dcm"))[0])
+    twelve = bench.path("twelve.dcm")
+    raw = bench.path("twelve.raw")
+    with open(raw, "wb") as file:
+        file.write(bytes(byte & 0x0F if i % 2 else byte for i, byte in enumerate(decoded(bench, ct, NATIVE, "raw")[0])))
+    shutil.copy(ct, twelve)
+    bench.run("dcmodify", "-nb", "-q", "-m", "0028,0101=12", "-m", "0028,0102=11", "-mf", f"7fe0,0010={raw}", twelve, wants=0)
+    colours, ray = facts(bench, colour), facts(bench, ct)
+    cases = (("ct", ct, "110", 16, to_xl(bench, ray, 16, "-d", "0"), True), ("twelve", twelve, "110", 12, to_xl(bench, ray, 12, "-d", "0"), True),
+             ("colour", colour, "110", 8, to_xl(bench, colours, 8, "-d", "0"), True),
+             ("lossy", colour, "112", 8, to_xl(bench, colours, 8, "-d", "1"), False),
+             ("jpeg", jpeg, "111", 8, lambda _: [xl(bench, picture, bench.path("frame.jxl"))], False))
+    for name, source, syntax, bits, code, lossless in cases:
+        path, native = wrapped(bench, source, "1.2.840.10008.1.2.4." + syntax, code, "xl-" + name + ".dcm")
+        key, rules = make(bench, facts(bench, path)["0028,0010"])
+        before = from_xl(bench, path, bits)
+        check(not lossless or before == native[:len(before)], f"{name}: djxl")
+        _, made = clean(bench, key, path, "xl-" + name, "--pixel-rules", rules)
+        now = facts(bench, made[0])
+        equal((now["0002,0010"], now["0028,0301"]), ("1.2.840.10008.1.2.4.110", "NO"), name)
+        check(now["0028,0002"] == "1" or now["0028,0004"] == "RGB", f"{name}: {now['0028,0004']}")
+        compare(name, before, from_xl(bench, made[0], bits), now, None if "0028,0006" not in now else [0, 0, 0])
+    with open(bench.path("xl-twelve.dcm"), "rb") as file:
+        whole = file.read()
+    for tag, value, sentence in ((b"\x11\0", b"\x7f\0", "could not be decoded"), (b"\x03\1", b"\1\0", "encoded in a way that cannot be cleaned")):
+        change = re.escape(b"\x28\0" + tag + b"US\2\0")
+        with open(bench.path("other.dcm"), "wb") as file:
+            file.write(re.sub(b"(" + change + b")..", lambda found: found[1] + value, whole, count=1, flags=re.DOTALL))
+        path, (key, rules) = bench.path("other.dcm"), make(bench, ray["0028,0010"])
+        ran, made = clean(bench, key, path, "none", "--pixel-rules", rules, wants=1)
+        check(sentence in ran.text and not made, f"{change}: {ran.text}")
 
 
 def blank_bits(value, rows, columns, frames, whole):

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pixels/cleaner_run.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+/* cmocka wants those before it */
+#include <cmocka.h>
+
+#include <string.h>
+
+/* JPEG XL in the module of codecs. */
+
+static const struct codec *opened(void)
+{
+	const struct codec *codec = NULL;
+	char why[256] = "";
+	assert_int_equal(cleaner_codec(PIXELS_MODULE, &codec, why, sizeof(why)), 0);
+	return codec;
+}
+
+static struct codec_frame frame_of(uint32_t samples, uint32_t stored)
+{
+	struct codec_frame f = {.rows = 63,
+		.columns = 1041, /* of 16 bits, all values */
+		.samples = samples,
+		.allocated = stored > 8 ? 16 : 8,
+		.stored = stored};
+	memcpy(f.photometric, samples == 3 ? "RGB" : "MONOCHROME2", samples == 3 ? 4 : 12);
+	return f;
+}
+
+static size_t fill(const struct codec_frame *f, uint8_t *samples)
+{
+	size_t n = (size_t)f->rows * f->columns * f->samples, bytes = f->allocated / 8;
+	for (size_t i = 0; i < n; i++) {
+		uint32_t v = (uint32_t)(i * (f->samples == 3 ? 2654435761u : 1)) & ((1u << f->stored) - 1);
+		for (size_t k = 0; k < bytes; k++) {
+			samples[i * bytes + k] = (uint8_t)(v >> 8 * k);
+		}
+	}
+	return n * bytes;
+}
+
+static uint8_t was[63 * 1041 * 6], is[63 * 1041 * 6];
+
+/* Each value of each number of bits is what it was, though libjxl has them as parts of a whole. */
+static void jxl_round_trip(void **state)
+{
+	const struct codec *codec = opened();
+	(void)state;
+	for (uint32_t stored = 1; stored <= 16; stored++) {
+		for (uint32_t samples = 1; samples <= 3; samples += 2) {
+			struct codec_frame f = frame_of(samples, stored);
+			size_t len = fill(&f, was), n = 0;
+			const uint8_t *coded = NULL;
+			assert_int_equal(codec->encode(CODEC_JPEG_XL, &f, was, len, &coded, &n), 0);
+			memset(is, 0xA5, len);
+			assert_int_equal(codec->decode(CODEC_JPEG_XL, &f, coded, n, is, len), 0);
+			assert_memory_equal(was, is, len);
+		}
+	}
+}
+
+/* Another picture than the object says is not decoded, nor a part of one. */
+static void jxl_refused(void **state)
+{
+	const struct codec *codec = opened();
+	struct codec_frame good = frame_of(1, 12);
+	size_t len = fill(&good, was), n = 0;
+	const uint8_t *coded = NULL;
+	(void)state;
+	assert_int_equal(codec->encode(CODEC_JPEG_XL, &good, was, len, &coded, &n), 0);
+	uint8_t *exact = malloc(n);
+	assert_non_null(exact);
+	memcpy(exact, coded, n);
+	struct codec_frame bad[6];
+	for (size_t i = 0; i < 6; i++) {
+		bad[i] = good;
+	}
+	bad[0].rows--;
+	bad[1].columns--;
+	bad[2].samples = 3;
+	bad[3].allocated = bad[3].stored = 8;
+	bad[4].is_signed = 1;
+	bad[5].stored = 17;
+	for (size_t i = 0; i < 6; i++) {
+		struct codec_frame *b = &bad[i];
+		size_t size = (size_t)b->rows * b->columns * b->samples * (b->allocated / 8);
+		assert_int_equal(codec->decode(CODEC_JPEG_XL, b, exact, n, is, size), -1);
+	}
+	assert_int_equal(codec->encode(CODEC_JPEG_XL, &bad[4], was, len, &coded, &n), -1);
+	assert_int_equal(codec->decode(CODEC_JPEG_XL, &good, exact, n, is, len - 2), -1);
+	assert_int_equal(codec->decode(CODEC_JPEG_XL, &good, exact, 0, is, len), -1);
+	for (size_t cut = 1; cut < n; cut += 1 + n / 60) {
+		uint8_t *some = malloc(cut);
+		assert_non_null(some);
+		memcpy(some, exact, cut);
+		assert_int_equal(codec->decode(CODEC_JPEG_XL, &good, some, cut, is, len), -1);
+		free(some);
+	}
+	/* A byte of padding (PS3.5 A.4) is no matter. */
+	uint8_t *padded = calloc(1, n + 1);
+	assert_non_null(padded);
+	memcpy(padded, exact, n);
+	assert_int_equal(codec->decode(CODEC_JPEG_XL, &good, padded, n + 1, is, len), 0);
+	assert_memory_equal(was, is, len);
+	free(padded);
+	free(exact);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(jxl_round_trip),
+		cmocka_unit_test(jxl_refused),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
