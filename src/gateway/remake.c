@@ -130,7 +130,7 @@ int remake_again(struct remake *r, struct span encrypted, const struct deidentif
 	return e;
 }
 
-/* Whose pseudonyms are asked for now. */
+/* Whose pseudonyms the key holder is asked for. */
 static void asks(struct remake *r)
 {
 	r->names->engine = r->engine;
