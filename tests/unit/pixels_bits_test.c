@@ -22,20 +22,6 @@ static bool bit(const uint8_t *bytes, size_t i, bool swapped)
 	return bytes[swapped ? at ^ 1 : at] >> i % 8 & 1;
 }
 
-static bool inside(const struct pixels_regions *r, uint32_t x, uint32_t y)
-{
-	bool in = false, kept = !r->keep_only;
-	for (unsigned i = 0; i < r->n_blank; i++) {
-		in = in || (x >= r->blank[i].x && x - r->blank[i].x < r->blank[i].width &&
-				   y >= r->blank[i].y && y - r->blank[i].y < r->blank[i].height);
-	}
-	for (unsigned i = 0; i < r->n_keep; i++) {
-		kept = kept || (x >= r->keep[i].x && x - r->keep[i].x < r->keep[i].width &&
-				       y >= r->keep[i].y && y - r->keep[i].y < r->keep[i].height);
-	}
-	return in || !kept;
-}
-
 static const struct pixels_regions some[] = {
 	{.n_blank = 2, .blank = {{1, 1, 3, 2}, {3, 2, 200, 1}}},
 	{.n_blank = 1, .blank = {{7, 0, 11, 5}}},
@@ -132,15 +118,6 @@ static void bits_kinds(void **state)
 /* ---- Files ---- */
 
 #define FRAMES 3u
-
-static void put_item(struct memory *m, uint32_t tag, struct span bytes)
-{
-	uint32_t n = (uint32_t)(bytes.len + bytes.len % 2);
-	assert_int_equal(write_end(m, span_of(&tag, 4)), 0);
-	assert_int_equal(write_end(m, span_of(&n, 4)), 0);
-	assert_int_equal(write_end(m, bytes), 0);
-	assert_int_equal(write_end(m, span_of("", bytes.len % 2)), 0);
-}
 
 /* liver_deflate.dcm, with frames of another size, of which each but the last leaves bits of its last byte, which are not 0. */
 static struct memory made(uint16_t rows, uint16_t columns, uint8_t *ret_frames)

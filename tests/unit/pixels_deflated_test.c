@@ -96,15 +96,6 @@ static void frame_giant(void **state)
 #define PLANE   (100u * COLUMNS)
 #define FRAME   (3u * PLANE)
 
-static void put_item(struct memory *m, uint32_t tag, struct span bytes)
-{
-	uint32_t n = (uint32_t)(bytes.len + bytes.len % 2);
-	assert_int_equal(write_end(m, span_of(&tag, 4)), 0);
-	assert_int_equal(write_end(m, span_of(&n, 4)), 0);
-	assert_int_equal(write_end(m, bytes), 0);
-	assert_int_equal(write_end(m, span_of("", bytes.len % 2)), 0);
-}
-
 /* SC_rgb_rle_2frame.dcm, its frames deflated, which lie as it says that they do. */
 static struct memory made(uint8_t planar, uint8_t ret_frames[FRAMES * FRAME])
 {

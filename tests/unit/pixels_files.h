@@ -7,6 +7,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Is a pixel one that goes? Said plainly, for comparing with what was blanked. */
+static inline bool inside(const struct pixels_regions *r, uint32_t x, uint32_t y)
+{
+	bool in = false, kept = !r->keep_only;
+	for (unsigned i = 0; i < r->n_blank; i++) {
+		in = in || (x >= r->blank[i].x && x - r->blank[i].x < r->blank[i].width &&
+				   y >= r->blank[i].y && y - r->blank[i].y < r->blank[i].height);
+	}
+	for (unsigned i = 0; i < r->n_keep; i++) {
+		kept = kept || (x >= r->keep[i].x && x - r->keep[i].x < r->keep[i].width &&
+				       y >= r->keep[i].y && y - r->keep[i].y < r->keep[i].height);
+	}
+	return in || !kept;
+}
+
 /* Files in memory whose pixels are cleaned. */
 
 struct memory {
@@ -32,6 +47,16 @@ static inline int write_end(void *arg, struct span bytes)
 	memcpy(m->bytes + m->len, bytes.ptr, bytes.len);
 	m->len += bytes.len;
 	return 0;
+}
+
+/* An item, or its delimiter (PS3.5 A.4), padded to an even length. */
+static inline void put_item(struct memory *m, uint32_t tag, struct span bytes)
+{
+	uint32_t n = (uint32_t)(bytes.len + bytes.len % 2);
+	assert_int_equal(write_end(m, span_of(&tag, 4)), 0);
+	assert_int_equal(write_end(m, span_of(&n, 4)), 0);
+	assert_int_equal(write_end(m, bytes), 0);
+	assert_int_equal(write_end(m, span_of("", bytes.len % 2)), 0);
 }
 
 static inline int patch(void *arg, uint64_t offset, struct span bytes)

@@ -72,20 +72,6 @@ static const struct pixels_shape mono = {.rows = 7,
 	.frames = 2,
 	.photometric = "MONOCHROME2"};
 
-static bool inside(const struct pixels_regions *r, unsigned x, unsigned y)
-{
-	bool in = false, kept = !r->keep_only;
-	for (unsigned i = 0; i < r->n_blank; i++) {
-		in = in || (x >= r->blank[i].x && x - r->blank[i].x < r->blank[i].width &&
-				   y >= r->blank[i].y && y - r->blank[i].y < r->blank[i].height);
-	}
-	for (unsigned i = 0; i < r->n_keep; i++) {
-		kept = kept || (x >= r->keep[i].x && x - r->keep[i].x < r->keep[i].width &&
-				       y >= r->keep[i].y && y - r->keep[i].y < r->keep[i].height);
-	}
-	return in || !kept;
-}
-
 static const struct pixels_regions some[] = {
 	{.n_blank = 2, .blank = {{1, 1, 3, 2}, {3, 2, 200, 1}}},
 	{.keep_only = true, .n_keep = 2, .keep = {{2, 0, 3, 3}, {4, 2, 4, 4}}},
