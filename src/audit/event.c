@@ -231,9 +231,11 @@ static bool is_alert(uint32_t kind, uint32_t v)
 
 static int check_values(const struct audit_event *ev)
 {
-	bool good = ev->kind >= AUDIT_START && ev->kind < AUDIT_KIND_COUNT && is_outcome(ev->outcome) &&
-	            is_alert(ev->kind, ev->alert) && ev->time_ms >= 0 && ev->time_ms <= TIME_MOST &&
-	            ev->n_accession <= AUDIT_ACCESSIONS && ev->n_sop <= AUDIT_CLASSES;
+	bool known = ev->from_certificate.known || ev->to_certificate.known;
+	bool good = !(known && ev->no_fingerprints) && ev->kind >= AUDIT_START &&
+	            ev->kind < AUDIT_KIND_COUNT && is_outcome(ev->outcome) && is_alert(ev->kind, ev->alert) &&
+	            ev->time_ms >= 0 && ev->time_ms <= TIME_MOST && ev->n_accession <= AUDIT_ACCESSIONS &&
+	            ev->n_sop <= AUDIT_CLASSES;
 	if (!good) {
 		return ERR_VALUE;
 	}
@@ -291,6 +293,37 @@ enum flag {
 	FLAG_ALL = 31,
 };
 
+enum fingerprints {
+	OF_FROM = 1,
+	OF_TO = 2,
+	OF_BOTH = 3,
+};
+
+void audit_fingerprint_text(const struct audit_fingerprint *f, char ret_text[AUDIT_FINGERPRINT_TEXT])
+{
+	static const char digits[] = "0123456789abcdef";
+	size_t n = 0;
+	if (f->known) {
+		memcpy(ret_text, "sha256:", n = 7);
+		for (unsigned i = 0; i < AUDIT_FINGERPRINT; i++) {
+			ret_text[n++] = digits[f->at[i] >> 4];
+			ret_text[n++] = digits[f->at[i] & 15];
+		}
+	}
+	ret_text[n] = '\0';
+}
+
+static void put_fingerprints(struct writer *w, const struct audit_event *ev)
+{
+	const struct audit_fingerprint *from = &ev->from_certificate, *to = &ev->to_certificate;
+	if (ev->no_fingerprints) {
+		return;
+	}
+	writer_u8(w, (uint8_t)((from->known ? OF_FROM : 0) | (to->known ? OF_TO : 0)));
+	writer_bytes(w, from->at, from->known ? AUDIT_FINGERPRINT : 0);
+	writer_bytes(w, to->at, to->known ? AUDIT_FINGERPRINT : 0);
+}
+
 static void put_text(struct writer *w, const char *s)
 {
 	size_t n = strlen(s);
@@ -342,6 +375,7 @@ int audit_event_write(const struct audit_event *ev, uint8_t *buf, size_t cap, si
 	put_texts(&w, ev, after_lists, ARRAY_LEN(after_lists));
 	writer_u32be(&w, (uint32_t)ev->query.len);
 	writer_span(&w, ev->query);
+	put_fingerprints(&w, ev);
 	r = writer_end(&w);
 	if (r == 0) {
 		*ret_len = w.len;
@@ -453,6 +487,29 @@ static int get_query(struct reader *r, struct audit_event *ev)
 	return e == 0 ? reader_bytes(r, n, &ev->query) : e;
 }
 
+static int get_fingerprint(struct reader *r, struct audit_fingerprint *f)
+{
+	struct span bytes;
+	int e = reader_bytes(r, AUDIT_FINGERPRINT, &bytes);
+	if (e == 0) {
+		memcpy(f->at, bytes.ptr, AUDIT_FINGERPRINT);
+		f->known = true;
+	}
+	return e;
+}
+
+static int get_fingerprints(struct reader *r, struct audit_event *ev)
+{
+	uint8_t which = 0;
+	ev->no_fingerprints = reader_left(r) == 0;
+	int e = ev->no_fingerprints ? 0 : reader_u8(r, &which);
+	if (e == 0 && which > OF_BOTH) {
+		return ERR_VALUE;
+	}
+	e = e == 0 && which & OF_FROM ? get_fingerprint(r, &ev->from_certificate) : e;
+	return e == 0 && which & OF_TO ? get_fingerprint(r, &ev->to_certificate) : e;
+}
+
 int audit_event_read_into(struct span bytes, struct audit_event *ev)
 {
 	struct reader r = reader_of(bytes);
@@ -470,6 +527,7 @@ int audit_event_read_into(struct span bytes, struct audit_event *ev)
 	if (e == 0) {
 		e = get_query(&r, ev);
 	}
+	e = e == 0 ? get_fingerprints(&r, ev) : e;
 	if (e == 0) {
 		e = reader_end(&r);
 	}

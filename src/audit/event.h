@@ -56,8 +56,19 @@ struct audit_party {
 	char node[65];     /* of gantry.yaml; "" a stranger */
 	char ae[17];       /* its AE title */
 	char address[46];  /* IP */
-	char subject[257]; /* of its certificate */
+	char subject[257]; /* of its certificate; more than one may have it */
 };
+
+/* Of the certificate that an end showed: SHA-256 of its DER. */
+#define AUDIT_FINGERPRINT 32
+struct audit_fingerprint {
+	bool known;
+	uint8_t at[AUDIT_FINGERPRINT];
+};
+
+/* "sha256:" and hexadecimal, as pins of gantry.yaml have it; "" where none is known. */
+#define AUDIT_FINGERPRINT_TEXT (7 + 2 * AUDIT_FINGERPRINT + 1)
+void audit_fingerprint_text(const struct audit_fingerprint *f, char ret_text[AUDIT_FINGERPRINT_TEXT]);
 
 /* DICOM's longest: LO 64 characters, PN three groups of 64; in UTF-8. */
 #define AUDIT_ID_MOST   257
@@ -88,6 +99,8 @@ struct audit_event {
 	bool user_proved;
 	bool anonymized; /* the instances went on de-identified; what stands here is what they were */
 	bool encrypted; /* they are, where they went to or came from: on a medium that only its recipient reads */
+	bool no_fingerprints; /* read from the record of a gateway that recorded subjects alone: that none is known says nothing */
+	struct audit_fingerprint from_certificate, to_certificate;
 	unsigned n_accession, n_sop;
 	struct span query;       /* AUDIT_QUERY: the identifier as it came; borrowed */
 	struct audit_party from; /* who called; the caller of an association */
@@ -137,7 +150,8 @@ void audit_text_set(char *to, size_t cap, struct span bytes);
 bool audit_event_split(struct audit_event *ev, struct audit_event *ret_failed);
 
 /*
- * Wire form, between processes: fixed order, strings as u16 length and bytes, the query with a u32. Writing fails with
+ * Wire form, between processes and in records: fixed order, strings as u16 length and bytes, the query with a u32; then u8, the
+ * fingerprints that are known (1: of from, 2: of to), and those. Records of before fingerprints end with the query. Writing fails with
  * what audit_event_check() says, or ERR_SPACE. Reading fails with ERR_TRUNCATED, ERR_TRAILING, ERR_VALUE (as above, and
  * unknown flags), ERR_LENGTH (a text or query longer than its place). *ret_event is untouched then; its query borrows bytes.
  */

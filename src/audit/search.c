@@ -272,6 +272,7 @@ static void fill(struct search *s, const struct item *i, struct search_hit *h)
 		.refusal = s->event.refusal,
 		.failed = s->event.failed,
 		.count = i->count,
+		.by_subject = matcher_event(&s->matcher, &s->event) == MATCH_BY_SUBJECT,
 		.sealed_end = i->sealed_end,
 		.event = &s->event,
 		.n_parts = i->n};

@@ -17,8 +17,14 @@
 struct search_criteria {
 	/* NULL or "": any. All are compared as audit/blind.h makes them the same. */
 	const char *patient, *issuer, *name, *accession, *study, *user;
-	const char *node, *address;    /* of either end */
-	const char *certificate;       /* its subject, of either end: exact */
+	const char *node, *address; /* of either end */
+	/*
+	 * Of either end. fingerprint (AUDIT_FINGERPRINT bytes, or NULL): that one certificate. Records of before fingerprints have its
+	 * subject at most: they are of it as far as certificate, its subject, says so ("": it has none); NULL: that is not known.
+	 * Without a fingerprint every certificate of that subject, exact.
+	 */
+	const char *certificate;
+	const uint8_t *fingerprint;
 	uint32_t kinds;                /* 1u << enum audit_kind; a transfer is AUDIT_BEGIN. 0: all */
 	uint32_t outcomes;             /* 1u << enum audit_outcome; 0: all */
 	uint64_t refusal, association; /* 0: any */
@@ -62,7 +68,8 @@ struct search_hit {
 	uint64_t refusal;
 	uint64_t count, failed; /* instances that were passed on, and that were not */
 	bool at_least;          /* there may have been more */
-	bool sealed_end;        /* its last record could not be opened: counts are those of its clear head */
+	bool by_subject; /* it has no fingerprint, and its certificate's subject is the one that is asked for */
+	bool sealed_end; /* its last record could not be opened: counts are those of its clear head */
 	const struct audit_event *event; /* the one that says most. Until the next hit is asked for */
 	unsigned n_parts;                /* records, in order; without those of progress */
 	uint64_t part[SEARCH_PARTS];
@@ -92,7 +99,9 @@ struct search_totals {
 	int64_t last_ms;      /* time of what was read last: for progress */
 	uint64_t opened;      /* bodies */
 	uint64_t closed, closed_first,
-		closed_last;            /* records that this key cannot open: they are for others */
+		closed_last; /* records that this key cannot open: they are for others */
+	uint64_t unnamed, unnamed_first,
+		unnamed_last; /* records that fit in all else, and do not say of which certificate they are */
 	uint64_t epochs, closed_epochs; /* that were wanted and opened; that are not for this key */
 	uint64_t problems;
 	struct merkle_hash

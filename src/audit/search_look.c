@@ -80,6 +80,18 @@ static int open_body(struct search *s, const struct journal_entry *e, struct epo
 	return err == 0 ? audit_event_read(event, &s->event) : err;
 }
 
+bool search_fits(struct search *s, uint64_t index)
+{
+	struct search_totals *t = &s->totals;
+	enum match match = matcher_event(&s->matcher, &s->event);
+	if (match == MATCH_UNKNOWN) {
+		t->unnamed_first = t->unnamed == 0 || index < t->unnamed_first ? index : t->unnamed_first;
+		t->unnamed_last = t->unnamed == 0 || index > t->unnamed_last ? index : t->unnamed_last;
+		t->unnamed++;
+	}
+	return match >= MATCH_BY_SUBJECT;
+}
+
 int search_look(struct search *s, const struct journal_entry *e, bool check, size_t *ret_len)
 {
 	struct epoch *epoch;
@@ -109,5 +121,5 @@ int search_look(struct search *s, const struct journal_entry *e, bool check, siz
 	}
 	s->totals.opened++;
 	*ret_len = len;
-	return !check || matcher_event(&s->matcher, &s->event);
+	return !check || search_fits(s, e->index);
 }

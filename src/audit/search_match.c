@@ -124,14 +124,39 @@ static bool is_of(const struct wanted *w, const struct audit_event *ev)
 	}
 }
 
-bool matcher_event(const struct matcher *m, const struct audit_event *ev)
+/* Of one end. */
+static enum match certificate_of(const struct search_criteria *c, const struct audit_event *ev,
+	const struct audit_party *p, const struct audit_fingerprint *f)
 {
-	const char *certificate = m->criteria->certificate;
+	bool same_subject = c->certificate && strcmp(p->subject, c->certificate) == 0;
+	if (!c->fingerprint) {
+		return same_subject ? MATCH_WHOLLY : MATCH_NOT;
+	}
+	if (f->known) {
+		return memcmp(f->at, c->fingerprint, AUDIT_FINGERPRINT) == 0 ? MATCH_WHOLLY : MATCH_NOT;
+	}
+	if (!p->subject[0] && !ev->no_fingerprints) {
+		return MATCH_NOT; /* it showed none */
+	}
+	if (!has(c->certificate)) {
+		/* That of no subject is none of a subject; otherwise there may have been one. */
+		return c->certificate && p->subject[0] ? MATCH_NOT : MATCH_UNKNOWN;
+	}
+	return same_subject ? MATCH_BY_SUBJECT : MATCH_NOT;
+}
+
+enum match matcher_event(const struct matcher *m, const struct audit_event *ev)
+{
+	const struct search_criteria *c = m->criteria;
 	for (unsigned i = 0; i < m->n; i++) {
 		if (!is_of(&m->wanted[i], ev)) {
-			return false;
+			return MATCH_NOT;
 		}
 	}
-	return !has(certificate) || strcmp(ev->from.subject, certificate) == 0 ||
-	       strcmp(ev->to.subject, certificate) == 0;
+	if (!has(c->certificate) && !c->fingerprint) {
+		return MATCH_WHOLLY;
+	}
+	enum match from = certificate_of(c, ev, &ev->from, &ev->from_certificate);
+	enum match to = certificate_of(c, ev, &ev->to, &ev->to_certificate);
+	return from > to ? from : to;
 }

@@ -33,7 +33,13 @@ MUST_USE int matcher_make(const struct search_criteria *c, struct matcher *ret_m
 /* What the head says: kind and association. */
 bool matcher_head(const struct matcher *m, const struct journal_record *r);
 /* The event itself. */
-bool matcher_event(const struct matcher *m, const struct audit_event *ev);
+enum match {
+	MATCH_NOT,
+	MATCH_UNKNOWN,    /* all but its certificate, which it does not name */
+	MATCH_BY_SUBJECT, /* the same, but the certificate's subject is the one that is asked for */
+	MATCH_WHOLLY,
+};
+enum match matcher_event(const struct matcher *m, const struct audit_event *ev);
 MUST_USE int matcher_tokens(
 	const struct matcher *m, const uint8_t key[BLIND_KEY], struct wanted_tokens *ret_tokens);
 /* Does the record have a token of each criterion that has tokens? */
@@ -142,6 +148,8 @@ MUST_USE int search_fetch(
  * check: false to open it whatever is asked for.
  */
 MUST_USE int search_look(struct search *s, const struct journal_entry *e, bool check, size_t *ret_len);
+/* s->event, of record `index`, is one that is asked for. */
+bool search_fits(struct search *s, uint64_t index);
 /* ERR_SYSTEM, ERR_NO_MEMORY. */
 MUST_USE int search_epoch(struct search *s, const struct journal_record *r, struct epoch **ret_epoch);
 MUST_USE int search_key(struct search *s, const struct journal_entry *e);

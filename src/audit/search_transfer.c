@@ -186,12 +186,13 @@ static int end_alone(struct search *s, const struct journal_entry *e, struct tra
 	if (r != 1) {
 		return r;
 	}
-	bool wanted = matcher_event(&s->matcher, &s->event);
+	bool wanted = search_fits(s, e->index);
 	if (!wanted && e->record.kind == AUDIT_INTERRUPTED) {
 		/* It does not say whose it was; its tokens do, and nothing could be compared. */
 		r = search_epoch(s, &e->record, &epoch);
 		r = r == 0 ? epoch_tokens(&s->epochs, epoch) : r;
 		wanted = r == 0 && epoch->has_tokens && s->matcher.n > 0 && !s->criteria.certificate &&
+		         !s->criteria.fingerprint &&
 		         matcher_has_tokens(&s->matcher, &epoch->tokens, &e->record);
 	}
 	if (r < 0 || !wanted) {

@@ -73,7 +73,7 @@ static const void *requestor(const struct audit_event *ev, const struct audit_so
 /* ---- EventIdentification ---- */
 
 struct sentence {
-	char text[sizeof(((struct audit_event *)0)->text) + 400];
+	char text[sizeof(((struct audit_event *)0)->text) + 600];
 	size_t len;
 };
 
@@ -100,10 +100,15 @@ static void add_number(struct sentence *s, const char *what, uint64_t value)
 /* Where there is no object that could have details, what they would say. */
 static void add_details(struct sentence *s, const struct audit_event *ev)
 {
+	char fingerprint[AUDIT_FINGERPRINT_TEXT];
 	add(s, "", ev->object);
 	add_number(s, "association ", ev->association);
 	add_number(s, "refusal ", ev->refusal);
 	add_number(s, "times ", ev->times > 1 ? ev->times : 0);
+	audit_fingerprint_text(&ev->from_certificate, fingerprint);
+	add(s, "caller's certificate ", fingerprint);
+	audit_fingerprint_text(&ev->to_certificate, fingerprint);
+	add(s, "called node's certificate ", fingerprint);
 }
 
 static void event_identification(struct out *o, const struct message *m)

@@ -37,6 +37,7 @@ static void missing(struct out *o, const char *text, const char *name)
 static void whole_details(struct out *o)
 {
 	const struct audit_event *ev = o->ev;
+	char fingerprint[AUDIT_FINGERPRINT_TEXT];
 	if (o->details_done) {
 		return;
 	}
@@ -56,6 +57,11 @@ static void whole_details(struct out *o)
 	if (!ev->user_proved) {
 		xml_detail(o, "Claimed User", ev->user);
 	}
+	/* A subject may be another certificate's too, by renewal or another authority; no attribute of the schema is for more. */
+	audit_fingerprint_text(&ev->from_certificate, fingerprint);
+	xml_detail(o, "Caller's Certificate", fingerprint);
+	audit_fingerprint_text(&ev->to_certificate, fingerprint);
+	xml_detail(o, "Called Node's Certificate", fingerprint);
 	if (ev->kind == AUDIT_PATIENT_SHOWN) {
 		xml_detail(o, "Answered By", ev->by_to ? ev->from.node : ev->to.node);
 	}

@@ -4,7 +4,6 @@
 #include "cli/options.h"
 #include "cli/record.h"
 #include "cli/when.h"
-#include "keys/cert.h"
 #include "policy/nearest.h"
 #include "policy/values.h"
 
@@ -252,57 +251,6 @@ static int open_folders(struct audit_lookup *l)
 	return code;
 }
 
-/* ---- The certificate ---- */
-
-/* A file with it, or its subject as the records have it. */
-static int find_subject(struct audit_lookup *l)
-{
-	uint8_t *bytes;
-	size_t len;
-	int days;
-	char subject[256];
-	const struct audit_input in = {.verb = l->verb, .beside = true};
-	if (!l->certificate) {
-		return AUDIT_GOOD;
-	}
-	if (strncmp(l->certificate, "sha256:", 7) == 0) {
-		fprintf(stderr,
-			"%s: records name certificates by their subjects, not by fingerprints: give the subject, or the "
-			"certificate's file\n",
-			l->name);
-		return AUDIT_USAGE;
-	}
-	snprintf(l->subject, sizeof(l->subject), "%s", l->certificate);
-	bool is_file = access(l->certificate, F_OK) == 0;
-	if (!is_file && !strchr(l->certificate, '=')) {
-		fprintf(stderr,
-			"%s: --certificate `%s`: there is no such file, and it is no subject, as `CN=ct1,O=Hospital` is\n",
-			l->name, l->certificate);
-		return AUDIT_USAGE;
-	}
-	if (is_file) {
-		int code = audit_read_file(&in, l->certificate, 1u << 20, &bytes, &len);
-		if (code != AUDIT_GOOD) {
-			return code;
-		}
-		int e = cert_days_left(span_of(bytes, len), l->now_ms / 1000, &days, subject);
-		free(bytes);
-		if (e != 0) {
-			fprintf(stderr, "%s: %s is no certificate in PEM\n", l->name, l->certificate);
-			return AUDIT_USAGE;
-		}
-		audit_text_set(l->subject, sizeof(l->subject), span_str(subject));
-	}
-	if (!l->subject[0]) {
-		fprintf(stderr,
-			"%s: %s has no subject, by which records name certificates: ask by --node or --address\n",
-			l->name, l->certificate);
-		return AUDIT_USAGE;
-	}
-	l->criteria.certificate = l->subject;
-	return AUDIT_GOOD;
-}
-
 /* ---- The record ---- */
 
 static bool is_own(const struct audit_lookup *l)
@@ -364,7 +312,7 @@ int lookup_open(struct audit_lookup *l)
 		fprintf(stderr, "%s: --issuer says whose --patient it is, and wants it\n", l->name);
 		return AUDIT_USAGE;
 	}
-	int code = find_subject(l);
+	int code = lookup_certificate(l);
 	code = code == AUDIT_GOOD ? open_folders(l) : code;
 	if (code == AUDIT_GOOD && !auditor_key_open(l->name, l->key, l->passphrase_file, &l->auditor)) {
 		code = AUDIT_UNREADABLE;
@@ -398,7 +346,14 @@ bool lookup_incomplete(const struct audit_lookup *l, const struct search_totals 
 			l->name, t->opened > 0 ? "not all" : "nothing", t->closed, t->closed_first,
 			t->closed_last);
 	}
-	return t->closed > 0 || t->problems > 0;
+	if (t->unnamed > 0) {
+		fprintf(stderr,
+			"%s: %" PRIu64 " records, of %" PRIu64 " to %" PRIu64
+			", carry no fingerprint, so that it is not known whether they are of that certificate: give its file, or its "
+			"subject\n",
+			l->name, t->unnamed, t->unnamed_first, t->unnamed_last);
+	}
+	return t->closed > 0 || t->problems > 0 || t->unnamed > 0;
 }
 
 /* ---- Nothing ---- */

@@ -23,6 +23,7 @@ struct audit_lookup {
 	const char *config, *journal, *key, *passphrase_file;
 	const char *certificate; /* as given */
 	char subject[257];
+	uint8_t fingerprint[AUDIT_FINGERPRINT];
 	const char *cold[AUDIT_FOLDERS_MOST];
 	unsigned n_cold;
 	bool unrecorded;
@@ -104,6 +105,9 @@ void lookup_used(struct audit_lookup *l, int option, const char *name);
  */
 int lookup_open(struct audit_lookup *l);
 void lookup_done(struct audit_lookup *l);
+
+/* What --certificate means, into the criteria. AUDIT_GOOD, AUDIT_USAGE or AUDIT_UNREADABLE, after it has said why. */
+int lookup_certificate(struct audit_lookup *l);
 
 /* Say on standard error that nothing was found, and what may be misspelt. */
 void lookup_nothing(const struct audit_lookup *l, const struct search_totals *t);

@@ -231,7 +231,7 @@ void print_csv_head(FILE *to)
 		"outcome", "refusal", "instances", "at_least", "failed", "from_node", "from_ae",
 		"from_address", "from_subject", "to_node", "to_ae", "to_address", "to_subject", "user",
 		"user_proved", "patient_id", "issuer", "patient_name", "study", "accession", "association",
-		"text", "object"};
+		"text", "object", "from_certificate", "to_certificate", "by_subject"};
 	for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
 		csv_text(to, names[i], i == 0);
 	}
@@ -249,6 +249,13 @@ static void csv_party(FILE *to, const struct audit_party *p)
 	csv_text(to, p->ae, false);
 	csv_text(to, p->address, false);
 	csv_text(to, p->subject, false);
+}
+
+static void csv_fingerprint(FILE *to, const struct audit_fingerprint *f)
+{
+	char text[AUDIT_FINGERPRINT_TEXT];
+	audit_fingerprint_text(f, text);
+	csv_text(to, text, false);
 }
 
 static void csv_accessions(FILE *to, const struct audit_event *ev)
@@ -292,6 +299,9 @@ void print_csv(FILE *to, const struct search_hit *h)
 	csv_number(to, ev->association, false);
 	csv_text(to, ev->text, false);
 	csv_text(to, ev->object, false);
+	csv_fingerprint(to, &ev->from_certificate);
+	csv_fingerprint(to, &ev->to_certificate);
+	csv_number(to, h->by_subject, false);
 	csv_end(to);
 }
 
@@ -309,13 +319,16 @@ static void set_number(json_t *o, const char *key, uint64_t n)
 	(void)json_object_set_new(o, key, json_integer((json_int_t)n));
 }
 
-static json_t *party_json(const struct audit_party *p)
+static json_t *party_json(const struct audit_party *p, const struct audit_fingerprint *f)
 {
+	char fingerprint[AUDIT_FINGERPRINT_TEXT];
 	json_t *o = json_object();
+	audit_fingerprint_text(f, fingerprint);
 	set_text(o, "node", p->node);
 	set_text(o, "ae", p->ae);
 	set_text(o, "address", p->address);
 	set_text(o, "certificate", p->subject);
+	set_text(o, "fingerprint", fingerprint);
 	return o;
 }
 
@@ -386,8 +399,11 @@ json_t *hit_json(const struct search_hit *h)
 	if (is_transfer(h)) {
 		set_transfer(o, h);
 	}
-	(void)json_object_set_new(o, "from", party_json(&ev->from));
-	(void)json_object_set_new(o, "to", party_json(&ev->to));
+	(void)json_object_set_new(o, "from", party_json(&ev->from, &ev->from_certificate));
+	(void)json_object_set_new(o, "to", party_json(&ev->to, &ev->to_certificate));
+	if (h->by_subject) {
+		(void)json_object_set_new(o, "by_subject", json_true());
+	}
 	set_patient(o, ev);
 	set_others(o, ev);
 	return o;

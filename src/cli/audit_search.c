@@ -19,7 +19,7 @@ static const char usage[] =
 	"met; none finds all.\n"
 	"\n"
 	"  --patient ID [--issuer ISSUER]  --name NAME  --accession NUMBER  --study UID\n"
-	"  --user USER  --node NODE  --address IP  --certificate SUBJECT|FILE\n"
+	"  --user USER  --node NODE  --address IP  --certificate FILE|SHA256|SUBJECT\n"
 	"                   of either end\n"
 	"  --kind KIND      transfer, query, patient-shown, alert, login, log-used, …;\n"
 	"                   several times: any of them\n"

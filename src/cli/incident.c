@@ -16,7 +16,7 @@ static const char usage[] =
 	"touched, how, and by day; and show by the journal's signed tree that the list is\n"
 	"complete for what crossed this gateway.\n"
 	"\n"
-	"  --node NODE, --user USER, --certificate SUBJECT|FILE, --refusal N,\n"
+	"  --node NODE, --user USER, --certificate FILE|SHA256|SUBJECT, --refusal N,\n"
 	"  --version VERSION   all must be met\n"
 	"  --from TIME, --to TIME\n"
 	"           " WHEN_FORM "\n"

@@ -32,9 +32,13 @@ struct touch {
 	enum how how;
 	uint64_t count, failed, refusal, association;
 	bool at_least, to_caller;
-	bool again; /* the same refused instances as in a record before: they count once */
+	bool by_subject; /* as struct search_hit */
+	bool again;      /* the same refused instances as in a record before: they count once */
 	char *patient, *issuer, *name, *study, *accession;
 	char *from, *to, *user, *what, *text;
+	char *from_certificate, *to_certificate; /* fingerprints; */
+	const char *
+		certificate; /* that of the two, or "", for which it is in the list; NULL: no certificate was asked for */
 };
 
 /* One patient's study (or what is known of it), from the touches [first, first + n) of the sorted list. */
@@ -45,7 +49,7 @@ struct study {
 	bool at_least;
 	int64_t from_ms, until_ms;
 	/* All that its touches have, each once, separated by backslashes: one identifier may have had two names. malloc'ed. */
-	char *names, *accessions;
+	char *names, *accessions, *certificates;
 };
 
 struct day {
@@ -125,6 +129,12 @@ int incident_write_proofs(struct incident *in, int dir);
 void incident_statement(const struct incident *in, FILE *to);
 /* What is asked for may go further than what there is, into the future even: until when the list can speak. */
 int64_t incident_until(const struct incident *in);
+
+/* incident_certificate.c: which certificates the list is of, and what is not known of that. */
+const char *incident_certificate_of(
+	const struct incident *in, const struct touch *t, const struct audit_event *ev);
+bool incident_say_certificates(struct incident *in);
+void incident_certificates(const struct incident *in, FILE *to);
 
 /* incident_write.c, incident_html.c */
 int incident_make_folder(const struct incident *in);

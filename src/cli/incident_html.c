@@ -287,6 +287,11 @@ static void entry(const struct touch *t, bool with_text, FILE *to)
 	text(to, t->from);
 	fputs(t->to[0] ? (t->to_caller ? " \xe2\x86\x90 " : " \xe2\x86\x92 ") : "", to);
 	text(to, t->to);
+	if (t->certificate) {
+		fputs("<br><span class=\"uid\">", to);
+		text(to, t->certificate[0] ? t->certificate : "no fingerprint");
+		fputs("</span>", to);
+	}
 	fputs("</td>", to);
 	cell(to, "", t->user);
 	records(t, to);

@@ -62,13 +62,22 @@ static void accessions(const struct audit_event *ev, char *buf, size_t cap)
 	}
 }
 
-static int fill(struct touch *t, const struct search_hit *h)
+static bool has_texts(const struct touch *t)
+{
+	return t->patient && t->issuer && t->name && t->study && t->accession && t->from && t->to &&
+	       t->user && t->what && t->text && t->from_certificate && t->to_certificate;
+}
+
+static int fill(const struct incident *in, struct touch *t, const struct search_hit *h)
 {
 	const struct audit_event *ev = h->event;
+	char from_certificate[AUDIT_FINGERPRINT_TEXT], to_certificate[AUDIT_FINGERPRINT_TEXT];
 	char from[160], to[160], what[HIT_WHAT_MOST], numbers[AUDIT_ACCESSIONS * AUDIT_ID_MOST];
 	party(&ev->from, from, sizeof(from));
 	party(&ev->to, to, sizeof(to));
 	hit_what(h, what);
+	audit_fingerprint_text(&ev->from_certificate, from_certificate);
+	audit_fingerprint_text(&ev->to_certificate, to_certificate);
 	accessions(ev, numbers, sizeof(numbers));
 	*t = (struct touch){.n_parts = h->n_parts,
 		.time_ms = h->time_ms,
@@ -80,6 +89,9 @@ static int fill(struct touch *t, const struct search_hit *h)
 		.association = ev->association,
 		.at_least = h->at_least,
 		.to_caller = ev->to_caller,
+		.by_subject = h->by_subject,
+		.from_certificate = strdup(from_certificate),
+		.to_certificate = strdup(to_certificate),
 		.patient = strdup(ev->patient_id),
 		.issuer = strdup(ev->patient_issuer),
 		.name = strdup(ev->patient_name),
@@ -91,16 +103,14 @@ static int fill(struct touch *t, const struct search_hit *h)
 		.what = strdup(what),
 		.text = strdup(ev->text)};
 	memcpy(t->part, h->part, sizeof(t->part));
-	return t->patient && t->issuer && t->name && t->study && t->accession && t->from && t->to &&
-	                       t->user && t->what && t->text
-	               ? 0
-	               : ERR_NO_MEMORY;
+	t->certificate = has_texts(t) ? incident_certificate_of(in, t, ev) : NULL;
+	return has_texts(t) ? 0 : ERR_NO_MEMORY;
 }
 
 static void touch_done(struct touch *t)
 {
 	char *const texts[] = {t->patient, t->issuer, t->name, t->study, t->accession, t->from, t->to,
-		t->user, t->what, t->text};
+		t->user, t->what, t->text, t->from_certificate, t->to_certificate};
 	for (unsigned i = 0; i < ARRAY_LEN(texts); i++) {
 		free(texts[i]);
 	}
@@ -115,6 +125,7 @@ void touches_done(struct incident *in)
 	for (size_t i = 0; i < in->n_studies; i++) {
 		free(in->studies[i].names);
 		free(in->studies[i].accessions);
+		free(in->studies[i].certificates);
 	}
 	free(in->studies);
 	free(in->days);
@@ -157,7 +168,7 @@ static int add(struct incident *in, const struct search_hit *h)
 		in->cap_touches = cap;
 	}
 	struct touch *t = &in->touches[in->n_touches];
-	int e = fill(t, h);
+	int e = fill(in, t, h);
 	if (e != 0) {
 		touch_done(t);
 		return e;
@@ -351,10 +362,13 @@ static int gather(struct incident *in)
 		struct study *s = &in->studies[i];
 		s->names = calloc(1, 1);
 		s->accessions = calloc(1, 1);
-		e = s->names && s->accessions ? 0 : ERR_NO_MEMORY;
+		s->certificates = calloc(1, 1);
+		e = s->names && s->accessions && s->certificates ? 0 : ERR_NO_MEMORY;
 		for (size_t k = s->first; e == 0 && k < s->first + s->n; k++) {
 			e = add_values(&s->names, in->touches[k].name);
 			e = e == 0 ? add_values(&s->accessions, in->touches[k].accession) : e;
+			e = e == 0 ? add_values(&s->certificates, in->touches[k].from_certificate) : e;
+			e = e == 0 ? add_values(&s->certificates, in->touches[k].to_certificate) : e;
 		}
 	}
 	return e;

@@ -158,7 +158,7 @@ int incident_prove(struct incident *in)
 			in->scope_error == ERR_SYSTEM ? strerror(errno) : err_str(in->scope_error));
 		return AUDIT_UNREADABLE;
 	}
-	if (!say_scope(in) || !say_search(in) || !say_tail(in)) {
+	if (!say_scope(in) || !say_search(in) || !incident_say_certificates(in) || !say_tail(in)) {
 		return no_memory(in);
 	}
 	in->complete = in->lacks.n == 0 && in->scope.proved;
@@ -362,9 +362,15 @@ int incident_write_proofs(struct incident *in, int dir)
 void incident_subject(const struct incident *in, char *buf, size_t cap)
 {
 	const struct search_criteria *c = &in->l.criteria;
+	struct audit_fingerprint f = {.known = c->fingerprint != NULL};
+	char fingerprint[AUDIT_FINGERPRINT_TEXT];
+	memcpy(f.at, c->fingerprint ? c->fingerprint : f.at, sizeof(f.at));
+	audit_fingerprint_text(&f, fingerprint);
 	const struct {
 		const char *what, *value;
-	} parts[] = {{"node", c->node}, {"user", c->user}, {"certificate", c->certificate},
+	} parts[] = {{"node", c->node}, {"user", c->user},
+		{"certificate", f.known ? fingerprint : c->certificate},
+		{f.known && c->certificate ? "its subject" : "", f.known ? c->certificate : NULL},
 		{"version", in->version}};
 	size_t len = 0;
 	buf[0] = 0;
@@ -469,6 +475,7 @@ void incident_statement(const struct incident *in, FILE *to)
 	fprintf(to, "\nIt names %zu patient%s and %zu stud%s, in %zu entr%s.\n", in->n_patients,
 		in->n_patients == 1 ? "" : "s", in->n_uids, in->n_uids == 1 ? "y" : "ies", in->n_touches,
 		in->n_touches == 1 ? "y" : "ies");
+	incident_certificates(in, to);
 	fputs("\nWhat it does not cover:\n"
 	      "- What did not cross this gateway: devices that reach an archive by another way.\n"
 	      "- Requests that neither carry nor show images: procedure steps (MPPS), storage commitment, C-ECHO.\n",

@@ -53,7 +53,7 @@ static int write_csv(const struct incident *in, FILE *to)
 	for (unsigned h = 0; h < HOW_COUNT; h++) {
 		csv_text(to, how_name(h), false);
 	}
-	fputs(",instances_stored,instances_retrieved,instances_refused,instances_interrupted,at_least,records",
+	fputs(",instances_stored,instances_retrieved,instances_refused,instances_interrupted,at_least,records,certificates",
 		to);
 	csv_end(to);
 	for (size_t i = 0; i < in->n_studies; i++) {
@@ -75,6 +75,7 @@ static int write_csv(const struct incident *in, FILE *to)
 		csv_number(to, s->instances[HOW_INTERRUPTED], false);
 		csv_number(to, s->at_least, false);
 		csv_records(to, in, s);
+		csv_text(to, s->certificates, false);
 		csv_end(to);
 	}
 	return AUDIT_GOOD;
@@ -123,6 +124,11 @@ static json_t *touch_json(const struct touch *t)
 	set_text(o, "what", t->what);
 	set_text(o, "from", t->from);
 	set_text(o, "to", t->to);
+	set_text(o, "from_certificate", t->from_certificate);
+	set_text(o, "to_certificate", t->to_certificate);
+	if (t->by_subject) {
+		(void)json_object_set_new(o, "by_subject", json_true());
+	}
 	set_text(o, "user", t->user);
 	set_text(o, "patient_name", t->name);
 	set_text(o, "accession", t->accession);
@@ -170,7 +176,11 @@ static json_t *notes_json(const struct notes *n)
 static json_t *scope_json(const struct incident *in)
 {
 	const struct search_criteria *c = &in->l.criteria;
+	struct audit_fingerprint f = {.known = c->fingerprint != NULL};
+	char fingerprint[AUDIT_FINGERPRINT_TEXT];
 	json_t *o = json_object();
+	memcpy(f.at, c->fingerprint ? c->fingerprint : f.at, sizeof(f.at));
+	audit_fingerprint_text(&f, fingerprint);
 	set_text(o, "origin", in->origin);
 	if (c->from_ms != INT64_MIN) {
 		set_time(o, "from", c->from_ms);
@@ -181,6 +191,7 @@ static json_t *scope_json(const struct incident *in)
 	set_text(o, "node", c->node);
 	set_text(o, "user", c->user);
 	set_text(o, "certificate", c->certificate);
+	set_text(o, "fingerprint", fingerprint);
 	set_text(o, "version", in->version);
 	if (c->refusal) {
 		set_number(o, "refusal", c->refusal);

@@ -41,6 +41,12 @@ static void fill_door(const struct association *as, struct audit_event *ev)
 	}
 }
 
+static void fill_fingerprint(const uint8_t sha256[AUDIT_FINGERPRINT], struct audit_fingerprint *f)
+{
+	f->known = true;
+	memcpy(f->at, sha256, sizeof(f->at));
+}
+
 void audit_fill(const struct association *as, enum audit_kind kind, struct audit_event *ev)
 {
 	audit_event_clear(ev);
@@ -53,6 +59,11 @@ void audit_fill(const struct association *as, enum audit_kind kind, struct audit
 	snprintf(ev->to.address, sizeof(ev->to.address), "%s", as->target_address);
 	if (as->caller.has_certificate) {
 		AUDIT_TEXT(ev->from.subject, span_str(as->caller.subject));
+		fill_fingerprint(as->peer.sha256, &ev->from_certificate);
+	}
+	if (as->target_certified) {
+		AUDIT_TEXT(ev->to.subject, span_str(as->target_subject));
+		fill_fingerprint(as->target_sha256, &ev->to_certificate);
 	}
 	fill_user(as, ev);
 	fill_door(as, ev);

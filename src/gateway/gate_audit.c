@@ -4,9 +4,11 @@
 #include "base/log.h"
 #include "gateway/audit.h"
 #include "gateway/gate_state.h"
+#include "policy/values.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -137,6 +139,13 @@ static bool is_about_who(enum rule r)
 	}
 }
 
+static bool fingerprint(const char *hex, uint8_t ret_sha256[AUDIT_FINGERPRINT])
+{
+	char text[80];
+	snprintf(text, sizeof(text), "sha256:%.64s", hex);
+	return value_spki(text, ret_sha256) == 0;
+}
+
 void audit_refusal(const struct refusal *r, uint64_t times, void *arg)
 {
 	static struct audit_event ev;
@@ -157,6 +166,7 @@ void audit_refusal(const struct refusal *r, uint64_t times, void *arg)
 	TEXT(ev.from.ae, r->calling);
 	TEXT(ev.from.address, r->address);
 	TEXT(ev.from.subject, r->subject);
+	ev.from_certificate.known = fingerprint(r->certificate, ev.from_certificate.at);
 	TEXT(ev.to.node, r->target);
 	TEXT(ev.to.ae, r->called);
 	TEXT(ev.text, r->sentence);

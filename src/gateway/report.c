@@ -14,6 +14,13 @@ static void copy_span(char *to, size_t cap, struct span s)
 	snprintf(to, cap, "%.*s", (int)(s.len < cap ? s.len : cap - 1), s.len ? (const char *)s.ptr : "");
 }
 
+static void hex(const uint8_t hash[32], char ret_text[65])
+{
+	for (unsigned i = 0; i < 32; i++) {
+		snprintf(ret_text + (size_t)2 * i, 3, "%02x", hash[i]);
+	}
+}
+
 static void fill_who(const struct association *as, struct refusal *r)
 {
 	const struct site *s = as->site;
@@ -39,9 +46,8 @@ static void fill_who(const struct association *as, struct refusal *r)
 		for (unsigned i = 0; i < as->caller.n_san && i < ARRAY_LEN(r->san); i++) {
 			COPY(r->san[i], as->caller.san[i]);
 		}
-		for (unsigned i = 0; i < sizeof(as->caller.spki_sha256); i++) {
-			snprintf(r->spki + 2 * i, 3, "%02x", as->caller.spki_sha256[i]);
-		}
+		hex(as->caller.spki_sha256, r->spki);
+		hex(as->peer.sha256, r->certificate);
 	}
 }
 

@@ -106,12 +106,21 @@ static void send_proxy_header(struct association *as)
 	}
 }
 
+/* For the records: whoever it is, it is whom the objects go to. */
+static void keep_certificate(struct association *as, const struct tls_peer *peer)
+{
+	as->target_certified = true;
+	memcpy(as->target_subject, peer->subject, sizeof(as->target_subject));
+	memcpy(as->target_sha256, peer->sha256, sizeof(as->target_sha256));
+}
+
 /* Everything below DICOM: PROXY header, TLS. */
 static int secure_target(
 	struct association *as, const struct msg_connected *c, int64_t deadline, struct verdict *v)
 {
 	const struct node *node = &as->site->nodes[as->route.to];
 	struct side *b = &as->b;
+	as->target_certified = false;
 	if (c->is_folder) {
 		return 0;
 	}
@@ -142,6 +151,9 @@ static int secure_target(
 	int known = tls_peer_of(b->t.ssl, &peer);
 	as->target_unrevoked = known == 0 && peer.unrevoked[0] ? peer.unrevoked : NULL;
 	standing_apply(as);
+	if (known == 0) {
+		keep_certificate(as, &peer);
+	}
 	if (as->target_unrevoked && node->revocation == REVOCATION_CLOSED) {
 		return failed(as, v, RULE_UPSTREAM_TLS,
 			"%s showed a certificate that %s, and node %s is `revocation: closed`", c->text,

@@ -42,6 +42,31 @@ int cert_spki_sha256(struct span pem, uint8_t ret_hash[32])
 	return r < 0 ? r : x509_spki_sha256(cert, ret_hash);
 }
 
+static int of_der(struct span der, X509 **ret_cert)
+{
+	const unsigned char *at = der.ptr;
+	X509 *cert = der.len > 0 && der.len <= LONG_MAX ? d2i_X509(NULL, &at, (long)der.len) : NULL;
+	ERR_clear_error();
+	if (cert && at != der.ptr + der.len) {
+		X509_free(cert);
+		cert = NULL;
+	}
+	*ret_cert = cert;
+	return cert ? 0 : ERR_VALUE;
+}
+
+int cert_who(struct span pem_or_der, char ret_subject[256], uint8_t ret_sha256[32])
+{
+	X509 *cert CLEANUP(x509_freep) = NULL;
+	int r = first_certificate(pem_or_der, &cert);
+	r = r == ERR_VALUE ? of_der(pem_or_der, &cert) : r;
+	r = r == 0 ? x509_sha256(cert, ret_sha256) : r;
+	if (r == 0) {
+		x509_name_text(X509_get_subject_name(cert), ret_subject, 256);
+	}
+	return r;
+}
+
 int cert_count(struct span pem, int *ret_count)
 {
 	BIO *bio CLEANUP(x509_bio_freep) = x509_bio(pem);

@@ -19,6 +19,9 @@ MUST_USE int cert_days_left(struct span pem, int64_t now_s, int *ret_days, char 
 /* SHA-256 of the subjectPublicKeyInfo's DER: what `spki: [ "sha256:…" ]` pins. */
 MUST_USE int cert_spki_sha256(struct span pem, uint8_t ret_hash[32]);
 
+/* Whose it is, as in struct tls_peer, and its fingerprint. Of PEM the first, or of DER, which must be all there is. */
+MUST_USE int cert_who(struct span pem_or_der, char ret_subject[256], uint8_t ret_sha256[32]);
+
 /* How many certificates the PEM holds, at least 1 on success; ERR_VALUE if any cannot be read or there is none. */
 MUST_USE int cert_count(struct span pem, int *ret_count);
 

@@ -132,6 +132,9 @@ int tls_peer_of(SSL *ssl, struct tls_peer *ret_peer)
 		r = x509_spki_sha256(cert, peer.spki_sha256);
 	}
 	if (r == 0) {
+		r = x509_sha256(cert, peer.sha256);
+	}
+	if (r == 0) {
 		r = x509_time_s(X509_get0_notAfter(cert), &peer.not_after_s);
 	}
 	if (r < 0) {

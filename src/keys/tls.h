@@ -82,6 +82,7 @@ struct tls_peer {
 	size_t n_san;
 	size_t n_san_left_out;   /* further names: too many, too long, or with bytes that no name has */
 	uint8_t spki_sha256[32]; /* of the subjectPublicKeyInfo's DER */
+	uint8_t sha256[32];      /* of the certificate's DER: its fingerprint */
 	int64_t not_after_s;     /* seconds since 1970 */
 	char version[16];        /* "TLSv1.3" */
 	char suite[64];          /* "TLS_AES_256_GCM_SHA384" */

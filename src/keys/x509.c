@@ -109,6 +109,16 @@ int x509_spki_sha256(const X509 *cert, uint8_t ret_hash[32])
 	return 0;
 }
 
+int x509_sha256(const X509 *cert, uint8_t ret_hash[32])
+{
+	uint8_t hash[32];
+	if (X509_digest(cert, EVP_sha256(), hash, NULL) != 1) {
+		return ERR_NO_MEMORY;
+	}
+	memcpy(ret_hash, hash, sizeof(hash));
+	return 0;
+}
+
 bool x509_hash_is_weak(int signature)
 {
 	static const int weak[] = {NID_md2, NID_md4, NID_md5, NID_sha1, NID_sha224, NID_ripemd160};

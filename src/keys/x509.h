@@ -38,6 +38,9 @@ void x509_day(const ASN1_TIME *time, char ret_text[16]);
 
 MUST_USE int x509_spki_sha256(const X509 *cert, uint8_t ret_hash[32]);
 
+/* Of the whole certificate's DER: what is called its fingerprint. */
+MUST_USE int x509_sha256(const X509 *cert, uint8_t ret_hash[32]);
+
 /* A signature algorithm (NID) whose hash is below SHA-256: PS3.15 B.13. Those that name no hash are not. */
 bool x509_hash_is_weak(int signature);
 

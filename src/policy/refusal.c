@@ -29,7 +29,8 @@ static const struct text_row texts[] = {
 	TEXT(FACT_NODE, node, true), TEXT(FACT_TARGET, target, true), TEXT(FACT_FLOW, flow, true),
 	TEXT(FACT_LISTENER, listener, true), TEXT(FACT_SUBJECT, subject, true), TEXT(FACT_SAN, san[0], true),
 	TEXT(FACT_SAN_2, san[1], true), TEXT(FACT_SAN_3, san[2], true), TEXT(FACT_SAN_4, san[3], true),
-	TEXT(FACT_SPKI, spki, true), TEXT(FACT_SERVICE, service, true), TEXT(FACT_SOP_CLASS, sop_class, true),
+	TEXT(FACT_SPKI, spki, true), TEXT(FACT_CERTIFICATE, certificate, true),
+	TEXT(FACT_SERVICE, service, true), TEXT(FACT_SOP_CLASS, sop_class, true),
 	TEXT(FACT_TRANSFER_SYNTAX, transfer_syntax, true), TEXT(FACT_DESTINATION, destination, true),
 	TEXT(FACT_ANSWERED, answered, false), TEXT(FACT_SENTENCE, sentence, false), /* may hold counts */
 };

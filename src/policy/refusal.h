@@ -30,6 +30,8 @@ struct refusal {
 	char subject[256];
 	char san[4][256];
 	char spki[65]; /* hex */
+	char certificate
+		[65]; /* the certificate's fingerprint, hex; unlike its key it is another one after each renewal */
 	char service[16];
 	char sop_class[65], transfer_syntax[65];
 	char destination[17];
@@ -55,7 +57,7 @@ MUST_USE int refusal_from_json(struct span line, struct refusal *ret_refusal, bo
 
 /* The fields of a decision's log line (event "decision"), for base/log.h. Borrowed from r. Returns how many. */
 
-#define REFUSAL_LOG_FIELDS 28
+#define REFUSAL_LOG_FIELDS 29
 unsigned refusal_log_fields(const struct refusal *r, struct log_field ret_fields[REFUSAL_LOG_FIELDS]);
 
 #endif

@@ -139,6 +139,7 @@ static void show_asked(FILE *out, const struct refusal *r)
 		row(out, i ? "" : "name", r->san[i]);
 	}
 	row(out, "key", r->spki);
+	row(out, "certificate", r->certificate);
 	snprintf(text, sizeof(text), "`%s`%s%s%s", r->called, r->target[0] ? " (node " : "", r->target,
 		r->target[0] ? ")" : "");
 	row(out, "to", text);

@@ -33,6 +33,7 @@ void message_write_refusal(struct writer *w, const struct message *m)
 		PUT_TEXT(w, f->san[i]);
 	}
 	PUT_TEXT(w, f->spki);
+	PUT_TEXT(w, f->certificate);
 	PUT_TEXT(w, f->service);
 	PUT_TEXT(w, f->sop_class);
 	PUT_TEXT(w, f->transfer_syntax);
@@ -75,6 +76,7 @@ int message_read_refusal(struct reader *r, struct message *m)
 		e = GET_TEXT(e, r, f->san[i]);
 	}
 	e = GET_TEXT(e, r, f->spki);
+	e = GET_TEXT(e, r, f->certificate);
 	e = GET_TEXT(e, r, f->service);
 	e = GET_TEXT(e, r, f->sop_class);
 	e = GET_TEXT(e, r, f->transfer_syntax);

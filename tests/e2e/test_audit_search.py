@@ -217,7 +217,9 @@ def audit_search_mistaken(bench):
                 (("--from", "2026-01-02", "--to", "2026-01-01"), 2, "--from is after --to"),
                 (("--node", b"ct\xff1"), 2, "expected a text in UTF-8"),
                 (("--user", "a\x1b[31m"), 2, "expected a text in UTF-8"),
-                (("--certificate", "bare.pem"), 2, "bare.pem has no subject"),
+                (("--certificate", "sha256:00"), 2, "nor a SHA-256 fingerprint"),
+                (("--certificate", ("ab:" * 33)[:-1]), 2, "nor a SHA-256 fingerprint"),
+                (("--certificate", "bare.pem"), 1, "nothing found in records"),
                 (("--certificate", "bear.pem"), 2, "there is no such file"),
                 (("--certificate", "bare.key"), 2, "is no certificate")):
             _, said = a.run(*verb, *words, wants=wants)
@@ -478,18 +480,60 @@ def what_happened_as_the_page_has_it(bench):
 
 @test
 def incident_by_certificate(bench):
-    """A certificate by its file or its subject; fingerprints are not in the records."""
+    """A certificate by its file, its fingerprint or its subject; another one of that subject is another one."""
     trail, g, a = served(bench)
-    scu = g.scu(tls=True)
-    scu.associate(calling="CT_TLS", contexts=[(CT, [ILE])])
-    equal(scu.store(1, "1.2.3.7.1", CT, object_of("TLS", "1.2.3.7", "1.2.3.7.1"))["status"], 0, "status")
-    scu.release()
-    subject = trail.settled() and trail.one("begin", patient="TLS")["event"]["from"]["subject"]
+    keys = bench.keys
+    # Another certificate of the same subject and authority, as after a renewal; and the first as DER.
+    keys.leaf("scanner-renewed", "scanner", "DNS:scanner")
+    scanner, second, der = keys.path("scanner.pem"), keys.path("scanner-renewed.pem"), bench.path("scanner.der")
+    subprocess.run(["openssl", "x509", "-in", scanner, "-outform", "DER", "-out", der], check=True)
+    for patient, uid, name in (("TLS", "1.2.3.7", "scanner"), ("RENEWED", "1.2.3.8", "scanner-renewed")):
+        scu = bench.scu(g.tls, tls=keys.client(name))
+        scu.associate(calling="CT_TLS", contexts=[(CT, [ILE])])
+        equal(scu.store(1, uid + ".1", CT, object_of(patient, uid, uid + ".1"))["status"], 0, "status")
+        scu.release()
+    prints = {cert: subprocess.run(["openssl", "x509", "-in", cert, "-noout", "-fingerprint", "-sha256"], check=True,
+                                   stdout=subprocess.PIPE, text=True).stdout.strip() for cert in (scanner, second)}
+    hexadecimal = {cert: text.split("=")[1].replace(":", "").lower() for cert, text in prints.items()}
+    begun = trail.settled() and trail.one("begin", patient="TLS")
+    equal(begun["event"]["from_certificate"], "sha256:" + hexadecimal[scanner], "the record's fingerprint")
     a.settled()
-    for certificate in (subject, bench.keys.path("scanner.pem")):
-        out, _ = a.run("incident", "--certificate", certificate, "--vkey", a.vkey)
-        check("It names 1 patient " in out and "TLS" in out, f"by {certificate}:", out)
-    a.run("incident", "--certificate", "sha256:00", "--vkey", a.vkey, wants=2)
+    for name in (scanner, der, prints[scanner], hexadecimal[scanner].upper(), "sha256:" + hexadecimal[scanner],
+                 prints[scanner].split("=")[1]):
+        out, _ = a.run("incident", "--certificate", name, "--vkey", a.vkey)
+        check("This list is complete" in out and "It names 1 patient " in out and "TLS" in out and "RENEWED" not in out,
+              f"by {name}:", out)
+    out, _ = a.run("incident", "--certificate", begun["event"]["from"]["subject"], "--vkey", a.vkey, "--out", bench.path("report"))
+    check("It names 2 patients " in out and "A subject is not one certificate" in out, "by subject:", out)
+    for cert in (scanner, second):
+        check(f"- sha256:{hexadecimal[cert]}: " in out, "which of them:", out)
+    with open(bench.path("report/incident.csv"), encoding="utf-8", newline="") as file:
+        equal({row["patient_id"]: row["certificates"] for row in csv.DictReader(file)},
+              {"TLS": "sha256:" + hexadecimal[scanner], "RENEWED": "sha256:" + hexadecimal[second]}, "incident.csv")
+    with open(bench.path("report/incident.html"), encoding="utf-8") as file:
+        check(hexadecimal[second] in file.read(), "incident.html")
+    hit = a.find("--certificate", second, "--kind", "transfer")
+    equal([(h["patient"]["id"], h["from"]["fingerprint"]) for h in hit], [("RENEWED", "sha256:" + hexadecimal[second])], "a search")
+
+
+@test
+def incident_by_called_certificate(bench):
+    """What went to the node that showed a certificate; and another name for the same subject finds nothing."""
+    trail = Trail(bench, **{"checkpoint-every": 1})
+    archive = dicom.Scp(tls=bench.keys.server("archive"))
+    bench.later(archive.close)
+    g = trail.gateway(archive={"address": [f"127.0.0.1:{archive.port}"], "transport": "tls"})
+    scu = g.scu()
+    scu.associate(contexts=[(CT, [ILE])])
+    equal(scu.store(1, "1.2.3.7.1", CT, object_of("SENT", "1.2.3.7", "1.2.3.7.1"))["status"], 0, "status")
+    scu.release()
+    a = Auditor(trail, g)
+    a.settled()
+    out, _ = a.run("incident", "--certificate", bench.keys.path("archive.pem"), "--vkey", a.vkey)
+    check("This list is complete" in out and "It names 1 patient and 1 study" in out and "SENT" in out, "what it was sent:", out)
+    hit = a.find("--certificate", "CN=archive", "--kind", "transfer")
+    equal([(h["patient"]["id"], h["to"]["certificate"]) for h in hit], [("SENT", "CN=archive")], "by subject")
+    a.run("incident", "--certificate", bench.keys.path("gateway.pem"), "--vkey", a.vkey, wants=1)
 
 
 @test

@@ -69,6 +69,14 @@ static inline void made_party(struct made *m, struct audit_party *p, const char 
 	MADE_TEXT(m, p->subject, "CN=ct1,O=Hospital");
 }
 
+static inline void made_fingerprint(struct made *m, struct audit_fingerprint *f)
+{
+	f->known = made_chance(m);
+	for (unsigned i = 0; f->known && i < sizeof(f->at); i++) {
+		f->at[i] = (uint8_t)made_number(m);
+	}
+}
+
 static inline void made_lists(struct made *m, struct audit_event *ev)
 {
 	static const unsigned accessions[] = {0, 1, AUDIT_ACCESSIONS}, classes[] = {0, 1, 3, AUDIT_CLASSES};
@@ -109,6 +117,8 @@ static inline void made_event(uint64_t seed, enum audit_kind kind, enum audit_ou
 	ev->user_proved = made_chance(&m);
 	ev->anonymized = made_chance(&m);
 	ev->encrypted = made_chance(&m);
+	made_fingerprint(&m, &ev->from_certificate);
+	made_fingerprint(&m, &ev->to_certificate);
 	MADE_TEXT(&m, ev->patient_id, "PID0815");
 	MADE_TEXT(&m, ev->patient_issuer, "HOSPITAL");
 	MADE_TEXT(&m, ev->patient_name, made_texts[MADE_PLAIN]);

@@ -31,6 +31,9 @@ static void assert_same(const struct audit_event *a, const struct audit_event *b
 	assert_int_equal(x.user_proved, y.user_proved);
 	assert_int_equal(x.anonymized, y.anonymized);
 	assert_int_equal(x.encrypted, y.encrypted);
+	assert_int_equal(x.no_fingerprints, y.no_fingerprints);
+	assert_memory_equal(&x.from_certificate, &y.from_certificate, sizeof(x.from_certificate));
+	assert_memory_equal(&x.to_certificate, &y.to_certificate, sizeof(x.to_certificate));
 	assert_memory_equal(
 		&x.from, &y.from, offsetof(struct audit_event, sop) - offsetof(struct audit_event, from));
 	assert_int_equal(x.n_accession, y.n_accession);
@@ -89,14 +92,18 @@ static void truncated(void **state)
 	struct audit_event ev, out, untouched;
 	made_event(3, AUDIT_QUERY, AUDIT_SUCCESS, MADE_FAR, &ev);
 	ev.query = span_of("query", 5);
-	size_t len = written(&ev);
+	ev.from_certificate.known = ev.to_certificate.known = true;
+	size_t len = written(&ev), before = len - 1 - 2 * AUDIT_FINGERPRINT;
 	memset(&out, 0x5a, sizeof(out));
 	untouched = out;
 	for (size_t n = 0; n < len; n++) {
 		uint8_t *cut = malloc(n > 0 ? n : 1);
 		assert_non_null(cut);
 		memcpy(cut, wire, n);
-		assert_int_equal(audit_event_read(span_of(cut, n), &out), ERR_TRUNCATED);
+		/* That is the whole of one that was written before there were fingerprints. */
+		int wanted = n == before ? 0 : ERR_TRUNCATED;
+		assert_int_equal(audit_event_read(span_of(cut, n), &out), wanted);
+		out = n == before ? untouched : out;
 		assert_memory_equal(&out, &untouched, sizeof(out));
 		free(cut);
 	}
@@ -141,6 +148,7 @@ static void longest(void **state)
 	LONGEST(ev.query_syntax);
 	LONGEST(ev.text);
 	LONGEST(ev.object);
+	ev.from_certificate.known = ev.to_certificate.known = true;
 	size_t len = written(&ev);
 	assert_in_range(len, AUDIT_EVENT_MOST - 1024, AUDIT_EVENT_MOST);
 }
@@ -156,7 +164,8 @@ enum at {
 	AT_ACCESSIONS = 47 + 13 * 2,
 	AT_CLASSES = AT_ACCESSIONS + 1,
 	AT_QUERY = AT_CLASSES + 1 + 4 * 2,
-	AT_END = AT_QUERY + 4,
+	AT_FINGERPRINTS = AT_QUERY + 4,
+	AT_END = AT_FINGERPRINTS + 1,
 };
 
 static void plain(uint8_t bytes[AT_END])
@@ -178,7 +187,8 @@ static void hostile_values(void **state)
 		{AT_ALERT, 1, ERR_VALUE}, {AT_TIME, 0x80, ERR_VALUE}, {AT_TIME, 1, ERR_VALUE},
 		{AT_ACCESSIONS, AUDIT_ACCESSIONS + 1, ERR_VALUE}, {AT_CLASSES, AUDIT_CLASSES + 1, ERR_VALUE},
 		{AT_NODE, 1, ERR_LENGTH}, {AT_NODE + 1, 65, ERR_LENGTH}, {AT_QUERY, 1, ERR_LENGTH},
-		{AT_QUERY + 3, 1, ERR_TRUNCATED}};
+		{AT_QUERY + 3, 2, ERR_TRUNCATED}, {AT_FINGERPRINTS, 1, ERR_TRUNCATED},
+		{AT_FINGERPRINTS, 4, ERR_VALUE}, {AT_FINGERPRINTS, 0xff, ERR_VALUE}};
 	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
 		uint8_t bytes[AT_END];
 		struct audit_event out = {.kind = AUDIT_EXPORT};
@@ -300,6 +310,29 @@ static void splits(void **state)
 	assert_false(audit_event_split(&a, &b));
 }
 
+/* A record of before fingerprints says that it has none to give; and it is not made to say so in the new form. */
+static void fingerprints(void **state)
+{
+	char text[AUDIT_FINGERPRINT_TEXT];
+	struct audit_event ev = {.kind = AUDIT_START}, back;
+	size_t len = written(&ev);
+	assert_int_equal(audit_event_read(span_of(wire, len - 1), &back), 0);
+	assert_true(back.no_fingerprints);
+	assert_int_equal(written(&back), len - 1);
+	back.from_certificate.known = true;
+	assert_int_equal(audit_event_check(&back), ERR_VALUE);
+	ev.to_certificate.known = true;
+	memset(ev.to_certificate.at, 0xa5, AUDIT_FINGERPRINT);
+	assert_int_equal(written(&ev), len + AUDIT_FINGERPRINT);
+	assert_int_equal(audit_event_read(span_of(wire, len + AUDIT_FINGERPRINT), &back), 0);
+	assert_false(back.no_fingerprints || back.from_certificate.known);
+	audit_fingerprint_text(&back.to_certificate, text);
+	assert_int_equal(strlen(text), sizeof(text) - 1);
+	assert_memory_equal(text, "sha256:a5a5a5", 13);
+	audit_fingerprint_text(&back.from_certificate, text);
+	assert_string_equal(text, "");
+}
+
 static void names(void **state)
 {
 	for (int i = AUDIT_START; i < AUDIT_KIND_COUNT; i++) {
@@ -322,6 +355,7 @@ int main(void)
 		cmocka_unit_test(refuses_to_write),
 		cmocka_unit_test(sets_text),
 		cmocka_unit_test(splits),
+		cmocka_unit_test(fingerprints),
 		cmocka_unit_test(names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

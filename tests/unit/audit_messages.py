@@ -120,16 +120,22 @@ def check_event(m):
     m.want(sentence.startswith(told["text"]) if known(told["text"]) else True, "the sentence is missing")
     m.want(told["kind"] != "interrupted" or known(sentence), "an interruption without a sentence")
     m.want(told["kind"] != "alert" or event.find("EventTypeCode").get("csd-code") == str(told["alert"]), "alert's type")
+    certificates = {"Caller's Certificate": told["from_certificate"], "Called Node's Certificate": told["to_certificate"]}
     numbers = {"Association": told["association"], "Refusal": told["refusal"]}
     if m.objects:
         first = details(m.objects[0])
         for name, number in numbers.items():
             m.want(first[name] == ([str(number)] if number else []), f"{name} is {first[name]}, not {number}")
         claimed = known(told["user"]) and not told["proved"]
+        for name, hexadecimal in certificates.items():
+            m.want(first[name] == (["sha256:" + hexadecimal] if hexadecimal else []), f"{name} is {first[name]}")
         m.want(first["Claimed User"] == ([told["user"]] if claimed else []), "whether the user is claimed")
     else:
         for name, number in numbers.items():
             m.want((f"{name.lower()} {number}" in sentence) == bool(number), f"{name} in the sentence")
+        for name, hexadecimal in certificates.items():
+            m.want((f"{name[0].lower()}{name[1:].replace('N', 'n').replace('C', 'c')} sha256:{hexadecimal}" in sentence) ==
+                   bool(hexadecimal), f"{name} in the sentence {sentence}")
 
 
 def party_id(p):

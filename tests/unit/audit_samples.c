@@ -15,6 +15,16 @@ static void put_party(json_t *o, const char *name, const struct audit_party *p)
 			"subject", p->subject));
 }
 
+/* Written by itself, not by what is tested. */
+static void put_fingerprint(json_t *o, const char *name, const struct audit_fingerprint *f)
+{
+	char hex[2 * AUDIT_FINGERPRINT + 1] = "";
+	for (unsigned i = 0; f->known && i < AUDIT_FINGERPRINT; i++) {
+		snprintf(hex + (size_t)2 * i, 3, "%02x", f->at[i]);
+	}
+	json_object_set_new(o, name, json_string(hex));
+}
+
 static json_t *told(const struct audit_event *ev)
 {
 	json_t *o = json_pack("{s:s, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:s, s:b}", "kind",
@@ -28,6 +38,8 @@ static json_t *told(const struct audit_event *ev)
 		ev->text, "object", ev->object, "accession", "sop");
 	put_party(o, "from", &ev->from);
 	put_party(o, "to", &ev->to);
+	put_fingerprint(o, "from_certificate", &ev->from_certificate);
+	put_fingerprint(o, "to_certificate", &ev->to_certificate);
 	for (unsigned i = 0; i < ev->n_accession; i++) {
 		json_array_append_new(json_object_get(rest, "accession"), json_string(ev->accession[i]));
 	}

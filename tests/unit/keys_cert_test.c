@@ -197,6 +197,40 @@ static void truncated(void **state)
 	assert_string_equal(subject, "kept");
 }
 
+/* The same of PEM and of DER; DER that is cut, or has more behind it, is none. */
+static void who(void **state)
+{
+	struct ca_pair pair;
+	const struct ca_request request = leaf_request(CA_KEY_P256);
+	char subject[256] = "kept", other[256];
+	uint8_t hash[32] = {0x5a}, again[32], expected[32], *der = NULL;
+	assert_int_equal(ca_issue(&ca, &request, &pair), 0);
+	X509 *cert = parse(&pair);
+	int len = i2d_X509(cert, &der);
+	assert_true(len > 0);
+	uint8_t *longer = calloc(1, (size_t)len + 1);
+	assert_non_null(longer);
+	memcpy(longer, der, (size_t)len);
+	for (size_t n = 0; n <= (size_t)len + 1; n++) {
+		if (n != (size_t)len) {
+			assert_int_equal(cert_who(span_of(longer, n), subject, hash), ERR_VALUE);
+		}
+	}
+	assert_string_equal(subject, "kept");
+	assert_int_equal(hash[0], 0x5a);
+	assert_int_equal(cert_who(span_of(der, (size_t)len), subject, hash), 0);
+	assert_int_equal(cert_who(ca_certificate(&pair), other, again), 0);
+	assert_string_equal(subject, other);
+	assert_non_null(strstr(subject, "ct1"));
+	assert_int_equal(EVP_Digest(der, (size_t)len, expected, NULL, EVP_sha256(), NULL), 1);
+	assert_memory_equal(hash, expected, sizeof(hash));
+	assert_memory_equal(again, expected, sizeof(again));
+	free(longer);
+	OPENSSL_free(der);
+	X509_free(cert);
+	ca_pair_done(&pair);
+}
+
 /* An encrypted key is refused; nobody is asked for a passphrase. */
 static void encrypted_key(void **state)
 {
@@ -305,6 +339,7 @@ int main(void)
 		cmocka_unit_test(days_left),
 		cmocka_unit_test(count),
 		cmocka_unit_test(truncated),
+		cmocka_unit_test(who),
 		cmocka_unit_test(encrypted_key),
 		cmocka_unit_test(keys_with_passphrases),
 	};

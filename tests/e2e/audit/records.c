@@ -49,6 +49,7 @@ static json_t *party(const struct audit_party *p)
 static json_t *event(const struct audit_event *ev)
 {
 	json_t *o = json_object(), *sop = json_object(), *accession = json_array();
+	char fingerprint[AUDIT_FINGERPRINT_TEXT];
 	json_object_set_new(o, "from", party(&ev->from));
 	json_object_set_new(o, "to", party(&ev->to));
 	json_object_set_new(o, "to_caller", json_boolean(ev->to_caller));
@@ -59,6 +60,10 @@ static json_t *event(const struct audit_event *ev)
 	number(o, "times", ev->times);
 	number(o, "failed", ev->failed);
 	number(o, "query_bytes", ev->query.len);
+	audit_fingerprint_text(&ev->from_certificate, fingerprint);
+	text(o, "from_certificate", fingerprint);
+	audit_fingerprint_text(&ev->to_certificate, fingerprint);
+	text(o, "to_certificate", fingerprint);
 	text(o, "user", ev->user);
 	text(o, "patient", ev->patient_id);
 	text(o, "issuer", ev->patient_issuer);

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "audit/search.h"
+#include "audit_keys.h"
+
+#include "audit_made.h"
+#include "audit_search_made.h"
+#include "audit_search_found.h"
+
+/* Whom a record is of, where one thing has several names: certificates, and names of patients. */
+
+/* ---- Certificates ---- */
+
+static uint64_t put_certified(struct sealed_journal *j, const char *subject, int fingerprint, bool old)
+{
+	struct audit_event ev = event_of(AUDIT_QUERY, "P", "ct1");
+	snprintf(ev.from.subject, sizeof(ev.from.subject), "%s", subject);
+	ev.no_fingerprints = old;
+	ev.from_certificate.known = fingerprint != 0;
+	memset(ev.from_certificate.at, fingerprint, sizeof(ev.from_certificate.at));
+	return sealed_put(j, &ev, JOURNAL_NONE, NULL);
+}
+
+static void assert_certified(const struct sealed_journal *j, const char *subject, int fingerprint,
+	const uint64_t *wanted, unsigned n, unsigned n_by_subject, unsigned n_unknown)
+{
+	struct search_criteria c = SEARCH_ALL;
+	uint8_t bytes[AUDIT_FINGERPRINT];
+	unsigned by_subject = 0;
+	memset(bytes, fingerprint, sizeof(bytes));
+	c.certificate = subject;
+	c.fingerprint = fingerprint ? bytes : NULL;
+	find(j, &c, 0);
+	assert_int_equal(found.n, n);
+	for (unsigned i = 0; i < n; i++) {
+		assert_int_equal(found.hit[i].index, wanted[i]);
+		by_subject += found.hit[i].by_subject;
+	}
+	assert_int_equal(by_subject, n_by_subject);
+	assert_int_equal(found.totals.unnamed, n_unknown);
+}
+
+/*
+ * Two certificates of one subject, and records of before fingerprints: each is found by its own, older ones by the subject and
+ * said to be so, and where nothing is known that is counted.
+ */
+static void certificates(void **state)
+{
+	struct sealed_journal j;
+	sealed_make(&j, people.to, 2);
+	sealed_epoch(&j);
+	uint64_t old = put_certified(&j, "CN=ct1", 0, true);
+	uint64_t none = put_certified(&j, "", 0, true); /* plain, or without a subject */
+	uint64_t one = put_certified(&j, "CN=ct1", 1, false), two = put_certified(&j, "CN=ct1", 2, false);
+	uint64_t bare = put_certified(&j, "", 3, false), plain = put_certified(&j, "", 0, false);
+	uint64_t stored = put_certified(&j, "CN=ct1", 0, false); /* as of an object in quarantine */
+	sealed_commit(&j);
+	assert_certified(&j, "CN=ct1", 0, (const uint64_t[]){old, one, two, stored}, 4, 0, 0);
+	assert_certified(&j, "CN=ct1", 1, (const uint64_t[]){old, one, stored}, 3, 2, 0);
+	assert_certified(&j, "CN=ct1", 2, (const uint64_t[]){old, two, stored}, 3, 2, 0);
+	assert_certified(
+		&j, "CN=other", 2, (const uint64_t[]){two}, 1, 0, 0); /* a file says its own subject */
+	assert_certified(&j, NULL, 2, (const uint64_t[]){two}, 1, 0, 3);
+	assert_int_equal(found.totals.unnamed_first, old);
+	assert_int_equal(found.totals.unnamed_last, stored);
+	assert_certified(&j, "", 3, (const uint64_t[]){bare}, 1, 0,
+		2); /* either end of `none` may be of it, and the other end of `old` */
+	assert_int_equal(found.totals.unnamed_last, none);
+	assert_certified(&j, NULL, 4, NULL, 0, 0, 3);
+	assert_true(plain > bare);
+	sealed_done(&j);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(certificates),
+	};
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
