@@ -202,6 +202,14 @@ def clean_words(entries):
     yield "};"
 
 
+def references(entries):
+    """In the order of the bytes of their names."""
+    yield "static const struct character_reference character_references[] = {"
+    for e in sorted(entries, key=lambda e: e["name"].encode()):
+        yield f'\t{{{quoted(e["name"])}, 0x{int(e["letter"], 16):X}}},'
+    yield "};"
+
+
 def types(entries):
     yield "static const struct confidentiality_type confidentiality_types[] = {"
     for e in entries:
@@ -314,7 +322,7 @@ def main():
     makers = {"uids": uids, "dictionary": dictionary, "services": services, "audit": audit, "checks": checks,
               "marks": marks, "signatures": signatures, "confidentiality": confidentiality,
               "confidentiality_codes": concepts, "safe_private": safe, "confidentiality_types": types,
-              "clean_words": clean_words, "pixel_regions": pixel_regions}
+              "clean_words": clean_words, "character_references": references, "pixel_regions": pixel_regions}
     maker = makers[sys.argv[1]]
     with open(sys.argv[3], "w", encoding="utf-8") as out:
         out.write("/* Made by tools/tables.py. */\n")

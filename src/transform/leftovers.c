@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "transform/leftovers.h"
+#include "transform/leftovers_parts.h"
 
 #include "base/attr.h"
 #include "dicom/uid.h"
@@ -8,36 +8,11 @@
 #include "transform/spelling.h"
 
 #define WHOLE_BELOW  8
-#define BINARY_LEAST 8
 #define FORM_MOST    (2 * LEFTOVERS_LONG)
-/* Each pattern for binary values has four bytes at a multiple of it, one of its first five. */
-#define STRIDE           4
-#define TAG_WAVEFORM     0x54001010u
-#define TAG_METHOD       0x00120063u
-#define TAG_MANUFACTURER 0x00080070u
-#define TAG_MODEL        0x00081090u
-#define TAG_BIRTH_DATE   0x00100030u
-#define DIGITS_LEAST     6 /* a shorter number is anywhere, and only worth a look if it is a patient's */
+#define TAG_METHOD   0x00120063u
+#define DIGITS_LEAST 6 /* a shorter number is anywhere, and only worth a look if it is a patient's */
 
 static_assert(FORM_MOST <= UINT8_MAX, "a pattern's length");
-
-static uint8_t fold(uint8_t c)
-{
-	return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c;
-}
-
-static bool is_word(uint8_t c)
-{
-	c = fold(c);
-	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c >= 0x80;
-}
-
-static uint32_t slot_of(const uint8_t *four)
-{
-	uint32_t v = (uint32_t)four[0] | (uint32_t)four[1] << 8 | (uint32_t)four[2] << 16 |
-	             (uint32_t)four[3] << 24;
-	return (v * 2654435761u >> 16) % LEFTOVERS_SLOTS;
-}
 
 void leftovers_begin(struct leftovers *l, unsigned options)
 {
@@ -55,7 +30,7 @@ void leftovers_charset(struct leftovers *l, struct span specific_character_set)
 
 static struct leftover_pattern *find(struct leftovers *l, const uint8_t *folded, size_t n)
 {
-	for (uint32_t i = l->slots[slot_of(folded)]; i != 0; i = l->patterns[i - 1].next) {
+	for (uint32_t i = l->slots[leftovers_slot(folded)]; i != 0; i = l->patterns[i - 1].next) {
 		struct leftover_pattern *p = &l->patterns[i - 1];
 		if (p->len == n && memcmp(l->bytes + p->at, folded, n) == 0) {
 			return p;
@@ -72,7 +47,7 @@ static bool is_known(struct leftovers *l, struct span value, bool grave)
 		return false;
 	}
 	for (size_t i = 0; i < value.len; i++) {
-		folded[i] = fold(value.ptr[i]);
+		folded[i] = leftovers_fold(value.ptr[i]);
 	}
 	const struct leftover_pattern *p = find(l, folded, value.len);
 	return p && (p->grave || !grave);
@@ -83,7 +58,7 @@ static void add_form(struct leftovers *l, const struct leftover_pattern *like, c
 	uint8_t folded[FORM_MOST];
 	n = n < FORM_MOST ? n : FORM_MOST;
 	for (size_t i = 0; i < n; i++) {
-		folded[i] = fold(bytes[i]);
+		folded[i] = leftovers_fold(bytes[i]);
 	}
 	struct leftover_pattern *same = n < LEFTOVERS_LEAST ? NULL : find(l, folded, n);
 	if (same && like->grave && !same->grave) {
@@ -97,7 +72,7 @@ static void add_form(struct leftovers *l, const struct leftover_pattern *like, c
 		l->full = true;
 		return;
 	}
-	uint16_t *slot = &l->slots[slot_of(folded)];
+	uint16_t *slot = &l->slots[leftovers_slot(folded)];
 	memcpy(l->bytes + l->n_bytes, folded, n);
 	struct leftover_pattern *p = &l->patterns[l->n_patterns++];
 	*p = *like;
@@ -107,7 +82,7 @@ static void add_form(struct leftovers *l, const struct leftover_pattern *like, c
 	*slot = (uint16_t)l->n_patterns;
 	l->n_bytes += (uint32_t)n;
 	sieve_add(&l->any, folded);
-	for (size_t i = 0; n >= BINARY_LEAST && i < STRIDE; i++) {
+	for (size_t i = 0; n >= LEFTOVERS_BINARY_LEAST && i < LEFTOVERS_STRIDE; i++) {
 		sieve_add(&l->binary, folded + i);
 	}
 }
@@ -126,7 +101,7 @@ static void add_base64(struct leftovers *l, const struct leftover_pattern *like,
 				form[n++] = (uint8_t)letters[v >> shift & 63];
 			}
 		}
-		if (n >= BINARY_LEAST) {
+		if (n >= LEFTOVERS_BINARY_LEAST) {
 			add_form(l, like, form, n);
 		}
 	}
@@ -162,7 +137,7 @@ static bool is_dummy(const char *vr, struct span value)
 	struct span same = vr_trim(vr, writer_span_of(&w));
 	bool is = same.len == value.len;
 	for (size_t i = 0; is && i < value.len; i++) {
-		is = fold(same.ptr[i]) == fold(value.ptr[i]);
+		is = leftovers_fold(same.ptr[i]) == leftovers_fold(value.ptr[i]);
 	}
 	return is;
 }
@@ -194,7 +169,7 @@ static void add_spellings(
 	for (unsigned i = 0; i < n; i++) {
 		struct leftover_pattern exact = *like;
 		exact.whole = all[i].len < WHOLE_BELOW && !all[i].wide;
-		if (!all[i].wide || all[i].len >= BINARY_LEAST) {
+		if (!all[i].wide || all[i].len >= LEFTOVERS_BINARY_LEAST) {
 			add_form(l, &exact, all[i].bytes, all[i].len);
 		}
 	}
@@ -265,7 +240,7 @@ static void add_date(struct leftovers *l, uint32_t tag, struct span date)
 	static const char *const notations[] = {"D.M.Y", "Y-M-D", "M/D/Y", "D/M/Y", "Y/M/D", "D-M-Y", "M-D-Y",
 		"Y.M.D", "DMY", "MDY", "d.m.Y", "d/m/Y", "m/d/Y", "DNY", "D-N-Y", "D N Y", "d N Y", "N D, Y",
 		"N d, Y"};
-	const unsigned n = tag == TAG_BIRTH_DATE ? ARRAY_LEN(notations) : 8;
+	const unsigned n = tag == LEFTOVERS_BIRTH_DATE ? ARRAY_LEN(notations) : 8;
 	if (date.len != 8 || is_known(l, date, true) || !is_number(date) || is_dummy("DA", date)) {
 		return;
 	}
@@ -315,7 +290,7 @@ static void add_whole_name(struct leftovers *l, uint32_t tag, struct span group)
 	bool is_far =
 		!is_ascii(group); /* four bytes are not four letters, and there need be none between words */
 	size_t least = is_far ? LEFTOVERS_LEAST * 3 : LEFTOVERS_LEAST;
-	if (family.len < BINARY_LEAST || given.len < BINARY_LEAST) {
+	if (family.len < LEFTOVERS_BINARY_LEAST || given.len < LEFTOVERS_BINARY_LEAST) {
 		add_pair(l, tag, family, "^", given); /* among numbers */
 	}
 	if (family.len < least || given.len < least) {
@@ -393,194 +368,5 @@ void leftovers_add(struct leftovers *l, uint32_t tag, const char *vr, struct spa
 	} else if (memcmp(vr, "DT", 2) == 0 && value.len >= 8) {
 		add_value(l, tag, vr, span_of(value.ptr, value.len < 14 ? value.len : 14));
 		add_date(l, tag, span_of(value.ptr, 8));
-	}
-}
-
-/* ---- The search ---- */
-
-/* Bytes that are looked through; of those that go on before or after them, another look has both sides of the edge. */
-struct sight {
-	const uint8_t *bytes;
-	size_t n;
-	bool open_start, open_end;
-};
-
-/* What is beside it says that it is part of another word, or of another UID. */
-static bool is_of_more(const struct leftover_pattern *p, const struct sight *s, size_t at)
-{
-	size_t end = at + p->len;
-	if (!p->whole && !p->uid) {
-		return false;
-	}
-	if ((at == 0 && s->open_start) || (end == s->n && s->open_end)) {
-		return true;
-	}
-	bool before = at > 0 && (is_word(s->bytes[at - 1]) || (p->uid && s->bytes[at - 1] == '.'));
-	bool after = end < s->n && (is_word(s->bytes[end]) || (p->uid && s->bytes[end] == '.'));
-	return before || after;
-}
-
-static bool stands_at(const struct leftovers *l, const struct leftover_pattern *p, const uint8_t *bytes)
-{
-	for (size_t i = 0; i < p->len; i++) {
-		if (fold(bytes[i]) != l->bytes[p->at + i]) {
-			return false;
-		}
-	}
-	return true;
-}
-
-/*
- * Dates and UIDs that were to stay: a date that is in them, and was removed elsewhere, is where it was wanted. But of a date of birth a
- * person may judge, and of any in a UID, where dates were not to stay.
- */
-static bool is_wanted(const struct leftovers *l, const struct leftover_pattern *p)
-{
-	return p->date && p->tag != TAG_BIRTH_DATE && l->options & OPTION_FULL_DATES &&
-	       (l->in_date || (l->in_uid && l->options & OPTION_UIDS));
-}
-
-static bool is_for_a_person(const struct leftovers *l, const struct leftover_pattern *p)
-{
-	bool in_product = l->here == TAG_MANUFACTURER || l->here == TAG_MODEL;
-	return in_product || (p->date && ((l->in_uid && l->options & OPTION_UIDS) ||
-						 (l->in_date && l->options & OPTION_FULL_DATES)));
-}
-
-/* What is left first, but a grave one before others. */
-static void tell(struct leftovers *l, const struct leftover_pattern *p)
-{
-	bool grave = p->grave && !is_for_a_person(l, p);
-	if (is_wanted(l, p)) {
-		return;
-	}
-	if (!l->found || grave) {
-		l->found = true;
-		l->grave = grave;
-		l->of = p->tag;
-		l->in = l->here;
-	}
-}
-
-static void look_at(struct leftovers *l, const struct sight *s, size_t at)
-{
-	const uint8_t four[4] = {
-		fold(s->bytes[at]), fold(s->bytes[at + 1]), fold(s->bytes[at + 2]), fold(s->bytes[at + 3])};
-	for (uint32_t i = l->slots[slot_of(four)]; i != 0; i = l->patterns[i - 1].next) {
-		const struct leftover_pattern *p = &l->patterns[i - 1];
-		if (p->len <= s->n - at && (!l->numbers || p->len >= BINARY_LEAST) &&
-			stands_at(l, p, s->bytes + at) && !is_of_more(p, s, at)) {
-			tell(l, p);
-		}
-	}
-}
-
-static void look_around(struct leftovers *l, const struct sight *s, size_t at)
-{
-	for (size_t back = 0; back < STRIDE && back <= at; back++) {
-		look_at(l, s, at - back);
-	}
-}
-
-static void look_through_numbers(struct leftovers *l, const struct sight *s)
-{
-	size_t at = 0;
-	uint64_t bits = 1;
-	while (!l->grave) {
-		at += sieve_fourth(&l->binary, s->bytes + at, s->n - at, &bits);
-		if (bits == 0) {
-			break;
-		}
-		for (; bits != 0; bits &= bits - 1) {
-			look_around(l, s, at + (unsigned)__builtin_ctzll(bits));
-		}
-		at += SIEVE_BLOCK;
-	}
-	for (; at + 4 <= s->n && !l->grave; at += STRIDE) {
-		if (sieve_has(&l->binary, s->bytes + at)) {
-			look_around(l, s, at);
-		}
-	}
-}
-
-static void look_through_any(struct leftovers *l, const struct sight *s)
-{
-	size_t at = 0;
-	uint64_t bits = 1;
-	while (!l->grave) {
-		at += sieve_every(&l->any, s->bytes + at, s->n - at, &bits);
-		if (bits == 0) {
-			break;
-		}
-		for (; bits != 0 && !l->grave; bits &= bits - 1) {
-			look_at(l, s, at + (unsigned)__builtin_ctzll(bits));
-		}
-		at += SIEVE_BLOCK;
-	}
-	for (; at + 4 <= s->n && !l->grave; at++) {
-		if (sieve_has(&l->any, s->bytes + at)) {
-			look_at(l, s, at);
-		}
-	}
-}
-
-static void look_through(struct leftovers *l, const struct sight *s)
-{
-	if (l->numbers) {
-		look_through_numbers(l, s);
-	} else {
-		look_through_any(l, s);
-	}
-}
-
-/* A piece of a value: over the edge to the one before, and by itself. */
-static void look(struct leftovers *l, struct span piece, bool last)
-{
-	uint8_t edge[2 * sizeof(l->carry)];
-	const size_t most = sizeof(l->carry);
-	size_t n = piece.len < most ? piece.len : most;
-	if (piece.len == 0) {
-		return;
-	}
-	struct sight s = {piece.ptr, piece.len, l->n_carry > 0, !last};
-	look_through(l, &s);
-	if (l->n_carry > 0) {
-		memcpy(edge, l->carry, l->n_carry);
-		memcpy(edge + l->n_carry, piece.ptr, n);
-		s = (struct sight){edge, l->n_carry + n, l->seen > l->n_carry, !last || n < piece.len};
-		look_through(l, &s);
-	}
-	l->seen += piece.len;
-	if (n < most && l->n_carry > 0) { /* a short piece: what was before it counts for the next edge too */
-		size_t keep = l->n_carry < most - n ? l->n_carry : most - n;
-		memmove(l->carry, l->carry + l->n_carry - keep, keep);
-		memcpy(l->carry + keep, piece.ptr, n);
-		l->n_carry = (unsigned)(keep + n);
-	} else {
-		memcpy(l->carry, piece.ptr + piece.len - n, n);
-		l->n_carry = (unsigned)n;
-	}
-}
-
-void leftovers_event(struct leftovers *l, struct dataset *d, int event)
-{
-	bool begins = event == DATASET_ELEMENT || event == DATASET_FRAGMENT;
-	if (begins) {
-		static const char numbers[][3] = {
-			"OD", "OF", "OL", "OV", "OW", "FD", "FL", "SL", "SS", "SV", "UL", "US", "UV", "AT"};
-		l->n_carry = 0;
-		l->seen = 0;
-		l->numbers = event == DATASET_FRAGMENT || d->tag == TAG_PIXEL_DATA || d->tag == TAG_WAVEFORM;
-		for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-			l->numbers = l->numbers || memcmp(numbers[i], d->vr, 2) == 0;
-		}
-		l->here = d->tag;
-		l->in_uid = memcmp(d->vr, "UI", 2) == 0;
-		l->in_date = memcmp(d->vr, "DA", 2) == 0 || memcmp(d->vr, "DT", 2) == 0;
-		if (!l->grave) {
-			dataset_pieces(d);
-		}
-	} else if (event == DATASET_VALUE && !l->grave) {
-		look(l, d->value, d->last_piece);
 	}
 }

@@ -4,12 +4,14 @@
 
 #include "dicom/charset.h"
 #include "dicom/dataset.h"
+#include "transform/encoded.h"
 #include "transform/sieve.h"
 #include "transform/value.h"
 
 /*
  * Is anything of the values that a de-identification has removed or replaced still in the result? Values of four characters and more
- * are searched for in all values of the result, without regard to case: as they are, in UTF-8, UTF-16, Latin-1, and in Base64.
+ * are searched for in all values of the result, without regard to case: as they are, in UTF-8, UTF-16, Latin-1, and in Base64; in text and in
+ * bytes also in whatever encoded.h reads, and in what that reads in it. There a word below eight letters must be among text.
  * Of names each part, and family and given name with each other; of several values each. Not searched for are numbers, codes and times,
  * which are no names and are everywhere, texts that consist of words of data/clean_words.tsv alone, and values that were value_dummy()'s
  * before. Dates are searched for in eight more notations, as 03.02.1961 and 1961-02-03, that of birth in a dozen beside them. In pixel
@@ -34,13 +36,14 @@ struct leftovers {
 	/* ---- Its own ---- */
 	unsigned options; /* OPTION_…: what was to stay */
 	struct charset charset;
-	bool numbers, in_uid, in_date;
+	bool numbers, plain, in_uid, in_date; /* plain: text of digits alone, in which nothing is encoded */
+	unsigned depth;
 	uint32_t here;
 	unsigned n_patterns, n_carry;
 	uint32_t n_bytes;
-	uint64_t seen;                     /* of the value, so far */
-	uint8_t carry[4 * LEFTOVERS_LONG]; /* the end of the piece before */
-	uint16_t slots[LEFTOVERS_SLOTS];   /* the first of the patterns, from 1, by their first four bytes */
+	uint64_t seen;                   /* of the value, so far */
+	uint8_t carry[ENCODED_EDGE];     /* the end of the piece before */
+	uint16_t slots[LEFTOVERS_SLOTS]; /* the first of the patterns, from 1, by their first four bytes */
 	struct sieve binary,
 		any; /* any four bytes at the beginning of those for binary values; the first four of each */
 	struct leftover_pattern {

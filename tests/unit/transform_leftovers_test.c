@@ -96,6 +96,87 @@ static void forms(void **state)
 	assert_true(finds("UVFaenl6eG9udmlsbGU=", "UT"));
 }
 
+/* In what other formats make of text. */
+static void encoded(void **state)
+{
+	static const struct {
+		const char *value, *in;
+	} of[] = {
+		{"Miller^J\xC3\xBCrg", "name=J%C3%BCrg&x=1"}, {"Miller^J\xC3\xBCrg", "name=J%FCRG"},
+		{"Miller^J\xC3\xBCrg", "%4D%69%6C%6c%65%72"}, {"Miller^J\xC3\xBCrg", "J%u00FCrg"},
+		{"Zzyzx Hospital", "see?of=Zzyzx+Hospital"}, {"Zzyzx Hospital", "see?of=Zzyzx%20Hospital"},
+		{"Miller^J\xC3\xBCrg", "<b>J&uuml;rg</b>"}, {"Miller^J\xC3\xBCrg", "J&#252;rg"},
+		{"Miller^J\xC3\xBCrg", "J&#xfc;RG"}, {"Miller^J\xC3\xBCrg", "&#77;&#x69;ller"},
+		{"Miller^J\xC3\xBCrg", "{\"a\":\"J\\u00fcrg\"}"}, {"Miller^J\xC3\xBCrg", "J\\xfcrg"},
+		{"Miller^J\xC3\xBCrg", "(J\\374rg)"},
+		{"\xF0\x9D\x93\x90\xF0\x9D\x93\x91", "\\ud835\\udcd0\\uD835\\uDCD1"},
+		{"Miller^J\xC3\xBCrg", "J=C3=BCrg"}, {"Miller^J\xC3\xBCrg", "=?UTF-8?Q?J=C3=BCrg_Miller?="},
+		{"Miller^J\xC3\xBCrg", "M=69ll=\r\ner"}, {"Miller^J\xC3\xBCrg", "Mill=\ner"},
+		{"Miller^J\xC3\xBCrg", "4d696C6c6572"}, {"Miller^J\xC3\xBCrg", "x=04d696C6c6572"},
+		{"Miller^J\xC3\xBCrg", "4D 69 6C 6C 65 72"}, {"Miller^J\xC3\xBCrg", "4D:69:6C:6C:65:72"},
+		{"Miller^J\xC3\xBCrg", "4d006900 6c006C00 65007200"}, {"Hart^Ann", "48617274"},
+		{"Hart^Ann", "SGFydA=="}, {"Hart^Ann", "id SGFydA, too"}, {"Hart^Ann", "PXIHART=.SEFSVA=="},
+		{"Miller^J\xC3\xBCrg", "bWlsbGVy"}, {"Miller^J\xC3\xBCrg", "=?UTF-8?B?SsO8cmc=?="},
+		{"Miller^J\xC3\xBCrg", "eyJuYW1lIjoiTWlsbGVyIn0"}, {"Miller^J\xC3\xBCrg", "TQBpAGwAbABlAHIA"},
+		{"Miller^J\xC3\xBCrg",
+			"eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHggTWls\r\nbGVyIHh4"},
+		{"Miller^J\xC3\xBCrg", "eyJhIjoiSlx1MDBmY3JnIn0="}, /* JSON's escapes in Base64 */
+		{"Miller^J\xC3\xBCrg", "x%3DTWlsbGVy"},             /* Base64 in a URL */
+		{"Miller^J\xC3\xBCrg", "J%26uuml%3Brg"},            /* a reference in a URL */
+	};
+	for (size_t i = 0; i < sizeof(of) / sizeof(of[0]); i++) {
+		begin(NAME, "PN", of[i].value);
+		if (!finds(of[i].in, "UT")) {
+			fail_msg("%s is not found", of[i].in);
+		}
+		assert_true(l.grave);
+		assert_true(finds(of[i].in, "UN"));
+	}
+	begin(0x00100030, "DA", "19610203");
+	assert_true(finds("born=1961%2D02%2D03", "UT"));
+	assert_true(finds("\"03\\/02\\/1961\"", "UT"));
+	assert_true(finds("MTk2MTAyMDM=", "UT"));
+	begin(0x00100020, "LO", "PID9988");
+	assert_true(finds("50494439393838", "UT"));
+}
+
+/* What is a run of letters by chance, and what is not encoded. */
+static void not_encoded(void **state)
+{
+	static const char *const in[] = {"4861727", "48617274FF", "01486172740203", "5848617274",
+		"SGFydAQQQQ", "H%61rting", "Ha\\x72tmann", "Ha=\n\nrt", "Ha&#;rt", "Ha%7rt", "SGFy dA=="};
+	begin(NAME, "PN", "Hart^Ann");
+	for (size_t i = 0; i < sizeof(in) / sizeof(in[0]); i++) {
+		if (finds(in[i], "UT")) {
+			fail_msg("%s is found", in[i]);
+		}
+	}
+	assert_false(finds("48617274", "UI")); /* numbers are not text */
+	assert_false(finds("48617274", "DS"));
+	assert_false(finds("48617274", "OW"));
+}
+
+/* Long values, of which every piece is encoded, in whatever pieces they come. */
+static void encoded_long(void **state)
+{
+	static const char *const words[] = {"%4D%69%6C%6C%65%72", "&#77;&#105;&#108;&#108;&#101;&#114;",
+		"4D696C6C6572", "TWlsbGVy", "=4Diller"};
+	static char text[6000];
+	begin(NAME, "PN", "Miller^Joe");
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		for (size_t at = 0; at < 5500; at += 97) {
+			memset(text, '.', sizeof(text));
+			memcpy(text, "%20 &#32; =20 ", 14);
+			memcpy(text + 14 + at, words[i], strlen(words[i]));
+			l.found = l.grave = false;
+			look(0x00181210, "UT", text, sizeof(text), at % 2 ? 8000 : 700 + at % 100);
+			if (!l.found) {
+				fail_msg("%s at %zu is not found", words[i], at);
+			}
+		}
+	}
+}
+
 static void uids(void **state)
 {
 	begin(0x0020000D, "UI", "1.2.3.4.5.6");
@@ -365,6 +446,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names),
 		cmocka_unit_test(forms),
+		cmocka_unit_test(encoded),
+		cmocka_unit_test(not_encoded),
+		cmocka_unit_test(encoded_long),
 		cmocka_unit_test(uids),
 		cmocka_unit_test(harmless),
 		cmocka_unit_test(dummies),
