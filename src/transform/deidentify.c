@@ -18,6 +18,7 @@ int deidentify_begin(struct deidentify *t, const struct deidentify_rules *rules,
 	t->pseudonyms = pseudonyms;
 	t->log = log ? *log : (struct deidentify_log){0};
 	t->skip_depth = t->dummy_depth = t->clean_depth = t->skip_item = DEIDENTIFY_NONE;
+	t->has_remarks = remarks_are_in(transfer_syntax);
 	t->out = writer_of(t->out_bytes, sizeof(t->out_bytes));
 	int e = rules->encrypted.len > DEIDENTIFY_ENCRYPTED ? ERR_LIMIT : 0;
 	e = e ? e : encoding_of(transfer_syntax, &t->encoding);
@@ -195,6 +196,10 @@ static int run(struct deidentify *t, struct span *ret_bytes)
 			*ret_bytes = t->borrowed;
 			t->borrowed = span_of(NULL, 0);
 			return DEIDENTIFY_BYTES;
+		}
+		if (t->coded.len > 0) {
+			pixels_give(t);
+			continue;
 		}
 		int event = dataset_next(&t->d);
 		if (event < 0) {

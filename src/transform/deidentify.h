@@ -5,6 +5,7 @@
 #include "dicom/header_scan.h"
 #include "transform/confidentiality.h"
 #include "transform/pseudonym.h"
+#include "transform/remarks.h"
 #include "transform/value.h"
 
 #include <zlib.h>
@@ -25,7 +26,7 @@
  * as those that it names; so are UIDs, but those that say what a thing is, and a few more attributes that tell of somebody. What is text by
  * the dictionary is so whatever VR it came with; text where the dictionary has anything else is removed. So are pixels elsewhere than at
  * the top, and what another has encrypted (0400,0500). The patient's name and ID become a pseudonym of the key, which Z and D permit, so that studies stay
- * together. A value under C is cleaned by its VR: dates are moved, texts are left the words of data/clean_words.tsv.
+ * together. Comments and the like in coded frames become zeros (remarks.h). A value under C is cleaned by its VR: dates are moved, texts are left the words of data/clean_words.tsv.
  */
 #define DEIDENTIFY_HEAD        (1u << 20)
 #define DEIDENTIFY_METHOD_TEXT "Gantry: PS3.15 Annex E Basic Profile" /* (0012,0063) */
@@ -83,6 +84,10 @@ struct deidentify {
 	/* Of the sequence that is left out, whose contents are replaced, or cleaned; of the item that is left out: DEIDENTIFY_NONE. */
 	unsigned skip_depth, dummy_depth, clean_depth, skip_item;
 	struct span chunk, rest, borrowed; /* not learned from; after the head; of a value, to be given out */
+	bool has_remarks;                  /* frames of its transfer syntax may have some */
+	uint32_t frames;                   /* that it says */
+	struct span coded;                 /* of a frame, to be looked through */
+	struct remarks remarks;
 	struct deidentify_item {
 		uint8_t state;               /* enum item_state */
 		bool has_public_scheme;      /* of a code */

@@ -16,7 +16,6 @@
 #define TAG_CODE_VALUE   0x00080100u
 #define TAG_CODE_SCHEME  0x00080102u
 #define TAG_CODE_MEANING 0x00080104u
-#define COPIED_MOST      (16u * 1024) /* longer pieces pass by reference */
 
 static bool vr_is(const struct dataset *d, const char *vr)
 {
@@ -33,7 +32,7 @@ static bool vr_is_one_of(const struct dataset *d, const char *vrs)
 	return false;
 }
 
-static void tell(struct deidentify *t, enum confidentiality what)
+void tell(struct deidentify *t, enum confidentiality what)
 {
 	if (t->log.done && what != CONFIDENTIALITY_KEEP) {
 		t->log.done(t->log.arg, &t->d, what);
@@ -410,11 +409,11 @@ static int value(struct deidentify *t)
 		write_element(t, t->d.tag, t->d.vr, t->d.value);
 		return t->d.truncated ? ERR_LIMIT : 0;
 	case VALUE_COPY:
-		if (t->d.value.len > COPIED_MOST && !t->held && t->encoding != ENCODING_DEFLATED_LE) {
-			t->borrowed = t->d.value;
-		} else {
-			writer_span(&t->out, t->d.value);
-		}
+		pixels_count(t);
+		give(t, t->d.value);
+		return 0;
+	case VALUE_CODED:
+		t->coded = t->d.value;
 		return 0;
 	case VALUE_ORIGINAL:
 		tell_original(t);
@@ -524,37 +523,6 @@ static void item_end(struct deidentify *t)
 	}
 }
 
-/* ---- Pixel data in fragments ---- */
-
-static void encapsulated(struct deidentify *t)
-{
-	struct dataset *d = &t->d;
-	if (is_left_out(t)) {
-		return;
-	}
-	if (d->depth == 0) {
-		write_additions(t, d->tag);
-	}
-	if (d->tag != TAG_PIXEL_DATA || d->depth > 0) {
-		tell(t, CONFIDENTIALITY_X);
-		t->skip_depth =
-			d->depth; /* there is nothing else that may be so (PS3.5 A.4), or that is looked at */
-		return;
-	}
-	write_head(t, d->tag, d->vr, UNDEFINED_LENGTH);
-}
-
-static void fragment(struct deidentify *t)
-{
-	struct dataset *d = &t->d;
-	t->what = VALUE_SKIP;
-	if (!is_left_out(t)) {
-		t->what = VALUE_COPY;
-		write_fragment(t, d->length);
-		dataset_pieces(d);
-	}
-}
-
 int take_event(struct deidentify *t, int event)
 {
 	int e = 0;
@@ -568,8 +536,11 @@ int take_event(struct deidentify *t, int event)
 	case DATASET_SEQUENCE:
 		sequence(t);
 		break;
-	case DATASET_SEQUENCE_END:
 	case DATASET_ENCAPSULATED_END:
+		pixels_end(t);
+		sequence_end(t);
+		break;
+	case DATASET_SEQUENCE_END:
 		sequence_end(t);
 		break;
 	case DATASET_ITEM:
@@ -579,10 +550,10 @@ int take_event(struct deidentify *t, int event)
 		item_end(t);
 		break;
 	case DATASET_ENCAPSULATED:
-		encapsulated(t);
+		pixels_begin(t);
 		break;
 	case DATASET_FRAGMENT:
-		fragment(t);
+		pixels_fragment(t);
 		break;
 	case DATASET_END:
 		write_additions(t, UINT32_MAX);

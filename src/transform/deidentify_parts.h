@@ -20,6 +20,7 @@ enum {
 	VALUE_NUMBER, /* it is copied if it is one */
 	VALUE_HEARD,  /* it is copied, and says what a content item is */
 	VALUE_CODE,   /* what becomes of it is known when its scheme is */
+	VALUE_CODED,  /* bytes of a frame, whose remarks go */
 };
 
 /* Of an item of content (PS3.3 C.17.3), by the depth of its elements. */
@@ -37,6 +38,9 @@ void write_method_items(struct deidentify *t);
 bool take_method_codes(struct deidentify *t);
 /* Is it one of those that are added, so that the one that was there goes? */
 bool is_added(const struct deidentify *t, uint32_t tag);
+
+/* Bytes go out as they are, long ones by reference. */
+void give(struct deidentify *t, struct span bytes);
 
 /* ---- deidentify_decide.c: what is done with an element ---- */
 /* has_items: it is a sequence that is gone through. The VR of what came as UN becomes what it is known to be. */
@@ -65,7 +69,17 @@ static inline bool is_left_out(const struct deidentify *t)
 	return t->skip_depth != DEIDENTIFY_NONE || t->skip_item != DEIDENTIFY_NONE;
 }
 
+/* ---- deidentify_pixels.c: pixel data in fragments ---- */
+void pixels_begin(struct deidentify *t);
+void pixels_fragment(struct deidentify *t);
+void pixels_end(struct deidentify *t);
+/* A value that is copied, if it says how many frames there are. */
+void pixels_count(struct deidentify *t);
+/* The next of t->coded goes out. */
+void pixels_give(struct deidentify *t);
+
 /* ---- deidentify_event.c ---- */
+void tell(struct deidentify *t, enum confidentiality what);
 MUST_USE int take_event(struct deidentify *t, int event);
 
 #endif

@@ -80,6 +80,17 @@ void write_fragment(struct deidentify *t, uint32_t length)
 	put32(t, length);
 }
 
+#define COPIED_MOST (16u * 1024) /* longer pieces pass by reference */
+
+void give(struct deidentify *t, struct span bytes)
+{
+	if (bytes.len > COPIED_MOST && !t->held && t->encoding != ENCODING_DEFLATED_LE) {
+		t->borrowed = bytes;
+	} else {
+		writer_span(&t->out, bytes);
+	}
+}
+
 void write_delimiter(struct deidentify *t, uint32_t tag)
 {
 	put_tag(t, tag);

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "transform/deidentify_parts.h"
+
+#include "dicom/tag.h"
+
+#define TAG_FRAMES  0x00280008u
+#define FRAMES_MOST 100000000u
+#define LOOKED_AT   (64u * 1024) /* at once, of what goes out */
+
+void pixels_count(struct deidentify *t)
+{
+	const struct dataset *d = &t->d;
+	if (d->tag != TAG_FRAMES || d->depth > 0) {
+		return;
+	}
+	for (size_t i = 0; i < d->value.len; i++) {
+		unsigned digit = d->value.ptr[i] - (unsigned)'0';
+		t->frames = digit <= 9 && t->frames < FRAMES_MOST ? t->frames * 10 + digit : t->frames;
+	}
+}
+
+void pixels_begin(struct deidentify *t)
+{
+	struct dataset *d = &t->d;
+	if (is_left_out(t)) {
+		return;
+	}
+	if (d->depth == 0) {
+		write_additions(t, d->tag);
+	}
+	if (d->tag != TAG_PIXEL_DATA || d->depth > 0) {
+		tell(t, CONFIDENTIALITY_X);
+		t->skip_depth =
+			d->depth; /* there is nothing else that may be so (PS3.5 A.4), or that is looked at */
+		return;
+	}
+	write_head(t, d->tag, d->vr, UNDEFINED_LENGTH);
+	remarks_begin(&t->remarks, t->frames);
+}
+
+void pixels_fragment(struct deidentify *t)
+{
+	struct dataset *d = &t->d;
+	t->what = VALUE_SKIP;
+	if (is_left_out(t)) {
+		return;
+	}
+	t->what = VALUE_COPY;
+	if (t->has_remarks && d->number > 0) { /* 0 is the offset table */
+		t->what = VALUE_CODED;
+		remarks_fragment(&t->remarks);
+	}
+	write_fragment(t, d->length);
+	dataset_pieces(d);
+}
+
+void pixels_give(struct deidentify *t)
+{
+	struct span some = span_of(t->coded.ptr, t->coded.len < LOOKED_AT ? t->coded.len : LOOKED_AT);
+	bool blank = false;
+	size_t n = remarks_run(&t->remarks, some, &blank);
+	if (blank) {
+		writer_fill(&t->out, 0, n);
+	} else {
+		give(t, span_of(some.ptr, n));
+	}
+	t->coded = span_of(t->coded.ptr + n, t->coded.len - n);
+}
+
+void pixels_end(struct deidentify *t)
+{
+	if (t->skip_depth == DEIDENTIFY_NONE && t->remarks.any) {
+		tell(t, CONFIDENTIALITY_CLEAN);
+		t->remarks.any = false;
+	}
+}
