@@ -24,8 +24,11 @@ static const struct {
 	{"YBR_FULL_422", 3, 2, BLACK_YBR},
 };
 
-static uint32_t value_of(const struct pixels_shape *s, enum black black, unsigned sample)
+static uint64_t value_of(const struct pixels_shape *s, enum black black, unsigned sample)
 {
+	if (s->is_float) {
+		return s->padding; /* PS3.3 C.7.6.24: what is no part of the image; or 0 */
+	}
 	uint32_t all = s->stored == 32 ? UINT32_MAX : (1u << s->stored) - 1, half = 1u << (s->stored - 1);
 	switch (black) {
 	case BLACK_ZERO:
@@ -39,7 +42,7 @@ static uint32_t value_of(const struct pixels_shape *s, enum black black, unsigne
 	}
 }
 
-static void put(uint8_t *to, uint32_t value, unsigned bytes, bool big_endian)
+static void put(uint8_t *to, uint64_t value, unsigned bytes, bool big_endian)
 {
 	for (unsigned i = 0; i < bytes; i++) {
 		to[big_endian ? bytes - 1 - i : i] = (uint8_t)(value >> 8 * i);
@@ -63,7 +66,12 @@ static void paint(struct blanker *b, enum black black, bool big_endian)
 
 static int check(const struct pixels_shape *s, const char **ret_why)
 {
-	if (s->allocated != 1 && s->allocated != 8 && s->allocated != 16 && s->allocated != 32) {
+	if (s->is_float && (s->allocated != s->stored || s->samples != 1)) {
+		*ret_why = "what it says of its pixels contradicts itself";
+		return ERR_VALUE;
+	}
+	if (s->allocated != 1 && s->allocated != 8 && s->allocated != 16 && s->allocated != 32 &&
+		!s->is_float) {
 		*ret_why = "its pixels have neither 1, 8, 16 nor 32 bits allocated";
 		return ERR_UNSUPPORTED;
 	}

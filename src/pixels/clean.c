@@ -250,8 +250,10 @@ static int begin_blanker(struct clean *c)
 {
 	const struct survey *s = c->s;
 	bool ow = strcmp(s->vr, "OW") == 0 || s->encoding == ENCODING_IMPLICIT_LE;
-	if (!ow && strcmp(s->vr, "OB") != 0) {
-		c->why = "its pixel data has another VR than OB and OW";
+	bool known = s->shape.is_float ? strcmp(s->vr, s->shape.stored == 32 ? "OF" : "OD") == 0
+	                               : ow || strcmp(s->vr, "OB") == 0;
+	if (!known) {
+		c->why = "its pixel data has another VR than it can have";
 		return ERR_UNSUPPORTED;
 	}
 	int e = blank_begin(
@@ -270,7 +272,7 @@ static int begin(struct clean *c, const struct pixels_input *in)
 		return begin_trimmer(c) ? 0 : ERR_UNSUPPORTED;
 	}
 	if (!s->has_pixels || s->has_other_pixels) {
-		c->why = "its pixels are no integers, or there are several sets of them";
+		c->why = "it has no pixels, or several sets of them, or such in a form that none can have";
 		return ERR_UNSUPPORTED;
 	}
 	if (s->encapsulated) {

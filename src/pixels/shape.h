@@ -9,6 +9,8 @@
 struct pixels_shape {
 	uint32_t rows, columns, samples, allocated, stored, high_bit, is_signed, planar, frames;
 	char photometric[17];
+	bool is_float;    /* Float Pixel Data, or Double Float; then all bits are stored */
+	uint64_t padding; /* … Float Pixel Padding Value, or Double Float, as bits; 0: none, or zero */
 };
 
 #define PIXELS_RECTS 64

@@ -7,13 +7,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PIECE         (64u * 1024)
-#define REGIONS       0x00186011u
-#define FRAMES        0x00280008u
-#define BURNED_IN     0x00280301u
-#define PIXEL_DATA    0x7FE00010u
-#define FLOAT_PIXELS  0x7FE00008u
-#define DOUBLE_PIXELS 0x7FE00009u
+#define PIECE          (64u * 1024)
+#define REGIONS        0x00186011u
+#define FRAMES         0x00280008u
+#define BURNED_IN      0x00280301u
+#define PIXEL_DATA     0x7FE00010u
+#define FLOAT_PIXELS   0x7FE00008u
+#define DOUBLE_PIXELS  0x7FE00009u
+#define FLOAT_PADDING  0x00280122u
+#define DOUBLE_PADDING 0x00280123u
 
 /* ---- Tables ---- */
 
@@ -76,8 +78,9 @@ struct work {
 	int open; /* the place whose end is not known; -1: none */
 	bool has_data, passed;
 	uint32_t corners[CORNERS];
-	unsigned seen;  /* a mask of them */
-	uint32_t asked; /* a mask of what is asked about: what has come */
+	unsigned seen;       /* a mask of them */
+	uint64_t padding[2]; /* of float, of double */
+	uint32_t asked;      /* a mask of what is asked about: what has come */
 	uint8_t value[PIXELS_TEXT];
 	uint8_t piece[PIECE];
 };
@@ -93,6 +96,18 @@ static uint32_t number(const struct work *w, struct span v)
 	n = w->file.d.length == 4 ? 4 : n; /* several values of 16 bits are not asked for */
 	for (size_t i = 0; i < n && i < v.len; i++) {
 		x |= (uint32_t)v.ptr[i] << 8 * (big ? n - 1 - i : i);
+	}
+	return x;
+}
+
+/* A number's bits, whatever number they are. */
+static uint64_t bits_of(const struct work *w, struct span v)
+{
+	bool big = dataset_encoding(&w->file.d) == ENCODING_EXPLICIT_BE;
+	size_t n = v.len < 8 ? v.len : 8;
+	uint64_t x = 0;
+	for (size_t i = 0; i < n; i++) {
+		x |= (uint64_t)v.ptr[i] << 8 * (big ? n - 1 - i : i);
 	}
 	return x;
 }
@@ -129,6 +144,8 @@ static void take_top(struct work *w, struct span v)
 		s->meta_length = number(w, v);
 	} else if (tag == 0x00280004) {
 		trimmed(v, s->shape.photometric, sizeof(s->shape.photometric));
+	} else if ((tag == FLOAT_PADDING && v.len == 4) || (tag == DOUBLE_PADDING && v.len == 8)) {
+		w->padding[tag == DOUBLE_PADDING] = bits_of(w, v);
 	} else if (tag == FRAMES) {
 		char text[16];
 		trimmed(v, text, sizeof(text));
@@ -228,6 +245,36 @@ static bool is_asked_again(struct work *w, uint32_t tag)
 	return again;
 }
 
+static bool is_pixels(uint32_t tag)
+{
+	return tag == PIXEL_DATA || tag == FLOAT_PIXELS || tag == DOUBLE_PIXELS;
+}
+
+/* The first of what can be an image's pixels (PS3.5 8.1.2: there is one); floating point is never encapsulated (PS3.5 8.2). */
+static void begin_pixels(struct work *w, int event)
+{
+	struct survey *s = w->s;
+	const struct dataset *d = &w->file.d;
+	s->has_other_pixels = s->has_other_pixels || s->has_pixels || event == DATASET_SEQUENCE ||
+	                      (d->tag != PIXEL_DATA && event != DATASET_ELEMENT);
+	if (s->has_pixels) {
+		return;
+	}
+	s->has_pixels = true;
+	s->tag = d->tag;
+	s->encapsulated = event == DATASET_ENCAPSULATED;
+	memcpy(s->vr, d->vr, sizeof(s->vr));
+	s->value = d->offset + head_of(d, w->file.encoding);
+	s->length = d->length;
+}
+
+/* Which tag's place it is in: pixels have one. */
+static uint32_t place_tag_of(const struct survey *s, uint32_t tag)
+{
+	bool first = is_pixels(tag) && (!s->has_pixels || s->tag == tag);
+	return first ? PIXEL_DATA : is_pixels(tag) ? 0 : tag;
+}
+
 /* An element at the top begins: what began before it is over. */
 static int begin_top(struct work *w, int event)
 {
@@ -249,7 +296,7 @@ static int begin_top(struct work *w, int event)
 		return ERR_DUPLICATE;
 	}
 	for (int i = 0; i < PLACES; i++) {
-		if (place_tags[i] == d->tag) {
+		if (place_tags[i] == place_tag_of(s, d->tag)) {
 			if (s->places[i].to != 0) {
 				return ERR_DUPLICATE;
 			}
@@ -258,15 +305,9 @@ static int begin_top(struct work *w, int event)
 		}
 	}
 	s->has_regions = s->has_regions || d->tag == REGIONS;
-	if (d->tag == PIXEL_DATA) {
-		s->has_pixels = true;
-		s->encapsulated = event == DATASET_ENCAPSULATED;
-		s->has_other_pixels = s->has_other_pixels || event == DATASET_SEQUENCE;
-		memcpy(s->vr, d->vr, sizeof(s->vr));
-		s->value = d->offset + head_of(d, w->file.encoding);
-		s->length = d->length;
+	if (is_pixels(d->tag)) {
+		begin_pixels(w, event);
 	}
-	s->has_other_pixels = s->has_other_pixels || d->tag == FLOAT_PIXELS || d->tag == DOUBLE_PIXELS;
 	return 0;
 }
 
@@ -370,6 +411,12 @@ static void finish(struct work *w)
 	s->encoding = w->file.encoding;
 	memcpy(s->syntax, w->file.transfer_syntax.ptr, n < sizeof(s->syntax) - 1 ? n : sizeof(s->syntax) - 1);
 	s->shape.frames = s->shape.frames ? s->shape.frames : 1;
+	if (s->has_pixels && s->tag != PIXEL_DATA) { /* PS3.5 8.1.1: what is stored is not sent */
+		s->shape.is_float = true;
+		s->shape.stored = s->tag == FLOAT_PIXELS ? 32 : 64;
+		s->shape.high_bit = s->shape.stored - 1;
+		s->shape.padding = w->padding[s->tag == DOUBLE_PIXELS];
+	}
 	snprintf(s->text[PIXELS_ROWS], PIXELS_TEXT, "%u", s->shape.rows);
 	snprintf(s->text[PIXELS_COLUMNS], PIXELS_TEXT, "%u", s->shape.columns);
 }
@@ -385,6 +432,7 @@ int survey_read(struct survey *s, const struct pixels_input *in)
 	w->open = -1;
 	w->has_data = w->passed = false;
 	w->seen = w->asked = 0;
+	w->padding[0] = w->padding[1] = 0;
 	file_begin(&w->file, &w->inflater);
 	int e = read_all(w, in);
 	if (e == 0) {

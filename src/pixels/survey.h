@@ -60,13 +60,15 @@ struct survey_fragment {
 struct survey {
 	char text[PIXELS_FACTS][PIXELS_TEXT]; /* "": none */
 	struct pixels_shape shape;
-	bool has_pixels, has_other_pixels, encapsulated; /* other: float, or more of them than one */
-	bool has_regions, regions_left_out;              /* (0018,6011); more than PIXELS_RECTS */
+	bool has_pixels, has_other_pixels,
+		encapsulated;               /* other: more of them than one, or none that can be */
+	bool has_regions, regions_left_out; /* (0018,6011); more than PIXELS_RECTS */
 	unsigned n_regions;
 	struct pixels_rect regions[PIXELS_RECTS];
 	char syntax[65];
 	enum encoding encoding;
-	char vr[3];         /* of the pixel data */
+	uint32_t tag;       /* of the pixel data: (7FE0,0010), or float's */
+	char vr[3];         /* of it */
 	uint64_t data;      /* where the data set begins */
 	uint64_t value;     /* the native pixel data's value */
 	uint32_t length;    /* of it */

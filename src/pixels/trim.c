@@ -24,7 +24,8 @@ static uint64_t size_of_frame(const struct pixels_shape *s, uint64_t length)
 
 static bool is_sound(const struct pixels_shape *s)
 {
-	bool cells = s->allocated == 1 || s->allocated == 8 || s->allocated == 16 || s->allocated == 32;
+	bool cells = s->allocated == 1 || s->allocated == 8 || s->allocated == 16 || s->allocated == 32 ||
+	             (s->is_float && s->allocated == 64);
 	return cells && s->rows > 0 && s->rows <= 65535 && s->columns > 0 && s->columns <= 65535 &&
 	       s->samples > 0 && s->samples <= 4 && s->is_signed <= 1 && s->stored > 0 &&
 	       s->stored <= s->allocated && s->high_bit < s->allocated && s->high_bit >= s->stored - 1 &&
@@ -43,6 +44,10 @@ bool trim_begin(struct trimmer *t, const struct pixels_shape *s, bool big_endian
 	uint64_t end = frame * s->frames;
 	unsigned odd = s->allocated == 1 ? end % 8 : 0;
 	end = s->allocated == 1 ? end / 8 + (odd != 0) : end;
+	if (s->is_float) { /* all of its bits are */
+		*t = (struct trimmer){.end = end, .last = 0xFF};
+		return end <= length;
+	}
 	uint32_t cell = s->allocated == 32 ? UINT32_MAX : (1u << s->allocated) - 1;
 	uint32_t stored = s->stored == 32 ? UINT32_MAX : (1u << s->stored) - 1;
 	uint32_t keep = stored << (s->high_bit + 1 - s->stored), sign = 1u << s->high_bit;

@@ -344,6 +344,31 @@ def pixels_one_bit(bench):
         check(decoded(bench, made[0], NATIVE, "after")[0] == blank_bits(value, 13, 37, 3, False), f"{one}: its pixels")
 
 
+@test
+def pixels_floating_point(bench):
+    """Float and Double Float Pixel Data: its padding value inside, what it was outside, and dcmdump reads it."""
+    key, rules = make(bench, "128")
+    with open(os.path.join(DATA, "CT_small.dcm"), "rb") as file:
+        whole = file.read()
+    at = whole.rindex(b"\xe0\x7f\x10\0OW")
+    numbers = [x / 7 for x in struct.unpack_from("<16384h", whole, at + 12)]
+    for tag, vr, letter, bits in ((8, b"OF", "f", 32), (9, b"OD", "d", 64)):
+        path, allocated = bench.path(f"float{bits}.dcm"), b"\x28\0\x00\x01US\2\0"
+        value = struct.pack("<16384" + letter, *numbers)
+        padding = b"\x28\0" + (b"\x22\x01FL\4\0" if bits == 32 else b"\x23\x01FD\x08\0") + struct.pack("<" + letter, -3000.25)
+        with open(path, "wb") as file:
+            head = whole[:at].replace(allocated + b"\x10\0", allocated + bytes([bits, 0]))
+            head = head.replace(b"\x28\0\x20\x01", padding + b"\x28\0\x20\x01") if b"\x28\0\x20\x01US" in head else head + padding
+            file.write(head + b"\xe0\x7f" + bytes([tag, 0]) + vr + b"\0\0" + struct.pack("<I", len(value)) + value)
+        _, made = clean(bench, key, path, f"float{bits}", "--pixel-rules", rules)
+        with open(made[0], "rb") as file:
+            now = file.read()
+        now = now[now.rindex(b"\xe0\x7f" + bytes([tag, 0]) + vr) + 12:]
+        compare(f"float{bits}", value, now, {"0028,0010": "128", "0028,0011": "128", "0028,0002": "1", "0028,0100": str(bits)},
+                [int.from_bytes(struct.pack("<" + letter, -3000.25), "little")])
+        check(f"(7fe0,{tag:04x}) {vr.decode()}" in bench.run("dcmdump", "-q", made[0], wants=0).text, "what dcmdump reads")
+
+
 def beside(bench):
     """An image with an overlay in a bit of its pixels, and a name behind the last of them; its pixel data, and without these."""
     path, more = bench.path("overlay.dcm"), bench.path("more.raw")

@@ -137,16 +137,16 @@ static struct memory made(uint16_t rows, uint16_t columns, uint8_t *ret_frames)
 		assert_non_null(at);
 		memcpy(at + 8, i == 0 ? &rows : &columns, 2);
 	}
-	put_item(&m, 0xE000FFFE, span_of("", 0));
+	put_fragment(&m, 0xE000FFFE, span_of("", 0));
 	for (size_t f = 0; f < FRAMES; f++) {
 		for (size_t i = 0; i < n; i++) {
 			ret_frames[f * n + i] = (uint8_t)(f * 41 + i * 167 + i / 7 * 31 + 1);
 		}
 		ret_frames[f * n + n - 1] = 0xFF;
 		assert_int_equal(deflated_encode(span_of(ret_frames + f * n, n), coded, &len), 0);
-		put_item(&m, 0xE000FFFE, span_of(coded, len));
+		put_fragment(&m, 0xE000FFFE, span_of(coded, len));
 	}
-	put_item(&m, 0xE0DDFFFE, span_of("", 0));
+	put_fragment(&m, 0xE0DDFFFE, span_of("", 0));
 	return m;
 }
 

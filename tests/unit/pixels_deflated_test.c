@@ -121,14 +121,14 @@ static struct memory made(uint8_t planar, uint8_t ret_frames[FRAMES * FRAME])
 	size_t rest = s.places[PLACE_SYNTAX].to;
 	assert_int_equal(write_end(&m, span_of(native.bytes + rest, s.places[PLACE_PIXELS].from - rest)), 0);
 	assert_int_equal(write_end(&m, span_of(head, 12)), 0);
-	put_item(&m, 0xE000FFFE, span_of("", 0));
+	put_fragment(&m, 0xE000FFFE, span_of("", 0));
 	for (size_t i = 0; i < FRAMES; i++) {
 		size_t n = 0;
 		memcpy(ret_frames + i * FRAME, native.bytes + s.value + i * FRAME, FRAME);
 		assert_int_equal(deflated_encode(span_of(ret_frames + i * FRAME, FRAME), coded, &n), 0);
-		put_item(&m, 0xE000FFFE, span_of(coded, n));
+		put_fragment(&m, 0xE000FFFE, span_of(coded, n));
 	}
-	put_item(&m, 0xE0DDFFFE, span_of("", 0));
+	put_fragment(&m, 0xE0DDFFFE, span_of("", 0));
 	survey_done(&s);
 	free(from.bytes);
 	free(native.bytes);
@@ -212,8 +212,8 @@ static void clean_deflated_refused(void **state)
 			from.len += 2;
 		} else {
 			from.len -= 8;
-			put_item(&from, 0xE000FFFE, span_of("\xFF\xD8\x03\0", 4));
-			put_item(&from, 0xE0DDFFFE, span_of("", 0));
+			put_fragment(&from, 0xE000FFFE, span_of("\xFF\xD8\x03\0", 4));
+			put_fragment(&from, 0xE0DDFFFE, span_of("", 0));
 		}
 		survey_done(&s);
 		assert_true(cleaned(&from, &region, &to, &s, &why) < 0);

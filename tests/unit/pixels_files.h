@@ -50,7 +50,7 @@ static inline int write_end(void *arg, struct span bytes)
 }
 
 /* An item, or its delimiter (PS3.5 A.4), padded to an even length. */
-static inline void put_item(struct memory *m, uint32_t tag, struct span bytes)
+static inline void put_fragment(struct memory *m, uint32_t tag, struct span bytes)
 {
 	uint32_t n = (uint32_t)(bytes.len + bytes.len % 2);
 	assert_int_equal(write_end(m, span_of(&tag, 4)), 0);

@@ -315,8 +315,7 @@ static void clean_refused(void **state)
 	static const struct pixels_regions r = {.n_blank = 1, .blank = {{0, 0, 30, 20}}};
 	static const struct {
 		const char *file, *word;
-	} files[] = {
-		{"HTJ2K_08_RGB.dcm", "module"}, {"JPEG2000.dcm", "module"}, {"rtplan.dcm", "no integers"}};
+	} files[] = {{"HTJ2K_08_RGB.dcm", "module"}, {"JPEG2000.dcm", "module"}, {"rtplan.dcm", "no pixels"}};
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		struct memory from = opened(files[i].file), to = {malloc(1u << 20), 0, 1u << 20};
 		struct survey s;
