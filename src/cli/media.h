@@ -80,6 +80,11 @@ struct media {
 /* ERR_NO_MEMORY. check: NULL, or static storage. */
 MUST_USE int media_add(struct media_list *l, const char *file, const char *check, const char *why);
 
+void media_list_done(struct media_list *l);
+
+/* The first of them, a line each. */
+void media_show_names(const struct media_list *l, bool why);
+
 /* The next of m->objects, without bytes. ERR_NO_MEMORY. */
 MUST_USE int media_add_object(struct media *m, const char *name, const struct described *d);
 
@@ -93,6 +98,11 @@ MUST_USE int media_take(struct media *m, char *why, size_t cap);
 
 /* One file of it, that has "DICM"; bytes are read from the start. ERR_SYSTEM, ERR_NO_MEMORY. */
 MUST_USE int media_take_file(struct media *m, const char *name, const struct scrap *bytes);
+
+/* Inspect a file. *ret_refused: by which check; NULL: by none. ERR_SYSTEM, ERR_NO_MEMORY. */
+struct inspect_job;
+MUST_USE int media_inspect(const struct media *m, const struct scrap *bytes, struct inspect_job *j,
+	const struct inspect_check_row **ret_refused);
 
 /* Find what DICOMDIRs list and is not there. ERR_NO_MEMORY. */
 MUST_USE int media_compare(struct media *m);

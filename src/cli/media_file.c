@@ -24,6 +24,19 @@ static int inspect(const struct media *m, int fd, struct inspect_job *j)
 	return err;
 }
 
+int media_inspect(const struct media *m, const struct scrap *bytes, struct inspect_job *j,
+	const struct inspect_check_row **ret_refused)
+{
+	const struct inspect_policy policy = inspect_policy_default();
+	scrap_rewind(bytes);
+	int err = inspect(m, bytes->fd, j);
+	if (err == 0) {
+		struct inspect_verdict v = inspect_judge(&j->said, &policy);
+		*ret_refused = v.action >= ACTION_REFUSE ? inspect_check_row(v.check) : NULL;
+	}
+	return err;
+}
+
 /* ---- Is it there already? ---- */
 
 static size_t *slot_of(const struct media *m, const char *sop_instance)
@@ -129,16 +142,13 @@ static int take_directory(struct media *m, const char *name, int fd)
 int media_take_file(struct media *m, const char *name, const struct scrap *bytes)
 {
 	static struct inspect_job job;
-	const struct inspect_policy policy = inspect_policy_default();
+	const struct inspect_check_row *row = NULL;
 	struct described d;
-	scrap_rewind(bytes);
-	int err = inspect(m, bytes->fd, &job);
+	int err = media_inspect(m, bytes, &job, &row);
 	if (err) {
 		return err;
 	}
-	struct inspect_verdict v = inspect_judge(&job.said, &policy);
-	if (v.action >= ACTION_REFUSE) {
-		const struct inspect_check_row *row = inspect_check_row(v.check);
+	if (row) {
 		return media_add(&m->refused, name, row->name, row->sentence);
 	}
 	err = describe(m->sandbox, bytes->fd, m->seconds, &d);

@@ -41,13 +41,14 @@ int media_add_object(struct media *m, const char *name, const struct described *
 	return 0;
 }
 
-static void list_done(struct media_list *l)
+void media_list_done(struct media_list *l)
 {
 	for (size_t i = 0; i < l->n; i++) {
 		free(l->at[i].file);
 		free(l->at[i].why);
 	}
 	free(l->at);
+	*l = (struct media_list){0};
 }
 
 void media_done(struct media *m)
@@ -59,12 +60,12 @@ void media_done(struct media *m)
 	free(m->objects);
 	free(m->by_uid);
 	free(m->studies);
-	list_done(&m->refused);
-	list_done(&m->names);
-	list_done(&m->listed);
-	list_done(&m->missing);
+	media_list_done(&m->refused);
+	media_list_done(&m->names);
+	media_list_done(&m->listed);
+	media_list_done(&m->missing);
 	for (unsigned k = 0; k < LEFT_KINDS; k++) {
-		list_done(&m->left[k]);
+		media_list_done(&m->left[k]);
 	}
 	scrap_done(&m->spool);
 	sandbox_free(m->sandbox);

@@ -18,12 +18,14 @@ static const char usage[] =
 	"usage: gantry media seal [--to CERTIFICATE]... [--passphrase |\n"
 	"                    --passphrase-file FILE] [--key FILE --cert FILE\n"
 	"                    [--key-passphrase-file FILE]]\n"
-	"                    [--udf] [--incomplete] [--recorded] [-c FILE] FOLDER OUT\n"
+	"                    [--keep-compressed | --keep-transfer-syntax] [--udf]\n"
+	"                    [--incomplete] [--recorded] [-c FILE] FOLDER OUT\n"
 	"\n"
 	"Writes a disc that nobody reads but whom it is for: the objects of FOLDER (or of\n"
 	"an image) and a DICOMDIR as Secure DICOM Files (PS3.15 D.1, PS3.11 Annex D),\n"
 	"encrypted by AES-256. OUT: an image, if it ends in .iso; a mail (S/MIME, PS3.15\n"
-	"B.8), if it ends in .eml; or else a folder. It must not be there.\n"
+	"B.8), if it ends in .eml; or else a folder. It must not be there. Objects become\n"
+	"Explicit VR Little Endian, as the profile asks, if they are in another encoding.\n"
 	"\n"
 	"  --to CERTIFICATE        for whoever has the key of this certificate (PEM,\n"
 	"                          RSA); several\n"
@@ -38,6 +40,8 @@ static const char usage[] =
 	"                          its first line is the key's passphrase, or the PIN of\n"
 	"                          its token; it is asked for otherwise, if the key has\n"
 	"                          one and the URI no pin-source\n"
+	"  --keep-compressed       do not decompress pixels\n"
+	"  --keep-transfer-syntax  leave all objects as they are, byte for byte\n"
 	"  --udf                   an image for a DVD or a Blu-ray disc: UDF beside ISO\n"
 	"                          9660 (by genisoimage, which has to be there)\n"
 	"  --incomplete            seal what can be, though some files cannot\n"
@@ -52,7 +56,6 @@ static const char usage[] =
 enum { EXIT_ALL, EXIT_SOME, EXIT_USAGE, EXIT_NOTHING };
 
 #define SECONDS      60
-#define EXPLICIT_LE  "1.2.840.10008.1.2.1"
 #define SPOOL_MEMORY (512ull * 1024 * 1024)
 
 static int complain(const char *what, const char *why)
@@ -137,20 +140,6 @@ static int add_signer(struct media_sealing *j)
 
 /* ---- What is read ---- */
 
-/* PS3.11 D.3.1: one transfer syntax alone. Objects stay as they are, and who burns the disc learns that not all readers may read them. */
-static void tell_syntaxes(const struct media *m)
-{
-	size_t n = 0;
-	for (size_t i = 0; i < m->n_objects; i++) {
-		n += strcmp(m->objects[i].d.transfer_syntax, EXPLICIT_LE) != 0;
-	}
-	if (n > 0) {
-		printf("\n%zu of %zu objects %s not in Explicit VR Little Endian, the one transfer syntax of STD-GEN-SEC (PS3.11 D.3.1), and "
-		       "stay as they are: not every reader of such discs can read them\n",
-			n, m->n_objects, n == 1 ? "is" : "are");
-	}
-}
-
 /* All of it, or as much as can be if that was asked for. */
 static int read_folder(struct media_sealing *j)
 {
@@ -165,7 +154,6 @@ static int read_folder(struct media_sealing *j)
 		return complain(m->source, e == ERR_NO_MEMORY ? err_str(e) : why);
 	}
 	media_show(m);
-	tell_syntaxes(m);
 	(void)fflush(stdout);
 	if (m->n_objects == 0) {
 		return complain(m->source, "there is no object to be sealed");
@@ -174,6 +162,12 @@ static int read_folder(struct media_sealing *j)
 		return complain(m->source,
 			"some files cannot go onto a disc, as is said above (--incomplete: without them)");
 	}
+	e = media_convert(m, &j->conversion);
+	if (e < 0) {
+		return complain(m->source, e == ERR_SYSTEM ? strerror(errno) : err_str(e));
+	}
+	media_conversion_show(&j->conversion, m->n_objects);
+	(void)fflush(stdout);
 	e = disc_directory(m, &j->directory, &j->directory_len, &object);
 	if (e < 0) {
 		return complain(e == ERR_VALUE || e == ERR_TIMEOUT ? m->objects[object].file : m->source,
@@ -217,6 +211,7 @@ static int run(struct media_sealing *j)
 	free(j->directory);
 	cms_sealing_free(j->sealing);
 	private_key_free(j->key);
+	media_list_done(&j->conversion.kept);
 	media_done(&j->m);
 	return code;
 }
@@ -239,6 +234,12 @@ static bool take_option(void *arg, int c)
 	case 'u':
 		j->udf = true;
 		return true;
+	case 'x':
+		j->conversion.off = true;
+		return true;
+	case 'y':
+		j->conversion.keep_coded = true;
+		return true;
 	case 'w':
 		j->key_passphrase_file = optarg;
 		return true;
@@ -257,7 +258,9 @@ int media_seal(int argc, char **argv)
 {
 	static const struct option options[] = {{"to", required_argument, NULL, 't'},
 		{"passphrase", no_argument, NULL, 'p'}, {"udf", no_argument, NULL, 'u'},
-		{"key-passphrase-file", required_argument, NULL, 'w'}, MEDIA_WITH_OPTIONS, {0}};
+		{"key-passphrase-file", required_argument, NULL, 'w'},
+		{"keep-transfer-syntax", no_argument, NULL, 'x'}, {"keep-compressed", no_argument, NULL, 'y'},
+		MEDIA_WITH_OPTIONS, {0}};
 	static struct media_sealing j;
 	int code;
 	j = (struct media_sealing){.m = {.spool = SCRAP_NONE, .seconds = SECONDS}, .stage = STAGE_NONE};
@@ -269,6 +272,8 @@ int media_seal(int argc, char **argv)
 	                     : !j.with.key && j.key_passphrase_file ? "--key-passphrase-file goes with --key"
 	                     : j.ask && j.with.passphrase_file
 	                             ? "--passphrase or --passphrase-file, and not both"
+	                     : j.conversion.off && j.conversion.keep_coded
+	                             ? "--keep-compressed or --keep-transfer-syntax, and not both"
 	                             : NULL;
 	if (misuse) {
 		fprintf(stderr, "gantry media seal: %s\n", misuse);

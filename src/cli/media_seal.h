@@ -2,6 +2,7 @@
 #ifndef CLI_MEDIA_SEAL_H
 #define CLI_MEDIA_SEAL_H
 
+#include "cli/media_convert.h"
 #include "cli/media_record.h"
 #include "cli/stage.h"
 #include "keys/cms_seal.h"
@@ -17,6 +18,7 @@ struct media_sealing {
 	bool ask, udf;                   /* ask: for a passphrase, though there are recipients */
 	enum media_form form;
 	struct media m;
+	struct media_conversion conversion;
 	struct media_record record;
 	struct stage stage;
 	struct cms_sealing *sealing;

@@ -94,7 +94,7 @@ static void show_studies(const struct media *m)
 	}
 }
 
-static void show_names(const struct media_list *l, bool why)
+void media_show_names(const struct media_list *l, bool why)
 {
 	for (size_t i = 0; i < l->n && i < NAMED; i++) {
 		const struct media_line *at = &l->at[i];
@@ -116,7 +116,7 @@ static void show_left(const struct media *m)
 		const struct media_list *l = &m->left[k];
 		if (l->n > 0) {
 			printf("\nleft alone: %zu %s\n", l->n, l->n == 1 ? kinds[k].one : kinds[k].many);
-			show_names(l, false);
+			media_show_names(l, false);
 		}
 	}
 }
@@ -132,11 +132,11 @@ void media_show(const struct media *m)
 	if (m->directories > 0) {
 		printf("\nthe DICOMDIR lists %zu files; %zu of them are not there%s\n", m->listed.n,
 			m->missing.n, m->unread ? ", and some of its entries cannot be read" : "");
-		show_names(&m->missing, false);
+		media_show_names(&m->missing, false);
 	}
 	if (m->refused.n > 0) {
 		printf("\nrefused: %zu\n", m->refused.n);
-		show_names(&m->refused, true);
+		media_show_names(&m->refused, true);
 	}
 	show_left(m);
 	if (m->repeated > 0) {

@@ -33,14 +33,14 @@ int encoding_of(struct span transfer_syntax, enum encoding *ret_encoding)
 const struct encoding_coded *encoding_coded(struct span transfer_syntax)
 {
 	static const struct encoding_coded rows[] = {
-		{"1.2.840.10008.1.2.4.50", CODING_JPEG, "1.2.840.10008.1.2.4.70", CODING_JPEG_LOSSLESS},
-		{"1.2.840.10008.1.2.4.51", CODING_JPEG, "1.2.840.10008.1.2.4.70", CODING_JPEG_LOSSLESS},
+		{"1.2.840.10008.1.2.4.50", CODING_JPEG, "1.2.840.10008.1.2.4.70", CODING_JPEG_LOSSLESS, true},
+		{"1.2.840.10008.1.2.4.51", CODING_JPEG, "1.2.840.10008.1.2.4.70", CODING_JPEG_LOSSLESS, true},
 		{"1.2.840.10008.1.2.4.57", CODING_JPEG_LOSSLESS_14, "1.2.840.10008.1.2.4.57",
 			CODING_JPEG_LOSSLESS_14},
 		{"1.2.840.10008.1.2.4.70", CODING_JPEG_LOSSLESS, "1.2.840.10008.1.2.4.70",
 			CODING_JPEG_LOSSLESS},
 		{"1.2.840.10008.1.2.4.80", CODING_JPEG_LS, "1.2.840.10008.1.2.4.80", CODING_JPEG_LS},
-		{"1.2.840.10008.1.2.4.81", CODING_JPEG_LS, "1.2.840.10008.1.2.4.80", CODING_JPEG_LS},
+		{"1.2.840.10008.1.2.4.81", CODING_JPEG_LS, "1.2.840.10008.1.2.4.80", CODING_JPEG_LS, true},
 		{"1.2.840.10008.1.2.4.90", CODING_JPEG_2000, "1.2.840.10008.1.2.4.90", CODING_JPEG_2000},
 		{"1.2.840.10008.1.2.4.91", CODING_JPEG_2000, "1.2.840.10008.1.2.4.90", CODING_JPEG_2000},
 		/* High-Throughput: decoded as any JPEG 2000, and encoded as its older part. */

@@ -6,6 +6,8 @@
 #include "base/err.h"
 #include "base/span.h"
 
+#include <stdbool.h>
+
 /* How the elements of a data set are written. */
 enum encoding {
 	ENCODING_IMPLICIT_LE,
@@ -43,6 +45,7 @@ struct encoding_coded {
 	enum coding coding;
 	const char *lossless;
 	enum coding lossless_coding;
+	bool is_lossy; /* what is in it has lost something, always or but in name */
 };
 
 /* Static. NULL: no other of its family is known, or the pixels are native. */

@@ -2,11 +2,10 @@
 #include "dicom/mac.h"
 #include "dicom/vr.h"
 
-#define TAG_LENGTH_TO_END        0x00080001u
-#define TAG_PIXEL_REPRESENTATION 0x00280103u
-#define TAG_MAC_PARAMETERS       0x4FFE0001u
-#define GROUP_SIGNATURES         0xFFFAu
-#define TAG_PADDING              0xFFFCFFFCu
+#define TAG_LENGTH_TO_END  0x00080001u
+#define TAG_MAC_PARAMETERS 0x4FFE0001u
+#define GROUP_SIGNATURES   0xFFFAu
+#define TAG_PADDING        0xFFFCFFFCu
 
 bool mac_scope_is_here(const struct mac_scope *s, const struct dataset *d)
 {
@@ -33,47 +32,9 @@ bool mac_is_signable(uint32_t tag)
 	       tag >> 16 != GROUP_SIGNATURES && tag != TAG_MAC_PARAMETERS && tag != TAG_PADDING;
 }
 
-/* ---- Value representations ---- */
-
-/* Of those that PS3.6 says "US or SS", and "US or OW", for. */
-static bool is_of_representation(uint32_t tag)
-{
-	static const uint32_t tags[] = {0x00189810, 0x00221452, 0x00280071, 0x00280104, 0x00280105,
-		0x00280106, 0x00280107, 0x00280108, 0x00280109, 0x00280110, 0x00280111, 0x00280120,
-		0x00280121, 0x00281100, 0x00281101, 0x00281102, 0x00281103, 0x00281111, 0x00281112,
-		0x00281113, 0x00283002, 0x00409211, 0x00409216, 0x00603004, 0x00603006};
-	for (unsigned i = 0; i < ARRAY_LEN(tags); i++) {
-		if (tags[i] == tag) {
-			return true;
-		}
-	}
-	return false;
-}
-
 static const char *vr_of(const struct mac *m, const struct dataset *d, enum encoding encoding)
 {
-	if (encoding != ENCODING_IMPLICIT_LE) {
-		return d->vr;
-	}
-	return d->tag == 0x00283006 || d->tag == 0x00281200 ? "OW"
-	       : is_of_representation(d->tag)               ? (m->is_negative ? "SS" : "US")
-	                                                    : d->vr;
-}
-
-/* How many bytes change places between the two byte orders. */
-static uint8_t unit_of(const char *vr)
-{
-	static const struct {
-		char vr[3];
-		uint8_t unit;
-	} units[] = {{"US", 2}, {"SS", 2}, {"OW", 2}, {"AT", 2}, {"UL", 4}, {"SL", 4}, {"FL", 4}, {"OF", 4},
-		{"OL", 4}, {"FD", 8}, {"OD", 8}, {"OV", 8}, {"SV", 8}, {"UV", 8}};
-	for (unsigned i = 0; i < ARRAY_LEN(units); i++) {
-		if (memcmp(units[i].vr, vr, 2) == 0) {
-			return units[i].unit;
-		}
-	}
-	return 1;
+	return encoding == ENCODING_IMPLICIT_LE ? implied_vr(&m->implied, d) : d->vr;
 }
 
 /* ---- Bytes ---- */
@@ -169,7 +130,7 @@ static int begin_element(struct mac *m, struct dataset *d, enum encoding encodin
 	const char *vr = vr_of(m, d, encoding);
 	m->n_signed += !m->inside;
 	m->has_value = true;
-	m->unit = encoding == ENCODING_EXPLICIT_BE ? unit_of(vr) : 1;
+	m->unit = encoding == ENCODING_EXPLICIT_BE ? (uint8_t)vr_unit(vr) : 1;
 	m->n_carry = 0;
 	dataset_pieces(d);
 	return put_head(m, d->tag, vr, d->length);
@@ -218,13 +179,15 @@ static void take_value(struct mac *m, const struct dataset *d)
 /* Pixel Representation is looked at whether it is signed or not: its value is seen as it passes. */
 static void look(struct mac *m, struct dataset *d, int event)
 {
-	if (event == DATASET_ELEMENT) {
+	if (event == DATASET_ITEM) {
+		implied_item(&m->implied, d->depth);
+	} else if (event == DATASET_ELEMENT) {
 		m->wants_representation = d->tag == TAG_PIXEL_REPRESENTATION && d->length == 2;
 		if (m->wants_representation && !m->has_value) {
 			dataset_collect(d, m->representation, sizeof(m->representation));
 		}
 	} else if (event == DATASET_VALUE && m->wants_representation && d->value.len > 0) {
-		m->is_negative = d->value.ptr[0] == 1;
+		implied_representation(&m->implied, d->depth, d->value.ptr[0] == 1);
 		m->wants_representation = false;
 	}
 }

@@ -2,7 +2,7 @@
 #ifndef DICOM_MAC_H
 #define DICOM_MAC_H
 
-#include "dicom/dataset.h"
+#include "dicom/implied.h"
 
 /*
  * The bytes that a digital signature is over (PS3.3 C.12.1.1.3.1.2), while a data set streams past: its elements in
@@ -48,7 +48,7 @@ struct mac {
 	unsigned apart_depth; /* of a sequence in it that is left out: the signatures of an item */
 	bool has_value;       /* the value that comes was asked for */
 	uint8_t unit, n_carry, carry[8];
-	bool is_negative; /* Pixel Representation (0028,0103): of VRs that are "US or SS" in implicit VR */
+	struct implied implied; /* VRs of implicit VR */
 	uint8_t representation[2];
 	bool wants_representation;
 };

@@ -3,6 +3,8 @@
 
 #include "base/attr.h"
 
+#include <string.h>
+
 #define LETTERS  26
 #define AT(a, b) [((a) - 'A') * LETTERS + (b) - 'A']
 #define BOTH     (VR_TRIM_LEADING | VR_TRIM_TRAILING)
@@ -49,6 +51,21 @@ unsigned vr_flags(const char vr[2])
 {
 	unsigned a = (uint8_t)vr[0] - 'A', b = (uint8_t)vr[1] - 'A';
 	return a < LETTERS && b < LETTERS ? table[a * LETTERS + b] : 0;
+}
+
+unsigned vr_unit(const char vr[2])
+{
+	static const struct {
+		char vr[3];
+		uint8_t unit;
+	} units[] = {{"US", 2}, {"SS", 2}, {"OW", 2}, {"AT", 2}, {"UL", 4}, {"SL", 4}, {"FL", 4}, {"OF", 4},
+		{"OL", 4}, {"FD", 8}, {"OD", 8}, {"OV", 8}, {"SV", 8}, {"UV", 8}};
+	for (unsigned i = 0; i < ARRAY_LEN(units); i++) {
+		if (memcmp(units[i].vr, vr, 2) == 0) {
+			return units[i].unit;
+		}
+	}
+	return 1;
 }
 
 struct span vr_trim(const char vr[2], struct span value)

@@ -25,6 +25,9 @@ static inline bool vr_is_text(const char vr[2])
 	return vr_flags(vr) & (VR_TRIM_TRAILING | VR_TRIM_NUL);
 }
 
+/* How many bytes change places between the two byte orders (PS3.5 7.3); 1: none do. */
+unsigned vr_unit(const char vr[2]);
+
 /*
  * A value without its padding, by its VR: UI ends in one NUL at most; text has spaces. exception: trailing NULs are
  * taken from text too, and trailing spaces from UI, because old devices write both. Borrows what value borrows.

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pixels/clean_parts.h"
 
+#include "dicom/file.h"
+
 #include <stdlib.h>
 
 /* ---- From place to place ---- */
@@ -172,11 +174,26 @@ static int put_place(struct clean *c, enum pixels_place place, const struct pixe
 	}
 }
 
+/* Once decoded, nothing else tells of it. */
+static bool says_lossy(const struct clean *c)
+{
+	return c->decodes && c->syntax->is_lossy && !c->s->is_lossy;
+}
+
 /* Of native pixel data these stay, and all but itself where no region goes. */
 static bool is_kept(const struct clean *c, int place)
 {
 	if (!c->regions) {
 		return place != PLACE_PIXELS;
+	}
+	if (c->decodes && place == PLACE_ICON) {
+		return !c->s->icon_encoded;
+	}
+	if (place == (c->decodes ? PLACE_BURNED_IN : PLACE_LOSSY)) {
+		return true;
+	}
+	if (place == PLACE_LOSSY) {
+		return !says_lossy(c);
 	}
 	return !c->s->encapsulated && (place == PLACE_META_LENGTH || place == PLACE_SYNTAX ||
 					      place == PLACE_PHOTOMETRIC || place == PLACE_PLANAR);
@@ -197,12 +214,24 @@ static int next_place(const struct clean *c, uint64_t at)
 	return found;
 }
 
-/* Up to here, with Burned In Annotation where it belongs. */
+/* Where that belongs which is said of the new file, if something is. */
+static uint64_t word_at(const struct clean *c)
+{
+	return c->decodes ? c->s->lossy : c->s->burned_in;
+}
+
+static bool says_something(const struct clean *c)
+{
+	return c->decodes ? says_lossy(c) : c->regions != NULL;
+}
+
+/* Up to here, with that word where it belongs. */
 static int pass_to(struct clean *c, uint64_t to)
 {
-	if (c->source.at <= c->s->burned_in && c->s->burned_in <= to && c->s->burned_in != SURVEY_END) {
-		int e = pass(c, c->s->burned_in, true);
-		e = e ? e : put_text(c, 0x00280301, "CS", "NO");
+	uint64_t at = word_at(c);
+	if (c->source.at <= at && at <= to && at != SURVEY_END) {
+		int e = pass(c, at, true);
+		e = e ? e : put_text(c, c->decodes ? 0x00282110 : 0x00280301, "CS", c->decodes ? "01" : "NO");
 		if (e < 0) {
 			return e;
 		}
@@ -210,9 +239,21 @@ static int pass_to(struct clean *c, uint64_t to)
 	return pass(c, to, true);
 }
 
+/* What else may stand in the preamble (PS3.10 7.1) says where encoded pixels lie. */
+static int put_preamble(struct clean *c)
+{
+	static const uint8_t zeros[FILE_PREAMBLE];
+	int e = clean_put(c, span_of(zeros, sizeof(zeros)));
+	return e ? e : pass(c, FILE_PREAMBLE, false);
+}
+
 static int write_all(struct clean *c, const struct pixels_input *in)
 {
-	bool said = !c->regions;
+	bool said = !says_something(c);
+	int begun = c->decodes ? put_preamble(c) : 0;
+	if (begun < 0) {
+		return begun;
+	}
 	for (int i; (i = next_place(c, c->source.at)) >= 0;) {
 		const struct survey_place *p = &c->s->places[i];
 		int e = 0;
@@ -221,8 +262,8 @@ static int write_all(struct clean *c, const struct pixels_input *in)
 			e = e ? e : clean_deflate_begin(c);
 		}
 		if (e == 0) {
-			e = said || c->s->burned_in > p->from ? pass(c, p->from, true) : pass_to(c, p->from);
-			said = said || c->s->burned_in <= p->from;
+			e = said || word_at(c) > p->from ? pass(c, p->from, true) : pass_to(c, p->from);
+			said = said || word_at(c) <= p->from;
 		}
 		e = e ? e : put_place(c, (enum pixels_place)i, in);
 		e = e ? e : pass(c, p->to, false);
@@ -302,20 +343,9 @@ int pixels_beside(const struct survey *s, const struct pixels_input *in, bool *r
 	return e;
 }
 
-int pixels_clean(const struct survey *s, const struct pixels_regions *regions, const struct pixels_input *in,
-	const struct pixels_output *out, const struct codec *codec, bool native, const char **ret_why)
+static int run(struct clean *c, const struct pixels_input *in, const char **ret_why)
 {
-	struct clean *c = calloc(1, sizeof(*c));
-	if (!c) {
-		*ret_why = "there is no memory";
-		return ERR_NO_MEMORY;
-	}
-	c->s = s;
-	c->regions = regions;
-	c->out = out;
-	c->codec = codec;
-	c->native = native && s->encapsulated;
-	clean_source_begin(&c->source, s, in);
+	clean_source_begin(&c->source, c->s, in);
 	int e = begin(c, in);
 	e = e ? e : write_all(c, in);
 	if (c->deflating) {
@@ -324,6 +354,52 @@ int pixels_clean(const struct survey *s, const struct pixels_regions *regions, c
 	clean_frames_done(c);
 	if (e < 0) {
 		*ret_why = c->why ? c->why : err_str(e);
+	}
+	return e;
+}
+
+static struct clean *clean_new(const struct survey *s, const struct pixels_regions *regions,
+	const struct pixels_output *out, const struct codec *codec, const char **ret_why)
+{
+	struct clean *c = calloc(1, sizeof(*c));
+	if (!c) {
+		*ret_why = "there is no memory";
+		return NULL;
+	}
+	c->s = s;
+	c->regions = regions;
+	c->out = out;
+	c->codec = codec;
+	return c;
+}
+
+int pixels_clean(const struct survey *s, const struct pixels_regions *regions, const struct pixels_input *in,
+	const struct pixels_output *out, const struct codec *codec, bool native, const char **ret_why)
+{
+	struct clean *c = clean_new(s, regions, out, codec, ret_why);
+	if (!c) {
+		return ERR_NO_MEMORY;
+	}
+	c->native = native && s->encapsulated;
+	int e = run(c, in, ret_why);
+	free(c);
+	return e;
+}
+
+int pixels_decode(const struct survey *s, const struct pixels_input *in, const struct pixels_output *out,
+	const struct codec *codec, const char **ret_why)
+{
+	static const struct pixels_regions none;
+	struct clean *c = clean_new(s, &none, out, codec, ret_why);
+	if (!c) {
+		return ERR_NO_MEMORY;
+	}
+	c->native = c->decodes = true;
+	int e = ERR_UNSUPPORTED;
+	if (!s->encapsulated || s->other_encoded) {
+		*ret_why = "pixels of a sequence in it are encoded";
+	} else {
+		e = run(c, in, ret_why);
 	}
 	free(c);
 	return e;

@@ -26,15 +26,19 @@ struct pixels_output {
  * What lies beside the pixels (trim.h) goes from all of native pixel data, and of what was decoded of frames that can have it.
  * regions: NULL: of native pixel data that goes, and all else stays as it is, Burned In Annotation and the icon too.
  *
- * What lies beside the pixels (trim.h) goes from all of native pixel data, and of what was decoded of frames that can have it.
- * regions: NULL: of native pixel data that goes, and all else stays as it is, Burned In Annotation and the icon too.
- *
  * codec: NULL where there is none; RLE and deflated frames want none. ERR_UNSUPPORTED, ERR_VALUE, ERR_LIMIT, ERR_TRUNCATED…, with a sentence in
  * *ret_why (static); what was written then is worth nothing.
  */
 MUST_USE int pixels_clean(const struct survey *s, const struct pixels_regions *regions,
 	const struct pixels_input *in, const struct pixels_output *out, const struct codec *codec,
 	bool native, const char **ret_why);
+
+/*
+ * Write the file again with its encapsulated pixels native, by pixel, in Explicit VR Little Endian, and nothing else changed but what says how
+ * they lie. Lossy Image Compression is said where the transfer syntax alone did (PS3.3 C.7.6.1.1.5). An icon that is encapsulated too is left out: it has no place beside native pixels (PS3.5 A.4). codec and errors as above.
+ */
+MUST_USE int pixels_decode(const struct survey *s, const struct pixels_input *in,
+	const struct pixels_output *out, const struct codec *codec, const char **ret_why);
 
 /*
  * Is there anything beside the pixels of native pixel data? Of others, and where what the object says of them contradicts itself, there is not.

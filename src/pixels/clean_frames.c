@@ -242,6 +242,9 @@ static bool is_as_said(struct clean *c, struct span in)
 /* What is to go of a frame that was decoded. True: it was there. */
 static bool apply(struct clean *c)
 {
+	if (c->decodes) {
+		return false;
+	}
 	struct pixels_shape one = c->shape;
 	one.frames = 1;
 	bool trims = c->trims && trim_begin(&c->trimmer, &one, false, false, c->frame_len);
@@ -288,21 +291,25 @@ static bool is_kind_of_coding(const struct clean *c)
 	return (whole || bits) && xl && (s->samples == 1 || s->samples == 3);
 }
 
+static const char *not_here(const struct clean *c)
+{
+	return c->decodes ? "its pixels are encoded in a way that is not decoded here"
+	                  : "its pixels are encoded in a way that cannot be cleaned here";
+}
+
 static int check(struct clean *c)
 {
 	const struct pixels_shape *s = &c->s->shape;
 	c->syntax = encoding_coded(span_str(c->s->syntax));
 	c->target = c->native ? SYNTAX_EXPLICIT_LE : c->syntax ? c->syntax->lossless : NULL;
 	if (!c->syntax || !c->target || c->s->encoding != ENCODING_EXPLICIT_LE) {
-		return refuse(
-			c, ERR_UNSUPPORTED, "its pixels are encoded in a way that cannot be cleaned here");
+		return refuse(c, ERR_UNSUPPORTED, not_here(c));
 	}
 	if (!is_ours(c) && !c->codec) {
 		return refuse(c, ERR_UNSUPPORTED, "the module that decodes its pixels is not there");
 	}
 	if (!is_kind_of_coding(c)) {
-		return refuse(
-			c, ERR_UNSUPPORTED, "its pixels are encoded in a way that cannot be cleaned here");
+		return refuse(c, ERR_UNSUPPORTED, not_here(c));
 	}
 	uint64_t n = frame_of(c);
 	if (s->rows > 65535 || s->columns > 65535 || n == 0 || n > CLEAN_FRAME) {

@@ -29,7 +29,8 @@ struct clean {
 	const struct pixels_output *out;
 	const struct codec *codec;
 	const char *why;
-	bool native; /* what is encapsulated becomes native */
+	bool native;  /* what is encapsulated becomes native */
+	bool decodes; /* … and that is all: nothing goes */
 	struct clean_source source;
 	uint64_t written;
 	bool deflating;

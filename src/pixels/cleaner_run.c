@@ -2,9 +2,11 @@
 #include "pixels/cleaner_run.h"
 
 #include "base/module.h"
+#include "dicom/transcode.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 int cleaner_codec(const char *name, const struct codec **ret_codec, char *why, size_t cap)
@@ -102,6 +104,77 @@ static enum cleaner_outcome trim(const struct cleaner_how *how, const struct sur
 	return outcome == CLEANER_CLEANED && otherwise == CLEANER_UNKNOWN ? CLEANER_TRIMMED : outcome;
 }
 
+/* ---- In another encoding ---- */
+
+static enum cleaner_outcome refuse(const char **ret_why, const char *why)
+{
+	*ret_why = why;
+	return CLEANER_REFUSED;
+}
+
+static int transcode_all(struct transcode *t, const struct pixels_input *in)
+{
+	static uint8_t piece[CLEANER_PIECE];
+	uint64_t at = 0;
+	for (;;) {
+		ptrdiff_t n = in->read_at(in->arg, at, piece, sizeof(piece));
+		if (n <= 0) {
+			return n < 0 ? ERR_SYSTEM : transcode_end(t);
+		}
+		at += (size_t)n;
+		int e = transcode_feed(t, span_of(piece, (size_t)n));
+		if (e < 0) {
+			return e;
+		}
+	}
+}
+
+static enum cleaner_outcome transcode(const struct survey *s, const struct pixels_input *in,
+	const struct pixels_output *out, const char **ret_why)
+{
+	struct transcode *t = malloc(sizeof(*t));
+	if (!t) {
+		*ret_why = err_str(ERR_NO_MEMORY);
+		return CLEANER_LOST;
+	}
+	transcode_begin(t, s->shape.is_signed == 1, out->write, out->arg);
+	int e = transcode_all(t, in);
+	const char *why = t->why;
+	free(t);
+	if (e == 0) {
+		return CLEANER_CLEANED;
+	}
+	return e == ERR_UNSUPPORTED && why ? refuse(ret_why, why) : unread(e, ret_why);
+}
+
+/* Who signed it, signed its pixels as they are encoded (PS3.3 C.12.1.1.3.1.2). */
+static enum cleaner_outcome convert(const struct cleaner_how *how, const struct survey *s,
+	const struct pixels_input *in, const struct pixels_output *out, const char **ret_why)
+{
+	bool encoded = s->encapsulated || s->icon_encoded || s->other_encoded;
+	if (s->elsewhere) {
+		return refuse(ret_why, "its pixels are not in it, but where it says");
+	}
+	if (!encoded && s->has_pixels && s->encoding == ENCODING_EXPLICIT_LE) {
+		return refuse(ret_why,
+			"its pixel data is not encapsulated, as its transfer syntax says that it is");
+	}
+	if (!encoded) {
+		return transcode(s, in, out, ret_why);
+	}
+	if (!how->decodes) {
+		return refuse(ret_why, "its pixels are compressed");
+	}
+	if (s->is_signed) {
+		return refuse(ret_why,
+			"its pixels are compressed, and digitally signed so: the signature would not hold");
+	}
+	int e = pixels_decode(s, in, out, how->codec, ret_why);
+	return e == 0                                  ? CLEANER_CLEANED
+	       : e == ERR_NO_MEMORY || e == ERR_SYSTEM ? CLEANER_LOST
+	                                               : CLEANER_REFUSED;
+}
+
 /* ---- One file ---- */
 
 static enum cleaner_outcome look(const struct cleaner_how *how, struct survey *s,
@@ -111,6 +184,9 @@ static enum cleaner_outcome look(const struct cleaner_how *how, struct survey *s
 	int e = survey_read(s, in);
 	if (e < 0) {
 		return unread(e, ret_why);
+	}
+	if (how->converts) {
+		return convert(how, s, in, out, ret_why);
 	}
 	if (!s->has_pixels && !s->has_other_pixels) {
 		return CLEANER_NO_IMAGE;

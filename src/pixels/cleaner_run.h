@@ -11,6 +11,8 @@ struct cleaner_how {
 	const struct pixels_rules *site; /* NULL: none */
 	const struct codec *codec;       /* NULL: only what needs no library is cleaned */
 	bool native;                     /* as pixels_clean() has it */
+	bool converts; /* clean nothing: make it a file in Explicit VR Little Endian, which is CLEANER_CLEANED then */
+	bool decodes; /* … of encapsulated pixels too */
 	bool features; /* refuse images of which no rule of the site says that nobody can be recognized in them */
 };
 

@@ -11,11 +11,16 @@
 #define REGIONS        0x00186011u
 #define FRAMES         0x00280008u
 #define BURNED_IN      0x00280301u
+#define LOSSY          0x00282110u
 #define PIXEL_DATA     0x7FE00010u
 #define FLOAT_PIXELS   0x7FE00008u
 #define DOUBLE_PIXELS  0x7FE00009u
 #define FLOAT_PADDING  0x00280122u
 #define DOUBLE_PADDING 0x00280123u
+#define ICON           0x00880200u
+#define PROVIDER_URL   0x00287FE0u
+#define PARAMETERS     0x4FFE0001u
+#define SIGNATURES     0xFFFAFFFAu
 
 /* ---- Tables ---- */
 
@@ -58,7 +63,8 @@ static const uint32_t place_tags[PLACES] = {
 	[PLACE_PHOTOMETRIC] = 0x00280004,
 	[PLACE_PLANAR] = 0x00280006,
 	[PLACE_BURNED_IN] = BURNED_IN,
-	[PLACE_ICON] = 0x00880200,
+	[PLACE_LOSSY] = LOSSY,
+	[PLACE_ICON] = ICON,
 	[PLACE_PIXEL_LENGTH] = 0x7FE00000,
 	[PLACE_OFFSETS] = 0x7FE00001,
 	[PLACE_LENGTHS] = 0x7FE00002,
@@ -76,7 +82,7 @@ struct work {
 	struct dicom_file file;
 	struct inflater inflater;
 	int open; /* the place whose end is not known; -1: none */
-	bool has_data, passed;
+	bool has_data, passed, passed_lossy;
 	uint32_t corners[CORNERS];
 	unsigned seen;       /* a mask of them */
 	uint64_t padding[2]; /* of float, of double */
@@ -146,6 +152,8 @@ static void take_top(struct work *w, struct span v)
 		trimmed(v, s->shape.photometric, sizeof(s->shape.photometric));
 	} else if ((tag == FLOAT_PADDING && v.len == 4) || (tag == DOUBLE_PADDING && v.len == 8)) {
 		w->padding[tag == DOUBLE_PADDING] = bits_of(w, v);
+	} else if (tag == LOSSY) {
+		s->is_lossy = v.len >= 2 && memcmp(v.ptr, "01", 2) == 0;
 	} else if (tag == FRAMES) {
 		char text[16];
 		trimmed(v, text, sizeof(text));
@@ -292,6 +300,10 @@ static int begin_top(struct work *w, int event)
 		w->passed = true;
 		s->burned_in = d->offset;
 	}
+	if (!w->file.in_meta && !w->passed_lossy && d->tag >= LOSSY) {
+		w->passed_lossy = true;
+		s->lossy = d->offset;
+	}
 	if (is_asked_again(w, d->tag)) {
 		return ERR_DUPLICATE;
 	}
@@ -320,6 +332,18 @@ static bool is_wanted(const struct dataset *d)
 	return d->depth == 0 && d->length <= 65535 && d->tag < 0x7FE00000;
 }
 
+/* What is in the way of other encodings. */
+static void look_for_obstacles(struct survey *s, const struct dataset *d, int event)
+{
+	s->is_signed = s->is_signed || d->tag == PARAMETERS || d->tag == SIGNATURES;
+	s->elsewhere = s->elsewhere || d->tag == PROVIDER_URL;
+	if (event == DATASET_ENCAPSULATED && (d->depth > 0 || d->tag != PIXEL_DATA)) {
+		bool icon = d->depth == 1 && d->path[0] == ICON;
+		s->icon_encoded = s->icon_encoded || icon;
+		s->other_encoded = s->other_encoded || !icon;
+	}
+}
+
 static int event_one(struct work *w, int event)
 {
 	struct dataset *d = &w->file.d;
@@ -328,6 +352,7 @@ static int event_one(struct work *w, int event)
 	case DATASET_ELEMENT:
 	case DATASET_SEQUENCE:
 	case DATASET_ENCAPSULATED:
+		look_for_obstacles(w->s, d, event);
 		e = d->depth == 0 ? begin_top(w, event) : 0;
 		if (e == 0 && event == DATASET_ELEMENT && is_wanted(d)) {
 			dataset_collect(d, w->value, sizeof(w->value));
@@ -408,6 +433,7 @@ static void finish(struct work *w)
 	}
 	s->data = w->has_data ? s->data : SURVEY_END;
 	s->burned_in = w->passed ? s->burned_in : SURVEY_END;
+	s->lossy = w->passed_lossy ? s->lossy : SURVEY_END;
 	s->encoding = w->file.encoding;
 	memcpy(s->syntax, w->file.transfer_syntax.ptr, n < sizeof(s->syntax) - 1 ? n : sizeof(s->syntax) - 1);
 	s->shape.frames = s->shape.frames ? s->shape.frames : 1;
@@ -430,7 +456,7 @@ int survey_read(struct survey *s, const struct pixels_input *in)
 	}
 	w->s = s;
 	w->open = -1;
-	w->has_data = w->passed = false;
+	w->has_data = w->passed = w->passed_lossy = false;
 	w->seen = w->asked = 0;
 	w->padding[0] = w->padding[1] = 0;
 	file_begin(&w->file, &w->inflater);

@@ -37,6 +37,7 @@ enum pixels_place {
 	PLACE_PHOTOMETRIC,
 	PLACE_PLANAR,
 	PLACE_BURNED_IN,
+	PLACE_LOSSY,        /* (0028,2110) */
 	PLACE_ICON,         /* a picture of the picture */
 	PLACE_PIXEL_LENGTH, /* (7FE0,0000) */
 	PLACE_OFFSETS,      /* (7FE0,0001) */
@@ -67,17 +68,21 @@ struct survey {
 	struct pixels_rect regions[PIXELS_RECTS];
 	char syntax[65];
 	enum encoding encoding;
-	uint32_t tag;       /* of the pixel data: (7FE0,0010), or float's */
-	char vr[3];         /* of it */
-	uint64_t data;      /* where the data set begins */
-	uint64_t value;     /* the native pixel data's value */
-	uint32_t length;    /* of it */
-	uint64_t burned_in; /* where (0028,0301) stands or belongs */
+	uint32_t tag;              /* of the pixel data: (7FE0,0010), or float's */
+	char vr[3];                /* of it */
+	uint64_t data;             /* where the data set begins */
+	uint64_t value;            /* the native pixel data's value */
+	uint32_t length;           /* of it */
+	uint64_t burned_in, lossy; /* where (0028,0301) and (0028,2110) stand or belong */
+	bool is_lossy;             /* (0028,2110) says so */
 	uint32_t meta_length;
 	struct survey_place places[PLACES];
 	struct survey_fragment *fragments;
 	size_t n_fragments, cap;
-	bool has_table; /* the basic offset table is not empty */
+	bool has_table;                   /* the basic offset table is not empty */
+	bool icon_encoded, other_encoded; /* the icon is encapsulated; so are pixels of another sequence */
+	bool elsewhere;                   /* Pixel Data Provider URL (0028,7FE0): they are not in the file */
+	bool is_signed;                   /* there is a digital signature, or its parameters, at any depth */
 };
 
 /* What is read from. Its size is what reading finds. */

@@ -32,8 +32,9 @@ PASSPHRASE = "correct horse battery"
 class Disc:
     """A folder of objects, and somebody whom a disc of them is for."""
 
-    def __init__(self, bench):
-        self.bench, self.env = bench, None
+    def __init__(self, bench, convert=False):
+        """convert: into the transfer syntax of the profile; otherwise what is opened is what was sealed, byte for byte."""
+        self.bench, self.env, self.convert = bench, None, convert
         self.folder = bench.new_folder("in")
         for name in SAMPLES:
             shutil.copy(os.path.join(DATA, name + ".dcm"), self.folder)
@@ -47,6 +48,7 @@ class Disc:
     def media(self, verb, *arguments, passphrase=PASSPHRASE, wants=0):
         """With a passphrase by a pipe: standard input."""
         pipe = ("--passphrase-file", "/dev/stdin") if passphrase else ()
+        pipe += ("--keep-transfer-syntax",) if verb == "seal" and not self.convert else ()
         ran = subprocess.run([self.bench.program, "media", verb, *pipe, *arguments], input=(passphrase or "") + "\n", stdout=subprocess.PIPE,
                              stderr=subprocess.STDOUT, text=True, timeout=120, check=False, env=self.env)
         equal(ran.returncode, wants, f"gantry media {verb} {arguments}: {ran.stdout[-800:]}")
