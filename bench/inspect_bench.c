@@ -7,8 +7,11 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define BYTES (64u << 20)
-#define CHUNK (128u * 1024) /* the relay's */
+#define BYTES    (64u << 20)
+#define CHUNK    (128u * 1024) /* the relay's */
+#define FRAME    (256u * 1024)
+
+#define EXPLICIT "1.2.840.10008.1.2.1"
 
 static uint8_t *made;
 static struct inspect inspected;
@@ -89,11 +92,66 @@ static size_t make_fragments(void)
 	return w.len;
 }
 
-static void run(const char *what, size_t n)
+/* A head, then what compression leaves, then an end: frames of 256 KiB. rle: runs and literal bytes of all lengths. */
+static size_t make_frames(struct span head, struct span end, bool rle)
+{
+	struct writer w = writer_of(made, BYTES);
+	put_head(&w, 0x00280010, "US", 2);
+	writer_u16le(&w, 60000);
+	put_head(&w, 0x00280011, "US", 2);
+	writer_u16le(&w, 60000);
+	put_head(&w, TAG_PIXEL_DATA, "OB", UNDEFINED_LENGTH);
+	put_head(&w, TAG_ITEM, "OB", 0);
+	uint32_t chance = 1;
+	while (w.len < BYTES - FRAME - 64) {
+		put_head(&w, TAG_ITEM, "OB", FRAME);
+		size_t stop = w.len + FRAME - end.len;
+		writer_bytes(&w, head.ptr, head.len);
+		while (w.len < stop) {
+			chance = chance * 1664525 + 1013904223;
+			uint8_t c = (uint8_t)(chance >> 24);
+			if (rle) {
+				/* A third of it runs, as images have them. */
+				size_t left = stop - w.len, n = 1 + c % 24u;
+				bool run = c % 3 == 0 || left < n + 1;
+				writer_u8(&w, run ? (uint8_t)(1 - (int)n) : (uint8_t)(n - 1));
+				writer_fill(&w, c, left == 1 ? 0 : run ? 1 : n);
+			} else {
+				writer_u8(&w, w.ptr[w.len - 1] == 0xFF ? 0 : c);
+			}
+		}
+		writer_bytes(&w, end.ptr, end.len);
+	}
+	put_head(&w, TAG_SEQUENCE_DELIMITER, "", 0);
+	return w.len;
+}
+
+static size_t make_jpeg(void)
+{
+	static const uint8_t head[] = {0xFF, 0xD8, 0xFF, 0xC0, 0, 11, 8, 0, 10, 0, 10, 1, 1, 0x11, 0, 0xFF,
+		0xDA, 0, 8, 1, 1, 0, 0, 63, 0};
+	return make_frames(span_of(head, sizeof(head)), span_of((const uint8_t *)"\0\xFF\xD9", 3), false);
+}
+
+static size_t make_j2k(void)
+{
+	static const uint8_t head[] = {0xFF, 0x4F, 0xFF, 0x51, 0, 41, 0, 0, 0, 0, 0, 10, 0, 0, 0, 10, 0, 0, 0,
+		0, 0, 0, 0, 0, 0, 0, 0, 10, 0, 0, 0, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 7, 1, 1, 0xFF, 0x90, 0,
+		10, 0, 0, 0, 3, 0xFF, 0xD1, 0, 1, 0xFF, 0x93};
+	return make_frames(span_of(head, sizeof(head)), span_of((const uint8_t *)"\xFF\xD9", 2), false);
+}
+
+static size_t make_rle(void)
+{
+	static const uint8_t head[64] = {1, 0, 0, 0, 64};
+	return make_frames(span_of(head, sizeof(head)), (struct span){0}, true);
+}
+
+static void run(const char *what, const char *syntax, size_t n)
 {
 	double began = now(), spent;
 	unsigned turns = 0;
-	struct inspect_about about = {.transfer_syntax = span_str("1.2.840.10008.1.2.1")};
+	struct inspect_about about = {.transfer_syntax = span_str(syntax)};
 	do {
 		inspect_begin(&inspected, &about, &inflater);
 		for (size_t at = 0; at < n; at += CHUNK) {
@@ -113,11 +171,14 @@ int main(void)
 	if (!made) {
 		return 1;
 	}
-	run("inspected: small elements", make_items());
-	run("inspected: pixel data of one value", make_value(TAG_PIXEL_DATA, "OW"));
-	run("inspected: fragments of 16 KiB", make_fragments());
-	run("inspected: a private value", make_value(0x00091001, "OB"));
-	run("inspected: an encapsulated document", make_value(0x00420011, "OB"));
+	run("inspected: small elements", EXPLICIT, make_items());
+	run("inspected: pixel data of one value", EXPLICIT, make_value(TAG_PIXEL_DATA, "OW"));
+	run("inspected: fragments of 16 KiB", EXPLICIT, make_fragments());
+	run("inspected: JPEG", "1.2.840.10008.1.2.4.50", make_jpeg());
+	run("inspected: JPEG 2000", "1.2.840.10008.1.2.4.90", make_j2k());
+	run("inspected: RLE", "1.2.840.10008.1.2.5", make_rle());
+	run("inspected: a private value", EXPLICIT, make_value(0x00091001, "OB"));
+	run("inspected: an encapsulated document", EXPLICIT, make_value(0x00420011, "OB"));
 	free(made);
 	return 0;
 }

@@ -438,7 +438,7 @@ static void on_value(struct inspect *i)
 {
 	const struct dataset *d = &i->f.d;
 	if (i->e.tag == TAG_ITEM && i->pixel_fragments) {
-		fragment_value(i, d->value);
+		fragment_piece(i, d->value, d->last_piece);
 		return;
 	}
 	value_piece(i, d->value, d->last_piece);

@@ -3,8 +3,6 @@
 
 #include "base/reader.h"
 
-enum codec { CODEC_OTHER, CODEC_JPEG, CODEC_J2K, CODEC_RLE, CODEC_VIDEO };
-
 /* By the beginning of a transfer syntax (PS3.5 A.4). */
 static const struct {
 	const char *uid;
@@ -21,7 +19,9 @@ static const struct {
 	{"1.2.840.10008.1.2.4.93", CODEC_J2K},
 	{"1.2.840.10008.1.2.4.20", CODEC_J2K},
 	{"1.2.840.10008.1.2.4.10", CODEC_VIDEO},
+	{"1.2.840.10008.1.2.4.11", CODEC_JXL},
 	{"1.2.840.10008.1.2.5", CODEC_RLE},
+	{"1.2.840.10008.1.2.8.1", CODEC_DEFLATED},
 };
 
 static void mix(uint64_t *hash, uint64_t v)
@@ -103,7 +103,12 @@ void fragment_begin(struct inspect *i)
 	if (d->length == 0) {
 		found(i, CHECK_FRAGMENT_EMPTY, (struct span){0});
 	}
-	dataset_collect(d, i->value, 512);
+	if (coded_is_read(i)) {
+		coded_fragment(i);
+		dataset_pieces(d);
+	} else {
+		dataset_collect(d, i->value, INSPECT_FRAGMENT);
+	}
 }
 
 /* PS3.5 G.5: how many segments, and where each begins. */
@@ -121,27 +126,50 @@ static void check_rle(struct inspect *i, struct span v)
 	}
 }
 
-void fragment_value(struct inspect *i, struct span v)
+/* Does it begin as a frame of its compression does (ISO/IEC 10918-1 B.2, 15444-1 A.4.1, 18181-1, 18181-2 9.1)? */
+static bool is_frame(enum codec codec, struct span v)
 {
-	if (i->f.d.number == 0) {
-		table_take(&i->basic, v, 4);
-		return;
+	static const struct {
+		enum codec codec;
+		const char *bytes;
+		uint8_t n;
+	} begins[] = {
+		{CODEC_JPEG, "\xFF\xD8\xFF", 3},
+		{CODEC_J2K, "\xFF\x4F\xFF\x51", 4},
+		{CODEC_JXL, "\xFF\x0A", 2},
+		{CODEC_JXL, "\0\0\0\x0CJXL \r\n\x87\n", 12},
+	};
+	for (size_t k = 0; k < ARRAY_LEN(begins); k++) {
+		if (begins[k].codec == codec && v.len >= begins[k].n &&
+			memcmp(v.ptr, begins[k].bytes, begins[k].n) == 0) {
+			return true;
+		}
 	}
+	return false;
+}
+
+static void check_head(struct inspect *i, struct span v, bool first)
+{
+	bool good = is_frame((enum codec)i->codec, v);
+	i->uncoded += !good;
+	if (first && !good) {
+		found(i, CHECK_CODEC_SIGNATURE, span_of(v.ptr, v.len < 16 ? v.len : 16));
+	}
+	if (good && i->codec == CODEC_J2K) {
+		codestream_j2k(i, v);
+	} else if (good && i->codec == CODEC_JPEG) {
+		codestream_jpeg(i, v);
+	}
+}
+
+/* Its first INSPECT_FRAGMENT bytes, or all. */
+static void fragment_head(struct inspect *i, struct span v)
+{
 	bool first = i->f.d.number == 1;
-	bool jpeg = v.len >= 3 && memcmp(v.ptr, "\xFF\xD8\xFF", 3) == 0;
-	bool j2k = v.len >= 4 && memcmp(v.ptr, "\xFF\x4F\xFF\x51", 4) == 0;
 	if (i->codec == CODEC_RLE) {
 		check_rle(i, v);
-	} else if (i->codec == CODEC_JPEG || i->codec == CODEC_J2K) {
-		bool good = i->codec == CODEC_JPEG ? jpeg : j2k;
-		i->uncoded += !good;
-		if (first && !good) {
-			found(i, CHECK_CODEC_SIGNATURE, span_of(v.ptr, v.len < 16 ? v.len : 16));
-		} else if (good && j2k) {
-			codestream_j2k(i, v);
-		} else if (good) {
-			codestream_jpeg(i, v);
-		}
+	} else if (coded_is_read(i) && i->codec != CODEC_DEFLATED) {
+		check_head(i, v, first);
 	}
 	enum signature is = signature_of(v);
 	bool begins = first && (is == SIGNATURE_MACHO || is == SIGNATURE_SCRIPT ||
@@ -149,6 +177,49 @@ void fragment_value(struct inspect *i, struct span v)
 	if (is == SIGNATURE_ELF || is == SIGNATURE_ARCHIVE || is == SIGNATURE_PDF || is == SIGNATURE_HTML ||
 		begins) {
 		found(i, CHECK_EMBEDDED_PROGRAM, span_of(v.ptr, v.len < 16 ? v.len : 16));
+	}
+}
+
+/* What is found does not depend on cuts: nothing is read before all of the head is there. */
+static bool take_head(struct inspect *i, struct span *piece, bool last)
+{
+	struct inspect_coded *c = &i->coded;
+	size_t room = INSPECT_FRAGMENT - c->n_begin, n = piece->len < room ? piece->len : room;
+	struct span head = span_of(piece->ptr, n);
+	if (c->n_begin > 0 || (n < INSPECT_FRAGMENT && !last)) {
+		if (n > 0) {
+			memcpy(i->value + c->n_begin, piece->ptr, n);
+		}
+		c->n_begin = (uint16_t)(c->n_begin + n);
+		head = span_of(i->value, c->n_begin);
+	}
+	*piece = span_of(piece->ptr + n, piece->len - n);
+	if (head.len < INSPECT_FRAGMENT && !last) {
+		return false;
+	}
+	c->begins = false;
+	fragment_head(i, head);
+	coded_begin(i, is_frame((enum codec)i->codec, head));
+	coded_piece(i, head);
+	return true;
+}
+
+void fragment_piece(struct inspect *i, struct span piece, bool last)
+{
+	if (i->f.d.number == 0) {
+		table_take(&i->basic, piece, 4);
+		return;
+	}
+	if (!coded_is_read(i)) {
+		fragment_head(i, piece);
+		return;
+	}
+	if (i->coded.begins && !take_head(i, &piece, last)) {
+		return;
+	}
+	coded_piece(i, piece);
+	if (last) {
+		coded_end(i);
 	}
 }
 

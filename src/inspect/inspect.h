@@ -105,8 +105,8 @@ struct inspect_pdf {
 	uint64_t inflated;
 };
 
-struct inspect_stream { /* of a value, or of what is behind the object */
-	uint8_t kind, where;
+struct inspect_stream {             /* of a value, or of what is behind the object */
+	uint8_t kind, where, least; /* least: marks that are shorter do not count */
 	uint16_t marks, wide_marks;
 	uint32_t classes;  /* of all its bytes */
 	uint64_t at, said; /* bytes so far; a mask of what was said of it */
@@ -115,6 +115,26 @@ struct inspect_stream { /* of a value, or of what is behind the object */
 	bool is_pdf;
 	struct inspect_pdf pdf; /* if it is one */
 };
+
+/* A compressed frame as it comes, through all fragments that it is in: what of it is the image, and what is not. */
+struct inspect_coded {
+	uint8_t state, n; /* coded.c's; bytes of the head */
+	uint8_t head[12]; /* of a segment, its marker included */
+	bool begins;      /* the fragment's first bytes are still to come: INSPECT_FRAGMENT of them, or all */
+	bool dirty;       /* what is behind the end is more than padding */
+	bool ls;          /* JPEG-LS */
+	uint16_t n_begin; /* how many came */
+	uint64_t at;      /* in the frame */
+	uint64_t left;    /* to be stepped over, or searched */
+	uint64_t tile_end;     /* JPEG 2000: where the tile-part ends; 0: with the frame */
+	uint64_t texts;        /* a mask of what a comment has */
+	uint64_t behind;       /* bytes of the fragment that are behind the end of a frame or a segment */
+	uint64_t out, want;    /* RLE: bytes that the segment has become, and that it must */
+	uint32_t segments[16]; /* … where it begins, and its end */
+	uint8_t n_segments, segment;
+};
+
+#define INSPECT_FRAGMENT 512 /* bytes of a fragment that are held at once */
 
 struct inspect {
 	/* ---- To be read ---- */
@@ -160,6 +180,7 @@ struct inspect {
 	uint32_t next_kept; /* of the basic table: the next entry that must be met */
 	bool kept_missed, fragment_odd;
 	uint8_t codec;
+	struct inspect_coded coded;
 	char mime[64];
 	bool has_document, document_is_pdf;
 	uint8_t document[128]; /* an encapsulated document's beginning */

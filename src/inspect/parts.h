@@ -27,6 +27,8 @@ enum value_kind { VALUE_PIXELS, VALUE_SKIPPED, VALUE_TEXT, VALUE_BINARY, VALUE_D
 void value_begin(struct inspect *i, enum value_kind kind);
 void value_piece(struct inspect *i, struct span piece, bool last);
 void value_mark(struct inspect *i, const struct mark *m, struct span rest);
+void value_search(struct inspect *i, struct span piece); /* as i->s says where */
+void value_end(struct inspect *i);
 uint64_t number_of(const struct inspect *i, struct span value); /* US, UL, UV, in the data set's byte order */
 
 /* ---- text.c ---- */
@@ -72,7 +74,7 @@ bool pixel_description(struct inspect *i, unsigned bits);
 void pixel_codec(struct inspect *i, struct span value);
 void fragments_begin(struct inspect *i);
 void fragment_begin(struct inspect *i);
-void fragment_value(struct inspect *i, struct span value);
+void fragment_piece(struct inspect *i, struct span piece, bool last);
 void fragments_end(struct inspect *i);
 void table_take(struct inspect_table *t, struct span piece, unsigned size);
 struct inspect_table *table_of(struct inspect *i);
@@ -81,6 +83,14 @@ struct inspect_table *table_of(struct inspect *i);
 enum shape_element { SHAPE_ROWS, SHAPE_COLUMNS, SHAPE_FRAMES, SHAPE_CHANNELS, SHAPE_SAMPLES, SHAPE_BITS };
 void shape_element(struct inspect *i, enum shape_element which, struct span value);
 void shape_data(struct inspect *i);
+
+/* ---- coded.c: what of a compressed frame is not the image ---- */
+enum codec { CODEC_OTHER, CODEC_JPEG, CODEC_J2K, CODEC_RLE, CODEC_JXL, CODEC_DEFLATED, CODEC_VIDEO };
+bool coded_is_read(const struct inspect *i); /* it is of a compression whose frames are read to their end */
+void coded_fragment(struct inspect *i);
+void coded_begin(struct inspect *i, bool frame); /* frame: a fragment begins as a frame does */
+void coded_piece(struct inspect *i, struct span piece);
+void coded_end(struct inspect *i);
 
 /* ---- codestream.c: the first bytes of a compressed frame, its signature included ---- */
 void codestream_j2k(struct inspect *i, struct span value);

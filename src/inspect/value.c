@@ -17,6 +17,7 @@ void value_begin(struct inspect *i, enum value_kind kind)
 	struct inspect_stream *s = &i->s;
 	s->kind = (uint8_t)kind;
 	s->where = places[kind];
+	s->least = 0;
 	s->marks = s->wide_marks = 0;
 	s->classes = 0;
 	s->at = s->said = 0;
@@ -61,7 +62,7 @@ static void report_pdf(struct inspect *i)
 }
 
 /* Marks; each check once a value. */
-static void search(struct inspect *i, struct span piece)
+void value_search(struct inspect *i, struct span piece)
 {
 	struct inspect_stream *s = &i->s;
 	uint64_t at = s->at;
@@ -79,7 +80,7 @@ static void search(struct inspect *i, struct span piece)
 		static_assert(CHECK_INSPECTION_FAILED - CHECK_EMBEDDED_PROGRAM < 64, "a bit for each");
 		uint64_t bit = 1ull << (m->check - CHECK_EMBEDDED_PROGRAM);
 		value_mark(i, m, piece);
-		if (s->said & bit) {
+		if ((s->said & bit) || m->len < s->least) {
 			continue;
 		}
 		s->said |= bit;
@@ -100,7 +101,7 @@ static void behind_pixels(struct inspect *i, struct span piece)
 	size_t skip = s->at < i->pixels_end ? (size_t)(i->pixels_end - s->at) : 0;
 	s->where = MARK_IN_BINARY;
 	s->at += skip;
-	search(i, span_of(piece.ptr + skip, piece.len - skip));
+	value_search(i, span_of(piece.ptr + skip, piece.len - skip));
 	s->at -= skip;
 	s->where = 0;
 }
@@ -114,7 +115,7 @@ static void keep(struct inspect *i, struct span piece)
 	}
 }
 
-static void end(struct inspect *i)
+void value_end(struct inspect *i)
 {
 	switch (i->s.kind) {
 	case VALUE_TEXT:
@@ -158,7 +159,7 @@ void value_piece(struct inspect *i, struct span piece, bool last)
 			behind_pixels(i, piece);
 		}
 		if (s->where && (s->kind != VALUE_TEXT || i->e.length > INSPECT_VALUE)) {
-			search(i, piece);
+			value_search(i, piece);
 		}
 		if (s->kind == VALUE_BINARY && !s->said && i->e.length <= INSPECT_VALUE &&
 			memcmp(i->e.vr, "UN", 2) == 0) {
@@ -167,7 +168,7 @@ void value_piece(struct inspect *i, struct span piece, bool last)
 		s->at += piece.len;
 	}
 	if (last) {
-		end(i);
+		value_end(i);
 	}
 }
 

@@ -23,10 +23,12 @@ static void look(struct inspect *i, uint8_t kind, struct span s, const uint8_t *
 {
 	static const char *const syntaxes[] = {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1",
 		"1.2.840.10008.1.2.2", "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.5",
-		"1.2.840.10008.1.2.1.99"};
-	struct inspect_about about = {.file = kind % 8 >= ARRAY_LEN(syntaxes)};
-	if (!about.file) {
-		about.transfer_syntax = span_str(syntaxes[kind % 8]);
+		"1.2.840.10008.1.2.1.99", NULL, NULL, "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.80",
+		"1.2.840.10008.1.2.4.110", "1.2.840.10008.1.2.4.57"};
+	const char *syntax = syntaxes[kind % ARRAY_LEN(syntaxes)];
+	struct inspect_about about = {.file = !syntax};
+	if (syntax) {
+		about.transfer_syntax = span_str(syntax);
 		about.sop_class = span_str("1.2.840.10008.5.1.4.1.1.2");
 	}
 	inspect_begin(i, &about, &inflater);

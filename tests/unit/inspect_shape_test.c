@@ -138,7 +138,7 @@ static void lengths_of_frames(void **state)
 		put_value(&w, 0x7FE00002, "OV", (const char[8]){(char)length}, 8);
 		put_head(&w, e, TAG_PIXEL_DATA, "OB", UNDEFINED_LENGTH);
 		put_item(&w, e, 0);
-		put_fragment(&w, jpeg, 4, 16);
+		put_fragment(&w, jpeg, sizeof(jpeg), 16);
 		put_sequence_end(&w, e);
 		expect_in(JPEG, &w,
 			length == 15 || length == 16 ? "pixel-description-missing"
@@ -160,7 +160,7 @@ static void offsets_behind_the_last(void **state)
 			writer_u32le(&w, bad && k == FRAMES - 1 ? 0x7FFFFFFF : 24 * k);
 		}
 		for (unsigned k = 0; k <= FRAMES; k++) {
-			put_fragment(&w, jpeg, 4, 16);
+			put_fragment(&w, jpeg, sizeof(jpeg), 16);
 		}
 		put_sequence_end(&w, e);
 		expect_in(JPEG, &w, bad ? "offset-table" : "");
