@@ -136,13 +136,23 @@ static bool says_nothing(struct span group)
 	return true;
 }
 
+unsigned blind_name_groups(struct span name, struct span ret_groups[BLIND_GROUPS])
+{
+	unsigned n = 0;
+	while (name.len > 0 && n < BLIND_GROUPS) {
+		struct span group = cut_at(&name, '=');
+		if (!says_nothing(group)) {
+			ret_groups[n++] = group;
+		}
+	}
+	return n;
+}
+
 static void write_name(struct span text, struct span second, struct writer *w)
 {
-	struct span group;
+	struct span groups[BLIND_GROUPS];
+	struct span group = blind_name_groups(text, groups) > 0 ? groups[0] : span_of(NULL, 0);
 	size_t end = 0;
-	do {
-		group = cut_at(&text, '=');
-	} while (text.len > 0 && says_nothing(group));
 	while (group.len > 0) {
 		write_component(cut_at(&group, '^'), w);
 		end = w->len > 0 && w->ptr[w->len - 1] != '^' ? w->len : end;

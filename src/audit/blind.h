@@ -14,8 +14,8 @@
  *   kind       what is made the same
  *   ids        patient identifier, accession number, study, node: the padding of DICOM (spaces and NULs at either
  *              end, PS3.5 6.2) is cut; the rest stays as it is, upper and lower case too
- *   names      the first group that is not empty (the alphabetic one, as a rule; PS3.5 6.2.1); within it spaces at either
- *              end of a component are cut, several become one, empty components at the end go; capital letters of Latin
+ *   names      each group that is not empty for itself (alphabetic, ideographic, phonetic; PS3.5 6.2.1): blind_name_groups();
+ *              of several in one text the first. Within it spaces at either end of a component are cut, several become one, empty components at the end go; capital letters of Latin
  *              (ASCII, Latin-1, Latin Extended-A), Greek and Cyrillic become small ones. Nothing else is folded:
  *              no accents, no composed forms, no order of components
  *   users      as a component of a name: spaces at either end are cut, several become one, capital letters become small
@@ -34,8 +34,15 @@ enum blind_kind {
 	BLIND_KIND_COUNT,
 };
 
-#define BLIND_KEY   32
-#define BLIND_TOKEN 16
+/*
+ * What tokens a record has, by the count of its epoch's KEY record. 0: a name has one for its first group alone. 1: for each of
+ * its groups.
+ */
+#define BLIND_RULES            1
+#define BLIND_RULES_ALL_GROUPS 1
+
+#define BLIND_KEY              32
+#define BLIND_TOKEN            16
 
 /* The longest value that is made the same: a name of three groups in UTF-8. Longer ones are cut there. */
 #define BLIND_VALUE_MOST 1024
@@ -46,6 +53,10 @@ enum blind_kind {
  */
 MUST_USE int blind_value(enum blind_kind kind, struct span text, struct span second,
 	uint8_t value[BLIND_VALUE_MOST], size_t *ret_len);
+
+/* The groups of a name that say something, in their order. Returns how many. Borrowed. */
+#define BLIND_GROUPS 3
+unsigned blind_name_groups(struct span name, struct span ret_groups[BLIND_GROUPS]);
 
 /* The token of a value of blind_value(). ERR_TYPE, ERR_NO_MEMORY, ERR_SYSTEM. */
 MUST_USE int blind_token(const uint8_t key[BLIND_KEY], enum blind_kind kind, struct span value,

@@ -38,7 +38,8 @@ struct journal_record {
 	uint64_t association; /* 0: none */
 	uint64_t epoch;       /* index of the JOURNAL_KEY record for the body; JOURNAL_NONE */
 	uint32_t turn;        /* place of the body in its epoch */
-	uint32_t count;       /* instances so far: AUDIT_PROGRESS, _TRANSFERRED, _INTERRUPTED */
+	uint32_t
+		count; /* instances so far: AUDIT_PROGRESS, _TRANSFERRED, _INTERRUPTED; JOURNAL_KEY: BLIND_RULES */
 	unsigned n_tokens;
 	const struct journal_token *tokens; /* borrowed */
 	struct span body;                   /* borrowed; may be empty */

@@ -333,6 +333,49 @@ const struct search_totals *search_totals(const struct search *s)
 	return &s->totals;
 }
 
+/* ---- The beginning ---- */
+
+/* The first record of these times; ERR_NOT_FOUND. Damage is found by the pass. */
+static int first_of_times(struct search *s, int64_t from_ms, int64_t until_ms, uint64_t *ret_index)
+{
+	struct journal_reader *r = NULL;
+	struct journal_entry entry;
+	int e = journal_reader_open(s->dirs, s->n_dirs, &r);
+	if (e == 0) {
+		journal_reader_times(r, from_ms, until_ms);
+		do {
+			e = journal_reader_next(r, &entry);
+		} while (e < 0 && e != ERR_SYSTEM && e != ERR_NO_MEMORY);
+	}
+	journal_reader_free(r);
+	if (e == 1) {
+		*ret_index = entry.index;
+	}
+	return e == 1 ? 0 : e == 0 ? ERR_NOT_FOUND : e;
+}
+
+/* What went on at the beginning of the time: before the first record of it, or where none is of it, before what came next. */
+static int begin_times(struct search *s)
+{
+	const struct search_criteria *c = &s->criteria;
+	struct journal_reader *r = NULL;
+	uint64_t index = UINT64_MAX;
+	if (c->from_ms == INT64_MIN || (c->kinds != 0 && !(c->kinds >> AUDIT_BEGIN & 1))) {
+		return 0;
+	}
+	int e = first_of_times(s, c->from_ms, c->until_ms, &index);
+	if (e == ERR_NOT_FOUND && c->until_ms < INT64_MAX) {
+		e = first_of_times(s, c->until_ms + 1, INT64_MAX, &index);
+	}
+	e = e == 0 || e == ERR_NOT_FOUND ? journal_reader_open(s->dirs, s->n_dirs, &r) : e;
+	if (e == 0) {
+		journal_reader_seek(r, index);
+		e = search_under_way(s, r);
+	}
+	journal_reader_free(r);
+	return e;
+}
+
 int search_open(const int *dirs, size_t n_dirs, const struct hpke_opener *opener,
 	const struct search_criteria *criteria, void (*problem)(void *arg, const struct search_problem *p),
 	void *arg, struct search **ret_search)
@@ -359,9 +402,10 @@ int search_open(const int *dirs, size_t n_dirs, const struct hpke_opener *opener
 	if (criteria->first > 0 || criteria->end != UINT64_MAX) {
 		journal_reader_seek(s->reader, criteria->first);
 		s->next = criteria->first > s->next ? criteria->first : s->next;
-		e = criteria->under_way ? search_under_way(s) : 0;
+		e = criteria->under_way ? search_under_way(s, s->reader) : 0;
 	} else {
 		journal_reader_times(s->reader, criteria->from_ms, criteria->until_ms);
+		e = begin_times(s);
 	}
 	if (e != 0) {
 		search_free(s);

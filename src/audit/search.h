@@ -29,14 +29,14 @@ struct search_criteria {
 	uint32_t outcomes;             /* 1u << enum audit_outcome; 0: all */
 	uint64_t refusal, association; /* 0: any */
 	/*
-	 * Both inclusive. A transfer is of all times at which the journal has a record of it; whatever else happened to it
-	 * is looked for before and after.
+	 * Both inclusive. A transfer is of all times from its first record to its last, also where it has none of the time that is asked
+	 * for; whatever else happened to it is looked for before and after.
 	 */
 	int64_t from_ms, until_ms;
 	uint64_t first,
 		end;    /* records [first, end) alone, whatever their order in time; 0, UINT64_MAX: all */
 	bool open_all;  /* trust no token: open every record of such a kind */
-	bool under_way; /* also transfers that had begun before record `first` and had not ended, if no record of [first, end) is of them */
+	bool under_way; /* of [first, end): also transfers that had begun before record `first` and had not ended, if no record of it is of them */
 };
 
 /* All of a journal. */

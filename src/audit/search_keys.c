@@ -37,8 +37,9 @@ struct epoch *epochs_find(struct epochs *e, uint64_t index)
 	return NULL;
 }
 
-int epochs_add(struct epochs *e, uint64_t index, struct span key_body, struct epoch **ret_epoch)
+int epochs_add(struct epochs *e, uint64_t index, const struct journal_record *key, struct epoch **ret_epoch)
 {
+	struct span key_body = key ? key->body : span_of(NULL, 0);
 	struct epoch *p = &e->at[0];
 	for (unsigned i = 1; i < EPOCHS_KEPT; i++) {
 		if (e->at[i].used < p->used) {
@@ -57,6 +58,7 @@ int epochs_add(struct epochs *e, uint64_t index, struct span key_body, struct ep
 		p->error = ERR_MISSING;
 	}
 	p->len = key_body.len;
+	p->rules = key ? key->count : 0;
 	p->index = index;
 	p->used = ++e->turn;
 	*ret_epoch = p;

@@ -28,8 +28,7 @@ int search_fetch(
 int search_key(struct search *s, const struct journal_entry *e)
 {
 	struct epoch *ignored;
-	return epochs_find(&s->epochs, e->index) ? 0
-	                                         : epochs_add(&s->epochs, e->index, e->record.body, &ignored);
+	return epochs_find(&s->epochs, e->index) ? 0 : epochs_add(&s->epochs, e->index, &e->record, &ignored);
 }
 
 int search_epoch(struct search *s, const struct journal_record *r, struct epoch **ret_epoch)
@@ -44,7 +43,7 @@ int search_epoch(struct search *s, const struct journal_record *r, struct epoch 
 		return e;
 	}
 	bool there = e == 0 && key.record.kind == JOURNAL_KEY;
-	return epochs_add(&s->epochs, r->epoch, there ? key.record.body : span_of(NULL, 0), ret_epoch);
+	return epochs_add(&s->epochs, r->epoch, there ? &key.record : NULL, ret_epoch);
 }
 
 /* Its epoch's key is not to be had: it is for others, not there, or does not open. */
@@ -102,7 +101,7 @@ int search_look(struct search *s, const struct journal_entry *e, bool check, siz
 	if (r != 0) {
 		return r;
 	}
-	if (tokens && epoch->has_tokens && !matcher_has_tokens(&s->matcher, &epoch->tokens, &e->record)) {
+	if (tokens && epoch->has_tokens && !matcher_has_tokens(&s->matcher, epoch, &e->record)) {
 		return 0;
 	}
 	r = epoch_open(&s->epochs, epoch);

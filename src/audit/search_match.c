@@ -69,11 +69,23 @@ static bool has_token(const struct journal_record *r, uint8_t kind, const uint8_
 	return false;
 }
 
-bool matcher_has_tokens(
-	const struct matcher *m, const struct wanted_tokens *tokens, const struct journal_record *r)
+static bool has_kind(const struct journal_record *r, uint8_t kind)
+{
+	for (unsigned i = 0; i < r->n_tokens; i++) {
+		if (r->tokens[i].kind == kind) {
+			return true;
+		}
+	}
+	return false;
+}
+
+bool matcher_has_tokens(const struct matcher *m, const struct epoch *epoch, const struct journal_record *r)
 {
 	for (unsigned i = 0; i < m->n; i++) {
-		if (!has_token(r, (uint8_t)m->wanted[i].kind, tokens->at[i])) {
+		uint8_t kind = (uint8_t)m->wanted[i].kind;
+		/* A name of another group has no token there: only its event can tell. */
+		bool maybe = kind == BLIND_NAME && epoch->rules < BLIND_RULES_ALL_GROUPS && has_kind(r, kind);
+		if (!maybe && !has_token(r, kind, epoch->tokens.at[i])) {
 			return false;
 		}
 	}
@@ -82,12 +94,29 @@ bool matcher_has_tokens(
 
 /* ---- Events ---- */
 
-static bool same(const struct wanted *w, const char *text, const char *second)
+static bool same_span(const struct wanted *w, struct span text, const char *second)
 {
 	uint8_t value[BLIND_VALUE_MOST];
 	size_t len;
-	return blind_value(w->kind, span_str(text), span_str(second), value, &len) == 0 && len == w->len &&
+	return blind_value(w->kind, text, span_str(second), value, &len) == 0 && len == w->len &&
 	       memcmp(value, w->value, len) == 0;
+}
+
+static bool same(const struct wanted *w, const char *text, const char *second)
+{
+	return same_span(w, span_str(text), second);
+}
+
+static bool has_name(const struct wanted *w, const char *name)
+{
+	struct span groups[BLIND_GROUPS];
+	unsigned n = blind_name_groups(span_str(name), groups);
+	for (unsigned i = 0; i < n; i++) {
+		if (same_span(w, groups[i], "")) {
+			return true;
+		}
+	}
+	return false;
 }
 
 static bool has_accession(const struct wanted *w, const struct audit_event *ev)
@@ -114,7 +143,7 @@ static bool is_of(const struct wanted *w, const struct audit_event *ev)
 	case BLIND_USER:
 		return same(w, ev->user, "");
 	case BLIND_NAME:
-		return same(w, ev->patient_name, "");
+		return has_name(w, ev->patient_name);
 	case BLIND_NODE:
 		return same(w, ev->from.node, "") || same(w, ev->to.node, "");
 	case BLIND_ADDRESS:

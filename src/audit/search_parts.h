@@ -29,6 +29,8 @@ struct wanted_tokens {
 	uint8_t at[WANTED_MOST][BLIND_TOKEN];
 };
 
+struct epoch;
+
 MUST_USE int matcher_make(const struct search_criteria *c, struct matcher *ret_matcher); /* ERR_VALUE */
 /* What the head says: kind and association. */
 bool matcher_head(const struct matcher *m, const struct journal_record *r);
@@ -42,9 +44,8 @@ enum match {
 enum match matcher_event(const struct matcher *m, const struct audit_event *ev);
 MUST_USE int matcher_tokens(
 	const struct matcher *m, const uint8_t key[BLIND_KEY], struct wanted_tokens *ret_tokens);
-/* Does the record have a token of each criterion that has tokens? */
-bool matcher_has_tokens(
-	const struct matcher *m, const struct wanted_tokens *tokens, const struct journal_record *r);
+/* Does the record have a token of each criterion that has tokens, or may it be of it without? */
+bool matcher_has_tokens(const struct matcher *m, const struct epoch *epoch, const struct journal_record *r);
 
 /* ---- search_keys.c: epochs ---- */
 
@@ -52,6 +53,7 @@ struct epoch {
 	uint64_t index; /* JOURNAL_NONE: none */
 	uint8_t *body;  /* of its KEY record; NULL: it is not there */
 	size_t len;
+	uint32_t rules; /* BLIND_RULES, as the KEY record has it */
 	bool tried, tried_tokens;
 	int error; /* of opening it: ERR_NOT_FOUND, it is for others; ERR_MISSING, its record is not there */
 	struct seal_epoch *seal;
@@ -77,8 +79,9 @@ void epochs_init(struct epochs *e, const struct hpke_opener *opener, const struc
 void epochs_done(struct epochs *e);
 /* NULL: it is not kept. */
 struct epoch *epochs_find(struct epochs *e, uint64_t index);
-/* key_body: empty where it is not to be had. ERR_NO_MEMORY. */
-MUST_USE int epochs_add(struct epochs *e, uint64_t index, struct span key_body, struct epoch **ret_epoch);
+/* key: its KEY record; NULL where it is not to be had. ERR_NO_MEMORY. */
+MUST_USE int epochs_add(
+	struct epochs *e, uint64_t index, const struct journal_record *key, struct epoch **ret_epoch);
 /* Here and below ERR_SYSTEM and ERR_NO_MEMORY alone; what else is wrong is in p. */
 MUST_USE int epoch_tokens(struct epochs *e, struct epoch *p);
 MUST_USE int epoch_open(struct epochs *e, struct epoch *p);
@@ -159,8 +162,8 @@ void item_free(struct item *i);
 MUST_USE int search_take(struct search *s, const struct journal_entry *e);
 /* Of a record after the scope: transfers of the scope alone. */
 MUST_USE int search_take_tail(struct search *s, const struct journal_entry *e);
-/* Transfers that were under way before the reader's first record. */
-MUST_USE int search_under_way(struct search *s);
+/* Transfers that were under way before the record that the reader was told to seek. */
+MUST_USE int search_under_way(struct search *s, const struct journal_reader *r);
 /* Nothing more will be said of the transfer that the last record ended. */
 void search_settle(struct search *s);
 /* Is there one that has not ended, or may be going on to? The first record of the first of them. */

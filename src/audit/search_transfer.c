@@ -135,10 +135,10 @@ static int begin_before(struct search *s, uint64_t index)
 	return r;
 }
 
-int search_under_way(struct search *s)
+int search_under_way(struct search *s, const struct journal_reader *r)
 {
 	struct transfers t;
-	int e = journal_reader_under_way(s->reader, &t);
+	int e = journal_reader_under_way(r, &t);
 	if (e != 0) {
 		/* A head that is damaged is found when it is read. */
 		return e == ERR_SYSTEM || e == ERR_NO_MEMORY ? e : 0;
@@ -192,8 +192,7 @@ static int end_alone(struct search *s, const struct journal_entry *e, struct tra
 		r = search_epoch(s, &e->record, &epoch);
 		r = r == 0 ? epoch_tokens(&s->epochs, epoch) : r;
 		wanted = r == 0 && epoch->has_tokens && s->matcher.n > 0 && !s->criteria.certificate &&
-		         !s->criteria.fingerprint &&
-		         matcher_has_tokens(&s->matcher, &epoch->tokens, &e->record);
+		         !s->criteria.fingerprint && matcher_has_tokens(&s->matcher, epoch, &e->record);
 	}
 	if (r < 0 || !wanted) {
 		return r < 0 ? r : 0;

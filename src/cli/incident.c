@@ -18,6 +18,8 @@ static const char usage[] =
 	"\n"
 	"  --node NODE, --user USER, --certificate FILE|SHA256|SUBJECT, --refusal N,\n"
 	"  --version VERSION   all must be met\n"
+	"  --patient ID [--issuer ISSUER], --name NAME, --accession NUMBER, --study UID\n"
+	"                   what became of them\n"
 	"  --from TIME, --to TIME\n"
 	"           " WHEN_FORM "\n"
 	"  --out FOLDER     a new folder: incident.csv, .json, .html (to print),\n"
@@ -192,6 +194,11 @@ static int take(void *arg, int c, const char *name)
 int verb_incident(int argc, char **argv)
 {
 	static const struct option options[] = {LOOKUP_OPTIONS,
+		{"patient", required_argument, NULL, LOOKUP_PATIENT},
+		{"issuer", required_argument, NULL, LOOKUP_ISSUER},
+		{"name", required_argument, NULL, LOOKUP_NAME},
+		{"accession", required_argument, NULL, LOOKUP_ACCESSION},
+		{"study", required_argument, NULL, LOOKUP_STUDY},
 		{"version", required_argument, NULL, OPTION_VERSION},
 		{"vkey", required_argument, NULL, OPTION_VKEY},
 		{"checkpoint", required_argument, NULL, OPTION_CHECKPOINT},

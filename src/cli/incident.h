@@ -108,6 +108,7 @@ struct incident {
 bool incident_note(struct notes *n, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* "for node ct1 and refusal 7"; "" where all is asked for. */
+#define INCIDENT_SUBJECT 3000
 void incident_subject(const struct incident *in, char *buf, size_t cap);
 
 /* All return AUDIT_GOOD, or a code after they have said why. */

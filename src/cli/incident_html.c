@@ -363,7 +363,7 @@ static void proofs(const struct incident *in, FILE *to)
 
 void incident_html(const struct incident *in, FILE *to)
 {
-	char subject[900], now[WHEN_ZONED_LEN];
+	char subject[INCIDENT_SUBJECT], now[WHEN_ZONED_LEN];
 	size_t others = in->n_studies > 0
 	                        ? in->studies[in->n_studies - 1].first + in->studies[in->n_studies - 1].n
 	                        : 0;

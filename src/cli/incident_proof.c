@@ -131,6 +131,16 @@ static bool say_search(struct incident *in)
 	return ok;
 }
 
+static bool say_patient(struct incident *in)
+{
+	const struct search_criteria *c = &in->l.criteria;
+	bool of_one = c->patient || c->name || c->accession || c->study;
+	return !of_one ||
+	       incident_note(&in->uncovered,
+		       "What names another identifier, name or number, or none: each is compared as it was told. Refused "
+		       "associations, logins and requests for all of something name nobody.");
+}
+
 static bool say_tail(struct incident *in)
 {
 	const struct scope_result *s = &in->scope;
@@ -158,7 +168,8 @@ int incident_prove(struct incident *in)
 			in->scope_error == ERR_SYSTEM ? strerror(errno) : err_str(in->scope_error));
 		return AUDIT_UNREADABLE;
 	}
-	if (!say_scope(in) || !say_search(in) || !incident_say_certificates(in) || !say_tail(in)) {
+	if (!say_scope(in) || !say_search(in) || !incident_say_certificates(in) || !say_patient(in) ||
+		!say_tail(in)) {
 		return no_memory(in);
 	}
 	in->complete = in->lacks.n == 0 && in->scope.proved;
@@ -368,7 +379,8 @@ void incident_subject(const struct incident *in, char *buf, size_t cap)
 	audit_fingerprint_text(&f, fingerprint);
 	const struct {
 		const char *what, *value;
-	} parts[] = {{"node", c->node}, {"user", c->user},
+	} parts[] = {{"patient", c->patient}, {"issuer", c->issuer}, {"name", c->name},
+		{"accession", c->accession}, {"study", c->study}, {"node", c->node}, {"user", c->user},
 		{"certificate", f.known ? fingerprint : c->certificate},
 		{f.known && c->certificate ? "its subject" : "", f.known ? c->certificate : NULL},
 		{"version", in->version}};
@@ -444,7 +456,7 @@ static void say_incomplete(const struct incident *in, const char *times, const c
 
 void incident_statement(const struct incident *in, FILE *to)
 {
-	char times[160], subject[900];
+	char times[160], subject[INCIDENT_SUBJECT];
 	incident_subject(in, subject, sizeof(subject));
 	if (!in->has_records) {
 		fprintf(to,

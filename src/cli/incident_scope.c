@@ -36,6 +36,45 @@ static void widen(struct incident *in, const struct journal_entry *e)
 	in->has_records = true;
 }
 
+/*
+ * Nothing was recorded in that time. Between two records that are there it is known what went on meanwhile, where the second
+ * stands; of a time before the journal, or after it, nothing is.
+ */
+static int find_next(struct incident *in)
+{
+	struct journal_reader *r = NULL;
+	struct journal_entry next, e;
+	char before[WHEN_ZONED_LEN], after[WHEN_ZONED_LEN];
+	if (in->l.criteria.until_ms == INT64_MAX || in->l.criteria.from_ms == INT64_MIN) {
+		return 0;
+	}
+	int err = journal_reader_open(in->l.folders, in->l.n_folders, &r);
+	if (err == 0) {
+		journal_reader_times(r, in->l.criteria.until_ms + 1, INT64_MAX);
+		do {
+			err = journal_reader_next(r, &next);
+		} while (err < 0 && err != ERR_SYSTEM && err != ERR_NO_MEMORY);
+	}
+	if (err == 1 && next.index > 0) {
+		journal_reader_times(r, INT64_MIN, INT64_MAX);
+		journal_reader_seek(r, next.index - 1);
+		if (journal_reader_next(r, &e) == 1 && e.index + 1 == next.index) {
+			widen(in, &next);
+			when_zoned(e.record.time_ms, before);
+			when_zoned(next.record.time_ms, after);
+			err = incident_note(&in->uncovered,
+				      "No record is of that time itself: record %" PRIu64
+				      " is of %s, and the next one, record %" PRIu64
+				      ", of %s. The list has what went on meanwhile. Whether the gateway was idle or away the records around it say.",
+				      e.index, before, next.index, after)
+			              ? 0
+			              : ERR_NO_MEMORY;
+		}
+	}
+	journal_reader_free(r);
+	return err == 1 ? 0 : err;
+}
+
 /* From the first to the last record of that time. Where a clock was set back others lie between them: they are read too. */
 int incident_find_records(struct incident *in)
 {
@@ -53,6 +92,9 @@ int incident_find_records(struct incident *in)
 		}
 	}
 	journal_reader_free(r);
+	if (err == 0 && !in->has_records) {
+		err = find_next(in);
+	}
 	return err == 0 ? AUDIT_GOOD : failed(in, err);
 }
 

@@ -188,6 +188,11 @@ static json_t *scope_json(const struct incident *in)
 	if (c->until_ms != INT64_MAX) {
 		set_time(o, "until", c->until_ms);
 	}
+	set_text(o, "patient", c->patient);
+	set_text(o, "issuer", c->issuer);
+	set_text(o, "name", c->name);
+	set_text(o, "accession", c->accession);
+	set_text(o, "study", c->study);
 	set_text(o, "node", c->node);
 	set_text(o, "user", c->user);
 	set_text(o, "certificate", c->certificate);

@@ -35,6 +35,7 @@ static int begin_epoch(struct auditor *a, int64_t time_ms)
 		.time_ms = time_ms, /* not later than what comes after it */
 		.about = JOURNAL_NONE,
 		.epoch = JOURNAL_NONE,
+		.count = BLIND_RULES,
 		.body = span_of(body, len)};
 	a->epoch_new = true;
 	return journal_append(a->journal, &r, &a->epoch);

@@ -77,12 +77,12 @@ static void add(struct work *w, enum blind_kind kind, const uint8_t token[BLIND_
 	}
 }
 
-static void ask(struct asked *q, struct work *w, enum blind_kind kind, const char *s, const char *second)
+static void ask_span(struct asked *q, struct work *w, enum blind_kind kind, struct span s, const char *second)
 {
 	size_t len = 0;
 	uint8_t *to = q->text + q->text_len;
-	if (!s[0] || q->n == VALUES_MOST || sizeof(q->text) - q->text_len < BLIND_VALUE_MOST ||
-		blind_value(kind, span_str(s), span_str(second), to, &len) != 0) {
+	if (s.len == 0 || q->n == VALUES_MOST || sizeof(q->text) - q->text_len < BLIND_VALUE_MOST ||
+		blind_value(kind, s, span_str(second), to, &len) != 0) {
 		return;
 	}
 	const uint8_t *token = remembered(kind, span_of(to, len));
@@ -95,6 +95,21 @@ static void ask(struct asked *q, struct work *w, enum blind_kind kind, const cha
 	q->text_len += len;
 }
 
+static void ask(struct asked *q, struct work *w, enum blind_kind kind, const char *s, const char *second)
+{
+	ask_span(q, w, kind, span_str(s), second);
+}
+
+/* Found by each of its groups: who asks has the letters that the clinic has, not those of the device. */
+static void ask_name(struct asked *q, struct work *w, const char *name)
+{
+	struct span groups[BLIND_GROUPS];
+	unsigned n = blind_name_groups(span_str(name), groups);
+	for (unsigned i = 0; i < n; i++) {
+		ask_span(q, w, BLIND_NAME, groups[i], "");
+	}
+}
+
 static void ask_event(struct asked *q, struct work *w)
 {
 	const struct audit_event *ev = &w->ev;
@@ -102,7 +117,7 @@ static void ask_event(struct asked *q, struct work *w)
 	if (ev->patient_issuer[0]) {
 		ask(q, w, BLIND_PATIENT_OF_ISSUER, ev->patient_id, ev->patient_issuer);
 	}
-	ask(q, w, BLIND_NAME, ev->patient_name, "");
+	ask_name(q, w, ev->patient_name);
 	ask(q, w, BLIND_STUDY, ev->study, "");
 	for (unsigned i = 0; i < ev->n_accession; i++) {
 		ask(q, w, BLIND_ACCESSION, ev->accession[i], "");

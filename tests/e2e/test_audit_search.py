@@ -536,6 +536,54 @@ def incident_by_called_certificate(bench):
     a.run("incident", "--certificate", bench.keys.path("gateway.pem"), "--vkey", a.vkey, wants=1)
 
 
+YAMADA = (b"Yamada^Tarou=\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B=\x1b$B$d$^$@\x1b(B^\x1b$B$?$m$&\x1b(B")  # PS3.5 H.3.1
+
+
+@test
+def audit_search_by_groups_of_a_name(bench):
+    """As the object had it, in ISO 2022; asked for in UTF-8, by any group, with tokens and without."""
+    trail = Trail(bench, **{"checkpoint-every": 1})
+    g = trail.gateway()
+    scu = g.scu()
+    scu.associate(contexts=[(CT, [ILE])])
+    tag = dicom.element(0x10, 0x10, dicom.even(b"NAME", b" "))
+    data = object_of("JP", "1.2.3.7", "1.2.3.7.1", name="NAME").replace(tag, dicom.element(0x10, 0x10, dicom.even(YAMADA, b" ")))
+    data = dicom.element(8, 5, dicom.even(b"\\ISO 2022 IR 87", b" ")) + data
+    equal(scu.store(1, "1.2.3.7.1", CT, data)["status"], 0, "status")
+    scu.release()
+    a = Auditor(trail, g)
+    a.settled()
+    for name in ("yamada^TAROU", "山田^太郎", "=山田^太郎", "やまだ^たろう", "Yamada^Tarou=山田^太郎=やまだ^たろう"):
+        equal([h["patient"] for h in a.find("--name", name)],
+              [{"id": "JP", "name": "Yamada^Tarou=山田^太郎=やまだ^たろう"}], name)
+    a.find("--name", "太郎^山田", wants=1)
+    out, _ = a.run("incident", "--name", "山田^太郎", "--vkey", a.vkey)
+    check("for name 山田^太郎: records" in out and "This list is complete" in out and "It names 1 patient and 1 study" in out, out)
+    out, _ = a.run("incident", "--patient", "P2", "--vkey", a.vkey, wants=1)
+    check("for patient P2: records" in out and "names another identifier" in out, out)
+
+
+@test
+def searches_and_reports_agree_on_times(bench):
+    """A transfer without a record of the time that is asked for, where there is no other record either."""
+    trail = Trail(bench, **{"checkpoint-every": 1})
+    g = trail.gateway()
+    scu = g.scu()
+    scu.associate(contexts=[(CT, [ILE])])
+    equal(scu.store(1, "1.2.3.7.1", CT, object_of("LONG", "1.2.3.7", "1.2.3.7.1"))["status"], 0, "status")
+    a = Auditor(trail, g)
+    trail.wait("progress")
+    # Seconds are what can be asked for: one in which nothing is recorded.
+    until(lambda: trail.records()[-1]["time_ms"] + 3000 < time.time() * 1000, "a quiet time", patience=20)
+    quiet = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(trail.records()[-1]["time_ms"] / 1000 + 1))
+    scu.release()
+    a.settled()
+    moment = ["--from", quiet, "--to", quiet]
+    equal([(h["patient"]["id"], h["state"]) for h in a.find(*moment)], [("LONG", "complete")], "the search")
+    out, _ = a.run("incident", *moment, "--vkey", a.vkey)
+    check("This list is complete" in out and "LONG" in out and "No record is of that time itself" in out, "the report:", out)
+
+
 @test
 def incident_by_user_and_of_retrievals(bench):
     """What one user stored, who proved to be that user; and what a device was sent that asked for it (C-GET)."""

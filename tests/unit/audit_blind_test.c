@@ -140,9 +140,31 @@ static void tokens(void **state)
 	assert_string_equal(blind_kind_name(0), "unknown");
 }
 
+/* Each group that says something, none twice, and no more than a name has. */
+static void groups(void **state)
+{
+	static const struct {
+		const char *name, *groups[BLIND_GROUPS];
+	} rows[] = {{"", {NULL}}, {"=", {NULL}}, {"^^= =^", {NULL}}, {"Doe^Jane", {"Doe^Jane"}},
+		{"Doe^Jane=", {"Doe^Jane"}}, {"==X^Y", {"X^Y"}}, {"A=B=C", {"A", "B", "C"}},
+		{"A==C", {"A", "C"}}, {"A=B=C=D=E", {"A", "B", "C"}}, {"====E", {"E"}}};
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+		struct span got[BLIND_GROUPS];
+		unsigned n = blind_name_groups(span_str(rows[i].name), got), wanted = 0;
+		while (wanted < BLIND_GROUPS && rows[i].groups[wanted]) {
+			wanted++;
+		}
+		assert_int_equal(n, wanted);
+		for (unsigned k = 0; k < n; k++) {
+			assert_true(span_eq(got[k], span_str(rows[i].groups[k])));
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(groups),
 		cmocka_unit_test(identifiers),
 		cmocka_unit_test(users),
 		cmocka_unit_test(identifiers_of_issuers),

@@ -15,6 +15,7 @@ struct sealed_journal {
 	struct hpke_public to[2];
 	unsigned n_to;
 	bool index_away; /* its key is on a token */
+	bool old_rules;  /* names have a token of their first group alone, as they had */
 	uint8_t index_key[BLIND_KEY];
 	struct body_packer *packer;
 	uint64_t epoch;
@@ -55,6 +56,7 @@ static inline void sealed_epoch(struct sealed_journal *j)
 		.time_ms = j->now_ms,
 		.about = JOURNAL_NONE,
 		.epoch = JOURNAL_NONE,
+		.count = j->old_rules ? 0 : BLIND_RULES,
 		.body = span_of(body, len)};
 	assert_int_equal(journal_append(j->journal, &r, &j->epoch), 0);
 }
@@ -77,6 +79,18 @@ static inline void sealed_token(const struct sealed_journal *j, enum blind_kind 
 		tokens[*n].kind = (uint8_t)kind;
 		assert_int_equal(
 			blind_token(j->index_key, kind, span_of(value, len), tokens[(*n)++].value), 0);
+	}
+}
+
+static inline void sealed_name(const struct sealed_journal *j, const char *name,
+	struct journal_token tokens[JOURNAL_TOKENS_MOST], unsigned *n)
+{
+	struct span groups[BLIND_GROUPS];
+	unsigned of = blind_name_groups(span_str(name), groups);
+	for (unsigned i = 0; i < (j->old_rules && of > 1 ? 1 : of); i++) {
+		char group[AUDIT_NAME_MOST];
+		snprintf(group, sizeof(group), "%.*s", (int)groups[i].len, (const char *)groups[i].ptr);
+		sealed_token(j, BLIND_NAME, group, "", tokens, n);
 	}
 }
 
@@ -106,7 +120,7 @@ static inline uint64_t sealed_put(
 	if (ev.patient_issuer[0]) {
 		sealed_token(j, BLIND_PATIENT_OF_ISSUER, ev.patient_id, ev.patient_issuer, tokens, &n);
 	}
-	sealed_token(j, BLIND_NAME, ev.patient_name, "", tokens, &n);
+	sealed_name(j, ev.patient_name, tokens, &n);
 	sealed_token(j, BLIND_STUDY, ev.study, "", tokens, &n);
 	sealed_token(j, BLIND_ACCESSION, ev.accession[0], "", tokens, &n);
 	sealed_token(j, BLIND_USER, ev.user, "", tokens, &n);

@@ -223,6 +223,58 @@ static void test_transfers(void **state)
 }
 
 /* A transfer is of each time at which there is a record of it, and is told whole. */
+/* Some segments of them. */
+static void put_queries(struct sealed_journal *j)
+{
+	for (unsigned i = 0; i < 60; i++) {
+		struct audit_event ev = event_of(AUDIT_QUERY, "Q", "ct1");
+		sealed_put(j, &ev, JOURNAL_NONE, NULL);
+		if (i % 20 == 0) {
+			sealed_epoch(j);
+			sealed_commit(j);
+		}
+	}
+}
+
+static void assert_under_way(
+	const struct sealed_journal *j, const struct search_criteria *c, const uint64_t begun[4])
+{
+	find(j, c, 1);
+	assert_int_equal(found.n, 3);
+	assert_string_equal(found.event[0].patient_id, "P1");
+	assert_string_equal(found.event[1].patient_id, "P2");
+	assert_int_equal(found.hit[1].index, begun[2]);
+	assert_int_equal(found.hit[1].count, 9);
+	assert_int_equal(found.hit[2].index, begun[3]);
+	assert_int_equal(found.hit[2].count, 4);
+	assert_true(found.hit[2].at_least);
+}
+
+/* from: just after a record, as the next one is a second later. */
+static void assert_without_records(const struct sealed_journal *j, int64_t from, const uint64_t begun[4])
+{
+	/* No record is of the time between two of them; and so with a search for one of those transfers. */
+	struct search_criteria c = SEARCH_ALL;
+	c.from_ms = from - 500;
+	c.until_ms = from - 400;
+	assert_under_way(j, &c, begun);
+	assert_int_equal(found.totals.read, 0);
+	c.patient = "P2";
+	find(j, &c, 1);
+	assert_int_equal(found.n, 1);
+	/* Nor of the time after all, when P3 still goes on. */
+	c = (struct search_criteria)SEARCH_ALL;
+	c.from_ms = j->now_ms + 1;
+	find(j, &c, 1);
+	assert_int_equal(found.n, 1);
+	assert_int_equal(found.hit[0].index, begun[3]);
+	/* Nor of the time before all. */
+	c.from_ms = 1;
+	c.until_ms = 2;
+	find(j, &c, 1);
+	assert_int_equal(found.n, 0);
+}
+
 static void test_transfers_beside_the_scope(void **state)
 {
 	struct sealed_journal j;
@@ -237,26 +289,12 @@ static void test_transfers_beside_the_scope(void **state)
 	}
 	struct audit_event ev = ended("P0", 1, 0);
 	sealed_put(&j, &ev, b[0], NULL);
-	for (unsigned i = 0; i < 60; i++) {
-		ev = event_of(AUDIT_QUERY, "Q", "ct1");
-		sealed_put(&j, &ev, JOURNAL_NONE, NULL);
-		if (i % 20 == 0) {
-			sealed_epoch(&j);
-			sealed_commit(&j);
-		}
-	}
+	put_queries(&j);
 	sealed_progress(&j, b[3], 4);
 	int64_t from = j.now_ms + 1;
 	uint64_t progress = sealed_progress(&j, b[1], 7);
 	int64_t until = j.now_ms;
-	for (unsigned i = 0; i < 60; i++) {
-		ev = event_of(AUDIT_QUERY, "Q", "ct1");
-		sealed_put(&j, &ev, JOURNAL_NONE, NULL);
-		if (i % 20 == 0) {
-			sealed_epoch(&j);
-			sealed_commit(&j);
-		}
-	}
+	put_queries(&j);
 	ev = ended("P1", 9, 0);
 	uint64_t last = sealed_put(&j, &ev, b[1], NULL);
 	ev = ended("P1", 0, 3);
@@ -275,7 +313,8 @@ static void test_transfers_beside_the_scope(void **state)
 			c.until_ms = until;
 		}
 		find(&j, &c, 1);
-		assert_int_equal(found.n, 1);
+		/* P2 was under way all the time, with no record of it, and P3 still is; P0 had ended. */
+		assert_int_equal(found.n, by_range ? 1 : 3);
 		assert_string_equal(found.event[0].patient_id, "P1");
 		assert_int_equal(found.hit[0].index, b[1]);
 		assert_int_equal(found.hit[0].part[1], last);
@@ -285,17 +324,14 @@ static void test_transfers_beside_the_scope(void **state)
 		assert_int_equal(found.totals.read, 1);
 		assert_int_equal(found.totals.first, progress);
 		assert_int_equal(found.totals.last, progress);
-		/* P2 was under way all the time, with no record of it, and P3 still is; P0 had ended. */
-		c.under_way = true;
-		find(&j, &c, 1);
-		assert_int_equal(found.n, by_range ? 3 : 1);
+		c.under_way = by_range;
+		assert_under_way(&j, &c, b);
 		assert_int_equal(found.totals.read, 1);
-		assert_string_equal(found.event[0].patient_id, "P1");
-		assert_true(!by_range || strcmp(found.event[1].patient_id, "P2") == 0);
-		assert_true(!by_range || (found.hit[1].index == b[2] && found.hit[1].count == 9));
-		assert_true(!by_range ||
-			    (found.hit[2].index == b[3] && found.hit[2].count == 4 && found.hit[2].at_least));
+		c.kinds = 1u << AUDIT_QUERY;
+		find(&j, &c, 1);
+		assert_int_equal(found.n, 0);
 	}
+	assert_without_records(&j, from, b);
 	sealed_done(&j);
 }
 

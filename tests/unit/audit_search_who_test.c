@@ -70,10 +70,85 @@ static void certificates(void **state)
 	sealed_done(&j);
 }
 
+/* ---- Names ---- */
+
+/* PS3.5 H.3, in UTF-8. */
+#define YAMADA                                                                                               \
+	"Yamada^Tarou=\xe5\xb1\xb1\xe7\x94\xb0^\xe5\xa4\xaa\xe9\x83\x8e=\xe3\x82\x84\xe3\x81\xbe\xe3\x81\xa0^\xe3\x81\x9f\xe3\x82\x8d\xe3\x81\x86"
+#define KANJI "\xe5\xb1\xb1\xe7\x94\xb0^\xe5\xa4\xaa\xe9\x83\x8e"
+#define KANA  "\xe3\x82\x84\xe3\x81\xbe\xe3\x81\xa0^\xe3\x81\x9f\xe3\x82\x8d\xe3\x81\x86"
+
+static void put_named(struct sealed_journal *j, const char *patient, const char *name)
+{
+	struct audit_event ev = event_of(AUDIT_QUERY, patient, "ct1");
+	snprintf(ev.patient_name, sizeof(ev.patient_name), "%s", name);
+	sealed_put(j, &ev, JOURNAL_NONE, NULL);
+}
+
+static void assert_named(const struct sealed_journal *j, const char *name, unsigned n, unsigned most_opened)
+{
+	struct search_criteria c = SEARCH_ALL;
+	c.name = name;
+	for (unsigned all = 0; all < 2; all++) {
+		c.open_all = all;
+		find(j, &c, 0);
+		assert_int_equal(found.n, n);
+		for (unsigned i = 0; i < n; i++) {
+			assert_string_equal(found.event[i].patient_name, YAMADA);
+		}
+		assert_true(all || found.totals.opened <= most_opened);
+	}
+}
+
+/* By each group, and by what tokens there are: where a name has one of its first group alone, those of names are opened. */
+static void groups_of_names(void **state)
+{
+	for (unsigned old = 0; old < 2; old++) {
+		struct sealed_journal j;
+		sealed_make(&j, people.to, 2);
+		j.old_rules = old;
+		sealed_epoch(&j);
+		put_named(&j, "P1", YAMADA);
+		put_named(&j, "P2", "Doe^Jane");
+		put_named(&j, "P3", "");
+		sealed_commit(&j);
+		unsigned named = old ? 2 : 1;
+		assert_named(&j, "yamada^tarou", 1, named);
+		assert_named(&j, KANJI, 1, named);
+		assert_named(&j, "=" KANJI "^^", 1, named);
+		assert_named(&j, KANA, 1, named);
+		assert_named(&j, "==" KANA, 1, named);
+		assert_named(&j, YAMADA, 1, named);
+		assert_named(&j, KANJI "=" KANA, 1, named);
+		assert_named(&j, "Doe^John", 0, old ? 2 : 0);
+		assert_named(&j, "Tarou^Yamada", 0, old ? 2 : 0);
+		sealed_done(&j);
+	}
+}
+
+/* An old journal that a newer gateway goes on with. */
+static void groups_of_names_of_both_rules(void **state)
+{
+	struct sealed_journal j;
+	sealed_make(&j, people.to, 2);
+	j.old_rules = true;
+	sealed_epoch(&j);
+	put_named(&j, "P1", YAMADA);
+	j.old_rules = false;
+	sealed_epoch(&j);
+	put_named(&j, "P2", YAMADA);
+	put_named(&j, "P3", "Doe^Jane");
+	sealed_commit(&j);
+	assert_named(&j, KANA, 2, 2);
+	sealed_done(&j);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(certificates),
+		cmocka_unit_test(groups_of_names),
+		cmocka_unit_test(groups_of_names_of_both_rules),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
