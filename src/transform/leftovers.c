@@ -14,16 +14,29 @@
 
 static_assert(FORM_MOST <= UINT8_MAX, "a pattern's length");
 
+static void set_charset(struct leftovers *l, struct span text)
+{
+	size_t n = text.len < sizeof(l->charset_text) ? text.len : sizeof(l->charset_text);
+	l->charset = charset_of(text);
+	memset(l->charset_text, 0, sizeof(l->charset_text));
+	if (n > 0) {
+		memcpy(l->charset_text, text.ptr, n);
+	}
+	l->charset_len = text.len;
+}
+
 void leftovers_begin(struct leftovers *l, unsigned options)
 {
-	memset(l, 0, offsetof(struct leftovers, patterns));
+	leftovers_memory_begin(l, options);
+	l->found = l->grave = l->full = false;
+	l->of = l->in = 0;
 	l->options = options;
-	l->charset = charset_of(span_str(""));
+	set_charset(l, span_str(""));
 }
 
 void leftovers_charset(struct leftovers *l, struct span specific_character_set)
 {
-	l->charset = charset_of(specific_character_set);
+	set_charset(l, specific_character_set);
 }
 
 /* ---- What is searched for ---- */
@@ -39,51 +52,39 @@ static struct leftover_pattern *find(struct leftovers *l, const uint8_t *folded,
 	return NULL;
 }
 
-/* It is searched for already, and is as grave. */
-static bool is_known(struct leftovers *l, struct span value, bool grave)
+static struct leftover_pattern *add_pattern(struct leftovers *l, const uint8_t *folded, size_t n)
 {
-	uint8_t folded[LEFTOVERS_LONG];
-	if (value.len < LEFTOVERS_LEAST || value.len > sizeof(folded)) {
-		return false;
+	if (l->n_patterns == ARRAY_LEN(l->patterns) || n > sizeof(l->bytes) - l->n_bytes) {
+		l->full = true;
+		return NULL;
 	}
-	for (size_t i = 0; i < value.len; i++) {
-		folded[i] = leftovers_fold(value.ptr[i]);
+	uint16_t *slot = &l->slots[leftovers_slot(folded)];
+	struct leftover_pattern *p = &l->patterns[l->n_patterns++];
+	memcpy(l->bytes + l->n_bytes, folded, n);
+	*p = (struct leftover_pattern){.at = l->n_bytes, .next = *slot, .len = (uint8_t)n};
+	*slot = (uint16_t)l->n_patterns;
+	l->n_bytes += (uint32_t)n;
+	sieve_add(&l->any, folded);
+	for (size_t i = 0; n >= LEFTOVERS_BINARY_LEAST && i < LEFTOVERS_STRIDE; i++) {
+		sieve_add(&l->binary, folded + i);
 	}
-	const struct leftover_pattern *p = find(l, folded, value.len);
-	return p && (p->grave || !grave);
+	return p;
 }
 
 static void add_form(struct leftovers *l, const struct leftover_pattern *like, const uint8_t *bytes, size_t n)
 {
 	uint8_t folded[FORM_MOST];
 	n = n < FORM_MOST ? n : FORM_MOST;
+	if (n < LEFTOVERS_LEAST) {
+		return;
+	}
 	for (size_t i = 0; i < n; i++) {
 		folded[i] = leftovers_fold(bytes[i]);
 	}
-	struct leftover_pattern *same = n < LEFTOVERS_LEAST ? NULL : find(l, folded, n);
-	if (same && like->grave && !same->grave) {
-		same->grave = true;
-		same->tag = like->tag;
-	}
-	if (same || n < LEFTOVERS_LEAST) {
-		return;
-	}
-	if (l->n_patterns == LEFTOVERS_MOST || n > sizeof(l->bytes) - l->n_bytes) {
-		l->full = true;
-		return;
-	}
-	uint16_t *slot = &l->slots[leftovers_slot(folded)];
-	memcpy(l->bytes + l->n_bytes, folded, n);
-	struct leftover_pattern *p = &l->patterns[l->n_patterns++];
-	*p = *like;
-	p->at = l->n_bytes;
-	p->next = *slot;
-	p->len = (uint8_t)n;
-	*slot = (uint16_t)l->n_patterns;
-	l->n_bytes += (uint32_t)n;
-	sieve_add(&l->any, folded);
-	for (size_t i = 0; n >= LEFTOVERS_BINARY_LEAST && i < LEFTOVERS_STRIDE; i++) {
-		sieve_add(&l->binary, folded + i);
+	struct leftover_pattern *p = find(l, folded, n);
+	p = p ? p : add_pattern(l, folded, n);
+	if (p && leftovers_use(l, p, like)) {
+		leftovers_remember(l, p, like);
 	}
 }
 
@@ -192,9 +193,6 @@ static void add_value(struct leftovers *l, uint32_t tag, const char *vr, struct 
 		return;
 	}
 	value.len = value.len < LEFTOVERS_LONG ? value.len : LEFTOVERS_LONG;
-	if (is_known(l, value, like.grave)) {
-		return;
-	}
 	exact = like;
 	/* Of a date that begins with one digit, what is behind another is another's. */
 	exact.whole = value.len < WHOLE_BELOW || (like.date && (value.ptr[1] < '0' || value.ptr[1] > '9'));
@@ -241,7 +239,7 @@ static void add_date(struct leftovers *l, uint32_t tag, struct span date)
 		"Y.M.D", "DMY", "MDY", "d.m.Y", "d/m/Y", "m/d/Y", "DNY", "D-N-Y", "D N Y", "d N Y", "N D, Y",
 		"N d, Y"};
 	const unsigned n = tag == LEFTOVERS_BIRTH_DATE ? ARRAY_LEN(notations) : 8;
-	if (date.len != 8 || is_known(l, date, true) || !is_number(date) || is_dummy("DA", date)) {
+	if (date.len != 8 || !is_number(date) || is_dummy("DA", date)) {
 		return;
 	}
 	for (unsigned i = 0; i < n; i++) {
@@ -346,11 +344,8 @@ static bool is_code(uint32_t tag)
 	return (tag >= 0x00080100 && tag <= 0x00080104) || tag == 0x0008010C;
 }
 
-void leftovers_add(struct leftovers *l, uint32_t tag, const char *vr, struct span value)
+static void add(struct leftovers *l, uint32_t tag, const char *vr, struct span value)
 {
-	if (is_code(tag)) {
-		return;
-	}
 	if (memcmp(vr, "PN", 2) == 0) {
 		add_parts(l, tag, vr, value, "\\^= ,");
 		add_whole_names(l, tag, value);
@@ -368,5 +363,13 @@ void leftovers_add(struct leftovers *l, uint32_t tag, const char *vr, struct spa
 	} else if (memcmp(vr, "DT", 2) == 0 && value.len >= 8) {
 		add_value(l, tag, vr, span_of(value.ptr, value.len < 14 ? value.len : 14));
 		add_date(l, tag, span_of(value.ptr, 8));
+	}
+}
+
+void leftovers_add(struct leftovers *l, uint32_t tag, const char *vr, struct span value)
+{
+	if (!is_code(tag) && !leftovers_recall(l, tag, vr, value)) {
+		add(l, tag, vr, value);
+		leftovers_recall_end(l, tag, vr, value);
 	}
 }

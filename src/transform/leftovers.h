@@ -27,6 +27,13 @@
 #define LEFTOVERS_MOST  4096
 #define LEFTOVERS_ROOM  (512u * 1024)
 #define LEFTOVERS_SLOTS 16384
+/* Beside those of one object, of objects before it. */
+#define LEFTOVERS_STALE      512
+#define LEFTOVERS_STALE_ROOM (64u * 1024)
+/* What is remembered of values. */
+#define LEFTOVERS_VALUES     1024
+#define LEFTOVERS_USES       16384
+#define LEFTOVERS_VALUE_ROOM (64u * 1024)
 
 struct leftovers {
 	bool found, grave;
@@ -36,11 +43,15 @@ struct leftovers {
 	/* ---- Its own ---- */
 	unsigned options; /* OPTION_…: what was to stay */
 	struct charset charset;
+	char charset_text[LEFTOVERS_LONG];
+	size_t charset_len;
 	bool numbers, plain, in_uid, in_date; /* plain: text of digits alone, in which nothing is encoded */
 	unsigned depth;
 	uint32_t here;
-	unsigned n_patterns, n_carry;
-	uint32_t n_bytes;
+	uint32_t object;                 /* a number */
+	unsigned n_patterns, n_searched; /* n_searched: those of this object, with bytes_searched */
+	uint32_t n_bytes, bytes_searched;
+	unsigned n_carry;
 	uint64_t seen;                   /* of the value, so far */
 	uint8_t carry[ENCODED_EDGE];     /* the end of the piece before */
 	uint16_t slots[LEFTOVERS_SLOTS]; /* the first of the patterns, from 1, by their first four bytes */
@@ -55,11 +66,37 @@ struct leftovers {
 		bool uid;   /* … nor a dot */
 		bool grave;
 		bool date;
-	} patterns[LEFTOVERS_MOST];
-	uint8_t bytes[LEFTOVERS_ROOM];
+		uint32_t object; /* that it was last searched for in */
+	} patterns[2 * LEFTOVERS_MOST + LEFTOVERS_STALE];
+	uint8_t bytes[2 * LEFTOVERS_ROOM + LEFTOVERS_STALE_ROOM];
+	/*
+	 * Objects of one patient have mostly the same values: which patterns are theirs is remembered from one object to the next, and what is
+	 * searched for in each is what would be without. Patterns of other objects' values are still there, and pass for none.
+	 */
+	struct leftovers_memory {
+		char charset[LEFTOVERS_LONG]; /* that the values were of */
+		size_t charset_len;
+		unsigned n_values, n_uses, n_bytes,
+			began; /* began: the first use of the value that is being added */
+		bool adding;
+		uint16_t slots[2 * LEFTOVERS_VALUES]; /* the first of the values, from 1 */
+		struct leftover_value {
+			uint32_t tag;
+			char vr[2];
+			uint16_t at, len; /* in bytes[] */
+			uint16_t next, first, n;
+		} values[LEFTOVERS_VALUES];
+		struct leftover_use {
+			uint16_t pattern;
+			bool whole, uid, grave, date;
+		} uses[LEFTOVERS_USES];
+		uint8_t bytes[LEFTOVERS_VALUE_ROOM];
+	} memory;
 };
 
 /*
+ * l: zeros before the first object; from then on it remembers.
+ *
  * options: OPTION_…, of what was to stay. With OPTION_UIDS no UIDs are searched for, and a date that is part of one is not grave; with
  * OPTION_FULL_DATES none that is found in a date (DA, DT), but for the date of birth, which is not grave there.
  */

@@ -90,13 +90,15 @@ static bool is_for_a_person(const struct leftovers *l, const struct leftover_pat
 						 (l->in_date && l->options & OPTION_FULL_DATES)));
 }
 
+static bool is_grave_here(const struct leftovers *l, const struct leftover_pattern *p)
+{
+	return p->grave && !is_for_a_person(l, p);
+}
+
 /* What is left first, but a grave one before others. */
 static void tell(struct leftovers *l, const struct leftover_pattern *p)
 {
-	bool grave = p->grave && !is_for_a_person(l, p);
-	if (is_wanted(l, p)) {
-		return;
-	}
+	bool grave = is_grave_here(l, p);
 	if (!l->found || grave) {
 		l->found = true;
 		l->grave = grave;
@@ -105,17 +107,35 @@ static void tell(struct leftovers *l, const struct leftover_pattern *p)
 	}
 }
 
+static bool is_left_at(
+	const struct leftovers *l, const struct leftover_pattern *p, const struct encoded_piece *s, size_t at)
+{
+	return p->object == l->object && p->len <= s->bytes.len - at &&
+	       (!l->numbers || p->len >= LEFTOVERS_BINARY_LEAST) && stands_at(l, p, s->bytes.ptr + at) &&
+	       !is_of_more(p, s, at) && (!s->packed || !p->whole || is_among_text(l, p, s, at)) &&
+	       !is_wanted(l, p);
+}
+
+/* Of several the gravest, and then the longest: in whatever order they were added. */
 static void look_at(struct leftovers *l, const struct encoded_piece *s, size_t at)
 {
-	const uint8_t four[4] = {leftovers_fold(s->bytes.ptr[at]), leftovers_fold(s->bytes.ptr[at + 1]),
-		leftovers_fold(s->bytes.ptr[at + 2]), leftovers_fold(s->bytes.ptr[at + 3])};
+	const uint8_t *bytes = s->bytes.ptr + at;
+	const uint8_t four[4] = {leftovers_fold(bytes[0]), leftovers_fold(bytes[1]), leftovers_fold(bytes[2]),
+		leftovers_fold(bytes[3])};
+	const struct leftover_pattern *best = NULL;
 	for (uint32_t i = l->slots[leftovers_slot(four)]; i != 0; i = l->patterns[i - 1].next) {
 		const struct leftover_pattern *p = &l->patterns[i - 1];
-		if (p->len <= s->bytes.len - at && (!l->numbers || p->len >= LEFTOVERS_BINARY_LEAST) &&
-			stands_at(l, p, s->bytes.ptr + at) && !is_of_more(p, s, at) &&
-			(!s->packed || !p->whole || is_among_text(l, p, s, at))) {
-			tell(l, p);
+		if (!is_left_at(l, p, s, at)) {
+			continue;
 		}
+		bool grave = is_grave_here(l, p);
+		if (!best || (grave && !is_grave_here(l, best)) ||
+			(grave == is_grave_here(l, best) && p->len > best->len)) {
+			best = p;
+		}
+	}
+	if (best) {
+		tell(l, best);
 	}
 }
 

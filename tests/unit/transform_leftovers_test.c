@@ -441,6 +441,84 @@ static void many(void **state)
 	assert_true(finds("Name0q", "UT"));
 }
 
+/*
+ * What is remembered of the objects before changes nothing: object after object of some patients, with values of each and of its own, in
+ * two character sets and with other options, against one that remembers nothing.
+ */
+static void remembers_nothing_else(void **state)
+{
+	static const struct {
+		uint32_t tag;
+		const char *vr, *value;
+	} values[] = {{NAME, "PN", "Zzyzxon^Quentin"}, {NAME, "PN", "M\xFCller^J"}, {NAME, "PN", "Ng^Li"},
+		{PLACE, "LO", "Zzyzx Hospital"}, {PLACE, "LO", "Quentin"}, {0x00100030, "DA", "19610203"},
+		{0x00080020, "DA", "20260104"}, {0x0020000D, "UI", "1.2.3.4.5.6"}, {0x00081030, "LO", "HEAD"},
+		{0x00104000, "LT", "seen\r\nby Zzyzxon"}, {0x00100020, "LO", "PID9988"},
+		{0x00080050, "SH", "PID9988"}};
+	static const char *const texts[] = {"of quentin", "ZZYZX HOSPITAL", "M\xC3\xBCller", "Li Ng",
+		"03.02.1961", "on 20260104", "1.2.3.4.5.6", "head", "by zzyzxon", "PID9988",
+		"UElEOTk4OA==", "nobody"};
+	static struct leftovers kept, fresh;
+	unsigned n_found = 0;
+	uint32_t random = 1;
+	memset(&kept, 0, sizeof(kept));
+	for (unsigned object = 0; object < 3000; object++) {
+		char uid[32];
+		const char *text = texts[(random >> 8) % (sizeof(texts) / sizeof(texts[0]))];
+		snprintf(uid, sizeof(uid), "1.2.3.4.%u", object);
+		memset(&fresh, 0, sizeof(fresh));
+		for (unsigned turn = 0; turn < 2; turn++) {
+			struct leftovers *of = turn ? &fresh : &kept;
+			leftovers_begin(of, object % 50 == 0 ? OPTION_UIDS : 0);
+			if (object % 7 < 2) {
+				leftovers_charset(of, span_str("ISO_IR 100"));
+			}
+			leftovers_add(of, 0x00080018, "UI", span_str(uid));
+			for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+				if (random >> i & 1) {
+					leftovers_add(
+						of, values[i].tag, values[i].vr, span_str(values[i].value));
+				}
+			}
+			assert_false(of->full);
+		}
+		memcpy(&l, &kept, sizeof(l));
+		look(0x00181210, "UT", text, strlen(text), 100);
+		const bool found = l.found, grave = l.grave;
+		const uint32_t tag = l.of;
+		memcpy(&l, &fresh, sizeof(l));
+		look(0x00181210, "UT", text, strlen(text), 100);
+		assert_int_equal(found, l.found);
+		assert_int_equal(grave, l.grave);
+		assert_int_equal(tag, l.of);
+		assert_int_equal(kept.n_searched, fresh.n_searched);
+		n_found += found;
+		random = random * 1664525 + 1013904223;
+	}
+	assert_in_range(n_found, 500, 2500);
+	assert_in_range(kept.n_patterns, 1, LEFTOVERS_MOST);
+}
+
+/* As many as there may be in one object, in one after the other. */
+static void many_again(void **state)
+{
+	char text[24];
+	memset(&l, 0, sizeof(l));
+	for (unsigned object = 0; object < 12; object++) {
+		leftovers_begin(&l, 0);
+		for (unsigned i = 0; i < 3000 && !l.full; i++) {
+			snprintf(text, sizeof(text), "Zz%u.%u", object, i);
+			leftovers_add(&l, NAME, "PN", span_str(text));
+		}
+		assert_true(l.full);
+		assert_int_equal(l.n_searched, LEFTOVERS_MOST);
+		snprintf(text, sizeof(text), "zz%u.5", object);
+		assert_true(finds(text, "UT"));
+		snprintf(text, sizeof(text), "zz%u.5", object - 1);
+		assert_false(finds(text, "UT"));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -463,6 +541,8 @@ int main(void)
 		cmocka_unit_test(wanted),
 		cmocka_unit_test(graver),
 		cmocka_unit_test(many),
+		cmocka_unit_test(many_again),
+		cmocka_unit_test(remembers_nothing_else),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
