@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/deidentify.h"
 
-#include "cli/deidentify_pixels.h"
+#include "cli/deidentify_lanes.h"
 #include "cli/object_job.h"
 #include "cli/options.h"
 #include "cli/tree.h"
 #include "cli/verbs.h"
 #include "policy/deidentify.h"
+#include "policy/values.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -47,14 +49,16 @@ static const char usage[] =
 	"  --originals-to CERT   put what was removed or replaced into the copy,\n"
 	"                        encrypted to a certificate (PEM, RSA); repeatable\n"
 	"  --into-existing       OUT may have something in it\n"
-	"  --isolate             a process for each file; otherwise one for the files of\n"
-	"                        a folder, which is faster\n"
+	"  --isolate             a process for each file; otherwise one for files of a\n"
+	"                        folder, which is faster\n"
+	"  --jobs N              processes at once (default: as there are processors)\n"
 	"  --json                one JSON object a file and line\n"
 	"\n"
 	"Exit status: 0 all were copied; 1 some were not, and are named; 2 wrong usage; 3\n"
 	"nothing could be done.\n";
 
-#define PART ".gantry-deidentify.part"
+#define BIG                                                                                                  \
+	(32u << 20) /* bytes for each process: then files are given to them in smaller batches, so that all have some */
 
 struct verb {
 	struct deidentify_how how;
@@ -66,7 +70,8 @@ struct verb {
 	int out_fd;
 	size_t n_done, n_files, n_good, n_failed, n_left_alone;
 	bool folder;
-	struct deidentify_worker worker;
+	unsigned n_jobs; /* 0: as many as there are processors */
+	struct deidentify_lanes *lanes;
 	int series_fd; /* of the last that something was put into; -1: none */
 	char series[3 * (UID_MAX + 2)];
 	bool isolate, into_existing;
@@ -142,187 +147,147 @@ static void tell(
 	}
 }
 
-/* ---- Some files ---- */
+/* ---- What became of them ---- */
 
-/* One that is being done, or could not be begun. */
-struct doing {
-	const char *name;
-	int in, out;
-	struct scrap cleaned;
-	enum deidentify_outcome failed; /* OUTCOME_NONE: it has not */
-	char why[CLEANER_TEXT];         /* of OUTCOME_PIXELS */
-	unsigned job;
-};
-
-struct batch {
-	struct doing of[DEIDENTIFY_BATCH];
-	unsigned n;
-};
-
-static const char *part_of(unsigned i)
+static void finish(struct verb *v, const char *name, unsigned place_of_part, struct deidentify_became *b)
 {
-	static char name[sizeof(PART) + 8];
-	snprintf(name, sizeof(name), PART "%u", i);
-	return name;
-}
-
-static void finish(struct verb *v, struct doing *d, unsigned i, struct deidentify_said *s)
-{
-	char copy[4 * (UID_MAX + 8)] = "";
+	char copy[4 * (UID_MAX + 8)] = "", part[DEIDENTIFY_PART_SIZE];
+	struct deidentify_said *s = &b->said;
 	bool good = s->outcome == OUTCOME_GOOD || (s->outcome == OUTCOME_LEFTOVER && v->how.keep_leftovers);
-	const char *why = s->outcome == OUTCOME_PIXELS ? d->why : deidentify_sentence(s);
-	if (good && !place(v, s, part_of(i), copy, sizeof(copy))) {
+	const char *why = s->outcome == OUTCOME_PIXELS ? b->why : deidentify_sentence(s);
+	deidentify_part(place_of_part, part);
+	if (good && !place(v, s, part, copy, sizeof(copy))) {
 		why = errno == EEXIST ? "there is a copy of this SOP instance already" : strerror(errno);
 		s->outcome = OUTCOME_NOT_WRITTEN;
 		good = false;
 	}
-	if (d->out >= 0) {
-		close(d->out);
-	}
-	if (d->out >= 0 && !good) {
-		(void)unlinkat(v->out_fd, part_of(i), 0);
+	if (b->has_part && !good) {
+		(void)unlinkat(v->out_fd, part, 0);
 	}
 	bool alone = s->outcome == OUTCOME_DIRECTORY || (v->folder && s->outcome == OUTCOME_NOT_DICOM);
 	v->n_good += good;
 	v->n_left_alone += alone;
 	v->n_failed += !good && !alone;
-	tell(v, s, d->name, good ? copy : NULL, why);
+	tell(v, s, name, good ? copy : NULL, why);
 	if (good && v->manifest) {
-		deidentify_tell_manifest(v->manifest, s, d->name, copy);
+		deidentify_tell_manifest(v->manifest, s, name, copy);
 	}
 }
 
-/* Its descriptors are d's, or it has failed. */
-static void prepare(struct verb *v, struct doing *d, unsigned i, struct deidentify_job *ret_job)
+static void finish_task(struct verb *v, const struct tree *t, const struct deidentify_task *task,
+	struct deidentify_became *became)
 {
-	struct stat st;
-	int in = d->in;
-	*ret_job = (struct deidentify_job){0};
-	if (v->pixels.on) {
-		if (!deidentify_pixels_clean(&v->pixels, d->in, &d->cleaned, &ret_job->pixels_cleaned,
-			    &ret_job->features_cleaned)) {
-			snprintf(d->why, sizeof(d->why), "%s", v->pixels.why);
-			d->failed = OUTCOME_PIXELS;
-			return;
-		}
-		in = d->cleaned.fd >= 0 ? d->cleaned.fd : d->in;
-	}
-	if (fstat(in, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0) {
-		d->failed = OUTCOME_NOT_DICOM;
-		return;
-	}
-	d->out = openat(v->out_fd, part_of(i), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
-	if (d->out < 0) {
-		d->failed = OUTCOME_NOT_WRITTEN;
-		return;
-	}
-	ret_job->in = in;
-	ret_job->out = d->out;
-	ret_job->size = (uint64_t)st.st_size;
-}
-
-/* All of a batch, in the order of their names. */
-static void flush(struct verb *v, struct batch *b)
-{
-	struct deidentify_job jobs[DEIDENTIFY_BATCH];
-	unsigned n_jobs = 0;
-	for (unsigned i = 0; i < b->n; i++) {
-		struct doing *d = &b->of[i];
-		prepare(v, d, i, &jobs[n_jobs]);
-		d->job = n_jobs;
-		n_jobs += d->failed == OUTCOME_NONE;
-	}
-	deidentify_worker_run(&v->worker, jobs, n_jobs);
-	for (unsigned i = 0; i < b->n; i++) {
-		struct doing *d = &b->of[i];
-		static struct deidentify_said said;
-		if (d->failed == OUTCOME_NONE) {
-			deidentify_worker_take(&v->worker, d->job, &said);
+	for (unsigned i = 0; i < task->n; i++) {
+		const struct tree_entry *e = &t->entries[task->first + i];
+		v->n_done += e->what == TREE_FILE;
+		if (became[i].unopened) {
+			v->n_failed++;
+			deidentify_complain(e->path,
+				e->what == TREE_FILE ? strerror(became[i].unopened) : "it is no plain file");
 		} else {
-			memset(&said, 0, offsetof(struct deidentify_said, list));
-			said.outcome = d->failed;
+			finish(v, e->path, task->place + i, &became[i]);
 		}
-		finish(v, d, i, &said);
-		scrap_done(&d->cleaned);
-		close(d->in);
-		v->n_done++;
 	}
 	if (v->progress && v->n_files > 0) {
 		fprintf(stderr, "\r%zu of %zu files, %zu %%", v->n_done, v->n_files,
 			v->n_done * 100 / v->n_files);
 	}
-	if (v->isolate) {
-		deidentify_worker_stop(&v->worker);
-	}
-	b->n = 0;
-}
-
-/* name lives until flush(). */
-static void add(struct verb *v, struct batch *b, const char *name, int in)
-{
-	b->of[b->n++] = (struct doing){.name = name, .in = in, .out = -1, .cleaned = SCRAP_NONE};
-	/* Pixels that were cleaned are held in memory. */
-	if (b->n == (v->isolate || v->pixels.on ? 1 : DEIDENTIFY_BATCH)) {
-		flush(v, b);
-	}
 }
 
 /* ---- All ---- */
 
-static size_t folder_len(const char *path)
+static unsigned processors(void)
 {
-	const char *slash = strrchr(path, '/');
-	return slash ? (size_t)(slash - path) : 0;
+	cpu_set_t set;
+	int n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+	return n < 1 ? 1 : n > DEIDENTIFY_LANES ? DEIDENTIFY_LANES : (unsigned)n;
 }
 
-/* What is in a folder is mostly of one source: a process that such a file takes over is not given those of others. */
-static bool is_of_other_folder(const char *a, const char *b)
+/* How many files are given at once, to how many processes. */
+static unsigned share(const struct verb *v, const struct tree *t, unsigned *ret_lanes)
 {
-	size_t n = folder_len(a);
-	return n != folder_len(b) || memcmp(a, b, n) != 0;
+	const size_t most = v->n_jobs ? v->n_jobs : processors();
+	size_t batch = DEIDENTIFY_BATCH;
+	uint64_t bytes = 0;
+	for (size_t i = 0; i < t->n; i++) {
+		bytes += t->entries[i].size;
+	}
+	if (v->isolate || v->pixels.on) {
+		batch = 1; /* and pixels that were cleaned are held in memory */
+	} else if (t->n < 2 * most * batch && bytes >= most * BIG) {
+		batch = t->n / (2 * most) > 0 ? t->n / (2 * most) : 1;
+	}
+	size_t n_batches = (t->n + batch - 1) / batch;
+	*ret_lanes = (unsigned)(n_batches < most ? n_batches : most);
+	return (unsigned)batch;
 }
 
-static void walk(struct verb *v, const struct tree *t)
+/* What comes next: of one folder, as a process is not given files of others. n is 0: nothing does. */
+static struct deidentify_task task_of(const struct tree *t, size_t first, unsigned batch)
 {
-	static struct batch b;
+	struct deidentify_task task = {.first = first};
+	while (task.n < batch && first + task.n < t->n &&
+		(task.n == 0 ||
+			deidentify_same_folder(t->entries[first].path, t->entries[first + task.n].path))) {
+		task.n++;
+	}
+	return task;
+}
+
+/* False: no process could be started, or no more of them. */
+static bool walk(struct verb *v, const struct tree *t, unsigned batch)
+{
+	struct deidentify_task next = task_of(t, 0, batch), task;
+	struct deidentify_became *became = NULL;
+	do {
+		while (next.n > 0 && deidentify_lanes_give(v->lanes, next)) {
+			next = task_of(t, next.first + next.n, batch);
+		}
+		became = deidentify_lanes_take(v->lanes, &task);
+		if (became) {
+			finish_task(v, t, &task, became);
+		}
+	} while (became);
+	return next.n == 0;
+}
+
+static bool do_all(struct verb *v, const struct tree *t, int in)
+{
+	unsigned n;
+	const unsigned batch = share(v, t, &n);
+	const struct deidentify_hands hands = {
+		.files = t, .in = in, .out_fd = v->out_fd, .pixels = &v->pixels, .isolate = v->isolate};
 	for (size_t i = 0; i < t->n; i++) {
 		v->n_files += t->entries[i].what == TREE_FILE;
 	}
-	for (size_t i = 0; i < t->n; i++) {
-		const struct tree_entry *e = &t->entries[i];
-		int in = e->what == TREE_FILE ? tree_open(t, e->path) : -1;
-		if (in < 0) {
-			v->n_failed++;
-			deidentify_complain(
-				e->path, e->what == TREE_FILE ? strerror(errno) : "it is no plain file");
-			continue;
-		}
-		if (i > 0 && is_of_other_folder(t->entries[i - 1].path, e->path)) {
-			flush(v, &b);
-			deidentify_worker_stop(&v->worker);
-		}
-		deidentify_ask_for(in);
-		add(v, &b, e->path, in);
-	}
-	flush(v, &b);
+	bool good =
+		t->n == 0 || (deidentify_lanes_new(&hands, &v->how, n, &v->lanes) == 0 && walk(v, t, batch));
+	deidentify_lanes_free(v->lanes);
+	return good;
 }
 
 static int go_through(struct verb *v, int in)
 {
 	struct stat st;
 	struct tree t = TREE_NONE;
-	if (fstat(in, &st) == 0 && S_ISDIR(st.st_mode)) {
+	struct tree_entry one = {.path = (char *)(uintptr_t)v->in, .what = TREE_FILE};
+	bool good;
+	v->folder = fstat(in, &st) == 0 && S_ISDIR(st.st_mode);
+	if (v->folder) {
 		int e = tree_walk(&t, in);
 		if (e < 0) {
 			return deidentify_complain(v->in, err_str(e));
 		}
-		v->folder = true;
-		walk(v, &t);
+		good = do_all(v, &t, in);
 		tree_done(&t);
 	} else {
-		static struct batch b;
-		add(v, &b, v->in, in);
-		flush(v, &b);
+		t.entries = &one;
+		t.n = 1;
+		good = do_all(v, &t, in);
+	}
+	if (!good) {
+		v->n_failed++;
+		deidentify_complain(v->in, "not all was done: no process could be started");
 	}
 	if (v->progress) {
 		fputs("\r\033[K", stderr);
@@ -334,14 +299,19 @@ static int go_through(struct verb *v, int in)
 	return v->n_failed > 0 || v->n_good == 0 ? EXIT_SOME : EXIT_GOOD;
 }
 
+/* But for what is left of a run that was killed, which is removed. */
 static bool is_empty(int folder)
 {
 	int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	bool empty = d != NULL;
 	const struct dirent *e;
-	while (d && empty && (e = readdir(d))) {
-		empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
+	while (d && (e = readdir(d))) {
+		bool is_part = strncmp(e->d_name, DEIDENTIFY_PART, sizeof(DEIDENTIFY_PART) - 1) == 0;
+		if (is_part) {
+			(void)unlinkat(folder, e->d_name, 0);
+		}
+		empty = empty && (is_part || strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0);
 	}
 	if (d) {
 		closedir(d);
@@ -373,10 +343,7 @@ static int open_out(struct verb *v)
 	if (v->out_fd < 0) {
 		return deidentify_complain(v->out, strerror(errno));
 	}
-	for (unsigned i = 0; !v->made_out && i < DEIDENTIFY_BATCH; i++) { /* of a run that was killed */
-		(void)unlinkat(v->out_fd, part_of(i), 0);
-	}
-	if (!v->made_out && !v->into_existing && !is_empty(v->out_fd)) {
+	if (!v->made_out && !is_empty(v->out_fd) && !v->into_existing) {
 		return deidentify_complain(v->out,
 			"there is something in it: name a new folder, or say --into-existing to add to it");
 	}
@@ -394,6 +361,7 @@ static int open_manifest(struct verb *v)
 	if (!v->manifest) {
 		return deidentify_complain(v->manifest_path, strerror(errno));
 	}
+	deidentify_lanes_end_clean(v->out_fd, v->manifest_path);
 	fputs("file,copy,element,done\n", v->manifest);
 	return EXIT_GOOD;
 }
@@ -412,6 +380,7 @@ static int close_manifest(struct verb *v, int code)
 	} else if (v->made_manifest && code == EXIT_NOTHING) {
 		(void)unlink(v->manifest_path);
 	}
+	deidentify_lanes_end_as_usual(); /* it is whole */
 	return code;
 }
 
@@ -432,7 +401,6 @@ static int close_all(struct verb *v, int code)
 	}
 	sandbox_free(v->sandbox);
 	deidentify_pixels_done(&v->pixels);
-	deidentify_worker_done(&v->worker);
 	deidentify_forget_keys(&v->how);
 	return code;
 }
@@ -443,8 +411,7 @@ static int run(struct verb *v)
 	v->how.list = v->manifest_path != NULL;
 	v->progress = !v->json && isatty(STDERR_FILENO);
 	v->series_fd = -1;
-	int code = deidentify_worker_begin(&v->worker, &v->how) == 0 ? deidentify_read_key(v->key, &v->how)
-	                                                             : EXIT_NOTHING;
+	int code = deidentify_read_key(v->key, &v->how);
 	int in = code == 0 ? open(v->in, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) : -1;
 	if (code == 0 && in < 0) {
 		code = deidentify_complain(v->in, strerror(errno));
@@ -455,6 +422,7 @@ static int run(struct verb *v)
 	}
 	code = code ? code : deidentify_read_recipients(v->originals_to, &v->how);
 	code = code ? code : open_out(v);
+	deidentify_lanes_end_clean(v->out_fd, NULL);
 	code = code || !v->manifest_path ? code : open_manifest(v);
 	if (code == 0 && sandbox_new(SANDBOX_COPY, NULL, 0, &v->sandbox) < 0) {
 		code = deidentify_complain(
@@ -495,6 +463,7 @@ static bool take_words(struct verb *v, const struct deidentify_word *words, cons
 static bool take_option(void *arg, int c)
 {
 	struct verb *v = arg;
+	uint64_t n;
 	switch (c) {
 	case 'k':
 		v->key = optarg;
@@ -531,6 +500,12 @@ static bool take_option(void *arg, int c)
 		return v->isolate = true;
 	case 'e':
 		return v->into_existing = true;
+	case 'J':
+		if (value_number(optarg, DEIDENTIFY_LANES, &n) < 0 || n == 0) {
+			return false;
+		}
+		v->n_jobs = (unsigned)n;
+		return true;
 	case 't':
 		if (v->how.n_recipients == ATTRIBUTES_RECIPIENTS_MOST) {
 			return false;
@@ -552,7 +527,8 @@ int verb_deidentify(int argc, char **argv)
 		{"leftovers", required_argument, NULL, 'f'}, {"manifest", required_argument, NULL, 'm'},
 		{"isolate", no_argument, NULL, 'i'}, {"clean-features", no_argument, NULL, 'c'},
 		{"into-existing", no_argument, NULL, 'e'}, {"originals-to", required_argument, NULL, 't'},
-		{"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
+		{"jobs", required_argument, NULL, 'J'}, {"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'}, {0}};
 	static struct verb v;
 	int code;
 	if (!options_read(argc, argv, options, usage, take_option, &v, &code)) {

@@ -137,7 +137,11 @@ static int take(struct tree *t, int fd, const char *folder, const char *name, un
 	if (S_ISDIR(st.st_mode) && st.st_dev == t->device) {
 		return walk_below(t, fd, name, path, depth);
 	}
-	return add(t, path, what_of(t, &st));
+	int err = add(t, path, what_of(t, &st));
+	if (err == 0 && S_ISREG(st.st_mode)) {
+		t->entries[t->n - 1].size = (uint64_t)st.st_size;
+	}
+	return err;
 }
 
 static int walk(struct tree *t, int fd, const char *path, unsigned depth)

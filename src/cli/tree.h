@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /*
@@ -24,6 +25,7 @@ enum tree_what {
 struct tree_entry {
 	char *path; /* below the folder, with slashes */
 	enum tree_what what;
+	uint64_t size; /* of a file, in bytes, as it was then */
 };
 
 struct tree {

@@ -5,8 +5,9 @@ import glob
 import os
 import re
 import shutil
+import signal
 
-from lib.site import ROOT, check, equal, test
+from lib.site import ROOT, check, equal, test, until
 from lib.token import token
 
 DATA = os.path.join(ROOT, "tests/data/dicom")
@@ -205,6 +206,36 @@ def manifest(bench):
     equal(done.get("(0010,0010)"), "emptied", "Patient's Name")
     check(any("[1]." in element for element in done), "no element of a sequence")
     equal(os.stat(listed).st_mode & 0o777, 0o600, "mode of the list")
+
+
+@test
+def jobs(bench):
+    """By several processes at once all comes out as by one; and ended in the midst, there are whole copies alone."""
+    key, folder = make_key(bench), bench.path("in")
+    for number, name in enumerate(FILES * 3):
+        os.makedirs(os.path.join(folder, str(number // 7)), exist_ok=True)
+        shutil.copy(os.path.join(DATA, name), os.path.join(folder, str(number // 7), f"{number:02}.dcm"))
+    open(os.path.join(folder, "2", "readme.txt"), "w", encoding="utf-8").write("no image\n")
+    os.symlink(os.path.join(DATA, "sr.dcm"), os.path.join(folder, "1", "link.dcm"))
+    came = []
+    for number in ("1", "4"):
+        out, listed = bench.path("out"), bench.path("list.csv")
+        ran = bench.run(bench.program, "deidentify", "--key", key, "--jobs", number, "--manifest", listed, folder, out, wants=1)
+        came.append((ran.text, open(listed, "rb").read(), [(path, open(path, "rb").read()) for path in copies(out)]))
+        shutil.rmtree(out)
+        os.unlink(listed)
+    equal(came[1], came[0], "what four processes make, beside what one does")
+    equal(len(came[0][2]), len(FILES), "copies")
+    for number in range(300):
+        shutil.copy(os.path.join(DATA, "CT_small.dcm"), os.path.join(folder, "3", f"{number}.dcm"))
+    for number in ("1", "3"):
+        process = bench.start(bench.program, "deidentify", "--key", key, "--isolate", "--jobs", number, "--manifest", listed, folder, out)
+        until(lambda: copies(out), "the first copy")
+        process.popen.send_signal(signal.SIGINT)
+        equal(process.wait(), -signal.SIGINT, "how it ended")
+        equal([name for name in os.listdir(out) if name.startswith(".")], [], "what has no name yet")
+        check(not os.path.exists(listed), "a list of a part of them")
+        shutil.rmtree(out)
 
 
 @test
