@@ -9,6 +9,7 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 static const char title[] = "gantry-hand-over@v1";
 
@@ -81,22 +82,30 @@ static int copy_to(
 	return r;
 }
 
-/* A file into the cold folder, and read again there. */
+static bool same_file(const struct handover_segment *a, const struct handover_segment *b)
+{
+	return a->bytes == b->bytes && merkle_same(&a->sha256, &b->sha256);
+}
+
+/* A file into the cold folder, and read again there. What lies there is of an interrupted hand-over, or not ours to replace. */
 static int copy(
 	const struct journal_io *io, int dir, int cold, const char *name, struct handover_segment *segment)
 {
-	struct handover_segment again = {0};
+	struct handover_segment there = {0};
 	int from = io->open(io->arg, dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0);
 	if (from < 0) {
 		return io_error();
 	}
-	int r = copy_to(io, from, cold, name, segment);
-	(void)io->close(io->arg, from);
-	r = r < 0 ? r : handover_hash(io, cold, name, &again);
-	if (r == 0 && (again.bytes != segment->bytes || !merkle_same(&again.sha256, &segment->sha256))) {
-		r = ERR_VALUE;
+	int r = handover_hash(io, cold, name, &there);
+	bool fresh = r == ERR_NOT_FOUND;
+	if (fresh) {
+		r = copy_to(io, from, cold, name, segment);
+		r = r < 0 ? r : handover_hash(io, cold, name, &there);
+	} else if (r == 0) {
+		r = stream(io, from, -1, segment);
 	}
-	return r;
+	(void)io->close(io->arg, from);
+	return r < 0 ? r : same_file(&there, segment) ? 0 : fresh ? ERR_VALUE : ERR_EXISTS;
 }
 
 /* ---- Which segments ---- */
@@ -190,6 +199,27 @@ static int is_old(struct run *run, size_t i)
 
 /* ---- The statement ---- */
 
+/* An interrupted hand-over has left one, of less perhaps; another journal's is not ours to replace. */
+static int may_state(const struct run *run, const char *name)
+{
+	struct handover_statement s;
+	uint8_t *bytes;
+	size_t len;
+	int r = io_read_file(run->io, run->cold, name, STATEMENT_MOST, &bytes, &len);
+	if (r < 0) {
+		return r == ERR_NOT_FOUND ? 0 : r == ERR_LIMIT ? ERR_EXISTS : r;
+	}
+	r = handover_read(span_of(bytes, len), &s);
+	if (r == 0) {
+		r = strcmp(s.origin, run->origin) == 0 ? 0 : ERR_EXISTS;
+		free(s.segments);
+	} else if (r != ERR_NO_MEMORY) {
+		r = ERR_EXISTS;
+	}
+	free(bytes);
+	return r;
+}
+
 static int write_statement(struct run *run, struct handover *h)
 {
 	size_t cap = STATEMENT_MOST;
@@ -222,7 +252,8 @@ static int write_statement(struct run *run, struct handover *h)
 	if (r == 0) {
 		snprintf(h->statement, sizeof(h->statement), "hand-over-%020" PRIu64, h->first);
 		merkle_sha256(writer_span_of(&w), (struct span){0}, &h->sha256);
-		r = io_replace(run->io, run->cold, h->statement, writer_span_of(&w));
+		r = may_state(run, h->statement);
+		r = r < 0 ? r : io_replace(run->io, run->cold, h->statement, writer_span_of(&w));
 	}
 	free(text);
 	return r;
@@ -331,9 +362,23 @@ static int remove_all(struct run *run)
 	return run->io->fsync(run->io->arg, run->dir) < 0 ? io_error() : 0;
 }
 
+/* By another name, a link or a mount: what is removed after it was copied would be gone. */
+static int are_two(int dir, int cold)
+{
+	struct stat a, b;
+	if (fstat(dir, &a) < 0 || fstat(cold, &b) < 0) {
+		return ERR_SYSTEM;
+	}
+	return a.st_dev == b.st_dev && a.st_ino == b.st_ino ? ERR_DENIED : 0;
+}
+
 static int hand_over(struct run *run, struct handover *h)
 {
-	int r = segment_list(run->dir, &run->first, &run->n);
+	int r = are_two(run->dir, run->cold);
+	if (r < 0) {
+		return r;
+	}
+	r = segment_list(run->dir, &run->first, &run->n);
 	while (r == 0 && run->n_old + 1 < run->n && run->n_old < HANDOVER_SEGMENTS_MOST) {
 		r = is_old(run, run->n_old);
 		if (r <= 0) {

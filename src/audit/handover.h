@@ -35,8 +35,9 @@ struct handover {
 /*
  * Hand over the oldest segments whose records are all of before before_ms. The last segment never goes, and none without its
  * checkpoint. Copies are synced and read again before anything is removed; what was interrupted is done again. Beside a
- * journal that is open. ERR_VALUE: a segment is damaged or not what its checkpoint says, and nothing was removed;
- * ERR_SPACE, ERR_SYSTEM, ERR_NO_MEMORY.
+ * journal that is open. What lies in the cold folder is never written over. ERR_VALUE: a segment is damaged or not what its
+ * checkpoint says; ERR_EXISTS: another file of a name lies in the cold folder, as another journal's would; ERR_DENIED: the cold folder is
+ * the journal's own. Nothing was removed then. ERR_SPACE, ERR_SYSTEM, ERR_NO_MEMORY.
  */
 MUST_USE int journal_hand_over(
 	int dir, int cold, int64_t before_ms, const struct journal_io *io, struct handover *ret_handover);

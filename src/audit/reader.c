@@ -11,6 +11,8 @@ struct place {
 };
 
 struct journal_reader {
+	int dirs[JOURNAL_FOLDERS_MOST];
+	size_t n_dirs;
 	struct place *places; /* by first index, each once */
 	size_t n;
 	size_t at;               /* the segment that is read, or is to be opened */
@@ -58,6 +60,7 @@ int journal_reader_open(const int *dirs, size_t n_dirs, struct journal_reader **
 	}
 	int e = 0;
 	for (size_t i = 0; e == 0 && i < n_dirs; i++) {
+		r->dirs[r->n_dirs++] = dirs[i];
 		e = add_folder(r, dirs[i]);
 	}
 	if (e >= 0 && !r->places) {
@@ -96,6 +99,17 @@ uint64_t journal_reader_first(const struct journal_reader *r)
 	return r->places[0].first;
 }
 
+/* One that was handed over since the folders were listed lies in another one: it is there before it goes. */
+static int open_place(const struct journal_reader *r, size_t at, struct segment **ret_segment)
+{
+	const struct place *p = &r->places[at];
+	int e = segment_open(&journal_io_system, p->dir, p->first, ret_segment);
+	for (size_t i = 0; e == ERR_NOT_FOUND && i < r->n_dirs; i++) {
+		e = segment_open(&journal_io_system, r->dirs[i], p->first, ret_segment);
+	}
+	return e;
+}
+
 void journal_reader_seek(struct journal_reader *r, uint64_t index)
 {
 	segment_free(r->segment);
@@ -111,7 +125,7 @@ void journal_reader_seek(struct journal_reader *r, uint64_t index)
 int journal_reader_origin(const struct journal_reader *r, char ret_origin[NOTE_NAME_MOST + 1])
 {
 	struct segment *s;
-	int e = segment_open(&journal_io_system, r->places[0].dir, r->places[0].first, &s);
+	int e = open_place(r, 0, &s);
 	if (e == 0) {
 		memcpy(ret_origin, segment_head_of(s)->origin, NOTE_NAME_MOST + 1);
 		segment_free(s);
@@ -122,8 +136,7 @@ int journal_reader_origin(const struct journal_reader *r, char ret_origin[NOTE_N
 int journal_reader_before(struct journal_reader *r, struct merkle_range *ret_before)
 {
 	struct segment *s;
-	const struct place *p = &r->places[r->at < r->n ? r->at : r->n - 1];
-	int e = segment_open(&journal_io_system, p->dir, p->first, &s);
+	int e = open_place(r, r->at < r->n ? r->at : r->n - 1, &s);
 	if (e == 0) {
 		*ret_before = segment_head_of(s)->before;
 		segment_free(s);
@@ -152,8 +165,7 @@ int journal_reader_under_way(const struct journal_reader *r, struct transfers *r
 {
 	struct segment *s;
 	struct transfers t = {0};
-	const struct place *p = &r->places[r->at < r->n ? r->at : r->n - 1];
-	int e = segment_open(&journal_io_system, p->dir, p->first, &s);
+	int e = open_place(r, r->at < r->n ? r->at : r->n - 1, &s);
 	if (e < 0) {
 		return e;
 	}
@@ -185,7 +197,7 @@ static bool beside_times(const struct journal_reader *r, size_t at)
 {
 	struct segment *next;
 	if ((r->from_ms == INT64_MIN && r->until_ms == INT64_MAX) || at + 1 >= r->n ||
-		segment_open(&journal_io_system, r->places[at + 1].dir, r->places[at + 1].first, &next) < 0) {
+		open_place(r, at + 1, &next) < 0) {
 		return false;
 	}
 	const struct segment_head *h = segment_head_of(next);
@@ -221,11 +233,13 @@ static int open_next(struct journal_reader *r)
 	if (gap) {
 		return ERR_MISSING;
 	}
-	int e = segment_open(&journal_io_system, r->places[r->at].dir, first, &r->segment);
+	int e = open_place(r, r->at, &r->segment);
 	if (e < 0) {
 		r->started = false;
 		r->at += e != ERR_NO_MEMORY;
-		return e == ERR_SYSTEM || e == ERR_NO_MEMORY ? e : ERR_VALUE;
+		return e == ERR_NOT_FOUND                      ? ERR_MISSING
+		       : e == ERR_SYSTEM || e == ERR_NO_MEMORY ? e
+		                                               : ERR_VALUE;
 	}
 	return 1;
 }

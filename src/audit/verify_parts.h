@@ -36,6 +36,7 @@ struct verifier {
 	int64_t least_ms, greatest_ms, last_ms;
 	uint64_t steps_back, first_back;
 	int64_t farthest_back_ms;
+	bool gone; /* the segment before this one was listed, and is in none of the folders any more */
 	bool unknown; /* a record could not be read, so what heads say of transfers and times cannot be made anew */
 	struct leaves leaves;
 };

@@ -167,6 +167,20 @@ static void say_done(struct auditor *a)
 	}
 }
 
+static const char *why(const struct done *d)
+{
+	switch (d->result) {
+	case ERR_SYSTEM:
+		return strerror(d->err);
+	case ERR_EXISTS:
+		return "the cold folder has another file of that name: is it another journal's?";
+	case ERR_DENIED:
+		return "the cold folder is the journal's own, by another name";
+	default:
+		return err_str(d->result);
+	}
+}
+
 void cold_take(struct auditor *a)
 {
 	static struct done d;
@@ -193,8 +207,7 @@ void cold_take(struct auditor *a)
 	if (d.result != 0) {
 		log_event(LOG_LEVEL_ERROR, "audit.cold",
 			"older segments could not be handed over; they stay in the journal, and it is tried again",
-			LOG_TEXT("folder", a->site->audit.cold),
-			LOG_TEXT("why", d.result == ERR_SYSTEM ? strerror(d.err) : err_str(d.result)));
+			LOG_TEXT("folder", a->site->audit.cold), LOG_TEXT("why", why(&d)));
 	} else if (d.what.segments > 0) {
 		a->cold_done = d.what;
 		a->cold_owed = true;

@@ -132,6 +132,38 @@ static void test_hand_over_damaged(void **state)
 }
 
 /* Stopped at each call, and done again: at no moment is a record in neither folder. */
+/* The journal's own folder by another name; and one that another journal's segments went to: nothing is lost of either. */
+static void test_hand_over_elsewhere(void **state)
+{
+	struct made_folder f, other, cold = made_folder();
+	struct handover h;
+	size_t len, other_len;
+	char path[300], name[SEGMENT_NAME_LEN];
+	make(&f, RECORDS, 0);
+	unsigned n = made_count(&f, FILE_SEGMENT);
+	snprintf(path, sizeof(path), "%s/./", f.path);
+	int same = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(same >= 0);
+	assert_int_equal(journal_hand_over(f.dir, same, INT64_MAX, NULL, &h), ERR_DENIED);
+	close(same);
+	assert_int_equal(made_count(&f, FILE_SEGMENT), n);
+	make(&other, RECORDS, 1);
+	assert_int_equal(journal_hand_over(other.dir, cold.dir, INT64_MAX, NULL, &h), 0);
+	unsigned in_cold = made_count(&cold, FILE_SEGMENT);
+	segment_name(0, name);
+	uint8_t *before = made_read(cold.dir, name, &len);
+	assert_int_equal(journal_hand_over(f.dir, cold.dir, INT64_MAX, NULL, &h), ERR_EXISTS);
+	uint8_t *after = made_read(cold.dir, name, &other_len);
+	assert_true(span_eq(span_of(before, len), span_of(after, other_len)));
+	free(before);
+	free(after);
+	assert_int_equal(made_count(&f, FILE_SEGMENT), n);
+	assert_int_equal(made_count(&cold, FILE_SEGMENT), in_cold);
+	made_folder_done(&cold);
+	made_folder_done(&other);
+	made_folder_done(&f);
+}
+
 static void test_hand_over_interrupted(void **state)
 {
 	static const enum fault faults[] = {FAULT_ONCE, FAULT_SHORT, FAULT_TORN};
@@ -319,6 +351,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_hand_over),
 		cmocka_unit_test(test_hand_over_damaged),
+		cmocka_unit_test(test_hand_over_elsewhere),
 		cmocka_unit_test(test_hand_over_interrupted),
 		cmocka_unit_test(test_proofs),
 		cmocka_unit_test(test_proof_every_byte),
