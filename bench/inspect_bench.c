@@ -56,14 +56,14 @@ static size_t make_items(void)
 	struct writer w = writer_of(made, BYTES);
 	put_head(&w, 0x52009230, "SQ", UNDEFINED_LENGTH);
 	while (w.len < BYTES - 4096) {
-		put_head(&w, TAG_ITEM, "", UNDEFINED_LENGTH);
+		put_head(&w, TAG_ITEM, "--", UNDEFINED_LENGTH);
 		for (size_t i = 0; i < ARRAY_LEN(row); i++) {
 			put_head(&w, row[i].tag, row[i].vr, (uint32_t)strlen(row[i].value));
 			writer_bytes(&w, row[i].value, strlen(row[i].value));
 		}
-		put_head(&w, TAG_ITEM_DELIMITER, "", 0);
+		put_head(&w, TAG_ITEM_DELIMITER, "--", 0);
 	}
-	put_head(&w, TAG_SEQUENCE_DELIMITER, "", 0);
+	put_head(&w, TAG_SEQUENCE_DELIMITER, "--", 0);
 	return w.len;
 }
 
@@ -83,12 +83,12 @@ static size_t make_fragments(void)
 {
 	struct writer w = writer_of(made, BYTES);
 	put_head(&w, TAG_PIXEL_DATA, "OB", UNDEFINED_LENGTH);
-	put_head(&w, TAG_ITEM, "", 0);
+	put_head(&w, TAG_ITEM, "--", 0);
 	while (w.len < BYTES - 16384 - 64) {
-		put_head(&w, TAG_ITEM, "", 16384);
+		put_head(&w, TAG_ITEM, "--", 16384);
 		writer_fill(&w, 'x', 16384);
 	}
-	put_head(&w, TAG_SEQUENCE_DELIMITER, "", 0);
+	put_head(&w, TAG_SEQUENCE_DELIMITER, "--", 0);
 	return w.len;
 }
 
@@ -122,7 +122,7 @@ static size_t make_frames(struct span head, struct span end, bool rle)
 		}
 		writer_bytes(&w, end.ptr, end.len);
 	}
-	put_head(&w, TAG_SEQUENCE_DELIMITER, "", 0);
+	put_head(&w, TAG_SEQUENCE_DELIMITER, "--", 0);
 	return w.len;
 }
 

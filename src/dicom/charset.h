@@ -67,7 +67,13 @@ struct charset_text {
 	unsigned
 		undeclared; /* escape sequences of the standard that the Specific Character Set does not name */
 	unsigned bidi;      /* characters that change the direction of text */
-	bool truncated;     /* the rest did not fit: cut between characters, not counted above */
+	/*
+	 * Of those that were replaced: what terminals take for the beginning of a command (ECMA-48 5.4, 5.6). An ESC that begins no
+	 * escape sequence of a character set, and U+0090, U+009B, U+009D of C1 where a parameter follows. Other
+	 * bytes of C1 are letters in the code pages of PCs, and met where these were not declared.
+	 */
+	unsigned controls;
+	bool truncated; /* the rest did not fit: cut between characters, not counted above */
 };
 
 /*
@@ -93,5 +99,21 @@ struct charset_text {
  */
 void charset_to_utf8(const struct charset *cs, const char *vr, unsigned options, struct span value, char *to,
 	size_t cap, struct charset_text *ret_text);
+
+/* Where the decoding of a value is that comes in pieces; all zero at its beginning. */
+struct charset_state {
+	bool begun;
+	uint8_t g0, g1;
+};
+
+#define CHARSET_AHEAD 8 /* fewer bytes are left for the next piece, as they may be a part of a character */
+
+/*
+ * The same for a value that comes in pieces: how many bytes of this one were read. Fewer than CHARSET_AHEAD are left, none if it is
+ * the last one; they begin the next. `to` must have room for three bytes a byte, and a NUL. Padding is not left away. *ret_text is
+ * of this piece.
+ */
+size_t charset_piece(const struct charset *cs, const char *vr, unsigned options, struct charset_state *state,
+	struct span piece, bool last, char *to, size_t cap, struct charset_text *ret_text);
 
 #endif

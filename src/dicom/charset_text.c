@@ -100,17 +100,33 @@ static enum kind found(uint32_t c, uint32_t *ret_c)
 	return CHARACTER;
 }
 
+/* Behind ESC: a control function, and not the designation of a set, as there are others than the standard's (ECMA-35 13.2). */
+static bool is_function(int next)
+{
+	return next >= 0x30 && next <= 0x7E;
+}
+
+/* CSI, OSC and DCS of C1, as a terminal's commands are written. */
+static bool is_command(uint32_t c, int next)
+{
+	bool parameter = next >= 0x30 && next <= 0x3F;
+	return ((c == 0x9B || c == 0x9D) && parameter) ||
+	       (c == 0x90 && (parameter || next == '$' || next == '+'));
+}
+
 /* A byte of C0. */
 static enum kind read_control(struct text *t, uint8_t byte)
 {
 	if (byte == ESC && t->cs->extended) {
 		bool declared;
 		if (charset_escape(t->cs, &t->r, &t->g0, &t->g1, &declared)) {
+			t->done.controls += is_function(peek(&t->r));
 			return NO_CHARACTER;
 		}
 		t->done.undeclared += !declared;
 		return NOTHING;
 	}
+	t->done.controls += byte == ESC && is_function(peek(&t->r));
 	reset(t); /* PS3.5 6.1.2.5.3 */
 	if (!t->rule->lines) {
 		return NO_CHARACTER;
@@ -134,8 +150,11 @@ static enum kind read_iso2022(struct text *t, uint8_t byte, uint32_t *ret_c)
 	bool right = byte >= 0x80;
 	uint8_t set = right ? t->g1 : t->g0;
 	unsigned place = byte & 0x7F;
+	if (right && place < 0x20) {
+		return found(byte, ret_c); /* C1, which is not written */
+	}
 	if (place < 0x20 || !sets[set].cells) {
-		return NO_CHARACTER; /* C1, or nothing designated */
+		return NO_CHARACTER; /* nothing designated */
 	}
 	if (!sets[set].two_bytes) {
 		if (!right && strchr(t->rule->delimiters, byte)) {
@@ -334,6 +353,7 @@ static bool put(struct text *t, uint32_t c)
 static bool write_one(struct text *t, enum kind kind, uint32_t c)
 {
 	bool turns = kind == CHARACTER && is_bidi(c);
+	bool commands = kind == CHARACTER && is_command(c, peek(&t->r));
 	if (kind == CHARACTER) {
 		kind = kind_of(c);
 	}
@@ -361,6 +381,7 @@ static bool write_one(struct text *t, enum kind kind, uint32_t c)
 	}
 	t->done.replaced += kind == NO_CHARACTER;
 	t->done.bidi += turns;
+	t->done.controls += commands;
 	return true;
 }
 
@@ -374,27 +395,54 @@ static const struct vr_rule *rule_of(const char *vr)
 	return &other_vr;
 }
 
-void charset_to_utf8(const struct charset *cs, const char *vr, unsigned options, struct span value, char *to,
-	size_t cap, struct charset_text *ret_text)
+static const struct charset repertoire = {.coding = CHARSET_ISO2022, .g0 = SET_ASCII, .g1 = SET_NONE};
+
+static struct text text_of(
+	const struct charset *cs, const char *vr, unsigned options, struct span value, char *to, size_t cap)
 {
-	static const struct charset repertoire = {.coding = CHARSET_ISO2022, .g0 = SET_ASCII, .g1 = SET_NONE};
-	struct text t = {.rule = rule_of(vr), .options = options, .to = to, .cap = cap};
+	struct text t = {
+		.rule = rule_of(vr), .options = options, .r = reader_of(value), .to = to, .cap = cap};
 	t.cs = cs && t.rule != &other_vr ? cs : &repertoire;
-	while (value.len > 0 && (value.ptr[value.len - 1] == ' ' || value.ptr[value.len - 1] == 0)) {
-		value.len--;
-	}
-	t.r = reader_of(value);
 	reset(&t);
-	while (reader_left(&t.r) > 0) {
+	return t;
+}
+
+/* All but what is left. */
+static void convert(struct text *t, size_t left, struct charset_text *ret_text)
+{
+	while (reader_left(&t->r) > left) {
 		uint32_t c = 0;
-		enum kind kind = read_one(&t, &c);
-		if (!write_one(&t, kind, c)) {
-			t.done.truncated = true;
+		enum kind kind = read_one(t, &c);
+		if (!write_one(t, kind, c)) {
+			t->done.truncated = true;
 			break;
 		}
 	}
-	if (cap > 0) {
-		to[t.done.len] = 0;
+	if (t->cap > 0) {
+		t->to[t->done.len] = 0;
 	}
-	*ret_text = t.done;
+	*ret_text = t->done;
+}
+
+void charset_to_utf8(const struct charset *cs, const char *vr, unsigned options, struct span value, char *to,
+	size_t cap, struct charset_text *ret_text)
+{
+	while (value.len > 0 && (value.ptr[value.len - 1] == ' ' || value.ptr[value.len - 1] == 0)) {
+		value.len--;
+	}
+	struct text t = text_of(cs, vr, options, value, to, cap);
+	convert(&t, 0, ret_text);
+}
+
+size_t charset_piece(const struct charset *cs, const char *vr, unsigned options, struct charset_state *state,
+	struct span piece, bool last, char *to, size_t cap, struct charset_text *ret_text)
+{
+	struct text t = text_of(cs, vr, options, piece, to, cap);
+	if (state->begun) {
+		t.g0 = state->g0;
+		t.g1 = state->g1;
+	}
+	convert(&t, last ? 0 : CHARSET_AHEAD - 1, ret_text);
+	*state = (struct charset_state){true, t.g0, t.g1};
+	return t.r.pos;
 }

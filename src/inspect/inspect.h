@@ -105,7 +105,19 @@ struct inspect_pdf {
 	uint64_t inflated;
 };
 
-struct inspect_stream {             /* of a value, or of what is behind the object */
+/* A text that is longer than INSPECT_VALUE, decoded as it comes: text_long.c's. */
+struct inspect_long_text {
+	bool begun, folding, in_escape;
+	uint8_t n_left;
+	uint8_t left[CHARSET_AHEAD]; /* what may be a part of a character */
+	struct charset_state state;
+	uint16_t marks, folded_marks, bare_marks;
+	unsigned replaced, bidi, controls;
+	uint64_t said; /* a mask of what the marks said */
+};
+
+/* Of a value, or of what is behind the object. */
+struct inspect_stream {
 	uint8_t kind, where, least; /* least: marks that are shorter do not count */
 	uint16_t marks, wide_marks;
 	uint32_t classes;  /* of all its bytes */
@@ -113,7 +125,8 @@ struct inspect_stream {             /* of a value, or of what is behind the obje
 	uint8_t n_head;
 	uint8_t head[128];
 	bool is_pdf;
-	struct inspect_pdf pdf; /* if it is one */
+	struct inspect_pdf pdf;        /* if it is one */
+	struct inspect_long_text text; /* if it is one */
 };
 
 /* A compressed frame as it comes, through all fragments that it is in: what of it is the image, and what is not. */

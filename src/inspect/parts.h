@@ -38,6 +38,14 @@ void text_streamed(struct inspect *i);
 void text_unknown(struct inspect *i, struct span value);
 uint32_t text_classes_of_piece(struct span piece, bool last);
 void text_charset(struct inspect *i, struct span value);
+const struct charset *text_charset_of(const struct inspect *i); /* NULL: there is none */
+struct span text_plain(struct span s);   /* its beginning that is in ASCII, and without escape sequences */
+uint64_t text_bit(const struct mark *m); /* of a mask of what was said */
+
+/* ---- text_long.c: texts that are not held whole; text_fold(): as programs do that make plain letters of wide ones ---- */
+void text_long_piece(struct inspect *i, struct span piece, bool last);
+void text_long_end(struct inspect *i, struct span beginning, bool undeclared, bool controls);
+size_t text_fold(char *text, size_t n); /* in place; 0: there was nothing to fold */
 
 /* ---- pdf.c: i->s.pdf, of the value that is read ---- */
 void pdf_piece(struct inspect *i, struct span piece);

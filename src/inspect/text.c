@@ -119,10 +119,24 @@ void text_charset(struct inspect *i, struct span value)
 	}
 }
 
-static const struct charset *charset(const struct inspect *i)
+const struct charset *text_charset_of(const struct inspect *i)
 {
 	unsigned level = i->f.d.depth > 0 && i->has_charset[1];
 	return i->has_charset[level] ? &i->charset[level] : NULL;
+}
+
+struct span text_plain(struct span s)
+{
+	size_t n = 0;
+	while (n < s.len && !(classes[s.ptr[n]] & (HIGH | ESCAPE))) {
+		n++;
+	}
+	return span_of(s.ptr, n);
+}
+
+uint64_t text_bit(const struct mark *m)
+{
+	return 1ull << (m->check - CHECK_EMBEDDED_PROGRAM);
 }
 
 /* v: the value as it came, for people; said: checks that it was already found by. */
@@ -136,12 +150,27 @@ static void check_marks(struct inspect *i, struct span v, struct span left, uint
 		if (!m) {
 			return;
 		}
-		uint64_t bit = 1ull << (m->check - CHECK_EMBEDDED_PROGRAM);
-		if (!(*said & bit)) {
+		if (!(*said & text_bit(m))) {
 			found(i, (enum inspect_check)m->check, v);
 		}
-		*said |= bit;
+		*said |= text_bit(m);
 		value_mark(i, m, left);
+	}
+}
+
+/* Wide letters are met in honest texts, and so are their signs: only what is markup when they are made plain says something. */
+static void check_folded(struct inspect *i, struct span v, struct span left, uint64_t *said)
+{
+	const uint64_t markup = 1ull << (CHECK_TEXT_MARKUP - CHECK_EMBEDDED_PROGRAM);
+	uint16_t state = 0;
+	while (left.len > 0 && !(*said & markup)) {
+		const struct mark *m;
+		size_t n = marks_find(&state, MARK_IN_TEXT, left, &m);
+		left = span_of(left.ptr + n, left.len - n);
+		if (m && m->check == CHECK_TEXT_MARKUP) {
+			*said |= markup;
+			found(i, CHECK_TEXT_MARKUP, v);
+		}
 	}
 }
 
@@ -162,27 +191,39 @@ static struct span without_escapes(struct span v, char *to)
 	return span_of(to, n);
 }
 
-/*
- * Does it read as text at all, and what does it say then? The beginning of a long value may end inside a character: one more is
- * no fault.
- */
+/* Does it read as text at all, and what does it say then? */
 static void check_characters(struct inspect *i, struct span v, uint32_t has, uint64_t *said)
 {
 	char text[3 * INSPECT_VALUE + 1];
 	struct charset_text t;
-	const struct charset *cs = charset(i);
-	bool undeclared = (has & ESCAPE) && !(cs && cs->extended), cut = i->e.length > INSPECT_VALUE;
+	const struct charset *cs = text_charset_of(i);
+	bool undeclared = (has & ESCAPE) && !(cs && cs->extended);
 	if (undeclared) {
 		found(i, CHECK_TEXT_CONTROL, v);
 		check_marks(i, v, without_escapes(v, text), said);
 	}
 	charset_to_utf8(cs, i->e.vr, CHARSET_LINES, v, text, sizeof(text), &t);
 	check_marks(i, v, span_of(text, t.len), said);
-	if (t.replaced > cut && !(has & CONTROL)) {
+	check_folded(i, v, span_of(text, text_fold(text, t.len)), said);
+	if (t.controls > 0 && !undeclared && !(has & CONTROL)) {
+		found(i, CHECK_TEXT_CONTROL, v);
+	}
+	if (t.replaced > 0 && !(has & CONTROL)) {
 		found(i, CHECK_TEXT_CHARSET, v);
 	}
 	if (t.bidi > 0) {
 		found(i, CHECK_TEXT_DIRECTION, v);
+	}
+}
+
+/* A value that may have ASCII alone can have a terminal's commands all the same. */
+static void check_commands(struct inspect *i, struct span v)
+{
+	char text[3 * INSPECT_VALUE + 1];
+	struct charset_text t;
+	charset_to_utf8(NULL, i->e.vr, 0, v, text, sizeof(text), &t);
+	if (t.controls > 0) {
+		found(i, CHECK_TEXT_CONTROL, v);
 	}
 }
 
@@ -276,6 +317,8 @@ void text_whole(struct inspect *i, struct span value)
 	}
 	if (r->free && (has & (HIGH | ESCAPE))) {
 		check_characters(i, v, has, &said);
+	} else if ((has & HIGH) && !(has & (CONTROL | ESCAPE))) {
+		check_commands(i, v);
 	}
 	if (v.len > 2 && (r->free || (has & ~(uint32_t)r->allowed) || (r->vr[0] == 'A' && r->vr[1] == 'E'))) {
 		check_marks(i, v, v, &said);
@@ -310,6 +353,9 @@ void text_streamed(struct inspect *i)
 		check_uids(i, v);
 	}
 	if (r->free && (has & (HIGH | ESCAPE))) {
-		check_characters(i, v, has, &i->s.said);
+		const struct charset *cs = text_charset_of(i);
+		text_long_end(i, v, (has & ESCAPE) && !(cs && cs->extended), has & CONTROL);
+	} else if ((has & HIGH) && !(has & (CONTROL | ESCAPE))) {
+		check_commands(i, v);
 	}
 }

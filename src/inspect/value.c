@@ -25,6 +25,8 @@ void value_begin(struct inspect *i, enum value_kind kind)
 	s->is_pdf = false;
 	if (kind == VALUE_DOCUMENT) {
 		i->s.pdf = (struct inspect_pdf){0};
+	} else if (kind == VALUE_TEXT && i->e.length > INSPECT_VALUE) {
+		i->s.text = (struct inspect_long_text){0};
 	}
 	if (i->e.length <= INSPECT_VALUE) {
 		dataset_collect(&i->f.d, i->value, sizeof(i->value));
@@ -150,6 +152,7 @@ void value_piece(struct inspect *i, struct span piece, bool last)
 		} else if (s->kind == VALUE_TEXT) {
 			keep(i, piece);
 			s->classes |= text_classes_of_piece(piece, last);
+			text_long_piece(i, piece, last);
 		} else if (s->kind == VALUE_DOCUMENT) {
 			document_piece(i, piece);
 		} else if (s->kind == VALUE_TABLE) {

@@ -379,7 +379,7 @@ static void long_texts(void **state)
 		{"a", "z", ""},
 		{"a", "z\0", ""},
 		{"a", "\7z", "text-control"},
-		{"a", "\x1b[31mz", "text-control"},
+		{"a", "\x1b[31mz", "text-control text-charset"},
 		{"\xE2\x80\xAE", "z", "text-direction"},
 		{"\xFF\xFE\xFF", "z", "text-charset"},
 		{"\xC3\xA4", "\xC3\xA4", ""},
