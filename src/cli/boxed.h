@@ -18,6 +18,9 @@ struct boxed {
 
 #define BOXED_NONE ((struct boxed){.pid = -1, .fd = -1})
 
+/* How many times its processor seconds it may be waited for: a machine with much else to do, or a slow disc, is no fault of the file. */
+#define BOXED_PATIENCE 10
+
 struct boxed_how {
 	const struct sandbox *sandbox;
 	unsigned cpu_s; /* processor seconds; 0: as many as it wants */

@@ -203,7 +203,7 @@ int describe(const struct sandbox *sandbox, int file, unsigned seconds, struct d
 	struct boxed b = BOXED_NONE;
 	struct described d;
 	int err = start(&b, sandbox, file, seconds, describe_run);
-	err = err ? err : boxed_read(&b, &d, sizeof(d), (int)seconds * 1000);
+	err = err ? err : boxed_read(&b, &d, sizeof(d), BOXED_PATIENCE * (int)seconds * 1000);
 	(void)boxed_end(&b);
 	if (err) {
 		return failed(err);
@@ -247,7 +247,8 @@ int describe_directory(const struct sandbox *sandbox, int file, unsigned seconds
 	int more = start(&b, sandbox, file, seconds, directory_run);
 	more = more ? more : 1;
 	for (size_t n = 0; more > 0; n++) {
-		more = n > LIMIT_MEMBERS ? ERR_LIMIT : next_path(&b, (int)seconds * 1000, path, &unread);
+		more = n > LIMIT_MEMBERS ? ERR_LIMIT
+		                         : next_path(&b, BOXED_PATIENCE * (int)seconds * 1000, path, &unread);
 		if (more > 0) {
 			int err = listed(arg, path);
 			more = err ? err : more;

@@ -366,14 +366,15 @@ int disc_keys_read(struct disc_keys *k, const struct sandbox *sandbox, int file,
 	const struct boxed_how how = {.sandbox = sandbox, .cpu_s = seconds, .memory = MEMORY};
 	struct boxed b = BOXED_NONE;
 	int e = lseek(file, (off_t)at, SEEK_SET) < 0 ? ERR_SYSTEM : boxed_start(&b, &how, file, run, &len);
-	e = e ? e : boxed_read(&b, &k->f, sizeof(k->f), (int)seconds * 1000);
+	e = e ? e : boxed_read(&b, &k->f, sizeof(k->f), BOXED_PATIENCE * (int)seconds * 1000);
 	for (size_t i = 0; e == 0 && i < ROWS; i++) {
 		k->f.len[i] = k->f.len[i] > ROOM ? 0 : k->f.len[i];
 	}
 	for (unsigned i = 0; e == 0 && i < DISC_SEQUENCES; i++) {
 		uint32_t n = k->f.sequence_len[i];
-		e = n > DISC_SEQUENCE_MOST || n & 1 ? ERR_VALUE
-		                                    : boxed_read(&b, k->sequences[i], n, (int)seconds * 1000);
+		e = n > DISC_SEQUENCE_MOST || n & 1
+		            ? ERR_VALUE
+		            : boxed_read(&b, k->sequences[i], n, BOXED_PATIENCE * (int)seconds * 1000);
 	}
 	(void)boxed_end(&b);
 	return e == 0 || e == ERR_TIMEOUT || e == ERR_SYSTEM ? e : ERR_VALUE;

@@ -25,9 +25,9 @@
 
 /* ---- The child ---- */
 
-static void limit(int what, rlim_t most)
+static void limit(int what, rlim_t most, rlim_t hard)
 {
-	struct rlimit l = {.rlim_cur = most, .rlim_max = most};
+	struct rlimit l = {.rlim_cur = most, .rlim_max = hard};
 	(void)setrlimit(what, &l);
 }
 
@@ -101,9 +101,12 @@ static void child(const struct inspect_how *how, int file, int out)
 	static struct inflater inflater;
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	boxed_close_others(file, out, sandbox_fd(how->sandbox));
-	limit(RLIMIT_CPU, how->seconds);
+	/* At the first of the two the kernel says by its signal why it ends the process; at the second it would not. */
+	(void)signal(SIGXCPU, SIG_DFL);
+	limit(RLIMIT_CPU, how->seconds, how->seconds + 1);
+	limit(RLIMIT_CORE, 0, 0);
 #ifndef __SANITIZE_ADDRESS__
-	limit(RLIMIT_DATA, MEMORY);
+	limit(RLIMIT_DATA, MEMORY, MEMORY);
 #endif
 	if (sandbox_load(how->sandbox) != 0 || look(&i, &inflater, how, file) != 0) {
 		_exit(1);
@@ -143,7 +146,9 @@ int inspect_job_start(struct inspect_job *j, const struct inspect_how *how, int 
 	j->fd = ends[0];
 	j->len = 0;
 	j->late = false;
-	j->deadline_ms = clock_mono_ms() + (int64_t)how->seconds * 1000;
+	j->seconds = how->seconds;
+	j->patience = how->patience ? how->patience : BOXED_PATIENCE * how->seconds;
+	j->deadline_ms = clock_mono_ms() + (int64_t)j->patience * 1000;
 	memset(&j->said, 0, sizeof(j->said));
 	return 0;
 }
@@ -193,7 +198,9 @@ static void finish(struct inspect_job *j)
 	}
 	memset(&j->said, 0, sizeof(j->said));
 	if (j->late) {
-		snprintf(why, sizeof(why), "it took too long");
+		snprintf(why, sizeof(why), "it took longer than %u s by the clock", j->patience);
+	} else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU) {
+		snprintf(why, sizeof(why), "it took more than %u s of the processor", j->seconds);
 	} else if (WIFSIGNALED(status)) {
 		snprintf(why, sizeof(why), "it was ended by signal %d", WTERMSIG(status));
 	} else {

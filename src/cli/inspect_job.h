@@ -9,21 +9,23 @@
 #include <sys/types.h>
 
 /*
- * A file is looked at by a process of its own, in the sandbox, with an open file and a pipe and nothing else. It has a
- * deadline and little memory; when it dies, it dies alone, and that is a finding.
+ * A file is looked at by a process of its own, in the sandbox, with an open file and a pipe and nothing else. It has so
+ * many processor seconds, a deadline and little memory; when it dies, it dies alone, and that is a finding.
  */
 struct inspect_job {
 	pid_t pid;
 	int fd; /* what it says; -1: it is over */
 	size_t len;
-	int64_t deadline_ms; /* of the monotonic clock */
+	int64_t deadline_ms;        /* of the monotonic clock */
+	unsigned seconds, patience; /* what it may take: of the processor, and by the clock */
 	bool late;
 	struct inspect said; /* the part that is to be read */
 };
 
 struct inspect_how {
 	const struct sandbox *sandbox; /* SANDBOX_KEYS; with a virus scanner SANDBOX_SCAN */
-	unsigned seconds;              /* how long it may take */
+	unsigned seconds;              /* of the processor, that it may take */
+	unsigned patience;             /* and by the clock; 0: BOXED_PATIENCE times as many */
 	const struct clamd *clamd;     /* the virus scanner; NULL: none is asked */
 	uint64_t most;                 /* bytes of one file that it looks at */
 };

@@ -19,6 +19,12 @@ static int start(int file, unsigned seconds)
 	return inspect_job_start(&job, &(struct inspect_how){.sandbox = sandbox, .seconds = seconds}, file);
 }
 
+static int start_patient(int file, unsigned seconds, unsigned patience)
+{
+	const struct inspect_how how = {.sandbox = sandbox, .seconds = seconds, .patience = patience};
+	return inspect_job_start(&job, &how, file);
+}
+
 static void wait_for_it(void)
 {
 	for (;;) {
@@ -60,18 +66,31 @@ static void failed(const char *why)
 	assert_string_equal(job.said.findings[0].excerpt, why);
 }
 
-/* A file that never ends. */
+/* A file that never ends, and costs nothing. */
 static void has_a_deadline(void **state)
 {
 	int ends[2];
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-	assert_int_equal(start(ends[0], 1), 0);
+	assert_int_equal(start_patient(ends[0], 60, 1), 0);
 	int64_t began = clock_mono_ms();
 	wait_for_it();
 	assert_true(clock_mono_ms() - began < 30000);
-	failed("it took too long");
+	failed("it took longer than 1 s by the clock");
 	close(ends[0]);
 	close(ends[1]);
+}
+
+/* One that is looked at without an end. */
+static void has_so_much_of_the_processor(void **state)
+{
+	int zeros = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	assert_true(zeros >= 0);
+	assert_int_equal(start(zeros, 1), 0);
+	assert_int_equal(job.patience, 10);
+	job.deadline_ms += 60000; /* however little of it we get */
+	close(zeros);
+	wait_for_it();
+	failed("it took more than 1 s of the processor");
 }
 
 static void may_die(void **state)
@@ -102,6 +121,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(says_what_it_found),
 		cmocka_unit_test(has_a_deadline),
+		cmocka_unit_test(has_so_much_of_the_processor),
 		cmocka_unit_test(may_die),
 		cmocka_unit_test(cannot_read),
 	};
