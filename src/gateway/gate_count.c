@@ -108,6 +108,7 @@ struct node_count *counts_node(struct counts *c, const char *name)
 	struct node_count *n = calloc(1, sizeof(*n));
 	if (n) {
 		snprintf(n->name, sizeof(n->name), "%s", name);
+		n->number = (uint16_t)(c->nodes && c->nodes->number < UINT16_MAX ? c->nodes->number + 1 : 1);
 		n->next = c->nodes;
 		c->nodes = n;
 	}

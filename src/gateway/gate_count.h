@@ -42,6 +42,7 @@ struct flow_count {
 
 struct node_count {
 	char name[65];
+	uint16_t number;       /* from 1, its own as long as there are not more */
 	uint64_t associations; /* opened by it */
 	uint64_t called;       /* associations to it */
 	uint64_t objects, bytes_in, bytes_out;

@@ -20,9 +20,10 @@
  * object comes and goes over, two files in memory, and nothing else, neither the log nor what its siblings have.
  */
 
-#define CLEAN_MS (300 * 1000LL)
+#define CLEAN_MS    (300 * 1000LL)
 
-#define OF_ONE   4 /* objects of one association at once */
+#define OF_ONE      4                    /* objects of one association at once */
+#define OF_ONE_NODE (CLEANS_WAITING / 2) /* and waiting ones of one node, so that others find a place */
 
 /* Said in the parent's name: there is no job that could. */
 static void refuse(int fd, const char *why)
@@ -62,13 +63,32 @@ static void load_module(struct cleaning *c)
 
 /* ---- Whose turn it is ---- */
 
-static bool has_job(const struct lookup *l, int64_t id)
+/* What is before what: those of nodes that have no job, and of associations that have none, and then as they came. */
+struct place {
+	bool node_has, has;
+	uint64_t node_turn, turn;
+};
+
+static struct place place_of(const struct lookup *l, const struct waiting_object *w)
 {
-	bool has = false;
+	struct place p = {false, false, w->node_turn, w->turn};
 	for (unsigned i = 0; i < JOBS_MOST; i++) {
-		has = has || (l->jobs[i].kind == JOB_CLEAN && l->jobs[i].id == id);
+		bool is = l->jobs[i].kind == JOB_CLEAN;
+		p.node_has = p.node_has || (is && l->jobs[i].node == w->node);
+		p.has = p.has || (is && l->jobs[i].id == w->id);
 	}
-	return has;
+	return p;
+}
+
+static bool is_before(const struct place *a, const struct place *b)
+{
+	if (a->node_has != b->node_has) {
+		return b->node_has;
+	}
+	if (a->node_turn != b->node_turn) {
+		return a->node_turn < b->node_turn;
+	}
+	return a->has != b->has ? b->has : a->turn < b->turn;
 }
 
 /* The first of those of an association. NULL: none waits. */
@@ -83,20 +103,20 @@ static struct waiting_object *first_of(struct cleaning *c, int64_t id)
 }
 
 /*
- * Round robin: an association has one object in the row, and comes to its end again when that begins. One that has a job already has another only
- * where nobody else waits.
+ * Round robin over the nodes, so that many associations of one have no more than one of another, and of each over its associations: who
+ * waits has one object in the row, and comes to its end again when that begins. One that has a job already has another only where nobody
+ * else waits.
  */
 static unsigned next_of(const struct lookup *l)
 {
 	const struct cleaning *c = &l->cleaning;
 	unsigned best = 0; /* the first that came is its association's first */
-	bool best_has = has_job(l, c->waiting[0].id);
+	struct place best_place = place_of(l, &c->waiting[0]);
 	for (unsigned i = 1; i < c->n_waiting; i++) {
-		const struct waiting_object *w = &c->waiting[i];
-		bool has = has_job(l, w->id);
-		if (w->turn > 0 && (has < best_has || (has == best_has && w->turn < c->waiting[best].turn))) {
+		struct place p = place_of(l, &c->waiting[i]);
+		if (p.turn > 0 && is_before(&p, &best_place)) {
 			best = i;
-			best_has = has;
+			best_place = p;
 		}
 	}
 	return best;
@@ -109,8 +129,14 @@ struct waiting_object clean_take_next(struct lookup *l)
 	struct waiting_object w = c->waiting[at];
 	memmove(c->waiting + at, c->waiting + at + 1, (--c->n_waiting - at) * sizeof(w));
 	struct waiting_object *again = first_of(c, w.id);
+	uint64_t turn = ++c->turns;
 	if (again) {
-		again->turn = ++c->turns;
+		again->turn = turn;
+	}
+	for (unsigned i = 0; i < c->n_waiting; i++) {
+		if (c->waiting[i].node == w.node) {
+			c->waiting[i].node_turn = turn;
+		}
 	}
 	return w;
 }
@@ -118,17 +144,27 @@ struct waiting_object clean_take_next(struct lookup *l)
 void clean_asked(struct lookup *l, const struct message *m)
 {
 	struct cleaning *c = &l->cleaning;
-	if (c->n_waiting == CLEANS_WAITING || cleans_of(l, MSG_CLEANING_ID(m->number)) >= OF_ONE) {
+	const struct waiting_object *other = NULL;
+	struct waiting_object w = {.fd = m->fd,
+		.id = MSG_CLEANING_ID(m->number),
+		.node = MSG_CLEANING_NODE(m->number),
+		.codec = MSG_CLEANING_CODEC(m->number)};
+	unsigned n_of_node = 0;
+	for (unsigned i = 0; i < c->n_waiting; i++) {
+		if (c->waiting[i].node == w.node) {
+			other = &c->waiting[i];
+			n_of_node++;
+		}
+	}
+	if (c->n_waiting == CLEANS_WAITING || n_of_node >= OF_ONE_NODE || cleans_of(l, w.id) >= OF_ONE) {
 		refuse(m->fd, "the pixels of too many objects are being cleaned at once");
 		return;
 	}
-	if (MSG_CLEANING_CODEC(m->number)) {
+	if (w.codec) {
 		load_module(c);
 	}
-	struct waiting_object w = {.fd = m->fd,
-		.id = MSG_CLEANING_ID(m->number),
-		.codec = MSG_CLEANING_CODEC(m->number),
-		.turn = first_of(c, MSG_CLEANING_ID(m->number)) ? 0 : ++c->turns};
+	w.turn = first_of(c, w.id) ? 0 : ++c->turns;
+	w.node_turn = other ? other->node_turn : ++c->turns;
 	c->waiting[c->n_waiting++] = w;
 }
 
@@ -146,6 +182,7 @@ static void start(struct lookup *l, const struct waiting_object *w)
 		_exit(job_clean(&l->cleaning.job));
 	}
 	j->id = w->id;
+	j->node = w->node;
 	close(w->fd);
 }
 

@@ -52,7 +52,8 @@ struct job {
 	pid_t pid;
 	int fd;
 	int64_t deadline_ms;
-	int64_t id; /* JOB_SCAN, JOB_CLEAN: who asked; JOB_USER: who asked, */
+	uint16_t node; /* JOB_CLEAN: of whom */
+	int64_t id;    /* JOB_SCAN, JOB_CLEAN: who asked; JOB_USER: who asked, */
 	uint8_t *
 		who; /* and with what, where another kind may have to be asked: owned, and wiped; NULL: not */
 	size_t who_len;
@@ -101,9 +102,12 @@ struct own {
 #define CLEANS_WAITING 256
 struct waiting_object {
 	int fd;
-	int64_t id;    /* who asked */
-	bool codec;    /* whose pixels are to be cleaned: by others' decoders */
-	uint64_t turn; /* … and when; 0: after another of its association */
+	int64_t id; /* who asked */
+	/* Whose pixels are to be cleaned: */
+	uint16_t node;      /* of whom */
+	bool codec;         /* by others' decoders */
+	uint64_t node_turn; /* when its node has its turn; the same for all of one */
+	uint64_t turn;      /* and when, among those of its node; 0: after another of its association */
 };
 
 /* The virus scanner. */

@@ -43,7 +43,7 @@ static void be_lookup(int fd, const char *module, const char *folder)
 		{"/etc", false}, {"/usr", false}, {"/lib", false}, {"/lib64", false}, {folder, false}};
 	struct sandbox *own;
 	const struct message asked = {
-		.type = MSG_CLEANING, .fd = fd, .number = MSG_CLEANING_OF(7, !without_codec)};
+		.type = MSG_CLEANING, .fd = fd, .number = MSG_CLEANING_OF(7, 1, !without_codec)};
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)signal(SIGILL, SIG_DFL); /* the tests' own handler */
 	lookup.gate = -1;
@@ -452,9 +452,9 @@ static void too_many_are_told(void **state)
 	for (int64_t id = 7; id <= 9; id++) {
 		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 		l->cleaning.n_waiting = id == 9 ? CLEANS_WAITING : 4;
-		clean_asked(l,
-			&(struct message){
-				.type = MSG_CLEANING, .fd = pair[1], .number = MSG_CLEANING_OF(id, id == 8)});
+		clean_asked(l, &(struct message){.type = MSG_CLEANING,
+				       .fd = pair[1],
+				       .number = MSG_CLEANING_OF(id, 1, id == 8)});
 		ssize_t n = recv(pair[0], reply, sizeof(reply), MSG_DONTWAIT);
 		if (id == 8) { /* another's: it waits */
 			assert_int_equal(n, -1);

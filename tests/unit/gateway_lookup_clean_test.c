@@ -21,13 +21,20 @@ static void begin(void)
 	n_jobs = 0;
 }
 
-static void asks(int64_t id)
+static void asks_of(int64_t id, uint16_t node)
 {
 	int pair[2];
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
 	close(pair[1]);
-	clean_asked(l,
-		&(struct message){.type = MSG_CLEANING, .fd = pair[0], .number = MSG_CLEANING_OF(id, false)});
+	clean_asked(
+		l, &(struct message){
+			   .type = MSG_CLEANING, .fd = pair[0], .number = MSG_CLEANING_OF(id, node, false)});
+}
+
+/* Each of a node of its own. */
+static void asks(int64_t id)
+{
+	asks_of(id, (uint16_t)id);
 }
 
 /* Who has a job now. */
@@ -35,7 +42,7 @@ static int64_t starts(void)
 {
 	assert_true(l->cleaning.n_waiting > 0);
 	struct waiting_object w = clean_take_next(l);
-	l->jobs[n_jobs++] = (struct job){.kind = JOB_CLEAN, .id = w.id};
+	l->jobs[n_jobs++] = (struct job){.kind = JOB_CLEAN, .id = w.id, .node = w.node};
 	close(w.fd);
 	return w.id;
 }
@@ -133,6 +140,43 @@ static void one_job_each(void **state)
 	assert_int_equal(starts(), 3);
 }
 
+/* Of a node with many associations and one with one, each has its turn as often; and of each node each association. */
+static void by_node(void **state)
+{
+	(void)state;
+	begin();
+	for (int64_t id = 1; id <= 3; id++) {
+		asks_of(id, 1);
+		asks_of(id, 1);
+	}
+	for (unsigned i = 0; i < 3; i++) {
+		asks_of(9, 2);
+	}
+	follow((const int64_t[]){1, 9, 2, 9, 3, 9, 1, 2, 3}, 9);
+	asks_of(1, 1);
+	asks_of(2, 1);
+	assert_int_equal(starts(), 1);
+	asks_of(9, 2);
+	assert_int_equal(starts(), 9); /* the other has one already, though of another association */
+	ends(9);
+	assert_int_equal(starts(), 2); /* nobody else waits */
+	ends(1);
+	ends(2);
+	for (int64_t id = 1; id <= 50; id++) {
+		for (unsigned i = 0; i < 4; i++) {
+			asks_of(id, 1);
+		}
+	}
+	assert_int_equal(l->cleaning.n_waiting, CLEANS_WAITING / 2);
+	asks_of(99, 2);
+	assert_int_equal(l->cleaning.n_waiting, CLEANS_WAITING / 2 + 1);
+	assert_int_equal(starts(), 1);
+	assert_int_equal(starts(), 99);
+	while (l->cleaning.n_waiting > 0) {
+		ends(starts());
+	}
+}
+
 static void too_many(void **state)
 {
 	(void)state;
@@ -166,6 +210,7 @@ int main(void)
 		cmocka_unit_test(round_robin),
 		cmocka_unit_test(nobody_starves),
 		cmocka_unit_test(one_job_each),
+		cmocka_unit_test(by_node),
 		cmocka_unit_test(too_many),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
