@@ -49,7 +49,9 @@ static int add(struct listing *l, unsigned level, size_t object)
 {
 	static const char *const types[] = {"PATIENT", "STUDY", "SERIES"};
 	const struct described *d = &l->m->objects[object].d;
+	char uid[65];
 	int e = make_room(l);
+	e = e < 0 ? e : uid_make(uid);
 	if (e < 0) {
 		return e;
 	}
@@ -57,7 +59,7 @@ static int add(struct listing *l, unsigned level, size_t object)
 	memset(l->numbers + level + 1, 0, (3u - level) * sizeof(l->numbers[0]));
 	struct dicomdir_record *r = &l->records[l->n];
 	l->at[l->n++] = l->w.len;
-	disc_keys_put(l->keys, level, d->sop_class, l->numbers[level], &l->w);
+	disc_keys_put(l->keys, level, d->sop_class, &(struct disc_made){l->numbers[level], uid}, &l->w);
 	*r = (struct dicomdir_record){
 		.level = (uint8_t)level, .type = level < 3 ? types[level] : disc_keys_type(d->sop_class)};
 	if (level == 3) {

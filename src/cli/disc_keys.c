@@ -51,83 +51,84 @@ enum {
 static const struct {
 	uint32_t tag;
 	char vr[3];
-	bool in_code;         /* in the item of the Concept Name Code Sequence */
 	bool optional;        /* there only if the object has it */
 	unsigned of;          /* of the kinds above */
-	const char *fallback; /* where a value has to be and there is none. "#": its number */
+	const char *fallback; /* where a value has to be and there is none. "#": its number; "@": a UID */
 } rows[] = {
-	{0x00080005, "CS", false, true, EACH, NULL},
-	{0x00080008, "CS", false, true, PICTURE | SPECTRUM, NULL},
-	{0x00080012, "DA", false, false, ASSESSMENT, "19000101"},
-	{0x00080013, "TM", false, false, ASSESSMENT, NULL},
-	{0x00080020, "DA", false, false, STUDY, "19000101"},
-	{0x00080023, "DA", false, false, CONTENT, "19000101"},
-	{0x00080023, "DA", false, false, DOCUMENT, NULL},
-	{0x00080030, "TM", false, false, STUDY, "000000"},
-	{0x00080033, "TM", false, false, CONTENT, "000000"},
-	{0x00080033, "TM", false, false, DOCUMENT, NULL},
-	{0x00080050, "SH", false, false, STUDY, NULL},
-	{0x00080060, "CS", false, false, SERIES, "OT"},
-	{0x00080070, "LO", false, false, IMPLANT | ASSEMBLY, "UNKNOWN"},
-	{0x00081030, "LO", false, false, STUDY, NULL},
-	{0x00081115, "SQ", false, true, STATE, NULL},
-	{0x00081140, "SQ", false, true, PICTURE, NULL},
-	{0x00089092, "SQ", false, true, SPECTRUM, NULL},
-	{0x00100010, "PN", false, false, PATIENT, NULL},
-	{0x00100020, "LO", false, false, PATIENT, "#"},
-	{0x0020000D, "UI", false, false, STUDY, NULL},
-	{0x0020000E, "UI", false, false, SERIES, NULL},
-	{0x00200010, "SH", false, false, STUDY, "#"},
-	{0x00200011, "IS", false, false, SERIES, "#"},
-	{0x00200013, "IS", false, false, NUMBER, "#"},
-	{0x00221095, "LO", false, false, IMPLANT, "UNKNOWN"},
-	{0x00221097, "LO", false, false, IMPLANT, "UNKNOWN"},
-	{0x00280008, "IS", false, false, SPECTRUM, "1"},
-	{0x00280010, "US", false, false, SPECTRUM, "1"},
-	{0x00280011, "US", false, false, SPECTRUM, "1"},
-	{0x00289001, "UL", false, false, SPECTRUM, "1"},
-	{0x00289002, "UL", false, false, SPECTRUM, "1"},
-	{VERIFIED, "DT", false, true, REPORT, NULL},
-	{0x00080100, "SH", true, false, CODED, "121181"},
-	{0x00080102, "SH", true, false, CODED, "DCM"},
-	{0x00080103, "SH", true, true, CODED, NULL},
-	{0x00080104, "LO", true, false, CODED, "DICOM Object Catalog"},
-	{0x0040A491, "CS", false, false, REPORT, "PARTIAL"},
-	{0x0040A493, "CS", false, false, REPORT, "UNVERIFIED"},
-	{0x0040A730, "SQ", false, true, CODED, NULL},
-	{0x0040E001, "ST", false, true, DOCUMENT, NULL},
-	{0x00420010, "ST", false, false, DOCUMENT, NULL},
-	{0x00420012, "LO", false, false, DOCUMENT, "application/octet-stream"},
-	{0x00686210, "LO", false, true, IMPLANT, NULL},
-	{0x00700080, "CS", false, false, LABEL | TITLE, "UNKNOWN"},
-	{0x00700081, "LO", false, false, LABEL | TITLE | RADIATION, NULL},
-	{0x00700082, "DA", false, false, STATE, "19000101"},
-	{0x00700083, "TM", false, false, STATE, "000000"},
-	{0x00700084, "PN", false, false, LABEL | RADIATION, NULL},
-	{0x00720002, "SH", false, false, HANGING, "UNKNOWN"},
-	{0x00720004, "LO", false, false, HANGING, "UNKNOWN"},
-	{0x00720006, "CS", false, false, HANGING, "SITE"},
-	{0x00720008, "LO", false, false, HANGING, "UNKNOWN"},
-	{0x0072000A, "DT", false, false, HANGING, "19000101"},
-	{0x0072000C, "SQ", false, false, HANGING, NULL},
-	{0x0072000E, "SQ", false, false, HANGING, NULL},
-	{0x00720014, "US", false, false, HANGING, "0"},
-	{0x00760001, "LO", false, false, ASSEMBLY, "UNKNOWN"},
-	{0x00760003, "LO", false, false, ASSEMBLY, "UNKNOWN"},
-	{0x00760020, "SQ", false, false, ASSEMBLY, NULL},
-	{0x00780001, "LO", false, false, GROUP, "UNKNOWN"},
-	{0x00780020, "LO", false, false, GROUP, "UNKNOWN"},
-	{0x3004000A, "CS", false, false, DOSE, "PLAN"},
-	{0x30060002, "SH", false, false, STRUCTURES, "UNKNOWN"},
-	{0x30060008, "DA", false, false, STRUCTURES, NULL},
-	{0x30060009, "TM", false, false, STRUCTURES, NULL},
-	{0x30080250, "DA", false, false, TREATMENT, NULL},
-	{0x30080251, "TM", false, false, TREATMENT, NULL},
-	{0x300A0002, "SH", false, false, PLAN, "UNKNOWN"},
-	{0x300A0006, "DA", false, false, PLAN, NULL},
-	{0x300A0007, "TM", false, false, PLAN, NULL},
-	{0x30100033, "SH", false, true, RADIATION, NULL},
-	{LAST, "LO", false, true, RADIATION, NULL},
+	{0x00080005, "CS", true, EACH, NULL},
+	{0x00080008, "CS", true, PICTURE | SPECTRUM, NULL},
+	{0x00080012, "DA", false, ASSESSMENT, "19000101"},
+	{0x00080013, "TM", false, ASSESSMENT, NULL},
+	{0x00080020, "DA", false, STUDY, "19000101"},
+	{0x00080021, "DA", true, 0, NULL}, /* of the series and of acquisition: see other_than() */
+	{0x00080022, "DA", true, 0, NULL},
+	{0x00080023, "DA", false, CONTENT, "19000101"},
+	{0x00080023, "DA", false, DOCUMENT, NULL},
+	{0x00080030, "TM", false, STUDY, "000000"},
+	{0x00080031, "TM", true, 0, NULL},
+	{0x00080032, "TM", true, 0, NULL},
+	{0x00080033, "TM", false, CONTENT, "000000"},
+	{0x00080033, "TM", false, DOCUMENT, NULL},
+	{0x00080050, "SH", false, STUDY, NULL},
+	{0x00080060, "CS", false, SERIES, "OT"},
+	{0x00080070, "LO", false, IMPLANT | ASSEMBLY, "UNKNOWN"},
+	{0x00081030, "LO", false, STUDY, NULL},
+	{0x00081115, "SQ", true, STATE, NULL},
+	{0x00081140, "SQ", true, PICTURE, NULL},
+	{0x00089092, "SQ", true, SPECTRUM, NULL},
+	{0x00100010, "PN", false, PATIENT, NULL},
+	{0x00100020, "LO", false, PATIENT, "#"},
+	{0x0020000D, "UI", false, STUDY, "@"},
+	{0x0020000E, "UI", false, SERIES, "@"},
+	{0x00200010, "SH", false, STUDY, "#"},
+	{0x00200011, "IS", false, SERIES, "#"},
+	{0x00200013, "IS", false, NUMBER, "#"},
+	{0x00221095, "LO", false, IMPLANT, "UNKNOWN"},
+	{0x00221097, "LO", false, IMPLANT, "UNKNOWN"},
+	{0x00280008, "IS", false, SPECTRUM, "1"},
+	{0x00280010, "US", false, SPECTRUM, "1"},
+	{0x00280011, "US", false, SPECTRUM, "1"},
+	{0x00289001, "UL", false, SPECTRUM, "1"},
+	{0x00289002, "UL", false, SPECTRUM, "1"},
+	{VERIFIED, "DT", true, REPORT, NULL},
+	{CONCEPT, "SQ", false, CODED, NULL},
+	{0x0040A491, "CS", false, REPORT, "PARTIAL"},
+	{0x0040A493, "CS", false, REPORT, "UNVERIFIED"},
+	{0x0040A730, "SQ", true, CODED, NULL},
+	{0x0040E001, "ST", true, DOCUMENT, NULL},
+	{0x00420010, "ST", false, DOCUMENT, NULL},
+	{0x00420012, "LO", false, DOCUMENT, "application/octet-stream"},
+	{0x00686210, "LO", true, IMPLANT, NULL},
+	{0x00700080, "CS", false, LABEL | TITLE, "UNKNOWN"},
+	{0x00700081, "LO", false, LABEL | TITLE | RADIATION, NULL},
+	{0x00700082, "DA", false, STATE, "19000101"},
+	{0x00700083, "TM", false, STATE, "000000"},
+	{0x00700084, "PN", false, LABEL | RADIATION, NULL},
+	{0x00700402, "SQ", true, STATE, NULL},
+	{0x00720002, "SH", false, HANGING, "UNKNOWN"},
+	{0x00720004, "LO", false, HANGING, "UNKNOWN"},
+	{0x00720006, "CS", false, HANGING, "SITE"},
+	{0x00720008, "LO", false, HANGING, "UNKNOWN"},
+	{0x0072000A, "DT", false, HANGING, "19000101"},
+	{0x0072000C, "SQ", false, HANGING, NULL},
+	{0x0072000E, "SQ", false, HANGING, NULL},
+	{0x00720014, "US", false, HANGING, "0"},
+	{0x00760001, "LO", false, ASSEMBLY, "UNKNOWN"},
+	{0x00760003, "LO", false, ASSEMBLY, "UNKNOWN"},
+	{0x00760020, "SQ", false, ASSEMBLY, NULL},
+	{0x00780001, "LO", false, GROUP, "UNKNOWN"},
+	{0x00780020, "LO", false, GROUP, "UNKNOWN"},
+	{0x3004000A, "CS", false, DOSE, "PLAN"},
+	{0x30060002, "SH", false, STRUCTURES, "UNKNOWN"},
+	{0x30060008, "DA", false, STRUCTURES, NULL},
+	{0x30060009, "TM", false, STRUCTURES, NULL},
+	{0x30080250, "DA", false, TREATMENT, NULL},
+	{0x30080251, "TM", false, TREATMENT, NULL},
+	{0x300A0002, "SH", false, PLAN, "UNKNOWN"},
+	{0x300A0006, "DA", false, PLAN, NULL},
+	{0x300A0007, "TM", false, PLAN, NULL},
+	{0x30100033, "SH", true, RADIATION, NULL},
+	{LAST, "LO", true, RADIATION, NULL},
 };
 
 #define ROWS ARRAY_LEN(rows)
@@ -231,9 +232,8 @@ struct reading {
 
 static size_t row_of(const struct dataset *d, const struct fixed_keys *k)
 {
-	bool code = d->depth == 1 && d->path[0] == CONCEPT && dataset_item_number(d, 0) == 1;
-	for (size_t i = 0; i < ROWS; i++) {
-		if (rows[i].tag == d->tag && !k->there[i] && (rows[i].in_code ? code : d->depth == 0)) {
+	for (size_t i = 0; d->depth == 0 && i < ROWS; i++) {
+		if (rows[i].tag == d->tag && !k->there[i]) {
 			return i;
 		}
 	}
@@ -268,7 +268,7 @@ static void keep(struct reading *r)
 {
 	struct span v = value_of(r);
 	for (size_t i = 0; i < ROWS; i++) {
-		if (rows[i].tag == rows[r->row].tag && rows[i].in_code == rows[r->row].in_code) {
+		if (rows[i].tag == rows[r->row].tag) {
 			r->keys.there[i] = 1;
 			r->keys.len[i] = (uint16_t)v.len;
 			if (v.len > 0) {
@@ -380,42 +380,30 @@ int disc_keys_read(struct disc_keys *k, const struct sandbox *sandbox, int file,
 	return e == 0 || e == ERR_TIMEOUT || e == ERR_SYSTEM ? e : ERR_VALUE;
 }
 
-static void put(struct writer *w, size_t row, struct span value)
+static void put(struct writer *w, uint32_t tag, const char *vr, struct span value)
 {
-	const char *vr = rows[row].vr;
 	size_t odd = value.len & 1;
-	writer_u16le(w, (uint16_t)(rows[row].tag >> 16));
-	writer_u16le(w, (uint16_t)rows[row].tag);
+	writer_u16le(w, (uint16_t)(tag >> 16));
+	writer_u16le(w, (uint16_t)tag);
 	writer_bytes(w, vr, 2);
 	writer_u16le(w, (uint16_t)(value.len + odd));
 	writer_span(w, value);
 	writer_fill(w, vr[0] == 'U' ? 0 : ' ', odd);
 }
 
-#define CODE_VALUE 0x00080100u
-
-/* The title as a code: what the object has, if it is one; or an empty sequence, or a code for what has to have one. */
-static void put_code(const struct disc_keys *k, bool needed, struct writer *w)
+/* The title of what has to have one. */
+static void put_code(struct writer *w)
 {
-	bool whole = true;
-	for (size_t i = 0; i < ROWS; i++) {
-		whole = whole && (!rows[i].in_code || rows[i].optional || k->f.len[i] > 0);
-	}
 	writer_u16le(w, (uint16_t)(CONCEPT >> 16));
 	writer_u16le(w, (uint16_t)CONCEPT);
 	writer_bytes(w, "SQ\0\0", 4);
 	size_t sequence = writer_mark_u32le(w);
-	if (whole || needed) {
-		writer_u32le(w, 0xE000FFFEu);
-		size_t item = writer_mark_u32le(w);
-		for (size_t i = 0; i < ROWS; i++) {
-			struct span own = span_of(k->f.values[i], k->f.len[i]);
-			if (rows[i].in_code && (!rows[i].optional || (whole && own.len > 0))) {
-				put(w, i, whole ? own : span_str(rows[i].fallback));
-			}
-		}
-		writer_fill_u32le(w, item);
-	}
+	writer_u32le(w, 0xE000FFFEu);
+	size_t item = writer_mark_u32le(w);
+	put(w, 0x00080100, "SH", span_str("121181"));
+	put(w, 0x00080102, "SH", span_str("DCM"));
+	put(w, 0x00080104, "LO", span_str("DICOM Object Catalog"));
+	writer_fill_u32le(w, item);
 	writer_fill_u32le(w, sequence);
 }
 
@@ -441,31 +429,55 @@ static void put_fallback(size_t row, const char *fallback, struct writer *w)
 {
 	const uint8_t number[4] = {fallback ? (uint8_t)(fallback[0] - '0') : 0};
 	size_t size = number_size(row);
-	put(w, row, size > 0 ? span_of(number, size) : span_str(fallback ? fallback : ""));
+	put(w, rows[row].tag, rows[row].vr,
+		size > 0 ? span_of(number, size) : span_str(fallback ? fallback : ""));
 }
 
-void disc_keys_put(
-	const struct disc_keys *k, unsigned level, const char *sop_class, size_t number, struct writer *w)
+static const char *fallback_of(size_t row, const char *number, const char *uid)
+{
+	const char *f = rows[row].fallback;
+	return f && f[0] == '#' ? number : f && f[0] == '@' ? uid : f;
+}
+
+static struct span own(const struct disc_keys *k, size_t row)
+{
+	return span_of(k->f.values[row], k->f.len[row]);
+}
+
+/* Of a study without a date or time that of its series, acquisition or content, which stand behind it in the table. */
+static struct span other_than(const struct disc_keys *k, size_t row)
+{
+	uint32_t tag = rows[row].tag;
+	bool study = tag == 0x00080020 || tag == 0x00080030;
+	for (size_t i = row + 1; study && i < ROWS && rows[i].tag <= tag + 3; i++) {
+		if (own(k, i).len > 0) {
+			return own(k, i);
+		}
+	}
+	return span_of(NULL, 0);
+}
+
+void disc_keys_put(const struct disc_keys *k, unsigned level, const char *sop_class,
+	const struct disc_made *made, struct writer *w)
 {
 	unsigned wanted = EACH | (level < 3 ? (unsigned)PATIENT << level : types[type_of(sop_class)].keys);
 	char text[24];
-	snprintf(text, sizeof(text), "%zu", number);
+	snprintf(text, sizeof(text), "%zu", made->number);
 	for (size_t i = 0; i < ROWS; i++) {
-		const char *fallback =
-			rows[i].fallback && rows[i].fallback[0] == '#' ? text : rows[i].fallback;
-		struct span value = strcmp(rows[i].vr, "SQ") == 0 ? sequence_of(k, rows[i].tag)
-		                                                  : span_of(k->f.values[i], k->f.len[i]);
+		bool sequence = strcmp(rows[i].vr, "SQ") == 0;
+		struct span value = sequence ? sequence_of(k, rows[i].tag) : own(k, i);
+		value = value.len > 0 || sequence ? value : other_than(k, i);
 		if (!(rows[i].of & wanted) || (rows[i].optional && value.len == 0)) {
 			continue;
 		}
-		if (strcmp(rows[i].vr, "SQ") == 0) {
+		if (rows[i].tag == CONCEPT && value.len == 0 && !(wanted & DOCUMENT)) {
+			put_code(w);
+		} else if (sequence) {
 			put_sequence(i, value, w);
-		} else if (!rows[i].in_code && value.len > 0) {
-			put(w, i, value);
-		} else if (!rows[i].in_code) {
-			put_fallback(i, fallback, w);
-		} else if (rows[i].tag == CODE_VALUE) {
-			put_code(k, !(wanted & DOCUMENT), w);
+		} else if (value.len > 0) {
+			put(w, rows[i].tag, rows[i].vr, value);
+		} else {
+			put_fallback(i, fallback_of(i, text, made->uid), w);
 		}
 	}
 }

@@ -3,6 +3,7 @@
 #define CLI_DISC_KEYS_H
 
 #include "base/writer.h"
+#include "cli/disc_sequences.h"
 #include "priv/sandbox.h"
 
 #include <stdint.h>
@@ -27,13 +28,17 @@ const char *disc_keys_type(const char *sop_class);
 bool disc_keys_of_nobody(const char *sop_class);
 
 /*
- * The keys of a record of level 0 (PATIENT) to 3, as struct dicomdir_record has them; 3 also for what is of nobody. sop_class: for level 3. number: of it among its
- * siblings, from 1, for what has to have one and has none. More than fits sticks in the writer.
+ * The keys of a record of level 0 (PATIENT) to 3, as struct dicomdir_record has them; 3 also for what is of nobody. sop_class: for level 3. More than
+ * fits sticks in the writer.
  */
-void disc_keys_put(
-	const struct disc_keys *k, unsigned level, const char *sop_class, size_t number, struct writer *w);
+struct disc_made {
+	size_t number;   /* of it among its siblings, from 1, for what has to have one and has none; */
+	const char *uid; /* the same, of studies and series */
+};
+void disc_keys_put(const struct disc_keys *k, unsigned level, const char *sop_class,
+	const struct disc_made *made, struct writer *w);
 
 /* Bytes that the keys of one record take at most. */
-#define DISC_KEYS_MOST (8192 + 2 * 65536)
+#define DISC_KEYS_MOST (8192 + 2 * DISC_SEQUENCE_MOST)
 
 #endif

@@ -8,16 +8,22 @@
 #define OBSERVERS     0x0040A073u
 #define VERIFIED      0x0040A030u
 #define RELATIONSHIP  0x0040A010u
+#define STUDY         0x0020000Du
 #define VERIFYING     (DISC_SEQUENCES + 1) /* nothing is copied */
 #define ITEM          0xE000FFFEu          /* as they lie in the file */
 #define ITEM_END      0xE00DFFFEu
 #define SEQUENCE_END  0xE0DDFFFEu
 #define OF_ANY_LENGTH 0xFFFFFFFFu
 
+/* PS3.3 8.8: a value, long or a URN; of which scheme, if it is no URN; and what it means. */
+enum { HAS_VALUE = 1, HAS_SCHEME = 2, HAS_MEANING = 4, IS_CODE = 7 };
+
 static const uint32_t tags[DISC_SEQUENCES] = {[DISC_SERIES] = 0x00081115u,
 	[DISC_IMAGES] = 0x00081140u,
 	[DISC_EVIDENCE] = 0x00089092u,
+	[DISC_TITLE] = 0x0040A043u,
 	[DISC_CONTENT] = 0x0040A730u,
+	[DISC_BLENDING] = 0x00700402u,
 	[DISC_HANGING] = 0x0072000Cu,
 	[DISC_USERS] = 0x0072000Eu,
 	[DISC_PROCEDURES] = 0x00760020u};
@@ -36,7 +42,8 @@ void disc_copier_begin(struct disc_copier *c)
 	memset(c->len, 0, sizeof(c->len));
 	c->verified[0] = '\0';
 	c->in = DISC_SEQUENCES;
-	c->waits = false;
+	c->waits = c->apart = false;
+	c->code = 0;
 }
 
 static void put_head(struct writer *w, uint32_t tag, const char *vr)
@@ -59,10 +66,18 @@ static void put_end(struct writer *w, uint32_t which)
 	writer_u32le(w, 0);
 }
 
-static bool is_text(const char vr[3])
+static void put_value(struct writer *w, uint32_t tag, const char *vr, struct span v)
 {
-	static const char kinds[] = "AE AS CS DA DS DT IS LO LT PN SH ST TM UI";
-	return strlen(vr) == 2 && strstr(kinds, vr) != NULL;
+	size_t odd = v.len & 1;
+	put_head(w, tag, vr);
+	if (vr_flags(vr) & VR_SHORT) {
+		writer_u16le(w, (uint16_t)(v.len + odd));
+	} else {
+		writer_u16le(w, 0);
+		writer_u32le(w, (uint32_t)(v.len + odd));
+	}
+	writer_span(w, v);
+	writer_fill(w, memcmp(vr, "UI", 2) == 0 ? 0 : ' ', odd);
 }
 
 /* ---- A sequence begins ---- */
@@ -72,6 +87,7 @@ static bool begin(struct disc_copier *c, const struct dataset *d)
 	unsigned i = disc_sequence_of(d->tag);
 	if (i < DISC_SEQUENCES && c->len[i] == 0) {
 		c->in = i;
+		c->code = 0;
 		c->w = writer_of(c->bytes[i], DISC_SEQUENCE_MOST);
 		put_sequence(&c->w, d->tag);
 		return true;
@@ -86,7 +102,7 @@ static void end(struct disc_copier *c)
 {
 	if (c->in < DISC_SEQUENCES) {
 		size_t empty = 12;
-		bool any = c->w.len > empty;
+		bool any = c->w.len > empty && (c->in != DISC_TITLE || c->code == IS_CODE);
 		put_end(&c->w, SEQUENCE_END);
 		c->len[c->in] = any && writer_end(&c->w) == 0 ? c->w.len : 0;
 	}
@@ -97,12 +113,25 @@ static void end(struct disc_copier *c)
 
 static void ask(struct disc_copier *c, struct dataset *d)
 {
-	bool of_item = c->in == VERIFYING ? d->depth == 1 && d->tag == VERIFIED : c->wanted && is_text(d->vr);
+	bool of_item = c->in == VERIFYING                        ? d->depth == 1 && d->tag == VERIFIED
+	               : c->in == DISC_BLENDING && d->depth == 1 ? d->tag == STUDY
+	                                                         : c->wanted && vr_is_text(d->vr);
 	if (of_item) {
 		c->waits = true;
 		c->tag = d->tag;
 		memcpy(c->vr, d->vr, sizeof(c->vr));
 		dataset_collect(d, c->value, sizeof(c->value));
+	}
+}
+
+static void note_code(struct disc_copier *c, const struct dataset *d, struct span v)
+{
+	if (c->in == DISC_TITLE && d->depth == 1 && v.len > 0) {
+		c->code |= c->tag == 0x00080100u || c->tag == 0x00080119u ? HAS_VALUE
+		           : c->tag == 0x00080120u                        ? HAS_VALUE | HAS_SCHEME
+		           : c->tag == 0x00080102u                        ? HAS_SCHEME
+		           : c->tag == 0x00080104u                        ? HAS_MEANING
+		                                                          : 0;
 	}
 }
 
@@ -126,18 +155,15 @@ static void take_value(struct disc_copier *c, const struct dataset *d)
 		c->known = true;
 		c->wanted = span_eq(v, span_str("HAS CONCEPT MOD"));
 	}
-	size_t odd = v.len & 1;
-	put_head(&c->w, c->tag, c->vr);
-	writer_u16le(&c->w, (uint16_t)(v.len + odd));
-	writer_span(&c->w, v);
-	writer_fill(&c->w, c->vr[0] == 'U' ? 0 : ' ', odd);
+	note_code(c, d, v);
+	put_value(&c->w, c->tag, c->vr, v);
 }
 
 static void begin_item(struct disc_copier *c, const struct dataset *d)
 {
 	if (d->depth == 1) {
 		c->item = c->w.len;
-		c->wanted = true;
+		c->wanted = c->in != DISC_TITLE || d->number == 1;
 		c->known = false;
 	}
 	if (c->wanted) {
@@ -159,6 +185,10 @@ static void end_item(struct disc_copier *c, const struct dataset *d)
 static void take_inner(struct disc_copier *c, struct dataset *d, int event)
 {
 	bool copies = c->in < DISC_SEQUENCES;
+	if (c->apart) {
+		c->apart = event != DATASET_SEQUENCE_END || d->depth != 1;
+		return;
+	}
 	switch (event) {
 	case DATASET_ELEMENT:
 		ask(c, d);
@@ -179,7 +209,9 @@ static void take_inner(struct disc_copier *c, struct dataset *d, int event)
 		}
 		break;
 	case DATASET_SEQUENCE:
-		if (copies && c->wanted) {
+		/* Of what is blended, which images it is. */
+		c->apart = c->in == DISC_BLENDING && d->depth == 1 && d->tag != tags[DISC_SERIES];
+		if (copies && c->wanted && !c->apart) {
 			put_sequence(&c->w, d->tag);
 		}
 		break;

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 
 from lib.site import ROOT, check, equal, test
-from test_secure_media import Disc
+from test_secure_media import Disc, records
 from test_sign import Signer
 
 LOSSY = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.81")
@@ -141,3 +141,24 @@ def media_signatures_hold(bench):
         found.append((facts(path)[0], [v["state"] for v in s.verify(path)]))
         s.theirs(path)
     equal(sorted(found), [(EXPLICIT, ["good"]), (EXPLICIT, ["good"] * 2), (EXPLICIT, ["good"] * 2), (JPEG_2000, ["good"])], "verdicts")
+
+
+@test
+def media_of_valid_files(bench):
+    """A disc of all valid files: dicom3tools have nothing against its DICOMDIR, and DCMTK makes one of what it opens to with the same files."""
+    disc = Disc(bench, convert=True)
+    shutil.rmtree(disc.folder)
+    shutil.copytree(f"{DATA}/valid", disc.folder, ignore=shutil.ignore_patterns("examples_palette.dcm"))  # another's SOP instance
+    disc.media("seal", disc.folder, bench.path("sealed"))
+    disc.media("open", bench.path("sealed"), bench.path("opened"))
+    text = bench.run("dciodvfy", bench.path("opened/DICOMDIR")).text
+    errors = [v for v in text.splitlines() if v.startswith("Error") and "Specific Character Set" not in v and "invalid data values" not in v]
+    equal(errors, [], "what dciodvfy says")  # but for "ISO-IR 100", which files of others have
+    files = [os.path.relpath(p, bench.path("opened")) for p in sorted(glob.glob(bench.path("opened/D*/F*")))]
+    dull = [f for f in files if "(0010,0020) UN" in said("dcmdump", "+P", "0010,0020", bench.path("opened/" + f))]
+    equal(len(dull), 1, "files whose values are all UN, which dcmmkdir does not read")
+    bench.run("dcmmkdir", "-Pgp", "-W", "-Nxc", "+I", "+D", "THEIRS", *(f for f in files if f not in dull), cwd=bench.path("opened"), wants=0)
+    ours, theirs = records(bench.path("opened/DICOMDIR")), records(bench.path("opened/THEIRS"))
+    equal(sorted(ours), sorted(f.replace("/", "\\") for f in files), "files that ours lists")
+    for file, lines in theirs.items():
+        equal({v for v in ours[file] if "(0020,0013)" not in v}, {v for v in lines if "(0020,0013)" not in v}, f"the record of {file}")

@@ -570,11 +570,15 @@ SPECTRUM = ("(0008,0008) CS ORIGINAL\\PRIMARY\n(0008,0023) DA 20260102\n(0008,00
             "(fffe,e0dd) na\n")
 HANGING = ("(0072,0002) SH Name\n(0072,0004) LO Words\n(0072,0006) CS SITE\n(0072,0008) LO Doe\n(0072,000a) DT 2026\n(0072,000c) SQ\n(fffe,e000) na\n"
            "(0008,0060) CS CT\n(fffe,e00d) na\n(fffe,e0dd) na\n(0072,000e) SQ\n" + CODE + "(0072,0014) US 3\n")
+BLENDING = ("(0070,0402) SQ\n(fffe,e000) na\n(0008,1115) SQ\n(fffe,e000) na\n(0020,000e) UI 1.2.9.1\n(0008,1140) SQ\n(fffe,e000) na\n(0008,1150) UI 1.2.3\n"
+            "(0008,1155) UI 1.2.9.1.1\n(fffe,e00d) na\n(fffe,e0dd) na\n(fffe,e00d) na\n(fffe,e0dd) na\n(0020,000d) UI 1.2.9\n(0028,3110) SQ\n(fffe,e000) na\n"
+            "(0028,1050) DS 1\n(fffe,e00d) na\n(fffe,e0dd) na\n(0070,0405) CS SUPERIMPOSED\n(fffe,e00d) na\n(fffe,e0dd) na\n")
 # What has no file in tests/data: by its SOP class, 1.2.840.10008.5.1.4.… before it. DCMTK 3.6.7 takes assemblies of implants for groups.
 MADE = {"1.1.4.2": ("SPECTROSCOPY", SPECTRUM), "1.1.78.6": ("SR DOCUMENT", REPORT), "1.1.78.7": ("MEASUREMENT", LABELS), "1.1.79.1": ("SR DOCUMENT", REPORT),
         "1.1.80.1": ("MEASUREMENT", LABELS), "1.1.90.1": ("ASSESSMENT", "(0008,0012) DA 20260102\n(0008,0013) TM 1011\n"),
         "1.1.104.2": ("ENCAP DOC", "(0008,0023) DA 2026\n(0040,e001) ST 1.2^3\n(0042,0012) LO text/xml\n"),
         "1.1.131": ("PRESENTATION", "(0070,0082) DA 20260102\n(0070,0083) TM 1011\n" + LABELS),
+        "1.1.11.4": ("PRESENTATION", "(0070,0082) DA 20260102\n(0070,0083) TM 1011\n" + LABELS + BLENDING),
         "1.1.481.10": ("RADIOTHERAPY", "(3010,0033) SH Label\n(3010,0034) LO Words\n(0070,0081) LO Words\n(0070,0084) PN Doe^J\n"),
         "34.7": ("PLAN", ""), "38.1": ("HANGING PROTOCOL", HANGING), "39.1": ("PALETTE", LABELS),
         "43.1": ("IMPLANT", "(0008,0070) LO Acme\n(0022,1095) LO Hip\n(0022,1097) LO 4711\n(0068,6210) LO 12\n"),

@@ -23,7 +23,7 @@
 
 static struct sandbox *sandbox;
 static struct disc_keys *keys;
-static uint8_t object[4 * OBJECT], found[DISC_KEYS_MOST];
+static uint8_t object[16 * OBJECT], found[DISC_KEYS_MOST];
 static struct writer w;
 static size_t found_len;
 static int file = -1;
@@ -72,7 +72,7 @@ static int read_keys(size_t len)
 static void put_keys(unsigned level, const char *sop_class)
 {
 	struct writer to = writer_of(found, sizeof(found));
-	disc_keys_put(keys, level, sop_class, 7, &to);
+	disc_keys_put(keys, level, sop_class, &(struct disc_made){7, "1.2.7"}, &to);
 	assert_int_equal(writer_end(&to), 0);
 	found_len = to.len;
 }
@@ -144,12 +144,7 @@ static void test_report(void **state)
 		put_text(&to, le, 0x00080033, "TM", "1011");
 		put_text(&to, le, 0x00200013, "IS", "12");
 		put_text(&to, le, 0x0040A030, "DT", "20260103120000");
-		put_head(&to, le, 0x0040A043, "SQ", 8 + 12 + 12 + 12);
-		put_item(&to, le, 12 + 12 + 12);
-		put_text(&to, le, 0x00080100, "SH", "1234");
-		put_text(&to, le, 0x00080102, "SH", "DCM ");
-		to.ptr[to.len - 1] = ' ';
-		put_text(&to, le, 0x00080104, "LO", "Word");
+		put_code(&to, le, 0x0040A043, "1234", UNKNOWN);
 		put_text(&to, le, 0x0040A491, "CS", "COMPLETE");
 		put_text(&to, le, 0x0040A493, "CS", "VERIFIED");
 		put_head(&to, le, 0x0040A730, "SQ", UNKNOWN);
@@ -201,14 +196,14 @@ static void test_state(void **state)
 	static uint8_t expected[DISC_KEYS_MOST];
 	enum encoding e = ENCODING_EXPLICIT_LE;
 	(void)state;
-	for (unsigned images = 3; images <= 3000; images += 2997) {
+	for (unsigned images = 3; images <= 11000; images += images == 3 ? 2997 : 8000) {
 		struct writer to = writer_of(expected, sizeof(expected));
 		begin(ENCODING_IMPLICIT_LE, STATE);
 		put_series(&w, ENCODING_IMPLICIT_LE, images);
 		put_text(&w, ENCODING_IMPLICIT_LE, 0x00700080, "CS", "LABEL ");
 		assert_int_equal(read_keys(w.len), 0);
 		put_keys(3, STATE);
-		if (images == 3) {
+		if (images <= 3000) {
 			put_series(&to, e, images);
 		}
 		put_text(&to, e, 0x00200013, "IS", "7 ");
@@ -218,6 +213,51 @@ static void test_state(void **state)
 		put_text(&to, e, 0x00700083, "TM", "000000");
 		put_text(&to, e, 0x00700084, "PN", "");
 		assert_found(&to);
+	}
+}
+
+/* A title is a code with a value, long or a URN, and a meaning; half of one is none, and only the first counts. */
+static void test_title(void **state)
+{
+	static const struct {
+		uint32_t value;
+		const char *vr;
+		bool scheme, meaning, good;
+	} rows[] = {{0x00080100, "SH", true, true, true}, {0x00080119, "UC", true, true, true},
+		{0x00080120, "UR", false, true, true}, {0x00080100, "SH", false, true, false},
+		{0x00080119, "UC", true, false, false}};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		enum encoding e = ENCODING_EXPLICIT_LE;
+		uint8_t expected[512];
+		struct writer to = writer_of(expected, sizeof(expected)), *both[] = {&w, &to};
+		begin(e, SR);
+		for (unsigned k = 0; k < 2; k++) {
+			put_head(both[k], e, 0x0040A043, "SQ", UNKNOWN);
+			put_item(both[k], e, UNKNOWN);
+			for (uint32_t tag = 0x00080100; tag <= 0x00080120; tag++) {
+				if (tag == rows[i].value) {
+					put_text(both[k], e, tag, rows[i].vr, "urn:x:12");
+				} else if (tag == 0x00080102 && rows[i].scheme) {
+					put_text(both[k], e, tag, "SH", "99X ");
+				} else if (tag == 0x00080104 && rows[i].meaning) {
+					put_text(both[k], e, tag, "LO", "Word");
+				}
+			}
+			put_item_end(both[k], e);
+			if (k == 0) {
+				put_item(&w, e, UNKNOWN);
+				put_text(&w, e, 0x00080104, "LO", "Another ");
+				put_item_end(&w, e);
+			}
+			put_sequence_end(both[k], e);
+		}
+		assert_int_equal(read_keys(w.len), 0);
+		put_keys(3, SR);
+		bool there = memmem(found, found_len, to.ptr, to.len) != NULL;
+		assert_true(there == rows[i].good);
+		assert_true((memmem(found, found_len, "121181", 6) != NULL) == !rows[i].good);
+		assert_null(memmem(found, found_len, "Another", 7));
 	}
 }
 
@@ -255,6 +295,29 @@ static void test_above(void **state)
 	put_text(&to, e, 0x00200013, "IS", "7 ");
 	put_keys(3, CT);
 	assert_found(&to);
+	/* A series' UID is made up; a study's date is better known from elsewhere. */
+	to.len = 0;
+	put_text(&to, e, 0x00080005, "CS", "ISO_IR 100");
+	put_text(&to, e, 0x00080060, "CS", "OT");
+	put_head(&to, e, 0x0020000E, "UI", 6);
+	writer_bytes(&to, "1.2.7", 6);
+	put_text(&to, e, 0x00200011, "IS", "7 ");
+	put_keys(2, CT);
+	assert_found(&to);
+	begin(e, CT);
+	put_text(&w, e, 0x00080022, "DA", "20260103");
+	put_text(&w, e, 0x00080023, "DA", "20260104");
+	put_text(&w, e, 0x00080033, "TM", "1011");
+	assert_int_equal(read_keys(w.len), 0);
+	put_keys(1, CT);
+	to.len = 0;
+	put_text(&to, e, 0x00080020, "DA", "20260103");
+	put_text(&to, e, 0x00080030, "TM", "1011");
+	assert_true(found_len > to.len);
+	assert_memory_equal(found, to.ptr, to.len);
+	begin(e, CT);
+	put_text(&w, e, 0x00080005, "CS", "ISO_IR 100");
+	assert_int_equal(read_keys(w.len), 0);
 	/* The title of a document may be none. */
 	to.len = 0;
 	put_text(&to, e, 0x00080005, "CS", "ISO_IR 100");
@@ -363,6 +426,7 @@ int main(void)
 		cmocka_unit_test(test_report),
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_state),
+		cmocka_unit_test(test_title),
 		cmocka_unit_test(test_above),
 		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_no_object),
