@@ -16,37 +16,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct asking {
-	const char *verb, *file;
-	bool asked;  /* the key is encrypted */
-	bool answer; /* there was a passphrase */
-};
-
-static int ask(char *buf, int cap, int writing, void *arg)
-{
-	struct asking *a = arg;
-	(void)writing;
-	a->asked = true;
-	a->answer = a->file ? passphrase_of_file(a->verb, a->file, buf, (size_t)cap)
-	                    : passphrase_ask("Passphrase of the auditor's key: ", buf, (size_t)cap);
-	return a->answer ? (int)strlen(buf) : -1;
-}
-
-static bool read_pem(const char *where, struct span pem, struct asking *a, EVP_PKEY **ret_pkey)
+static bool read_pem(const char *where, struct span pem, struct passphrase_way *way, EVP_PKEY **ret_pkey)
 {
 	BIO *bio = BIO_new_mem_buf(pem.ptr, (int)pem.len);
-	*ret_pkey = bio ? PEM_read_bio_PrivateKey(bio, NULL, ask, a) : NULL;
+	*ret_pkey = bio ? PEM_read_bio_PrivateKey(bio, NULL, passphrase_of_pem, way) : NULL;
 	BIO_free(bio);
 	ERR_clear_error();
 	if (*ret_pkey) {
 		return true;
 	}
-	if (!a->asked) {
-		fprintf(stderr, "%s: %s is no private key in PEM\n", a->verb, where);
-	} else if (a->answer) {
-		fprintf(stderr, "%s: the passphrase does not open %s\n", a->verb, where);
-	} else if (!a->file) {
-		fprintf(stderr, "%s: no passphrase for %s%s\n", a->verb, where,
+	if (!way->asked) {
+		fprintf(stderr, "%s: %s is no private key in PEM\n", way->verb, where);
+	} else if (way->answered) {
+		fprintf(stderr, "%s: the passphrase does not open %s\n", way->verb, where);
+	} else if (!way->file) {
+		fprintf(stderr, "%s: no passphrase for %s%s\n", way->verb, where,
 			passphrase_asks() ? "" : PASSPHRASE_UNASKED);
 	}
 	return false;
@@ -75,7 +59,8 @@ static bool open_file(
 	struct key_file f CLEANUP(key_file_done) = {0};
 	char why[512] = "";
 	struct auditor_key key = {0};
-	struct asking a = {.verb = verb, .file = passphrase_file};
+	struct passphrase_way way = {
+		.verb = verb, .file = passphrase_file, .prompt = "Passphrase of the auditor's key: "};
 	if (is_public(where)) {
 		fprintf(stderr,
 			"%s: %s is a public key, or a certificate: records open with the private key to it\n",
@@ -86,7 +71,7 @@ static bool open_file(
 		fprintf(stderr, "%s: %s\n", verb, why[0] ? why : "no memory");
 		return false;
 	}
-	if (!read_pem(where, span_of(f.bytes, f.len), &a, &key.pkey)) {
+	if (!read_pem(where, span_of(f.bytes, f.len), &way, &key.pkey)) {
 		return false;
 	}
 	if (hpke_opener_of(key.pkey, &key.opener) != 0) {

@@ -13,7 +13,6 @@
 #include <openssl/pem.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 
 #define PEM_MOST (1u << 20)
@@ -41,32 +40,11 @@ static bool read_cert(const struct opening_key *k, uint8_t **ret_bytes, size_t *
 
 /* ---- A file's ---- */
 
-struct asking {
-	const struct opening_key *k;
-	bool asked; /* the key is encrypted */
-	bool answer;
-};
-
-static int ask(char *buf, int cap, int writing, void *arg)
-{
-	struct asking *a = arg;
-	char verb[64];
-	(void)writing;
-	if (a->asked && !a->answer) {
-		return -1; /* OpenSSL tries one decoder after the other, and asks for each */
-	}
-	a->asked = true;
-	snprintf(verb, sizeof(verb), "gantry %s", a->k->verb);
-	a->answer = a->k->passphrase_file ? passphrase_of_file(verb, a->k->passphrase_file, buf, (size_t)cap)
-	                                  : passphrase_ask("Passphrase of the key: ", buf, (size_t)cap);
-	return a->answer ? (int)strlen(buf) : -1;
-}
-
 /* The same in PEM, not encrypted, in memory of OpenSSL's that is wiped. NULL: it is no key, or the passphrase is wrong. */
-static BIO *plain_key(struct asking *a, const struct key_file *f)
+static BIO *plain_key(struct passphrase_way *way, const struct key_file *f)
 {
 	BIO *from = BIO_new_mem_buf(f->bytes, (int)f->len), *to = BIO_new(BIO_s_secmem());
-	EVP_PKEY *key = from && to ? PEM_read_bio_PrivateKey(from, NULL, ask, a) : NULL;
+	EVP_PKEY *key = from && to ? PEM_read_bio_PrivateKey(from, NULL, passphrase_of_pem, way) : NULL;
 	bool ok = key && PEM_write_bio_PKCS8PrivateKey(to, key, NULL, NULL, 0, NULL, NULL) == 1;
 	EVP_PKEY_free(key);
 	BIO_free(from);
@@ -81,21 +59,22 @@ static BIO *plain_key(struct asking *a, const struct key_file *f)
 static bool use_file(const struct opening_key *k, struct cms_opening *o, struct span cert)
 {
 	struct key_file f CLEANUP(key_file_done) = {0};
-	struct asking a = {.k = k};
-	char why[512] = "", *pem = NULL;
+	char why[512] = "", verb[64], *pem = NULL;
+	struct passphrase_way way = {.verb = verb, .file = k->passphrase_file};
+	snprintf(verb, sizeof(verb), "gantry %s", k->verb);
 	if (key_file_read(k->key, "private key", S_IRWXO, &f, why, sizeof(why)) < 0) {
 		return complain(k, k->key, why[0] ? why : "there is no memory");
 	}
-	BIO *plain = plain_key(&a, &f);
-	if (!plain && a.asked && !a.answer && k->passphrase_file) {
+	BIO *plain = plain_key(&way, &f);
+	if (!plain && way.asked && !way.answered && k->passphrase_file) {
 		return false; /* that has been said */
 	}
-	if (!plain && a.asked && !a.answer) {
+	if (!plain && way.asked && !way.answered) {
 		snprintf(why, sizeof(why), "there was no passphrase%s",
 			passphrase_asks() ? "" : PASSPHRASE_UNASKED);
 		return complain(k, k->key, why);
 	}
-	if (!plain && a.asked) {
+	if (!plain && way.asked) {
 		return complain(k, k->key, "the passphrase does not open it");
 	}
 	long n = plain ? BIO_get_mem_data(plain, &pem) : 0;

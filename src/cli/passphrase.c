@@ -157,7 +157,19 @@ bool passphrase_of_file(const char *verb, const char *path, char *buf, size_t ca
 
 bool passphrase_of_key(void *way, char *buf, size_t cap)
 {
+	struct passphrase_way *w = way;
+	w->asked = true;
+	w->answered = w->file ? passphrase_of_file(w->verb, w->file, buf, cap)
+	                      : passphrase_ask(w->prompt ? w->prompt : "Passphrase of the key: ", buf, cap);
+	return w->answered;
+}
+
+int passphrase_of_pem(char *buf, int cap, int writing, void *way)
+{
 	const struct passphrase_way *w = way;
-	return w->file ? passphrase_of_file(w->verb, w->file, buf, cap)
-	               : passphrase_ask("Passphrase of the key: ", buf, cap);
+	(void)writing;
+	if (w->asked && !w->answered) {
+		return -1;
+	}
+	return passphrase_of_key(way, buf, (size_t)cap) ? (int)strlen(buf) : -1;
 }

@@ -27,11 +27,19 @@ bool passphrase_ask_twice(const char *prompt, char *buf, size_t cap);
 /* The first line of a file that not every user can read, or of a pipe, of which nothing else is read. On failure it has said why, after `verb: `. */
 bool passphrase_of_file(const char *verb, const char *path, char *buf, size_t cap);
 
-/* How that of a key is come by: for private_key_open_asking() (keys/private.h), with `way` as its arg. */
+/* How that of a key is come by. */
 struct passphrase_way {
-	const char *verb; /* "gantry sign" */
-	const char *file; /* NULL: it is asked for */
+	const char *verb;   /* "gantry sign" */
+	const char *file;   /* NULL: it is asked for, */
+	const char *prompt; /* … with these words; NULL: "Passphrase of the key: " */
+	bool asked;         /* since then: the key has one */
+	bool answered;      /* … and it was had; not: why was said if it is that of a file */
 };
+
+/* For private_key_open_asking() (keys/private.h), with `way` as its arg. */
 bool passphrase_of_key(void *way, char *buf, size_t cap);
+
+/* The same for OpenSSL (pem_password_cb), which tries one decoder after the other: who has no answer is asked once. */
+int passphrase_of_pem(char *buf, int cap, int writing, void *way);
 
 #endif

@@ -52,6 +52,8 @@ static void begun(struct auditor *a, const struct work *w)
 	t->written_ms = clock_mono_ms();
 	t->tokens = w->tokens;
 	audit_event_copy(&t->ev, &w->ev);
+	memset(t->ev.sop, 0,
+		t->ev.n_sop * sizeof(t->ev.sop[0])); /* as audit_event_wipe() does not see them then */
 	t->ev.n_sop = 0;
 	t->next = a->open;
 	a->open = t;

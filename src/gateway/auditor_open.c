@@ -32,6 +32,8 @@ void open_remove(struct auditor *a, struct open_transfer *t)
 	for (struct open_transfer **at = &a->open; *at; at = &(*at)->next) {
 		if (*at == t) {
 			*at = t->next;
+			audit_event_wipe(&t->ev);
+			explicit_bzero(t, offsetof(struct open_transfer, ev));
 			free(t);
 			return;
 		}
@@ -132,6 +134,7 @@ static void abandoned(struct auditor *a, struct open_transfer *t)
 	batch_add(a, &ev);
 	w->of = t;
 	w->tokens = t->tokens;
+	explicit_bzero(&ev, sizeof(ev));
 }
 
 static void end_one(struct auditor *a, struct open_transfer *t)
