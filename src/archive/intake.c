@@ -218,7 +218,7 @@ static int same_object(const struct intake *i, int shelf, const char *name, enum
 	*ret_how = INTAKE_SAME;
 	r = same_rest(i->fd, mine_data, fd, theirs_data);
 	if (r == 0) {
-		*ret_how = INTAKE_SIGNED_AGAIN;
+		*ret_how = INTAKE_MADE_AGAIN;
 		r = same_but_for_time(i->fd, mine_data, fd, theirs_data, mine.transfer_syntax);
 	}
 	return r;

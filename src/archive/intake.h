@@ -16,10 +16,10 @@
 #define INTAKE_CONFLICTS 99
 
 enum intake_result {
-	INTAKE_STORED, /* new */
-	INTAKE_SAME,   /* its bytes were there already */
-	INTAKE_SIGNED_AGAIN, /* all of it was there already but for the time, UID and value of its signatures: as it was */
-	INTAKE_CONFLICT, /* other bytes were there under its UID: kept beside them */
+	INTAKE_STORED,     /* new */
+	INTAKE_SAME,       /* its bytes were there already */
+	INTAKE_MADE_AGAIN, /* all of it was there already but for the time, UID and value of its signatures, and how originals are encrypted */
+	INTAKE_CONFLICT,   /* other bytes were there under its UID: kept beside them */
 };
 
 /* One object on its way into a folder. Until intake_finish() it has a name in .incoming alone. */

@@ -258,9 +258,9 @@ static void finish_store(struct session *s)
 	} else if (result == INTAKE_SAME) {
 		log_object(
 			s, "archive.same", LOG_LEVEL_INFO, "An object came that is there already.", file, "");
-	} else if (result == INTAKE_SIGNED_AGAIN) {
+	} else if (result == INTAKE_MADE_AGAIN) {
 		log_object(s, "archive.same", LOG_LEVEL_INFO,
-			"An object came that is there already, signed at another time by the same. The one that is there stays.",
+			"An object came that is there already, signed at another time by the same, or with its originals encrypted anew. The one that is there stays.",
 			file, "");
 	} else if (result == INTAKE_CONFLICT) {
 		log_object(s, "archive.conflict", LOG_LEVEL_WARNING,

@@ -33,7 +33,7 @@ struct deidentify_work {
 	struct inflater inflater;
 	bool originals_failed;
 	struct originals originals;
-	uint8_t cms[DEIDENTIFY_ENCRYPTED];
+	uint8_t cms[DEIDENTIFY_ENCRYPTED], mark[ORIGINALS_MARK];
 	/* The result: pieces of the file, and of what is kept; after what was written already. */
 	bool spilled;
 	unsigned n_pieces;
@@ -193,13 +193,26 @@ static int put_meta(struct deidentify_work *w, struct span syntax)
 	return e < 0 ? e : put(w, writer_span_of(&to)) ? 0 : ERR_SYSTEM;
 }
 
+static int encrypt(
+	struct deidentify_work *w, const struct pseudonyms *pseudonyms, struct span plain, size_t *ret_n)
+{
+	char why[160];
+	uint8_t digest[ATTRIBUTES_DIGEST];
+	struct attributes_recipients *to = NULL;
+	int e = attributes_recipients_new(w->how->recipients, w->how->n_recipients, &to, why, sizeof(why));
+	e = e < 0 ? e : attributes_recipients_digest(to, digest);
+	e = e < 0 ? e : originals_mark(pseudonyms, plain, span_of(digest, sizeof(digest)), w->mark);
+	e = e < 0 ? e : attributes_encrypt_to(plain, to, w->cms, sizeof(w->cms), ret_n, why, sizeof(why));
+	attributes_recipients_free(to);
+	return e;
+}
+
 /* What the object was, encrypted, becomes w->rules.encrypted: a run before the one that counts. */
 static int encrypt_originals(struct deidentify_work *w, struct span data, struct span syntax)
 {
 	struct pseudonyms pseudonyms = {pseudonym_make, (void *)w->how->key};
 	struct deidentify_log log = {NULL, originals_take, &w->originals};
 	struct span bytes, plain;
-	char why[160];
 	size_t n = 0;
 	originals_begin(&w->originals);
 	int e = deidentify_begin(&w->t, &w->rules, &pseudonyms, syntax, &log);
@@ -216,12 +229,10 @@ static int encrypt_originals(struct deidentify_work *w, struct span data, struct
 	}
 	w->originals_failed = true;
 	e = originals_end(&w->originals, header_value(&w->t.head_scan, HEADER_CHARSET), &plain);
-	if (e == 0) {
-		e = attributes_encrypt(plain, w->how->recipients, w->how->n_recipients, w->cms,
-			sizeof(w->cms), &n, why, sizeof(why));
-	}
+	e = e < 0 ? e : encrypt(w, &pseudonyms, plain, &n);
 	w->originals_failed = e < 0 && e != ERR_MISSING;
 	w->rules.encrypted = span_of(w->cms, n);
+	w->rules.mark = span_of(w->mark, n > 0 ? sizeof(w->mark) : 0);
 	return e == ERR_MISSING ? 0 : e;
 }
 

@@ -14,7 +14,7 @@
 struct hold_originals {
 	struct attributes_recipients *to; /* of the object under way: a reload may take the site's away */
 	struct originals collected;
-	uint8_t cms[DEIDENTIFY_ENCRYPTED];
+	uint8_t cms[DEIDENTIFY_ENCRYPTED], mark[ORIGINALS_MARK];
 	int failed; /* of the first run */
 };
 
@@ -83,7 +83,7 @@ static int begin_first(const struct association *as, const struct side *s, struc
 	const struct deidentify_log log = {NULL, originals_take, &o->collected};
 	o->failed = 0;
 	originals_begin(&o->collected);
-	return remake_again(&h->remake, span_of(NULL, 0), &log, hold_syntax(as, s));
+	return remake_again(&h->remake, span_of(NULL, 0), span_of(NULL, 0), &log, hold_syntax(as, s));
 }
 
 bool hold_originals_begin(
@@ -140,6 +140,17 @@ static int end_of_first(struct hold *h)
 	return e < 0 ? e : e == DEIDENTIFY_END ? 0 : ERR_ORDER;
 }
 
+/* The key holder may be away, as in any run. */
+static int mark(struct hold *h, struct span plain)
+{
+	struct hold_originals *o = h->originals;
+	uint8_t digest[ATTRIBUTES_DIGEST];
+	int e = attributes_recipients_digest(o->to, digest);
+	return e < 0 ? e
+	             : originals_mark(remake_pseudonyms(h->remake.names), plain,
+			       span_of(digest, sizeof(digest)), o->mark);
+}
+
 bool hold_originals_end(struct association *as, struct side *s, struct hold *h)
 {
 	struct hold_originals *o = h->originals;
@@ -156,14 +167,20 @@ bool hold_originals_end(struct association *as, struct side *s, struct hold *h)
 	}
 	snprintf(why, sizeof(why), "it is more than %u KiB", ORIGINALS_MOST / 1024);
 	e = originals_end(&o->collected, header_value(&h->remake.engine->head_scan, HEADER_CHARSET), &plain);
-	if (e == 0) {
+	int marked = e == 0 ? mark(h, plain) : 0;
+	if (e == 0 && marked == 0) {
 		e = attributes_encrypt_to(plain, o->to, o->cms, sizeof(o->cms), &n, why, sizeof(why));
 	}
 	OPENSSL_cleanse(o->collected.bytes, sizeof(o->collected.bytes));
+	if (marked < 0) {
+		hold_remake_fail(as, s, h, h->remake.engine, marked);
+		return false;
+	}
 	if (e < 0 && e != ERR_MISSING) { /* MISSING: nothing of it was removed */
 		return refuse(as, s, h, why);
 	}
-	e = remake_again(&h->remake, span_of(o->cms, n), NULL, hold_syntax(as, s));
+	e = remake_again(&h->remake, span_of(o->cms, n), span_of(o->mark, n > 0 ? sizeof(o->mark) : 0), NULL,
+		hold_syntax(as, s));
 	if (e < 0) {
 		hold_remake_fail(as, s, h, NULL, e);
 	}

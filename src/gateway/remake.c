@@ -119,12 +119,13 @@ void remake_drop(struct remake *r)
 	r->len = r->passed = 0;
 }
 
-int remake_again(struct remake *r, struct span encrypted, const struct deidentify_log *log,
+int remake_again(struct remake *r, struct span encrypted, struct span mark, const struct deidentify_log *log,
 	struct span transfer_syntax)
 {
 	deidentify_done(r->engine);
 	r->on = r->last = false;
 	r->rules.encrypted = encrypted;
+	r->rules.mark = mark;
 	int e = deidentify_begin(r->engine, &r->rules, remake_pseudonyms(r->names), transfer_syntax, log);
 	r->on = e == 0;
 	return e;

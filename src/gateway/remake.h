@@ -73,11 +73,11 @@ MUST_USE int remake_begin(struct remake *r, const struct deidentify_rules *rules
 void remake_drop(struct remake *r);
 
 /*
- * Of an object that is made anew: from its beginning once more, in a run of two. log: is told of this one; NULL: nobody. encrypted: of the
+ * Of an object that is made anew: from its beginning once more, in a run of two. log: is told of this one; NULL: nobody. encrypted, mark: of the
  * rules, borrowed. Errors of remake_begin(); remake_drop() then.
  */
-MUST_USE int remake_again(struct remake *r, struct span encrypted, const struct deidentify_log *log,
-	struct span transfer_syntax);
+MUST_USE int remake_again(struct remake *r, struct span encrypted, struct span mark,
+	const struct deidentify_log *log, struct span transfer_syntax);
 
 /* What was fed is looked at, for the log, and nothing comes of it. DEIDENTIFY_MORE, DEIDENTIFY_END, or why it cannot be made anew. */
 MUST_USE int remake_look(struct remake *r);

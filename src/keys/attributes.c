@@ -100,6 +100,22 @@ void attributes_recipients_free(struct attributes_recipients *to)
 	}
 }
 
+int attributes_recipients_digest(const struct attributes_recipients *to, uint8_t ret[ATTRIBUTES_DIGEST])
+{
+	EVP_MD_CTX *c = EVP_MD_CTX_new();
+	bool ok = c && EVP_DigestInit_ex(c, EVP_sha256(), NULL) == 1;
+	for (int i = 0; ok && i < sk_X509_num(to->certificates); i++) {
+		uint8_t one[ATTRIBUTES_DIGEST];
+		unsigned n = 0;
+		ok = X509_digest(sk_X509_value(to->certificates, i), EVP_sha256(), one, &n) == 1 &&
+		     EVP_DigestUpdate(c, one, n) == 1;
+	}
+	ok = ok && EVP_DigestFinal_ex(c, ret, NULL) == 1;
+	EVP_MD_CTX_free(c);
+	ERR_clear_error();
+	return ok ? 0 : ERR_TLS;
+}
+
 int attributes_encrypt_to(struct span content, const struct attributes_recipients *to, uint8_t *buf,
 	size_t buf_cap, size_t *ret_len, char *why, size_t cap)
 {

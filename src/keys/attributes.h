@@ -25,6 +25,11 @@ MUST_USE int attributes_recipients_new(
 	const struct span *pems, unsigned n, struct attributes_recipients **ret_to, char *why, size_t cap);
 void attributes_recipients_free(struct attributes_recipients *to);
 
+/* SHA-256 of their certificates. ERR_TLS. */
+#define ATTRIBUTES_DIGEST 32
+MUST_USE int attributes_recipients_digest(
+	const struct attributes_recipients *to, uint8_t ret[ATTRIBUTES_DIGEST]);
+
 MUST_USE int attributes_encrypt_to(struct span content, const struct attributes_recipients *to, uint8_t *buf,
 	size_t buf_cap, size_t *ret_len, char *why, size_t cap);
 

@@ -166,6 +166,10 @@ static void write_encrypted(struct deidentify *t)
 	write_head(t, 0x04000520, "OB", (uint32_t)(cms.len + cms.len % 2));
 	writer_span(&t->out, cms);
 	writer_fill(&t->out, 0, cms.len % 2);
+	if (t->rules.mark.len > 0) {
+		write_text(t, TAG_MARK_CREATOR, "LO", ORIGINALS_CREATOR);
+		write_element(t, TAG_MARK, "OB", t->rules.mark);
+	}
 	write_delimiter(t, TAG_ITEM_DELIMITER);
 	write_delimiter(t, TAG_SEQUENCE_DELIMITER);
 }

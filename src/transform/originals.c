@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transform/originals.h"
 
+#include "base/sha256.h"
 #include "dicom/vr.h"
 #include "transform/deidentify.h"
 
@@ -73,4 +74,18 @@ int originals_end(struct originals *o, struct span charset, struct span *ret_dat
 	memcpy(o->bytes + ROOM - b.len, before, b.len);
 	*ret_data_set = span_of(o->bytes + ROOM - b.len, b.len + o->w.len);
 	return 0;
+}
+
+int originals_mark(const struct pseudonyms *p, struct span data_set, struct span recipients,
+	uint8_t ret_mark[ORIGINALS_MARK])
+{
+	uint8_t digest[SHA256_LEN], made[32];
+	if (!sha256_of(recipients, data_set, span_of(NULL, 0), digest) || !sha256_forget()) {
+		return ERR_TLS;
+	}
+	int e = p->make(p->arg, PSEUDONYM_ORIGINALS, span_of(digest, sizeof(digest)), made);
+	if (e == 0) {
+		memcpy(ret_mark, made, ORIGINALS_MARK);
+	}
+	return e;
 }

@@ -4,6 +4,7 @@
 
 #include "base/writer.h"
 #include "dicom/dataset.h"
+#include "transform/pseudonym.h"
 
 /*
  * What an object was before it was de-identified: an Encrypted Attributes Data Set before its encryption (PS3.15 E.1.1), explicit VR
@@ -33,5 +34,17 @@ void originals_take(void *arg, const struct dataset *where, struct span value);
  * in o. Once. ERR_LIMIT: they do not fit. ERR_MISSING: there is nothing in it.
  */
 MUST_USE int originals_end(struct originals *o, struct span charset, struct span *ret_data_set);
+
+/*
+ * By which it is seen that two objects have the same originals for the same people, though each encryption differs: an archive that has the one
+ * need not keep the other (archive/likeness.h). Made with the key of pseudonyms, so that nobody can try whose originals they may be. It stands
+ * beside what is encrypted, in a private block. recipients: a digest of who they are. Errors of p->make(); ERR_TLS.
+ */
+#define ORIGINALS_MARK    16
+#define ORIGINALS_CREATOR "GANTRY_ORIGINALS" /* (0401,0010) */
+#define TAG_MARK_CREATOR  0x04010010u
+#define TAG_MARK          0x04011001u
+MUST_USE int originals_mark(const struct pseudonyms *p, struct span data_set, struct span recipients,
+	uint8_t ret_mark[ORIGINALS_MARK]);
 
 #endif

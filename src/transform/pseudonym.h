@@ -14,8 +14,9 @@
 
 enum pseudonym {
 	PSEUDONYM_UID,
-	PSEUDONYM_PATIENT, /* issuer, NUL, patient ID */
-	PSEUDONYM_DATES,   /* the same */
+	PSEUDONYM_PATIENT,   /* issuer, NUL, patient ID */
+	PSEUDONYM_DATES,     /* the same */
+	PSEUDONYM_ORIGINALS, /* originals_mark() */
 };
 
 struct pseudonyms {

@@ -440,6 +440,32 @@ def is_back(bench, who, made, source):
 
 
 @test
+def deidentify_with_originals_again(bench):
+    """A folder archive has one of what is sent twice, though its originals are encrypted anew, signed or not; of other originals both."""
+    first, second = recipients(bench, "a", "b")
+    g = bench.gateway(flow={"deidentify": {"originals-to": [first]}}, deidentify={"key": new_key(bench)})
+    changed = bench.path("changed.dcm")
+    shutil.copy(peers.CT_SMALL, changed)
+    os.chmod(changed, 0o644)
+    bench.run("dcmodify", "-nb", "-m", "PatientName=Changed^Name^Of", changed, wants=0)
+
+    def send(*paths):
+        bench.run("storescu", "-aet", "CT1", "-aec", "ARCHIVE", "127.0.0.1", str(g.plain), *paths, wants=0)
+
+    send(peers.CT_SMALL)
+    send(peers.CT_SMALL)
+    check("encrypted anew" in g.wait_log(event="archive.same")["message"], "the log")
+    equal(len(g.stored()), 1, "files of the same")
+    send(changed, peers.CT_SMALL, changed)
+    equal(sorted("conflict-1" in name for name in g.stored()), [False, True], "files of another name")
+    g.config["flows"][0]["deidentify"] = {"originals-to": [second]}
+    g.write()
+    g.reload()
+    send(changed, changed)
+    equal(len(g.stored()), 3, "files of other people")
+
+
+@test
 def deidentify_with_originals(bench):
     """What storescp has tells nobody whose it is, and those with a key get the object back; a reload half-way takes no recipient away."""
     port, folder = peers.storescp(bench, "+xa")

@@ -15,6 +15,7 @@
 struct made {
 	enum encoding encoding;
 	const char *name, *uid, *time, *value, *certificate, *pixels;
+	const char *content, *creator, *mark; /* of its originals, or NULL: there are none */
 	unsigned signatures;
 	bool defined; /* the lengths of the signatures' items */
 	unsigned cut; /* bytes that are missing at the end */
@@ -46,12 +47,27 @@ static void put_signature(struct writer *w, const struct made *m)
 	}
 }
 
+static void put_originals(struct writer *w, const struct made *m)
+{
+	put_head(w, m->encoding, 0x04000500, "SQ", UNDEFINED_LENGTH);
+	put_item(w, m->encoding, UNDEFINED_LENGTH);
+	put_text(w, m->encoding, 0x04000510, "UI", "1.2.840.10008.1.2.1\0");
+	put_text(w, m->encoding, 0x04000520, "OB", m->content);
+	put_text(w, m->encoding, 0x04010010, "LO", m->creator);
+	put_text(w, m->encoding, 0x04011001, "OB", m->mark);
+	put_item_end(w, m->encoding);
+	put_sequence_end(w, m->encoding);
+}
+
 static int digest(const struct made *m, const char *syntax, uint8_t ret[LIKENESS_LEN])
 {
 	uint8_t bytes[4096] = "in front of it: file meta information";
 	struct writer w = writer_of(bytes, sizeof(bytes));
 	w.len = 100;
 	put_text(&w, m->encoding, 0x00100010, "PN", m->name);
+	if (m->content) {
+		put_originals(&w, m);
+	}
 	put_text(&w, m->encoding, 0x7FE00010, "OB", m->pixels);
 	if (m->signatures > 0) {
 		put_head(&w, m->encoding, 0xFFFAFFFA, "SQ", UNDEFINED_LENGTH);
@@ -111,6 +127,45 @@ static void otherwise(void **state)
 	}
 }
 
+/* What it was, encrypted anew: for the same mark the same, if that is whole, ours, and beside it. */
+static void originals(void **state)
+{
+	static const char *const marks[] = {"0123456789abcdef", "0123456789abcdeF", "0123456789abcd"};
+	static const char *const creators[] = {"GANTRY_ORIGINALS", "GANTRY_ORIGINALX", "GANTRY_ORIGINALS  "};
+	uint8_t one[LIKENESS_LEN], other[LIKENESS_LEN];
+	(void)state;
+	for (unsigned signatures = 0; signatures < 2; signatures++) {
+		struct made m = first;
+		m.signatures = signatures;
+		m.content = "encrypted once  ";
+		m.creator = creators[0];
+		m.mark = marks[0];
+		assert_int_equal(digest(&m, ELE, one), 0);
+		struct made as = m;
+		as.content = "encrypted twice ";
+		assert_int_equal(digest(&as, ELE, other), 0);
+		assert_memory_equal(one, other, LIKENESS_LEN);
+		as.content = "encrypted thrice";
+		as.mark = marks[1];
+		assert_int_equal(digest(&as, ELE, other), 0);
+		assert_memory_not_equal(one, other, LIKENESS_LEN);
+		as.mark = marks[0];
+		as.content = "and longer than that";
+		assert_int_equal(digest(&as, ELE, other), 0);
+		assert_memory_not_equal(one, other, LIKENESS_LEN);
+		for (unsigned i = 0; i < 2; i++) {
+			as = m;
+			as.creator = creators[i ? 1 + signatures : 0];
+			as.mark = marks[i ? 0 : 2];
+			int e = signatures ? 0 : ERR_NOT_FOUND;
+			assert_int_equal(digest(&as, ELE, one), e);
+			as.content = "encrypted twice ";
+			assert_int_equal(digest(&as, ELE, other), e);
+			assert_true(e < 0 || memcmp(one, other, LIKENESS_LEN) != 0);
+		}
+	}
+}
+
 /* What is not signed is compared byte by byte, and by nothing else; what cannot be read neither. */
 static void none(void **state)
 {
@@ -133,6 +188,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(again),
 		cmocka_unit_test(otherwise),
+		cmocka_unit_test(originals),
 		cmocka_unit_test(none),
 	};
 	likeness_prepare();

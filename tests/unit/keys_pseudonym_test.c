@@ -101,7 +101,7 @@ static void which_files(void **state)
 	assert_int_equal(pseudonym_key_make(k, PSEUDONYM_UID, span_str("1.2.3"), own), 0);
 	assert_int_equal(pseudonym_make((void *)(uintptr_t)good, PSEUDONYM_UID, span_str("1.2.3"), desk), 0);
 	assert_memory_equal(own, desk, sizeof(own));
-	assert_int_equal(pseudonym_key_make(k, PSEUDONYM_DATES + 1, span_str("1.2.3"), own), ERR_TYPE);
+	assert_int_equal(pseudonym_key_make(k, PSEUDONYM_ORIGINALS + 1, span_str("1.2.3"), own), ERR_TYPE);
 	pseudonym_key_free(k);
 	k = NULL;
 	make_file(good, PSEUDONYM_KEY - 1, 0600);

@@ -192,9 +192,23 @@ static int decrypt(struct span sealed, struct span key, uint8_t *buf, size_t cap
 	return e;
 }
 
+/* The same of the same, for the same people. */
+static void check_mark(struct span data_set, uint8_t ret_mark[ORIGINALS_MARK])
+{
+	uint8_t other[ORIGINALS_MARK];
+	assert_int_equal(originals_mark(&test_pseudonyms, data_set, span_str("a"), ret_mark), 0);
+	assert_int_equal(originals_mark(&test_pseudonyms, data_set, span_str("a"), other), 0);
+	assert_memory_equal(ret_mark, other, sizeof(other));
+	assert_int_equal(originals_mark(&test_pseudonyms, data_set, span_str("b"), other), 0);
+	assert_memory_not_equal(ret_mark, other, sizeof(other));
+	struct span less = span_of(data_set.ptr, data_set.len - 1);
+	assert_int_equal(originals_mark(&test_pseudonyms, less, span_str("a"), other), 0);
+	assert_memory_not_equal(ret_mark, other, sizeof(other));
+}
+
 static void test_there_and_back(void **state)
 {
-	static uint8_t key[8192];
+	static uint8_t key[8192], mark[ORIGINALS_MARK];
 	for (enum encoding e = ENCODING_IMPLICIT_LE; e <= ENCODING_EXPLICIT_BE; e++) {
 		struct deidentify_rules rules = {0};
 		struct deidentify_log log = {.original = originals_take, .arg = &originals};
@@ -206,6 +220,8 @@ static void test_there_and_back(void **state)
 		assert_int_equal(originals_end(&originals, span_str("ISO_IR 100"), &data_set), 0);
 		check_data_set(data_set);
 		rules.encrypted = span_of(cms, encrypt(data_set));
+		check_mark(data_set, mark);
+		rules.mark = span_of(mark, sizeof(mark));
 		deidentified(&made, &rules, e, writer_span_of(&w));
 		out_read(&out, &made, e);
 		assert_false(has("Zebedee"));
@@ -214,6 +230,8 @@ static void test_there_and_back(void **state)
 		assert_true(
 			syntax && content && content->path[0] == 0x04000500 && content->value.len % 2 == 0);
 		assert_memory_equal(syntax->value.ptr, ORIGINALS_SYNTAX, sizeof(ORIGINALS_SYNTAX));
+		const struct found *beside = out_find(&out, 1, TAG_MARK);
+		assert_true(beside && beside->path[0] == 0x04000500 && span_eq(beside->value, rules.mark));
 		size_t n = 0;
 		assert_int_equal(
 			decrypt(content->value, slurp("b.key", key, sizeof(key)), plain, sizeof(plain), &n),
