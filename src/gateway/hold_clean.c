@@ -176,7 +176,8 @@ static void go_on(struct association *as, struct side *s, struct hold *h, enum c
 	rules->features_cleaned = rules->pixels_cleaned && c->features;
 	rules->implicit = h->implicit;
 	int e = h->encrypts ? hold_originals_again(as, s, h)
-	                    : remake_again(&h->remake, span_of(NULL, 0), span_of(NULL, 0), NULL, hold_syntax(as, s));
+	                    : remake_again(&h->remake, span_of(NULL, 0), span_of(NULL, 0), NULL,
+				      hold_syntax(as, s));
 	if (e < 0) {
 		hold_remake_fail(as, s, h, NULL, e);
 	}

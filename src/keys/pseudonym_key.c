@@ -76,7 +76,8 @@ void pseudonym_key_free(struct pseudonym_key *k)
 
 int pseudonym_key_make(struct pseudonym_key *k, unsigned kind, struct span value, uint8_t ret[PSEUDONYM_SIZE])
 {
-	return kind > PSEUDONYM_ORIGINALS ? ERR_TYPE : pseudonym_make(k->bytes, (enum pseudonym)kind, value, ret);
+	return kind > PSEUDONYM_ORIGINALS ? ERR_TYPE
+	                                  : pseudonym_make(k->bytes, (enum pseudonym)kind, value, ret);
 }
 
 int pseudonym_key_token(

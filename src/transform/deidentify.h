@@ -43,7 +43,7 @@ struct deidentify_rules {
 	 * to the end; DEIDENTIFY_ENCRYPTED bytes at most, else ERR_LIMIT. Empty: none.
 	 */
 	struct span encrypted;
-	struct span mark; /* beside it: originals_mark(). Borrowed as well; empty: none */
+	struct span mark;    /* beside it: originals_mark(). Borrowed as well; empty: none */
 	bool keep_burned_in; /* objects with Burned In Annotation YES pass; otherwise they fail */
 	bool implicit; /* what comes in Explicit VR Little Endian, not encapsulated, leaves in Implicit */
 	bool replace_documents; /* encapsulated documents lose their document; otherwise they fail */
