@@ -5,7 +5,6 @@
 #include "dicom/inflater.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -50,6 +49,11 @@ static int apply(int in, int out, uint64_t size, const struct object_signed *r)
 }
 
 /* ---- A deflated data set: inflated, changed, and deflated anew, in a sandbox as it is others' ---- */
+
+struct told {
+	bool done;
+	int error; /* errno */
+};
 
 struct again {
 	const struct object_signed *r;
@@ -129,12 +133,14 @@ static int edit_again(struct again *a, struct span file)
 static void deflate_again(void *arg, struct span file, void *shared)
 {
 	struct again *a = arg;
-	bool *done = shared;
+	struct told *told = shared;
 	a->from = calloc(1, sizeof(*a->from));
 	if (a->from && inflater_begin(a->from) == 0 &&
 		deflateInit2(&a->to, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY) ==
 			Z_OK) {
-		*done = edit_again(a, file) == 0;
+		errno = EPROTO;
+		told->done = edit_again(a, file) == 0;
+		told->error = errno;
 		(void)deflateEnd(&a->to);
 	}
 	free(a->from);
@@ -144,50 +150,23 @@ static int apply_deflated(int in, int out, const struct object_signed *r)
 {
 	struct again a = {.r = r, .out = out};
 	const struct object_job job = {.work = deflate_again, .arg = &a, .sandbox = SANDBOX_KEYS};
-	bool *done = object_job_memory(sizeof(*done));
-	bool ok = done && object_job_run(&job, in, done) == 0 && *done;
-	object_job_free(done, sizeof(*done));
+	struct told *told = object_job_memory(sizeof(*told));
+	bool ran = told && object_job_run(&job, in, told) == 0, ok = ran && told->done;
+	int error = ran && told->error == ENOSPC ? ENOSPC : EPROTO;
+	object_job_free(told, sizeof(*told));
+	errno = error;
 	return ok ? 0 : -1;
 }
 
 /* ---- All ---- */
 
-static int put_in_place(const char *fresh, const char *path, bool replace)
+bool object_edit_write(int in, int out, const struct object_signed *r)
 {
-	if (replace) {
-		return rename(fresh, path);
-	}
-	int e = renameat2(AT_FDCWD, fresh, AT_FDCWD, path, RENAME_NOREPLACE);
-	if (e < 0 && errno == EINVAL) { /* a file system that cannot, as those of a network */
-		e = link(fresh, path);
-		e = e == 0 ? unlink(fresh) : e;
-	}
-	return e;
-}
-
-bool object_edit_write(int in, const char *path, bool replace, const struct object_signed *r)
-{
-	char fresh[4200];
 	struct stat st;
-	int n = snprintf(fresh, sizeof(fresh), "%s.new", path);
-	if (n <= 0 || (size_t)n >= sizeof(fresh)) {
-		errno = ENAMETOOLONG;
-		return false;
-	}
-	int out = fstat(in, &st) == 0
-	                  ? open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640)
-	                  : -1;
-	if (out < 0) {
+	if (fstat(in, &st) < 0) {
 		return false;
 	}
 	errno = EPROTO;
 	int e = r->deflated_at > 0 ? apply_deflated(in, out, r) : apply(in, out, (uint64_t)st.st_size, r);
-	bool ok = e == 0 && fsync(out) == 0 && put_in_place(fresh, path, replace) == 0;
-	int kept = errno;
-	close(out);
-	if (!ok) {
-		(void)unlink(fresh);
-	}
-	errno = kept;
-	return ok;
+	return e == 0;
 }

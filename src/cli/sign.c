@@ -2,6 +2,8 @@
 #include "base/clock.h"
 #include "cli/options.h"
 #include "cli/audit.h"
+#include "cli/boxed.h"
+#include "cli/fresh_file.h"
 #include "cli/object_edit.h"
 #include "cli/object_job.h"
 #include "cli/place.h"
@@ -196,16 +198,64 @@ static int have_stamped(struct job *j, int file, struct object_signed *r)
 	return say_how(j, object_job_run(&job, file, r), r);
 }
 
-/* replace: it was there before, and is to be replaced. Not so what has come since, as OUT by another name. */
-static int write_query(const struct job *j, bool replace, const struct object_signed *r)
+static bool is_file(const char *path, const struct stat *file)
+{
+	struct stat st;
+	return stat(path, &st) == 0 && st.st_dev == file->st_dev && st.st_ino == file->st_ino;
+}
+
+static int make_query(const struct job *j, struct fresh_file *f, const struct object_signed *r)
 {
 	uint8_t bytes[512];
 	size_t len = 0;
 	int e = object_stamp_query(r->value_sha256, bytes, sizeof(bytes), &len);
-	FILE *f = e == 0 ? fopen(j->query, replace ? "we" : "wex") : NULL;
-	bool ok = f && fwrite(bytes, 1, len, f) == len;
-	ok = f && fclose(f) == 0 && ok;
+	bool ok = e == 0 && fresh_begin(f, j->query, 0666) && boxed_write(f->fd, bytes, len);
 	return ok ? 0 : complain(j->query, e < 0 ? err_str(e) : strerror(errno));
+}
+
+static int make_object(const struct job *j, struct fresh_file *f, int in, const struct object_signed *r)
+{
+	return fresh_begin(f, j->out, 0640) && object_edit_write(in, f->fd, r)
+	               ? 0
+	               : complain(j->out, strerror(errno));
+}
+
+static void take_back(const struct job *j, bool replaced)
+{
+	if (j->query && !replaced) {
+		(void)unlink(j->query);
+	}
+}
+
+/* OUT may be the same by another name, which is seen only now that it is there. */
+static int commit_query(const struct job *j, struct fresh_file *f, bool replace)
+{
+	struct stat st;
+	if (!fresh_commit(f, replace)) {
+		return complain(j->query, strerror(errno));
+	}
+	if (fstat(f->fd, &st) < 0 || is_file(j->out, &st)) {
+		take_back(j, replace);
+		return complain(j->query, "it cannot be OUT and the query");
+	}
+	return 0;
+}
+
+/* replace: it was there before, and is to be replaced. Not so what has come since, as OUT by another name. The query first: it is nothing without OUT. */
+static int write_both(
+	const struct job *j, int in, bool replace, bool replace_query, const struct object_signed *r)
+{
+	struct fresh_file out = FRESH_NONE, query = FRESH_NONE;
+	int code = make_object(j, &out, in, r);
+	code = code == 0 && j->query ? make_query(j, &query, r) : code;
+	code = code == 0 && j->query ? commit_query(j, &query, replace_query) : code;
+	if (code == 0 && !fresh_commit(&out, replace)) {
+		code = complain(j->out, strerror(errno));
+		take_back(j, replace_query);
+	}
+	fresh_done(&query);
+	fresh_done(&out);
+	return code;
 }
 
 /* ---- All ---- */
@@ -252,12 +302,6 @@ static int may_write(const struct job *j, int in, const char *path, bool *ret_re
 	               : 0;
 }
 
-static bool is_file(const char *path, const struct stat *file)
-{
-	struct stat st;
-	return stat(path, &st) == 0 && st.st_dev == file->st_dev && st.st_ino == file->st_ino;
-}
-
 /* The query goes into neither of the objects, whatever is to be replaced. */
 static int may_write_query(const struct job *j, bool *ret_replace)
 {
@@ -287,10 +331,7 @@ static int run(struct job *j)
 	code = code != 0 ? code : may_write(j, in, j->out, &replace);
 	code = code == 0 && j->query ? may_write_query(j, &replace_query) : code;
 	code = code != 0 ? code : j->response ? have_stamped(j, in, r) : have_signed(j, in, r);
-	if (code == 0 && !object_edit_write(in, j->out, replace, r)) {
-		code = complain(j->out, strerror(errno));
-	}
-	code = code == 0 && j->query ? write_query(j, replace_query, r) : code;
+	code = code == 0 ? write_both(j, in, replace, replace_query, r) : code;
 	if (code == 0) {
 		tell(j, r);
 	}
