@@ -91,11 +91,21 @@ static int add_object(struct listing *l, const struct media_study *study, size_t
 	return e == 0 ? add(l, 3, i) : e;
 }
 
-static int add_all(struct listing *l, bool nobody, size_t *ret_object)
+/* Can the others be looked at first? */
+static bool goes_on(int e, bool *bad, size_t i)
+{
+	bool on = bad && (e == ERR_VALUE || e == ERR_TIMEOUT);
+	if (on) {
+		bad[i] = true;
+	}
+	return on;
+}
+
+static int add_all(struct listing *l, bool nobody, size_t *ret_object, bool *bad)
 {
 	const struct media *m = l->m;
 	struct begun b = {.nobody = nobody};
-	int e = 0;
+	int e = 0, found = 0;
 	for (size_t s = 0; e == 0 && s < m->n_studies; s++) {
 		const struct media_study *study = &m->studies[s];
 		for (size_t i = study->first; e == 0 && i < study->first + study->objects; i++) {
@@ -103,9 +113,13 @@ static int add_all(struct listing *l, bool nobody, size_t *ret_object)
 			if (disc_keys_of_nobody(m->objects[i].d.sop_class) == nobody) {
 				e = add_object(l, study, i, &b);
 			}
+			if (e < 0 && goes_on(e, bad, i)) {
+				found = e;
+				e = 0;
+			}
 		}
 	}
-	return e;
+	return e < 0 ? e : found;
 }
 
 static int write_it(struct listing *l, uint8_t **ret_bytes, size_t *ret_len)
@@ -129,7 +143,8 @@ static int write_it(struct listing *l, uint8_t **ret_bytes, size_t *ret_len)
 	return 0;
 }
 
-int disc_directory(const struct media *m, uint8_t **ret_bytes, size_t *ret_len, size_t *ret_object)
+int disc_directory(
+	const struct media *m, uint8_t **ret_bytes, size_t *ret_len, size_t *ret_object, bool *ret_bad)
 {
 	struct listing l = {.m = m};
 	size_t most = 4 * m->n_objects;
@@ -137,8 +152,10 @@ int disc_directory(const struct media *m, uint8_t **ret_bytes, size_t *ret_len, 
 	l.at = calloc(most, sizeof(*l.at));
 	l.files = calloc(m->n_objects, sizeof(*l.files));
 	int e = l.records && l.at && l.files ? disc_keys_new(&l.keys) : ERR_NO_MEMORY;
-	e = e < 0 ? e : add_all(&l, false, ret_object);
-	e = e < 0 ? e : add_all(&l, true, ret_object);
+	e = e < 0 ? e : add_all(&l, false, ret_object, ret_bad);
+	bool on = e == 0 || (ret_bad && (e == ERR_VALUE || e == ERR_TIMEOUT));
+	int other = on ? add_all(&l, true, ret_object, ret_bad) : 0;
+	e = other < 0 ? other : e;
 	e = e < 0 ? e : write_it(&l, ret_bytes, ret_len);
 	disc_keys_free(l.keys);
 	free(l.records);

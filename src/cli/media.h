@@ -88,6 +88,9 @@ void media_show_names(const struct media_list *l, bool why);
 /* The next of m->objects, without bytes. ERR_NO_MEMORY. */
 MUST_USE int media_add_object(struct media *m, const char *name, const struct described *d);
 
+/* Those marked in bad[m->n_objects] become refused, as why says. ERR_NO_MEMORY. */
+MUST_USE int media_leave_out(struct media *m, const bool *bad, const char *why);
+
 void media_done(struct media *m);
 
 /*

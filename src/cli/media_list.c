@@ -41,6 +41,24 @@ int media_add_object(struct media *m, const char *name, const struct described *
 	return 0;
 }
 
+int media_leave_out(struct media *m, const bool *bad, const char *why)
+{
+	size_t n = 0;
+	int e = 0;
+	for (size_t i = 0; i < m->n_objects; i++) {
+		struct media_object *o = &m->objects[i];
+		if (!bad[i]) {
+			m->objects[n++] = *o;
+			continue;
+		}
+		e = e < 0 ? e : media_add(&m->refused, o->file, NULL, why);
+		free(o->file);
+		free(o->comment);
+	}
+	m->n_objects = n;
+	return e;
+}
+
 void media_list_done(struct media_list *l)
 {
 	for (size_t i = 0; i < l->n; i++) {

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
 #include "cli/disc_directory.h"
 #include "cli/media_seal.h"
 #include "cli/options.h"
 #include "cli/passphrase.h"
 #include "cli/token_pin.h"
+#include "keys/cert.h"
 #include "keys/private.h"
 
 #include <errno.h>
@@ -67,6 +69,17 @@ static int complain(const char *what, const char *why)
 
 /* ---- For whom and by whom ---- */
 
+/* Who has the key opens it nevertheless; but he may have another by now. */
+static void tell_expired(const char *name, struct span pem)
+{
+	char subject[256];
+	int days = 0;
+	if (cert_days_left(pem, clock_wall_ms() / 1000, &days, subject) == 0 && days < 0) {
+		printf("%s: this certificate has expired: ask whether its key is still there\n",
+			media_printed(name));
+	}
+}
+
 static int add_recipients(struct media_sealing *j)
 {
 	char why[256];
@@ -77,6 +90,9 @@ static int add_recipients(struct media_sealing *j)
 			return EXIT_NOTHING;
 		}
 		int e = cms_sealing_to(j->sealing, span_of(pem, len), why, sizeof(why));
+		if (e == 0) {
+			tell_expired(j->to[i], span_of(pem, len));
+		}
 		free(pem);
 		if (e < 0) {
 			return complain(j->to[i], e == ERR_NO_MEMORY ? err_str(e) : why);
@@ -128,7 +144,9 @@ static int add_signer(struct media_sealing *j)
 	if (!media_read_pem("seal", j->with.cert, &pem, &len)) {
 		return EXIT_NOTHING;
 	}
-	int code = open_key(j, span_of(pem, len));
+	int code = cert_signs(span_of(pem, len), clock_wall_ms() / 1000, why, sizeof(why)) < 0
+	                   ? complain(j->with.cert, why)
+	                   : open_key(j, span_of(pem, len));
 	int e = code == EXIT_ALL ? cms_sealing_signer(j->sealing, j->key, span_of(pem, len), why, sizeof(why))
 	                         : 0;
 	if (e < 0) {
@@ -140,12 +158,54 @@ static int add_signer(struct media_sealing *j)
 
 /* ---- What is read ---- */
 
+#define UNREAD "it cannot be read to where it says what it is"
+
+static const char *directory_fault(int e)
+{
+	return e == ERR_VALUE || e == ERR_TIMEOUT ? UNREAD : e == ERR_SYSTEM ? strerror(errno) : err_str(e);
+}
+
+/* Without what it cannot list, if that was asked for. */
+static int list_again(struct media_sealing *j, const bool *bad)
+{
+	struct media *m = &j->m;
+	size_t before = m->n_objects, object = 0;
+	int e = media_leave_out(m, bad, UNREAD);
+	e = e < 0 || m->n_objects == 0 ? e : media_sort(m);
+	if (e < 0 || m->n_objects == 0) {
+		return complain(m->source, e < 0 ? err_str(e) : "there is no object to be sealed");
+	}
+	printf("\n%zu of %zu objects are left out, as they cannot be read to where they say what they are:\n",
+		before - m->n_objects, before);
+	for (size_t i = m->refused.n - (before - m->n_objects); i < m->refused.n; i++) {
+		printf("  %s\n", media_printed(m->refused.at[i].file));
+	}
+	e = disc_directory(m, &j->directory, &j->directory_len, &object, NULL);
+	return e < 0 ? complain(m->source, directory_fault(e)) : EXIT_ALL;
+}
+
+static int list(struct media_sealing *j)
+{
+	struct media *m = &j->m;
+	size_t object = 0;
+	bool *bad = calloc(m->n_objects, sizeof(*bad));
+	int e = bad ? disc_directory(
+			      m, &j->directory, &j->directory_len, &object, j->with.incomplete ? bad : NULL)
+	            : ERR_NO_MEMORY;
+	bool unread = e == ERR_VALUE || e == ERR_TIMEOUT;
+	int code = e == 0 ? EXIT_ALL
+	           : unread && j->with.incomplete
+	                   ? list_again(j, bad)
+	                   : complain(unread ? m->objects[object].file : m->source, directory_fault(e));
+	free(bad);
+	return code;
+}
+
 /* All of it, or as much as can be if that was asked for. */
 static int read_folder(struct media_sealing *j)
 {
 	struct media *m = &j->m;
 	char why[256];
-	size_t object = 0;
 	int e = sandbox_new(SANDBOX_KEYS, NULL, 0, &m->sandbox);
 	e = e ? e : scrap_new(&m->spool, SPOOL_MEMORY);
 	snprintf(why, sizeof(why), "%s", err_str(e));
@@ -168,14 +228,7 @@ static int read_folder(struct media_sealing *j)
 	}
 	media_conversion_show(&j->conversion, m->n_objects);
 	(void)fflush(stdout);
-	e = disc_directory(m, &j->directory, &j->directory_len, &object);
-	if (e < 0) {
-		return complain(e == ERR_VALUE || e == ERR_TIMEOUT ? m->objects[object].file : m->source,
-			e == ERR_VALUE    ? "it cannot be read to where it says what it is"
-			: e == ERR_SYSTEM ? strerror(errno)
-					  : err_str(e));
-	}
-	return EXIT_ALL;
+	return list(j);
 }
 
 static int make_disc(struct media_sealing *j)

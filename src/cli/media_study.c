@@ -49,6 +49,8 @@ int media_sort(struct media *m)
 		return 0;
 	}
 	qsort(m->objects, m->n_objects, sizeof(*m->objects), compare);
+	free(m->studies);
+	m->n_studies = m->n_patients = 0;
 	m->studies = calloc(m->n_objects, sizeof(*m->studies));
 	if (!m->studies) {
 		return ERR_NO_MEMORY;

@@ -54,8 +54,10 @@ static int copy(struct media *m, const char *name, int fd)
 	if (err == 0) {
 		err = media_take_file(m, name, &bytes);
 	} else if (err == ERR_TRUNCATED || (err == ERR_SYSTEM && kept != ENOSPC)) {
-		err = refuse(
-			m, name, err == ERR_SYSTEM ? strerror(kept) : "it became shorter while it was read");
+		char why[160];
+		snprintf(why, sizeof(why), "it could not be read, or be kept in TMPDIR meanwhile: %s",
+			strerror(kept));
+		err = refuse(m, name, err == ERR_SYSTEM ? why : "it became shorter while it was read");
 	}
 	scrap_done(&bytes);
 	errno = kept;

@@ -12,6 +12,7 @@
 #include "cli/verbs.h"
 #include "dicom/sign_profile.h"
 #include "dicom/tag.h"
+#include "keys/cert.h"
 #include "keys/object.h"
 #include "keys/private.h"
 #include "keys/token.h"
@@ -122,7 +123,8 @@ static int take_key(void *arg, void *shared)
 	const struct private_key_asks asks = {.ask = passphrase_of_key,
 		.arg = &way,
 		.otherwise = way.file || passphrase_asks() ? "" : PASSPHRASE_UNASKED};
-	int e = s ? token_environment(s->token_environment.at, s->token_environment.n) : 0;
+	int e = cert_signs(certificate(j), clock_wall_ms() / 1000, r->why, sizeof(r->why));
+	e = e == 0 && s ? token_environment(s->token_environment.at, s->token_environment.n) : e;
 	e = e < 0 ? e
 	          : object_key_open_asking(where(j), certificate(j), j->key_file ? &asks : NULL, &j->key,
 			    r->why, sizeof(r->why));

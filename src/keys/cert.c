@@ -4,6 +4,8 @@
 
 #include <limits.h>
 #include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
 
 static int first_certificate(struct span pem, X509 **ret_cert)
 {
@@ -91,4 +93,30 @@ int cert_count(struct span pem, int *ret_count)
 	}
 	*ret_count = count;
 	return 0;
+}
+
+int cert_signs(struct span pem, int64_t now_s, char *why, size_t cap)
+{
+	int64_t from, until;
+	char day[16];
+	X509 *cert CLEANUP(x509_freep) = NULL;
+	if (first_certificate(pem, &cert) < 0 || x509_time_s(X509_get0_notBefore(cert), &from) < 0 ||
+		x509_time_s(X509_get0_notAfter(cert), &until) < 0) {
+		snprintf(why, cap, "it holds no certificate in PEM");
+		return ERR_VALUE;
+	}
+	bool over = now_s > until,
+	     signs = (X509_get_key_usage(cert) & (X509v3_KU_DIGITAL_SIGNATURE | X509v3_KU_NON_REPUDIATION)) !=
+	             0;
+	if (now_s >= from && !over && signs) {
+		return 0;
+	}
+	x509_day(over ? X509_get0_notAfter(cert) : X509_get0_notBefore(cert), day);
+	if (now_s >= from && !over) {
+		snprintf(why, cap, "the certificate is not for signatures: nobody would believe one");
+	} else {
+		snprintf(why, cap, "the certificate %s %s: nobody would believe a signature of now",
+			over ? "has expired on" : "begins on", day);
+	}
+	return ERR_DENIED;
 }

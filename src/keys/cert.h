@@ -16,6 +16,12 @@
  */
 MUST_USE int cert_days_left(struct span pem, int64_t now_s, int *ret_days, char ret_subject[256]);
 
+/*
+ * Would what its key signs now be believed, as far as itself goes: is it valid, and for signatures (RFC 5280 4.2.1.3)? ERR_DENIED: no, with a
+ * sentence in why.
+ */
+MUST_USE int cert_signs(struct span pem, int64_t now_s, char *why, size_t cap);
+
 /* SHA-256 of the subjectPublicKeyInfo's DER: what `spki: [ "sha256:…" ]` pins. */
 MUST_USE int cert_spki_sha256(struct span pem, uint8_t ret_hash[32]);
 

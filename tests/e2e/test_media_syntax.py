@@ -162,3 +162,21 @@ def media_of_valid_files(bench):
     equal(sorted(ours), sorted(f.replace("/", "\\") for f in files), "files that ours lists")
     for file, lines in theirs.items():
         equal({v for v in ours[file] if "(0020,0013)" not in v}, {v for v in lines if "(0020,0013)" not in v}, f"the record of {file}")
+
+
+@test
+def media_without_what_cannot_be_listed(bench):
+    """An object that breaks off before it says what its record has keeps a disc from being made, or is left out of it."""
+    disc = Disc(bench, convert=True)
+    with open(f"{DATA}/structure/rtplan_truncated.dcm", "rb") as file:
+        data = file.read()
+    for i in range(2):
+        with open(disc.folder + f"/broken{i}.dcm", "wb") as file:
+            file.write(data.replace(b"1.2.777.777.77.7.7777.7777.20030903150023", f"1.2.777.777.77.7.7777.7777.2003090315002{i}".encode()))
+    os.remove(disc.folder + "/rtplan.dcm")
+    text = disc.media("seal", disc.folder, bench.path("sealed"), wants=3)
+    check("it cannot be read to where it says what it is" in text and not os.path.exists(bench.path("sealed")), text)
+    text = disc.media("seal", "--incomplete", disc.folder, bench.path("sealed"), wants=1)
+    check("2 of 7 objects are left out" in text and "  broken0.dcm\n  broken1.dcm\n" in text and "5 objects sealed" in text, text)
+    disc.media("open", bench.path("sealed"), bench.path("opened"))
+    equal(len(records(bench.path("opened/DICOMDIR"))), 5, "records")

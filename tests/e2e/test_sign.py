@@ -349,6 +349,10 @@ def sign_with_which_key(bench):
     s.config.update({"key": s.key, "certificate": bench.keys.path("gateway-rsa.pem")})
     s.g.write()
     check("does not belong" in s.sign(CT, "no.dcm", wants=1), "another's certificate")
+    bench.run("openssl", "req", "-x509", "-key", s.key, "-subj", "/CN=Ann", "-addext", "keyUsage=keyEncipherment", "-out", bench.path("unfit.pem"), wants=0)
+    s.config["certificate"] = bench.path("unfit.pem")
+    s.g.write()
+    check("is not for signatures" in s.sign(CT, "no.dcm", wants=1), "a certificate for other things")
     del s.config["key"]
     s.g.write()
     check("both `key` and `certificate`" in bench.run(bench.program, "check", s.g.yaml, wants=1).text, "half of it")

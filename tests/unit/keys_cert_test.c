@@ -160,6 +160,16 @@ static void days_left(void **state)
 		assert_int_equal(days, cases[i].days);
 	}
 	assert_string_equal(subject, "CN=ct1\\, \\\"quoted\\\"");
+	char why[160] = "";
+	assert_int_equal(cert_signs(pem, now, why, sizeof(why)), 0);
+	assert_int_equal(cert_signs(pem, now + 10 * DAY, why, sizeof(why)), 0);
+	assert_int_equal(cert_signs(pem, now + 10 * DAY + 1, why, sizeof(why)), ERR_DENIED);
+	assert_non_null(strstr(why, "has expired on 20"));
+	assert_int_equal(cert_signs(pem, now - 10 * DAY, why, sizeof(why)), ERR_DENIED);
+	assert_non_null(strstr(why, "begins on 20"));
+	assert_int_equal(cert_signs(span_str(ca.certificate_pem), now, why, sizeof(why)), ERR_DENIED);
+	assert_non_null(strstr(why, "not for signatures"));
+	assert_int_equal(cert_signs(span_str("no certificate"), now, why, sizeof(why)), ERR_VALUE);
 	ca_pair_done(&pair);
 }
 
