@@ -79,21 +79,8 @@ static size_t make_value(uint32_t tag, const char *vr)
 	return w.len;
 }
 
-static size_t make_fragments(void)
-{
-	struct writer w = writer_of(made, BYTES);
-	put_head(&w, TAG_PIXEL_DATA, "OB", UNDEFINED_LENGTH);
-	put_head(&w, TAG_ITEM, "--", 0);
-	while (w.len < BYTES - 16384 - 64) {
-		put_head(&w, TAG_ITEM, "--", 16384);
-		writer_fill(&w, 'x', 16384);
-	}
-	put_head(&w, TAG_SEQUENCE_DELIMITER, "--", 0);
-	return w.len;
-}
-
-/* A head, then what compression leaves, then an end: frames of 256 KiB. rle: runs and literal bytes of all lengths. */
-static size_t make_frames(struct span head, struct span end, bool rle)
+/* A head, then what compression leaves, then an end. rle: runs and literal bytes of all lengths. */
+static size_t make_frames(struct span head, struct span end, size_t frame, bool rle)
 {
 	struct writer w = writer_of(made, BYTES);
 	put_head(&w, 0x00280010, "US", 2);
@@ -103,9 +90,9 @@ static size_t make_frames(struct span head, struct span end, bool rle)
 	put_head(&w, TAG_PIXEL_DATA, "OB", UNDEFINED_LENGTH);
 	put_head(&w, TAG_ITEM, "OB", 0);
 	uint32_t chance = 1;
-	while (w.len < BYTES - FRAME - 64) {
-		put_head(&w, TAG_ITEM, "OB", FRAME);
-		size_t stop = w.len + FRAME - end.len;
+	while (w.len < BYTES - frame - 64) {
+		put_head(&w, TAG_ITEM, "OB", frame);
+		size_t stop = w.len + frame - end.len;
 		writer_bytes(&w, head.ptr, head.len);
 		while (w.len < stop) {
 			chance = chance * 1664525 + 1013904223;
@@ -130,21 +117,28 @@ static size_t make_jpeg(void)
 {
 	static const uint8_t head[] = {0xFF, 0xD8, 0xFF, 0xC0, 0, 11, 8, 0, 10, 0, 10, 1, 1, 0x11, 0, 0xFF,
 		0xDA, 0, 8, 1, 1, 0, 0, 63, 0};
-	return make_frames(span_of(head, sizeof(head)), span_of((const uint8_t *)"\0\xFF\xD9", 3), false);
+	return make_frames(
+		span_of(head, sizeof(head)), span_of((const uint8_t *)"\0\xFF\xD9", 3), FRAME, false);
 }
 
-static size_t make_j2k(void)
+/* ISO/IEC 15444-1 A.4.2: the tile-part is all but what is before its SOT and behind its end. */
+static size_t make_j2k(uint32_t frame)
 {
-	static const uint8_t head[] = {0xFF, 0x4F, 0xFF, 0x51, 0, 41, 0, 0, 0, 0, 0, 10, 0, 0, 0, 10, 0, 0, 0,
-		0, 0, 0, 0, 0, 0, 0, 0, 10, 0, 0, 0, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 7, 1, 1, 0xFF, 0x90, 0,
-		10, 0, 0, 0, 3, 0xFF, 0xD1, 0, 1, 0xFF, 0x93};
-	return make_frames(span_of(head, sizeof(head)), span_of((const uint8_t *)"\xFF\xD9", 2), false);
+	uint8_t head[] = {0xFF, 0x4F, 0xFF, 0x51, 0, 41, 0, 0, 0, 0, 0, 10, 0, 0, 0, 10, 0, 0, 0, 0, 0, 0, 0,
+		0, 0, 0, 0, 10, 0, 0, 0, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 7, 1, 1, 0xFF, 0x90, 0, 10, 0, 0,
+		0, 0, 0, 0, 0, 1, 0xFF, 0x93};
+	uint32_t part = frame - 45 - 2;
+	for (unsigned k = 0; k < 4; k++) {
+		head[51 + k] = (uint8_t)(part >> (24 - 8 * k));
+	}
+	return make_frames(
+		span_of(head, sizeof(head)), span_of((const uint8_t *)"\xFF\xD9", 2), frame, false);
 }
 
 static size_t make_rle(void)
 {
 	static const uint8_t head[64] = {1, 0, 0, 0, 64};
-	return make_frames(span_of(head, sizeof(head)), (struct span){0}, true);
+	return make_frames(span_of(head, sizeof(head)), (struct span){0}, FRAME, true);
 }
 
 static void run(const char *what, const char *syntax, size_t n)
@@ -173,9 +167,9 @@ int main(void)
 	}
 	run("inspected: small elements", EXPLICIT, make_items());
 	run("inspected: pixel data of one value", EXPLICIT, make_value(TAG_PIXEL_DATA, "OW"));
-	run("inspected: fragments of 16 KiB", EXPLICIT, make_fragments());
+	run("inspected: fragments of 16 KiB, JPEG 2000", "1.2.840.10008.1.2.4.90", make_j2k(16384));
 	run("inspected: JPEG", "1.2.840.10008.1.2.4.50", make_jpeg());
-	run("inspected: JPEG 2000", "1.2.840.10008.1.2.4.90", make_j2k());
+	run("inspected: JPEG 2000", "1.2.840.10008.1.2.4.90", make_j2k(FRAME));
 	run("inspected: RLE", "1.2.840.10008.1.2.5", make_rle());
 	run("inspected: a private value", EXPLICIT, make_value(0x00091001, "OB"));
 	run("inspected: an encapsulated document", EXPLICIT, make_value(0x00420011, "OB"));

@@ -259,6 +259,19 @@ def numbers(kind, name, values):
     yield "};"
 
 
+def pairs(words):
+    """A bit for each two bytes with which a word begins, letters in both cases."""
+    bits = [0] * 2048
+    for word in words:
+        if len(word) < 2:
+            sys.exit(f"{word}: a mark has two bytes at least")
+        both = [{byte, byte - 32} if 97 <= byte <= 122 else {byte} for byte in word[:2]]
+        for first in both[0]:
+            for second in both[1]:
+                bits[first << 3 | second >> 5] |= 1 << (second & 31)
+    return [f"0x{b:08X}" for b in bits]
+
+
 def marks(entries):
     """States where a mark ends come last, so that one comparison tells them."""
     words = sorted({unescaped(e["mark"]) for e in entries})
@@ -289,6 +302,7 @@ def marks(entries):
                     count += 1
     yield "};"
     yield from numbers("uint16_t", "mark_ends", starts + [count])
+    yield from numbers("uint32_t", "mark_pairs", pairs(words))
 
 
 SIGNATURE_PROFILES = {"C": "SIGNED_CREATOR", "A": "SIGNED_AUTHORIZATION", "S": "SIGNED_REPORT", "V": "SIGNED_VERIFIED_REPORT"}

@@ -37,7 +37,7 @@ enum coded_state {
 
 bool coded_is_read(const struct inspect *i)
 {
-	return i->codec != CODEC_OTHER && i->codec != CODEC_VIDEO;
+	return i->codec != CODEC_VIDEO;
 }
 
 /* ---- What is searched ---- */
@@ -380,14 +380,16 @@ void coded_begin(struct inspect *i, bool frame)
 	c->behind = 0;
 	c->dirty = false;
 	i->s.at = 0;
-	if (!first && !frame && i->codec != CODEC_RLE && i->codec != CODEC_DEFLATED) {
+	bool alone = i->codec == CODEC_RLE || i->codec == CODEC_DEFLATED || i->codec == CODEC_OTHER;
+	if (!first && !frame && !alone) {
 		return;
 	}
 	i->s.kind = VALUE_BINARY;
 	i->s.where = MARK_IN_BINARY;
 	i->s.least = 0;
 	i->s.said = 0;
-	i->s.is_pdf = false;
+	i->s.is_pdf = i->s.has_markup = false;
+	i->s.base64 = (struct inspect_base64){0};
 	c->at = c->tile_end = c->texts = 0;
 	c->ls = strcmp(i->syntax, "1.2.840.10008.1.2.4.80") == 0 ||
 	        strcmp(i->syntax, "1.2.840.10008.1.2.4.81") == 0;

@@ -99,6 +99,7 @@ void document_end(struct inspect *i)
 	i->n_document = i->s.n_head;
 	i->document_classes = i->s.classes;
 	i->document_pdf |= pdf_end(i);
+	i->document_coded_pdf |= i->s.base64.met ? pdf_base64_end(i) : 0;
 	i->document_is_pdf |= i->s.is_pdf;
 	i->document_said |= i->s.said;
 }
@@ -184,11 +185,11 @@ static void check_model(struct inspect *i, unsigned type)
 	}
 }
 
-static void check_pdf(struct inspect *i)
+static void check_pdf(struct inspect *i, uint32_t has)
 {
 	for (unsigned k = 0; k < PDF_NAMES; k++) {
 		enum inspect_check check;
-		const char *name = pdf_found(i->document_pdf, k, &check);
+		const char *name = pdf_found(has, k, &check);
 		if (name) {
 			report(i, check, span_str(name));
 		}
@@ -251,9 +252,7 @@ void document_object_end(struct inspect *i)
 	if (is != SIGNATURE_PDF && !(type && suits(type, head, is))) {
 		report_contents(i, is);
 	}
-	if (i->document_is_pdf || type == TYPE_PDF) {
-		check_pdf(i);
-	}
+	check_pdf(i, (i->document_is_pdf || type == TYPE_PDF ? i->document_pdf : 0) | i->document_coded_pdf);
 	report_said(i, is, type);
 	if (type == TYPE_STL || type == TYPE_OBJ) {
 		check_model(i, type);

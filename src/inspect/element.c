@@ -270,7 +270,10 @@ static enum value_kind kind_of(struct inspect *i, unsigned family)
 	if (family == FAMILY_TEXT || family == FAMILY_UID) {
 		return VALUE_TEXT;
 	}
-	return is_private || family == FAMILY_BYTES || family == FAMILY_ANY ? VALUE_BINARY : VALUE_SKIPPED;
+	/* More numbers than tell what a file is are room for one behind them. */
+	bool roomy = i->e.length > SIGNATURE_BYTES;
+	return is_private || roomy || family == FAMILY_BYTES || family == FAMILY_ANY ? VALUE_BINARY
+	                                                                             : VALUE_SKIPPED;
 }
 
 static unsigned float_bits(uint32_t tag)
@@ -303,8 +306,7 @@ static void on_element(struct inspect *i)
 	/* Sequences have images of their own, and other objects' identities. */
 	i->e.row = row_of(i->e.tag);
 	unsigned kind = rows[i->e.row].kind;
-	if ((kind == ROW_IDENTITY || kind == ROW_DOCUMENT || kind == ROW_MIME || kind == ROW_TABLE) &&
-		d->depth > 0) {
+	if ((kind == ROW_IDENTITY || kind == ROW_MIME || kind == ROW_TABLE) && d->depth > 0) {
 		i->e.row = 0;
 	}
 	if (kind == ROW_IDENTITY && (i->e.tag >> 16 == 2) != i->f.in_meta) {

@@ -24,14 +24,17 @@ static void excerpt_of(struct span s, char to[INSPECT_EXCERPT])
 	to[n] = '\0';
 }
 
-static void add(struct inspect *i, enum inspect_check check, uint64_t offset, bool here, struct span excerpt)
+/* One more; false: it is counted, and that is all. */
+static bool count(struct inspect *i, enum inspect_check check)
 {
 	if (i->counts[check] < UINT32_MAX) {
 		i->counts[check]++;
 	}
-	if (i->counts[check] > INSPECT_OF_EACH || i->n_findings == INSPECT_FINDINGS) {
-		return;
-	}
+	return i->counts[check] <= INSPECT_OF_EACH && i->n_findings < INSPECT_FINDINGS;
+}
+
+static void add(struct inspect *i, enum inspect_check check, uint64_t offset, bool here, struct span excerpt)
+{
 	const struct dataset *d = &i->f.d;
 	struct inspect_finding *f = &i->findings[i->n_findings++];
 	*f = (struct inspect_finding){
@@ -49,18 +52,25 @@ static void add(struct inspect *i, enum inspect_check check, uint64_t offset, bo
 
 void found(struct inspect *i, enum inspect_check check, struct span excerpt)
 {
-	add(i, check, i->e.offset, true, excerpt);
+	if (count(i, check)) {
+		add(i, check, i->e.offset, true, excerpt);
+	}
 }
 
 void found_at(struct inspect *i, enum inspect_check check, uint64_t offset, struct span excerpt)
 {
-	add(i, check, offset + i->shift, false, excerpt);
+	if (count(i, check)) {
+		add(i, check, offset + i->shift, false, excerpt);
+	}
 }
 
 void found_say(struct inspect *i, enum inspect_check check, const char *format, ...)
 {
 	char text[160];
 	va_list args;
+	if (!count(i, check)) {
+		return; /* an object may be made of them */
+	}
 	va_start(args, format);
 	int n = vsnprintf(text, sizeof(text), format, args);
 	va_end(args);

@@ -85,6 +85,13 @@ void fragment_begin(struct inspect *i)
 	struct dataset *d = &i->f.d;
 	i->e.row = 0;
 	if (d->number == 0) {
+		i->s.kind = VALUE_TABLE;
+		i->s.where = MARK_IN_BINARY;
+		i->s.least = i->s.n_head = 0;
+		i->s.marks = 0;
+		i->s.at = i->s.said = 0;
+		i->s.is_pdf = i->s.has_markup = false;
+		i->s.base64 = (struct inspect_base64){0};
 		dataset_pieces(d);
 		return;
 	}
@@ -168,7 +175,7 @@ static void fragment_head(struct inspect *i, struct span v)
 	bool first = i->f.d.number == 1;
 	if (i->codec == CODEC_RLE) {
 		check_rle(i, v);
-	} else if (coded_is_read(i) && i->codec != CODEC_DEFLATED) {
+	} else if (i->codec == CODEC_JPEG || i->codec == CODEC_J2K || i->codec == CODEC_JXL) {
 		check_head(i, v, first);
 	}
 	enum signature is = signature_of(v);
@@ -208,6 +215,11 @@ void fragment_piece(struct inspect *i, struct span piece, bool last)
 {
 	if (i->f.d.number == 0) {
 		table_take(&i->basic, piece, 4);
+		value_search(i, piece);
+		i->s.at += piece.len;
+		if (last) {
+			value_end(i);
+		}
 		return;
 	}
 	if (!coded_is_read(i)) {

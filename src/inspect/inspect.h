@@ -105,6 +105,13 @@ struct inspect_pdf {
 	uint64_t inflated;
 };
 
+struct inspect_base64 { /* a PDF document that stands so in another, as a CDA document has it */
+	bool in, met;
+	uint8_t n_bits;
+	uint16_t bits; /* n_bits of them, which are no byte yet */
+	uint64_t end;  /* where it was over */
+};
+
 /* A text that is longer than INSPECT_VALUE, decoded as it comes: text_long.c's. */
 struct inspect_long_text {
 	bool begun, folding, in_escape;
@@ -124,8 +131,10 @@ struct inspect_stream {
 	uint64_t at, said; /* bytes so far; a mask of what was said of it */
 	uint8_t n_head;
 	uint8_t head[128];
-	bool is_pdf;
-	struct inspect_pdf pdf;        /* if it is one */
+	bool is_pdf, has_markup;
+	struct inspect_pdf pdf; /* if it is one */
+	struct inspect_base64 base64;
+	struct inspect_pdf coded_pdf;  /* what stands in base64 */
 	struct inspect_long_text text; /* if it is one */
 };
 
@@ -198,7 +207,7 @@ struct inspect {
 	bool has_document, document_is_pdf;
 	uint8_t document[128]; /* an encapsulated document's beginning */
 	uint8_t n_document;
-	uint32_t document_length, document_classes, document_pdf;
+	uint32_t document_length, document_classes, document_pdf, document_coded_pdf;
 	uint64_t document_said;
 	uint64_t document_offset;
 	struct inspect_directory directory;

@@ -26,8 +26,9 @@ void element_failed(struct inspect *i, int err);
 enum value_kind { VALUE_PIXELS, VALUE_SKIPPED, VALUE_TEXT, VALUE_BINARY, VALUE_DOCUMENT, VALUE_TABLE };
 void value_begin(struct inspect *i, enum value_kind kind);
 void value_piece(struct inspect *i, struct span piece, bool last);
-void value_mark(struct inspect *i, const struct mark *m, struct span rest);
-void value_search(struct inspect *i, struct span piece); /* as i->s says where */
+void value_mark(
+	struct inspect *i, const struct mark *m, uint64_t at, struct span rest); /* at: where rest begins */
+void value_search(struct inspect *i, struct span piece);                         /* as i->s says where */
 void value_end(struct inspect *i);
 uint64_t number_of(const struct inspect *i, struct span value); /* US, UL, UV, in the data set's byte order */
 
@@ -50,6 +51,10 @@ size_t text_fold(char *text, size_t n); /* in place; 0: there was nothing to fol
 /* ---- pdf.c: i->s.pdf, of the value that is read ---- */
 void pdf_piece(struct inspect *i, struct span piece);
 uint32_t pdf_end(struct inspect *i); /* a mask of what it has */
+/* ---- and i->s.coded_pdf, which stands in base64: behind a mark of it, and what comes then; at: where it stands ---- */
+void pdf_base64_begin(struct inspect *i, uint64_t at, struct span rest);
+void pdf_base64(struct inspect *i, uint64_t at, struct span piece);
+uint32_t pdf_base64_end(struct inspect *i);
 /* The name of the one with this number; NULL: the mask has it not. */
 #define PDF_NAMES 32
 const char *pdf_found(uint32_t has, unsigned number, enum inspect_check *ret_check);
@@ -94,7 +99,8 @@ void shape_data(struct inspect *i);
 
 /* ---- coded.c: what of a compressed frame is not the image ---- */
 enum codec { CODEC_OTHER, CODEC_JPEG, CODEC_J2K, CODEC_RLE, CODEC_JXL, CODEC_DEFLATED, CODEC_VIDEO };
-bool coded_is_read(const struct inspect *i); /* it is of a compression whose frames are read to their end */
+bool coded_is_read(
+	const struct inspect *i); /* its frames are read to their end, and not their beginning alone */
 void coded_fragment(struct inspect *i);
 void coded_begin(struct inspect *i, bool frame); /* frame: a fragment begins as a frame does */
 void coded_piece(struct inspect *i, struct span piece);

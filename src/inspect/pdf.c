@@ -171,10 +171,11 @@ static size_t inflate_piece(struct inspect *i, struct inspect_pdf *p, struct spa
 	return s.len;
 }
 
-/* The inflater is the data set's, where that is deflated. */
+/* The inflater is the data set's, where that is deflated; and that of what stands in the open, not of what is in base64. */
 static void begin_inflating(struct inspect *i, struct inspect_pdf *p)
 {
-	if (!i->inflater || i->f.d.inflater || inflater_begin_zlib(i->inflater) != 0) {
+	if (p == &i->s.coded_pdf || !i->inflater || i->f.d.inflater ||
+		inflater_begin_zlib(i->inflater) != 0) {
 		hidden(p);
 		return;
 	}
@@ -198,9 +199,8 @@ static bool ends_keyword(struct inspect_pdf *p, uint8_t c)
 
 /* ---- For values and documents ---- */
 
-void pdf_piece(struct inspect *i, struct span left)
+static void take(struct inspect *i, struct inspect_pdf *p, struct span left)
 {
-	struct inspect_pdf *p = &i->s.pdf;
 	while (left.len > 0) {
 		size_t n = left.len;
 		if (p->stream == STREAM_INFLATED) {
@@ -221,9 +221,8 @@ void pdf_piece(struct inspect *i, struct span left)
 	}
 }
 
-uint32_t pdf_end(struct inspect *i)
+static uint32_t end(struct inspect_pdf *p)
 {
-	struct inspect_pdf *p = &i->s.pdf;
 	if (p->raw.in) {
 		end_name(p, &p->raw);
 	}
@@ -231,6 +230,71 @@ uint32_t pdf_end(struct inspect *i)
 		hidden(p);
 	}
 	return p->has;
+}
+
+void pdf_piece(struct inspect *i, struct span left)
+{
+	take(i, &i->s.pdf, left);
+}
+
+uint32_t pdf_end(struct inspect *i)
+{
+	return end(&i->s.pdf);
+}
+
+/* ---- In base64 (RFC 4648) ---- */
+
+static int base64_digit(uint8_t c)
+{
+	return c >= 'A' && c <= 'Z'   ? c - 'A'
+	       : c >= 'a' && c <= 'z' ? c - 'a' + 26
+	       : c >= '0' && c <= '9' ? c - '0' + 52
+	       : c == '+' || c == '-' ? 62
+	       : c == '/' || c == '_' ? 63
+	                              : -1;
+}
+
+/* "%PDF-1." is JVBERi0xL and a part of what follows: six bytes, and six bits. A second one counts as the first does. */
+void pdf_base64_begin(struct inspect *i, uint64_t at, struct span rest)
+{
+	struct inspect_base64 *b = &i->s.base64;
+	if (!b->met) {
+		i->s.coded_pdf = (struct inspect_pdf){0};
+	}
+	*b = (struct inspect_base64){.in = true, .met = true, .n_bits = 6, .bits = 'L' - 'A'};
+	pdf_base64(i, at, rest);
+}
+
+void pdf_base64(struct inspect *i, uint64_t at, struct span s)
+{
+	struct inspect_base64 *b = &i->s.base64;
+	uint8_t bytes[256];
+	size_t n = 0;
+	for (size_t k = 0; b->in && k < s.len; k++) {
+		int digit = base64_digit(s.ptr[k]);
+		if (digit < 0) {
+			b->in = s.ptr[k] <= ' ';
+			b->end = at + k;
+			continue;
+		}
+		b->bits = (uint16_t)((b->bits << 6 | digit) & 0xFFF);
+		b->n_bits += 6;
+		if (b->n_bits >= 8) {
+			b->n_bits -= 8;
+			bytes[n++] = (uint8_t)(b->bits >> b->n_bits);
+		}
+		if (n == sizeof(bytes)) {
+			take(i, &i->s.coded_pdf, span_of(bytes, n));
+			n = 0;
+		}
+	}
+	take(i, &i->s.coded_pdf, span_of(bytes, n));
+	b->end = b->in ? at + s.len : b->end;
+}
+
+uint32_t pdf_base64_end(struct inspect *i)
+{
+	return end(&i->s.coded_pdf);
 }
 
 const char *pdf_found(uint32_t has, unsigned number, enum inspect_check *ret_check)

@@ -35,6 +35,7 @@ static const struct {
 	 "7zXZ\0",
 		6, false, SIGNATURE_ARCHIVE},
 	{"MSCF\0\0\0\0", 8, false, SIGNATURE_ARCHIVE},
+	{"\x28\xb5\x2f\xfd", 4, false, SIGNATURE_ARCHIVE}, /* Zstandard */
 	{"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", 8, false, SIGNATURE_DOCUMENT},
 	{"{\\rtf", 5, true, SIGNATURE_DOCUMENT},
 	{"%pdf-", 5, true, SIGNATURE_PDF},

@@ -154,7 +154,7 @@ static void check_marks(struct inspect *i, struct span v, struct span left, uint
 			found(i, (enum inspect_check)m->check, v);
 		}
 		*said |= text_bit(m);
-		value_mark(i, m, left);
+		value_mark(i, m, v.len - left.len, left);
 	}
 }
 

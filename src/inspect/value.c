@@ -8,7 +8,7 @@ static const uint8_t places[] = {
 	[VALUE_TEXT] = MARK_IN_TEXT,
 	[VALUE_BINARY] = MARK_IN_BINARY,
 	[VALUE_DOCUMENT] = MARK_IN_DOCUMENT,
-	[VALUE_TABLE] = 0,
+	[VALUE_TABLE] = MARK_IN_BINARY,
 };
 
 /* A value that does not fit is read in pieces, or, if only its beginning matters, skipped behind that. */
@@ -22,7 +22,8 @@ void value_begin(struct inspect *i, enum value_kind kind)
 	s->classes = 0;
 	s->at = s->said = 0;
 	s->n_head = 0;
-	s->is_pdf = false;
+	s->is_pdf = s->has_markup = false;
+	s->base64 = (struct inspect_base64){0};
 	if (kind == VALUE_DOCUMENT) {
 		i->s.pdf = (struct inspect_pdf){0};
 	} else if (kind == VALUE_TEXT && i->e.length > INSPECT_VALUE) {
@@ -38,22 +39,26 @@ void value_begin(struct inspect *i, enum value_kind kind)
 }
 
 /* A PDF document begins inside a value, and rest is behind its mark. In a document its names were looked for from the beginning. */
-void value_mark(struct inspect *i, const struct mark *m, struct span rest)
+void value_mark(struct inspect *i, const struct mark *m, uint64_t at, struct span rest)
 {
-	static const uint8_t length = sizeof("%pdf-1.") - 1;
-	if (m->check != CHECK_EMBEDDED_DOCUMENT || m->len != length || i->s.is_pdf) {
+	static const uint8_t plain = sizeof("%pdf-1.") - 1, base64 = sizeof("jvberi0xl") - 1;
+	if (m->check != CHECK_EMBEDDED_DOCUMENT) {
 		return;
 	}
-	i->s.is_pdf = true;
-	if (i->s.kind != VALUE_DOCUMENT) {
-		i->s.pdf = (struct inspect_pdf){0};
-		pdf_piece(i, rest);
+	if (m->len == plain && !i->s.is_pdf) {
+		i->s.is_pdf = true;
+		if (i->s.kind != VALUE_DOCUMENT) {
+			i->s.pdf = (struct inspect_pdf){0};
+			pdf_piece(i, rest);
+		}
+	} else if (m->len == base64 && at - m->len >= i->s.base64.end) {
+		pdf_base64_begin(i, at, rest);
 	}
 }
 
 static void report_pdf(struct inspect *i)
 {
-	uint32_t has = i->s.is_pdf ? pdf_end(i) : 0;
+	uint32_t has = (i->s.is_pdf ? pdf_end(i) : 0) | (i->s.base64.met ? pdf_base64_end(i) : 0);
 	for (unsigned k = 0; has && k < PDF_NAMES; k++) {
 		enum inspect_check check;
 		const char *name = pdf_found(has, k, &check);
@@ -71,6 +76,9 @@ void value_search(struct inspect *i, struct span piece)
 	if (s->is_pdf && s->kind != VALUE_DOCUMENT) {
 		pdf_piece(i, piece);
 	}
+	if (s->base64.in) {
+		pdf_base64(i, at, piece);
+	}
 	while (piece.len > 0) {
 		const struct mark *m;
 		size_t n = marks_find(&s->marks, s->where, piece, &m);
@@ -81,7 +89,7 @@ void value_search(struct inspect *i, struct span piece)
 		}
 		static_assert(CHECK_INSPECTION_FAILED - CHECK_EMBEDDED_PROGRAM < 64, "a bit for each");
 		uint64_t bit = 1ull << (m->check - CHECK_EMBEDDED_PROGRAM);
-		value_mark(i, m, piece);
+		value_mark(i, m, at, piece);
 		if ((s->said & bit) || m->len < s->least) {
 			continue;
 		}
@@ -117,6 +125,32 @@ static void keep(struct inspect *i, struct span piece)
 	}
 }
 
+/*
+ * A UN of defined length may be a sequence (PS3.5 6.2.2, note 2): what it has is shown by programs that know it. Other texts than markup are
+ * not told from what any bytes may be.
+ */
+#define LEAST_OF_MARKUP 5
+
+static void search_items(struct inspect *i, struct span piece)
+{
+	struct inspect_stream *s = &i->s;
+	while (piece.len > 0) {
+		const struct mark *m;
+		size_t n = marks_find(&s->wide_marks, MARK_IN_TEXT, piece, &m);
+		piece = span_of(piece.ptr + n, piece.len - n);
+		s->has_markup |= m && m->check == CHECK_TEXT_MARKUP && m->len >= LEAST_OF_MARKUP;
+	}
+}
+
+static void report_items(struct inspect *i)
+{
+	const struct inspect_stream *s = &i->s;
+	if (s->has_markup && s->n_head >= 4 &&
+		(memcmp(s->head, "\xFE\xFF\0\xE0", 4) == 0 || memcmp(s->head, "\xFF\xFE\xE0\0", 4) == 0)) {
+		found(i, CHECK_TEXT_MARKUP, span_of(s->head, s->n_head));
+	}
+}
+
 void value_end(struct inspect *i)
 {
 	switch (i->s.kind) {
@@ -132,6 +166,8 @@ void value_end(struct inspect *i)
 	case VALUE_BINARY:
 	case VALUE_PIXELS:
 	case VALUE_SKIPPED:
+	case VALUE_TABLE:
+		report_items(i);
 		binary_end(i);
 		report_pdf(i);
 		break;
@@ -164,9 +200,11 @@ void value_piece(struct inspect *i, struct span piece, bool last)
 		if (s->where && (s->kind != VALUE_TEXT || i->e.length > INSPECT_VALUE)) {
 			value_search(i, piece);
 		}
-		if (s->kind == VALUE_BINARY && !s->said && i->e.length <= INSPECT_VALUE &&
-			memcmp(i->e.vr, "UN", 2) == 0) {
-			text_unknown(i, piece);
+		if (s->kind == VALUE_BINARY && memcmp(i->e.vr, "UN", 2) == 0) {
+			search_items(i, piece);
+			if (!s->said && i->e.length <= INSPECT_VALUE) {
+				text_unknown(i, piece);
+			}
 		}
 		s->at += piece.len;
 	}

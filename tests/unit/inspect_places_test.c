@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "inspect_made.h"
+
+/* Programs, archives and scripts, and where in an object they can stand. */
+#define ELF                                                                                                  \
+	"\x7f"                                                                                               \
+	"ELF\2\1\1\0"
+#define CDA_CLASS "1.2.840.10008.5.1.4.1.1.104.2"
+
+/* So many bytes that nothing is, then these. */
+static struct span behind(size_t n, const void *value, size_t len)
+{
+	static uint8_t made[16384];
+	memset(made, 1, n);
+	memcpy(made + n, value, len);
+	return span_of(made, n + len);
+}
+
+static void numbers(void **state)
+{
+	static const struct {
+		uint32_t tag;
+		const char *vr;
+		uint16_t n;
+	} rows[] = {{0x00280009, "AT", 200}, {0x00700022, "FL", 200}, {0x00700022, "FL", 8192},
+		{0x00189073, "FD", 400}, {0x00283006, "US", 200}, {0x00720072, "SL", 200},
+		{0x0018605A, "UL", 6000}};
+	for (size_t k = 0; k < ARRAY_LEN(rows); k++) {
+		struct writer w = object(SECONDARY);
+		struct span v = behind(rows[k].n, ELF, 8);
+		put_value(&w, rows[k].tag, rows[k].vr, v.ptr, v.len);
+		put_patient(&w, "Doe^Jane");
+		struct inspect_about about = {.transfer_syntax = span_str(EXPLICIT)};
+		inspect_pieces(&inspected, &about, writer_span_of(&w), 0, 3, false);
+		assert_int_equal(inspected.counts[CHECK_EMBEDDED_PROGRAM], 1);
+		inspect_pieces(&inspected, &about, writer_span_of(&w), 0, 0, true);
+		assert_int_equal(inspected.counts[CHECK_EMBEDDED_PROGRAM], 1);
+	}
+}
+
+static void tables(void **state)
+{
+	static const uint8_t jpeg[] = {0xFF, 0xD8, 0xFF, 0xD9};
+	struct writer w = image((struct image){1, 10, 10, 8, 8, 7, "MONOCHROME2", NULL});
+	struct span v = behind(16, ELF, 8);
+	put_head(&w, e, TAG_PIXEL_DATA, "OB", UNDEFINED_LENGTH);
+	put_item(&w, e, (uint32_t)v.len);
+	writer_bytes(&w, v.ptr, v.len);
+	put_fragment(&w, jpeg, sizeof(jpeg), sizeof(jpeg));
+	put_sequence_end(&w, e);
+	expect_in(JPEG, &w, "offset-table embedded-program");
+	w = object(SECONDARY);
+	put_patient(&w, "Doe^Jane");
+	put_value(&w, 0x7FE00001, "OV", v.ptr, v.len);
+	expect(&w, "embedded-program");
+}
+
+/* A transfer syntax that has no fragments. */
+static void other_fragments(void **state)
+{
+	struct writer w = image((struct image){1, 10, 10, 8, 8, 7, "MONOCHROME2", NULL});
+	struct span v = behind(900, ELF, 8);
+	put_head(&w, e, TAG_PIXEL_DATA, "OB", UNDEFINED_LENGTH);
+	put_item(&w, e, 0);
+	put_fragment(&w, v.ptr, v.len, (uint32_t)v.len);
+	put_sequence_end(&w, e);
+	expect(&w, "pixel-encapsulation embedded-program");
+}
+
+/* PS3.5 6.2.2, note 2 */
+static void sequences_as_unknown(void **state)
+{
+	static const struct {
+		const char *head, *text, *checks;
+	} rows[] = {
+		{"\xFE\xFF\0\xE0", "<img src=x onerror=y>", "text-markup"},
+		{"\xFE\xFF\0\xE0", "Doe^Jane", ""},
+		{"\xFE\xFF\0\xE0", "a&&b../", ""},
+		{"\xFE\xFF\1\xE0", "<img src=x onerror=y>", ""},
+	};
+	for (size_t k = 0; k < 4 * ARRAY_LEN(rows); k++) {
+		uint8_t item[12000];
+		struct writer v = writer_of(item, sizeof(item));
+		size_t long_one = k % 2 ? 9000 : 0, n = strlen(rows[k / 4].text);
+		writer_bytes(&v, rows[k / 4].head, 4);
+		writer_u32le(&v, (uint32_t)(8 + long_one + n));
+		writer_u32le(&v, 0x00100010);
+		writer_u32le(&v, (uint32_t)(long_one + n));
+		writer_fill(&v, 0, long_one);
+		writer_bytes(&v, rows[k / 4].text, n);
+		struct writer w = object(SECONDARY);
+		put_string(&w, 0x00090010, "LO", "MAKER");
+		put_value(&w, k / 2 % 2 ? 0x00091001 : 0x00089215, "UN", v.ptr, v.len);
+		put_patient(&w, "Doe^Jane");
+		struct inspect_about about = {.transfer_syntax = span_str(EXPLICIT)};
+		for (size_t step = 0; step < 4; step += 3) {
+			inspect_pieces(&inspected, &about, writer_span_of(&w), 0, step, false);
+			assert_int_equal(inspected.counts[CHECK_TEXT_MARKUP], rows[k / 4].checks[0] != 0);
+			assert_int_equal(inspected.counts[CHECK_TEXT_SHELL], 0);
+		}
+	}
+}
+
+static void nested_documents(void **state)
+{
+	static const struct {
+		const char *bytes, *checks;
+	} rows[] = {
+		{"<a href='javascript:x'/>", "document-script"},
+		{"<!DOCTYPE a [<!ENTITY b SYSTEM 'c'>]>", "document-entity"},
+		{"%PDF-1.4 /S/JavaScript ", "pdf-javascript"},
+		{"<a>an honest one</a>", ""},
+	};
+	for (size_t k = 0; k < ARRAY_LEN(rows); k++) {
+		struct writer w = object(SECONDARY);
+		put_string(&w, 0x00090010, "LO", "MAKER");
+		put_head(&w, e, 0x00091001, "SQ", UNDEFINED_LENGTH);
+		put_item(&w, e, UNDEFINED_LENGTH);
+		put_string(&w, 0x00420011, "OB", rows[k].bytes);
+		put_item_end(&w, e);
+		put_sequence_end(&w, e);
+		put_patient(&w, "Doe^Jane");
+		expect(&w, rows[k].checks);
+	}
+}
+
+/* A PDF document in a CDA document (nonXMLBody), and the like. */
+static void in_base64(void **state)
+{
+	static const struct {
+		const char *bytes, *checks;
+	} rows[] = {
+		/* %PDF-1.4 <</S /JavaScript >> */
+		{"<text representation=\"B64\">JVBERi0xLjQgPDwvUyAvSmF2YVNjcmlwdCA+Pg==</text>",
+			"embedded-document pdf-javascript"},
+		{"<text representation=\"B64\">JVBERi0xLjQgPDwv\r\n\tUyAvSmF2YVNj\ncmlwdCA+Pg==</text>",
+			"embedded-document pdf-javascript"},
+		/* … two, the second with JavaScript; and one that is over before its name is */
+		{"<a>JVBERi0xLjQgPDwvUyA=</a><a>JVBERi0xLjQgPDwvUyAvSmF2YVNjcmlwdCA+Pg==</a>",
+			"embedded-document pdf-javascript"},
+		{"<a>JVBERi0xLjQgPDwvUyA!vSmF2YVNjcmlwdCA+Pg==</a>", "embedded-document"},
+		/* %PDF-1.5 <</Type /ObjStm>>stream */
+		{"<a>JVBERi0xLjUgPDwvVHlwZSAvT2JqU3RtPj5zdHJlYW0KeA==</a>", "embedded-document pdf-hidden"},
+		{"<a>TVqQAAMAAAAEAAAA//8AALgAAAA=</a>", "embedded-program"},
+		{"<a>f0VMRgIBAQAAAAAA</a>", "embedded-program"},
+		{"<a>UEsDBBQAAAAIAA==</a>", "embedded-archive"},
+		{"<a>SGVsbG8sIHdvcmxk</a>", ""},
+	};
+	for (size_t k = 0; k < ARRAY_LEN(rows); k++) {
+		struct writer w = object(CDA_CLASS);
+		put_patient(&w, "Doe^Jane");
+		put_string(&w, 0x00420011, "OB", rows[k].bytes);
+		put_string(&w, 0x00420012, "LO", "text/xml");
+		expect(&w, rows[k].checks);
+		/* … and in a text. */
+		w = object(SECONDARY);
+		put_string(&w, 0x00090010, "LO", "MAKER");
+		put_string(&w, 0x00091001, "LT", rows[k].bytes);
+		put_patient(&w, "Doe^Jane");
+		expect(&w, rows[k].checks);
+	}
+}
+
+static void archives_and_scripts(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t n;
+		const char *checks;
+	} rows[] = {
+		{"PK\3\4\x3F\0", 6, "embedded-archive"},
+		{"ustar\0"
+		 "00",
+			8, "embedded-archive"},
+		{"ustar  \0", 8, "embedded-archive"}, {"BZh91AY&SY", 10, "embedded-archive"},
+		{"\xFD"
+		 "7zXZ\0",
+			6, "embedded-archive"},
+		{"\1CD001\1", 7, "embedded-archive"},
+		{"L\0\0\0\1\x14\2\0\0\0\0\0\xC0\0\0\0\0\0\0\x46", 20, "embedded-program"},
+		{"@ECHO OFF\r\n", 11, "embedded-script"}, {"a=CreateObject(\"b\")", 19, "embedded-script"},
+		{"New-Object Net.WebClient", 24, "embedded-script"},
+		{"<hta:application>", 17, "embedded-script"},
+		{"(\xB5/\xFD", 4, ""}, /* Zstandard: at a beginning alone */
+	};
+	for (size_t k = 0; k < ARRAY_LEN(rows); k++) {
+		struct writer w = object(SECONDARY);
+		struct span v = behind(300, rows[k].bytes, rows[k].n);
+		put_string(&w, 0x00090010, "LO", "MAKER");
+		put_value(&w, 0x00091001, "OB", v.ptr, v.len);
+		put_patient(&w, "Doe^Jane");
+		expect(&w, rows[k].checks);
+	}
+	struct writer w = object(SECONDARY);
+	put_string(&w, 0x00090010, "LO", "MAKER");
+	put_value(&w, 0x00091001, "OB",
+		"(\xB5/\xFD"
+		"abcdefgh",
+		12);
+	put_patient(&w, "Doe^Jane");
+	expect(&w, "embedded-archive");
+}
+
+/* However many there are, a few are kept, and all counted. */
+static void many_findings(void **state)
+{
+	struct writer w = object(SECONDARY);
+	put_patient(&w, "Doe^Jane");
+	put_head(&w, e, 0x00400275, "SQ", UNDEFINED_LENGTH);
+	for (unsigned k = 0; k < 1000; k++) {
+		put_item(&w, e, UNDEFINED_LENGTH);
+		put_short(&w, 0x00280002, 1);
+		put_head(&w, e, 0x00280010, "US", 3);
+		writer_fill(&w, 0, 3);
+		put_item_end(&w, e);
+	}
+	put_sequence_end(&w, e);
+	expect(&w, "odd-length value-length");
+	assert_int_equal(inspected.counts[CHECK_VALUE_LENGTH], 1000);
+	assert_int_equal(inspected.n_findings, 2 * INSPECT_OF_EACH);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(numbers),
+		cmocka_unit_test(tables),
+		cmocka_unit_test(other_fragments),
+		cmocka_unit_test(sequences_as_unknown),
+		cmocka_unit_test(nested_documents),
+		cmocka_unit_test(in_base64),
+		cmocka_unit_test(archives_and_scripts),
+		cmocka_unit_test(many_findings),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
