@@ -6,7 +6,7 @@ import zlib
 
 from lib import dicom, peers
 from lib.dicom import CT, ELE, ILE, MR
-from lib.site import check, equal, test, until
+from lib.site import ROOT, check, equal, test, until
 from lib.trail import Trail, Witness, object_of
 from test_hold import good
 from test_quarantine import BAD, CONTEXTS, KEEPS, PDF, listed, plain, quarantine
@@ -270,3 +270,29 @@ def held_hostile_senders(bench):
             equal(list(peers.received(folder)), ["1.2.5.1"], f"objects in the archive with {mode}")
             check(peers.received(folder)["1.2.5.1"].data == data, "it has changed")
         g.stop()
+
+
+@test
+def held_while_reloaded(bench):
+    """A reload in the midst of a bad object that is held takes nothing from its judgement, in memory or in a file; the next one is the new file's."""
+    port, folder = peers.storescp(bench, "-pdu", "131072")
+    with open(os.path.join(ROOT, "tests/data/inspect/preamble-elf64.dcm"), "rb") as file:
+        program = file.read(128)
+    for inspect, size in (({"hold": "whole"}, 4 << 20), ({"hold": "tail"}, 0), (KEEPS["inspect"], 0)):
+        g = bench.gateway(archive=plain(port), flow={"inspect": inspect})
+        data = good("1.2.11.1", size) + program
+        with g.scu(timeout=60) as scu:
+            scu.associate(contexts=CONTEXTS)
+            command(scu, 1, "1.2.11.1", CT, 5)
+            scu.send_pdvs(5, data[:-200], False, last=False)
+            del g.config["flows"][0]["inspect"]
+            g.write()
+            mark = g.reload()
+            g.wait_log(mark, event="gateway.reloaded")
+            scu.send_pdvs(5, data[-200:], False)
+            equal(scu.answer()["status"], 0x0124, f"status with {inspect}, {size}")
+            g.decision("content")
+            equal(scu.store(5, "1.2.11.2", CT, good("1.2.11.1") + program)["status"], 0, "the next one, not looked into")
+            scu.release()
+        g.stop()
+    equal(sorted(peers.received(folder)), ["1.2.11.2"], "what arrived")
