@@ -6,6 +6,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +15,8 @@
  * elsewhere, to the repositories, to witnesses.
  */
 
-#define RETRY_MS 5000
+#define RETRY_MS    5000
+#define UNSIGNED_MS 60000 /* so old the last one may be, and not older in silence */
 
 /*
  * The range of the first records, by the head of the segment that has the last of them and the records in that: however
@@ -253,6 +255,62 @@ static int sign_one(struct auditor *a)
 	return e;
 }
 
+/* An end that nothing vouches for, and nothing outside will, is an alert: repositories get it, which get no checkpoints then. */
+static bool tell(struct auditor *a, const char *text)
+{
+	struct audit_event ev = {.kind = AUDIT_ALERT,
+		.alert = ALERT_SECURITY_CONFIGURATION,
+		.outcome = AUDIT_MAJOR,
+		.time_ms = clock_wall_ms()};
+	snprintf(ev.text, sizeof(ev.text), "%s", text);
+	snprintf(ev.object, sizeof(ev.object), "checkpoint-key");
+	batch_add(a, &ev);
+	batch_write(a);
+	return !a->failing;
+}
+
+static void not_signed(struct auditor *a, int64_t now_ms, const char *why)
+{
+	char since[CLOCK_ISO_LEN], text[400];
+	if (a->unsigned_ms == 0) {
+		a->unsigned_ms = now_ms;
+		a->unsigned_wall_ms = clock_wall_ms();
+	}
+	if (strcmp(a->health.unsigned_why, why) != 0) {
+		log_event(LOG_LEVEL_ERROR, "audit.checkpoint",
+			"no checkpoint could be made; it is tried again, and until then the end of the journal is not vouched for",
+			LOG_TEXT("why", why));
+	}
+	if (!a->unsigned_told && now_ms - a->unsigned_ms >= UNSIGNED_MS) {
+		clock_iso(a->unsigned_wall_ms, since);
+		snprintf(text, sizeof(text),
+			"No checkpoint could be signed since %s: %.120s. What is recorded meanwhile is vouched for by nothing that leaves "
+			"the machine.",
+			since, why);
+		a->unsigned_told = tell(a, text);
+	}
+}
+
+static void is_signed(struct auditor *a)
+{
+	char since[CLOCK_ISO_LEN], text[400];
+	bool told = a->unsigned_told;
+	if (a->unsigned_ms == 0) {
+		return;
+	}
+	clock_iso(a->unsigned_wall_ms, since);
+	a->unsigned_ms = 0;
+	a->unsigned_told = false;
+	log_event(LOG_LEVEL_NOTICE, "audit.checkpoint-signed", "checkpoints are signed again",
+		LOG_TEXT("since", since));
+	if (told) {
+		snprintf(text, sizeof(text),
+			"Checkpoints are signed again. None was since %s; the first one since vouches for all before it as it is now.",
+			since);
+		(void)tell(a, text);
+	}
+}
+
 void checkpoint_check(struct auditor *a, int64_t now_ms, bool now)
 {
 	int e = 0;
@@ -266,14 +324,13 @@ void checkpoint_check(struct auditor *a, int64_t now_ms, bool now)
 		e = sign_one(a);
 	} while (e == 0 && journal_checkpoint_due(a->journal));
 	bool failed = e != 0 && e != ERR_AGAIN;
-	health_of_checkpoint(a, failed ? health_why(e) : NULL);
-	a->checkpoint_ms = now_ms + (int64_t)a->site->audit.checkpoint_every * 1000;
+	a->checkpoint_ms = now_ms + (failed ? RETRY_MS : (int64_t)a->site->audit.checkpoint_every * 1000);
 	if (failed) {
-		log_event(LOG_LEVEL_ERROR, "audit.checkpoint",
-			"no checkpoint could be made; it is tried again, and until then the end of the journal is not vouched for",
-			LOG_TEXT("why", health_why(e)));
-		a->checkpoint_ms = now_ms + RETRY_MS;
+		not_signed(a, now_ms, health_why(e));
+	} else {
+		is_signed(a);
 	}
+	health_of_checkpoint(a, failed ? health_why(e) : NULL);
 }
 
 int64_t checkpoint_next_ms(const struct auditor *a)

@@ -138,10 +138,12 @@ struct auditor {
 	struct work batch[BATCH_MOST];
 	unsigned n_batch;
 	struct merkle_range checkpointed_range;
-	int64_t checkpoint_ms; /* monotonic: the next one */
-	int64_t claim_by_ms;   /* monotonic: until when transfers of before may be claimed; 0: over */
-	int64_t cold_ms;       /* monotonic: the next hand-over; INT64_MAX: one is under way */
-	bool cold_owed;        /* what went has no record yet: cold_done */
+	int64_t checkpoint_ms;                 /* monotonic: the next one */
+	int64_t unsigned_ms, unsigned_wall_ms; /* since when none could be signed; 0: one could */
+	bool unsigned_told;                    /* and a record says so */
+	int64_t claim_by_ms; /* monotonic: until when transfers of before may be claimed; 0: over */
+	int64_t cold_ms;     /* monotonic: the next hand-over; INT64_MAX: one is under way */
+	bool cold_owed;      /* what went has no record yet: cold_done */
 	struct handover cold_done;
 	bool stopping, failing; /* failing: the last commit failed */
 	int64_t retry_ms;       /* monotonic: of what is our own to record, after a failure */

@@ -35,6 +35,17 @@ static int commit_sync(void *arg, int fd)
 	return r;
 }
 
+static bool no_checkpoint;
+
+static int commit_open(void *arg, int dir, const char *name, int flags, mode_t mode)
+{
+	if (no_checkpoint && strncmp(name, "checkpoint", 10) == 0) {
+		errno = EIO;
+		return -1;
+	}
+	return journal_io_system.open(arg, dir, name, flags, mode);
+}
+
 static struct journal_io stopping;
 
 static void reopens(const struct journal_params *with)
@@ -193,6 +204,43 @@ static void checkpoint(void)
 	a.checkpoint_ms = 0;
 	checkpoint_check(&a, clock_mono_ms(), true);
 	assert_string_equal(a.health.unsigned_why, "");
+}
+
+static unsigned alerts(void)
+{
+	uint64_t who = 0;
+	return recorded(AUDIT_ALERT, JOURNAL_NONE, &who);
+}
+
+/* None can be made: that is told when a minute is over, once, and once more when it has ended. */
+static void nothing_goes_unsigned_in_silence(void **state)
+{
+	(void)state;
+	int64_t now = clock_mono_ms();
+	checkpoint();
+	unsigned before = alerts();
+	no_checkpoint = true;
+	grows();
+	a.checkpoint_ms = 0;
+	for (int64_t after = 0; after < 200000; after += 5000) {
+		checkpoint_check(&a, now + after, false);
+		assert_string_not_equal(a.health.unsigned_why, "");
+		assert_int_equal(alerts(), before + (after >= 60000));
+		assert_true(checkpoint_next_ms(&a) <= now + after + 5000);
+	}
+	no_checkpoint = false;
+	checkpoint();
+	assert_int_equal(alerts(), before + 2);
+	checkpoint();
+	assert_int_equal(alerts(), before + 2);
+	/* A short one is in the log and the status alone. */
+	grows();
+	no_checkpoint = true;
+	checkpoint_check(&a, clock_mono_ms(), true);
+	assert_string_not_equal(a.health.unsigned_why, "");
+	no_checkpoint = false;
+	checkpoint();
+	assert_int_equal(alerts(), before + 2);
 }
 
 /* A checkpoint was stored, and the process ended before it was put into the spool. */
@@ -455,6 +503,7 @@ static void two_records_or_none(void **state)
 static int setup_stopping(void **state)
 {
 	stopping = journal_io_system;
+	stopping.open = commit_open;
 	stopping.pwrite = commit_write;
 	stopping.fdatasync = commit_sync;
 	io = &stopping;
@@ -467,6 +516,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_sent_has_a_record),
 		cmocka_unit_test(what_has_a_record_is_sent),
+		cmocka_unit_test(nothing_goes_unsigned_in_silence),
 		cmocka_unit_test(no_witness_is_left_behind),
 		cmocka_unit_test(nothing_is_kept_for_nobody),
 		cmocka_unit_test(a_segment_begins_with_a_key),
