@@ -327,6 +327,81 @@ int handover_read(struct span text, struct handover_statement *ret_statement)
 	return 0;
 }
 
+/* ---- What the journal is to be told of ---- */
+
+static const char owed_name[] = "owed-hand-over", owed_title[] = "gantry-hand-over-owed@v1";
+
+static int write_owed(const struct run *run, const struct handover *h)
+{
+	uint8_t text[400];
+	struct writer w = writer_of(text, sizeof(text));
+	const uint64_t numbers[] = {h->first, h->next, h->segments, h->bytes};
+	armor_write_text(&w, owed_title);
+	for (unsigned i = 0; i < ARRAY_LEN(numbers); i++) {
+		writer_u8(&w, '\n');
+		armor_write_number(&w, numbers[i]);
+	}
+	writer_u8(&w, '\n');
+	armor_write_text(&w, h->statement);
+	writer_u8(&w, '\n');
+	armor_write_hex(&w, span_of(h->sha256.at, MERKLE_HASH));
+	writer_u8(&w, '\n');
+	int r = writer_end(&w);
+	return r < 0 ? r : io_replace(run->io, run->dir, owed_name, writer_span_of(&w));
+}
+
+static int parse_owed(struct span text, struct handover *h)
+{
+	struct span line;
+	uint64_t segments = 0;
+	uint64_t *const numbers[] = {&h->first, &h->next, &segments, &h->bytes};
+	int r = armor_line(&text, &line);
+	r = r == 0 && !span_eq(line, span_str(owed_title)) ? ERR_VALUE : r;
+	for (unsigned i = 0; r == 0 && i < ARRAY_LEN(numbers); i++) {
+		r = armor_line(&text, &line);
+		r = r < 0 ? r : armor_read_number(line, numbers[i]);
+	}
+	r = r < 0 ? r : armor_line(&text, &line);
+	if (r == 0 && (line.len >= sizeof(h->statement) || !note_name_valid(line))) {
+		r = ERR_VALUE;
+	}
+	if (r == 0) {
+		memcpy(h->statement, line.ptr, line.len);
+		h->segments = (size_t)segments;
+		r = armor_line(&text, &line);
+	}
+	r = r < 0 ? r : armor_read_hex(line, h->sha256.at, MERKLE_HASH);
+	return r < 0 ? r : text.len > 0 || h->segments == 0 || h->next <= h->first ? ERR_VALUE : 0;
+}
+
+/* 1: one is owed; 0. */
+static int read_owed(const struct run *run, struct handover *ret_owed)
+{
+	struct handover h = {0};
+	uint8_t *bytes;
+	size_t len;
+	int r = io_read_file(run->io, run->dir, owed_name, 400, &bytes, &len);
+	if (r < 0) {
+		return r == ERR_NOT_FOUND ? 0 : r == ERR_LIMIT ? ERR_VALUE : r;
+	}
+	r = parse_owed(span_of(bytes, len), &h);
+	free(bytes);
+	if (r < 0) {
+		return ERR_VALUE;
+	}
+	*ret_owed = h;
+	return 1;
+}
+
+int handover_told(int dir, const struct journal_io *io)
+{
+	io = io ? io : &journal_io_system;
+	if (io->unlink(io->arg, dir, owed_name) < 0) {
+		return io_error();
+	}
+	return io->fsync(io->arg, dir) < 0 ? io_error() : 0;
+}
+
 /* ---- Doing it ---- */
 
 static int copy_all(struct run *run, struct handover *h)
@@ -362,6 +437,22 @@ static int remove_all(struct run *run)
 	return run->io->fsync(run->io->arg, run->dir) < 0 ? io_error() : 0;
 }
 
+/* What was stated and may still be there goes, each as before: nothing that is not in the cold folder. */
+static int finish(struct run *run, const struct handover *owed)
+{
+	struct handover ignored = {0};
+	int r = segment_list(run->dir, &run->first, &run->n);
+	while (r == 0 && run->n_old + 1 < run->n && run->first[run->n_old] < owed->next) {
+		run->n_old++;
+	}
+	if (r < 0 || run->n_old == 0) {
+		return r;
+	}
+	run->segments = calloc(run->n_old, sizeof(*run->segments));
+	r = run->segments ? copy_all(run, &ignored) : ERR_NO_MEMORY;
+	return r < 0 ? r : remove_all(run);
+}
+
 /* By another name, a link or a mount: what is removed after it was copied would be gone. */
 static int are_two(int dir, int cold)
 {
@@ -375,8 +466,9 @@ static int are_two(int dir, int cold)
 static int hand_over(struct run *run, struct handover *h)
 {
 	int r = are_two(run->dir, run->cold);
-	if (r < 0) {
-		return r;
+	r = r < 0 ? r : read_owed(run, h);
+	if (r != 0) {
+		return r < 0 ? r : finish(run, h);
 	}
 	r = segment_list(run->dir, &run->first, &run->n);
 	while (r == 0 && run->n_old + 1 < run->n && run->n_old < HANDOVER_SEGMENTS_MOST) {
@@ -396,6 +488,7 @@ static int hand_over(struct run *run, struct handover *h)
 	run->segments = calloc(run->n_old, sizeof(*run->segments));
 	r = run->segments ? copy_all(run, h) : ERR_NO_MEMORY;
 	r = r < 0 ? r : write_statement(run, h);
+	r = r < 0 ? r : write_owed(run, h);
 	return r < 0 ? r : remove_all(run);
 }
 

@@ -33,7 +33,8 @@ struct handover {
 };
 
 /*
- * Hand over the oldest segments whose records are all of before before_ms. The last segment never goes, and none without its
+ * Hand over the oldest segments whose records are all of before before_ms; or, where the journal was not told of one before, as its
+ * teller died, finish that one and give it again, and hand over nothing else. The last segment never goes, and none without its
  * checkpoint. Copies are synced and read again before anything is removed; what was interrupted is done again. Beside a
  * journal that is open. What lies in the cold folder is never written over. ERR_VALUE: a segment is damaged or not what its
  * checkpoint says; ERR_EXISTS: another file of a name lies in the cold folder, as another journal's would; ERR_DENIED: the cold folder is
@@ -41,6 +42,12 @@ struct handover {
  */
 MUST_USE int journal_hand_over(
 	int dir, int cold, int64_t before_ms, const struct journal_io *io, struct handover *ret_handover);
+
+/*
+ * The journal has its record. Until then its folder has "owed-hand-over", written before anything is removed. ERR_NOT_FOUND: nothing was
+ * owed; ERR_SYSTEM.
+ */
+MUST_USE int handover_told(int dir, const struct journal_io *io);
 
 struct handover_segment {
 	uint64_t first, bytes;

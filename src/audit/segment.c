@@ -46,6 +46,9 @@ enum journal_file segment_file_of(const char *name, uint64_t *ret_first)
 	if (strncmp(name, "damaged-", 8) == 0) {
 		return FILE_DAMAGED;
 	}
+	if (strcmp(name, "owed-hand-over") == 0) {
+		return FILE_OWED;
+	}
 	if (strncmp(name, "hand-over-", 10) == 0) {
 		return FILE_HANDOVER;
 	}

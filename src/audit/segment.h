@@ -34,6 +34,7 @@ enum journal_file {
 	FILE_DAMAGED,    /* damaged-*: kept aside when the journal was opened */
 	FILE_HANDOVER,   /* hand-over-*: statements, in the cold folder */
 	FILE_RECORD,     /* record-hand-over-*: signed records of them (audit/deed.h) */
+	FILE_OWED,       /* owed-hand-over: one that the journal has no record of yet */
 	FILE_FOREIGN,
 };
 enum journal_file segment_file_of(const char *name, uint64_t *ret_first);

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -117,14 +118,27 @@ static void no_record(const char *statement, const char *why)
 		LOG_TEXT("statement", statement), LOG_TEXT("why", why));
 }
 
-static void leave_record(struct auditor *a, const struct handover *h, const char *hex)
+/* False: there will be none. */
+static bool leave_record(struct auditor *a, const struct handover *h, const char *hex)
 {
 	static struct ask ask;
 	ask = (struct ask){.before_ms = 0};
 	snprintf(ask.name, sizeof(ask.name), "record-%s", h->statement);
 	int e = sign(a, h, hex, &ask);
-	if (e < 0 || send(a->cold.fd, &ask, sizeof(ask), MSG_NOSIGNAL) != (ssize_t)sizeof(ask)) {
-		no_record(h->statement, e < 0 ? err_str(e) : strerror(errno));
+	if (e == 0 && send(a->cold.fd, &ask, sizeof(ask), MSG_NOSIGNAL) == (ssize_t)sizeof(ask)) {
+		return true;
+	}
+	no_record(h->statement, e < 0 ? err_str(e) : strerror(errno));
+	return false;
+}
+
+/* All that is to be said of it is said: a process after this one need not say it again. */
+static void settle(struct auditor *a)
+{
+	if (handover_told(a->dir, NULL) < 0) {
+		log_say(LOG_LEVEL_ERROR, "audit.cold",
+			"that a hand-over was recorded cannot be noted, and it is recorded again: %s",
+			strerror(errno));
 	}
 }
 
@@ -162,8 +176,9 @@ static void say_done(struct auditor *a)
 			LOG_TEXT("folder", a->site->audit.cold), LOG_TEXT("statement", h->statement),
 			LOG_NUMBER("segments", (int64_t)h->segments), LOG_NUMBER("bytes", (int64_t)h->bytes));
 	}
-	if (!a->cold_owed && a->site->audit.record_key.path) {
-		leave_record(a, h, hex);
+	/* With a signed record it is settled when that is written. */
+	if (!a->cold_owed && !(a->site->audit.record_key.path && leave_record(a, h, hex))) {
+		settle(a);
 	}
 }
 
@@ -201,6 +216,7 @@ void cold_take(struct auditor *a)
 			no_record(a->cold_done.statement,
 				d.result == ERR_SYSTEM ? strerror(d.err) : err_str(d.result));
 		}
+		settle(a);
 		return;
 	}
 	a->cold_ms = clock_mono_ms() + EACH_MS;

@@ -134,7 +134,7 @@ def record_of_a_hand_over(bench):
     if os.getuid() == 0:
         bench.run("chown", "-R", "gantry:", folder, cold, wants=0)
     trail = Trail(bench, folder, keep="1d", cold=cold, **{"record-key": bench.path("record.key")})
-    trail.gateway()
+    g = trail.gateway()
 
     def record():
         return [name for name in os.listdir(cold) if name.startswith("record-hand-over-") and not name.endswith(".new")]
@@ -151,6 +151,18 @@ def record_of_a_hand_over(bench):
     check(json.loads(rest.text)["first"] > 0, "what is left:", rest.text)
     whole = bench.run(bench.program, "audit", "verify", folder, "--cold", cold, "--key", both, "--json", wants=0)
     check(json.loads(whole.text)["first"] == 0 and json.loads(whole.text)["size"] > 100, "the whole:", whole.text)
+    # Whoever would have told the journal of it died: the next one does.
+    owed = os.path.join(folder, "owed-hand-over")
+    until(lambda: not os.path.exists(owed), "the hand-over to be settled")
+    told = [r for r in trail.records() if r["kind"] == "hand-over"]
+    g.stop()
+    words = dict(line.split(" ", 1) for line in text.splitlines() if " " in line)
+    with open(owed, "w", encoding="ascii") as file:
+        file.write("\n".join(["gantry-hand-over-owed@v1", *(words[w] for w in ("first", "next", "segments", "bytes", "statement",
+                                                                               "sha256"))]) + "\n")
+    g.start()
+    until(lambda: not os.path.exists(owed), "what was owed to be told")
+    equal(len([r for r in trail.records() if r["kind"] == "hand-over"]), len(told) + 1, "records of it")
     with open(os.path.join(cold, name[7:]), "ab") as file:
         file.write(b"x")
     said = bench.run(bench.program, "audit", "verify", cold, "--key", key, wants=1)

@@ -40,6 +40,7 @@ static void write_for_ever(const struct made_folder *f, const struct made_folder
 		if (n % 30 == 0 && n > KEPT) {
 			assert_int_equal(
 				journal_hand_over(f->dir, cold->dir, TIME_OF(n - KEPT), NULL, &h), 0);
+			assert_int_equal(handover_told(f->dir, NULL), h.segments > 0 ? 0 : ERR_NOT_FOUND);
 		}
 	}
 }

@@ -27,6 +27,27 @@ static void both_good(const struct made_folder *f, const struct made_folder *col
 	assert_int_equal(s.result.covered, size);
 }
 
+/* Cut anywhere, or with more behind it, it is none, and nothing goes by it. */
+static void assert_owed_whole(const struct made_folder *f, const struct made_folder *cold)
+{
+	struct handover h;
+	size_t len;
+	unsigned segments = made_count(f, FILE_SEGMENT);
+	uint8_t *text = made_read(f->dir, "owed-hand-over", &len);
+	uint8_t *more = calloc(1, len + 1);
+	assert_non_null(more);
+	memcpy(more, text, len);
+	for (size_t n = 0; n <= len + 1; n++) {
+		made_write(f->dir, "owed-hand-over", more, n);
+		int wanted = n == len ? 0 : ERR_VALUE;
+		assert_int_equal(journal_hand_over(f->dir, cold->dir, INT64_MAX, NULL, &h), wanted);
+		assert_int_equal(made_count(f, FILE_SEGMENT), segments);
+	}
+	made_write(f->dir, "owed-hand-over", text, len);
+	free(more);
+	free(text);
+}
+
 static void test_hand_over(void **state)
 {
 	struct made_folder f, cold = made_folder();
@@ -48,6 +69,13 @@ static void test_hand_over(void **state)
 	verify(&cold, &s);
 	assert_int_equal(s.result.bad, 0);
 	assert_int_equal(s.result.covered, first[1]);
+	/* The same again, until the journal was told of it. */
+	struct handover again;
+	assert_owed_whole(&f, &cold);
+	assert_int_equal(journal_hand_over(f.dir, cold.dir, INT64_MAX, NULL, &again), 0);
+	assert_memory_equal(&again, &h, sizeof(h));
+	assert_int_equal(handover_told(f.dir, NULL), 0);
+	assert_int_equal(handover_told(f.dir, NULL), ERR_NOT_FOUND);
 	/* All but the last. */
 	assert_int_equal(journal_hand_over(f.dir, cold.dir, INT64_MAX, NULL, &h), 0);
 	assert_int_equal(h.segments, n - 2);
@@ -171,20 +199,28 @@ static void test_hand_over_interrupted(void **state)
 	for (size_t k = 0; k < ARRAY_LEN(faults); k++) {
 		for (unsigned at = 1;; at++) {
 			struct made_folder f, cold = made_folder();
-			struct faulty y = {.at = at, .fault = faults[k], .error = EIO};
+			struct faulty y = {.at = at, .fault = faults[k], .error = at % 2 ? EIO : ENOSPC};
 			struct journal_io io = faulty_io(&y);
 			struct handover h;
 			make(&f, RECORDS, 0);
 			int r = journal_hand_over(f.dir, cold.dir, TIME_OF(20), &io, &h);
 			met += y.failed;
-			assert_true(r == 0 || r == ERR_SYSTEM);
+			assert_true(r == 0 || r == ERR_SYSTEM || r == ERR_SPACE);
 			const int dirs[2] = {f.dir, cold.dir};
 			struct said s;
 			verify_with(dirs, 2, &(struct verify_request){0}, &s);
 			assert_int_equal(s.result.bad, 0);
 			assert_int_equal(s.result.first, 0);
 			assert_int_equal(s.result.size, RECORDS);
-			assert_int_equal(journal_hand_over(f.dir, cold.dir, TIME_OF(20), NULL, &h), 0);
+			/* Each is told of that has a statement; no segment goes without. */
+			unsigned told = 0;
+			do {
+				assert_int_equal(
+					journal_hand_over(f.dir, cold.dir, TIME_OF(20), NULL, &h), 0);
+				told += h.segments > 0;
+			} while (handover_told(f.dir, NULL) == 0);
+			assert_int_equal(h.segments, 0);
+			assert_int_equal(told, made_count(&cold, FILE_HANDOVER));
 			both_good(&f, &cold, RECORDS);
 			bool over = y.calls < at;
 			made_folder_done(&cold);
