@@ -78,7 +78,7 @@ def rsyslog(bench, name="rsyslog", port=None, driver="gtls", certificate="archiv
     path, folder = bench.keys.path, bench.new_folder(f"{name}-work")
     output = bench.path(f"{name}.received")
     source = f'module(load="imudp")\ninput(type="imudp" port="{port}" address="127.0.0.1")' if udp else f"""
-module(load="imtcp" StreamDriver.Name="{driver}" StreamDriver.Mode="1" StreamDriver.AuthMode="x509/name"
+module(load="imtcp" MaxFrameSize="262144" StreamDriver.Name="{driver}" StreamDriver.Mode="1" StreamDriver.AuthMode="x509/name"
        PermittedPeer=["{peer}"])
 input(type="imtcp" port="{port}" address="127.0.0.1")"""
     config = bench.write(f"{name}.conf", f"""
