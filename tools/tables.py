@@ -174,6 +174,15 @@ def confidentiality(entries):
         yield "};"
 
 
+def more(entries):
+    """By tag."""
+    yield "static const struct confidentiality_row confidentiality_more_tags[] = {"
+    for e in sorted(entries, key=lambda e: e["tag"]):
+        tag, mask = hex_and_mask(e["tag"])
+        yield f'\t{{0x{tag:08X}, 0x{mask:08X}, CONFIDENTIALITY_{ACTIONS[e["basic"]]}, {option_masks(e)}}},'
+    yield "};"
+
+
 def concepts(entries):
     """By code, scheme and type."""
     yield "static const struct confidentiality_concept confidentiality_concepts[] = {"
@@ -335,7 +344,7 @@ def pixel_regions(entries):
 def main():
     makers = {"uids": uids, "dictionary": dictionary, "services": services, "audit": audit, "checks": checks,
               "marks": marks, "signatures": signatures, "confidentiality": confidentiality,
-              "confidentiality_codes": concepts, "safe_private": safe, "confidentiality_types": types,
+              "confidentiality_codes": concepts, "confidentiality_more": more, "safe_private": safe, "confidentiality_types": types,
               "clean_words": clean_words, "character_references": references, "pixel_regions": pixel_regions}
     maker = makers[sys.argv[1]]
     with open(sys.argv[3], "w", encoding="utf-8") as out:

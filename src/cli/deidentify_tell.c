@@ -60,7 +60,7 @@ const char *deidentify_sentence(const struct deidentify_said *s)
 		return "it says that text is burned into its pixels, Burned In Annotation (--clean-pixels: made "
 		       "black; --burned-in keep: copied as it is)";
 	case OUTCOME_DOCUMENT:
-		return "it holds a document, which cannot be de-identified (--documents replace: copied without it)";
+		return "it holds a document or a voice, which cannot be de-identified (--documents replace: copied without it)";
 	case OUTCOME_BROKEN:
 		snprintf(text, sizeof(text), "it is broken at byte %" PRIu64 ": %s", s->offset,
 			err_str(s->error));

@@ -251,7 +251,7 @@ const char *remake_why(const struct deidentify *engine, int e, char *buf, size_t
 		return "it says that text is burned into its pixels, `deidentify: burned-in`";
 	}
 	if (e == ERR_DENIED && engine && engine->why == DEIDENTIFY_DOCUMENT) {
-		return "it holds a document, `deidentify: documents`";
+		return "it holds a document or a voice, `deidentify: documents`";
 	}
 	snprintf(buf, cap, "at byte %" PRIu64 ": %s", engine ? engine->d.offset : 0, err_str(e));
 	return buf;

@@ -29,33 +29,41 @@ struct confidentiality_type {
 };
 
 #include "confidentiality_code_table.h"
+#include "confidentiality_more_table.h"
 #include "confidentiality_table.h"
 #include "confidentiality_type_table.h"
 #include "safe_private_table.h"
 
 /* ---- Attributes ---- */
 
-static const struct confidentiality_row *find(uint32_t tag)
+static const struct confidentiality_row *find_in(
+	const struct confidentiality_row *rows, size_t high, uint32_t tag)
 {
-	size_t low = 0, high = ARRAY_LEN(confidentiality_tags);
+	size_t low = 0;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		if (confidentiality_tags[middle].tag == tag) {
-			return &confidentiality_tags[middle];
+		if (rows[middle].tag == tag) {
+			return &rows[middle];
 		}
-		if (confidentiality_tags[middle].tag < tag) {
+		if (rows[middle].tag < tag) {
 			low = middle + 1;
 		} else {
 			high = middle;
 		}
 	}
-	for (unsigned i = 0; i < ARRAY_LEN(confidentiality_ranges); i++) {
-		const struct confidentiality_row *row = &confidentiality_ranges[i];
-		if ((tag & row->mask) == row->tag) {
-			return row;
+	return NULL;
+}
+
+static const struct confidentiality_row *find(uint32_t tag)
+{
+	const struct confidentiality_row *row =
+		find_in(confidentiality_tags, ARRAY_LEN(confidentiality_tags), tag);
+	for (unsigned i = 0; i < ARRAY_LEN(confidentiality_ranges) && !row; i++) {
+		if ((tag & confidentiality_ranges[i].mask) == confidentiality_ranges[i].tag) {
+			row = &confidentiality_ranges[i];
 		}
 	}
-	return NULL;
+	return row;
 }
 
 /* One word of `classes`, with a * for any letters once or twice, wherever. */
@@ -142,6 +150,16 @@ enum confidentiality confidentiality_of(uint32_t tag, unsigned options, struct s
 	}
 	bool is_compound = row->basic >= CONFIDENTIALITY_ZD;
 	return is_compound ? resolve(row->basic, type_of(tag, sop_class, top)) : row->basic;
+}
+
+enum confidentiality confidentiality_more(uint32_t tag, unsigned options)
+{
+	const struct confidentiality_row *row =
+		find_in(confidentiality_more_tags, ARRAY_LEN(confidentiality_more_tags), tag);
+	if (!row || row->keep & options) {
+		return CONFIDENTIALITY_KEEP;
+	}
+	return row->clean & options ? CONFIDENTIALITY_CLEAN : row->basic;
 }
 
 /* ---- Concepts ---- */

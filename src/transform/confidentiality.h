@@ -50,6 +50,9 @@ enum confidentiality confidentiality_of(uint32_t tag, unsigned options, struct s
 /* What Table E.1-1 itself has for it, unresolved, without options. For tests. */
 enum confidentiality confidentiality_basic(uint32_t tag);
 
+/* What to do with one that the table does not name and that tells of somebody all the same; KEEP: it is none of those either. */
+enum confidentiality confidentiality_more(uint32_t tag, unsigned options);
+
 /*
  * What to do with a content item of this concept and value type (Table E.3.4-1); a concept that it does not name: X for text and
  * persons' names, dates, times and UIDs as the options have them, else KEEP.

@@ -9,6 +9,11 @@
 #define TAG_CONCEPT_NAME  0x0040A043u
 #define TAG_CODE_VALUE    0x00080100u
 #define TAG_CODE_SCHEME   0x00080102u
+#define TAG_CONCEPT_CODE  0x0040A168u
+#define TAG_DOCUMENT      0x00420011u
+#define TAG_WAVEFORM      0x54001010u
+#define SOP_VOICE         "1.2.840.10008.5.1.4.1.1.9.4.1"
+#define SOP_AUDIO         "1.2.840.10008.5.1.4.1.1.9.4.2"
 #define GROUP_CURVES      0x5000u
 #define GROUP_OVERLAYS    0x6000u
 #define GROUP_DIRECTORIES 0x0008u /* below: E.1.1, group 0004, and what belongs into no data set */
@@ -86,10 +91,11 @@ static void remember(char *to, size_t size, const char *vr, struct span value)
 	to[n] = 0;
 }
 
-/* In what is cleaned for its words, and is no item of content, whose concepts are a program's. */
+/* In what is cleaned for its words; of an item of content its value, as concepts are a program's. */
 bool is_cleaned_code(const struct deidentify *t)
 {
-	return t->clean_depth < t->d.depth && !is_content(t, t->d.path[t->clean_depth]);
+	return t->clean_depth < t->d.depth &&
+	       (!is_content(t, t->d.path[t->clean_depth]) || t->d.path[t->d.depth - 1] == TAG_CONCEPT_CODE);
 }
 
 bool item_wants(const struct deidentify *t)
@@ -321,21 +327,22 @@ static bool is_structural_uid(uint32_t tag)
 	return false;
 }
 
-/*
- * Not in the table of 2026c, and yet somebody's or about where he was: dates of another calendar, orders, an animal's registration,
- * comments on a step, addresses, a clock's host, who issues identifiers, what a hospital numbers and calls a document, who owns a print.
- */
-static bool is_known_to_tell(struct dataset *d)
+/* An address, but of a coding scheme. */
+static bool is_address(struct dataset *d)
 {
-	static const uint32_t tags[] = {0x00100033, 0x00100034, 0x00102295, 0x00181801, 0x00181803,
-		0x00400400, 0x00401006, 0x00401007, 0x00402006, 0x00402007, 0x00400031, 0x00400032,
-		0x0040A992, 0x0040E001, 0x00420010, 0x0074100A, 0x0074100C, 0x21000160};
-	for (unsigned i = 0; i < ARRAY_LEN(tags); i++) {
-		if (tags[i] == d->tag) {
-			return true;
-		}
-	}
-	return memcmp(implied_vr(d), "UR", 2) == 0 && d->tag >> 8 != 0x000801; /* but of a coding scheme */
+	return memcmp(implied_vr(d), "UR", 2) == 0 && d->tag >> 8 != 0x000801;
+}
+
+/* PS3.3 A.34.3: what is said, as waveforms. */
+static bool is_of_voice(const struct deidentify *t)
+{
+	return t->d.tag == TAG_WAVEFORM &&
+	       (strcmp(t->sop_class, SOP_VOICE) == 0 || strcmp(t->sop_class, SOP_AUDIO) == 0);
+}
+
+bool is_document(const struct deidentify *t)
+{
+	return (t->d.tag == TAG_DOCUMENT && t->d.depth == 0) || is_of_voice(t);
 }
 
 /* Pixels elsewhere than where they are looked at and cleaned, and what was encrypted by another's key. */
@@ -356,7 +363,11 @@ static enum confidentiality decide_unnamed(struct dataset *d, unsigned options)
 	if (d->length == 0) {
 		return CONFIDENTIALITY_KEEP;
 	}
-	if (vr_is(d, "PN") || memcmp(vr, "PN", 2) == 0 || is_known_to_tell(d)) {
+	enum confidentiality more = confidentiality_more(d->tag, options);
+	if (more != CONFIDENTIALITY_KEEP) {
+		return more;
+	}
+	if (vr_is(d, "PN") || memcmp(vr, "PN", 2) == 0 || is_address(d)) {
 		return CONFIDENTIALITY_D;
 	}
 	/* PS3.15 E.1.1: all references to SOP instances; the table has not all attributes that may be one. */
@@ -391,6 +402,9 @@ static enum confidentiality decide_standard(struct deidentify *t)
 	}
 	if (is_value_of_content(t, &c)) {
 		return c;
+	}
+	if (is_of_voice(t)) {
+		return CONFIDENTIALITY_D;
 	}
 	c = confidentiality_of(d->tag, t->rules.options, span_str(t->sop_class), d->depth == 0);
 	return c == CONFIDENTIALITY_KEEP && confidentiality_basic(d->tag) == CONFIDENTIALITY_KEEP

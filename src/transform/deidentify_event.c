@@ -10,7 +10,6 @@
 #define TAG_ZONE         0x00080201u
 #define TAG_METHOD_CODES 0x00120064u
 #define TAG_BURNED_IN    0x00280301u
-#define TAG_DOCUMENT     0x00420011u
 #define TAG_CONCEPT_NAME 0x0040A043u
 #define TAG_TEXT_VALUE   0x0040A160u
 #define TAG_CODE_VALUE   0x00080100u
@@ -245,7 +244,7 @@ static int element(struct deidentify *t)
 	if (top) {
 		write_additions(t, d->tag);
 	}
-	if (d->tag == TAG_DOCUMENT && top && !t->rules.replace_documents) {
+	if (is_document(t) && !t->rules.replace_documents) {
 		t->why = DEIDENTIFY_DOCUMENT;
 		return ERR_DENIED;
 	}
@@ -338,6 +337,9 @@ static int change(struct deidentify *t)
 		break;
 	case VALUE_SHIFT:
 		value_shift(d->vr, d->value, t->days, &w);
+		if (w.len == 0 && d->value.len > 0 && !may_be_empty(d->tag)) {
+			value_dummy(d->vr, &w); /* it was no date */
+		}
 		break;
 	case VALUE_NUMBER:
 		clean_number(t, &w);

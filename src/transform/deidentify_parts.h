@@ -55,6 +55,9 @@ void item_is_decided(struct deidentify *t, unsigned depth);
 bool is_content(const struct deidentify *t, uint32_t sequence);
 /* A code, whose meaning may be anybody's words. */
 bool is_cleaned_code(const struct deidentify *t);
+
+/* What is in it cannot be judged: a file of another kind, or a voice. */
+bool is_document(const struct deidentify *t);
 /*
  * Its Code Value, which stands before the scheme that says whether it is anybody's word too: it begins, has come; and is written, when
  * the scheme has come or something else of its item has. True: it was changed.

@@ -344,25 +344,49 @@ static bool is_code(uint32_t tag)
 	return (tag >= 0x00080100 && tag <= 0x00080104) || tag == 0x0008010C;
 }
 
+static void add_uid(struct leftovers *l, uint32_t tag, struct span value)
+{
+	struct span uid = uid_trim(value);
+	bool is_none = uid.len < 8 || uid_find(uid) || l->options & OPTION_UIDS;
+	if (!is_none) {
+		add_value(l, tag, "UI", uid);
+	}
+}
+
+static void add_datetime(struct leftovers *l, uint32_t tag, struct span value)
+{
+	if (value.len >= 8) {
+		add_value(l, tag, "DT", span_of(value.ptr, value.len < 14 ? value.len : 14));
+		add_date(l, tag, span_of(value.ptr, 8));
+	}
+}
+
+/* UIDs, or dates with times. */
+static void add_each(struct leftovers *l, uint32_t tag, const char *vr, struct span value)
+{
+	for (size_t at = 0; at < value.len;) {
+		struct span one = part_of(value, at, "\\");
+		if (vr[0] == 'U') {
+			add_uid(l, tag, one);
+		} else {
+			add_datetime(l, tag, one);
+		}
+		at += one.len + 1;
+	}
+}
+
 static void add(struct leftovers *l, uint32_t tag, const char *vr, struct span value)
 {
 	if (memcmp(vr, "PN", 2) == 0) {
 		add_parts(l, tag, vr, value, "\\^= ,");
 		add_whole_names(l, tag, value);
-	} else if (memcmp(vr, "UI", 2) == 0) {
-		struct span uid = uid_trim(value);
-		bool is_none = uid.len < 8 || uid_find(uid) || l->options & OPTION_UIDS;
-		if (!is_none) {
-			add_value(l, tag, vr, uid);
-		}
+	} else if (memcmp(vr, "UI", 2) == 0 || memcmp(vr, "DT", 2) == 0) {
+		add_each(l, tag, vr, value);
 	} else if (memcmp(vr, "LT", 2) == 0 || memcmp(vr, "ST", 2) == 0 || memcmp(vr, "UT", 2) == 0) {
 		add_parts(l, tag, vr, value, "\r\n");
 	} else if (memcmp(vr, "LO", 2) == 0 || memcmp(vr, "SH", 2) == 0 || memcmp(vr, "UC", 2) == 0 ||
 		   memcmp(vr, "AE", 2) == 0 || memcmp(vr, "DA", 2) == 0 || memcmp(vr, "UR", 2) == 0) {
 		add_parts(l, tag, vr, value, "\\");
-	} else if (memcmp(vr, "DT", 2) == 0 && value.len >= 8) {
-		add_value(l, tag, vr, span_of(value.ptr, value.len < 14 ? value.len : 14));
-		add_date(l, tag, span_of(value.ptr, 8));
 	}
 }
 

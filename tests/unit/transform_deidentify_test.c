@@ -266,6 +266,32 @@ static void test_documents(void **state)
 	assert_true(f && f->value.len > 0);
 }
 
+/* A voice that says names is one too. */
+static void test_voices(void **state)
+{
+	static const char *const classes[] = {
+		"1.2.840.10008.5.1.4.1.1.9.4.1", "1.2.840.10008.5.1.4.1.1.9.4.2"};
+	enum encoding e = ENCODING_EXPLICIT_LE;
+	struct deidentify_rules rules = {0}, replace = {.replace_documents = true};
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct writer w = begin(e, classes[i]);
+		put_patient(&w, e);
+		put_series(&w, e);
+		put_head(&w, e, 0x54000100, "SQ", UNDEFINED_LENGTH);
+		put_item(&w, e, UNDEFINED_LENGTH);
+		put_head(&w, e, 0x54001010, "OW", 16);
+		writer_bytes(&w, "this is Zebedee ", 16);
+		put_item_end(&w, e);
+		put_sequence_end(&w, e);
+		assert_int_equal(result_of(e, &w, &rules), ERR_DENIED);
+		run_of(e, &w, &replace);
+		assert_false(has("Zebedee"));
+		const struct found *f = out_find(&out, 1, 0x54001010);
+		assert_true(f && f->value.len > 0);
+	}
+}
+
 static void test_head_too_long(void **state)
 {
 	enum encoding e = ENCODING_EXPLICIT_LE;
@@ -569,6 +595,7 @@ int main(void)
 		cmocka_unit_test(test_additions_take_their_place),
 		cmocka_unit_test(test_burned_in),
 		cmocka_unit_test(test_documents),
+		cmocka_unit_test(test_voices),
 		cmocka_unit_test(test_head_too_long),
 		cmocka_unit_test(test_long_values_that_change),
 		cmocka_unit_test(test_sequence_as_un),

@@ -184,6 +184,9 @@ static void uids(void **state)
 	assert_true(finds("see 1.2.3.4.5.6, please", "UT"));
 	assert_false(finds("1.2.3.4.5.67", "UT"));
 	assert_false(finds("1.2.3.4.5.6.7", "UT"));
+	begin(0x0020000D, "UI", "1.2.3.4.5.6\\1.2.840.10008.5.1.4.1.1.2\\1.2.3.4.7.8"); /* each of several */
+	assert_true(finds("1.2.3.4.7.8", "UT") && finds("1.2.3.4.5.6", "UT"));
+	assert_false(finds("1.2.840.10008.5.1.4.1.1.2", "UT"));
 	begin(0x00080016, "UI", "1.2.840.10008.5.1.4.1.1.2");
 	assert_false(finds("1.2.840.10008.5.1.4.1.1.2", "UT")); /* the standard's own tell nothing */
 }
@@ -313,6 +316,8 @@ static void dates(void **state)
 	}
 	begin(0x00080022, "DA", "19000101");
 	assert_false(finds("1900-01-01", "UT"));
+	begin(0x0008002A, "DT", "19000101\\19610203101112");
+	assert_true(finds("03.02.1961", "UT") && finds("19610203101112", "UT"));
 }
 
 /* The date of birth is looked for as people write one, too. */

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transform_object.h"
 
+#include "dicom/tag.h"
+#include "dicom/vr.h"
+
 /*
  * Values where nobody looks for them: in another VR than the attribute's, in attributes that Table E.1-1 does not name, in what
  * a program was to clean or to replace as a whole.
@@ -136,6 +139,62 @@ static void test_unnamed_that_tell(void **state)
 	assert_false(has("ebedee") || has("5710") || has("EBEDEE"));
 	assert_true(has("http://codes.example"));
 	assert_null(out_find(&out, 0, 0x04000500));
+}
+
+/* Every row of confidentiality_more.tsv, with each option, as text: it says what becomes of it. */
+static void test_every_one_that_tells(void **state)
+{
+	struct table *t = table_read(DATA "/confidentiality_more.tsv");
+	(void)state;
+	assert_true(t->n > 60);
+	for (unsigned i = 0; i < t->n; i++) {
+		const char *text = cell(t, i, "tag");
+		const uint32_t tag =
+			(uint32_t)strtoul(text + 1, NULL, 16) << 16 | (uint32_t)strtoul(text + 6, NULL, 16);
+		unsigned hint = 0;
+		const char *vr = tag_implied_vr(tag, &hint);
+		const bool is_text = vr_is_text(vr);
+		assert_int_equal(confidentiality_basic(tag),
+			CONFIDENTIALITY_KEEP); /* the standard's table goes first */
+		for (unsigned k = 0; k <= ARRAY_LEN(option_columns) && is_text; k++) {
+			const unsigned options = k ? option_columns[k - 1].bit : 0;
+			struct deidentify_rules rules = {.options = options};
+			struct writer w = begin(explicit, CLASS_CT);
+			put_patient(&w, explicit);
+			put_series(&w, explicit);
+			open_sequence(&w, CONTAINER);
+			put_padded(&w, explicit, tag, vr, "HEAD of Zebedee ");
+			close_sequence(&w);
+			run_of(explicit, &w, &rules);
+			const char *says = row_says(t, i, options);
+			const struct found *f = out_find(&out, 1, tag);
+			bool is_right = strcmp(says, "K") == 0   ? found_is(f, "HEAD of Zebedee ")
+			                : strcmp(says, "C") == 0 ? found_is(f, "HEAD of ")
+			                : strcmp(says, "X") == 0 ? f == NULL
+			                                         : f && f->value.len > 0 && !has("Zebedee");
+			if (!is_right) {
+				fail_msg("%s under %03X is not %s", text, options, says);
+			}
+		}
+	}
+	table_free(t);
+}
+
+/* What signatures were made with goes with them, and pixels as coefficients, which nobody looks at, go with nothing left of them. */
+static void test_left_alone_by_what_goes(void **state)
+{
+	struct deidentify_rules rules = {0};
+	struct writer w = object_of(CLASS_CT);
+	(void)state;
+	open_sequence(&w, 0x4FFE0001);
+	put_padded(&w, explicit, 0x04000010, "UI", "1.2.840.10008.1.2.1");
+	close_sequence(&w);
+	put_padded(&w, explicit, 0x7FE00010, "OW", "pixels");
+	put_padded(&w, explicit, 0x7FE00020, "OW", "Zebedee as coefficients ");
+	run_of(explicit, &w, &rules);
+	assert_false(has("Zebedee"));
+	assert_null(out_find(&out, 0, 0x4FFE0001));
+	assert_true(found_is(out_find(&out, 0, 0x7FE00010), "pixels"));
 }
 
 /* Where dates are moved times stay, and so does their zone; not what else is in its place. */
@@ -285,6 +344,47 @@ static void test_private_codes(void **state)
 	}
 }
 
+/* The value of an item of a report: its concept is a program's, but its code may be whose it likes. */
+static void test_private_codes_in_reports(void **state)
+{
+	for (unsigned private = 0; private < 2; private ++) {
+		struct deidentify_rules rules = {.options = OPTION_STRUCTURED_CONTENT};
+		struct writer w = object_of(CLASS_SR);
+		open_sequence(&w, 0x0040A730);
+		put_padded(&w, explicit, 0x0040A040, "CS", "CODE");
+		open_sequence(&w, 0x0040A043);
+		put_padded(&w, explicit, 0x00080100, "SH", "F-1");
+		put_padded(&w, explicit, 0x00080102, "SH", "99VENDOR");
+		put_padded(&w, explicit, 0x00080104, "LO", "Finding");
+		close_sequence(&w);
+		open_sequence(&w, 0x0040A168);
+		put_padded(&w, explicit, 0x00080100, "SH", "Zebedee1");
+		put_padded(&w, explicit, 0x00080102, "SH", private ? "99HOSP" : "SCT");
+		put_padded(&w, explicit, 0x00080104, "LO", "HEAD of Zebedee");
+		close_sequence(&w);
+		close_sequence(&w);
+		run_of(explicit, &w, &rules);
+		assert_int_equal(has("Zebedee"), !private);
+		assert_true(has("HEAD of ") && has("F-1") && has("Finding") && has("CODE"));
+	}
+	(void)state;
+}
+
+/* What was no date is none when it was moved; what must have a value has one. */
+static void test_no_dates(void **state)
+{
+	struct deidentify_rules rules = {.options = OPTION_SHIFTED_DATES};
+	struct writer w = begin(explicit, CLASS_CT);
+	(void)state;
+	put_padded(&w, explicit, 0x00080020, "DA", "20260104-20260203 "); /* Study Date: Z */
+	put_padded(&w, explicit, 0x00080023, "DA", "4 January ");         /* Content Date: Z/D */
+	put_patient(&w, explicit);
+	put_series(&w, explicit);
+	run_of(explicit, &w, &rules);
+	assert_true(found_is(out_find(&out, 0, 0x00080020), ""));
+	assert_true(found_is(out_find(&out, 0, 0x00080023), "19000101"));
+}
+
 /* What must have a value has one when it was cleaned: an AE title that D would replace. */
 static void test_cleaned_is_not_empty(void **state)
 {
@@ -330,11 +430,15 @@ int main(void)
 		cmocka_unit_test(test_codes_in_what_is_replaced),
 		cmocka_unit_test(test_text_instead_of_numbers),
 		cmocka_unit_test(test_unnamed_that_tell),
+		cmocka_unit_test(test_every_one_that_tells),
+		cmocka_unit_test(test_left_alone_by_what_goes),
 		cmocka_unit_test(test_zone),
 		cmocka_unit_test(test_uids_that_no_row_has),
 		cmocka_unit_test(test_pixels_elsewhere),
 		cmocka_unit_test(test_meanings_of_private_codes),
 		cmocka_unit_test(test_private_codes),
+		cmocka_unit_test(test_private_codes_in_reports),
+		cmocka_unit_test(test_no_dates),
 		cmocka_unit_test(test_cleaned_is_not_empty),
 		cmocka_unit_test(test_burned_in_anyhow),
 		cmocka_unit_test(test_identity_that_comes_late),
