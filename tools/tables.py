@@ -200,6 +200,13 @@ def safe(entries):
     yield "};"
 
 
+def schemes(entries):
+    """In the order of their bytes."""
+    yield "static const char *const public_schemes[] = {"
+    yield from (f"\t{quoted(e['designator'])}," for e in sorted(entries, key=lambda e: e["designator"].encode()))
+    yield "};"
+
+
 def clean_words(entries):
     """In the order of their letters."""
     yield "static const char *const clean_word_table[] = {"
@@ -345,7 +352,7 @@ def main():
     makers = {"uids": uids, "dictionary": dictionary, "services": services, "audit": audit, "checks": checks,
               "marks": marks, "signatures": signatures, "confidentiality": confidentiality,
               "confidentiality_codes": concepts, "confidentiality_more": more, "safe_private": safe, "confidentiality_types": types,
-              "clean_words": clean_words, "character_references": references, "pixel_regions": pixel_regions}
+              "clean_words": clean_words, "coding_schemes": schemes, "character_references": references, "pixel_regions": pixel_regions}
     maker = makers[sys.argv[1]]
     with open(sys.argv[3], "w", encoding="utf-8") as out:
         out.write("/* Made by tools/tables.py. */\n")

@@ -28,6 +28,7 @@ struct confidentiality_type {
 	const char *classes;
 };
 
+#include "coding_scheme_table.h"
 #include "confidentiality_code_table.h"
 #include "confidentiality_more_table.h"
 #include "confidentiality_table.h"
@@ -197,6 +198,15 @@ enum confidentiality confidentiality_of_concept(
 		}
 	}
 	return unnamed_concept(type, options);
+}
+
+bool confidentiality_is_public_scheme(struct span designator)
+{
+	bool is_public = false;
+	for (unsigned i = 0; i < ARRAY_LEN(public_schemes) && !is_public; i++) {
+		is_public = is(designator, public_schemes[i]);
+	}
+	return is_public;
 }
 
 /* ---- Private attributes ---- */

@@ -60,6 +60,9 @@ enum confidentiality confidentiality_more(uint32_t tag, unsigned options);
 enum confidentiality confidentiality_of_concept(
 	struct span code, struct span scheme, struct span type, unsigned options);
 
+/* Is it the designator of a coding scheme of which everybody can look up what a code means (PS3.16 chapter 8)? */
+bool confidentiality_is_public_scheme(struct span designator);
+
 /*
  * Is (gggg,xxee) one of those of that creator that are known to be safe (Table E.3.10-1)? Then its VR: "US", "OW/OB" for either, "" or
  * "vr" where the table does not know; static storage. NULL: it is not.

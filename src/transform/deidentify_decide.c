@@ -5,20 +5,22 @@
 #include "dicom/tag.h"
 #include "dicom/vr.h"
 
-#define TAG_VALUE_TYPE    0x0040A040u
-#define TAG_CONCEPT_NAME  0x0040A043u
-#define TAG_CODE_VALUE    0x00080100u
-#define TAG_CODE_SCHEME   0x00080102u
-#define TAG_CONCEPT_CODE  0x0040A168u
-#define TAG_DOCUMENT      0x00420011u
-#define TAG_WAVEFORM      0x54001010u
-#define SOP_VOICE         "1.2.840.10008.5.1.4.1.1.9.4.1"
-#define SOP_AUDIO         "1.2.840.10008.5.1.4.1.1.9.4.2"
-#define GROUP_CURVES      0x5000u
-#define GROUP_OVERLAYS    0x6000u
-#define GROUP_DIRECTORIES 0x0008u /* below: E.1.1, group 0004, and what belongs into no data set */
-#define GROUP_PIXELS      0x7FE0u
-#define TAG_ENCRYPTED     0x04000500u
+#define TAG_VALUE_TYPE       0x0040A040u
+#define TAG_CONCEPT_NAME     0x0040A043u
+#define TAG_CODE_VALUE       0x00080100u
+#define TAG_CODE_SCHEME      0x00080102u
+#define TAG_CONCEPT_CODE     0x0040A168u
+#define TAG_DOCUMENT         0x00420011u
+#define TAG_REFERENCED_STUDY 0x00081110u
+#define TAG_REQUEST          0x00400275u
+#define TAG_WAVEFORM         0x54001010u
+#define SOP_VOICE            "1.2.840.10008.5.1.4.1.1.9.4.1"
+#define SOP_AUDIO            "1.2.840.10008.5.1.4.1.1.9.4.2"
+#define GROUP_CURVES         0x5000u
+#define GROUP_OVERLAYS       0x6000u
+#define GROUP_DIRECTORIES    0x0008u /* below: E.1.1, group 0004, and what belongs into no data set */
+#define GROUP_PIXELS         0x7FE0u
+#define TAG_ENCRYPTED        0x04000500u
 
 static bool vr_is(const struct dataset *d, const char *vr)
 {
@@ -104,13 +106,6 @@ bool item_wants(const struct deidentify *t)
 	return t->held ? held : is_cleaned_code(t) && t->d.tag == TAG_CODE_SCHEME;
 }
 
-/* PS3.3 8.2: whoever likes gives such codes their meaning, and may write into it what he likes. */
-static bool is_private_scheme(struct span scheme)
-{
-	return scheme.len == 0 || span_eq(scheme, span_str("L")) ||
-	       (scheme.len >= 2 && memcmp(scheme.ptr, "99", 2) == 0);
-}
-
 /* The value that has just come, whole. */
 void item_hears(struct deidentify *t)
 {
@@ -120,7 +115,7 @@ void item_hears(struct deidentify *t)
 		return;
 	}
 	if (d->tag == TAG_CODE_SCHEME) {
-		own->has_public_scheme = !is_private_scheme(vr_trim("SH", d->value));
+		own->has_public_scheme = confidentiality_is_public_scheme(vr_trim("SH", d->value));
 	}
 	if (d->tag == TAG_VALUE_TYPE && own->state == ITEM_UNDECIDED) {
 		remember(own->type, sizeof(own->type), "CS", d->value);
@@ -392,6 +387,12 @@ static bool is_misplaced_name(struct dataset *d)
 	return vr_is(d, "PN") && d->length > 0 && memcmp(implied_vr(d), "PN", 2) != 0;
 }
 
+/* PS3.3 10.6: in Request Attributes it may be absent, and may not be empty. */
+static bool is_study_of_request(const struct dataset *d)
+{
+	return d->tag == TAG_REFERENCED_STUDY && d->depth > 0 && d->path[d->depth - 1] == TAG_REQUEST;
+}
+
 /* By the table; of what it does not name by what it is. */
 static enum confidentiality decide_standard(struct deidentify *t)
 {
@@ -407,6 +408,9 @@ static enum confidentiality decide_standard(struct deidentify *t)
 		return CONFIDENTIALITY_D;
 	}
 	c = confidentiality_of(d->tag, t->rules.options, span_str(t->sop_class), d->depth == 0);
+	if (c == CONFIDENTIALITY_Z && is_study_of_request(d)) {
+		return CONFIDENTIALITY_X;
+	}
 	return c == CONFIDENTIALITY_KEEP && confidentiality_basic(d->tag) == CONFIDENTIALITY_KEEP
 	               ? decide_unnamed(d, t->rules.options)
 	               : c;

@@ -289,8 +289,9 @@ static void test_meanings_of_private_codes(void **state)
 	static const struct {
 		const char *scheme;
 		bool stays;
-	} schemes[] = {
-		{"SCT", true}, {"DCM", true}, {"99HOSP", false}, {"L", false}, {NULL, false}, {"", false}};
+	} schemes[] = {{"SCT", true}, {"DCM", true}, {"99SDM", true}, {"NCDR [2.0b]", true},
+		{"99HOSP", false}, {"L", false}, {"HOSP_RIS", false}, {"NPI", false}, {"dcm", false},
+		{NULL, false}, {"", false}};
 	for (unsigned i = 0; i < ARRAY_LEN(schemes); i++) {
 		struct deidentify_rules rules = {.options = OPTION_DESCRIPTORS};
 		struct writer w = begin(explicit, CLASS_CT);
@@ -370,6 +371,23 @@ static void test_private_codes_in_reports(void **state)
 	(void)state;
 }
 
+/* What may be absent and may not be empty is absent. */
+static void test_study_of_request(void **state)
+{
+	struct deidentify_rules rules = {.options = OPTION_DESCRIPTORS};
+	struct writer w = object_of(CLASS_CT);
+	(void)state;
+	open_sequence(&w, 0x00400275);
+	open_sequence(&w, 0x00081110);
+	put_padded(&w, explicit, 0x00081155, "UI", "1.2.3.4.5");
+	close_sequence(&w);
+	put_padded(&w, explicit, 0x00401001, "SH", "Zebedee1");
+	close_sequence(&w);
+	run_of(explicit, &w, &rules);
+	assert_null(out_find(&out, 1, 0x00081110));
+	assert_non_null(out_find(&out, 0, 0x00400275));
+}
+
 /* What was no date is none when it was moved; what must have a value has one. */
 static void test_no_dates(void **state)
 {
@@ -438,6 +456,7 @@ int main(void)
 		cmocka_unit_test(test_meanings_of_private_codes),
 		cmocka_unit_test(test_private_codes),
 		cmocka_unit_test(test_private_codes_in_reports),
+		cmocka_unit_test(test_study_of_request),
 		cmocka_unit_test(test_no_dates),
 		cmocka_unit_test(test_cleaned_is_not_empty),
 		cmocka_unit_test(test_burned_in_anyhow),
