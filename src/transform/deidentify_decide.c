@@ -284,11 +284,11 @@ static bool is_reference(uint32_t tag)
 }
 
 /* Inside of what is replaced as a whole: nothing stays but what a reader needs to make sense of the structure. */
-static enum confidentiality decide_dummy(const struct dataset *d)
+static enum confidentiality decide_dummy(const struct dataset *d, unsigned options)
 {
 	enum confidentiality basic = confidentiality_basic(d->tag);
-	if (vr_is(d, "UI")) {
-		return CONFIDENTIALITY_U;
+	if (vr_is(d, "UI")) { /* what they refer to has, or has not, the same */
+		return options & OPTION_UIDS ? CONFIDENTIALITY_KEEP : CONFIDENTIALITY_U;
 	}
 	if (d->length == 0 || vr_is(d, "SQ") || is_reference(d->tag)) {
 		return CONFIDENTIALITY_KEEP;
@@ -399,7 +399,7 @@ static enum confidentiality decide_standard(struct deidentify *t)
 	struct dataset *d = &t->d;
 	enum confidentiality c = CONFIDENTIALITY_KEEP;
 	if (t->dummy_depth != DEIDENTIFY_NONE) {
-		return decide_dummy(d);
+		return decide_dummy(d, t->rules.options);
 	}
 	if (is_value_of_content(t, &c)) {
 		return c;

@@ -460,6 +460,36 @@ static void test_references_into_what_is_replaced(void **state)
 
 /* ---- Who it is ---- */
 
+/* An object's references are all as what they refer to is: in what is replaced, and elsewhere. */
+static void test_uids_in_what_is_replaced(void **state)
+{
+	enum encoding e = ENCODING_EXPLICIT_LE;
+	static const uint32_t sequences[] = {0x0040A375, 0x0040A730};
+	(void)state;
+	for (unsigned keep = 0; keep < 2; keep++) {
+		struct writer w = begin(e, "1.2.840.10008.5.1.4.1.1.88.33");
+		put_patient(&w, e);
+		put_series(&w, e);
+		for (unsigned i = 0; i < 2; i++) {
+			put_head(&w, e, sequences[i], "SQ", UNDEFINED_LENGTH);
+			put_item(&w, e, UNDEFINED_LENGTH);
+			put_padded(&w, e, 0x00081155, "UI", "1.2.3.77.8.9");
+			put_item_end(&w, e);
+			put_sequence_end(&w, e);
+		}
+		run_of(e, &w, &(struct deidentify_rules){.options = keep ? OPTION_UIDS : 0});
+		unsigned n_old = 0, n_new = 0;
+		char uid[UID_MAX + 1];
+		assert_int_equal(pseudonym_uid(&test_pseudonyms, span_str("1.2.3.77.8.9"), uid), 0);
+		for (size_t at = 0; at < made.n; at++) {
+			n_old += made.n - at >= 12 && memcmp(made.bytes + at, "1.2.3.77.8.9", 12) == 0;
+			n_new += made.n - at >= strlen(uid) && memcmp(made.bytes + at, uid, strlen(uid)) == 0;
+		}
+		assert_int_equal(n_old, keep ? 2 : 0);
+		assert_int_equal(n_new, keep ? 0 : 2);
+	}
+}
+
 static void test_same_patient_same_everything(void **state)
 {
 	char ids[4][64] = {{0}}, uids[4][80] = {{0}}, dates[4][16] = {{0}};
@@ -603,6 +633,7 @@ int main(void)
 		cmocka_unit_test(test_overlays_curves_and_padding),
 		cmocka_unit_test(test_what_cleaning_leaves_nothing_of),
 		cmocka_unit_test(test_references_into_what_is_replaced),
+		cmocka_unit_test(test_uids_in_what_is_replaced),
 		cmocka_unit_test(test_same_patient_same_everything),
 		cmocka_unit_test(test_comments_in_frames),
 		cmocka_unit_test(test_log),
