@@ -46,7 +46,7 @@ struct leftovers {
 	char charset_text[LEFTOVERS_LONG];
 	size_t charset_len;
 	bool numbers, plain, in_uid, in_date; /* plain: text of digits alone, in which nothing is encoded */
-	unsigned depth;
+	unsigned depth, n_derived;
 	uint32_t here;
 	uint32_t object;                 /* a number */
 	unsigned n_patterns, n_searched; /* n_searched: those of this object, with bytes_searched */

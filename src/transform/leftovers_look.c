@@ -7,8 +7,11 @@
 #define TAG_WAVEFORM     0x54001010u
 #define TAG_MANUFACTURER 0x00080070u
 #define TAG_MODEL        0x00081090u
+#define TAG_ENCRYPTED    0x04000520u
 #define AROUND           4 /* bytes, which are text around a short word that is packed */
 #define DEPTH            2 /* of what is encoded in what is encoded */
+
+static const char derived[] = "2.25.";
 
 static bool is_word(uint8_t c)
 {
@@ -47,11 +50,15 @@ static bool is_among_text(
 	       is_text(s, behind, behind + (rest < AROUND ? rest : AROUND), far);
 }
 
-/* What is beside it says that it is part of another word, or of another UID. */
-static bool is_of_more(const struct leftover_pattern *p, const struct encoded_piece *s, size_t at)
+/*
+ * What is beside it says that it is part of another word, or of another UID. Among the digits that are made for a UID of ours (PS3.5 B.2) a
+ * date stands by chance, once in some ten thousand objects.
+ */
+static bool is_of_more(
+	const struct leftovers *l, const struct leftover_pattern *p, const struct encoded_piece *s, size_t at)
 {
 	size_t end = at + p->len;
-	if (!p->whole && !p->uid) {
+	if (!p->whole && !p->uid && l->n_derived < sizeof(derived) - 1) {
 		return false;
 	}
 	if ((at == 0 && s->open_start) || (end == s->bytes.len && s->open_end)) {
@@ -112,7 +119,7 @@ static bool is_left_at(
 {
 	return p->object == l->object && p->len <= s->bytes.len - at &&
 	       (!l->numbers || p->len >= LEFTOVERS_BINARY_LEAST) && stands_at(l, p, s->bytes.ptr + at) &&
-	       !is_of_more(p, s, at) && (!s->packed || !p->whole || is_among_text(l, p, s, at)) &&
+	       !is_of_more(l, p, s, at) && (!s->packed || !p->whole || is_among_text(l, p, s, at)) &&
 	       !is_wanted(l, p);
 }
 
@@ -221,6 +228,14 @@ static void look_through(struct leftovers *l, const struct encoded_piece *s)
 	}
 }
 
+/* How much of the beginning of a derived UID the value has begun with. */
+static void hear_beginning(struct leftovers *l, struct span piece)
+{
+	for (size_t i = 0; l->in_uid && l->seen + i < sizeof(derived) - 1 && i < piece.len; i++) {
+		l->n_derived += l->n_derived == l->seen + i && piece.ptr[i] == (uint8_t)derived[l->seen + i];
+	}
+}
+
 /* A piece of a value: over the edge to the one before, and by itself. */
 static void look(struct leftovers *l, struct span piece, bool last)
 {
@@ -230,6 +245,7 @@ static void look(struct leftovers *l, struct span piece, bool last)
 	if (piece.len == 0) {
 		return;
 	}
+	hear_beginning(l, piece);
 	struct encoded_piece s = {piece, false, l->n_carry > 0, !last};
 	look_through(l, &s);
 	if (l->n_carry > 0) {
@@ -267,8 +283,10 @@ static void begin_value(struct leftovers *l, const struct dataset *d, bool is_fr
 	static const char plain[][3] = {"UI", "DA", "TM", "DT", "IS", "DS", "AS"};
 	l->n_carry = 0;
 	l->seen = 0;
+	l->n_derived = 0;
+	/* What is encrypted is so by us. */
 	l->numbers = is_fragment || d->tag == TAG_PIXEL_DATA || d->tag == TAG_WAVEFORM ||
-	             is_one_of(numbers, ARRAY_LEN(numbers), d->vr);
+	             d->tag == TAG_ENCRYPTED || is_one_of(numbers, ARRAY_LEN(numbers), d->vr);
 	l->plain = is_one_of(plain, ARRAY_LEN(plain), d->vr);
 	l->here = d->tag;
 	l->in_uid = memcmp(d->vr, "UI", 2) == 0;

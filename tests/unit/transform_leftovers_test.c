@@ -320,6 +320,22 @@ static void dates(void **state)
 	assert_true(finds("03.02.1961", "UT") && finds("19610203101112", "UT"));
 }
 
+/* Among the digits of a UID that was made, a date is there by chance; not in another one, nor as all of a component. */
+static void dates_by_chance(void **state)
+{
+	begin(0x00080020, "DA", "19610203");
+	assert_false(finds("2.25.331961020377", "UI"));
+	assert_true(finds("2.25.331961020377", "UT"));
+	assert_true(finds("1.2.331961020377", "UI"));
+	assert_true(finds("2.25.19610203", "UI"));
+	assert_true(finds("2.26.331961020377", "UI"));
+	begin(NAME, "PN", "Zzyz");
+	l.found = false;
+	look(0x04000520, "OB", "\x01\x02Zzyz\x03\x04", 8, 100); /* nor in what is encrypted */
+	assert_false(l.found);
+	(void)state;
+}
+
 /* The date of birth is looked for as people write one, too. */
 static void birth(void **state)
 {
@@ -541,6 +557,7 @@ int main(void)
 		cmocka_unit_test(bytes),
 		cmocka_unit_test(dates),
 		cmocka_unit_test(birth),
+		cmocka_unit_test(dates_by_chance),
 		cmocka_unit_test(spellings),
 		cmocka_unit_test(whole_names),
 		cmocka_unit_test(wanted),
