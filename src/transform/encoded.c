@@ -250,21 +250,23 @@ static size_t escape_at(const struct coding *c, struct span text, size_t at, str
 	return kinds[text.ptr[at]] & c->mark ? c->read(span_of(text.ptr + at, text.len - at), ret) : 0;
 }
 
-static void read_escapes(struct reading *r, const struct coding *c, const struct encoded_piece *in)
+/* The first from there on that is no usual text; the length, if there is none. */
+static size_t next_escape(const struct coding *c, struct span text, size_t at)
 {
-	const struct span text = in->bytes;
-	struct escape e = {0};
-	size_t at = 0, n;
+	struct escape e;
 	while (at < text.len && (escape_at(c, text, at, &e) == 0 || e.is_usual)) {
 		at++;
 	}
-	if (at == text.len) {
-		return;
-	}
-	at = at < CONTEXT ? 0 : at - CONTEXT;
-	begin(r, false, in->open_start || at > 0);
-	while (at < text.len) {
-		n = escape_at(c, text, at, &e);
+	return at;
+}
+
+/* From a little before one to a little behind the last that is near. Where it ends. */
+static size_t read_near(struct reading *r, const struct coding *c, struct span text, size_t at, size_t first)
+{
+	size_t behind = first;
+	while (at < text.len && at < behind + CONTEXT) {
+		struct escape e = {0};
+		size_t n = escape_at(c, text, at, &e);
 		if (n == 0) {
 			put(r, text.ptr[at]);
 		} else if (e.what == LETTER && e.value < 0x110000) {
@@ -273,8 +275,21 @@ static void read_escapes(struct reading *r, const struct coding *c, const struct
 			put(r, (uint8_t)e.value);
 		}
 		at += n == 0 ? 1 : n;
+		behind = n == 0 || e.is_usual ? behind : at;
 	}
-	give(r, in->open_end);
+	return at;
+}
+
+static void read_escapes(struct reading *r, const struct coding *c, const struct encoded_piece *in)
+{
+	const struct span text = in->bytes;
+	size_t at = 0, first;
+	while ((first = next_escape(c, text, at)) < text.len) {
+		at = first - at < CONTEXT ? at : first - CONTEXT;
+		begin(r, false, in->open_start || at > 0);
+		at = read_near(r, c, text, at, first);
+		give(r, in->open_end || at < text.len);
+	}
 }
 
 /* ---- Digits ---- */
