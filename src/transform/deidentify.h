@@ -53,7 +53,7 @@ struct deidentify_rules {
 struct deidentify_log {
 	/* An element, a sequence, or an item of one, which was not kept. vr: as it was. */
 	void (*done)(void *arg, const struct dataset *where, enum confidentiality what);
-	/* A value that is not in the result, or its first DEIDENTIFY_VALUE bytes; not of binary VRs. */
+	/* A value that is not in the result, or its first DEIDENTIFY_VALUE bytes; not of binary VRs, but short ones of UN. */
 	void (*original)(void *arg, const struct dataset *where, struct span value);
 	void *arg;
 };

@@ -15,6 +15,7 @@
 #define TAG_CODE_VALUE   0x00080100u
 #define TAG_CODE_SCHEME  0x00080102u
 #define TAG_CODE_MEANING 0x00080104u
+#define UNKNOWN_MOST     256 /* of a private UN, which in implicit VR is a text as often as not */
 
 static bool vr_is(const struct dataset *d, const char *vr)
 {
@@ -61,7 +62,8 @@ static void tell_original(struct deidentify *t)
 static void leave_out(struct deidentify *t)
 {
 	restore_vr(&t->d);
-	bool is_text = !vr_is_one_of(&t->d, "OBODOFOLOVOWSQUNATFDFLSLSSSVULUSUV");
+	bool may_be = vr_is(&t->d, "UN") && t->d.length <= UNKNOWN_MOST;
+	bool is_text = may_be || !vr_is_one_of(&t->d, "OBODOFOLOVOWSQUNATFDFLSLSSSVULUSUV");
 	t->what = t->log.original && is_text && t->d.length > 0 ? VALUE_ORIGINAL : VALUE_SKIP;
 	if (t->what == VALUE_ORIGINAL) {
 		dataset_collect(&t->d, t->value, sizeof(t->value));

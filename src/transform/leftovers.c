@@ -375,9 +375,26 @@ static void add_each(struct leftovers *l, uint32_t tag, const char *vr, struct s
 	}
 }
 
+/* What has no VR, as private values in implicit VR, and may be text. */
+static void add_unknown(struct leftovers *l, uint32_t tag, struct span value)
+{
+	bool is_text = true;
+	while (value.len > 0 && value.ptr[value.len - 1] == 0) {
+		value.len--;
+	}
+	for (size_t i = 0; i < value.len && is_text; i++) {
+		is_text = value.ptr[i] >= 0x20 && value.ptr[i] != 0x7F;
+	}
+	if (is_text) {
+		add_parts(l, tag, "LO", value, "\\^");
+	}
+}
+
 static void add(struct leftovers *l, uint32_t tag, const char *vr, struct span value)
 {
-	if (memcmp(vr, "PN", 2) == 0) {
+	if (memcmp(vr, "UN", 2) == 0) {
+		add_unknown(l, tag, value);
+	} else if (memcmp(vr, "PN", 2) == 0) {
 		add_parts(l, tag, vr, value, "\\^= ,");
 		add_whole_names(l, tag, value);
 	} else if (memcmp(vr, "UI", 2) == 0 || memcmp(vr, "DT", 2) == 0) {

@@ -320,6 +320,22 @@ static void dates(void **state)
 	assert_true(finds("03.02.1961", "UT") && finds("19610203101112", "UT"));
 }
 
+/* A value without a VR is looked for if it may be text. */
+static void unknown(void **state)
+{
+	(void)state;
+	begin(0x00091001, "UN", "Zzyzx^Quentin ");
+	assert_true(finds("by quentin", "UT"));
+	assert_false(l.grave);
+	leftovers_begin(&l, 0);
+	leftovers_add(&l, 0x00091001, "UN", span_of((const uint8_t *)"Quentin\0", 8));
+	assert_true(finds("by quentin", "UT"));
+	leftovers_begin(&l, 0);
+	leftovers_add(&l, 0x00091001, "UN", span_of((const uint8_t *)"Quen\0tin", 8));
+	leftovers_add(&l, 0x00091001, "UN", span_of((const uint8_t *)"\x01Quentin", 8));
+	assert_false(finds("by quentin", "UT"));
+}
+
 /* Among the digits of a UID that was made, a date is there by chance; not in another one, nor as all of a component. */
 static void dates_by_chance(void **state)
 {
@@ -558,6 +574,7 @@ int main(void)
 		cmocka_unit_test(dates),
 		cmocka_unit_test(birth),
 		cmocka_unit_test(dates_by_chance),
+		cmocka_unit_test(unknown),
 		cmocka_unit_test(spellings),
 		cmocka_unit_test(whole_names),
 		cmocka_unit_test(wanted),

@@ -180,6 +180,32 @@ static void test_every_one_that_tells(void **state)
 	table_free(t);
 }
 
+/* A voice that says names is as a document: what it says cannot be judged. */
+static void test_voices(void **state)
+{
+	static const char *const classes[] = {
+		"1.2.840.10008.5.1.4.1.1.9.4.1", "1.2.840.10008.5.1.4.1.1.9.4.2"};
+	enum encoding e = ENCODING_EXPLICIT_LE;
+	struct deidentify_rules rules = {0}, replace = {.replace_documents = true};
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct writer w = begin(e, classes[i]);
+		put_patient(&w, e);
+		put_series(&w, e);
+		put_head(&w, e, 0x54000100, "SQ", UNDEFINED_LENGTH);
+		put_item(&w, e, UNDEFINED_LENGTH);
+		put_head(&w, e, 0x54001010, "OW", 16);
+		writer_bytes(&w, "this is Zebedee ", 16);
+		put_item_end(&w, e);
+		put_sequence_end(&w, e);
+		assert_int_equal(result_of(e, &w, &rules), ERR_DENIED);
+		run_of(e, &w, &replace);
+		assert_false(has("Zebedee"));
+		const struct found *f = out_find(&out, 1, 0x54001010);
+		assert_true(f && f->value.len > 0);
+	}
+}
+
 /* What signatures were made with goes with them, and pixels as coefficients, which nobody looks at, go with nothing left of them. */
 static void test_left_alone_by_what_goes(void **state)
 {
@@ -449,6 +475,7 @@ int main(void)
 		cmocka_unit_test(test_text_instead_of_numbers),
 		cmocka_unit_test(test_unnamed_that_tell),
 		cmocka_unit_test(test_every_one_that_tells),
+		cmocka_unit_test(test_voices),
 		cmocka_unit_test(test_left_alone_by_what_goes),
 		cmocka_unit_test(test_zone),
 		cmocka_unit_test(test_uids_that_no_row_has),
