@@ -11,16 +11,11 @@ ORIGIN = "hospital.example/gantry"
 GO_LOCK = threading.Lock()
 
 
-def maker(bench):
-    """Beside the program: gantry is in src/cli of the build, and this in tests."""
-    return os.path.join(os.path.dirname(os.path.abspath(bench.program)), "../../tests/audit_maker")
-
-
 def journal(bench, name, records, segment=4000, origin=ORIGIN):
     """Append to a journal; its folder and its key."""
     folder = bench.path(name)
     os.makedirs(folder, exist_ok=True)
-    key = bench.run(maker(bench), folder, origin, str(records), "100", str(segment), wants=0).text.strip()
+    key = bench.run(bench.tool("audit_maker"), folder, origin, str(records), "100", str(segment), wants=0).text.strip()
     return folder, key
 
 
@@ -114,7 +109,7 @@ def audit_verify_finds(bench):
     def rewrite(copy):
         shutil.rmtree(copy)
         os.mkdir(copy)
-        bench.run(maker(bench), copy, ORIGIN, "101", "99", "4000", wants=0)
+        bench.run(bench.tool("audit_maker"), copy, ORIGIN, "101", "99", "4000", wants=0)
 
     text, found = spoiled("rewritten", rewrite)
     check("contradicts" in found and "rewritten" in text, "found only", found)

@@ -30,7 +30,7 @@ def passphrase(bench, text="correct horse battery"):
 @test
 def hpke_as_another_implementation_has_it(bench):
     """What we seal @hpke/core opens, and the other way round; with other words neither does."""
-    ours = os.path.join(os.path.dirname(bench.program), "../../tests/hpke_peer")
+    ours = bench.tool("hpke_peer")
     env = {**os.environ, "NODE_PATH": os.path.join(peers.npm("hpke"), "node_modules")}
     theirs = os.path.join(peers.ROOT, "tests/e2e/hpke/hpke.js")
 

@@ -76,7 +76,7 @@ def elements(path):
 def sign_as_dcmtk_has_it(bench):
     """Files of each encoding: what we sign dcmsign verifies, what it signs we verify, and the bytes of the MAC are the same."""
     s = Signer(bench)
-    dump = os.path.join(os.path.dirname(bench.program), "../../tests/mac_dump")
+    dump = bench.tool("mac_dump")
     names = ["CT_small", "MR_small_implicit", "SC_rgb_small_odd_big_endian", "SC_rgb_jpeg_dcmtk", "SC_rgb_rle_2frame", "sr", "rtplan",
              "MR_small_jp2klossless", "CT0012.fragmented_no_bot_jpeg_baseline.51"]
     for name in names:

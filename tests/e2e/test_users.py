@@ -399,7 +399,7 @@ class Caller:
     """An AP-REQ, and what becomes of the answer."""
 
     def __init__(self, kdc, service, *options):
-        program = os.path.join(os.path.dirname(kdc.bench.program), "../../tests/ap_peer")
+        program = kdc.bench.tool("ap_peer")
         self.popen = subprocess.Popen([program, service, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                                       env={**os.environ, **kdc.env})
         kdc.bench.later(self.popen.kill)

@@ -250,6 +250,10 @@ class Bench:
     def path(self, *parts):
         return os.path.join(self.folder, *parts)
 
+    def tool(self, name):
+        """A program of the tests' own, of the same build: gantry is in its src/cli, and this in its tests."""
+        return os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(self.program))), "tests", name)
+
     def new_folder(self, name, owner=None):
         path = self.path(name)
         os.makedirs(path, exist_ok=True)

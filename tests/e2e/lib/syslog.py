@@ -139,7 +139,7 @@ class Sender:
         self.gateway = bench.gateway(audit=audit, start=start)
         self.journal = os.path.join(self.gateway.folder, "state", "audit")
         self.key = os.path.join(self.gateway.folder, "state", "spool.key")
-        self.feeder = os.path.join(os.path.dirname(bench.program), "../../tests/spool_feed")
+        self.feeder = bench.tool("spool_feed")
         self.count, self.most = 0, 1 << 30
         if start:
             # Its own writer has begun, and knows its numbers: one that opens the spool after the feeder takes the feeder's.

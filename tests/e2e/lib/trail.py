@@ -11,7 +11,6 @@ import subprocess
 from . import dicom
 from .site import check, equal, until
 
-READER = "../../tests/audit_records"
 PATIENT, STUDY = 1, 4  # kinds of blind tokens, src/audit/blind.h
 
 
@@ -47,7 +46,7 @@ class Trail:
         return name + "+" + number + "+" + base64.b64encode(b"\x01" + raw).decode()
 
     def raw(self):
-        reader = os.path.join(os.path.dirname(self.bench.program), READER)
+        reader = self.bench.tool("audit_records")
         return subprocess.run([reader, self.folder, self.path("auditor.key")], stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True, check=False)
 
