@@ -208,7 +208,8 @@ static void clean_deflated_refused(void **state)
 		} else if (i == 1) {
 			memcpy(at - 4, &n, 4);
 			memmove(at + n, at + n - 2, 8);
-			memcpy(at + n - 2, "ID", 2);
+			at[n - 2] = 'I';
+			at[n - 1] = 'D';
 			from.len += 2;
 		} else {
 			from.len -= 8;
