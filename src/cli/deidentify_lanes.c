@@ -173,8 +173,8 @@ void deidentify_lanes_free(struct deidentify_lanes *l)
 		if (l->is_here) {
 			deidentify_worker_done(&l->hands.worker);
 		}
+		ending.pids[i] = 0; /* before its number can be another's */
 		stop(&l->of[i]);
-		ending.pids[i] = 0;
 		object_job_free(l->of[i].became, MEMORY);
 	}
 	free(l);
@@ -189,6 +189,7 @@ static bool start_process(struct deidentify_lanes *l, unsigned i)
 		return false;
 	}
 	(void)fflush(NULL);
+	(void)madvise(lane->became, MEMORY, MADV_DOFORK); /* for this one alone */
 	lane->pid = fork();
 	if (lane->pid == 0) {
 		for (unsigned k = 0; k < l->n_started; k++) {
@@ -199,12 +200,13 @@ static bool start_process(struct deidentify_lanes *l, unsigned i)
 		close(ends[0]);
 		work(l, lane, ends[1]);
 	}
+	(void)madvise(lane->became, MEMORY, MADV_DONTFORK);
 	close(ends[1]);
-	lane->fd = ends[0];
 	if (lane->pid < 0) {
 		close(ends[0]);
 		return false;
 	}
+	lane->fd = ends[0];
 	ending.pids[i] = lane->pid;
 	return true;
 }
@@ -216,10 +218,10 @@ static bool start(struct deidentify_lanes *l)
 	if (!lane->became) {
 		return false;
 	}
+	(void)madvise(lane->became, MEMORY, MADV_DONTFORK);
 	ending.n_lanes = (sig_atomic_t)l->n_started + 1;
 	bool good = l->is_here ? deidentify_worker_begin(&l->hands.worker, l->how) == 0
 	                       : start_process(l, l->n_started);
-	(void)madvise(lane->became, MEMORY, MADV_DONTFORK);
 	if (!good) {
 		object_job_free(lane->became, MEMORY);
 		return false;
@@ -307,8 +309,8 @@ static void is_lost(struct deidentify_lanes *l, const struct given *g)
 			offsetof(struct deidentify_became, said) + offsetof(struct deidentify_said, list));
 		became[i].has_part = true; /* OUTCOME_NONE */
 	}
+	ending.pids[g->lane] = 0;
 	stop(lane);
-	(void)madvise(lane->became, MEMORY, MADV_DOFORK);
 	lane->is_lost = !start_process(l, g->lane);
 	for (unsigned i = 1; i < l->n_given && !lane->is_lost; i++) {
 		const struct given *other = &l->given[(l->first + i) % ARRAY_LEN(l->given)];
