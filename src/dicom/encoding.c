@@ -35,6 +35,9 @@ const struct encoding_coded *encoding_coded(struct span transfer_syntax)
 	static const struct encoding_coded rows[] = {
 		{"1.2.840.10008.1.2.4.50", CODING_JPEG, "1.2.840.10008.1.2.4.70", CODING_JPEG_LOSSLESS, true},
 		{"1.2.840.10008.1.2.4.51", CODING_JPEG, "1.2.840.10008.1.2.4.70", CODING_JPEG_LOSSLESS, true},
+		/* Progressive, both retired. */
+		{"1.2.840.10008.1.2.4.53", CODING_JPEG, "1.2.840.10008.1.2.4.70", CODING_JPEG_LOSSLESS, true},
+		{"1.2.840.10008.1.2.4.55", CODING_JPEG, "1.2.840.10008.1.2.4.70", CODING_JPEG_LOSSLESS, true},
 		{"1.2.840.10008.1.2.4.57", CODING_JPEG_LOSSLESS_14, "1.2.840.10008.1.2.4.57",
 			CODING_JPEG_LOSSLESS_14},
 		{"1.2.840.10008.1.2.4.70", CODING_JPEG_LOSSLESS, "1.2.840.10008.1.2.4.70",
@@ -51,6 +54,7 @@ const struct encoding_coded *encoding_coded(struct span transfer_syntax)
 		{"1.2.840.10008.1.2.4.111", CODING_JPEG_XL, "1.2.840.10008.1.2.4.110", CODING_JPEG_XL},
 		{"1.2.840.10008.1.2.4.112", CODING_JPEG_XL, "1.2.840.10008.1.2.4.110", CODING_JPEG_XL},
 		{"1.2.840.10008.1.2.5", CODING_RLE, "1.2.840.10008.1.2.5", CODING_RLE},
+		{"1.2.840.10008.1.2.1.98", CODING_PLAIN, "1.2.840.10008.1.2.1.98", CODING_PLAIN},
 		{"1.2.840.10008.1.2.8.1", CODING_DEFLATED, "1.2.840.10008.1.2.8.1", CODING_DEFLATED},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

@@ -36,6 +36,7 @@ enum coding {
 	CODING_JPEG_XL,
 	CODING_RLE,
 	CODING_DEFLATED,
+	CODING_PLAIN, /* frames as they are (PS3.5 A.4.11) */
 	CODING_N
 };
 

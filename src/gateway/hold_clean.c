@@ -214,7 +214,7 @@ static void finish(struct association *as, struct side *s, struct hold *h)
 static bool needs_codec(struct span transfer_syntax)
 {
 	const struct encoding_coded *c = encoding_coded(transfer_syntax);
-	return c && c->coding != CODING_RLE && c->coding != CODING_DEFLATED;
+	return c && c->coding != CODING_RLE && c->coding != CODING_DEFLATED && c->coding != CODING_PLAIN;
 }
 
 /* Where it would leave by no context as its kin without loss, but uncompressed it would: as that. NULL: as its kin. */

@@ -70,9 +70,9 @@ static int check(const struct pixels_shape *s, const char **ret_why)
 		*ret_why = "what it says of its pixels contradicts itself";
 		return ERR_VALUE;
 	}
-	if (s->allocated != 1 && s->allocated != 8 && s->allocated != 16 && s->allocated != 32 &&
-		!s->is_float) {
-		*ret_why = "its pixels have neither 1, 8, 16 nor 32 bits allocated";
+	if (s->allocated != 1 && s->allocated != 8 && s->allocated != 16 && s->allocated != 24 &&
+		s->allocated != 32 && !s->is_float) {
+		*ret_why = "its pixels have neither 1, 8, 16, 24 nor 32 bits allocated";
 		return ERR_UNSUPPORTED;
 	}
 	if (s->rows == 0 || s->rows > 65535 || s->columns == 0 || s->columns > 65535 || s->planar > 1 ||
@@ -101,6 +101,10 @@ int blank_begin(struct blanker *b, const struct pixels_shape *s, const struct pi
 	if (k == n || kinds[k].samples != s->samples || (s->allocated == 1 && s->samples > 1) ||
 		(kinds[k].pixels == 2 && (s->planar || s->columns % 2 || s->allocated != 8))) {
 		*ret_why = "its photometric interpretation is none that can be cleaned here";
+		return ERR_UNSUPPORTED;
+	}
+	if (s->allocated == 24 && big_endian) {
+		*ret_why = "its pixels of 24 bits are in words of 16";
 		return ERR_UNSUPPORTED;
 	}
 	bool bits = s->allocated == 1;

@@ -3,48 +3,10 @@
 
 #include "base/attr.h"
 #include "dicom/encoding.h"
-#include "pixels/coded.h"
-#include "pixels/deflated.h"
-#include "pixels/rle.h"
 
 #include <stdlib.h>
 
-/* What decodes and encodes them; RLE and what is deflated are our own. */
-static enum codec_kind kind_of(enum coding coding)
-{
-	static const enum codec_kind kinds[] = {[CODING_JPEG] = CODEC_JPEG,
-		[CODING_JPEG_LOSSLESS_14] = CODEC_JPEG_LOSSLESS_14,
-		[CODING_JPEG_LOSSLESS] = CODEC_JPEG_LOSSLESS,
-		[CODING_JPEG_LS] = CODEC_JPEG_LS,
-		[CODING_JPEG_2000] = CODEC_JPEG_2000,
-		[CODING_JPEG_XL] = CODEC_JPEG_XL,
-		[CODING_RLE] = CODEC_JPEG, /* never asked for, nor the next */
-		[CODING_DEFLATED] = CODEC_JPEG};
-	static_assert(ARRAY_LEN(kinds) == CODING_N, "one for each");
-	return kinds[coding];
-}
-
-static bool is_rle(const struct clean *c)
-{
-	return c->syntax->coding == CODING_RLE;
-}
-
-static bool is_deflated(const struct clean *c)
-{
-	return c->syntax->coding == CODING_DEFLATED;
-}
-
-static bool is_xl(const struct clean *c)
-{
-	return c->syntax->coding == CODING_JPEG_XL;
-}
-
-static bool is_ours(const struct clean *c)
-{
-	return is_rle(c) || is_deflated(c);
-}
-
-static int refuse(struct clean *c, int err, const char *why)
+int clean_refuse(struct clean *c, int err, const char *why)
 {
 	c->why = why;
 	return err;
@@ -53,12 +15,12 @@ static int refuse(struct clean *c, int err, const char *why)
 /* ---- Which fragments are a frame ---- */
 
 /*
- * May a frame have several fragments? Its stream's first marker says where it begins. What is deflated has no marker, and neither it nor JPEG XL has
- * several for a frame (PS3.5 A.4.12, A.4.13).
+ * May a frame have several fragments? Its stream's first marker says where it begins. What is deflated, or as it is, has no marker, and neither
+ * these nor JPEG XL have several for a frame (PS3.5 A.4.11 to A.4.13).
  */
 static bool has_markers(const struct clean *c)
 {
-	return c->s->shape.frames > 1 && !is_deflated(c) && !is_xl(c);
+	return c->s->shape.frames > 1 && !clean_coding_is_single(c);
 }
 
 /* PS3.5 A.4. Offset tables are not believed. */
@@ -67,7 +29,7 @@ static int find_frames(struct clean *c)
 	const struct survey *s = c->s;
 	size_t frames = s->shape.frames, n = 0;
 	if (frames > s->n_fragments) {
-		return refuse(c, ERR_VALUE, "it has fewer fragments of pixel data than frames");
+		return clean_refuse(c, ERR_VALUE, "it has fewer fragments of pixel data than frames");
 	}
 	c->first = calloc(frames + 1, sizeof(*c->first));
 	c->offsets = calloc(frames, sizeof(*c->offsets));
@@ -79,15 +41,16 @@ static int find_frames(struct clean *c)
 		bool begins =
 			i == 0 || s->n_fragments == frames || (has_markers(c) && s->fragments[i].begins);
 		if (begins && n == frames) {
-			return refuse(c, ERR_VALUE, "it has more frames of pixel data than it says");
+			return clean_refuse(c, ERR_VALUE, "it has more frames of pixel data than it says");
 		}
 		if (begins) {
 			c->first[n++] = i;
 		}
 	}
 	c->first[frames] = s->n_fragments;
-	return n == frames ? 0
-	                   : refuse(c, ERR_VALUE, "it is not known which of its fragments are which frame");
+	return n == frames
+	               ? 0
+	               : clean_refuse(c, ERR_VALUE, "it is not known which of its fragments are which frame");
 }
 
 static uint64_t size_of(const struct clean *c, size_t frame)
@@ -119,126 +82,6 @@ static int read_frame(const struct clean *c, const struct pixels_input *in, size
 
 /* ---- One frame ---- */
 
-static struct rle_shape rle_of(const struct clean *c)
-{
-	return (struct rle_shape){.pixels = (size_t)c->shape.rows * c->shape.columns,
-		.columns = c->shape.columns,
-		.samples = c->shape.samples,
-		.bytes = c->shape.allocated / 8};
-}
-
-static struct codec_frame codec_of(const struct clean *c, const char *photometric)
-{
-	struct codec_frame f = {.rows = c->shape.rows,
-		.columns = c->shape.columns,
-		.samples = c->shape.samples,
-		.allocated = c->shape.allocated,
-		.stored = c->shape.stored,
-		.is_signed = c->shape.is_signed};
-	memcpy(f.photometric, photometric, sizeof(f.photometric));
-	return f;
-}
-
-/* JPEG XL gives red, green and blue of all that it may be called (PS3.5 8.2.15). */
-static bool is_colour_of_xl(const char *photometric)
-{
-	return strcmp(photometric, "XYB") == 0 || strcmp(photometric, "YBR_RCT") == 0 ||
-	       strcmp(photometric, "YBR_FULL_422") == 0 || strcmp(photometric, "RGB") == 0;
-}
-
-/* JPEG 2000's own transforms (PS3.5 8.2.4) are undone by decoding, and shared colour is given to both (8.2.1). */
-static void name_decoded(const struct clean *c, struct codec_frame *f)
-{
-	bool its_own = c->syntax->coding == CODING_JPEG_2000 &&
-	               (strcmp(f->photometric, "YBR_ICT") == 0 || strcmp(f->photometric, "YBR_RCT") == 0);
-	if (its_own || (is_xl(c) && is_colour_of_xl(f->photometric))) {
-		memcpy(f->photometric, "RGB", 4);
-	} else if (strcmp(f->photometric, "YBR_FULL_422") == 0) {
-		f->photometric[8] = '\0';
-	}
-}
-
-static int decode_ours(const struct clean *c, struct span in, uint8_t *to)
-{
-	const struct rle_shape shape = rle_of(c);
-	return is_rle(c) ? rle_decode(&shape, in, to) : deflated_decode(in, to, c->frame_len);
-}
-
-static int decode(const struct clean *c, enum codec_kind kind, const char *photometric, struct span in,
-	uint8_t *to, char ret_photometric[17])
-{
-	if (is_ours(c)) {
-		memcpy(ret_photometric, photometric, 17);
-		return decode_ours(c, in, to);
-	}
-	struct codec_frame f = codec_of(c, photometric);
-	if (c->codec->decode(kind, &f, in.ptr, in.len, to, c->frame_len) < 0) {
-		return ERR_VALUE;
-	}
-	name_decoded(c, &f);
-	memcpy(ret_photometric, f.photometric, 17);
-	return 0;
-}
-
-static int encode_ours(struct clean *c, struct span *ret_bytes)
-{
-	const struct rle_shape shape = rle_of(c);
-	size_t n = 0;
-	int e = 0;
-	if (is_rle(c)) {
-		n = rle_encode(&shape, c->frame, c->coded);
-	} else {
-		e = deflated_encode(span_of(c->frame, c->frame_len), c->coded, &n);
-	}
-	*ret_bytes = span_of(c->coded, n);
-	return e;
-}
-
-static int encode(struct clean *c, struct span *ret_bytes, char ret_photometric[17])
-{
-	if (is_ours(c)) {
-		memcpy(ret_photometric, c->shape.photometric, 17);
-		return encode_ours(c, ret_bytes);
-	}
-	struct codec_frame f = codec_of(c, c->shape.photometric);
-	const uint8_t *bytes;
-	size_t n;
-	if (c->codec->encode(kind_of(c->syntax->lossless_coding), &f, c->frame, c->frame_len, &bytes, &n) <
-		0) {
-		return ERR_UNSUPPORTED;
-	}
-	memcpy(ret_photometric, f.photometric, 17);
-	*ret_bytes = span_of(bytes, n);
-	return 0;
-}
-
-/* Encoded, and shown to be without loss. */
-static int encode_checked(struct clean *c, struct span *ret_bytes, char ret_photometric[17])
-{
-	char again[17];
-	int e = encode(c, ret_bytes, ret_photometric);
-	if (e < 0) {
-		return refuse(c, e, "its pixels could not be encoded again");
-	}
-	e = decode(c, kind_of(c->syntax->lossless_coding), ret_photometric, *ret_bytes, c->again, again);
-	if (e < 0 || memcmp(c->frame, c->again, c->frame_len) != 0) {
-		return refuse(c, ERR_UNSUPPORTED, "its pixels could not be encoded again without loss");
-	}
-	return 0;
-}
-
-/* No decoder is asked for another frame than the one that it is given. */
-static bool is_as_said(struct clean *c, struct span in)
-{
-	const struct pixels_shape *s = &c->s->shape;
-	struct coded_shape is = {.bits = s->allocated};
-	bool good = is_ours(c) || is_xl(c) || /* whose decoder looks for itself */
-	            (coded_read(kind_of(c->syntax->coding), in, &is) == 0 && is.rows == s->rows &&
-			    is.columns == s->columns && is.samples == s->samples && is.bits <= s->allocated);
-	c->trims = good && (is.bits > s->stored || s->allocated == 1); /* its last byte has other bits */
-	return good;
-}
-
 /* What is to go of a frame that was decoded. True: it was there. */
 static bool apply(struct clean *c)
 {
@@ -260,42 +103,10 @@ static int load(
 	if (e < 0) {
 		return e;
 	}
-	if (!is_as_said(c, span_of(c->coded, *ret_n))) {
-		return refuse(c, ERR_VALUE,
-			"its pixels could not be decoded: a frame is not what it says that it is");
-	}
-	e = decode(c, kind_of(c->syntax->coding), c->s->shape.photometric, span_of(c->coded, *ret_n),
-		c->frame, photometric);
-	return e < 0 ? refuse(c, e, "its pixels could not be decoded") : 0;
+	return clean_coding_decode(c, span_of(c->coded, *ret_n), photometric);
 }
 
 /* ---- Before they are written ---- */
-
-/* Bytes of one, decoded. What is deflated is as native pixels are: two may share their colour (PS3.3 C.7.6.3.1.2). */
-static uint64_t frame_of(const struct clean *c)
-{
-	const struct pixels_shape *s = &c->s->shape;
-	bool shared = is_deflated(c) && strcmp(s->photometric, "YBR_FULL_422") == 0;
-	uint64_t samples = (uint64_t)s->rows * s->columns * (shared ? 2 : s->samples);
-	return s->allocated == 1 ? (samples + 7) / 8 : samples * (s->allocated / 8);
-}
-
-/* Can pixels of such kinds have been encoded so, and be again? */
-static bool is_kind_of_coding(const struct clean *c)
-{
-	const struct pixels_shape *s = &c->s->shape;
-	bool whole = s->allocated == 8 || s->allocated == 16 || (is_ours(c) && s->allocated == 32);
-	bool bits = is_deflated(c) && s->allocated == 1;
-	/* Of signed samples nobody says how libjxl is to have them. */
-	bool xl = !is_xl(c) || (!s->is_signed && (s->samples == 1 || is_colour_of_xl(s->photometric)));
-	return (whole || bits) && xl && (s->samples == 1 || s->samples == 3);
-}
-
-static const char *not_here(const struct clean *c)
-{
-	return c->decodes ? "its pixels are encoded in a way that is not decoded here"
-	                  : "its pixels are encoded in a way that cannot be cleaned here";
-}
 
 static int check(struct clean *c)
 {
@@ -303,21 +114,22 @@ static int check(struct clean *c)
 	c->syntax = encoding_coded(span_str(c->s->syntax));
 	c->target = c->native ? SYNTAX_EXPLICIT_LE : c->syntax ? c->syntax->lossless : NULL;
 	if (!c->syntax || !c->target || c->s->encoding != ENCODING_EXPLICIT_LE) {
-		return refuse(c, ERR_UNSUPPORTED, not_here(c));
+		return clean_refuse(c, ERR_UNSUPPORTED, clean_coding_unknown(c));
 	}
-	if (!is_ours(c) && !c->codec) {
-		return refuse(c, ERR_UNSUPPORTED, "the module that decodes its pixels is not there");
+	if (!clean_coding_is_ours(c) && !c->codec) {
+		return clean_refuse(c, ERR_UNSUPPORTED, "the module that decodes its pixels is not there");
 	}
-	if (!is_kind_of_coding(c)) {
-		return refuse(c, ERR_UNSUPPORTED, not_here(c));
+	const char *why = clean_coding_why_not(c);
+	if (why) {
+		return clean_refuse(c, ERR_UNSUPPORTED, why);
 	}
-	uint64_t n = frame_of(c);
+	uint64_t n = clean_coding_frame(c);
 	if (s->rows > 65535 || s->columns > 65535 || n == 0 || n > CLEAN_FRAME) {
-		return refuse(c, ERR_LIMIT, "a frame of it is larger than is held in memory");
+		return clean_refuse(c, ERR_LIMIT, "a frame of it is larger than is held in memory");
 	}
 	c->frame_len = (size_t)n;
 	c->shape = *s;
-	c->shape.planar = is_deflated(c) ? s->planar : 0;
+	c->shape.planar = clean_coding_is_native(c) ? s->planar : 0;
 	return find_frames(c);
 }
 
@@ -329,17 +141,15 @@ static int allocate(struct clean *c)
 		most = n > most ? n : most;
 	}
 	if (most > 2 * (uint64_t)CLEAN_FRAME) {
-		return refuse(c, ERR_LIMIT, "a frame of it is larger than is held in memory");
+		return clean_refuse(c, ERR_LIMIT, "a frame of it is larger than is held in memory");
 	}
-	if (is_ours(c)) {
-		const struct rle_shape shape = rle_of(c);
-		size_t n = is_rle(c) ? rle_most(&shape) : deflated_most(c->frame_len);
-		most = n > most ? n : most;
-	}
+	size_t ours = clean_coding_most(c), wide = clean_coding_wide(c);
+	most = ours > most ? ours : most;
 	c->coded = malloc((size_t)most + 1);
+	c->wide = malloc(wide + 1);
 	c->frame = calloc(1, c->frame_len);
 	c->again = calloc(1, c->frame_len);
-	return c->coded && c->frame && c->again ? 0 : ERR_NO_MEMORY;
+	return c->coded && c->wide && c->frame && c->again ? 0 : ERR_NO_MEMORY;
 }
 
 int clean_frames_begin(struct clean *c, const struct pixels_input *in)
@@ -355,7 +165,7 @@ int clean_frames_begin(struct clean *c, const struct pixels_input *in)
 	one.frames = 1;
 	e = e ? e : blank_begin(&c->blanker, &one, c->regions, false, false, &c->why);
 	if (e == 0 && c->blanker.frame != c->frame_len) {
-		e = refuse(c, ERR_VALUE, "what it says of its pixels contradicts itself");
+		e = clean_refuse(c, ERR_VALUE, "what it says of its pixels contradicts itself");
 	}
 	if (e == 0) {
 		(void)apply(c);
@@ -364,7 +174,7 @@ int clean_frames_begin(struct clean *c, const struct pixels_input *in)
 		memcpy(c->photometric, c->shape.photometric, sizeof(c->photometric));
 		return 0;
 	}
-	return e ? e : encode_checked(c, &bytes, c->photometric);
+	return e ? e : clean_coding_encode(c, &bytes, c->photometric);
 }
 
 /* ---- Writing ---- */
@@ -398,7 +208,7 @@ static int load_blanked(
 	char photometric[17];
 	int e = load(c, in, i, ret_n, photometric);
 	if (e == 0 && strcmp(photometric, c->shape.photometric) != 0) {
-		e = refuse(c, ERR_VALUE, "its frames are of several kinds");
+		e = clean_refuse(c, ERR_VALUE, "its frames are of several kinds");
 	}
 	if (e == 0) {
 		*ret_changed = apply(c);
@@ -421,9 +231,9 @@ static int put_frame(struct clean *c, const struct pixels_input *in, size_t i)
 		strcmp(c->s->shape.photometric, c->photometric) == 0) {
 		bytes = span_of(c->coded, n);
 	} else {
-		e = encode_checked(c, &bytes, photometric);
+		e = clean_coding_encode(c, &bytes, photometric);
 		if (e == 0 && strcmp(photometric, c->photometric) != 0) {
-			e = refuse(c, ERR_VALUE, "its frames are of several kinds");
+			e = clean_refuse(c, ERR_VALUE, "its frames are of several kinds");
 		}
 	}
 	if (e < 0 || bytes.len > UINT32_MAX - 2) {
@@ -443,7 +253,7 @@ static int patch(struct clean *c, uint64_t at, const uint64_t *values, unsigned 
 			bytes[k] = (uint8_t)(values[i] >> 8 * k);
 		}
 		if (width == 4 && values[i] > UINT32_MAX) {
-			return refuse(
+			return clean_refuse(
 				c, ERR_LIMIT, "its frames are more than their offset table can tell of");
 		}
 		int e = c->out->patch(c->out->arg, at + i * width, span_of(bytes, width));
@@ -491,7 +301,7 @@ static int write_native(struct clean *c, const struct pixels_input *in)
 	uint64_t all = native_length(c), len = all + all % 2;
 	uint8_t head[12] = {0xE0, 0x7F, 0x10, 0, 'O', c->shape.allocated > 8 ? 'W' : 'B'};
 	if (len >= UINT32_MAX) {
-		return refuse(c, ERR_LIMIT, "decoded its pixels are longer than an element can be");
+		return clean_refuse(c, ERR_LIMIT, "decoded its pixels are longer than an element can be");
 	}
 	for (unsigned i = 0; i < 4; i++) {
 		head[8 + i] = (uint8_t)(len >> 8 * i);
@@ -532,4 +342,5 @@ void clean_frames_done(struct clean *c)
 	free(c->frame);
 	free(c->again);
 	free(c->coded);
+	free(c->wide);
 }

@@ -49,7 +49,8 @@ struct clean {
 	char photometric[17];           /* of what is written */
 	size_t *first;                  /* fragment of each frame, and one more */
 	uint64_t *offsets, *lengths;    /* of what is written */
-	uint8_t *frame, *again, *coded; /* samples; the same, decoded again; a frame as it came, or RLE */
+	uint8_t *frame, *again, *coded; /* samples; the same, decoded again; a frame as it came, or our own */
+	uint8_t *wide; /* of one bit each, a byte for each: where others decode and encode them */
 	size_t frame_len;
 	uint8_t bits; /* of one bit a pixel, native: those that fill no byte yet, n_bits of them */
 	unsigned n_bits;
@@ -71,7 +72,29 @@ MUST_USE int clean_deflate_end(struct clean *c);
 MUST_USE int clean_put_element(
 	struct clean *c, enum encoding encoding, uint32_t tag, const char *vr, struct span value);
 
+/* ---- clean_coding.c: one frame, in the coding of c->syntax ---- */
+/* That it is not known; static. */
+const char *clean_coding_unknown(const struct clean *c);
+/* Without a library. */
+bool clean_coding_is_ours(const struct clean *c);
+/* Its bytes are those of native pixels. */
+bool clean_coding_is_native(const struct clean *c);
+/* Each frame is one fragment. */
+bool clean_coding_is_single(const struct clean *c);
+/* Why pixels of such a kind cannot have been encoded so, or not be encoded again; static. NULL: they can. */
+const char *clean_coding_why_not(const struct clean *c);
+/* Bytes of a frame, decoded; that it needs of c->coded where it is ours; of c->wide. */
+uint64_t clean_coding_frame(const struct clean *c);
+size_t clean_coding_most(const struct clean *c);
+size_t clean_coding_wide(const struct clean *c);
+/* To c->frame. Of others than ours the head is read first. */
+MUST_USE int clean_coding_decode(struct clean *c, struct span in, char ret_photometric[17]);
+/* From c->frame; shown to be without loss. *ret_bytes: until the next call. */
+MUST_USE int clean_coding_encode(struct clean *c, struct span *ret_bytes, char ret_photometric[17]);
+
 /* ---- clean_frames.c ---- */
+/* err, and its sentence. */
+int clean_refuse(struct clean *c, int err, const char *why);
 
 /* Decode and encode the first frame: what it is like, and how all of them will be called. */
 MUST_USE int clean_frames_begin(struct clean *c, const struct pixels_input *in);

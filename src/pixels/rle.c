@@ -28,6 +28,9 @@ static int decode_segment(const struct rle_shape *s, struct reader *r, uint8_t *
 		if (e < 0) {
 			return e;
 		}
+		if (s->whole && count > s->pixels - at) {
+			return ERR_LENGTH;
+		}
 		for (size_t i = 0; i < count && at < s->pixels; i++) {
 			to[at++ * step] = literal.ptr ? literal.ptr[i] : value;
 		}
@@ -55,6 +58,7 @@ int rle_decode(const struct rle_shape *s, struct span in, uint8_t *ret_samples)
 		size_t end = i + 1 < n ? offsets[i + 1] : in.len;
 		struct reader r = reader_of(span_of(in.ptr + offsets[i], end - offsets[i]));
 		int e = decode_segment(s, &r, ret_samples + place_of(s, i));
+		e = e == 0 && s->whole && reader_left(&r) > 1 ? ERR_LENGTH : e;
 		if (e < 0) {
 			return e;
 		}

@@ -11,6 +11,7 @@ struct rle_shape {
 	size_t pixels; /* rows * columns */
 	size_t columns;
 	unsigned samples, bytes; /* samples * bytes <= 15 */
+	bool whole;              /* a segment that says more than its pixels, and padding, is none */
 };
 
 /*

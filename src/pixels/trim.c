@@ -25,7 +25,7 @@ static uint64_t size_of_frame(const struct pixels_shape *s, uint64_t length)
 static bool is_sound(const struct pixels_shape *s)
 {
 	bool cells = s->allocated == 1 || s->allocated == 8 || s->allocated == 16 || s->allocated == 32 ||
-	             (s->is_float && s->allocated == 64);
+	             (s->is_float && s->allocated == 64) || (s->allocated == 24 && s->stored == 24);
 	return cells && s->rows > 0 && s->rows <= 65535 && s->columns > 0 && s->columns <= 65535 &&
 	       s->samples > 0 && s->samples <= 4 && s->is_signed <= 1 && s->stored > 0 &&
 	       s->stored <= s->allocated && s->high_bit < s->allocated && s->high_bit >= s->stored - 1 &&

@@ -22,7 +22,7 @@ struct trimmer {
 
 /*
  * big_endian: samples of 16 bits are; ow: the VR is OW; length: bytes of the pixel data. False: what the object says of its pixels contradicts itself,
- * or the cells are not of 1, 8, 16 or 32 bits.
+ * or the cells are not of 1, 8, 16 or 32 bits, of 24 which are all stored, or floats.
  */
 bool trim_begin(
 	struct trimmer *t, const struct pixels_shape *shape, bool big_endian, bool ow, uint64_t length);

@@ -290,7 +290,9 @@ def pixels_jpeg_xl(bench):
     shutil.copy(ct, twelve)
     bench.run("dcmodify", "-nb", "-q", "-m", "0028,0101=12", "-m", "0028,0102=11", "-mf", f"7fe0,0010={raw}", twelve, wants=0)
     colours, ray = facts(bench, colour), facts(bench, ct)
-    cases = (("ct", ct, "110", 16, to_xl(bench, ray, 16, "-d", "0"), True), ("twelve", twelve, "110", 12, to_xl(bench, ray, 12, "-d", "0"), True),
+    cases = (("ct", ct, "110", 16, to_xl(bench, ray, 16, "-d", "0"), True),
+             ("signed", os.path.join(DATA, "CT_small.dcm"), "110", 16, to_xl(bench, ray, 16, "-d", "0"), True),
+             ("twelve", twelve, "110", 12, to_xl(bench, ray, 12, "-d", "0"), True),
              ("colour", colour, "110", 8, to_xl(bench, colours, 8, "-d", "0"), True),
              ("lossy", colour, "112", 8, to_xl(bench, colours, 8, "-d", "1"), False),
              ("jpeg", jpeg, "111", 8, lambda _: [xl(bench, picture, bench.path("frame.jxl"))], False))
@@ -303,16 +305,40 @@ def pixels_jpeg_xl(bench):
         now = facts(bench, made[0])
         equal((now["0002,0010"], now["0028,0301"]), ("1.2.840.10008.1.2.4.110", "NO"), name)
         check(now["0028,0002"] == "1" or now["0028,0004"] == "RGB", f"{name}: {now['0028,0004']}")
-        compare(name, before, from_xl(bench, made[0], bits), now, None if "0028,0006" not in now else [0, 0, 0])
+        compare(name, before, from_xl(bench, made[0], bits), now, [0x8000] if name == "signed" else [0, 0, 0])
     with open(bench.path("xl-twelve.dcm"), "rb") as file:
         whole = file.read()
-    for tag, value, sentence in ((b"\x11\0", b"\x7f\0", "could not be decoded"), (b"\x03\1", b"\1\0", "encoded in a way that cannot be cleaned")):
-        change = re.escape(b"\x28\0" + tag + b"US\2\0")
+    with open(bench.path("xl-colour.dcm"), "rb") as file:
+        rgb = file.read()
+    for one, was, then, sentence in ((whole, b"\x28\0\x11\0US\2\0\x80", b"\x28\0\x11\0US\2\0\x7f", "could not be decoded"),
+                                     (rgb, b"\x28\0\4\0CS\4\0RGB ", b"\x28\0\4\0CS\x08\0YBR_FULL", "JPEG XL has no pixels of this kind (PS3.5 8.2.15)")):
+        equal(one.count(was), 1, "places to change")
         with open(bench.path("other.dcm"), "wb") as file:
-            file.write(re.sub(b"(" + change + b")..", lambda found: found[1] + value, whole, count=1, flags=re.DOTALL))
-        path, (key, rules) = bench.path("other.dcm"), make(bench, ray["0028,0010"])
+            file.write(one.replace(was, then))
+        path, (key, rules) = bench.path("other.dcm"), make(bench, (ray if one is whole else colours)["0028,0010"])
         ran, made = clean(bench, key, path, "none", "--pixel-rules", rules, wants=1)
-        check(sentence in ran.text and not made, f"{change}: {ran.text}")
+        check(sentence in ran.text and not made, f"{was}: {ran.text}")
+
+
+@test
+def pixels_progressive(bench):
+    """JPEG's retired progressive process, made by jpegtran, becomes lossless JPEG."""
+    source, path, picture = os.path.join(DATA, "SC_rgb_jpeg_dcmtk.dcm"), bench.path("progressive.dcm"), bench.path("frame.jpg")
+    (frame,) = fragments(bench, source)
+    with open(picture, "wb") as file:
+        file.write(frame)
+    bench.run("jpegtran", "-progressive", "-outfile", bench.path("out.jpg"), picture, wants=0)
+    with open(bench.path("out.jpg"), "rb") as file:
+        frame = file.read()
+    check(b"\xff\xc2" in frame, "it is not progressive")
+    native = bench.path("native.dcm")
+    bench.run("dcmdjpeg", "+cn", source, native, wants=0)
+    path, _ = wrapped(bench, native, "1.2.840.10008.1.2.4.55", lambda _: [frame], "progressive.dcm")
+    key, rules = make(bench, facts(bench, path)["0028,0010"])
+    _, made = clean(bench, key, path, "progressive", "--pixel-rules", rules)
+    equal(facts(bench, made[0])["0002,0010"], LOSSLESS, "transfer syntax")
+    after, shape = decoded(bench, made[0], JPEG, "after")
+    compare("progressive", decoded(bench, path, JPEG, "before")[0], after, shape, [0, 128, 128])
 
 
 def blank_bits(value, rows, columns, frames, whole):
@@ -329,6 +355,19 @@ def blank_bits(value, rows, columns, frames, whole):
     return bytes(sum(bit << i for i, bit in enumerate(want[at:at + 8])) for at in range(0, len(want), 8))
 
 
+def bits(bench):
+    """An object with three frames of one bit a pixel, and what lies behind; and its pixel data."""
+    path, raw = bench.path("bits.dcm"), bench.path("bits.raw")
+    value = bytes((i * 167 + i // 7 * 31 + 1) % 256 for i in range(182))
+    with open(raw, "wb") as file:
+        file.write(value)
+    shutil.copy(os.path.join(DATA, "CT_small.dcm"), path)
+    os.chmod(path, 0o644)
+    bench.run("dcmodify", "-nb", "-q", "-m", "0028,0010=13", "-m", "0028,0011=37", "-i", "0028,0008=3", "-m", "0028,0100=1", "-m", "0028,0101=1",
+              "-m", "0028,0102=0", "-m", "0028,0103=0", "-mf", f"7fe0,0010={raw}", path, wants=0)
+    return path, value
+
+
 @test
 def pixels_one_bit(bench):
     """One bit a pixel: deflated, and native in either byte order, where frames begin within bytes."""
@@ -338,20 +377,94 @@ def pixels_one_bit(bench):
     before = inflated(bench, source)
     want = blank_bits(before, 512, 512, 3, True)
     check(want != before and inflated(bench, made[0]) == want, "liver_deflate.dcm: its pixels")
-    path, raw, big = bench.path("bits.dcm"), bench.path("bits.raw"), bench.path("big.dcm")
-    value = bytes((i * 167 + i // 7 * 31 + 1) % 256 for i in range(182))  # three frames of 13 rows and 37 columns, and what lies behind
-    with open(raw, "wb") as file:
-        file.write(value)
-    shutil.copy(os.path.join(DATA, "CT_small.dcm"), path)
-    os.chmod(path, 0o644)
-    bench.run("dcmodify", "-nb", "-q", "-m", "0028,0010=13", "-m", "0028,0011=37", "-i", "0028,0008=3", "-m", "0028,0100=1", "-m", "0028,0101=1",
-              "-m", "0028,0102=0", "-m", "0028,0103=0", "-mf", f"7fe0,0010={raw}", path, wants=0)
+    path, value, big = *bits(bench), bench.path("big.dcm")
     bench.run("dcmconv", "+tb", path, big, wants=0)
     key, rules = make(bench, "13")
     for one in (path, big):
         _, made = clean(bench, key, one, "of-" + os.path.basename(one), "--pixel-rules", rules)
         equal(facts(bench, made[0])["0028,0301"], "NO", one)
         check(decoded(bench, made[0], NATIVE, "after")[0] == blank_bits(value, 13, 37, 3, False), f"{one}: its pixels")
+
+
+def packed(frame):
+    """PackBits (PS3.5 G.3): literals alone."""
+    body = b"".join(bytes([len(frame[i:i + 128]) - 1]) + frame[i:i + 128] for i in range(0, len(frame), 128))
+    return struct.pack("<16I", 1, 64, *[0] * 14) + body
+
+
+def unpacked(segments):
+    value, at = b"", 64
+    equal(struct.unpack_from("<2I", segments), (1, 64), "segments")
+    while at + 1 < len(segments):
+        head = segments[at]
+        value += segments[at + 1:at + 2 + head] if head < 128 else segments[at + 1:at + 2] * (257 - head)
+        at += 2 + head if head < 128 else 2
+    return value
+
+
+def tiff(samples, width, height):
+    """Of one bit a pixel: all else opj_compress makes eight of."""
+    rows = b"".join(bytes(sum(samples[y * width + x + i] << 7 - i for i in range(min(8, width - x))) for x in range(0, width, 8)) for y in range(height))
+    rows += bytes(len(rows) % 2)
+    tags = ((256, width), (257, height), (258, 1), (259, 1), (262, 1), (273, 8), (277, 1), (278, height), (279, len(rows)))
+    return (b"II*\0" + struct.pack("<I", 8 + len(rows)) + rows + struct.pack("<H", len(tags))
+            + b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags) + bytes(4))
+
+
+@test
+def pixels_one_bit_coded(bench):
+    """One bit a pixel in RLE, JPEG 2000 (OpenJPEG's programs), JPEG XL (libjxl's) and as it is: black where the rule says so, and one bit still.
+    JPEG-LS and JPEG have none."""
+    path, value = bits(bench)
+    (key, rules), size = make(bench, "13"), 13 * 37
+    every = [byte >> i & 1 for byte in value for i in range(8)]
+    frames = [bytes(sum(bit << i for i, bit in enumerate(every[at:at + size][n:n + 8])) for n in range(0, size, 8)) for at in range(0, 3 * size, size)]
+    want = [blank_bits(frame, 13, 37, 1, True) for frame in frames]
+    raw, pgm, coded = bench.path("frame.raw"), bench.path("frame.pgm"), bench.path("frame.")
+
+    def samples(frame, most):
+        return bytes(most * (frame[i // 8] >> i % 8 & 1) for i in range(size))
+
+    def to_bits(value):
+        return bytes(sum(bool(value[n + i]) << i for i in range(min(8, size - n))) for n in range(0, size, 8))
+
+    def made_by(made, *program):
+        bench.run(*program, wants=0)
+        with open(made, "rb") as file:
+            return file.read()
+
+    def write(path, value):
+        with open(path, "wb") as file:
+            file.write(value)
+
+    def to_2000(frame):
+        write(coded + "tif", tiff(samples(frame, 1), 37, 13))
+        return made_by(coded + "j2k", "opj_compress", "-n", "2", "-i", coded + "tif", "-o", coded + "j2k")
+
+    def from_2000(frame):
+        write(coded + "j2k", frame)
+        return to_bits(made_by(raw, "opj_decompress", "-i", coded + "j2k", "-o", raw))
+
+    def to_jxl(frame):
+        write(pgm, b"P5\n37 13\n255\n" + samples(frame, 255))
+        return xl(bench, pgm, coded + "jxl", "-d", "0", "--override_bitdepth=1")
+
+    def from_jxl(frame):
+        write(coded + "jxl", frame)
+        return to_bits(made_by(pgm, "djxl", coded + "jxl", pgm)[-size:])
+
+    for syntax, encode, decode in (("1.2.840.10008.1.2.5", packed, unpacked),
+                                   ("1.2.840.10008.1.2.4.90", to_2000, from_2000), ("1.2.840.10008.1.2.4.110", to_jxl, from_jxl),
+                                   ("1.2.840.10008.1.2.1.98", bytes, bytes)):
+        one, _ = wrapped(bench, path, syntax, lambda _, encode=encode: map(encode, frames), "coded-bits.dcm")
+        _, made = clean(bench, key, one, "bits" + syntax, "--pixel-rules", rules)
+        equal(facts(bench, made[0])["0028,0100"], "1", f"{syntax}: Bits Allocated")
+        now = [decode(frame)[:len(frames[0])] for frame in fragments(bench, made[0])]
+        check(want != frames and now == want, f"{syntax}: its pixels", now)
+    for syntax, sentence in (("1.2.840.10008.1.2.4.80", "8.2.3"), ("1.2.840.10008.1.2.4.70", "8.2.1")):
+        one, _ = wrapped(bench, path, syntax, lambda _: frames, "none.dcm")
+        ran, made = clean(bench, key, one, "none" + syntax, "--pixel-rules", rules, wants=1)
+        check(sentence in ran.text and not made, f"{syntax}: {ran.text}")
 
 
 @test

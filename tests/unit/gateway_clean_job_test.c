@@ -268,7 +268,7 @@ static void every_other_outcome(void **state)
 		{"SC_rgb_jpeg_dcmtk.dcm", "", false, 0, CLEANER_REFUSED, "usually have text burned in"},
 		{"../inspect/TC0309_bits_ba_three.dcm",
 			"rules: [ { when: { rows: 64 }, blank: [ [0, 0, 9, 9] ] } ]", false, 0,
-			CLEANER_REFUSED, "neither 1, 8, 16 nor 32 bits"},
+			CLEANER_REFUSED, "neither 1, 8, 16, 24 nor 32 bits"},
 		{"CT_small.dcm", rules, false, 3000, CLEANER_BROKEN, "cannot be read"},
 		{"CT_small.dcm", rules, false, 100, CLEANER_BROKEN, "cannot be read"},
 		{"CT_small.dcm", "rules: 7", false, 0, CLEANER_LOST,

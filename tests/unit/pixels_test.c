@@ -61,6 +61,28 @@ static void rle_round_trip(void **state)
 	}
 }
 
+/* A segment that goes on, as one with a byte for each bit would: an error where that is asked for. */
+static void rle_longer(void **state)
+{
+	struct rle_shape shape = {.pixels = 60, .columns = 60, .samples = 1, .bytes = 1, .whole = true};
+	struct rle_shape more = {.pixels = 62, .columns = 62, .samples = 1, .bytes = 1};
+	uint8_t samples[62], again[62], coded[256];
+	for (size_t i = 0; i < sizeof(samples); i++) {
+		samples[i] = (uint8_t)(i * 7);
+	}
+	assert_int_equal(rle_decode(&shape, span_of(coded, rle_encode(&shape, samples, coded)), again), 0);
+	size_t len = rle_encode(&shape, samples, coded);
+	memset(coded + len, 0, 2);
+	assert_int_equal(rle_decode(&shape, span_of(coded, len + 2), again), ERR_LENGTH);
+	shape.whole = false;
+	assert_int_equal(rle_decode(&shape, span_of(coded, len + 2), again), 0);
+	shape.whole = true;
+	len = rle_encode(&more, samples, coded);
+	assert_int_equal(rle_decode(&more, span_of(coded, len), again), 0);
+	/* The literal that its last pixel is in goes on: no byte of it is left, and it is none of another frame's. */
+	assert_int_equal(rle_decode(&shape, span_of(coded, len), again), ERR_LENGTH);
+}
+
 /* ---- Blanking ---- */
 
 static const struct pixels_shape mono = {.rows = 7,
@@ -334,6 +356,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rle_round_trip),
+		cmocka_unit_test(rle_longer),
 		cmocka_unit_test(blank_kinds),
 		cmocka_unit_test(blank_shared_colour),
 		cmocka_unit_test(blank_refused),
