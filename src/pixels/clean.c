@@ -180,11 +180,12 @@ static bool says_lossy(const struct clean *c)
 	return c->decodes && c->syntax->is_lossy && !c->s->is_lossy;
 }
 
-/* Of native pixel data these stay, and all but itself where no region goes. */
+/* Of native pixel data these stay; and where no region goes all but itself, and what tells of its length. */
 static bool is_kept(const struct clean *c, int place)
 {
 	if (!c->regions) {
-		return place != PLACE_PIXELS;
+		bool told = place == PLACE_OFFSETS || place == PLACE_LENGTHS || place == PLACE_PIXEL_LENGTH;
+		return place != PLACE_PIXELS && !(c->s->encapsulated && told);
 	}
 	if (c->decodes && place == PLACE_ICON) {
 		return !c->s->icon_encoded;
@@ -309,7 +310,7 @@ static int begin_blanker(struct clean *c)
 static int begin(struct clean *c, const struct pixels_input *in)
 {
 	const struct survey *s = c->s;
-	if (!c->regions) {
+	if (!c->regions && !s->encapsulated) {
 		return begin_trimmer(c) ? 0 : ERR_UNSUPPORTED;
 	}
 	if (!s->has_pixels || s->has_other_pixels) {
@@ -326,16 +327,20 @@ static int begin(struct clean *c, const struct pixels_input *in)
 	return begin_blanker(c);
 }
 
-int pixels_beside(const struct survey *s, const struct pixels_input *in, bool *ret_any)
+int pixels_beside(
+	const struct survey *s, const struct pixels_input *in, const struct codec *codec, bool *ret_any)
 {
 	struct clean *c = calloc(1, sizeof(*c));
 	if (!c) {
 		return ERR_NO_MEMORY;
 	}
 	c->s = s;
+	c->codec = codec;
 	c->looks = true;
 	clean_source_begin(&c->source, s, in);
-	int e = begin_trimmer(c) ? put_native(c) : 0;
+	bool coded = s->encapsulated && !s->has_other_pixels;
+	int e = coded ? clean_frames_look(c, in) : begin_trimmer(c) ? put_native(c) : 0;
+	clean_frames_done(c);
 	if (e == 0) {
 		*ret_any = c->changed;
 	}
@@ -380,7 +385,7 @@ int pixels_clean(const struct survey *s, const struct pixels_regions *regions, c
 	if (!c) {
 		return ERR_NO_MEMORY;
 	}
-	c->native = native && s->encapsulated;
+	c->native = native && s->encapsulated && regions;
 	int e = run(c, in, ret_why);
 	free(c);
 	return e;

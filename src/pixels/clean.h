@@ -24,7 +24,7 @@ struct pixels_output {
  * becomes native instead, by pixel, in Explicit VR Little Endian.
  *
  * What lies beside the pixels (trim.h) goes from all of native pixel data, and of what was decoded of frames that can have it.
- * regions: NULL: of native pixel data that goes, and all else stays as it is, Burned In Annotation and the icon too.
+ * regions: NULL: that goes, where the transfer syntax can stay (pixels_beside()), and all else stays as it is, Burned In Annotation and the icon too.
  *
  * codec: NULL where there is none; RLE and deflated frames want none. ERR_UNSUPPORTED, ERR_VALUE, ERR_LIMIT, ERR_TRUNCATED…, with a sentence in
  * *ret_why (static); what was written then is worth nothing.
@@ -41,9 +41,11 @@ MUST_USE int pixels_decode(const struct survey *s, const struct pixels_input *in
 	const struct pixels_output *out, const struct codec *codec, const char **ret_why);
 
 /*
- * Is there anything beside the pixels of native pixel data? Of others, and where what the object says of them contradicts itself, there is not.
- * ERR_SYSTEM, ERR_NO_MEMORY, ERR_TRUNCATED….
+ * Is there anything beside the pixels, that goes? Of encapsulated ones in a lossless transfer syntax frames are decoded that may have it: our own
+ * codings, and others of one sample a pixel coded with more bits than are stored. Of other frames, of those that cannot be decoded, and where what the object
+ * says of its pixels contradicts itself, there is not. codec as of pixels_clean(). ERR_SYSTEM, ERR_NO_MEMORY, ERR_TRUNCATED….
  */
-MUST_USE int pixels_beside(const struct survey *s, const struct pixels_input *in, bool *ret_any);
+MUST_USE int pixels_beside(
+	const struct survey *s, const struct pixels_input *in, const struct codec *codec, bool *ret_any);
 
 #endif

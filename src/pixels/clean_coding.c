@@ -211,8 +211,9 @@ static int decode_ours(const struct clean *c, struct span in, uint8_t *to)
 	                                   : copy_frame(c, in, to);
 }
 
-static int decode(const struct clean *c, enum codec_kind kind, const char *photometric, struct span in,
-	uint8_t *to, char ret_photometric[17])
+/* stored: bits of a sample; GDCM clears the others. */
+static int decode(const struct clean *c, enum codec_kind kind, uint32_t stored, const char *photometric,
+	struct span in, uint8_t *to, char ret_photometric[17])
 {
 	if (clean_coding_is_ours(c)) {
 		memcpy(ret_photometric, photometric, 17);
@@ -220,6 +221,7 @@ static int decode(const struct clean *c, enum codec_kind kind, const char *photo
 	}
 	struct codec_frame f = codec_of(c, photometric);
 	size_t wide = clean_coding_wide(c);
+	f.stored = stored;
 	if (c->codec->decode(kind, &f, in.ptr, in.len, wide ? c->wide : to, wide ? wide : c->frame_len) < 0) {
 		return ERR_VALUE;
 	}
@@ -276,7 +278,8 @@ int clean_coding_encode(struct clean *c, struct span *ret_bytes, char ret_photom
 	if (e < 0) {
 		return clean_refuse(c, e, "its pixels could not be encoded again");
 	}
-	e = decode(c, kind_of(c->syntax->lossless_coding), ret_photometric, *ret_bytes, c->again, again);
+	e = decode(c, kind_of(c->syntax->lossless_coding), c->shape.stored, ret_photometric, *ret_bytes,
+		c->again, again);
 	if (e < 0 || memcmp(c->frame, c->again, c->frame_len) != 0) {
 		return clean_refuse(c, ERR_UNSUPPORTED, "its pixels could not be encoded again without loss");
 	}
@@ -292,8 +295,14 @@ static bool is_as_said(struct clean *c, struct span in)
 	            is_of(c, CODING_JPEG_XL) || /* whose decoder looks for itself */
 	            (coded_read(kind_of(c->syntax->coding), in, &is) == 0 && is.rows == s->rows &&
 			    is.columns == s->columns && is.samples == s->samples && is.bits <= s->allocated);
+	c->coded_bits = is.bits;
 	c->trims = good && (is.bits > s->stored || s->allocated == 1); /* its last byte has other bits */
 	return good;
+}
+
+bool clean_coding_may_trim(struct clean *c, struct span in)
+{
+	return is_as_said(c, in) && c->trims;
 }
 
 int clean_coding_decode(struct clean *c, struct span in, char ret_photometric[17])
@@ -302,6 +311,11 @@ int clean_coding_decode(struct clean *c, struct span in, char ret_photometric[17
 		return clean_refuse(c, ERR_VALUE,
 			"its pixels could not be decoded: a frame is not what it says that it is");
 	}
-	int e = decode(c, kind_of(c->syntax->coding), c->s->shape.photometric, in, c->frame, ret_photometric);
+	uint32_t stored = c->s->shape.stored;
+	if (c->trims && !c->decodes && !is_of(c, CODING_JPEG_XL) && c->s->shape.allocated > 1) {
+		stored = c->coded_bits; /* to be seen */
+	}
+	int e = decode(c, kind_of(c->syntax->coding), stored, c->s->shape.photometric, in, c->frame,
+		ret_photometric);
 	return e < 0 ? clean_refuse(c, e, "its pixels could not be decoded") : 0;
 }

@@ -152,8 +152,53 @@ static int allocate(struct clean *c)
 	return c->coded && c->wide && c->frame && c->again ? 0 : ERR_NO_MEMORY;
 }
 
+/* What lies beside the pixels of a frame goes, and nothing else: it is decoded where there may be anything. */
+static int load_trimmed(
+	struct clean *c, const struct pixels_input *in, size_t i, size_t *ret_n, bool *ret_changed)
+{
+	char photometric[17];
+	struct pixels_shape one = c->shape;
+	int e = read_frame(c, in, i, ret_n);
+	if (e < 0) {
+		return e;
+	}
+	bool may = clean_coding_may_trim(c, span_of(c->coded, *ret_n));
+	e = may ? clean_coding_decode(c, span_of(c->coded, *ret_n), photometric) : 0;
+	one.frames = 1;
+	*ret_changed = e == 0 && may && trim_begin(&c->trimmer, &one, false, false, c->frame_len) &&
+	               trim_apply(&c->trimmer, 0, c->frame, c->frame_len);
+	return e;
+}
+
+/* Only where the transfer syntax and what its colours are called stay. */
+static int begin_trimming(struct clean *c)
+{
+	int e = check(c);
+	if (e == 0 && (strcmp(c->syntax->uid, c->target) != 0 ||
+			      (!clean_coding_is_ours(c) && c->s->shape.samples != 1))) {
+		e = ERR_UNSUPPORTED;
+	}
+	memcpy(c->photometric, c->s->shape.photometric, sizeof(c->photometric));
+	return e ? e : allocate(c);
+}
+
+int clean_frames_look(struct clean *c, const struct pixels_input *in)
+{
+	bool changed = false;
+	size_t n;
+	int e = begin_trimming(c);
+	for (size_t i = 0; i < c->s->shape.frames && e == 0 && !changed; i++) {
+		e = load_trimmed(c, in, i, &n, &changed);
+	}
+	c->changed = e == 0 && changed;
+	return e == ERR_SYSTEM || e == ERR_NO_MEMORY ? e : 0;
+}
+
 int clean_frames_begin(struct clean *c, const struct pixels_input *in)
 {
+	if (!c->regions) {
+		return begin_trimming(c);
+	}
 	struct span bytes;
 	size_t n;
 	struct pixels_shape one;
@@ -205,6 +250,9 @@ static int put_head(struct clean *c)
 static int load_blanked(
 	struct clean *c, const struct pixels_input *in, size_t i, size_t *ret_n, bool *ret_changed)
 {
+	if (!c->regions) {
+		return load_trimmed(c, in, i, ret_n, ret_changed);
+	}
 	char photometric[17];
 	int e = load(c, in, i, ret_n, photometric);
 	if (e == 0 && strcmp(photometric, c->shape.photometric) != 0) {

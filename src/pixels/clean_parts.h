@@ -38,9 +38,10 @@ struct clean {
 	uint8_t deflated[CLEAN_PIECE];
 	struct blanker blanker;
 	struct trimmer trimmer;
-	bool trims;   /* it is in use; of frames: of this one */
-	bool looks;   /* nothing is written */
-	bool changed; /* by it */
+	bool trims;          /* it is in use; of frames: of this one */
+	uint32_t coded_bits; /* of a sample, that this frame says */
+	bool looks;          /* nothing is written */
+	bool changed;        /* by it */
 
 	/* ---- Of encapsulated images ---- */
 	const struct encoding_coded *syntax;
@@ -87,6 +88,8 @@ const char *clean_coding_why_not(const struct clean *c);
 uint64_t clean_coding_frame(const struct clean *c);
 size_t clean_coding_most(const struct clean *c);
 size_t clean_coding_wide(const struct clean *c);
+/* May the frame have anything beside its pixels (trim.h)? Its head says so. */
+bool clean_coding_may_trim(struct clean *c, struct span in);
 /* To c->frame. Of others than ours the head is read first. */
 MUST_USE int clean_coding_decode(struct clean *c, struct span in, char ret_photometric[17]);
 /* From c->frame; shown to be without loss. *ret_bytes: until the next call. */
@@ -96,7 +99,9 @@ MUST_USE int clean_coding_encode(struct clean *c, struct span *ret_bytes, char r
 /* err, and its sentence. */
 int clean_refuse(struct clean *c, int err, const char *why);
 
-/* Decode and encode the first frame: what it is like, and how all of them will be called. */
+/* Has any frame something beside its pixels, which goes? c->changed. What cannot be decoded has nothing. */
+MUST_USE int clean_frames_look(struct clean *c, const struct pixels_input *in);
+/* Decode and encode the first frame: what it is like, and how all of them will be called. Without regions: neither. */
 MUST_USE int clean_frames_begin(struct clean *c, const struct pixels_input *in);
 MUST_USE int clean_frames_write(struct clean *c, const struct pixels_input *in);
 void clean_frames_done(struct clean *c);

@@ -96,7 +96,7 @@ static enum cleaner_outcome trim(const struct cleaner_how *how, const struct sur
 	const char **ret_why)
 {
 	bool any = false;
-	int e = pixels_beside(s, in, &any);
+	int e = pixels_beside(s, in, how->codec, &any);
 	if (e < 0) {
 		return unread(e, ret_why);
 	}

@@ -520,6 +520,20 @@ def pixels_beside(bench):
     bench.run(bench.program, "deidentify", "--key", key, "--leftovers", "keep", path, after, wants=0)
     made = glob.glob(os.path.join(after, "**/*.dcm"), recursive=True)
     check(decoded(bench, made[0], NATIVE, "uncleaned")[0] == raw, "what was not to be cleaned")
+    # Coded with all bits: RLE, JPEG lossless, JPEG-LS by DCMTK, JPEG 2000 by GDCM.
+    wide, coded = bench.path("wide.dcm"), bench.path("coded.dcm")
+    shutil.copy(path, wide)
+    with open(bench.path("more.raw"), "wb") as file:
+        file.write(raw[:-6])
+    bench.run("dcmodify", "-nb", "-q", "-m", "0028,0101=16", "-m", "0028,0102=15", "-mf", f"7fe0,0010={bench.path('more.raw')}", wide, wants=0)
+    for code, how, syntax in ((["dcmcrle"], RLE, "RLELossless"), (["dcmcjpeg", "+e1"], JPEG, LOSSLESS), (["dcmcjpls"], LS, "JPEGLSLossless"),
+                              (["gdcmconv", "--j2k"], J2K, "JPEG2000LosslessOnly")):
+        bench.run(*code, wide, coded, wants=0)
+        bench.run("dcmodify", "-nb", "-q", "-m", "0028,0101=12", "-m", "0028,0102=11", coded, wants=0)
+        _, made = clean(bench, key, coded, "beside-" + syntax)
+        equal(facts(bench, made[0])["0002,0010"], syntax, "transfer syntax")
+        bench.run("dcmodify", "-nb", "-q", "-m", "0028,0101=16", "-m", "0028,0102=15", made[0], wants=0)
+        check(decoded(bench, made[0], how, "after")[0] == plain[:-6], f"{syntax}: its pixels")
 
 
 @test

@@ -182,7 +182,7 @@ static void clean_to_native(struct memory *from, const struct pixels_regions *r,
 	assert_int_equal(cleaned(&to, r, &again, &b, &why), 0);
 	assert_int_equal(again.len, to.len);
 	assert_memory_equal(again.bytes, to.bytes, to.len);
-	assert_int_equal(pixels_beside(&b, &(const struct pixels_input){&to, read_at}, &any), 0);
+	assert_int_equal(pixels_beside(&b, &(const struct pixels_input){&to, read_at}, NULL, &any), 0);
 	assert_false(any);
 	/* What native pixel data was is cleaned as well. */
 	for (size_t i = 0; i < b.length; i++) {

@@ -195,7 +195,7 @@ static void trim_files(void **state)
 	for (size_t i = 0; i < sizeof(ins) / sizeof(ins[0]); i++) {
 		const char *why = "";
 		bool any = false;
-		assert_int_equal(pixels_beside(&s, &ins[i], &any), 0);
+		assert_int_equal(pixels_beside(&s, &ins[i], NULL, &any), 0);
 		assert_true(any);
 		to.len = 0;
 		assert_int_equal(pixels_clean(&s, &r, &ins[i], &out, NULL, false, &why), 0);
@@ -209,7 +209,7 @@ static void trim_files(void **state)
 		size_t end = s.value + s.length;
 		assert_memory_equal(to.bytes + end, from.bytes + end, from.len - end);
 		assert_int_equal(
-			pixels_beside(&s, &(const struct pixels_input){&to, ins[i].read_at}, &any), 0);
+			pixels_beside(&s, &(const struct pixels_input){&to, ins[i].read_at}, NULL, &any), 0);
 		assert_false(any);
 	}
 	survey_done(&s);
@@ -229,12 +229,29 @@ static void trim_rle(void **state)
 	(void)state;
 	((uint8_t *)memmem(from.bytes, from.len, stored, sizeof(stored)))[8] = 7;
 	((uint8_t *)memmem(from.bytes, from.len, high, sizeof(high)))[8] = 6;
-	assert_int_equal(cleaned_as(true, &from, &r, &to, &a, &why), 0);
-	assert_int_equal(survey_read(&b, &(const struct pixels_input){&to, read_at}), 0);
-	for (size_t i = 0; i < b.length; i++) {
-		assert_int_equal(to.bytes[b.value + i] & 0x80, 0);
+	/* Where a rectangle goes, and where nothing else does, which is then decoded by the first way. */
+	for (unsigned i = 0; i < 2; i++) {
+		bool any = false;
+		to.len = 0;
+		assert_int_equal(cleaned(&from, NULL, &to, &a, &why), 0);
+		assert_int_equal(
+			pixels_beside(&a, &(const struct pixels_input){&from, read_at}, NULL, &any), 0);
+		assert_true(any);
+		survey_done(&a);
+		struct memory trimmed = {malloc(1u << 20), 0, 1u << 20};
+		assert_int_equal(cleaned_as(true, i ? &to : &from, &r, &trimmed, &a, &why), 0);
+		assert_int_equal(survey_read(&b, &(const struct pixels_input){&trimmed, read_at}), 0);
+		for (size_t k = 0; k < b.length; k++) {
+			assert_int_equal(trimmed.bytes[b.value + k] & 0x80, 0);
+		}
+		survey_done(&a);
+		survey_done(&b);
+		free(trimmed.bytes);
 	}
-	survey_done(&a);
+	assert_int_equal(survey_read(&b, &(const struct pixels_input){&to, read_at}), 0);
+	bool any = true;
+	assert_int_equal(pixels_beside(&b, &(const struct pixels_input){&to, read_at}, NULL, &any), 0);
+	assert_false(any);
 	survey_done(&b);
 	free(from.bytes);
 	free(to.bytes);
