@@ -268,8 +268,8 @@ static int put_frame(struct clean *c, const struct pixels_input *in, size_t i)
 {
 	char photometric[17];
 	struct span bytes;
-	size_t n;
-	bool changed;
+	size_t n = 0;
+	bool changed = false;
 	int e = load_blanked(c, in, i, &n, &changed);
 	if (e < 0) {
 		return e;

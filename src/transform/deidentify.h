@@ -85,8 +85,9 @@ struct deidentify {
 	/* Of the sequence that is left out, whose contents are replaced, or cleaned; of the item that is left out: DEIDENTIFY_NONE. */
 	unsigned skip_depth, dummy_depth, clean_depth, skip_item;
 	struct span chunk, rest, borrowed; /* not learned from; after the head; of a value, to be given out */
-	bool has_remarks;                  /* frames of its transfer syntax may have some */
-	uint32_t frames;                   /* that it says */
+	enum remarks_kind has_remarks;     /* frames of its transfer syntax may have some */
+	struct remarks_about about;        /* of its pixels, as far as it has come */
+	uint8_t n_about[4];                /* bytes of numbers of it */
 	struct span coded;                 /* of a frame, to be looked through */
 	struct remarks remarks;
 	struct deidentify_item {

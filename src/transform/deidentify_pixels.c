@@ -1,21 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transform/deidentify_parts.h"
 
+#include "base/attr.h"
 #include "dicom/tag.h"
 
 #define TAG_FRAMES  0x00280008u
 #define FRAMES_MOST 100000000u
 #define LOOKED_AT   (64u * 1024) /* at once, of what goes out */
 
+/* A number of two bytes, little endian as all that is encapsulated (PS3.5 A.4). */
+static void count_number(struct deidentify *t)
+{
+	static const uint32_t tags[] = {0x00280002, 0x00280010, 0x00280011, 0x00280100};
+	uint32_t *const numbers[] = {
+		&t->about.samples, &t->about.rows, &t->about.columns, &t->about.allocated};
+	const struct dataset *d = &t->d;
+	for (size_t k = 0; k < ARRAY_LEN(tags); k++) {
+		for (size_t i = 0; tags[k] == d->tag && i < d->value.len && t->n_about[k] < 4; i++) {
+			*numbers[k] |= (uint32_t)d->value.ptr[i] << 8 * t->n_about[k]++;
+		}
+	}
+}
+
 void pixels_count(struct deidentify *t)
 {
 	const struct dataset *d = &t->d;
-	if (d->tag != TAG_FRAMES || d->depth > 0) {
+	if (d->depth > 0 || d->tag >> 16 != 0x0028) {
+		return;
+	}
+	count_number(t);
+	if (d->tag != TAG_FRAMES) {
 		return;
 	}
 	for (size_t i = 0; i < d->value.len; i++) {
 		unsigned digit = d->value.ptr[i] - (unsigned)'0';
-		t->frames = digit <= 9 && t->frames < FRAMES_MOST ? t->frames * 10 + digit : t->frames;
+		uint32_t *frames = &t->about.frames;
+		*frames = digit <= 9 && *frames < FRAMES_MOST ? *frames * 10 + digit : *frames;
 	}
 }
 
@@ -35,7 +55,7 @@ void pixels_begin(struct deidentify *t)
 		return;
 	}
 	write_head(t, d->tag, d->vr, UNDEFINED_LENGTH);
-	remarks_begin(&t->remarks, t->frames);
+	remarks_begin(&t->remarks, t->has_remarks, &t->about);
 }
 
 void pixels_fragment(struct deidentify *t)
@@ -46,9 +66,9 @@ void pixels_fragment(struct deidentify *t)
 		return;
 	}
 	t->what = VALUE_COPY;
-	if (t->has_remarks && d->number > 0) { /* 0 is the offset table */
+	if (t->has_remarks != REMARKS_NONE && d->number > 0) { /* 0 is the offset table */
 		t->what = VALUE_CODED;
-		remarks_fragment(&t->remarks);
+		remarks_fragment(&t->remarks, d->length);
 	}
 	write_fragment(t, d->length);
 	dataset_pieces(d);

@@ -83,23 +83,27 @@ static const struct {
 	{"jp2c", BOX_CODESTREAM},
 };
 
-bool remarks_are_in(struct span transfer_syntax)
+enum remarks_kind remarks_in(struct span transfer_syntax)
 {
 	struct span uid = uid_trim(transfer_syntax);
+	if (span_eq(uid, span_str("1.2.840.10008.1.2.5"))) {
+		return REMARKS_RLE;
+	}
 	for (size_t i = 0; i < ARRAY_LEN(syntaxes); i++) {
 		size_t n = strlen(syntaxes[i]);
 		if (uid.len >= n && memcmp(uid.ptr, syntaxes[i], n) == 0) {
-			return true;
+			return REMARKS_STREAMS;
 		}
 	}
-	return false;
+	return REMARKS_NONE;
 }
 
 /* ---- Where a stream begins and ends ---- */
 
-void remarks_begin(struct remarks *r, uint32_t frames)
+void remarks_begin(struct remarks *r, enum remarks_kind kind, const struct remarks_about *about)
 {
-	*r = (struct remarks){.state = AT_START, .frames = frames};
+	*r = (struct remarks){.kind = kind, .state = AT_START, .frames = about->frames};
+	remarks_rle_begin(&r->rle, about->rows, about->columns, about->samples, about->allocated);
 }
 
 static void expect(struct remarks *r, unsigned may)
@@ -109,8 +113,9 @@ static void expect(struct remarks *r, unsigned may)
 	r->n_signs = 0;
 }
 
-void remarks_fragment(struct remarks *r)
+void remarks_fragment(struct remarks *r, uint32_t length)
 {
+	remarks_rle_fragment(&r->rle, length);
 	bool wanted = r->signs && r->state == AT_START && r->may == 1u << SIGN_2000; /* in a box */
 	if (!wanted) {
 		expect(r, ALL_SIGNS);
@@ -487,6 +492,9 @@ static size_t take_sign(struct remarks *r, struct span bytes, bool *ret_blank)
 
 static size_t step(struct remarks *r, struct span bytes, bool *ret_blank)
 {
+	if (r->kind != REMARKS_STREAMS) {
+		return remarks_rle_take(&r->rle, bytes, ret_blank);
+	}
 	return r->signs ? take_sign(r, bytes, ret_blank) : take_within(r, bytes, ret_blank);
 }
 

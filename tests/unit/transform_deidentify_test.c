@@ -545,7 +545,7 @@ static void test_comments_in_frames(void **state)
 		told = 0;
 	}
 	/* Of what is no such stream nothing is changed. */
-	deidentify_cut(&made, &rules, "1.2.840.10008.1.2.5", writer_span_of(&w), w.len, &log);
+	deidentify_cut(&made, &rules, "1.2.840.10008.1.2.8.1", writer_span_of(&w), w.len, &log);
 	assert_int_equal(made.result, DEIDENTIFY_END);
 	assert_memory_equal(
 		made.bytes + made.n - 8 - sizeof(want), w.ptr + w.len - 8 - sizeof(want), sizeof(want));

@@ -49,6 +49,11 @@ static void add(struct stream *s, const struct part *parts, size_t n)
 	}
 }
 
+static void begin(struct remarks *r, uint32_t frames)
+{
+	remarks_begin(r, REMARKS_STREAMS, &(struct remarks_about){.frames = frames});
+}
+
 /* Bytes in pieces of at most `step`. */
 static void apply(struct remarks *r, uint8_t *bytes, size_t len, size_t step)
 {
@@ -72,16 +77,16 @@ static void check_pieces(const struct stream *s, uint32_t frames)
 	bool any = memcmp(s->bytes, s->want, s->n) != 0;
 	for (size_t step = 1; step <= s->n; step++) {
 		memcpy(is, s->bytes, s->n);
-		remarks_begin(&r, frames);
-		remarks_fragment(&r);
+		begin(&r, frames);
+		remarks_fragment(&r, MOST);
 		apply(&r, is, s->n, step);
 		assert_memory_equal(is, s->want, s->n);
 		assert_int_equal(r.any, any);
 	}
 	/* What is clean stays as it is. */
 	memcpy(is, s->want, s->n);
-	remarks_begin(&r, frames);
-	remarks_fragment(&r);
+	begin(&r, frames);
+	remarks_fragment(&r, MOST);
 	apply(&r, is, s->n, s->n);
 	assert_memory_equal(is, s->want, s->n);
 	assert_false(r.any);
@@ -94,10 +99,10 @@ static void check_fragments(const struct stream *s)
 	struct remarks r;
 	for (size_t cut = 12; cut < s->n; cut++) {
 		memcpy(is, s->bytes, s->n);
-		remarks_begin(&r, 1);
-		remarks_fragment(&r);
+		begin(&r, 1);
+		remarks_fragment(&r, MOST);
 		apply(&r, is, cut, s->n);
-		remarks_fragment(&r);
+		remarks_fragment(&r, MOST);
 		apply(&r, is + cut, s->n - cut, s->n);
 		assert_memory_equal(is, s->want, s->n);
 	}
@@ -284,8 +289,8 @@ static void frames_in_one(void **state)
 	add(&more, PARTS(frame));
 	add(&more, PARTS(extra));
 	memcpy(is, more.bytes, more.n);
-	remarks_begin(&r, 1);
-	remarks_fragment(&r);
+	begin(&r, 1);
+	remarks_fragment(&r, MOST);
 	apply(&r, is, more.n, 7);
 	assert_memory_equal(is, more.want, more.n);
 }
@@ -304,29 +309,101 @@ static void frames_in_fragments(void **state)
 		{PARTS(jxl)}, {PARTS(jp2)}, {PARTS(jpeg_ls)}};
 	struct remarks r;
 	(void)state;
-	remarks_begin(&r, 2);
+	begin(&r, 2);
 	for (size_t i = 0; i < ARRAY_LEN(fragments); i++) {
 		struct stream s = {.n = 0};
 		add(&s, fragments[i].parts, fragments[i].n);
-		remarks_fragment(&r);
+		remarks_fragment(&r, MOST);
 		apply(&r, s.bytes, s.n, 5);
 		assert_memory_equal(s.bytes, s.want, s.n);
 	}
 }
 
+/* ---- RLE ---- */
+
+/* Two samples of 8 bits, of 20 pixels. */
+static void rle_remarks(void **state)
+{
+	static const struct part frame[] = {K("\2\0\0\0\x46\0\0\0\x57\0\0\0"),
+		B("Zebedee Magic^Florence, of the roundabout, of the tv"), B("before"), /* offset 0x46 */
+		K("\xF7"
+		  "a\x80\x07"
+		  "bcdefghi\xFF"
+		  "b"),
+		B("end"), /* 10, 8 and 2; offset 0x57 */
+		K("\x12"
+		  "abcdefghijklmnopqrs\x05"
+		  "z"),
+		B("zzzzz" TEXT)};
+	struct stream s = {.n = 0};
+	struct remarks r;
+	uint8_t is[MOST];
+	(void)state;
+	add(&s, PARTS(frame));
+	for (unsigned i = 0; i < 6; i++) {
+		struct remarks_about about = {.rows = 4, .columns = 5, .samples = 2, .allocated = 8};
+		static const uint8_t wrong[] = {0, 1, 0x45, 0x40, 0xF0};
+		static const size_t at[] = {0, 0, 8, 8,
+			8}; /* too few segments, and offsets that do not ascend, or are behind the end */
+		if (i > 0) {
+			s.bytes[at[i - 1]] = wrong[i - 1];
+		}
+		for (size_t step = 1; step <= s.n; step++) {
+			remarks_begin(&r, REMARKS_RLE, &about);
+			memcpy(is, s.bytes, s.n);
+			remarks_fragment(&r, (uint32_t)s.n);
+			apply(&r, is, s.n, step);
+			assert_memory_equal(is, i == 0 ? s.want : s.bytes, s.n);
+			assert_int_equal(r.any, i == 0);
+		}
+		s.bytes[0] = 2;
+		s.bytes[8] = 0x57;
+	}
+	/* What the object says of its pixels is no such frame. */
+	static const struct remarks_about others[] = {
+		{1, 4, 5, 1, 8}, {1, 0, 5, 2, 8}, {1, 4, 5, 2, 12}, {1, 4, 5, 2, 128}};
+	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+		remarks_begin(&r, REMARKS_RLE, &others[i]);
+		memcpy(is, s.bytes, s.n);
+		remarks_fragment(&r, (uint32_t)s.n);
+		apply(&r, is, s.n, s.n);
+		assert_memory_equal(is, s.bytes, s.n);
+	}
+}
+
+static void rle_bits(void **state)
+{
+	static const struct part frame[] = {K("\1\0\0\0\x40\0\0\0"),
+		B("Zebedee Magic^Florence, of the roundabout, and the dog D"),
+		K("\x02"
+		  "abc"),
+		B(TEXT)};
+	struct stream s = {.n = 0};
+	struct remarks r;
+	(void)state;
+	add(&s, PARTS(frame));
+	remarks_begin(&r, REMARKS_RLE, &(struct remarks_about){1, 3, 7, 1, 1});
+	remarks_fragment(&r, (uint32_t)s.n);
+	apply(&r, s.bytes, s.n, 5);
+	assert_memory_equal(s.bytes, s.want, s.n);
+}
+
 static void syntaxes(void **state)
 {
-	static const char *const yes[] = {"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.70",
-		"1.2.840.10008.1.2.4.81", "1.2.840.10008.1.2.4.93", "1.2.840.10008.1.2.4.202",
-		"1.2.840.10008.1.2.4.112"};
-	static const char *const no[] = {"1.2.840.10008.1.2.1", "1.2.840.10008.1.2.5",
-		"1.2.840.10008.1.2.4.100", "1.2.840.10008.1.2.4.107", "1.2.840.10008.1.2.8.1", ""};
+	static const struct {
+		const char *uid;
+		enum remarks_kind kind;
+	} rows[] = {{"1.2.840.10008.1.2.4.50", REMARKS_STREAMS}, {"1.2.840.10008.1.2.4.70", REMARKS_STREAMS},
+		{"1.2.840.10008.1.2.4.81", REMARKS_STREAMS}, {"1.2.840.10008.1.2.4.93", REMARKS_STREAMS},
+		{"1.2.840.10008.1.2.4.202", REMARKS_STREAMS}, {"1.2.840.10008.1.2.4.112", REMARKS_STREAMS},
+		{"1.2.840.10008.1.2.5", REMARKS_RLE}, {"1.2.840.10008.1.2.1", REMARKS_NONE},
+		{"1.2.840.10008.1.2.4.100", REMARKS_NONE}, {"1.2.840.10008.1.2.4.107", REMARKS_NONE},
+		{"1.2.840.10008.1.2.8.1", REMARKS_NONE}, {"", REMARKS_NONE}};
 	(void)state;
-	for (size_t i = 0; i < 6; i++) {
-		assert_true(remarks_are_in(span_str(yes[i])));
-		assert_false(remarks_are_in(span_str(no[i])));
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		assert_int_equal(remarks_in(span_str(rows[i].uid)), rows[i].kind);
 	}
-	assert_true(remarks_are_in(span_of("1.2.840.10008.1.2.4.201\0", 24)));
+	assert_int_equal(remarks_in(span_of("1.2.840.10008.1.2.4.201\0", 24)), REMARKS_STREAMS);
 }
 
 int main(void)
@@ -339,6 +416,8 @@ int main(void)
 		cmocka_unit_test(boxes_broken),
 		cmocka_unit_test(frames_in_one),
 		cmocka_unit_test(frames_in_fragments),
+		cmocka_unit_test(rle_remarks),
+		cmocka_unit_test(rle_bits),
 		cmocka_unit_test(syntaxes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
