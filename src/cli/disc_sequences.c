@@ -114,7 +114,7 @@ static void end(struct disc_copier *c)
 static void ask(struct disc_copier *c, struct dataset *d)
 {
 	bool of_item = c->in == VERIFYING                        ? d->depth == 1 && d->tag == VERIFIED
-	               : c->in == DISC_BLENDING && d->depth == 1 ? d->tag == STUDY
+	               : c->in == DISC_BLENDING && d->depth == 1 ? d->tag == STUDY && vr_is_text(d->vr)
 	                                                         : c->wanted && vr_is_text(d->vr);
 	if (of_item) {
 		c->waits = true;
