@@ -108,7 +108,12 @@ static int make(struct media *m, const struct pixels_box_how *how, struct media_
 	if (e == ERR_VALUE) {
 		snprintf(why, cap, "%s", wrong);
 	}
-	return e < 0 ? e : take_place(m, o, fresh, &d);
+	e = e < 0 ? e : take_place(m, o, fresh, &d);
+	if (e == ERR_SYSTEM && errno == ENOSPC) {
+		snprintf(why, cap, "there is no room in TMPDIR for what it would become");
+		return ERR_VALUE;
+	}
+	return e;
 }
 
 static int convert_one(
@@ -193,8 +198,10 @@ void media_conversion_show(const struct media_conversion *c, size_t n_objects)
 	}
 	if (c->others > 0) {
 		printf("\n%zu of %zu objects %s not in Explicit VR Little Endian, the one transfer syntax of STD-GEN-SEC (PS3.11 D.3.1), and "
-		       "stay as they are: not every reader of such discs can read them\n",
-			c->others, n_objects, c->others == 1 ? "is" : "are");
+		       "%s: not every reader of such discs can read %s\n",
+			c->others, n_objects, c->others == 1 ? "is" : "are",
+			c->others == 1 ? "stays as it is" : "stay as they are",
+			c->others == 1 ? "it" : "them");
 	}
 	media_show_names(&c->kept, true);
 }

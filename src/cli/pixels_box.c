@@ -121,14 +121,14 @@ static enum cleaner_outcome hear(
 		}
 		if (e < 0 && e != ERR_PEER) {
 			return lost(why, cap,
-				e == ERR_TIMEOUT ? "its pixels took too long to clean"
-						 : "the process that cleaned its pixels has died");
+				e == ERR_TIMEOUT ? "its pixels took too long"
+						 : "the process that had its pixels has died");
 		}
 		e = e ? e : put(out, h.kind, span_of(piece, h.len));
 		if (e < 0) {
 			return lost(why, cap,
-				e == ERR_PEER ? "the process that cleaned its pixels said what it must not"
-					      : "its cleaned pixels could not be written");
+				e == ERR_PEER ? "the process that had its pixels said what it must not"
+					      : "what it would become could not be written (TMPDIR)");
 		}
 	}
 }

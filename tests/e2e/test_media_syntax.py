@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 
+from lib import dicom
 from lib.site import ROOT, check, equal, test
 from test_secure_media import Disc, records
 from test_sign import Signer
@@ -24,9 +25,8 @@ def said(*command):
 
 def facts(path):
     """Its transfer syntax, and its SOP instance."""
-    text = said("dcmdump", "-Un", "+L", "-s", "+P", "0002,0010", "+P", "0008,0018", path)
-    found = dict(re.findall(r"\((\S+)\) UI \[([^]]*)\]", text))
-    return found["0002,0010"], found.get("0008,0018")
+    part10 = dicom.Part10(path)
+    return part10.syntax, part10.instance
 
 
 def data_set(path, leave=()):
@@ -155,7 +155,7 @@ def media_of_valid_files(bench):
     errors = [v for v in text.splitlines() if v.startswith("Error") and "Specific Character Set" not in v and "invalid data values" not in v]
     equal(errors, [], "what dciodvfy says")  # but for "ISO-IR 100", which files of others have
     files = [os.path.relpath(p, bench.path("opened")) for p in sorted(glob.glob(bench.path("opened/D*/F*")))]
-    dull = [f for f in files if "(0010,0020) UN" in said("dcmdump", "+P", "0010,0020", bench.path("opened/" + f))]
+    dull = [f for f in files if b"\x10\0\x20\0UN" in dicom.Part10(bench.path("opened/" + f)).data]
     equal(len(dull), 1, "files whose values are all UN, which dcmmkdir does not read")
     bench.run("dcmmkdir", "-Pgp", "-W", "-Nxc", "+I", "+D", "THEIRS", *(f for f in files if f not in dull), cwd=bench.path("opened"), wants=0)
     ours, theirs = records(bench.path("opened/DICOMDIR")), records(bench.path("opened/THEIRS"))
