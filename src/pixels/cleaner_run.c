@@ -159,6 +159,11 @@ static enum cleaner_outcome convert(const struct cleaner_how *how, const struct 
 		return refuse(ret_why,
 			"its pixel data is not encapsulated, as its transfer syntax says that it is");
 	}
+	/* PS3.5 6.2.2: they become UN, which is not signed; who signed them knew more (PS3.3 C.12.1.1.3.1.1). */
+	if (s->encoding == ENCODING_IMPLICIT_LE && s->is_signed && s->signs_private) {
+		return refuse(ret_why,
+			"private elements of it are digitally signed, of which implicit VR does not say what they are: the signature would not hold");
+	}
 	if (!encoded) {
 		return transcode(s, in, out, ret_why);
 	}

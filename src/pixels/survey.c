@@ -21,6 +21,7 @@
 #define PROVIDER_URL   0x00287FE0u
 #define PARAMETERS     0x4FFE0001u
 #define SIGNATURES     0xFFFAFFFAu
+#define SIGNED         0x04000020u
 
 /* ---- Tables ---- */
 
@@ -88,6 +89,7 @@ struct work {
 	uint64_t padding[2]; /* of float, of double */
 	uint32_t asked;      /* a mask of what is asked about: what has come */
 	uint8_t value[PIXELS_TEXT];
+	uint8_t tags[64 * 1024]; /* Data Elements Signed */
 	uint8_t piece[PIECE];
 };
 
@@ -162,9 +164,28 @@ static void take_top(struct work *w, struct span v)
 	}
 }
 
+static bool is_private(uint32_t tag)
+{
+	return (tag >> 16) % 2 == 1 && (tag & 0xFFFF) > 0xFF;
+}
+
+/* An AT; of use in implicit VR alone, which is little endian. */
+static void take_signed(struct survey *s, struct span v)
+{
+	for (size_t i = 0; i + 4 <= v.len; i += 4) {
+		uint32_t group = (uint32_t)v.ptr[i] | (uint32_t)v.ptr[i + 1] << 8;
+		uint32_t element = (uint32_t)v.ptr[i + 2] | (uint32_t)v.ptr[i + 3] << 8;
+		s->signs_private = s->signs_private || is_private(group << 16 | element);
+	}
+}
+
 static void take(struct work *w)
 {
 	const struct dataset *d = &w->file.d;
+	if (d->tag == SIGNED && d->depth > 0) {
+		take_signed(w->s, d->value);
+		return;
+	}
 	if (d->tag == TAG_ITEM) {
 		/* The first bytes of a fragment, or of the offset table. */
 		const uint8_t *b = d->value.ptr;
@@ -337,6 +358,9 @@ static void look_for_obstacles(struct survey *s, const struct dataset *d, int ev
 {
 	s->is_signed = s->is_signed || d->tag == PARAMETERS || d->tag == SIGNATURES;
 	s->elsewhere = s->elsewhere || d->tag == PROVIDER_URL;
+	s->signs_private =
+		s->signs_private || (d->depth > 0 && is_private(d->tag) && (d->path[0] >> 16) % 2 == 0 &&
+					    d->path[0] != SIGNATURES);
 	if (event == DATASET_ENCAPSULATED && (d->depth > 0 || d->tag != PIXEL_DATA)) {
 		bool icon = d->depth == 1 && d->path[0] == ICON;
 		s->icon_encoded = s->icon_encoded || icon;
@@ -354,7 +378,9 @@ static int event_one(struct work *w, int event)
 	case DATASET_ENCAPSULATED:
 		look_for_obstacles(w->s, d, event);
 		e = d->depth == 0 ? begin_top(w, event) : 0;
-		if (e == 0 && event == DATASET_ELEMENT && is_wanted(d)) {
+		if (e == 0 && event == DATASET_ELEMENT && d->tag == SIGNED && d->depth > 0) {
+			dataset_collect(d, w->tags, sizeof(w->tags));
+		} else if (e == 0 && event == DATASET_ELEMENT && is_wanted(d)) {
 			dataset_collect(d, w->value, sizeof(w->value));
 		}
 		return e;

@@ -83,6 +83,7 @@ struct survey {
 	bool icon_encoded, other_encoded; /* the icon is encapsulated; so are pixels of another sequence */
 	bool elsewhere;                   /* Pixel Data Provider URL (0028,7FE0): they are not in the file */
 	bool is_signed;                   /* there is a digital signature, or its parameters, at any depth */
+	bool signs_private; /* one may be over private elements: it lists some, or they are in sequences that are not */
 };
 
 /* What is read from. Its size is what reading finds. */

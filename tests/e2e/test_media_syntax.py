@@ -12,7 +12,7 @@ from test_secure_media import Disc, records
 from test_sign import Signer
 
 LOSSY = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.81")
-EXPLICIT, JPEG_2000 = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.4.91"
+EXPLICIT, IMPLICIT, JPEG_2000 = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.4.91"
 DATA = os.path.join(ROOT, "tests/data")
 PEERS = (("dcmconv", "+te", "-e", "-g"), ("dcmdjpeg", "+cn", "+px", "+te", "-e", "-g"), ("dcmdrle", "+te", "-e", "-g"), ("gdcmconv", "-w"))
 # What gdcmconv changes of its own, or adds.
@@ -133,12 +133,18 @@ def media_signatures_hold(bench):
         source = f"{DATA}/dicom/{name}.dcm" if name != "deflated" else deflated
         made = s.sign(s.dcmsign(source) if i < 2 else source)
         shutil.copy(made, disc.folder + f"/{i}.dcm")
+    implicit = bench.path("implicit.dcm")  # with private elements, which dcmsign knows and signs
+    bench.run("dcmconv", "+ti", f"{DATA}/dicom/CT_small.dcm", implicit, wants=0)
+    bench.run("dcmodify", "-nb", "-m", "0008,0018=1.2.3", implicit, wants=0)
+    shutil.copy(s.dcmsign(implicit), disc.folder + "/private.dcm")
     text = disc.media("seal", disc.folder, bench.path("sealed"))
-    check("3 of 4 objects become" in text and "3.dcm: its pixels are compressed, and digitally signed so" in text, text)
+    check("3 of 5 objects become" in text and "3.dcm: its pixels are compressed, and digitally signed so" in text, text)
+    check("private.dcm: private elements of it are digitally signed" in text, text)
     disc.media("open", bench.path("sealed"), bench.path("opened"))
     found = []
     for path in glob.glob(bench.path("opened/D*/F*")):
-        found.append((facts(path)[0], [v["state"] for v in s.verify(path)]))
+        if facts(path)[0] != IMPLICIT:
+            found.append((facts(path)[0], [v["state"] for v in s.verify(path)]))
         s.theirs(path)
     equal(sorted(found), [(EXPLICIT, ["good"]), (EXPLICIT, ["good"] * 2), (EXPLICIT, ["good"] * 2), (JPEG_2000, ["good"])], "verdicts")
 
