@@ -55,7 +55,7 @@ static void watch_pe(struct inspect *i)
 	}
 }
 
-/* Text that other programs take for theirs: configuration, commands. */
+/* Text that other programs take for theirs: configuration, commands; what is to end before what follows has lines. */
 static bool is_text(struct span s)
 {
 	size_t n = s.len;
@@ -67,7 +67,7 @@ static bool is_text(struct span s)
 		if (s.ptr[k] >= 0x7F || (s.ptr[k] < ' ' && (s.ptr[k] < '\t' || s.ptr[k] > '\r'))) {
 			return false;
 		}
-		suspect |= strchr("{<`$&|%", s.ptr[k]) != NULL;
+		suspect |= strchr("{<`$&|%;[\n", s.ptr[k]) != NULL;
 	}
 	return suspect;
 }

@@ -440,6 +440,9 @@ static void inside_preambles(void **state)
 		{"\xFF\1<script>", 10, CHECK_PREAMBLE_TEXT},
 		{"start calc.exe & exit", 21, CHECK_PREAMBLE_TEXT},
 		{":\nrm -rf x\nexit\n", 16, CHECK_PREAMBLE_TEXT},
+		{"[autorun]\nopen=a.exe\n", 21, CHECK_PREAMBLE_TEXT},
+		{"import os;os.remove('a')", 24, CHECK_PREAMBLE_TEXT},
+		{"Maker Inc. (TM), v1.0 #2", 24, CHECK_PREAMBLE_NONZERO},
 	};
 	for (size_t k = 0; k < ARRAY_LEN(rows); k++) {
 		uint8_t file[160] = {[128] = 'D', 'I', 'C', 'M'};
