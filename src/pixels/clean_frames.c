@@ -3,6 +3,7 @@
 
 #include "base/attr.h"
 #include "dicom/encoding.h"
+#include "pixels/colour.h"
 
 #include <stdlib.h>
 
@@ -95,6 +96,19 @@ static bool apply(struct clean *c)
 	return blank_apply(&c->blanker, 0, c->frame, c->frame_len) || trimmed;
 }
 
+/*
+ * Native images are seldom anything but red, green and blue (PS3.3 C.8.5.6.1.2 and others), and their readers too. Rounding costs nothing of what
+ * is lossy anyway; of all else the samples stay what they are.
+ */
+static void make_rgb(struct clean *c, char photometric[17])
+{
+	if (c->decodes && c->syntax->coding == CODING_JPEG && c->shape.samples == 3 &&
+		c->shape.allocated == 8 && strcmp(photometric, "YBR_FULL") == 0) {
+		colour_to_rgb(c->frame, c->frame_len / 3);
+		memcpy(photometric, "RGB", 4);
+	}
+}
+
 /* The frame, decoded. */
 static int load(
 	struct clean *c, const struct pixels_input *in, size_t frame, size_t *ret_n, char photometric[17])
@@ -103,7 +117,11 @@ static int load(
 	if (e < 0) {
 		return e;
 	}
-	return clean_coding_decode(c, span_of(c->coded, *ret_n), photometric);
+	e = clean_coding_decode(c, span_of(c->coded, *ret_n), photometric);
+	if (e == 0) {
+		make_rgb(c, photometric);
+	}
+	return e;
 }
 
 /* ---- Before they are written ---- */

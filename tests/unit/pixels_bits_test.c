@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pixels/blank.h"
 #include "pixels/clean.h"
+#include "pixels/colour.h"
 #include "pixels/deflated.h"
 #include "pixels/trim.h"
 
@@ -250,6 +251,33 @@ static void bits_refused(void **state)
 	free(to.bytes);
 }
 
+/* Within one of what PS3.3 C.7.6.3.1.2 says of every colour, and grey is grey. */
+static void colours(void **state)
+{
+	(void)state;
+	for (int r = 0; r < 256; r += 5) {
+		for (int g = 0; g < 256; g += 5) {
+			for (int b = 0; b < 256; b += 5) {
+				double y = 0.2990 * r + 0.5870 * g + 0.1140 * b;
+				double cb = -0.1687 * r - 0.3313 * g + 0.5 * b + 128;
+				double cr = 0.5 * r - 0.4187 * g - 0.0813 * b + 128;
+				uint8_t p[3] = {(uint8_t)(y + 0.5), (uint8_t)(cb > 255 ? 255 : cb + 0.5),
+					(uint8_t)(cr > 255 ? 255 : cr + 0.5)};
+				colour_to_rgb(p, 1);
+				assert_in_range(p[0] - r + 2, 0, 4);
+				assert_in_range(p[1] - g + 2, 0, 4);
+				assert_in_range(p[2] - b + 2, 0, 4);
+			}
+		}
+	}
+	for (unsigned v = 0; v < 256; v++) {
+		uint8_t p[6] = {(uint8_t)v, 128, 128, 0, 0, 0};
+		colour_to_rgb(p, 2);
+		assert_true(p[0] == v && p[1] == v && p[2] == v);
+		assert_true(p[3] == 0 && p[4] == 135 && p[5] == 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -257,6 +285,7 @@ int main(void)
 		cmocka_unit_test(bits_kinds),
 		cmocka_unit_test(bits_files),
 		cmocka_unit_test(bits_refused),
+		cmocka_unit_test(colours),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
