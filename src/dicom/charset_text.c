@@ -106,10 +106,10 @@ static bool is_function(int next)
 	return next >= 0x30 && next <= 0x7E;
 }
 
-/* CSI, OSC and DCS of C1, as a terminal's commands are written. */
+/* CSI, OSC and DCS of C1, as a terminal's commands are written. A colon or a semicolon may stand behind a word of DOS's code pages. */
 static bool is_command(uint32_t c, int next)
 {
-	bool parameter = next >= 0x30 && next <= 0x3F;
+	bool parameter = next >= 0x30 && next <= 0x3F && next != ':' && next != ';';
 	return ((c == 0x9B || c == 0x9D) && parameter) ||
 	       (c == 0x90 && (parameter || next == '$' || next == '+'));
 }

@@ -129,6 +129,7 @@ static size_t step_marker(struct inspect *i, struct span s)
 		return 1; /* ISO/IEC 10918-1 B.1.1.2: any number of them may stand before a marker */
 	}
 	c->n = 0;
+	c->ls |= code == JPEG_LS_SOF && i->codec == CODEC_JPEG;
 	if (code == EOI) {
 		behind(i);
 	} else if (code == J2K_SOD && i->codec == CODEC_J2K) {
@@ -390,8 +391,7 @@ void coded_begin(struct inspect *i, bool frame)
 	i->s.is_pdf = i->s.has_markup = false;
 	i->s.base64 = (struct inspect_base64){0};
 	c->at = c->tile_end = c->texts = 0;
-	c->ls = strcmp(i->syntax, "1.2.840.10008.1.2.4.80") == 0 ||
-	        strcmp(i->syntax, "1.2.840.10008.1.2.4.81") == 0;
+	c->ls = false;
 	search_anew(i);
 	if (i->codec == CODEC_RLE) {
 		c->state = RLE_HEADER;

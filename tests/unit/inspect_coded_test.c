@@ -104,6 +104,10 @@ static void jpeg(void **state)
 			"embedded-program"},
 		{JPEG, BYTES("\xFF\xE2\0\1" ELF), BYTES(SOF SOS SCAN "\xFF\xD9"), BYTES(""),
 			"embedded-program"},
+		/* JPEG-LS, whatever it is called. */
+		{JPEG, BYTES(""), BYTES(LS_SOF LS_SOS LS_SCAN "\xFF\xD9"), BYTES(ELF),
+			"pixel-data-padded embedded-program"},
+		{JPEG, BYTES(""), BYTES(LS_SOF LS_SOS LS_SCAN "\xFF\x59" ELF), BYTES(""), ""},
 		{JPEG_LS, BYTES(""), BYTES(LS_SOF LS_SOS LS_SCAN "\xFF\xD9"), BYTES(""), ""},
 		{JPEG_LS, BYTES(""), BYTES(LS_SOF LS_SOS LS_SCAN "\xFF\xD9"), BYTES(ELF),
 			"pixel-data-padded embedded-program"},

@@ -58,6 +58,7 @@ static const struct {
 		"text-control text-charset"},
 	{"ISO_IR 100", "\x90+q", "text-control text-charset"},
 	{"ISO_IR 100", "Kone\x9E, \x93ja\x94, \x9A\x9B, \x80 5", "text-charset"},
+	{"", "\x8E\x90\x83\x80\x8D\x9B: \x9D;", "text-charset"}, /* code page 866 */
 	{"ISO_IR 100", "\xC5\x9Awi\xC4\x99ty", "text-charset"},
 	{"ISO_IR 100",
 		"\x90"
