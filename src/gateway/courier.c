@@ -183,14 +183,24 @@ static void count_missed(struct courier *c)
 		LOG_TEXT(kind(c), c->say.name), LOG_NUMBER("messages", (int64_t)fresh));
 }
 
-/* The entry as a message in c->frame, behind room for its count. ERR_NOT_FOUND: it is not for repositories. */
-static int write_message(struct courier *c, const struct spool_entry *e, size_t *ret_len)
+/* A message in c->frame, behind room for its count. */
+struct written {
+	size_t len;
+	size_t whole; /* of the message itself, where a sentence is in its place */
+	bool instead;
+};
+
+/* ERR_NOT_FOUND: the entry is not for repositories. */
+static int write_message(struct courier *c, const struct spool_entry *e, struct written *ret_written)
 {
 	static const char *const msgid[SPOOL_TYPE_COUNT] = {
 		[SPOOL_CHECKPOINT] = SYSLOG_MSGID_CHECKPOINT, [SPOOL_LOST] = SYSLOG_MSGID_LOST};
 	struct syslog_from from = {c->f->host, c->repository->app_name, msgid[e->type], c->f->process};
 	struct span text = e->bytes;
 	char lost[256] = "";
+	uint8_t *at = c->frame + SYSLOG_COUNT_MOST;
+	const size_t cap = sizeof(c->frame) - SYSLOG_COUNT_MOST;
+	struct written w = {.len = 0};
 	if (e->type == SPOOL_WITNESS) {
 		return ERR_NOT_FOUND;
 	}
@@ -201,10 +211,15 @@ static int write_message(struct courier *c, const struct spool_entry *e, size_t 
 		say_lost(c, e, lost);
 		text = span_str(lost);
 	}
-	return syslog_write(&from, e->time_ms, text, c->frame + SYSLOG_COUNT_MOST,
-		       sizeof(c->frame) - SYSLOG_COUNT_MOST, ret_len) == 0
-	               ? 0
-	               : ERR_NOT_FOUND;
+	int r = syslog_write(&from, e->time_ms, text, at, cap, &w.len);
+	w.whole = w.len;
+	w.instead = r == 0 && refused_instead(c, e, w.len, lost);
+	if (w.instead) {
+		from.msgid = SYSLOG_MSGID_LOST;
+		r = syslog_write(&from, e->time_ms, span_str(lost), at, cap, &w.len);
+	}
+	*ret_written = w;
+	return r == 0 ? 0 : ERR_NOT_FOUND;
 }
 
 static struct span framed(struct courier *c, size_t len)
@@ -229,9 +244,12 @@ static struct span framed(struct courier *c, size_t len)
 /* ---- The connection ---- */
 
 /* What was sent since it was opened is not known to have been read: from the place that is confirmed on, again. */
-static void lose_line(struct courier *c, const char *why)
+static void lose_line(struct courier *c, int e, const char *why)
 {
 	unsigned address = c->line.address;
+	if (e != ERR_TIMEOUT) { /* which hangs, and refuses nothing */
+		refused_broke(c, &c->line);
+	}
 	line_drop(c);
 	spool_rewind(c->spool);
 	courier_failed(c, address, why);
@@ -251,7 +269,7 @@ static void end_line(struct courier *c)
 {
 	char why[WHY_LEN] = "";
 	unsigned address = c->line.address;
-	uint64_t entries = c->line.entries;
+	const struct line was = c->line;
 	const struct spool_place place = spool_at(c->spool);
 	int e = line_close(c, why, sizeof(why));
 	if (e == ERR_TRUNCATED) {
@@ -268,10 +286,17 @@ static void end_line(struct courier *c)
 			LOG_TEXT("repository", c->say.name), LOG_TEXT("address", c->say.address));
 	}
 	if (e == 0 || (e == ERR_AGAIN && c->mute >= MUTE_MOST)) {
-		confirm(c, &place);
-		c->say.delivered += entries;
+		if (refused_confirmed(c, &was)) {
+			confirm(c, &place);
+			c->say.delivered += was.entries - was.instead;
+		} else {
+			spool_rewind(c->spool);
+		}
 		courier_worked(c, address);
 		return;
+	}
+	if (e != ERR_AGAIN && e != ERR_TIMEOUT) {
+		refused_broke(c, &was);
 	}
 	spool_rewind(c->spool);
 	courier_failed(c, address, why);
@@ -322,8 +347,9 @@ static bool is_turn_over(const struct courier *c)
 	if (c->line.fd < 0 || c->line.entries == 0) {
 		return false;
 	}
-	return c->line.bytes >= TURN_BYTES || (!c->line.ssl && c->line.entries >= TURN_DATAGRAMS) ||
-	       c->stopping || age >= (c->say.state == COURIER_AWAY ? TURN_SOON_MS : TURN_MS);
+	return c->line.bytes >= TURN_BYTES || c->line.entries >= refused_limit(c) ||
+	       (!c->line.ssl && c->line.entries >= TURN_DATAGRAMS) || c->stopping ||
+	       age >= (c->say.state == COURIER_AWAY ? TURN_SOON_MS : TURN_MS);
 }
 
 /* Nothing is sent for a moment; what the other end says meanwhile is heard. True: it is still there. */
@@ -333,8 +359,9 @@ static bool settle(struct courier *c)
 	int64_t until = c->line.last_ms + (c->stopping || !c->line.ssl ? 0 : SETTLE_MS);
 	for (int64_t left; (left = until - clock_mono_ms()) > 0 && !c->stopping;) {
 		courier_wait(c, POLLIN, left);
-		if (line_look(c, why, sizeof(why)) != 0) {
-			lose_line(c, why);
+		int e = line_look(c, why, sizeof(why));
+		if (e != 0) {
+			lose_line(c, e, why);
 			return false;
 		}
 	}
@@ -344,24 +371,28 @@ static bool settle(struct courier *c)
 static void nothing_to_send(struct courier *c)
 {
 	char why[WHY_LEN] = "";
+	int e;
 	if (c->line.fd < 0) {
 		/* All there is, is delivered, or was not for us: the next file may have begun. */
 		const struct spool_place at = spool_at(c->spool);
 		confirm(c, &at);
-	} else if (line_look(c, why, sizeof(why)) != 0) {
-		lose_line(c, why);
+	} else if ((e = line_look(c, why, sizeof(why))) != 0) {
+		lose_line(c, e, why);
 		return;
 	}
 	courier_wait(c, c->line.fd >= 0 ? POLLIN : 0, LOOK_MS);
 }
 
-static void send_entry(struct courier *c, const struct spool_entry *e, size_t len)
+static void send_entry(struct courier *c, const struct spool_entry *e, const struct written *w)
 {
 	char why[WHY_LEN] = "";
 	int r = line_look(c, why, sizeof(why));
-	r = r == 0 ? line_send(c, framed(c, len), why, sizeof(why)) : r;
+	if (r == 0) {
+		refused_offer(c, e, w->whole, w->instead);
+		r = line_send(c, framed(c, w->len), why, sizeof(why));
+	}
 	if (r != 0) {
-		lose_line(c, why);
+		lose_line(c, r, why);
 		return;
 	}
 	c->say.resent += e->after.entry <= c->highest;
@@ -376,7 +407,7 @@ static void serve_repository(struct courier *c)
 	struct spool_entry entry;
 	int64_t quiet_ms = 0; /* since when there is nothing to send */
 	for (;;) {
-		size_t len = 0;
+		struct written written;
 		courier_hear(c);
 		/* Told to stop, it ends when nothing has come for a moment, or its time is over. */
 		bool end = c->stopping && (clock_mono_ms() >= c->stop_by_ms ||
@@ -404,14 +435,14 @@ static void serve_repository(struct courier *c)
 		}
 		quiet_ms = 0;
 		count_missed(c);
-		if (write_message(c, &entry, &len) != 0) {
+		if (write_message(c, &entry, &written) != 0) {
 			continue;
 		}
 		if (!have_line(c)) {
 			spool_rewind(c->spool);
 			continue;
 		}
-		send_entry(c, &entry, len);
+		send_entry(c, &entry, &written);
 	}
 }
 

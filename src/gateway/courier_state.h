@@ -20,6 +20,23 @@ struct line {
 	uint64_t entries; /* sent on it; none of them is confirmed */
 	uint64_t bytes;
 	int64_t first_ms, last_ms; /* when the first and the last of them were sent */
+	uint64_t offered, last;    /* that were begun to be sent; the index after the last of them */
+	uint64_t instead;          /* sentences among them, in place of messages */
+	size_t longest;            /* of the messages */
+};
+
+/* What it seems not to take. */
+struct refused {
+	unsigned broken; /* connections in a row */
+	uint64_t limit;  /* messages on one; 0: as many as there are */
+	uint64_t entry;  /* index after the message that broke the last one alone; */
+	unsigned times;  /* how often, */
+	unsigned pairs;  /* how often after a sentence in its place had been delivered, */
+	bool spoken;     /* as one has been just now, */
+	size_t len;      /* and how long it is */
+	size_t longest;  /* message that it took */
+	size_t most;     /* and will take, it seems; 0: not known */
+	int64_t most_until_ms;
 };
 
 struct courier {
@@ -36,6 +53,7 @@ struct courier {
 		unsigned failures;
 		bool answers; /* it has ended a connection by TLS's rules, and is expected to */
 	} held[COURIER_ADDRESSES_MOST];
+	struct refused refused;
 	unsigned mute;    /* closings in a row that it did not answer */
 	uint64_t missed;  /* of spool_missed(), what was told */
 	uint64_t highest; /* index after the last entry that was ever sent */
@@ -72,6 +90,17 @@ void line_drop(struct courier *c);
 /* A TCP connection, or a socket for datagrams. For witnesses too. */
 MUST_USE int line_connect(
 	struct courier *c, const char *host, uint16_t port, bool stream, int *ret_fd, char *why, size_t cap);
+
+/* courier_refused.c */
+/* A sentence is to go in place of the message, which has len bytes. */
+bool refused_instead(const struct courier *c, const struct spool_entry *e, size_t len, char text[256]);
+/* A message, or the sentence in its place, is going to be sent; len: of the message. */
+void refused_offer(struct courier *c, const struct spool_entry *e, size_t len, bool instead);
+uint64_t refused_limit(const struct courier *c); /* messages on a connection */
+/* The connection as it was: it broke, or all on it was delivered. */
+void refused_broke(struct courier *c, const struct line *was);
+/* False: it was a sentence, and its message is to be tried again. */
+bool refused_confirmed(struct courier *c, const struct line *was);
 
 /* courier_witness.c */
 void courier_serve_witness(struct courier *c);
