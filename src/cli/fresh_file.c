@@ -49,18 +49,28 @@ static bool remove_left(const char *name)
 	return left;
 }
 
+/* Another process may take a name without a lock for one that was left: then what has it is not this file. */
+static bool hold(int fd, const char *name)
+{
+	struct stat st, now;
+	bool locked =
+		flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK; /* some file systems have none */
+	return locked && fstat(fd, &st) == 0 && lstat(name, &now) == 0 && now.st_dev == st.st_dev &&
+	       now.st_ino == st.st_ino;
+}
+
 static int open_named(const char *name, mode_t mode)
 {
 	for (unsigned i = 0; i < TRIES; i++) {
 		int fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
-		if (fd >= 0) {
-			(void)flock(fd, LOCK_EX | LOCK_NB);
+		if (fd >= 0 && hold(fd, name)) {
 			return fd;
 		}
-		if (errno != EEXIST) {
+		if (fd >= 0) {
+			close(fd);
+		} else if (errno != EEXIST) {
 			return -1;
-		}
-		if (!remove_left(name)) {
+		} else if (!remove_left(name)) {
 			break;
 		}
 	}
@@ -124,9 +134,10 @@ bool fresh_commit(struct fresh_file *f, bool replace)
 			return false;
 		}
 		int e = name_it(f->fd, f->name);
-		e = e < 0 && errno == EEXIST && remove_left(f->name) ? name_it(f->fd, f->name) : e;
+		bool taken = e < 0 && errno == EEXIST, left = taken && remove_left(f->name);
+		e = left ? name_it(f->fd, f->name) : e;
 		if (e < 0) {
-			int kept = errno == EEXIST ? EBUSY : errno;
+			int kept = (taken && !left) || errno == EEXIST ? EBUSY : errno;
 			free(f->name);
 			f->name = NULL;
 			errno = kept;
