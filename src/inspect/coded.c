@@ -30,6 +30,7 @@ enum coded_state {
 #define EOI              0xD9 /* of JPEG 2000 too */
 #define JPEG_SOS         0xDA
 #define JPEG_COM         0xFE
+#define JPEG_LS_SOF      0xF7
 #define J2K_SOT          0x90
 #define J2K_SOD          0x93
 #define J2K_COM          0x64
