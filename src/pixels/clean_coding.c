@@ -92,9 +92,10 @@ static const char *why_not_bits(const struct clean *c)
 const char *clean_coding_why_not(const struct clean *c)
 {
 	const struct pixels_shape *s = &c->s->shape;
-	bool whole = s->allocated == 8 || s->allocated == 16 ||
-	             (clean_coding_is_ours(c) && s->allocated == 32) ||
-	             (is_of(c, CODING_JPEG_XL) && s->allocated == 24);
+	bool whole =
+		s->allocated == 8 || s->allocated == 16 || (clean_coding_is_ours(c) && s->allocated == 32) ||
+		(is_of(c, CODING_JPEG_XL) && s->allocated == 24) ||
+		(is_of(c, CODING_JPEG_2000) && s->samples == 1 && (s->allocated == 24 || s->allocated == 32));
 	const char *why = is_of(c, CODING_JPEG_XL) ? why_not_xl(s) : NULL;
 	if (why) {
 		return why;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pixels/codec.h"
+#include "pixels/codec_j2k.h"
 #include "pixels/codec_jxl.h"
 
 #include <gdcmByteValue.h>
@@ -129,10 +130,12 @@ int do_encode(codec_kind kind, codec_frame &frame, const uint8_t *samples, size_
 	return 0;
 }
 
-int encode_jxl(
-	const codec_frame &frame, const uint8_t *samples, size_t len, const uint8_t **ret, size_t *ret_n)
+using encoder = int(const codec_frame &frame, const uint8_t *samples, size_t len, std::vector<uint8_t> &ret);
+
+int encode_by(encoder *by, const codec_frame &frame, const uint8_t *samples, size_t len, const uint8_t **ret,
+	size_t *ret_n)
 {
-	if (jxl_encode(frame, samples, len, kept) < 0) {
+	if (by(frame, samples, len, kept) < 0) {
 		return -1;
 	}
 	*ret = kept.data();
@@ -147,6 +150,9 @@ int decode(codec_kind kind, codec_frame *frame, const uint8_t *in, size_t n_in, 
 		if (kind == CODEC_JPEG_XL) {
 			return jxl_decode(*frame, in, n_in, ret, len);
 		}
+		if (kind == CODEC_JPEG_2000 && j2k_is_ours(*frame)) {
+			return j2k_decode(*frame, in, n_in, ret, len);
+		}
 		return n_in > 0 && n_in <= UINT32_MAX - 1 ? do_decode(kind, *frame, in, n_in, ret, len) : -1;
 	} catch (...) {
 		return -1;
@@ -158,7 +164,10 @@ int encode(codec_kind kind, codec_frame *frame, const uint8_t *samples, size_t l
 {
 	try {
 		if (kind == CODEC_JPEG_XL) {
-			return encode_jxl(*frame, samples, len, ret, ret_n);
+			return encode_by(jxl_encode, *frame, samples, len, ret, ret_n);
+		}
+		if (kind == CODEC_JPEG_2000 && j2k_is_ours(*frame)) {
+			return encode_by(j2k_encode, *frame, samples, len, ret, ret_n);
 		}
 		return len > 0 && len <= UINT32_MAX - 1 ? do_encode(kind, *frame, samples, len, ret, ret_n)
 		                                        : -1;

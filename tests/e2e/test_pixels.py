@@ -461,6 +461,7 @@ def pixels_one_bit_coded(bench):
         equal(facts(bench, made[0])["0028,0100"], "1", f"{syntax}: Bits Allocated")
         now = [decode(frame)[:len(frames[0])] for frame in fragments(bench, made[0])]
         check(want != frames and now == want, f"{syntax}: its pixels", now)
+        check(not syntax.endswith(".90") or fragments(bench, made[0])[0][42] == 0, "its components have more bits")
     for syntax, sentence in (("1.2.840.10008.1.2.4.80", "8.2.3"), ("1.2.840.10008.1.2.4.70", "8.2.1")):
         one, _ = wrapped(bench, path, syntax, lambda _: frames, "none.dcm")
         ran, made = clean(bench, key, one, "none" + syntax, "--pixel-rules", rules, wants=1)

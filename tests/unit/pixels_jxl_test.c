@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-/* JPEG XL in the module of codecs. */
+/* JPEG XL and JPEG 2000 in the module of codecs, by libraries of their own. */
 
 static const struct codec *opened(void)
 {
@@ -164,12 +164,59 @@ static void jxl_refused(void **state)
 	free(exact);
 }
 
+/* JPEG 2000 of one bit and of more than 16: each value is what it was, with its sign, and its head says the bits that are stored. */
+static void j2k_round_trip(void **state)
+{
+	const struct codec *codec = opened();
+	(void)state;
+	for (uint32_t i = 0; i < 2 * 10; i++) {
+		struct codec_frame f = frame_of(1, i / 2 == 0 ? 1 : i / 2 + 16);
+		f.allocated = f.stored > 24 ? 32 : f.allocated;
+		f.is_signed = i % 2;
+		size_t bytes = f.allocated / 8, len = (size_t)f.rows * f.columns * bytes, n = 0;
+		const uint8_t *coded = NULL;
+		for (size_t at = 0; at < len / bytes; at++) {
+			uint32_t v = (uint32_t)(at * 2654435761u) & ((1u << f.stored) - 1);
+			v |= f.is_signed && v >> (f.stored - 1) ? UINT32_MAX << (f.stored - 1) : 0;
+			memcpy(was + at * bytes, &v, bytes);
+		}
+		assert_int_equal(codec->encode(CODEC_JPEG_2000, &f, was, len, &coded, &n), 0);
+		assert_int_equal(
+			coded[42], (f.is_signed ? 0x80 : 0) | (f.stored - 1)); /* ISO 15444-1 A.5.1 */
+		memset(is, 0xA5, len);
+		assert_int_equal(codec->decode(CODEC_JPEG_2000, &f, coded, n, is, len), 0);
+		assert_memory_equal(was, is, len);
+		/* Another picture, and a part of one. */
+		uint8_t *exact = malloc(n);
+		assert_non_null(exact);
+		memcpy(exact, coded, n);
+		assert_int_equal(codec->decode(CODEC_JPEG_2000, &f, exact, n / 2, is, len), -1);
+		f.is_signed = !f.is_signed;
+		assert_int_equal(codec->decode(CODEC_JPEG_2000, &f, exact, n, is, len), -1);
+		f.is_signed = !f.is_signed;
+		f.rows--;
+		assert_int_equal(
+			codec->decode(CODEC_JPEG_2000, &f, exact, n, is, len - f.columns * bytes), -1);
+		free(exact);
+	}
+	/* OpenJPEG would lose some of them. */
+	struct codec_frame more = frame_of(1, 24);
+	const uint8_t *none = NULL;
+	size_t n = 0;
+	more.allocated = 32;
+	more.stored = 26;
+	assert_int_equal(
+		codec->encode(CODEC_JPEG_2000, &more, was, (size_t)more.rows * more.columns * 4, &none, &n),
+		-1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(jxl_round_trip),
 		cmocka_unit_test(jxl_signed),
 		cmocka_unit_test(jxl_refused),
+		cmocka_unit_test(j2k_round_trip),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
