@@ -205,17 +205,15 @@ static void add_value(struct leftovers *l, uint32_t tag, const char *vr, struct 
 	add_form(l, &like, wide, 2 * value.len - 1); /* of both byte orders the same */
 	add_base64(l, &like, value);
 	if (!is_ascii(value)) {
-		add_spellings(l, &like, vr, value);
+		add_spellings(l, &like, like.date ? "LO" : vr, value); /* of a date only words are such */
 	}
 }
 
-/* A part of a date of eight digits, by a letter: in small ones without a zero before it, N is the month's name. */
-static struct span date_part(struct span date, char letter, const char *between)
+/* A part of a date of eight digits, by a letter: in small ones without a zero before it, N is the month's name, ~ is "of" in Spanish. */
+static struct span date_part(struct span date, const char *letter, const char *month)
 {
-	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-	size_t at = letter == 'Y' ? 0 : letter == 'D' || letter == 'd' ? 6 : 4;
-	unsigned month = (unsigned)(date.ptr[4] - '0') * 10 + (unsigned)(date.ptr[5] - '0');
-	switch (letter) {
+	size_t at = *letter == 'Y' ? 0 : *letter == 'D' || *letter == 'd' ? 6 : 4;
+	switch (*letter) {
 	case 'Y':
 		return span_of(date.ptr, 4);
 	case 'D':
@@ -225,30 +223,77 @@ static struct span date_part(struct span date, char letter, const char *between)
 	case 'm':
 		return date.ptr[at] == '0' ? span_of(date.ptr + at + 1, 1) : span_of(date.ptr + at, 2);
 	case 'N':
-		return month >= 1 && month <= 12 ? span_of((const uint8_t *)months + 3 * (month - 1), 3)
-		                                 : span_of(NULL, 0);
+		return span_str(month);
+	case '~':
+		return span_str(" de ");
 	default:
-		return span_of((const uint8_t *)between, 1);
+		return span_of((const uint8_t *)letter, 1);
 	}
+}
+
+static void add_notation(
+	struct leftovers *l, uint32_t tag, struct span date, const char *notation, const char *month)
+{
+	uint8_t text[LEFTOVERS_LONG];
+	struct writer w = writer_of(text, sizeof(text));
+	for (const char *c = notation; *c; c++) {
+		writer_span(&w, date_part(date, c, month));
+	}
+	add_value(l, tag, "DA", writer_span_of(&w));
+}
+
+/* As people write it with the month's name, in some languages. */
+static void add_date_in_words(struct leftovers *l, uint32_t tag, struct span date)
+{
+	static const struct {
+		const char *notations[6];
+		const char *months[12];
+	} languages[] = {
+		{{"DNY", "D-N-Y", "D N Y", "d N Y", "N D, Y", "N d, Y"},
+			{"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"}},
+		{{"D N Y", "d N Y", "N d, Y"},
+			{"January", "February", "March", "April", "May", "June", "July", "August",
+				"September", "October", "November", "December"}},
+		{{"D. N Y", "d. N Y"}, {"Januar", "Februar", "M\xC3\xA4rz", "April", "Mai", "Juni", "Juli",
+					       "August", "September", "Oktober", "November", "Dezember"}},
+		{{"D N Y", "d N Y"},
+			{"janvier", "f\xC3\xA9vrier", "mars", "avril", "mai", "juin", "juillet",
+				"ao\xC3\xBBt", "septembre", "octobre", "novembre", "d\303\251cembre"}},
+		{{"d~N~Y"}, {"enero", "febrero", "marzo", "abril", "mayo", "junio", "julio", "agosto",
+				    "septiembre", "octubre", "noviembre", "diciembre"}},
+		{{"d~N~Y"}, {"janeiro", "fevereiro", "mar\xC3\xA7o", "abril", "maio", "junho", "julho",
+				    "agosto", "setembro", "outubro", "novembro", "dezembro"}},
+		{{"d N Y"}, {"gennaio", "febbraio", "marzo", "aprile", "maggio", "giugno", "luglio", "agosto",
+				    "settembre", "ottobre", "novembre", "dicembre"}},
+		{{"d N Y"}, {"januari", "februari", "maart", "april", "mei", "juni", "juli", "augustus",
+				    "september", "oktober", "november", "december"}},
+	};
+	unsigned month = (unsigned)(date.ptr[4] - '0') * 10 + (unsigned)(date.ptr[5] - '0');
+	const struct charset before = l->charset;
+	l->charset = (struct charset){.coding = CHARSET_UTF8};
+	for (unsigned i = 0; i < ARRAY_LEN(languages) && month >= 1 && month <= 12; i++) {
+		for (unsigned k = 0; k < ARRAY_LEN(languages[i].notations) && languages[i].notations[k];
+			k++) {
+			add_notation(l, tag, date, languages[i].notations[k], languages[i].months[month - 1]);
+		}
+	}
+	l->charset = before;
 }
 
 /* A date in the notations that people and other formats have, of its eight digits; one of birth in more. */
 static void add_date(struct leftovers *l, uint32_t tag, struct span date)
 {
 	static const char *const notations[] = {"D.M.Y", "Y-M-D", "M/D/Y", "D/M/Y", "Y/M/D", "D-M-Y", "M-D-Y",
-		"Y.M.D", "DMY", "MDY", "d.m.Y", "d/m/Y", "m/d/Y", "DNY", "D-N-Y", "D N Y", "d N Y", "N D, Y",
-		"N d, Y"};
-	const unsigned n = tag == LEFTOVERS_BIRTH_DATE ? ARRAY_LEN(notations) : 8;
+		"Y.M.D", "DMY", "MDY", "d.m.Y", "d/m/Y", "m/d/Y"};
+	const bool is_birth = tag == LEFTOVERS_BIRTH_DATE;
 	if (date.len != 8 || !is_number(date) || is_dummy("DA", date)) {
 		return;
 	}
-	for (unsigned i = 0; i < n; i++) {
-		uint8_t text[12];
-		struct writer w = writer_of(text, sizeof(text));
-		for (const char *c = notations[i]; *c; c++) {
-			writer_span(&w, date_part(date, *c, c));
-		}
-		add_value(l, tag, "DA", writer_span_of(&w));
+	for (unsigned i = 0; i < (is_birth ? ARRAY_LEN(notations) : 8); i++) {
+		add_notation(l, tag, date, notations[i], "");
+	}
+	if (is_birth) {
+		add_date_in_words(l, tag, date);
 	}
 	add_value(l, tag, "DA", date);
 }

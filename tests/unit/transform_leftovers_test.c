@@ -89,8 +89,7 @@ static void forms(void **state)
 		look(0x00420011, "OB", wide + shift, sizeof(wide) - shift, 7);
 		assert_true(l.found); /* either byte order */
 	}
-	leftovers_begin(&l, 0);
-	leftovers_add(&l, NAME, "PN", span_str("Zzyzxonville"));
+	begin(NAME, "PN", "Zzyzxonville");
 	assert_true(finds("Wnp5enhvbnZpbGxl", "UT")); /* Base64 of it, of "Q" with it, of "QQ" with it */
 	assert_true(finds("UVp6eXp4b252aWxsZQ==", "UT"));
 	assert_true(finds("UVFaenl6eG9udmlsbGU=", "UT"));
@@ -180,10 +179,8 @@ static void encoded_long(void **state)
 static void uids(void **state)
 {
 	begin(0x0020000D, "UI", "1.2.3.4.5.6");
-	assert_true(finds("1.2.3.4.5.6", "UT"));
-	assert_true(finds("see 1.2.3.4.5.6, please", "UT"));
-	assert_false(finds("1.2.3.4.5.67", "UT"));
-	assert_false(finds("1.2.3.4.5.6.7", "UT"));
+	assert_true(finds("1.2.3.4.5.6", "UT") && finds("see 1.2.3.4.5.6, please", "UT"));
+	assert_false(finds("1.2.3.4.5.67", "UT") || finds("1.2.3.4.5.6.7", "UT"));
 	begin(0x0020000D, "UI", "1.2.3.4.5.6\\1.2.840.10008.5.1.4.1.1.2\\1.2.3.4.7.8"); /* each of several */
 	assert_true(finds("1.2.3.4.7.8", "UT") && finds("1.2.3.4.5.6", "UT"));
 	assert_false(finds("1.2.840.10008.5.1.4.1.1.2", "UT"));
@@ -366,6 +363,22 @@ static void birth(void **state)
 		for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
 			assert_false(finds(others[i], "UT"));
 		}
+	}
+	static const struct {
+		const char *date, *in;
+	} words[] = {{"19610203", "February 3, 1961"}, {"19610203", "am 3. Februar 1961"},
+		{"19610203", "3 f\xC3\xA9vrier 1961"}, {"19610203", "n\xE9 le 03 F\xC9VRIER 1961"},
+		{"19610203", "3 de febrero de 1961"}, {"19610313", "13. M\xC3\x84RZ 1961"},
+		{"19610313", "13 de mar\xE7o de 1961"}, {"19610813", "13 ao%C3%BBt 1961"},
+		{"19611203", "3 dicembre 1961"}, {"19610503", "3 mei 1961"}};
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		begin(0x00100030, "DA", words[i].date);
+		leftovers_charset(&l, span_str("ISO_IR 192"));
+		if (!finds(words[i].in, "UT")) {
+			fail_msg("%s is not found", words[i].in);
+		}
+		begin(0x00080020, "DA", words[i].date);
+		assert_false(finds(words[i].in, "UT"));
 	}
 	begin(0x00100030, "DA", "19611399"); /* it has no month's name */
 	assert_true(finds("1961-13-99", "UT"));
