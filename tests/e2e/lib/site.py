@@ -47,15 +47,16 @@ def equal(got, wanted, what):
 
 
 def until(probe, what, patience=PATIENCE):
-    """Poll until probe() is true, and return what it gave."""
-    deadline = time.monotonic() + patience
+    """Poll until probe() is true, and return what it gave. Less often later: a probe may read a whole log or journal."""
+    deadline, pause = time.monotonic() + patience, 0.01
     while True:
         got = probe()
         if got:
             return got
         if time.monotonic() > deadline:
             raise Failure(f"waited {patience} s for {what() if callable(what) else what}")
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(pause * 1.2, 0.06)
 
 
 # ---- Ports: below the range from which the kernel takes source ports, each handed out once. ----
