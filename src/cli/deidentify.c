@@ -155,6 +155,7 @@ static void finish(struct verb *v, const char *name, unsigned place_of_part, str
 	struct deidentify_said *s = &b->said;
 	bool good = s->outcome == OUTCOME_GOOD || (s->outcome == OUTCOME_LEFTOVER && v->how.keep_leftovers);
 	const char *why = s->outcome == OUTCOME_PIXELS ? b->why : deidentify_sentence(s);
+	why = !why && b->why[0] ? b->why : why;
 	deidentify_part(place_of_part, part);
 	if (good && !place(v, s, part, copy, sizeof(copy))) {
 		why = errno == EEXIST ? "there is a copy of this SOP instance already" : strerror(errno);

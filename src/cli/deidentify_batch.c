@@ -71,6 +71,7 @@ static enum deidentify_outcome prepare(const struct deidentify_hands *h, struct 
 			snprintf(became->why, sizeof(became->why), "%s", h->pixels->why);
 			return OUTCOME_PIXELS;
 		}
+		snprintf(became->why, sizeof(became->why), "%s", h->pixels->note);
 		in = d->cleaned.fd >= 0 ? d->cleaned.fd : d->in;
 	}
 	if (fstat(in, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0) {

@@ -27,7 +27,7 @@ struct deidentify_task {
 struct deidentify_became {
 	int unopened; /* errno, ENOTSUP for what is no plain file: it has not been looked at; 0: it has */
 	bool has_part;
-	char why[CLEANER_TEXT]; /* of OUTCOME_PIXELS */
+	char why[CLEANER_TEXT]; /* of OUTCOME_PIXELS; or a note on pixels that were cleaned, "": none */
 	struct deidentify_said said;
 };
 

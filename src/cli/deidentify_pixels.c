@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/deidentify_pixels.h"
+
 #include "base/limits.h"
+#include "dicom/encoding.h"
+#include "dicom/part10.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define SILENCE 120 /* seconds; a frame of a whole slide takes some */
 #define MEMORY  (64u * 1024 * 1024)
+#define HEAD    4096 /* bytes of a file; its transfer syntax is in them, or it is odd */
 
 static bool read_rules(struct deidentify_pixels *p)
 {
@@ -35,7 +40,7 @@ bool deidentify_pixels_begin(struct deidentify_pixels *p)
 	if (p->rules_path && !read_rules(p)) {
 		return false;
 	}
-	if (cleaner_codec(CODEC_MODULE, &p->how.cleaner.codec, p->why, sizeof(p->why)) < 0) {
+	if (cleaner_codec(CODEC_MODULE, &p->how.cleaner.codecs.codec, p->why, sizeof(p->why)) < 0) {
 		return false;
 	}
 	if (sandbox_new(SANDBOX_PROOF, NULL, 0, &p->sandbox) < 0) {
@@ -50,6 +55,30 @@ bool deidentify_pixels_begin(struct deidentify_pixels *p)
 	return true;
 }
 
+/* What decodes videos is loaded for the first of them: it is large. A file that cannot be read is told of by who cleans it. */
+static bool open_video(struct deidentify_pixels *p, int in)
+{
+	static uint8_t head[HEAD];
+	struct part10_meta meta;
+	struct parse_fail fail;
+	size_t data;
+	ptrdiff_t n = p->how.cleaner.codecs.video ? 0 : cleaner_read_at(&in, 0, head, sizeof(head));
+	if (n <= 0 || part10_read(span_of(head, (size_t)n), &meta, &data, &fail) < 0) {
+		return true;
+	}
+	const struct encoding_coded *c = encoding_coded(meta.transfer_syntax);
+	return !c || !encoding_is_video(c->coding) ||
+	       cleaner_video(VIDEO_MODULE, &p->how.cleaner.codecs.video, p->why, sizeof(p->why)) == 0;
+}
+
+static void note(struct deidentify_pixels *p)
+{
+	const char *aside = strstr(p->why, CLEANER_ASIDE);
+	if (aside) {
+		snprintf(p->note, sizeof(p->note), "copied, but %.300s", aside + 2);
+	}
+}
+
 void deidentify_pixels_done(struct deidentify_pixels *p)
 {
 	pixels_rules_free(p->rules);
@@ -60,6 +89,10 @@ bool deidentify_pixels_clean(
 	struct deidentify_pixels *p, int in, struct scrap *ret_cleaned, bool *ret_done, bool *ret_features)
 {
 	struct scrap cleaned = SCRAP_NONE;
+	p->note[0] = '\0';
+	if (!open_video(p, in)) {
+		return false;
+	}
 	if (scrap_new(&cleaned, MEMORY) < 0) {
 		snprintf(p->why, sizeof(p->why), "%s", strerror(errno));
 		return false;
@@ -68,6 +101,7 @@ bool deidentify_pixels_clean(
 	if (cleaner_has_file(outcome)) {
 		scrap_rewind(&cleaned);
 		*ret_cleaned = cleaned;
+		note(p);
 	} else {
 		scrap_done(&cleaned);
 	}

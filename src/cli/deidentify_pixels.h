@@ -13,7 +13,8 @@ struct deidentify_pixels {
 	struct pixels_rules *rules;
 	struct pixels_box_how how;
 	struct sandbox *sandbox;
-	char why[CLEANER_TEXT]; /* OUTCOME_PIXELS: a sentence */
+	char why[CLEANER_TEXT];  /* OUTCOME_PIXELS: a sentence */
+	char note[CLEANER_TEXT]; /* of one that was cleaned, what its user may not expect; "": nothing */
 };
 
 /* The site's rules, the module, the sandbox. False: why has a sentence. */

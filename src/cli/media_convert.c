@@ -156,7 +156,7 @@ static int convert_all(struct media *m, struct media_conversion *c, struct pixel
 		if (!c->keep_coded && !tried && needs_codec(o)) {
 			/* Without it what needs it stays, and says so. */
 			tried = true;
-			(void)!cleaner_codec(CODEC_MODULE, &how->cleaner.codec, why, sizeof(why));
+			(void)!cleaner_codec(CODEC_MODULE, &how->cleaner.codecs.codec, why, sizeof(why));
 		}
 		int e = convert_one(m, how, c, o);
 		if (e < 0) {

@@ -37,10 +37,13 @@ enum coding {
 	CODING_RLE,
 	CODING_DEFLATED,
 	CODING_PLAIN, /* frames as they are (PS3.5 A.4.11) */
+	CODING_MPEG2, /* of videos, these and the next: all frames are one stream (PS3.5 A.4.5 to A.4.10) */
+	CODING_H264,
+	CODING_HEVC,
 	CODING_N
 };
 
-/* A transfer syntax, and that in which its pixels are encoded when they were decoded and changed: without loss, in the same family. */
+/* A transfer syntax, and that in which its pixels are encoded when they were decoded and changed: without loss, in the same family where that has any. */
 struct encoding_coded {
 	const char *uid;
 	enum coding coding;
@@ -48,6 +51,11 @@ struct encoding_coded {
 	enum coding lossless_coding;
 	bool is_lossy; /* what is in it has lost something, always or but in name */
 };
+
+static inline bool encoding_is_video(enum coding coding)
+{
+	return coding == CODING_MPEG2 || coding == CODING_H264 || coding == CODING_HEVC;
+}
 
 /* Static. NULL: no other of its family is known, or the pixels are native. */
 const struct encoding_coded *encoding_coded(struct span transfer_syntax);

@@ -161,7 +161,9 @@ static bool work(const struct clean_job *j, const struct cleaner_order *o)
 		return answer(j->fd, CLEANER_LOST, sentence, clock_mono_ms() + TURN_MS);
 	}
 	const struct cleaner_how how = {.site = site,
-		.codec = j->decodes ? j->codec : NULL,
+		.codecs = {.codec = j->decodes ? j->codec : NULL,
+			.video = j->is_video ? j->video : NULL,
+			.video_most = CLEAN_VIDEO_IN_FLOW},
 		.features = o->features,
 		.native = o->native};
 	if (!end_with(j->fd, true)) {
@@ -184,7 +186,8 @@ int job_clean(const struct clean_job *j)
 {
 	static struct cleaner_order order;
 	cleaner_order_begin(&order, keep, (void *)&j->file);
-	int e = j->codec || !j->decodes ? take_object(j->fd, &order) : ERR_NOT_FOUND;
+	bool there = (j->codec || !j->decodes) && (j->video || !j->is_video);
+	int e = there ? take_object(j->fd, &order) : ERR_NOT_FOUND;
 	int64_t until = clock_mono_ms() + TURN_MS;
 	switch (e) {
 	case ERR_CLOSED:

@@ -7,7 +7,7 @@
 bool clean_ask(struct gate *g, struct child *c, const struct message *m, const struct gate_site *gs)
 {
 	bool cleans = site_cleans(gs->site);
-	int64_t number = MSG_CLEANING_OF(c->id, c->from ? c->from->number : 0, m->number != 0);
+	int64_t number = MSG_CLEANING_OF(c->id, c->from ? c->from->number : 0, m->number);
 	struct message reply = {
 		.type = MSG_CLEANER, .fd = cleans ? lookup_stream(g, MSG_CLEANING, number) : -1};
 	reply.number = reply.fd < 0;

@@ -160,7 +160,9 @@ static void go_on(struct association *as, struct side *s, struct hold *h, enum c
 		[CLEANER_UNKNOWN] = "nobody says that there is anything",
 		[CLEANER_CLEANED] = "cleaned",
 		[CLEANER_TRIMMED] = "what lay beside its pixels is gone"};
-	log_event(LOG_LEVEL_DEBUG, "object.cleaned",
+	/* What its receivers may not expect is told without being asked for. */
+	bool aside = strstr(c->clean.answer.text, CLEANER_ASIDE) != NULL;
+	log_event(aside ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "object.cleaned",
 		"an object's pixels were looked at, and cleaned if need be",
 		LOG_NUMBER("association", (int64_t)as->start->id), LOG_TEXT("outcome", names[outcome]),
 		LOG_TEXT("rule", c->clean.answer.text));
@@ -211,10 +213,13 @@ static void finish(struct association *as, struct side *s, struct hold *h)
 /* ---- It goes to the job ---- */
 
 /* Native pixels, RLE and deflated frames are our own code's: a job without others' decoders has nothing to load, and begins at once. */
-static bool needs_codec(struct span transfer_syntax)
+static int64_t needs_codecs(struct span transfer_syntax)
 {
 	const struct encoding_coded *c = encoding_coded(transfer_syntax);
-	return c && c->coding != CODING_RLE && c->coding != CODING_DEFLATED && c->coding != CODING_PLAIN;
+	if (!c || c->coding == CODING_RLE || c->coding == CODING_DEFLATED || c->coding == CODING_PLAIN) {
+		return 0;
+	}
+	return encoding_is_video(c->coding) ? MSG_CLEAN_CODEC | MSG_CLEAN_VIDEO : MSG_CLEAN_CODEC;
 }
 
 /* Where it would leave by no context as its kin without loss, but uncompressed it would: as that. NULL: as its kin. */
@@ -237,7 +242,7 @@ static const char *way_without_kin(const struct association *as, const struct si
 static int open_stream(struct association *as, struct span transfer_syntax)
 {
 	struct message *m = &as->ask, *reply = &as->reply;
-	*m = (struct message){.type = MSG_CLEAN, .fd = -1, .number = needs_codec(transfer_syntax)};
+	*m = (struct message){.type = MSG_CLEAN, .fd = -1, .number = needs_codecs(transfer_syntax)};
 	int e = gate_ask(as, m, MSG_CLEANER, reply, GATE_WAIT_MS);
 	return e == 0 && reply->number == 0 ? reply->fd : -1;
 }

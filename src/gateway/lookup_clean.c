@@ -49,15 +49,19 @@ static unsigned cleans_of(const struct lookup *l, int64_t id)
 }
 
 /*
- * Loaded once, when the first object comes that needs it: it takes tens of milliseconds, and a job a few. Nothing of it runs here, but what its libraries
+ * Loaded once, when the first object comes that needs it: it takes tens of milliseconds, that of videos hundreds, and a job a few. Nothing of it runs here, but what its libraries
  * do when they are loaded. Where it is not there it is looked for again.
  */
-static void load_module(struct cleaning *c)
+static void load_modules(struct cleaning *c, bool video)
 {
 	struct clean_job *j = &c->job;
 	if (!j->codec &&
 		cleaner_codec(c->module ? c->module : CODEC_MODULE, &j->codec, j->why, sizeof(j->why)) < 0) {
 		j->codec = NULL;
+	}
+	if (video && j->codec && !j->video &&
+		cleaner_video(c->video ? c->video : VIDEO_MODULE, &j->video, j->why, sizeof(j->why)) < 0) {
+		j->video = NULL;
 	}
 }
 
@@ -148,7 +152,8 @@ void clean_asked(struct lookup *l, const struct message *m)
 	struct waiting_object w = {.fd = m->fd,
 		.id = MSG_CLEANING_ID(m->number),
 		.node = MSG_CLEANING_NODE(m->number),
-		.codec = MSG_CLEANING_CODEC(m->number)};
+		.codec = MSG_CLEANING_CODEC(m->number),
+		.video = MSG_CLEANING_VIDEO(m->number)};
 	unsigned n_of_node = 0;
 	for (unsigned i = 0; i < c->n_waiting; i++) {
 		if (c->waiting[i].node == w.node) {
@@ -161,7 +166,7 @@ void clean_asked(struct lookup *l, const struct message *m)
 		return;
 	}
 	if (w.codec) {
-		load_module(c);
+		load_modules(c, w.video);
 	}
 	w.turn = first_of(c, w.id) ? 0 : ++c->turns;
 	w.node_turn = other ? other->node_turn : ++c->turns;
@@ -174,6 +179,7 @@ static void start(struct lookup *l, const struct waiting_object *w)
 	bool child;
 	l->cleaning.job.fd = w->fd;
 	l->cleaning.job.decodes = w->codec;
+	l->cleaning.job.is_video = w->video;
 	if (job_fork(l, JOB_CLEAN, NULL, CLEAN_MS, &j, &child) != 0) {
 		refuse(w->fd, "no process could be had to clean its pixels");
 		return;

@@ -106,6 +106,7 @@ struct waiting_object {
 	/* Whose pixels are to be cleaned: */
 	uint16_t node;      /* of whom */
 	bool codec;         /* by others' decoders */
+	bool video;         /* … of videos too */
 	uint64_t node_turn; /* when its node has its turn; the same for all of one */
 	uint64_t turn;      /* and when, among those of its node; 0: after another of its association */
 };
@@ -130,12 +131,15 @@ struct clean_job {
 	int fd;                    /* the object's stream */
 	int file, result;          /* memory without a name */
 	bool decodes;              /* the module is needed: its pixels are encoded, otherwise than by RLE */
+	bool is_video;             /* so is the other */
 	const struct codec *codec; /* NULL: there is none; where it is needed, */
-	char why[CLEANER_TEXT];    /* for this reason */
+	const struct video_codec *video;
+	char why[CLEANER_TEXT]; /* for this reason */
 };
 
 struct cleaning {
 	const char *module;                            /* that decodes; NULL: CODEC_MODULE */
+	const char *video;                             /* that decodes videos; NULL: VIDEO_MODULE */
 	struct waiting_object waiting[CLEANS_WAITING]; /* as they came */
 	unsigned n_waiting;
 	uint64_t turns;       /* that were given */

@@ -63,14 +63,13 @@ static int put_meta_length(struct clean *c)
 /* A table of numbers that are known when all is written (PS3.5 A.4). */
 static int put_table(struct clean *c, uint32_t tag, uint64_t *ret_at)
 {
-	uint8_t *zero = calloc(c->s->shape.frames, 8);
-	if (!zero || c->s->shape.frames > UINT32_MAX / 16) {
+	uint8_t *zero = calloc(c->frames, 8);
+	if (!zero || c->frames > UINT32_MAX / 16) {
 		free(zero);
 		return ERR_NO_MEMORY;
 	}
 	*ret_at = c->written + 12;
-	int e = clean_put_element(
-		c, c->s->encoding, tag, "OV", span_of(zero, (size_t)c->s->shape.frames * 8));
+	int e = clean_put_element(c, c->s->encoding, tag, "OV", span_of(zero, (size_t)c->frames * 8));
 	free(zero);
 	return e;
 }
@@ -86,7 +85,7 @@ static int put_photometric(struct clean *c)
 {
 	const struct survey_place *planar = &c->s->places[PLACE_PLANAR];
 	int e = put_text(c, 0x00280004, "CS", c->photometric);
-	bool missing = c->native && c->s->shape.samples > 1 && planar->from == planar->to;
+	bool missing = (c->native || c->stream) && c->s->shape.samples > 1 && planar->from == planar->to;
 	return e == 0 && missing ? put_planar(c) : e;
 }
 
@@ -174,10 +173,11 @@ static int put_place(struct clean *c, enum pixels_place place, const struct pixe
 	}
 }
 
-/* Once decoded, nothing else tells of it. */
-static bool says_lossy(const struct clean *c)
+/* Only what is said anew goes of these. */
+static bool is_of_frames(int place)
 {
-	return c->decodes && c->syntax->is_lossy && !c->s->is_lossy;
+	return place == PLACE_FRAME_TIME || place == PLACE_FRAMES || place == PLACE_POINTER ||
+	       place == PLACE_ASPECT || place == PLACE_LOSSY || place == PLACE_RATIO || place == PLACE_METHOD;
 }
 
 /* Of native pixel data these stay; and where no region goes all but itself, and what tells of its length. */
@@ -187,14 +187,11 @@ static bool is_kept(const struct clean *c, int place)
 		bool told = place == PLACE_OFFSETS || place == PLACE_LENGTHS || place == PLACE_PIXEL_LENGTH;
 		return place != PLACE_PIXELS && !(c->s->encapsulated && told);
 	}
-	if (c->decodes && place == PLACE_ICON) {
-		return !c->s->icon_encoded;
+	if (c->decodes && (place == PLACE_ICON || place == PLACE_BURNED_IN)) {
+		return place == PLACE_BURNED_IN || !c->s->icon_encoded;
 	}
-	if (place == (c->decodes ? PLACE_BURNED_IN : PLACE_LOSSY)) {
-		return true;
-	}
-	if (place == PLACE_LOSSY) {
-		return !says_lossy(c);
+	if (is_of_frames(place)) {
+		return c->news[place].n == 0;
 	}
 	return !c->s->encapsulated && (place == PLACE_META_LENGTH || place == PLACE_SYNTAX ||
 					      place == PLACE_PHOTOMETRIC || place == PLACE_PLANAR);
@@ -215,29 +212,58 @@ static int next_place(const struct clean *c, uint64_t at)
 	return found;
 }
 
-/* Where that belongs which is said of the new file, if something is. */
-static uint64_t word_at(const struct clean *c)
+/* The next of what is said anew, by where it belongs and its tag, or -1. */
+static int next_new(const struct clean *c)
 {
-	return c->decodes ? c->s->lossy : c->s->burned_in;
-}
-
-static bool says_something(const struct clean *c)
-{
-	return c->decodes ? says_lossy(c) : c->regions != NULL;
-}
-
-/* Up to here, with that word where it belongs. */
-static int pass_to(struct clean *c, uint64_t to)
-{
-	uint64_t at = word_at(c);
-	if (c->source.at <= at && at <= to && at != SURVEY_END) {
-		int e = pass(c, at, true);
-		e = e ? e : put_text(c, c->decodes ? 0x00282110 : 0x00280301, "CS", c->decodes ? "01" : "NO");
-		if (e < 0) {
-			return e;
+	const struct survey_place *p = c->s->places;
+	int found = -1;
+	for (int i = 0; i < PLACES; i++) {
+		if (c->news[i].n > 0 && !c->news[i].written && p[i].belongs != SURVEY_END &&
+			(found < 0 || p[i].belongs < p[found].belongs)) {
+			found = i;
 		}
 	}
-	return pass(c, to, true);
+	return found;
+}
+
+static int put_new(struct clean *c, int place)
+{
+	static const struct {
+		uint32_t tag;
+		char vr[3];
+	} rows[PLACES] = {
+		[PLACE_FRAME_TIME] = {0x00181063, "DS"},
+		[PLACE_FRAMES] = {0x00280008, "IS"},
+		[PLACE_POINTER] = {0x00280009, "AT"},
+		[PLACE_ASPECT] = {0x00280034, "IS"},
+		[PLACE_BURNED_IN] = {0x00280301, "CS"},
+		[PLACE_LOSSY] = {0x00282110, "CS"},
+		[PLACE_RATIO] = {0x00282112, "DS"},
+		[PLACE_METHOD] = {0x00282114, "CS"},
+	};
+	c->news[place].written = true;
+	return clean_put_element(c, c->s->encoding, rows[place].tag, rows[place].vr,
+		span_of(c->news[place].value, c->news[place].n));
+}
+
+void clean_say(struct clean *c, enum pixels_place place, const char *text)
+{
+	size_t n = strlen(text);
+	n = n < CLEAN_NEW - 1 ? n : CLEAN_NEW - 1;
+	memset(c->news[place].value, ' ', CLEAN_NEW);
+	memcpy(c->news[place].value, text, n);
+	c->news[place].n = padded(n);
+}
+
+/* All before this; what is in the data set deflated, where that is. */
+static int reach(struct clean *c, uint64_t at)
+{
+	int e = 0;
+	if (!c->deflating && c->source.deflated && at >= c->s->data) {
+		e = pass(c, c->s->data, true);
+		e = e ? e : clean_deflate_begin(c);
+	}
+	return e ? e : pass(c, at, true);
 }
 
 /* What else may stand in the preamble (PS3.10 7.1) says where encoded pixels lie. */
@@ -250,30 +276,23 @@ static int put_preamble(struct clean *c)
 
 static int write_all(struct clean *c, const struct pixels_input *in)
 {
-	bool said = !says_something(c);
-	int begun = c->decodes ? put_preamble(c) : 0;
-	if (begun < 0) {
-		return begun;
-	}
-	for (int i; (i = next_place(c, c->source.at)) >= 0;) {
-		const struct survey_place *p = &c->s->places[i];
-		int e = 0;
-		if (!c->deflating && c->source.deflated && p->from >= c->s->data) {
-			e = pass(c, c->s->data, true);
-			e = e ? e : clean_deflate_begin(c);
-		}
-		if (e == 0) {
-			e = said || word_at(c) > p->from ? pass(c, p->from, true) : pass_to(c, p->from);
-			said = said || word_at(c) <= p->from;
-		}
-		e = e ? e : put_place(c, (enum pixels_place)i, in);
-		e = e ? e : pass(c, p->to, false);
-		if (e < 0) {
-			return e;
+	int e = c->decodes ? put_preamble(c) : 0;
+	while (e == 0) {
+		int place = next_place(c, c->source.at), fresh = next_new(c);
+		uint64_t from = place < 0 ? SURVEY_END : c->s->places[place].from;
+		if (fresh >= 0 && c->s->places[fresh].belongs <= from) {
+			e = reach(c, c->s->places[fresh].belongs);
+			e = e ? e : put_new(c, fresh);
+		} else if (place >= 0) {
+			e = reach(c, from);
+			e = e ? e : put_place(c, (enum pixels_place)place, in);
+			e = e ? e : pass(c, c->s->places[place].to, false);
+		} else {
+			e = pass(c, SURVEY_END, true);
+			return e == 0 && c->deflating ? clean_deflate_end(c) : e;
 		}
 	}
-	int e = pass(c, SURVEY_END, true);
-	return e == 0 && c->deflating ? clean_deflate_end(c) : e;
+	return e;
 }
 
 /* ---- All ---- */
@@ -335,7 +354,7 @@ int pixels_beside(
 		return ERR_NO_MEMORY;
 	}
 	c->s = s;
-	c->codec = codec;
+	c->codecs.codec = codec;
 	c->looks = true;
 	clean_source_begin(&c->source, s, in);
 	bool coded = s->encapsulated && !s->has_other_pixels;
@@ -348,11 +367,25 @@ int pixels_beside(
 	return e;
 }
 
+/* Once decoded, nothing else tells of what was lost. */
+static void say_kind(struct clean *c)
+{
+	if (c->decodes && c->syntax->is_lossy && !c->s->is_lossy) {
+		clean_say(c, PLACE_LOSSY, "01");
+	}
+	if (c->regions && !c->decodes) {
+		clean_say(c, PLACE_BURNED_IN, "NO");
+	}
+}
+
 static int run(struct clean *c, const struct pixels_input *in, const char **ret_why)
 {
 	clean_source_begin(&c->source, c->s, in);
 	int e = begin(c, in);
-	e = e ? e : write_all(c, in);
+	if (e == 0) {
+		say_kind(c);
+		e = write_all(c, in);
+	}
 	if (c->deflating) {
 		(void)deflateEnd(&c->deflater);
 	}
@@ -364,7 +397,7 @@ static int run(struct clean *c, const struct pixels_input *in, const char **ret_
 }
 
 static struct clean *clean_new(const struct survey *s, const struct pixels_regions *regions,
-	const struct pixels_output *out, const struct codec *codec, const char **ret_why)
+	const struct pixels_output *out, const struct pixels_codecs *codecs, const char **ret_why)
 {
 	struct clean *c = calloc(1, sizeof(*c));
 	if (!c) {
@@ -374,19 +407,23 @@ static struct clean *clean_new(const struct survey *s, const struct pixels_regio
 	c->s = s;
 	c->regions = regions;
 	c->out = out;
-	c->codec = codec;
+	c->codecs = codecs ? *codecs : (struct pixels_codecs){0};
 	return c;
 }
 
 int pixels_clean(const struct survey *s, const struct pixels_regions *regions, const struct pixels_input *in,
-	const struct pixels_output *out, const struct codec *codec, bool native, const char **ret_why)
+	const struct pixels_output *out, const struct pixels_codecs *codecs, bool native,
+	struct pixels_aside *ret_aside, const char **ret_why)
 {
-	struct clean *c = clean_new(s, regions, out, codec, ret_why);
+	struct clean *c = clean_new(s, regions, out, codecs, ret_why);
 	if (!c) {
 		return ERR_NO_MEMORY;
 	}
 	c->native = native && s->encapsulated && regions;
 	int e = run(c, in, ret_why);
+	if (ret_aside) {
+		*ret_aside = c->aside;
+	}
 	free(c);
 	return e;
 }
@@ -395,7 +432,7 @@ int pixels_decode(const struct survey *s, const struct pixels_input *in, const s
 	const struct codec *codec, const char **ret_why)
 {
 	static const struct pixels_regions none;
-	struct clean *c = clean_new(s, &none, out, codec, ret_why);
+	struct clean *c = clean_new(s, &none, out, &(const struct pixels_codecs){.codec = codec}, ret_why);
 	if (!c) {
 		return ERR_NO_MEMORY;
 	}

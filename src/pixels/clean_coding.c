@@ -20,7 +20,10 @@ static enum codec_kind kind_of(enum coding coding)
 		[CODING_JPEG_XL] = CODEC_JPEG_XL,
 		[CODING_RLE] = CODEC_JPEG, /* never asked for, nor the next */
 		[CODING_DEFLATED] = CODEC_JPEG,
-		[CODING_PLAIN] = CODEC_JPEG};
+		[CODING_PLAIN] = CODEC_JPEG,
+		[CODING_MPEG2] = CODEC_JPEG,
+		[CODING_H264] = CODEC_JPEG,
+		[CODING_HEVC] = CODEC_JPEG};
 	static_assert(ARRAY_LEN(kinds) == CODING_N, "one for each");
 	return kinds[coding];
 }
@@ -38,6 +41,11 @@ bool clean_coding_is_ours(const struct clean *c)
 bool clean_coding_is_native(const struct clean *c)
 {
 	return is_of(c, CODING_DEFLATED) || is_of(c, CODING_PLAIN);
+}
+
+bool clean_coding_is_video(const struct clean *c)
+{
+	return encoding_is_video(c->syntax->coding);
 }
 
 bool clean_coding_is_single(const struct clean *c)
@@ -89,9 +97,22 @@ static const char *why_not_bits(const struct clean *c)
 	}
 }
 
+/* All that decoders of videos give here (PS3.5 8.2.5 to 8.2.11). */
+static const char *why_not_video(const struct clean *c)
+{
+	const struct pixels_shape *s = &c->s->shape;
+	bool of_8 = s->allocated == 8 && s->stored == 8 && s->high_bit == 7;
+	bool of_10 = s->allocated == 16 && s->stored == 10 && s->high_bit == 9;
+	bool known = !c->decodes && s->samples == 3 && !s->is_signed && (of_8 || of_10);
+	return known ? NULL : clean_coding_unknown(c);
+}
+
 const char *clean_coding_why_not(const struct clean *c)
 {
 	const struct pixels_shape *s = &c->s->shape;
+	if (clean_coding_is_video(c)) {
+		return why_not_video(c);
+	}
 	bool whole =
 		s->allocated == 8 || s->allocated == 16 || (clean_coding_is_ours(c) && s->allocated == 32) ||
 		(is_of(c, CODING_JPEG_XL) && s->allocated == 24) ||
@@ -223,7 +244,8 @@ static int decode(const struct clean *c, enum codec_kind kind, uint32_t stored, 
 	struct codec_frame f = codec_of(c, photometric);
 	size_t wide = clean_coding_wide(c);
 	f.stored = stored;
-	if (c->codec->decode(kind, &f, in.ptr, in.len, wide ? c->wide : to, wide ? wide : c->frame_len) < 0) {
+	if (c->codecs.codec->decode(
+		    kind, &f, in.ptr, in.len, wide ? c->wide : to, wide ? wide : c->frame_len) < 0) {
 		return ERR_VALUE;
 	}
 	if (wide) {
@@ -263,7 +285,7 @@ static int encode(struct clean *c, struct span *ret_bytes, char ret_photometric[
 	if (wide) {
 		unpack(c->frame, wide, c->wide);
 	}
-	if (c->codec->encode(kind_of(c->syntax->lossless_coding), &f, wide ? c->wide : c->frame,
+	if (c->codecs.codec->encode(kind_of(c->syntax->lossless_coding), &f, wide ? c->wide : c->frame,
 		    wide ? wide : c->frame_len, &bytes, &n) < 0) {
 		return ERR_UNSUPPORTED;
 	}

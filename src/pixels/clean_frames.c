@@ -32,10 +32,9 @@ static int find_frames(struct clean *c)
 	if (frames > s->n_fragments) {
 		return clean_refuse(c, ERR_VALUE, "it has fewer fragments of pixel data than frames");
 	}
+	c->frames = s->shape.frames;
 	c->first = calloc(frames + 1, sizeof(*c->first));
-	c->offsets = calloc(frames, sizeof(*c->offsets));
-	c->lengths = calloc(frames, sizeof(*c->lengths));
-	if (!c->first || !c->offsets || !c->lengths) {
+	if (!c->first) {
 		return ERR_NO_MEMORY;
 	}
 	for (size_t i = 0; i < s->n_fragments; i++) {
@@ -134,7 +133,8 @@ static int check(struct clean *c)
 	if (!c->syntax || !c->target || c->s->encoding != ENCODING_EXPLICIT_LE) {
 		return clean_refuse(c, ERR_UNSUPPORTED, clean_coding_unknown(c));
 	}
-	if (!clean_coding_is_ours(c) && !c->codec) {
+	bool video = clean_coding_is_video(c);
+	if (!clean_coding_is_ours(c) && (!c->codecs.codec || (video && !c->decodes && !c->codecs.video))) {
 		return clean_refuse(c, ERR_UNSUPPORTED, "the module that decodes its pixels is not there");
 	}
 	const char *why = clean_coding_why_not(c);
@@ -148,13 +148,13 @@ static int check(struct clean *c)
 	c->frame_len = (size_t)n;
 	c->shape = *s;
 	c->shape.planar = clean_coding_is_native(c) ? s->planar : 0;
-	return find_frames(c);
+	return video ? 0 : find_frames(c);
 }
 
 static int allocate(struct clean *c)
 {
 	uint64_t most = 0;
-	for (size_t i = 0; i < c->s->shape.frames; i++) {
+	for (size_t i = 0; i < c->frames; i++) {
 		uint64_t n = size_of(c, i);
 		most = n > most ? n : most;
 	}
@@ -188,6 +188,13 @@ static int load_trimmed(
 	return e;
 }
 
+static int allocate_tables(struct clean *c)
+{
+	c->offsets = calloc(c->frames, sizeof(*c->offsets));
+	c->lengths = calloc(c->frames, sizeof(*c->lengths));
+	return c->offsets && c->lengths ? 0 : ERR_NO_MEMORY;
+}
+
 /* Only where the transfer syntax and what its colours are called stay. */
 static int begin_trimming(struct clean *c)
 {
@@ -197,7 +204,8 @@ static int begin_trimming(struct clean *c)
 		e = ERR_UNSUPPORTED;
 	}
 	memcpy(c->photometric, c->s->shape.photometric, sizeof(c->photometric));
-	return e ? e : allocate(c);
+	e = e ? e : allocate(c);
+	return e ? e : allocate_tables(c);
 }
 
 int clean_frames_look(struct clean *c, const struct pixels_input *in)
@@ -212,23 +220,38 @@ int clean_frames_look(struct clean *c, const struct pixels_input *in)
 	return e == ERR_SYSTEM || e == ERR_NO_MEMORY ? e : 0;
 }
 
+/* The frame before others, or all frames of a video, decoded. */
+static int look(struct clean *c, const struct pixels_input *in)
+{
+	size_t n;
+	if (!clean_coding_is_video(c)) {
+		return load(c, in, 0, &n, c->shape.photometric);
+	}
+	memcpy(c->shape.photometric, "RGB", 4);
+	memcpy(c->photometric, "RGB", 4);
+	return clean_video_begin(c, in);
+}
+
 int clean_frames_begin(struct clean *c, const struct pixels_input *in)
 {
 	if (!c->regions) {
 		return begin_trimming(c);
 	}
 	struct span bytes;
-	size_t n;
 	struct pixels_shape one;
 	int e = check(c);
 	e = e ? e : allocate(c);
-	e = e ? e : load(c, in, 0, &n, c->shape.photometric);
+	e = e ? e : look(c, in);
+	e = e ? e : allocate_tables(c);
 	/* Samples are little endian bytes here, whatever VR their encapsulation has. */
 	one = c->shape;
 	one.frames = 1;
 	e = e ? e : blank_begin(&c->blanker, &one, c->regions, false, false, &c->why);
 	if (e == 0 && c->blanker.frame != c->frame_len) {
 		e = clean_refuse(c, ERR_VALUE, "what it says of its pixels contradicts itself");
+	}
+	if (e == 0 && clean_coding_is_video(c)) {
+		return 0;
 	}
 	if (e == 0) {
 		(void)apply(c);
@@ -253,8 +276,8 @@ static int put_item(struct clean *c, uint32_t tag, uint32_t len)
 static int put_head(struct clean *c)
 {
 	static const uint8_t head[12] = {0xE0, 0x7F, 0x10, 0, 'O', 'B', 0, 0, 0xFF, 0xFF, 0xFF, 0xFF};
-	bool table = c->offsets_at == 0 && (c->s->has_table || c->s->shape.frames > 1);
-	uint32_t n = table ? c->s->shape.frames : 0;
+	bool table = c->offsets_at == 0 && (c->s->has_table || c->frames > 1);
+	uint32_t n = table ? c->frames : 0;
 	int e = clean_put(c, span_of(head, sizeof(head)));
 	e = e ? e : put_item(c, 0xFFFEE000, 4 * n);
 	c->table_at = n ? c->written : 0;
@@ -271,8 +294,8 @@ static int load_blanked(
 	if (!c->regions) {
 		return load_trimmed(c, in, i, ret_n, ret_changed);
 	}
-	char photometric[17];
-	int e = load(c, in, i, ret_n, photometric);
+	char photometric[17] = "RGB";
+	int e = clean_coding_is_video(c) ? clean_video_next(c) : load(c, in, i, ret_n, photometric);
 	if (e == 0 && strcmp(photometric, c->shape.photometric) != 0) {
 		e = clean_refuse(c, ERR_VALUE, "its frames are of several kinds");
 	}
@@ -313,7 +336,7 @@ static int put_frame(struct clean *c, const struct pixels_input *in, size_t i)
 
 static int patch(struct clean *c, uint64_t at, const uint64_t *values, unsigned width)
 {
-	for (size_t i = 0; at > 0 && i < c->s->shape.frames; i++) {
+	for (size_t i = 0; at > 0 && i < c->frames; i++) {
 		uint8_t bytes[8];
 		for (unsigned k = 0; k < 8; k++) {
 			bytes[k] = (uint8_t)(values[i] >> 8 * k);
@@ -357,7 +380,7 @@ static int put_decoded(struct clean *c)
 /* Bytes of all frames. */
 static uint64_t native_length(const struct clean *c)
 {
-	uint64_t pixels = (uint64_t)c->shape.rows * c->shape.columns, frames = c->s->shape.frames;
+	uint64_t pixels = (uint64_t)c->shape.rows * c->shape.columns, frames = c->frames;
 	return c->shape.allocated == 1 ? (pixels * frames + 7) / 8 : c->frame_len * frames;
 }
 
@@ -373,7 +396,7 @@ static int write_native(struct clean *c, const struct pixels_input *in)
 		head[8 + i] = (uint8_t)(len >> 8 * i);
 	}
 	int e = clean_put(c, span_of(head, sizeof(head)));
-	for (size_t i = 0; i < c->s->shape.frames && e == 0; i++) {
+	for (size_t i = 0; i < c->frames && e == 0; i++) {
 		size_t n;
 		bool changed;
 		e = load_blanked(c, in, i, &n, &changed);
@@ -390,7 +413,7 @@ int clean_frames_write(struct clean *c, const struct pixels_input *in)
 	}
 	int e = put_head(c);
 	uint64_t from = c->written;
-	for (size_t i = 0; i < c->s->shape.frames && e == 0; i++) {
+	for (size_t i = 0; i < c->frames && e == 0; i++) {
 		c->offsets[i] = c->written - from;
 		e = put_frame(c, in, i);
 	}
@@ -402,6 +425,7 @@ int clean_frames_write(struct clean *c, const struct pixels_input *in)
 
 void clean_frames_done(struct clean *c)
 {
+	clean_video_done(c);
 	free(c->first);
 	free(c->offsets);
 	free(c->lengths);

@@ -7,8 +7,10 @@
 #include "pixels/blank.h"
 #include "pixels/clean.h"
 #include "pixels/trim.h"
+#include "pixels/video.h"
 
 #define CLEAN_PIECE (64u * 1024)
+#define CLEAN_NEW   32 /* bytes of such an element's value */
 
 /* The file's bytes, one after another, as survey.h counts them. */
 struct clean_source {
@@ -27,7 +29,7 @@ struct clean {
 	const struct survey *s;
 	const struct pixels_regions *regions; /* NULL: only what is beside the pixels goes */
 	const struct pixels_output *out;
-	const struct codec *codec;
+	struct pixels_codecs codecs;
 	const char *why;
 	bool native;  /* what is encapsulated becomes native */
 	bool decodes; /* … and that is all: nothing goes */
@@ -42,12 +44,18 @@ struct clean {
 	uint32_t coded_bits; /* of a sample, that this frame says */
 	bool looks;          /* nothing is written */
 	bool changed;        /* by it */
+	struct {
+		uint8_t value[CLEAN_NEW]; /* n of them; 0: what stands there, if anything, is not said anew */
+		size_t n;
+		bool written;
+	} news[PLACES]; /* elements of the data set that are written where they belong */
 
 	/* ---- Of encapsulated images ---- */
 	const struct encoding_coded *syntax;
 	const char *target;             /* transfer syntax of what is written */
 	struct pixels_shape shape;      /* as decoded: by pixel, but where it was deflated */
 	char photometric[17];           /* of what is written */
+	uint32_t frames;                /* that there are */
 	size_t *first;                  /* fragment of each frame, and one more */
 	uint64_t *offsets, *lengths;    /* of what is written */
 	uint8_t *frame, *again, *coded; /* samples; the same, decoded again; a frame as it came, or our own */
@@ -57,7 +65,16 @@ struct clean {
 	unsigned n_bits;
 	uint64_t offsets_at, lengths_at,
 		table_at; /* where in the output tables stand that are filled in later; 0: none */
+
+	/* ---- Of videos ---- */
+	struct clean_stream *stream; /* NULL: it is none */
+	struct pixels_aside aside;
 };
+
+/* ---- clean.c ---- */
+
+/* An element of the data set, written where it belongs instead of what stands there. text: of less than CLEAN_NEW bytes. */
+void clean_say(struct clean *c, enum pixels_place place, const char *text);
 
 /* ---- clean_stream.c ---- */
 void clean_source_begin(struct clean_source *f, const struct survey *s, const struct pixels_input *in);
@@ -82,6 +99,8 @@ bool clean_coding_is_ours(const struct clean *c);
 bool clean_coding_is_native(const struct clean *c);
 /* Each frame is one fragment. */
 bool clean_coding_is_single(const struct clean *c);
+/* All frames are one stream (clean_video.c). */
+bool clean_coding_is_video(const struct clean *c);
 /* Why pixels of such a kind cannot have been encoded so, or not be encoded again; static. NULL: they can. */
 const char *clean_coding_why_not(const struct clean *c);
 /* Bytes of a frame, decoded; that it needs of c->coded where it is ours; of c->wide. */
@@ -105,5 +124,17 @@ MUST_USE int clean_frames_look(struct clean *c, const struct pixels_input *in);
 MUST_USE int clean_frames_begin(struct clean *c, const struct pixels_input *in);
 MUST_USE int clean_frames_write(struct clean *c, const struct pixels_input *in);
 void clean_frames_done(struct clean *c);
+
+/* ---- clean_video.c ---- */
+
+/*
+ * All of it, decoded once: how many frames there are, whether they can be decoded, and what is said of them anew. c->shape, frame_len and syntax are known. The
+ * next frame is the first.
+ */
+MUST_USE int clean_video_begin(struct clean *c, const struct pixels_input *in);
+
+/* The next frame into c->frame. One that is not there any more is ERR_VALUE. */
+MUST_USE int clean_video_next(struct clean *c);
+void clean_video_done(struct clean *c);
 
 #endif

@@ -65,6 +65,9 @@ static inline bool cleaner_has_file(enum cleaner_outcome outcome)
 	return outcome == CLEANER_CLEANED || outcome == CLEANER_TRIMMED;
 }
 
+/* Behind the rule where a video was cleaned and something of it is gone or is not as it was said. */
+#define CLEANER_ASIDE "; of its video "
+
 struct cleaner_head {
 	enum cleaner_kind kind;
 	uint8_t code;

@@ -5,8 +5,10 @@
 #include "dicom/transcode.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 int cleaner_codec(const char *name, const struct codec **ret_codec, char *why, size_t cap)
@@ -17,6 +19,44 @@ int cleaner_codec(const char *name, const struct codec **ret_codec, char *why, s
 		return e;
 	}
 	*ret_codec = ((codec_function *)(void *)f)();
+	return 0;
+}
+
+/*
+ * Some of the libraries that FFmpeg's bring say on stderr, when they are loaded, what they miss in a sandbox: nothing that is wanted for decoding. That is no line of a log,
+ * nor for who waits for a verb. *ret_stderr: to be given back; -1: it was left.
+ */
+static void mute(int *ret_stderr)
+{
+	int nowhere = memfd_create("gantry-said", MFD_CLOEXEC);
+	*ret_stderr = nowhere < 0 ? -1 : fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+	if (*ret_stderr >= 0) {
+		(void)dup2(nowhere, STDERR_FILENO);
+	}
+	if (nowhere >= 0) {
+		close(nowhere);
+	}
+}
+
+static void unmute(int was)
+{
+	if (was >= 0) {
+		(void)dup2(was, STDERR_FILENO);
+		close(was);
+	}
+}
+
+int cleaner_video(const char *name, const struct video_codec **ret_video, char *why, size_t cap)
+{
+	module_function *f;
+	int was;
+	mute(&was);
+	int e = module_open(name, "pixels_video", &f, why, cap);
+	unmute(was);
+	if (e < 0) {
+		return e;
+	}
+	*ret_video = ((video_function *)(void *)f)();
 	return 0;
 }
 
@@ -75,6 +115,23 @@ static int on_patch(void *arg, uint64_t offset, struct span bytes)
 	return e;
 }
 
+/* The rule, and what its user may not expect. */
+static const char *with_aside(const char *rule, const struct pixels_aside *aside)
+{
+	static char said[CLEANER_TEXT];
+	char frames[80] = "";
+	if (!aside->others && aside->frames == 0) {
+		return rule;
+	}
+	if (aside->frames > 0) {
+		snprintf(frames, sizeof(frames), CLEANER_ASIDE "%u frames are there, and %u were said",
+			aside->frames, aside->said);
+	}
+	snprintf(said, sizeof(said), "%.*s%s%s", CLEANER_TEXT / 2, rule,
+		aside->others ? CLEANER_ASIDE "only the pictures are left, no sound or titles" : "", frames);
+	return said;
+}
+
 static enum cleaner_outcome write_cleaned(const struct cleaner_how *how, const struct survey *s,
 	const struct pixels_regions *regions, const struct pixels_input *in, const struct pixels_output *out,
 	const char **ret_why)
@@ -82,9 +139,10 @@ static enum cleaner_outcome write_cleaned(const struct cleaner_how *how, const s
 	struct watched w = {out, false};
 	const struct pixels_output watched = {&w, on_write, on_patch};
 	const char *rule = *ret_why;
-	int e = pixels_clean(s, regions, in, &watched, how->codec, how->native, ret_why);
+	struct pixels_aside aside = {0};
+	int e = pixels_clean(s, regions, in, &watched, &how->codecs, how->native, &aside, ret_why);
 	if (e == 0) {
-		*ret_why = rule;
+		*ret_why = with_aside(rule, &aside);
 		return CLEANER_CLEANED;
 	}
 	return w.failed || e == ERR_NO_MEMORY || e == ERR_SYSTEM ? CLEANER_LOST : CLEANER_REFUSED;
@@ -96,7 +154,7 @@ static enum cleaner_outcome trim(const struct cleaner_how *how, const struct sur
 	const char **ret_why)
 {
 	bool any = false;
-	int e = pixels_beside(s, in, how->codec, &any);
+	int e = pixels_beside(s, in, how->codecs.codec, &any);
 	if (e < 0) {
 		return unread(e, ret_why);
 	}
@@ -174,7 +232,7 @@ static enum cleaner_outcome convert(const struct cleaner_how *how, const struct 
 		return refuse(ret_why,
 			"its pixels are compressed, and digitally signed so: the signature would not hold");
 	}
-	int e = pixels_decode(s, in, out, how->codec, ret_why);
+	int e = pixels_decode(s, in, out, how->codecs.codec, ret_why);
 	return e == 0                                  ? CLEANER_CLEANED
 	       : e == ERR_NO_MEMORY || e == ERR_SYSTEM ? CLEANER_LOST
 	                                               : CLEANER_REFUSED;

@@ -9,7 +9,7 @@
 /* What a process that cleans one file's pixels does, of the verb and of the gateway: in a sandbox alone, where there is a codec. */
 struct cleaner_how {
 	const struct pixels_rules *site; /* NULL: none */
-	const struct codec *codec;       /* NULL: only what needs no library is cleaned */
+	struct pixels_codecs codecs;     /* NULL: only what needs no library is cleaned */
 	bool native;                     /* as pixels_clean() has it */
 	bool converts; /* clean nothing: make it a file in Explicit VR Little Endian, which is CLEANER_CLEANED then */
 	bool decodes; /* … of encapsulated pixels too */
@@ -22,8 +22,11 @@ struct cleaner_how {
  */
 MUST_USE int cleaner_codec(const char *name, const struct codec **ret_codec, char *why, size_t cap);
 
+/* The same of the module that decodes videos. name: VIDEO_MODULE. */
+MUST_USE int cleaner_video(const char *name, const struct video_codec **ret_video, char *why, size_t cap);
+
 /*
- * What becomes of a file. *ret_why: a sentence, or the name of the rule, static or the site's rules'. Only where cleaner_has_file() is what was
+ * What becomes of a file. *ret_why: a sentence, or the name of the rule, static or the site's rules', and what else is gone of a video, static. Only where cleaner_has_file() is what was
  * written worth anything. Where out says an error, the outcome is CLEANER_LOST.
  */
 enum cleaner_outcome cleaner_run(const struct cleaner_how *how, const struct pixels_input *in,

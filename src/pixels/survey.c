@@ -60,17 +60,29 @@ static const struct {
 static const uint32_t place_tags[PLACES] = {
 	[PLACE_META_LENGTH] = 0x00020000,
 	[PLACE_SYNTAX] = 0x00020010,
+	[PLACE_FRAME_TIME] = 0x00181063,
 	[PLACE_GROUP_LENGTH] = 0x00280000,
 	[PLACE_PHOTOMETRIC] = 0x00280004,
 	[PLACE_PLANAR] = 0x00280006,
+	[PLACE_FRAMES] = FRAMES,
+	[PLACE_POINTER] = 0x00280009,
+	[PLACE_ASPECT] = 0x00280034,
 	[PLACE_BURNED_IN] = BURNED_IN,
 	[PLACE_LOSSY] = LOSSY,
+	[PLACE_RATIO] = 0x00282112,
+	[PLACE_METHOD] = 0x00282114,
 	[PLACE_ICON] = ICON,
 	[PLACE_PIXEL_LENGTH] = 0x7FE00000,
 	[PLACE_OFFSETS] = 0x7FE00001,
 	[PLACE_LENGTHS] = 0x7FE00002,
 	[PLACE_PIXELS] = PIXEL_DATA,
 };
+
+/* Frame Time, Frame Time Vector, Cine Rate, Recommended Display Frame Rate (PS3.3 C.7.6.5, C.7.6.6). */
+static const uint32_t rate_tags[] = {0x00181063, 0x00181065, 0x00180040, 0x00082144};
+
+/* Frame Time Vector, Per-Frame Functional Groups Sequence. */
+static const uint32_t per_frame_tags[] = {0x00181065, 0x52009230};
 
 /* PS3.3 C.8.5.5.1: the corners of a region, both of them in it. */
 enum { MIN_X, MIN_Y, MAX_X, MAX_Y, CORNERS };
@@ -83,7 +95,7 @@ struct work {
 	struct dicom_file file;
 	struct inflater inflater;
 	int open; /* the place whose end is not known; -1: none */
-	bool has_data, passed, passed_lossy;
+	bool has_data;
 	uint32_t corners[CORNERS];
 	unsigned seen;       /* a mask of them */
 	uint64_t padding[2]; /* of float, of double */
@@ -274,6 +286,15 @@ static bool is_asked_again(struct work *w, uint32_t tag)
 	return again;
 }
 
+static bool is_among(uint32_t tag, const uint32_t *tags, size_t n)
+{
+	bool found = false;
+	for (size_t i = 0; i < n; i++) {
+		found = found || tags[i] == tag;
+	}
+	return found;
+}
+
 static bool is_pixels(uint32_t tag)
 {
 	return tag == PIXEL_DATA || tag == FLOAT_PIXELS || tag == DOUBLE_PIXELS;
@@ -317,18 +338,13 @@ static int begin_top(struct work *w, int event)
 		w->has_data = true;
 		s->data = d->offset;
 	}
-	if (!w->file.in_meta && !w->passed && d->tag >= BURNED_IN) {
-		w->passed = true;
-		s->burned_in = d->offset;
-	}
-	if (!w->file.in_meta && !w->passed_lossy && d->tag >= LOSSY) {
-		w->passed_lossy = true;
-		s->lossy = d->offset;
-	}
 	if (is_asked_again(w, d->tag)) {
 		return ERR_DUPLICATE;
 	}
 	for (int i = 0; i < PLACES; i++) {
+		if (!w->file.in_meta && s->places[i].belongs == 0 && d->tag >= place_tags[i]) {
+			s->places[i].belongs = d->offset;
+		}
 		if (place_tags[i] == place_tag_of(s, d->tag)) {
 			if (s->places[i].to != 0) {
 				return ERR_DUPLICATE;
@@ -337,6 +353,8 @@ static int begin_top(struct work *w, int event)
 			w->open = i;
 		}
 	}
+	s->has_rate = s->has_rate || is_among(d->tag, rate_tags, ARRAY_LEN(rate_tags));
+	s->has_per_frame = s->has_per_frame || is_among(d->tag, per_frame_tags, ARRAY_LEN(per_frame_tags));
 	s->has_regions = s->has_regions || d->tag == REGIONS;
 	if (is_pixels(d->tag)) {
 		begin_pixels(w, event);
@@ -458,8 +476,9 @@ static void finish(struct work *w)
 		s->places[w->open].to = SURVEY_END;
 	}
 	s->data = w->has_data ? s->data : SURVEY_END;
-	s->burned_in = w->passed ? s->burned_in : SURVEY_END;
-	s->lossy = w->passed_lossy ? s->lossy : SURVEY_END;
+	for (int i = 0; i < PLACES; i++) {
+		s->places[i].belongs = s->places[i].belongs ? s->places[i].belongs : SURVEY_END;
+	}
 	s->encoding = w->file.encoding;
 	memcpy(s->syntax, w->file.transfer_syntax.ptr, n < sizeof(s->syntax) - 1 ? n : sizeof(s->syntax) - 1);
 	s->shape.frames = s->shape.frames ? s->shape.frames : 1;
@@ -482,7 +501,7 @@ int survey_read(struct survey *s, const struct pixels_input *in)
 	}
 	w->s = s;
 	w->open = -1;
-	w->has_data = w->passed = w->passed_lossy = false;
+	w->has_data = false;
 	w->seen = w->asked = 0;
 	w->padding[0] = w->padding[1] = 0;
 	file_begin(&w->file, &w->inflater);

@@ -33,11 +33,17 @@ enum pixels_fact {
 enum pixels_place {
 	PLACE_META_LENGTH,
 	PLACE_SYNTAX,
+	PLACE_FRAME_TIME,
 	PLACE_GROUP_LENGTH, /* (0028,0000) */
 	PLACE_PHOTOMETRIC,
 	PLACE_PLANAR,
+	PLACE_FRAMES,
+	PLACE_POINTER, /* Frame Increment Pointer */
+	PLACE_ASPECT,  /* Pixel Aspect Ratio */
 	PLACE_BURNED_IN,
-	PLACE_LOSSY,        /* (0028,2110) */
+	PLACE_LOSSY, /* Lossy Image Compression, its ratio and its method */
+	PLACE_RATIO,
+	PLACE_METHOD,
 	PLACE_ICON,         /* a picture of the picture */
 	PLACE_PIXEL_LENGTH, /* (7FE0,0000) */
 	PLACE_OFFSETS,      /* (7FE0,0001) */
@@ -50,6 +56,7 @@ enum pixels_place {
 
 struct survey_place {
 	uint64_t from, to; /* from == to: it is not there */
+	uint64_t belongs;  /* where in the data set it stands or would stand; SURVEY_END: at its end */
 };
 
 struct survey_fragment {
@@ -62,19 +69,20 @@ struct survey {
 	char text[PIXELS_FACTS][PIXELS_TEXT]; /* "": none */
 	struct pixels_shape shape;
 	bool has_pixels, has_other_pixels,
-		encapsulated;               /* other: more of them than one, or none that can be */
+		encapsulated; /* other: more of them than one, or none that can be */
+	bool has_rate,
+		has_per_frame; /* how fast frames follow each other is said; something is said of each of them */
 	bool has_regions, regions_left_out; /* (0018,6011); more than PIXELS_RECTS */
 	unsigned n_regions;
 	struct pixels_rect regions[PIXELS_RECTS];
 	char syntax[65];
 	enum encoding encoding;
-	uint32_t tag;              /* of the pixel data: (7FE0,0010), or float's */
-	char vr[3];                /* of it */
-	uint64_t data;             /* where the data set begins */
-	uint64_t value;            /* the native pixel data's value */
-	uint32_t length;           /* of it */
-	uint64_t burned_in, lossy; /* where (0028,0301) and (0028,2110) stand or belong */
-	bool is_lossy;             /* (0028,2110) says so */
+	uint32_t tag;    /* of the pixel data: (7FE0,0010), or float's */
+	char vr[3];      /* of it */
+	uint64_t data;   /* where the data set begins */
+	uint64_t value;  /* the native pixel data's value */
+	uint32_t length; /* of it */
+	bool is_lossy;   /* (0028,2110) says so */
 	uint32_t meta_length;
 	struct survey_place places[PLACES];
 	struct survey_fragment *fragments;

@@ -163,7 +163,7 @@ enum message_type {
 	MSG_SCANNING, /* gate -> lookup. number: who asks; fd: a stream socket for the job (antivirus/scanner.h) */
 	MSG_SCANNER, /* gate -> association. number 0, fd: the other end of that; else there is none */
 	MSG_ANTIVIRUS, /* struct msg_antivirus: a job -> lookup -> gate, when something has changed, at most one a second */
-	MSG_CLEAN, /* association -> gate: an object's pixels are to be cleaned. number 1: others' decoders are needed; 0 -> MSG_CLEANER */
+	MSG_CLEAN, /* association -> gate: an object's pixels are to be cleaned. number: which of others' decoders are needed, MSG_CLEAN_…; 0 -> MSG_CLEANER */
 	MSG_CLEANING, /* gate -> lookup. number: MSG_CLEANING_OF who asks, of which node (0: of none), and that; fd: a stream socket for the job (pixels/cleaner.h) */
 	MSG_CLEANER,  /* gate -> association. number 0, fd: the other end of that; else there is none */
 	MSG_BOOK,     /* association -> gate: a channel to the book of names is wanted -> MSG_BOOKED */
@@ -174,19 +174,23 @@ enum message_type {
 };
 
 /* MSG_LOG's number: the format in bit 0, the least level above bit 7. */
-#define MSG_LOG_HOW(json, level)         ((int64_t)(level) << 8 | ((json) ? 1 : 0))
-#define MSG_LOG_JSON(number)             (((number)&1) != 0)
-#define MSG_LOG_LEVEL(number)            ((number) >> 8 & 0xff)
+#define MSG_LOG_HOW(json, level)   ((int64_t)(level) << 8 | ((json) ? 1 : 0))
+#define MSG_LOG_JSON(number)       (((number)&1) != 0)
+#define MSG_LOG_LEVEL(number)      ((number) >> 8 & 0xff)
 
-#define MSG_UNRECORDED_MOST              UINT32_MAX
-#define MSG_UNRECORDED_OF(n, kind)       ((int64_t)(n) << 8 | (int64_t)(kind))
-#define MSG_UNRECORDED_KIND(m)           ((unsigned)((m)&0xff))
-#define MSG_UNRECORDED_COUNT(m)          ((m) >> 8) /* 1 to MSG_UNRECORDED_MOST */
+#define MSG_UNRECORDED_MOST        UINT32_MAX
+#define MSG_UNRECORDED_OF(n, kind) ((int64_t)(n) << 8 | (int64_t)(kind))
+#define MSG_UNRECORDED_KIND(m)     ((unsigned)((m)&0xff))
+#define MSG_UNRECORDED_COUNT(m)    ((m) >> 8) /* 1 to MSG_UNRECORDED_MOST */
 
-#define MSG_CLEANING_OF(id, node, codec) ((int64_t)(id) << 17 | (int64_t)(node) << 1 | (int64_t)(codec))
-#define MSG_CLEANING_ID(m)               ((m) >> 17)
-#define MSG_CLEANING_NODE(m)             ((uint16_t)((m) >> 1))
-#define MSG_CLEANING_CODEC(m)            (((m)&1) != 0)
+/* What decodes: others' codecs, and others' for videos beside them. */
+#define MSG_CLEAN_CODEC                 1
+#define MSG_CLEAN_VIDEO                 2
+#define MSG_CLEANING_OF(id, node, what) ((int64_t)(id) << 18 | (int64_t)(node) << 2 | ((int64_t)(what)&3))
+#define MSG_CLEANING_ID(m)              ((m) >> 18)
+#define MSG_CLEANING_NODE(m)            ((uint16_t)((m) >> 2))
+#define MSG_CLEANING_CODEC(m)           (((m)&MSG_CLEAN_CODEC) != 0)
+#define MSG_CLEANING_VIDEO(m)           (((m)&MSG_CLEAN_VIDEO) != 0)
 
 struct msg_admit {
 	struct in6_addr ip;

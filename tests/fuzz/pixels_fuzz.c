@@ -59,7 +59,7 @@ static void trim(struct file *from)
 	bool any = false;
 	if (survey_read(&s, &in) == 0 && (uint64_t)s.shape.rows * s.shape.columns <= 1u << 18 &&
 		pixels_beside(&s, &in, NULL, &any) == 0 && any &&
-		pixels_clean(&s, NULL, &in, &out, NULL, false, &why) == 0) {
+		pixels_clean(&s, NULL, &in, &out, NULL, false, NULL, &why) == 0) {
 		any = false;
 		if (survey_read(&again, &result) < 0 || pixels_beside(&again, &result, NULL, &any) < 0 ||
 			any) {
@@ -87,7 +87,7 @@ static void clean(struct file *from, bool native)
 		}
 		const struct pixels_regions *r = d == PIXELS_CLEAN ? &regions : &always;
 		why = NULL;
-		int e = pixels_clean(&s, r, &in, &out, NULL, native, &why);
+		int e = pixels_clean(&s, r, &in, &out, NULL, native, NULL, &why);
 		if (e < 0 && !why) {
 			abort();
 		}

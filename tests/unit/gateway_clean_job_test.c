@@ -227,7 +227,7 @@ static void real_files(void **state)
 	assert_int_equal(pixels_rules_read(span_str(rules), &site, why, sizeof(why)), 0);
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
 		struct bytes from = opened(files[i].name), to = {malloc(MOST), 0};
-		const struct cleaner_how how = {.site = site, .codec = codec};
+		const struct cleaner_how how = {.site = site, .codecs.codec = codec};
 		const char *rule;
 		assert_int_equal(cleaner_run(&how, &(const struct pixels_input){&from, read_at},
 					 &(const struct pixels_output){&to, on_write, on_patch}, &rule),

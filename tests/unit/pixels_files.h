@@ -87,7 +87,7 @@ static inline int cleaned_as(bool native, struct memory *from, const struct pixe
 	const struct pixels_input in = {from, read_at};
 	const struct pixels_output out = {to, write_end, patch};
 	int e = survey_read(s, &in);
-	return e ? e : pixels_clean(s, r, &in, &out, NULL, native, why);
+	return e ? e : pixels_clean(s, r, &in, &out, NULL, native, NULL, why);
 }
 
 static inline int cleaned(struct memory *from, const struct pixels_regions *r, struct memory *to,

@@ -198,10 +198,10 @@ static void trim_files(void **state)
 		assert_int_equal(pixels_beside(&s, &ins[i], NULL, &any), 0);
 		assert_true(any);
 		to.len = 0;
-		assert_int_equal(pixels_clean(&s, &r, &ins[i], &out, NULL, false, &why), 0);
+		assert_int_equal(pixels_clean(&s, &r, &ins[i], &out, NULL, false, NULL, &why), 0);
 		is_clean(&from, &s, &to);
 		to.len = 0;
-		assert_int_equal(pixels_clean(&s, NULL, &ins[i], &out, NULL, false, &why), 0);
+		assert_int_equal(pixels_clean(&s, NULL, &ins[i], &out, NULL, false, NULL, &why), 0);
 		is_clean(&from, &s, &to);
 		/* All else is what it was. */
 		assert_int_equal(to.len, from.len);
