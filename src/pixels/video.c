@@ -41,7 +41,8 @@ struct video {
 	struct colours colours;
 };
 
-static const char damaged[] = "its video is damaged";
+static const char damaged[] = "its video is damaged",
+		  other_size[] = "a picture of its video is not of the size that it says";
 
 static int refuse(const char **ret_why, int e, const char *why)
 {
@@ -159,7 +160,8 @@ static int choose(struct video *v, const char **ret_why)
 	v->stream = -1;
 	for (unsigned i = 0; i < v->format->nb_streams; i++) {
 		const AVStream *s = v->format->streams[i];
-		if (s->codecpar->codec_type != AVMEDIA_TYPE_VIDEO) {
+		bool cover = (s->disposition & AV_DISPOSITION_ATTACHED_PIC) != 0; /* as of music */
+		if (s->codecpar->codec_type != AVMEDIA_TYPE_VIDEO || cover) {
 			v->facts.others = true;
 			continue;
 		}
@@ -177,6 +179,15 @@ static int choose(struct video *v, const char **ret_why)
 			ret_why, ERR_VALUE, "its video is not of the kind that its transfer syntax says");
 	}
 	return 0;
+}
+
+/* No decoder has room for pictures that are much larger than is said. */
+static const char *fault(const struct video *v, const char *otherwise)
+{
+	const AVCodecParameters *p = v->format->streams[v->stream]->codecpar;
+	bool other = p->width > 0 && p->height > 0 &&
+	             (p->width != (int)v->shape.columns || p->height != (int)v->shape.rows);
+	return other ? other_size : otherwise;
 }
 
 static int open_decoder(struct video *v, const char **ret_why)
@@ -202,7 +213,7 @@ static int open_decoder(struct video *v, const char **ret_why)
 		v->decoder->max_pixels = (int64_t)(v->shape.rows + EDGE) * (v->shape.columns + EDGE);
 		e = avcodec_open2(v->decoder, codec, NULL);
 	}
-	return e < 0 ? failed(v, e, ret_why, "its video could not be decoded") : 0;
+	return e < 0 ? failed(v, e, ret_why, fault(v, "its video could not be decoded")) : 0;
 }
 
 /* ---- Open and closed ---- */
@@ -275,7 +286,7 @@ static int check(struct video *v, const char **ret_why)
 	const AVFrame *f = v->frame;
 	const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(f->format);
 	if (f->width != (int)v->shape.columns || f->height != (int)v->shape.rows) {
-		return refuse(ret_why, ERR_VALUE, "a picture of its video is not of the size that it says");
+		return refuse(ret_why, ERR_VALUE, other_size);
 	}
 	if (f->decode_error_flags || (f->flags & AV_FRAME_FLAG_CORRUPT)) {
 		return refuse(ret_why, ERR_VALUE, damaged);
@@ -368,7 +379,7 @@ static int decode(struct video *v, const char **ret_why)
 			return got >= 0;
 		}
 		if (got != AVERROR(EAGAIN) && (v->begun || v->flushed)) {
-			return failed(v, got, ret_why, damaged);
+			return failed(v, got, ret_why, fault(v, damaged));
 		}
 		int e = read_packet(v, ret_why);
 		if (e < 0) {
@@ -376,7 +387,7 @@ static int decode(struct video *v, const char **ret_why)
 		}
 		got = avcodec_send_packet(v->decoder, v->flushed ? NULL : v->packet);
 		if (got < 0 && (v->begun || v->flushed || got == AVERROR(ENOMEM))) {
-			return failed(v, got, ret_why, damaged);
+			return failed(v, got, ret_why, fault(v, damaged));
 		}
 	}
 }
@@ -384,6 +395,9 @@ static int decode(struct video *v, const char **ret_why)
 static int video_next(struct video *v, uint8_t *to, const char **ret_why)
 {
 	int e = decode(v, ret_why);
+	if (e == 0 && !v->begun) {
+		return refuse(ret_why, ERR_VALUE, fault(v, "no picture of its video can be decoded"));
+	}
 	if (e <= 0) {
 		return e;
 	}

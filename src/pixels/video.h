@@ -49,7 +49,7 @@ struct video_codec {
 	int (*open)(enum video_kind kind, const struct video_shape *shape, const struct video_source *source,
 		struct video **ret_video, const char **ret_why);
 
-	/* The next picture, all of rows × columns × 3 samples; to NULL: it is passed over. 1; 0: there are no more. Errors as above. */
+	/* The next picture, all of rows × columns × 3 samples; to NULL: it is passed over. 1; 0: there are no more, and there was one. Errors as above. */
 	int (*next)(struct video *v, uint8_t *to, const char **ret_why);
 
 	/* What is known by now: all, when there are no more. */

@@ -35,6 +35,7 @@ static size_t n_result;
 /* ---- The lookup ---- */
 
 static bool without_codec; /* as an association asks of native pixels and RLE */
+static bool with_video;    /* … and of videos */
 
 /* In a process of its own, as the role does it: one object, and how the job ended: its exit status, or 100 and its signal. */
 static void be_lookup(int fd, const char *module, const char *folder)
@@ -42,12 +43,13 @@ static void be_lookup(int fd, const char *module, const char *folder)
 	const struct sandbox_path readable[] = {
 		{"/etc", false}, {"/usr", false}, {"/lib", false}, {"/lib64", false}, {folder, false}};
 	struct sandbox *own;
-	const struct message asked = {
-		.type = MSG_CLEANING, .fd = fd, .number = MSG_CLEANING_OF(7, 1, !without_codec)};
+	const int what = without_codec ? 0 : with_video ? MSG_CLEAN_CODEC | MSG_CLEAN_VIDEO : MSG_CLEAN_CODEC;
+	const struct message asked = {.type = MSG_CLEANING, .fd = fd, .number = MSG_CLEANING_OF(7, 1, what)};
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)signal(SIGILL, SIG_DFL); /* the tests' own handler */
 	lookup.gate = -1;
 	lookup.cleaning.module = module;
+	lookup.cleaning.video = PIXELS_VIDEO;
 	if (sandbox_new(SANDBOX_PROOF, NULL, 0, &lookup.module_sandbox) != 0 ||
 		sandbox_new(SANDBOX_LOOKUP, readable, ARRAY_LEN(readable), &own) != 0 ||
 		sandbox_load(own) != 0) {
@@ -196,7 +198,7 @@ static int on_patch(void *arg, uint64_t offset, struct span s)
 
 static const char rules[] = "rules:\n"
 			    "  - name: of this test\n"
-			    "    when: { rows: \"3|10|50|100|128|480|512|1024\" }\n"
+			    "    when: { rows: \"3|10|48|50|100|128|480|512|1024\" }\n"
 			    "    blank: [ [2, 3, 20, 9], [0, 0, 5, 5] ]\n";
 
 static struct span transfer_syntax_of(struct span file)
@@ -219,25 +221,29 @@ static void real_files(void **state)
 		{"SC_rgb_jpeg_dcmtk.dcm", "1.2.840.10008.1.2.4.70"},
 		{"JPGExtended.dcm", "1.2.840.10008.1.2.4.70"},
 		{"JPEGLSNearLossless_16.dcm", "1.2.840.10008.1.2.4.80"},
-		{"liver_deflate.dcm", "1.2.840.10008.1.2.8.1"}, {"JPEG2000.dcm", "1.2.840.10008.1.2.4.90"}};
-	const struct codec *codec;
+		{"liver_deflate.dcm", "1.2.840.10008.1.2.8.1"}, {"JPEG2000.dcm", "1.2.840.10008.1.2.4.90"},
+		{"../video/mpeg2-sound.dcm", "1.2.840.10008.1.2.4.80"}};
+	struct pixels_codecs codecs = {0};
 	struct pixels_rules *site;
 	char why[200];
-	assert_int_equal(cleaner_codec(PIXELS_MODULE, &codec, why, sizeof(why)), 0);
+	assert_int_equal(cleaner_codec(PIXELS_MODULE, &codecs.codec, why, sizeof(why)), 0);
+	assert_int_equal(cleaner_video(PIXELS_VIDEO, &codecs.video, why, sizeof(why)), 0);
 	assert_int_equal(pixels_rules_read(span_str(rules), &site, why, sizeof(why)), 0);
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
 		struct bytes from = opened(files[i].name), to = {malloc(MOST), 0};
-		const struct cleaner_how how = {.site = site, .codecs.codec = codec};
+		const struct cleaner_how how = {.site = site, .codecs = codecs};
 		const char *rule;
 		assert_int_equal(cleaner_run(&how, &(const struct pixels_input){&from, read_at},
 					 &(const struct pixels_output){&to, on_write, on_patch}, &rule),
 			CLEANER_CLEANED);
+		with_video = strstr(files[i].name, "video") != NULL;
 		assert_int_equal(
 			run(PIXELS_MODULE, rules, false, span_of(from.ptr, from.len), NO_CUT, 60000), 0);
 		if (clean->answer.outcome != CLEANER_CLEANED) {
 			fail_msg("%s: %s", files[i].name, clean->answer.text);
 		}
-		assert_string_equal(clean->answer.text, "of this test");
+		assert_string_equal(clean->answer.text, rule);
+		assert_memory_equal(rule, "of this test", 12);
 		assert_int_equal(n_result, to.len);
 		assert_memory_equal(result, to.ptr, to.len);
 		assert_true(
@@ -246,6 +252,7 @@ static void real_files(void **state)
 		free(from.ptr);
 		free(to.ptr);
 	}
+	with_video = false;
 	pixels_rules_free(site);
 }
 
