@@ -7,7 +7,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* A file whose pixels are to be cleaned, by our own code: what is written stays within what may be, and is read again without fault. */
+/* A file whose pixels are to be cleaned, by our own code, and with codecs of others that are none: what is written stays within what may be, and is read again without fault. */
 #define ENOUGH (1u << 22)
 
 struct file {
@@ -70,7 +70,99 @@ static void trim(struct file *from)
 	survey_done(&s);
 }
 
-static void clean(struct file *from, bool native)
+/* ---- Codecs that are none: frames are what they are, and the pictures of a video are its bytes ---- */
+
+static uint8_t kept[ENOUGH];
+
+static int fake_decode(enum codec_kind kind, struct codec_frame *frame, const uint8_t *in, size_t n_in,
+	uint8_t *ret_samples, size_t len)
+{
+	if (n_in < len || kind == CODEC_JPEG_XL || frame->photometric[16] != 0) {
+		return -1;
+	}
+	memcpy(ret_samples, in, len);
+	return 0;
+}
+
+static int fake_encode(enum codec_kind kind, struct codec_frame *frame, const uint8_t *samples, size_t len,
+	const uint8_t **ret_bytes, size_t *ret_n)
+{
+	(void)kind;
+	if (len > sizeof(kept) || frame->photometric[16] != 0) {
+		return -1;
+	}
+	memcpy(kept, samples, len);
+	*ret_bytes = kept;
+	*ret_n = len;
+	return 0;
+}
+
+struct video {
+	const struct video_source *source;
+	struct video_shape shape;
+	uint64_t at;
+	uint8_t left;
+};
+
+static int fake_open(enum video_kind kind, const struct video_shape *shape, const struct video_source *source,
+	struct video **ret_video, const char **ret_why)
+{
+	uint8_t first;
+	struct video *v = calloc(1, sizeof(*v));
+	if (!v || kind > VIDEO_HEVC || source->read(source->arg, source->len, &first, 1) != 0) {
+		abort();
+	}
+	*v = (struct video){.source = source, .shape = *shape, .at = 1};
+	if (source->read(source->arg, 0, &first, 1) != 1 || first == 0) {
+		free(v);
+		*ret_why = "none";
+		return ERR_VALUE;
+	}
+	v->left = first & 7;
+	*ret_video = v;
+	return 0;
+}
+
+static int fake_next(struct video *v, uint8_t *to, const char **ret_why)
+{
+	size_t len = (size_t)v->shape.rows * v->shape.columns * 3 * (v->shape.bits > 8 ? 2 : 1), n = 0;
+	if (v->left == 0) {
+		return 0;
+	}
+	v->left--;
+	while (to && n < len && v->at < v->source->len) {
+		ptrdiff_t got = v->source->read(v->source->arg, v->at, to + n, len - n);
+		if (got <= 0 || (size_t)got > len - n) {
+			abort();
+		}
+		n += (size_t)got;
+		v->at += (uint64_t)got;
+	}
+	*ret_why = "never";
+	return 1;
+}
+
+static void fake_facts(const struct video *v, struct video_facts *ret_facts)
+{
+	uint8_t b[5] = {0};
+	if (v->source->read(v->source->arg, v->source->len / 2, b, sizeof(b)) < 0) {
+		abort();
+	}
+	*ret_facts = (struct video_facts){b[0], b[1] + 1u, b[2], b[3], b[4] & 1};
+}
+
+static void fake_close(struct video *v)
+{
+	free(v);
+}
+
+static const struct codec fake_codec = {fake_decode, fake_encode};
+static const struct video_codec fake_video = {fake_open, fake_next, fake_facts, fake_close};
+static const struct pixels_codecs fakes = {&fake_codec, &fake_video, ENOUGH};
+
+/* ---- What is cleaned ---- */
+
+static void clean(struct file *from, bool native, const struct pixels_codecs *codecs)
 {
 	static const struct pixels_regions always = {.n_blank = 2, .blank = {{0, 0, 3, 2}, {2, 1, 9, 65535}}};
 	static uint8_t room[ENOUGH];
@@ -87,7 +179,7 @@ static void clean(struct file *from, bool native)
 		}
 		const struct pixels_regions *r = d == PIXELS_CLEAN ? &regions : &always;
 		why = NULL;
-		int e = pixels_clean(&s, r, &in, &out, NULL, native, NULL, &why);
+		int e = pixels_clean(&s, r, &in, &out, codecs, native, NULL, &why);
 		if (e < 0 && !why) {
 			abort();
 		}
@@ -108,8 +200,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	}
 	memcpy(from.bytes, data, size);
-	clean(&from, false);
-	clean(&from, true);
+	for (unsigned i = 0; i < 4; i++) {
+		clean(&from, i % 2, i < 2 ? NULL : &fakes);
+	}
 	trim(&from);
 	for (enum codec_kind kind = CODEC_JPEG; kind <= CODEC_JPEG_2000; kind++) {
 		struct coded_shape shape;
