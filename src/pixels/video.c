@@ -281,6 +281,16 @@ static bool is_turned(const struct video *v)
 	return (of_all && !is_upright(of_all, n)) || (of_one && !is_upright(of_one->data, of_one->size));
 }
 
+/* Planes of luminance and colour, or of luminance alone, of little endian samples in their lowest bits. */
+static bool is_known_kind(const AVPixFmtDescriptor *d)
+{
+	bool planar = d->nb_components == 3 && (d->flags & AV_PIX_FMT_FLAG_PLANAR);
+	return (planar || d->nb_components == 1) && d->comp[0].shift == 0 &&
+	       !(d->flags & (AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_ALPHA | AV_PIX_FMT_FLAG_BE |
+				    AV_PIX_FMT_FLAG_PAL | AV_PIX_FMT_FLAG_BITSTREAM |
+				    AV_PIX_FMT_FLAG_HWACCEL | AV_PIX_FMT_FLAG_FLOAT));
+}
+
 static int check(struct video *v, const char **ret_why)
 {
 	const AVFrame *f = v->frame;
@@ -295,10 +305,7 @@ static int check(struct video *v, const char **ret_why)
 		return refuse(
 			ret_why, ERR_UNSUPPORTED, "its video is shown turned, and rules are for what is not");
 	}
-	bool planar = d && (d->flags & AV_PIX_FMT_FLAG_PLANAR) && d->nb_components == 3 &&
-	              !(d->flags & (AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_ALPHA | AV_PIX_FMT_FLAG_BE));
-	bool grey = f->format == AV_PIX_FMT_GRAY8 || f->format == AV_PIX_FMT_GRAY10LE;
-	if (!planar && !grey) {
+	if (!d || !is_known_kind(d)) {
 		return refuse(ret_why, ERR_UNSUPPORTED,
 			"the pixels of its video are of a kind that is not known here");
 	}
