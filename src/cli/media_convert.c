@@ -24,11 +24,11 @@ static bool is_coded(const struct media_object *o)
 	return encoding_coded(span_str(o->d.transfer_syntax)) != NULL;
 }
 
-/* RLE and what is deflated are our own: the libraries of others are loaded for what needs them alone. */
+/* RLE, what is deflated and frames as they are, are our own: the libraries of others are loaded for what needs them alone. */
 static bool needs_codec(const struct media_object *o)
 {
 	const struct encoding_coded *c = encoding_coded(span_str(o->d.transfer_syntax));
-	return c && c->coding != CODING_RLE && c->coding != CODING_DEFLATED;
+	return c && c->coding != CODING_RLE && c->coding != CODING_DEFLATED && c->coding != CODING_PLAIN;
 }
 
 static int copy_out(const struct media *m, const struct media_object *o, struct scrap *to)
