@@ -28,7 +28,7 @@ static bool is_coded(const struct media_object *o)
 static bool needs_codec(const struct media_object *o)
 {
 	const struct encoding_coded *c = encoding_coded(span_str(o->d.transfer_syntax));
-	return c && c->coding != CODING_RLE && c->coding != CODING_DEFLATED && c->coding != CODING_PLAIN;
+	return c && !encoding_is_ours(c->coding);
 }
 
 static int copy_out(const struct media *m, const struct media_object *o, struct scrap *to)

@@ -57,6 +57,18 @@ static inline bool encoding_is_video(enum coding coding)
 	return coding == CODING_MPEG2 || coding == CODING_H264 || coding == CODING_HEVC;
 }
 
+/* Decoded they are native pixels. */
+static inline bool encoding_is_unpacked(enum coding coding)
+{
+	return coding == CODING_DEFLATED || coding == CODING_PLAIN;
+}
+
+/* No library of others is needed to read and to write them. */
+static inline bool encoding_is_ours(enum coding coding)
+{
+	return coding == CODING_RLE || encoding_is_unpacked(coding);
+}
+
 /* Static. NULL: no other of its family is known, or the pixels are native. */
 const struct encoding_coded *encoding_coded(struct span transfer_syntax);
 

@@ -216,7 +216,7 @@ static void finish(struct association *as, struct side *s, struct hold *h)
 static int64_t needs_codecs(struct span transfer_syntax)
 {
 	const struct encoding_coded *c = encoding_coded(transfer_syntax);
-	if (!c || c->coding == CODING_RLE || c->coding == CODING_DEFLATED || c->coding == CODING_PLAIN) {
+	if (!c || encoding_is_ours(c->coding)) {
 		return 0;
 	}
 	return encoding_is_video(c->coding) ? MSG_CLEAN_CODEC | MSG_CLEAN_VIDEO : MSG_CLEAN_CODEC;

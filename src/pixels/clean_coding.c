@@ -35,12 +35,12 @@ static bool is_of(const struct clean *c, enum coding coding)
 
 bool clean_coding_is_ours(const struct clean *c)
 {
-	return is_of(c, CODING_RLE) || clean_coding_is_native(c);
+	return encoding_is_ours(c->syntax->coding);
 }
 
 bool clean_coding_is_native(const struct clean *c)
 {
-	return is_of(c, CODING_DEFLATED) || is_of(c, CODING_PLAIN);
+	return encoding_is_unpacked(c->syntax->coding);
 }
 
 bool clean_coding_is_video(const struct clean *c)
