@@ -339,7 +339,7 @@ const struct search_totals *search_totals(const struct search *s)
 static int first_of_times(struct search *s, int64_t from_ms, int64_t until_ms, uint64_t *ret_index)
 {
 	struct journal_reader *r = NULL;
-	struct journal_entry entry;
+	struct journal_entry entry = {0};
 	int e = journal_reader_open(s->dirs, s->n_dirs, &r);
 	if (e == 0) {
 		journal_reader_times(r, from_ms, until_ms);

@@ -43,7 +43,7 @@ static void widen(struct incident *in, const struct journal_entry *e)
 static int find_next(struct incident *in)
 {
 	struct journal_reader *r = NULL;
-	struct journal_entry next, e;
+	struct journal_entry next = {0}, e;
 	char before[WHEN_ZONED_LEN], after[WHEN_ZONED_LEN];
 	if (in->l.criteria.until_ms == INT64_MAX || in->l.criteria.from_ms == INT64_MIN) {
 		return 0;

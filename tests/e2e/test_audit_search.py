@@ -52,6 +52,7 @@ class Auditor:
 
     def settled(self):
         """Until a checkpoint covers all that there is now."""
+        until(self.trail.records, "a first record: the gateway is ready before its start is recorded")
         size = self.trail.settled()[-1]["index"] + 1
 
         path = os.path.join(self.trail.folder, "checkpoint")
