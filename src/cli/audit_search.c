@@ -25,7 +25,7 @@ static const char usage[] =
 	"                   several times: any of them\n"
 	"  --outcome HOW    success, minor, serious, major; several times: any of them\n"
 	"  --refusal N, --association N\n"
-	"  --from TIME, --to TIME\n"
+	"  --from TIME, --to TIME (--until is the same as --to)\n"
 	"           " WHEN_FORM "\n"
 	"\n"
 	"  --key KEY        an auditor's private key: a PEM file, or a pkcs11: URI\n"

@@ -20,7 +20,7 @@ static const char usage[] =
 	"  --version VERSION   all must be met\n"
 	"  --patient ID [--issuer ISSUER], --name NAME, --accession NUMBER, --study UID\n"
 	"                   what became of them\n"
-	"  --from TIME, --to TIME\n"
+	"  --from TIME, --to TIME (--until is the same as --to)\n"
 	"           " WHEN_FORM "\n"
 	"  --out FOLDER     a new folder: incident.csv, .json, .html (to print),\n"
 	"                   statement.txt and proofs\n"
