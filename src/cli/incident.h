@@ -18,7 +18,9 @@ enum how {
 	HOW_SHOWN,
 	HOW_REFUSED,
 	HOW_INTERRUPTED,
-	HOW_OTHER, /* logins, alerts that refuse nothing, media */
+	HOW_EXPORTED, /* onto a medium, or to a file from quarantine */
+	HOW_IMPORTED, /* from a medium */
+	HOW_OTHER,    /* logins, alerts that refuse nothing */
 	HOW_COUNT,
 };
 /* "stored"; static. */

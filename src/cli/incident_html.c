@@ -30,6 +30,8 @@ static const char *const colours[HOW_COUNT] = {[HOW_STORED] = "#2f6f9f",
 	[HOW_SHOWN] = "#d9a441",
 	[HOW_REFUSED] = "#a32121",
 	[HOW_INTERRUPTED] = "#7a4f9a",
+	[HOW_EXPORTED] = "#c2703d",
+	[HOW_IMPORTED] = "#8a9a3b",
 	[HOW_OTHER] = "#555555"};
 
 static void text(FILE *to, const char *s)

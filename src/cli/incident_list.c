@@ -18,6 +18,8 @@ const char *how_name(enum how how)
 		[HOW_SHOWN] = "shown",
 		[HOW_REFUSED] = "refused",
 		[HOW_INTERRUPTED] = "interrupted",
+		[HOW_EXPORTED] = "exported",
+		[HOW_IMPORTED] = "imported",
 		[HOW_OTHER] = "other"};
 	return names[how];
 }
@@ -40,6 +42,10 @@ static enum how how_of(const struct search_hit *h)
 		return HOW_SHOWN;
 	case AUDIT_ALERT:
 		return h->refusal && h->outcome != AUDIT_MINOR ? HOW_REFUSED : HOW_OTHER;
+	case AUDIT_EXPORT:
+		return HOW_EXPORTED;
+	case AUDIT_IMPORT:
+		return HOW_IMPORTED;
 	default:
 		return HOW_OTHER;
 	}

@@ -96,6 +96,8 @@ def media_folder(bench):
     imports = trail.wait("import", 3)
     equal(sorted(r["event"].get("patient", "") for r in imports), ["", "1CT1", "4MR1"], "patients of imports")
     equal({r["event"]["object"] for r in imports}, {"CD of Mr Doe"}, "what was imported")
+    out = bench.run(bench.program, "incident", "-c", g.yaml, "--key", trail.path("auditor.key"), "--vkey", trail.vkey()).text
+    check(" 3 imported" in out and "1CT1" in out and "stored 1 imported 1\n" in out, "the report of an incident:", out)
     equal(os.listdir(bench.path("tmp")), [], "left in TMPDIR")
 
 

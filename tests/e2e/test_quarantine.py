@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Objects in quarantine: what brings them there, what is known of them, and how they leave."""
+import csv
 import glob
 import json
 import os
@@ -241,6 +242,11 @@ def quarantine_looked_at(bench):
     equal([o["number"] for o in listed(g)], [1], "what is left")
     exports = [r["event"] for r in t.wait("export", 2)]
     check(all(e["object"] == bench.path("copy") and e["name"] for e in exports), "what was exported", exports)
+    report = bench.path("report")
+    bench.run(bench.program, "incident", "-c", g.yaml, "--key", t.path("auditor.key"), "--vkey", t.vkey(), "--out", report)
+    with open(os.path.join(report, "incident.csv"), encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    equal([sum(int(row[how]) for row in rows) for how in ("exported", "imported")], [2, 0], "in the report of an incident")
     alerts = [r["event"]["text"] for r in t.wait("alert", 1, object="quarantine/3")]
     check(any(f"user {BOB}" in a and "deleted" in a and "looked at" in a for a in alerts), "who deleted it", alerts)
     shutil.move(os.path.join(g.folder, "state", "quarantine.key"), bench.path("key"))
