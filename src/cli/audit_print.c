@@ -38,7 +38,7 @@ const char *hit_how(const struct search_hit *h)
 	case AUDIT_PATIENT_SHOWN:
 		return "shown";
 	case AUDIT_ALERT:
-		return h->refusal && h->outcome != AUDIT_MINOR ? "refused" : "alert";
+		return h->refusal && h->outcome > AUDIT_MINOR ? "refused" : "alert";
 	default:
 		return audit_kind_name(h->event->kind);
 	}

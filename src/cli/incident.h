@@ -34,8 +34,10 @@ struct touch {
 	enum how how;
 	uint64_t count, failed, refusal, association;
 	bool at_least, to_caller;
-	bool by_subject; /* as struct search_hit */
-	bool again;      /* the same refused instances as in a record before: they count once */
+	bool by_subject;       /* as struct search_hit */
+	bool again;            /* a refusal that another record of the list has too: it counts there */
+	bool alert, of_object; /* the gate's word; by a rule that judges objects */
+	int64_t since_ms;      /* a refused transfer's first refusal */
 	char *patient, *issuer, *name, *study, *accession;
 	char *from, *to, *user, *what, *text;
 	char *from_certificate, *to_certificate; /* fingerprints; */
@@ -46,7 +48,7 @@ struct touch {
 /* One patient's study (or what is known of it), from the touches [first, first + n) of the sorted list. */
 struct study {
 	size_t first, n;
-	uint64_t times[HOW_COUNT]; /* records, those of a transfer once */
+	uint64_t times[HOW_COUNT]; /* records, those of a transfer and of a refusal once */
 	uint64_t instances[HOW_COUNT];
 	bool at_least;
 	int64_t from_ms, until_ms;

@@ -279,7 +279,7 @@ static void entry(const struct touch *t, bool with_text, FILE *to)
 		fprintf(to, "<br>refusal %" PRIu64, t->refusal);
 	}
 	if (t->again) {
-		fputs("<br>counted with a later record", to);
+		fputs("<br>counted with another record", to);
 	}
 	if (with_text && t->text[0]) {
 		fputs("<br>", to);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/audit_print.h"
 #include "cli/incident.h"
+#include "policy/decide.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -41,13 +42,32 @@ static enum how how_of(const struct search_hit *h)
 	case AUDIT_PATIENT_SHOWN:
 		return HOW_SHOWN;
 	case AUDIT_ALERT:
-		return h->refusal && h->outcome != AUDIT_MINOR ? HOW_REFUSED : HOW_OTHER;
+		/* What people do to an object in quarantine has the number of its refusal, too. */
+		return h->refusal && h->outcome > AUDIT_MINOR ? HOW_REFUSED : HOW_OTHER;
 	case AUDIT_EXPORT:
 		return HOW_EXPORTED;
 	case AUDIT_IMPORT:
 		return HOW_IMPORTED;
 	default:
 		return HOW_OTHER;
+	}
+}
+
+/* Rules of what is in an object or how much comes: each has a transfer that was refused. */
+static bool is_of_object(const struct audit_event *ev)
+{
+	switch (rule_by_name(ev->object)) {
+	case RULE_CONTENT:
+	case RULE_UNJUDGED:
+	case RULE_OBJECT_SIZE:
+	case RULE_OBJECT_RATE:
+	case RULE_BYTE_RATE:
+	case RULE_DEIDENTIFY:
+	case RULE_SIGN:
+	case RULE_SIGN_KEY:
+		return true;
+	default:
+		return false;
 	}
 }
 
@@ -88,6 +108,9 @@ static int fill(const struct incident *in, struct touch *t, const struct search_
 	*t = (struct touch){.n_parts = h->n_parts,
 		.time_ms = h->time_ms,
 		.end_ms = h->end_ms,
+		.since_ms = h->time_ms,
+		.alert = ev->kind == AUDIT_ALERT,
+		.of_object = ev->kind == AUDIT_ALERT && is_of_object(ev),
 		.how = how_of(h),
 		.count = h->count,
 		.failed = h->failed,
@@ -146,7 +169,7 @@ static bool has_transfer(const struct touch *t)
  * A transfer that was refused is recorded with its first instance, and once more at its end with all of them: the first then
  * counts no more.
  */
-static void count_once(struct incident *in, const struct touch *last)
+static void count_once(struct incident *in, struct touch *last)
 {
 	if (!has_transfer(last) || last->failed < 2) {
 		return;
@@ -157,6 +180,7 @@ static void count_once(struct incident *in, const struct touch *last)
 			t->refusal == last->refusal && strcmp(t->patient, last->patient) == 0 &&
 			strcmp(t->study, last->study) == 0) {
 			t->again = true;
+			last->since_ms = t->time_ms;
 			return;
 		}
 	}
@@ -253,6 +277,101 @@ int incident_list(struct incident *in)
 	return AUDIT_GOOD;
 }
 
+/* ---- A refusal counts once ---- */
+
+/*
+ * Of what was refused the gate has an alert, by the refusal's number; a transfer or query has a record that says whose it was,
+ * and that is the one that counts. Where there is none, as of an association, the alert does.
+ */
+
+static int by_number(const void *a, const void *b)
+{
+	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	return x < y ? -1 : x > y;
+}
+
+static bool counts_by_itself(const struct touch *t)
+{
+	return t->how == HOW_REFUSED && !t->alert && !t->again;
+}
+
+struct counted {
+	uint64_t *number;             /* of refusals, in order */
+	const struct touch **several; /* refused transfers of more than one object, by their first refusal */
+	size_t n_numbers, n_several;
+};
+
+static int by_since(const void *a, const void *b)
+{
+	const struct touch *x = *(const struct touch *const *)a, *y = *(const struct touch *const *)b;
+	return x->since_ms < y->since_ms ? -1 : x->since_ms > y->since_ms;
+}
+
+/* How many of them had begun by then. */
+static size_t begun(const struct counted *c, int64_t ms)
+{
+	size_t low = 0, high = c->n_several;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (c->several[middle]->since_ms <= ms) {
+			low = middle + 1;
+		} else {
+			high = middle;
+		}
+	}
+	return low;
+}
+
+/* Several objects of a study are one transfer, which has the number of the first of their refusals alone. */
+static bool in_transfer(const struct counted *c, const struct touch *alert)
+{
+	size_t n = alert->of_object ? begun(c, alert->time_ms) : 0;
+	for (size_t i = 0; i < n && i < AGAIN_MOST; i++) {
+		const struct touch *t = c->several[n - 1 - i];
+		if (alert->time_ms <= t->end_ms &&
+			(strcmp(t->from, alert->from) == 0 || strcmp(t->to, alert->from) == 0)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void find_counted(const struct incident *in, struct counted *c)
+{
+	for (size_t i = 0; i < in->n_touches; i++) {
+		const struct touch *t = &in->touches[i];
+		if (counts_by_itself(t) && t->refusal) {
+			c->number[c->n_numbers++] = t->refusal;
+		}
+		if (counts_by_itself(t) && t->failed > 1) {
+			c->several[c->n_several++] = t;
+		}
+	}
+	qsort(c->number, c->n_numbers, sizeof(c->number[0]), by_number);
+	qsort(c->several, c->n_several, sizeof(c->several[0]), by_since);
+}
+
+static int count_refusals_once(struct incident *in)
+{
+	struct counted c = {.number = calloc(in->n_touches + 1, sizeof(c.number[0])),
+		.several = calloc(in->n_touches + 1, sizeof(c.several[0]))};
+	bool good = c.number && c.several;
+	if (good) {
+		find_counted(in, &c);
+	}
+	for (size_t i = 0; good && i < in->n_touches; i++) {
+		struct touch *t = &in->touches[i];
+		if (t->alert && t->how == HOW_REFUSED) {
+			t->again = bsearch(&t->refusal, c.number, c.n_numbers, sizeof(c.number[0]),
+					   by_number) != NULL ||
+			           in_transfer(&c, t);
+		}
+	}
+	free(c.number);
+	free(c.several);
+	return good ? 0 : ERR_NO_MEMORY;
+}
+
 /* ---- Patients and studies ---- */
 
 static bool is_of_patient(const struct touch *t)
@@ -281,7 +400,7 @@ static bool same_patient(const struct touch *x, const struct touch *y)
 
 static void count(struct study *s, const struct touch *t)
 {
-	s->times[t->how]++;
+	s->times[t->how] += !t->again;
 	s->instances[t->how] += t->how == HOW_REFUSED ? (t->again ? 0 : t->failed) : t->count;
 	s->at_least |= t->at_least;
 	s->from_ms = s->n == 0 || t->time_ms < s->from_ms ? t->time_ms : s->from_ms;
@@ -317,11 +436,14 @@ static int count_days(struct incident *in)
 {
 	for (size_t i = 0; i < in->n_touches; i++) {
 		const struct touch *t = &in->touches[i];
+		if (t->again && t->alert) {
+			continue; /* its day may be another than that of the record that counts */
+		}
 		struct day *d = day_of(in, t->time_ms);
 		if (!d) {
 			return ERR_NO_MEMORY;
 		}
-		d->times[t->how]++;
+		d->times[t->how] += !t->again;
 		d->instances += t->how == HOW_REFUSED ? 0 : t->count;
 		bool first = i == 0 || !same_patient(t, t - 1) || strcmp(t->study, t[-1].study) != 0;
 		d->studies += t->study[0] && (first || when_day_number(t[-1].time_ms) != d->number);
@@ -386,7 +508,8 @@ int studies_make(struct incident *in)
 		qsort(in->touches, in->n_touches, sizeof(in->touches[0]), by_patient);
 	}
 	in->studies = calloc(in->n_touches + 1, sizeof(in->studies[0]));
-	int e = in->studies ? count_days(in) : ERR_NO_MEMORY;
+	int e = in->studies ? count_refusals_once(in) : ERR_NO_MEMORY;
+	e = e == 0 ? count_days(in) : e;
 	for (size_t i = 0; e == 0 && i < in->n_touches; i++) {
 		const struct touch *t = &in->touches[i], *before = i > 0 ? t - 1 : NULL;
 		if (!is_of_patient(t)) {

@@ -65,13 +65,13 @@ class Auditor:
         until(covered, f"a checkpoint of {size} records")
 
 
-def served(bench, **options):
+def served(bench, flow=(), **options):
     """dcmqrscp behind a gateway, CT_small and MR_small stored through it, one query, one object refused, one stranger."""
     trail = Trail(bench, **{"checkpoint-every": 1})
     port, _ = peers.dcmqrscp(bench)
     g = trail.gateway(archive={"address": [f"127.0.0.1:{port}"], "transport": "plain"},
                       flow={"services": ["echo", "store", "find"],
-                            "limits": {"object-size": {"most": "200K", "over": "refuse"}}}, **options)
+                            "limits": {"object-size": {"most": "200K", "over": "refuse"}}, **dict(flow)}, **options)
     where = ["-aet", "CT1", "-aec", "ARCHIVE", "127.0.0.1", str(g.plain)]
     for source in (peers.CT_SMALL, peers.MR_SMALL):
         bench.run("storescu", *where, source, wants=0)
@@ -405,6 +405,39 @@ def check_proofs(bench, trail, a, folder, report):
     with open(one, "w", encoding="utf-8") as file:
         file.write(text.replace(f"index {min(files)}\n", f"index {min(files) + 1}\n"))
     bench.run(bench.program, "audit", "verify-proof", one, "--key", a.vkey, wants=1)
+
+
+@test
+def incident_counts_a_refusal_once(bench):
+    """The gate's alert and the transfer's records of one refusal count once; days and patients agree; who was refused as a caller counts."""
+    trail, g, a = served(bench, flow={"inspect": {"danger": "refuse"}})
+    scu = g.scu()
+    scu.associate(contexts=[(CT, [ILE])])
+    with open(os.path.join(ROOT, "tests/data/inspect/preamble-elf64.dcm"), "rb") as file:
+        elf = file.read(128)
+    # One study with two objects refused for different reasons: a transfer, and an alert for each reason.
+    for instance, more in (("1.2.3.7.1", {"size": 400_000}), ("1.2.3.7.2", {})):
+        data = object_of("TWICE", "1.2.3.7", instance, **more) + (b"" if more else elf)
+        check(scu.store(1, instance, CT, data)["status"] != 0, f"{instance} was taken")
+    scu.release()
+    trail.wait("transferred", patient="TWICE", failed=2)
+    a.settled()
+    numbers = {r["event"]["refusal"] for r in trail.records("alert") if r.get("event", {}).get("from", {}).get("ae") == "CT1"}
+    equal(len(numbers), 2, "reasons of refusals")
+    for scope, refused, alone in (((), 3, 1), (("--node", "ct1"), 2, 0), (("--refusal", str(min(numbers))), 2, 0),
+                                  (("--refusal", str(max(numbers))), 1, 1)):
+        folder = bench.path(f"once-{'-'.join(scope)}")
+        out, _ = a.run("incident", *scope, "--vkey", a.vkey, "--out", folder)
+        with open(os.path.join(folder, "incident.json"), encoding="utf-8") as file:
+            report = json.load(file)
+        days = sum(d["entries_by_how"]["refused"] for d in report["days"])
+        patients = sum(s["entries_by_how"]["refused"] for s in report["studies"])
+        equal((days, patients), (refused, refused - alone), f"refused, by day and by patient, {scope}: {out}")
+        with open(os.path.join(folder, "incident.csv"), encoding="utf-8", newline="") as file:
+            equal(sum(int(row["refused"]) for row in csv.DictReader(file)), patients, "in the CSV")
+        with open(os.path.join(folder, "incident.html"), encoding="utf-8") as file:
+            check(f" {refused} refused" in file.read().split("<title>")[2], "in the chart")
+        check(f" {refused} refused" in out, "as text:", out)
 
 
 @test
