@@ -371,7 +371,7 @@ static bool name_ok(const char *s)
 }
 
 /* A log is a file that anyone may have written to: only what a site could hold gets into YAML. */
-static bool sound(const struct refusal *seen)
+bool learn_can(const struct refusal *seen)
 {
 	struct in6_addr ip;
 	char pin[PIN_TEXT + 8];
@@ -388,7 +388,7 @@ static bool sound(const struct refusal *seen)
 
 int learn_add(struct learn *l, const struct refusal *seen)
 {
-	if (!sound(seen)) {
+	if (!learn_can(seen)) {
 		return 0; /* or refused before it said who it was */
 	}
 	struct person *from = find_caller(l, seen);

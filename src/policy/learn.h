@@ -28,6 +28,9 @@ void learn_free(struct learn *l);
 /* What a refusal's record (or that of a decision to allow) says was seen. ERR_LIMIT, ERR_NO_MEMORY. */
 MUST_USE int learn_add(struct learn *l, const struct refusal *seen);
 
+/* Can lines be written of it? What could stand in no gantry.yaml is passed over by learn_add(). */
+bool learn_can(const struct refusal *seen);
+
 /*
  * One line of a log with its newline, text or JSON: 1 it was a decision that let something pass (decision allow, observe or alarm),
  * 0 it was something else.

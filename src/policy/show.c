@@ -164,7 +164,7 @@ static void say_kept(const struct suggestion *g, char *buf, size_t cap)
 /* For who cannot see it there. */
 static const char *where_kept(const struct refusal *r, const struct suggestion *g)
 {
-	return r->rule == RULE_CONTENT && g->n_kept == 0
+	return r->rule == RULE_CONTENT && g->n_kept == 0 && !g->keeps_none
 	               ? " If its flow quarantines, the object is kept: `gantry quarantine list`."
 	               : "";
 }

@@ -32,7 +32,7 @@ static const struct node *node_named(const struct site *s, const char *name)
 	return NULL;
 }
 
-/* Who, whom, and what: the lines that `learn` would write had it passed. */
+/* Who, whom, and what: the lines that `learn` would write had it passed. 1: none is missing, the site allows it by now. */
 static int from_learning(FILE *f, const struct site *s, const struct refusal *r)
 {
 	unsigned flags = LEARN_ECHO | (r->rule == RULE_TRANSFER_SYNTAX ? LEARN_TRANSFER_SYNTAXES : 0);
@@ -44,8 +44,9 @@ static int from_learning(FILE *f, const struct site *s, const struct refusal *r)
 	if (err == 0) {
 		fputs(text, f);
 	}
+	bool allowed = err == 0 && !text[0] && learn_can(r);
 	free(text);
-	return err == ERR_NO_MEMORY ? err : 0;
+	return err == ERR_NO_MEMORY ? err : allowed;
 }
 
 static const char *over_word(enum over over)
@@ -303,6 +304,7 @@ static void relax_ending(FILE *f, const struct site *s, const struct refusal *r)
 	}
 }
 
+/* As from_learning(). */
 static int write_lines(FILE *f, const struct site *s, const struct refusal *r)
 {
 	const struct flow *flow = flow_named(s, r->flow);
@@ -369,6 +371,10 @@ static int write_lines(FILE *f, const struct site *s, const struct refusal *r)
 	}
 }
 
+static const char allowed_by_now[] =
+	"gantry.yaml allows this by now, as far as this record tells: `gantry reload` if the gateway has not read it since, "
+	"and have the device try again.";
+
 static const char *note_of(enum rule rule, bool tls)
 {
 	switch (rule) {
@@ -384,7 +390,7 @@ static const char *note_of(enum rule rule, bool tls)
 	case RULE_USER_IDENTITY:
 		return "Better set the device to send who uses it.";
 	case RULE_TRANSPORT_UNTIL:
-		return "Move the device to TLS (docs: from plain to TLS with end dates), or give `transport-until` another date.";
+		return "Move the device to TLS (docs/from-plain-to-tls.md), or give `transport-until` another date.";
 	case RULE_CALLED_UNKNOWN:
 		return "If the called title is a slip of the device, correct it there instead.";
 	case RULE_OBJECT_SIZE:
@@ -401,12 +407,12 @@ static const char *note_of(enum rule rule, bool tls)
 	case RULE_QUERY_MATCHES:
 		return "Better ask more narrowly at the device.";
 	case RULE_CONTENT:
-		return "See what the check means (docs: why was this object refused?); `gantry inspect` says the same of a file.";
+		return "See what the check means (docs/refused-object.md); `gantry inspect` says the same of a file.";
 	case RULE_UNJUDGED:
 		return "Sent again it may pass: see the log for what was missing; `inspect: fail` says what happens then.";
 	case RULE_DEIDENTIFY:
 		return "Its flow de-identifies what passes; `gantry deidentify` with the same options says the same of a file. Where text is "
-		       "in pixels, rules of the site say: `pixel-rules` (docs: clean text out of pixels). Queries are to ask by patient ID "
+		       "in pixels, rules of the site say: `pixel-rules` (docs/pixel-cleaning.md). Queries are to ask by patient ID "
 		       "or UIDs.";
 	case RULE_SIGN:
 		return "Its flow signs what passes; `gantry sign` says the same of a file, and `sign: when-unable` what happens then.";
@@ -431,6 +437,12 @@ static const char *note_of(enum rule rule, bool tls)
 	}
 }
 
+static bool keeps_none(const struct site *s, const struct refusal *r)
+{
+	const struct flow *flow = flow_named(s, r->flow);
+	return flow && (!flow->inspect || flow->inspect->strictest != ACTION_QUARANTINE);
+}
+
 int suggest(const struct site *s, const struct refusal *r, struct suggestion *ret_suggestion)
 {
 	char *text = NULL;
@@ -445,7 +457,9 @@ int suggest(const struct site *s, const struct refusal *r, struct suggestion *re
 		free(text);
 		return ERR_NO_MEMORY;
 	}
-	*ret_suggestion = (struct suggestion){.yaml = text, .note = note_of(r->rule, r->tls)};
+	*ret_suggestion = (struct suggestion){.yaml = text,
+		.note = err > 0 ? allowed_by_now : note_of(r->rule, r->tls),
+		.keeps_none = keeps_none(s, r)};
 	return 0;
 }
 

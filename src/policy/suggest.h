@@ -10,6 +10,7 @@
 struct suggestion {
 	char *yaml; /* lines to lay over gantry.yaml (policy/tree.h); "" where no line would help. malloc'ed */
 	const char *note; /* what to know before writing them; "" where there is nothing. Static */
+	bool keeps_none;  /* its flow quarantines nothing */
 	/* Set by who can read the quarantine: numbers of the objects there that were refused so. Borrowed; NULL: not known. */
 	const uint64_t *kept;
 	size_t n_kept;

@@ -236,9 +236,16 @@ static void helps(const char *yaml, struct refusal *r, uint16_t field, enum rule
 		print_message("%s", g.yaml);
 	}
 	assert_true(allowed(with, r, field));
+	suggestion_done(&g);
+	/* Asked again with the lines in place: nothing is missing, and that is said. */
+	if (rule != RULE_CALLED_UNKNOWN && rule != RULE_HOURS && rule != RULE_UNTIL) {
+		assert_int_equal(suggest(with, r, &g), 0);
+		assert_string_equal(g.yaml, "");
+		assert_non_null(strstr(g.note, "allows this by now"));
+		suggestion_done(&g);
+	}
 	site_free(with);
 	site_free(s);
-	suggestion_done(&g);
 }
 
 static void suggestions_help(void **state)
@@ -339,6 +346,30 @@ static void suggestions_relax_limits(void **state)
 	site_free(s);
 }
 
+/* Whether an object may be in quarantine is known of the flow. */
+static void a_flow_that_keeps_none_is_known(void **state)
+{
+	static const struct {
+		const char *keys;
+		bool none;
+	} rows[] = {{"inspect: { danger: refuse }", true}, {"inspect: { danger: quarantine }", false},
+		{"name: other, inspect: { danger: refuse }", false}};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char yaml[1024];
+		snprintf(yaml, sizeof(yaml), LIMITED("%s"), rows[i].keys);
+		struct site *s = site_of(yaml);
+		struct refusal r = seen_of("10.1.1.7", "CT1", "store", CT_IMAGE);
+		struct suggestion g;
+		snprintf(r.flow, sizeof(r.flow), "flow-1");
+		r.rule = RULE_CONTENT;
+		assert_int_equal(suggest(s, &r, &g), 0);
+		assert_int_equal(g.keeps_none, rows[i].none);
+		assert_non_null(strstr(g.note, "docs/refused-object.md"));
+		suggestion_done(&g);
+		site_free(s);
+	}
+}
+
 static void some_things_no_line_allows(void **state)
 {
 	static const enum rule rules[] = {
@@ -351,6 +382,7 @@ static void some_things_no_line_allows(void **state)
 		assert_int_equal(suggest(s, &r, &g), 0);
 		assert_string_equal(g.yaml, "");
 		assert_string_not_equal(g.note, "");
+		assert_null(strstr(g.note, "by now"));
 		suggestion_done(&g);
 	}
 	snprintf(r.node, sizeof(r.node), "ct1");
@@ -375,6 +407,7 @@ int main(void)
 		cmocka_unit_test(suggestions_help),
 		cmocka_unit_test(suggestions_help_flows),
 		cmocka_unit_test(suggestions_relax_limits),
+		cmocka_unit_test(a_flow_that_keeps_none_is_known),
 		cmocka_unit_test(some_things_no_line_allows),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -245,6 +245,10 @@ static void what_was_kept_is_named(void **state)
 		assert_null(strstr(text, "\"kept\": null"));
 		free(text);
 	}
+	struct suggestion none = {.yaml = (char *)(uintptr_t) "", .note = "look.", .keeps_none = true};
+	char *said = shown(&r, &none, false);
+	assert_null(strstr(said, "quarantine"));
+	free(said);
 	r.rule = RULE_SERVICE;
 	char *text = shown(&r, &(struct suggestion){.yaml = (char *)(uintptr_t) "", .note = "look."}, false);
 	assert_null(strstr(text, "quarantine"));
