@@ -55,8 +55,10 @@ struct deidentify_said {
 /* One file to do: what is read, and an empty file that is written, both open. out is open for reading too. */
 struct deidentify_job {
 	int in, out;
+	int was;       /* the file before its pixels were cleaned; else as in */
 	uint64_t size; /* of in, not 0 */
 	bool pixels_cleaned, features_cleaned;
+	bool pixels_changed; /* before it came here */
 };
 
 /* ---- deidentify_file.c: in the worker's process ---- */

@@ -72,6 +72,7 @@ static enum deidentify_outcome prepare(const struct deidentify_hands *h, struct 
 			return OUTCOME_PIXELS;
 		}
 		snprintf(became->why, sizeof(became->why), "%s", h->pixels->note);
+		ret_job->pixels_changed = d->cleaned.fd >= 0;
 		in = d->cleaned.fd >= 0 ? d->cleaned.fd : d->in;
 	}
 	if (fstat(in, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0) {
@@ -84,6 +85,7 @@ static enum deidentify_outcome prepare(const struct deidentify_hands *h, struct 
 	}
 	became->has_part = true;
 	ret_job->in = in;
+	ret_job->was = d->in;
 	ret_job->out = d->out;
 	ret_job->size = (uint64_t)st.st_size;
 	return OUTCOME_NONE;

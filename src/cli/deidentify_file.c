@@ -2,6 +2,7 @@
 #include "cli/deidentify.h"
 
 #include "cli/boxed.h"
+#include "cli/deidentify_changes.h"
 #include "dicom/file.h"
 #include "dicom/implementation.h"
 #include "dicom/part10.h"
@@ -28,6 +29,9 @@ struct deidentify_work {
 	struct deidentify_said *said;
 	struct deidentify t;
 	struct leftovers leftovers;
+	bool has_changes; /* of who cleaned pixels before; and those: */
+	struct deidentify_changes changes;
+	bool pixels_told;       /* that they were changed */
 	bool has_charset;       /* the leftovers know that of the file */
 	struct dicom_file file; /* the result, read again */
 	struct inflater inflater;
@@ -75,6 +79,7 @@ static void list(struct deidentify_said *said, const struct dataset *d, enum con
 static void done(void *arg, const struct dataset *where, enum confidentiality what)
 {
 	struct deidentify_work *w = arg;
+	w->pixels_told = w->pixels_told || (where->depth == 0 && where->tag == TAG_PIXEL_DATA);
 	w->said->counts[what]++;
 	if (w->how->list) {
 		list(w->said, where, what);
@@ -272,6 +277,9 @@ static int read_events(struct deidentify_work *w)
 	while ((event = file_next(&w->file)) > 0 && event != DATASET_END) {
 		if (!w->file.in_meta) {
 			leftovers_event(&w->leftovers, &w->file.d, event);
+			if (w->has_changes) {
+				deidentify_changes_event(&w->changes, &w->file.d, event, true);
+			}
 		}
 	}
 	return event;
@@ -319,6 +327,39 @@ static int look_for_leftovers(struct deidentify_work *w)
 	return e == DATASET_END ? 0 : e < 0 ? e : ERR_TRUNCATED;
 }
 
+/* ---- What was changed before ---- */
+
+/* Up to the pixels, behind which nothing is that is wanted; as far as it can be read. */
+static void hear_what_was(struct deidentify_work *w, int was)
+{
+	int event = DATASET_MORE;
+	bool before = lseek(was, 0, SEEK_SET) == 0;
+	deidentify_changes_begin(&w->changes);
+	file_begin(&w->file, &w->inflater);
+	while (before && event == DATASET_MORE) {
+		ssize_t n = read(was, w->buf, sizeof(w->buf));
+		before = n > 0;
+		file_feed(&w->file, span_of(w->buf, n > 0 ? (size_t)n : 0));
+		while (before && (event = file_next(&w->file)) > 0 && event != DATASET_END) {
+			const struct dataset *d = &w->file.d;
+			before = w->file.in_meta || d->depth > 0 || d->tag < TAG_PIXEL_DATA;
+			if (before && !w->file.in_meta) {
+				deidentify_changes_event(&w->changes, &w->file.d, event, false);
+			}
+		}
+	}
+}
+
+/* As what is changed here. */
+static void tell_changes(struct deidentify_work *w, bool pixels)
+{
+	static const struct dataset where = {.tag = TAG_PIXEL_DATA};
+	deidentify_changes_tell(&w->changes, done, w);
+	if (pixels && !w->pixels_told) {
+		done(w, &where, CONFIDENTIALITY_CLEAN);
+	}
+}
+
 static void say_identity(struct deidentify_said *said, const struct deidentify *t)
 {
 	memcpy(said->patient, t->patient, sizeof(said->patient));
@@ -338,7 +379,8 @@ static enum deidentify_outcome outcome_of(const struct deidentify_work *w, int e
 	return e == ERR_SYSTEM ? OUTCOME_NOT_WRITTEN : OUTCOME_BROKEN;
 }
 
-static enum deidentify_outcome try(struct deidentify_work *w, struct span file)
+static enum deidentify_outcome try(
+	struct deidentify_work *w, const struct deidentify_job *job, struct span file)
 {
 	struct part10_meta meta;
 	size_t at = 0;
@@ -357,7 +399,14 @@ static enum deidentify_outcome try(struct deidentify_work *w, struct span file)
 		return outcome_of(w, e);
 	}
 	say_identity(w->said, &w->t);
+	w->has_changes = job->pixels_cleaned || job->pixels_changed;
+	if (w->has_changes) {
+		hear_what_was(w, job->was);
+	}
 	e = look_for_leftovers(w);
+	if (w->has_changes) {
+		tell_changes(w, job->pixels_changed);
+	}
 	w->said->error = e;
 	w->said->offset = w->file.d.offset;
 	w->said->left = w->leftovers.found;
@@ -389,9 +438,9 @@ void deidentify_file(struct deidentify_work *w, const struct deidentify_job *job
 	w->spilled = w->originals_failed = false;
 	w->n_pieces = 0;
 	w->kept_len = 0;
-	w->has_charset = false;
+	w->has_charset = w->pixels_told = false;
 	leftovers_begin(&w->leftovers, w->rules.options);
-	enum deidentify_outcome outcome = try(w, file);
+	enum deidentify_outcome outcome = try(w, job, file);
 	bool stays = outcome == OUTCOME_GOOD || (outcome == OUTCOME_LEFTOVER && w->how->keep_leftovers);
 	if (stays && !w->spilled && !write_pieces(w)) {
 		outcome = OUTCOME_NOT_WRITTEN;

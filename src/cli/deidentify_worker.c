@@ -30,13 +30,15 @@ struct batch {
 	unsigned first, n; /* in w->said */
 	struct batch_file {
 		uint64_t size;
-		bool pixels_cleaned, features_cleaned;
+		bool pixels_cleaned, features_cleaned, pixels_changed;
 	} files[DEIDENTIFY_BATCH];
 };
 
+#define FDS 3 /* of each file: in, out, was */
+
 union batch_fds {
 	struct cmsghdr head;
-	char room[CMSG_SPACE(2 * DEIDENTIFY_BATCH * sizeof(int))];
+	char room[CMSG_SPACE(FDS * DEIDENTIFY_BATCH * sizeof(int))];
 };
 
 int deidentify_worker_begin(struct deidentify_worker *w, const struct deidentify_how *how)
@@ -58,7 +60,7 @@ void deidentify_worker_done(struct deidentify_worker *w)
 /* ---- The worker ---- */
 
 /* False: there is nothing more to do. */
-static bool take_batch(int fd, struct batch *ret_batch, int fds[2 * DEIDENTIFY_BATCH])
+static bool take_batch(int fd, struct batch *ret_batch, int fds[FDS * DEIDENTIFY_BATCH])
 {
 	union batch_fds control;
 	struct iovec iov = {ret_batch, sizeof(*ret_batch)};
@@ -71,10 +73,10 @@ static bool take_batch(int fd, struct batch *ret_batch, int fds[2 * DEIDENTIFY_B
 		n = recvmsg(fd, &h, MSG_CMSG_CLOEXEC);
 	} while (n < 0 && errno == EINTR);
 	const struct cmsghdr *c = n == sizeof(*ret_batch) ? CMSG_FIRSTHDR(&h) : NULL;
-	if (!c || c->cmsg_len != CMSG_LEN(2 * ret_batch->n * sizeof(int))) {
+	if (!c || c->cmsg_len != CMSG_LEN(FDS * ret_batch->n * sizeof(int))) {
 		return false;
 	}
-	memcpy(fds, CMSG_DATA(c), 2 * ret_batch->n * sizeof(int));
+	memcpy(fds, CMSG_DATA(c), FDS * ret_batch->n * sizeof(int));
 	return true;
 }
 
@@ -104,9 +106,10 @@ static bool read_all(int fd, uint8_t *to, size_t size, size_t *ret_n)
 
 /* buffer: READ_MOST bytes. One for all files: its pages are there, and near, from the first of them on. */
 static void do_file(struct deidentify_work *work, uint8_t *buffer, const struct batch_file *f,
-	const int fds[2], struct deidentify_said *said)
+	const int fds[FDS], struct deidentify_said *said)
 {
-	struct deidentify_job job = {fds[0], fds[1], f->size, f->pixels_cleaned, f->features_cleaned};
+	struct deidentify_job job = {
+		fds[0], fds[1], fds[2], f->size, f->pixels_cleaned, f->features_cleaned, f->pixels_changed};
 	size_t n = (size_t)f->size;
 	if (f->size <= READ_MOST) {
 		if (!read_all(fds[0], buffer, n, &n)) {
@@ -135,7 +138,7 @@ static void work(const struct deidentify_worker *w, int fd)
 	struct deidentify_work *files = deidentify_work_new(w->how);
 	uint8_t *buffer = aligned_alloc(READ_ALIGN, READ_MOST);
 	struct batch batch;
-	int fds[2 * DEIDENTIFY_BATCH];
+	int fds[FDS * DEIDENTIFY_BATCH];
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	(void)setrlimit(RLIMIT_CPU, &cpu);
@@ -149,9 +152,10 @@ static void work(const struct deidentify_worker *w, int fd)
 	}
 	while (take_batch(fd, &batch, fds)) {
 		for (unsigned i = 0; i < batch.n; i++) {
-			do_file(files, buffer, &batch.files[i], &fds[2 * i], &w->said[batch.first + i]);
-			close(fds[2 * i]);
-			close(fds[2 * i + 1]);
+			do_file(files, buffer, &batch.files[i], &fds[FDS * i], &w->said[batch.first + i]);
+			for (unsigned k = 0; k < FDS; k++) {
+				close(fds[FDS * i + k]);
+			}
 		}
 		if (!boxed_write(fd, "", 1)) {
 			break;
@@ -203,25 +207,27 @@ void deidentify_worker_stop(struct deidentify_worker *w)
 static bool pass(struct deidentify_worker *w, const struct deidentify_job *jobs, unsigned first, unsigned n)
 {
 	struct batch batch = {.first = first, .n = n};
-	int fds[2 * DEIDENTIFY_BATCH] = {0};
+	int fds[FDS * DEIDENTIFY_BATCH] = {0};
 	union batch_fds control = {0};
 	struct iovec iov = {&batch, sizeof(batch)};
 	struct msghdr h = {.msg_iov = &iov,
 		.msg_iovlen = 1,
 		.msg_control = &control,
-		.msg_controllen = CMSG_SPACE(2 * n * sizeof(int))};
+		.msg_controllen = CMSG_SPACE(FDS * n * sizeof(int))};
 	struct cmsghdr *c = CMSG_FIRSTHDR(&h);
 	for (unsigned i = 0; i < n; i++) {
 		const struct deidentify_job *j = &jobs[first + i];
-		fds[2 * i] = j->in;
-		fds[2 * i + 1] = j->out;
-		batch.files[i] = (struct batch_file){j->size, j->pixels_cleaned, j->features_cleaned};
+		fds[FDS * i] = j->in;
+		fds[FDS * i + 1] = j->out;
+		fds[FDS * i + 2] = j->was;
+		batch.files[i] = (struct batch_file){
+			j->size, j->pixels_cleaned, j->features_cleaned, j->pixels_changed};
 		memset(&w->said[first + i], 0, offsetof(struct deidentify_said, list));
 	}
 	c->cmsg_level = SOL_SOCKET;
 	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(2 * n * sizeof(int));
-	memcpy(CMSG_DATA(c), fds, 2 * n * sizeof(int));
+	c->cmsg_len = CMSG_LEN(FDS * n * sizeof(int));
+	memcpy(CMSG_DATA(c), fds, FDS * n * sizeof(int));
 	if (!start(w) || sendmsg(w->fd, &h, MSG_NOSIGNAL) < 0) {
 		return false;
 	}

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`gantry deidentify --clean-pixels`: what DCMTK and GDCM decode of the copies is black where a rule says so, and elsewhere to the bit
 what they decode of the originals."""
+import csv
 import glob
+import json
 import os
 import re
 import shutil
@@ -506,6 +508,21 @@ def beside(bench):
     bench.run("dcmodify", "-nb", "-q", "-m", "0028,0101=12", "-m", "0028,0102=11", "-m", "0028,0103=0", "-i", "6000,0100=1", "-i", "6000,0102=12",
               "-mf", f"7fe0,0010={more}", path, wants=0)
     return path, raw, plain
+
+
+@test
+def pixels_listed(bench):
+    """What was changed with the pixels is in the manifest and in the counts; what was not, is not."""
+    key, rules = make(bench, "48|64|128")
+    for source, want in (("video/mpeg2-sound.dcm", {"(7FE0,0010)": "cleaned", "(0028,0004)": "replaced", "(0028,0301)": "replaced"}),
+                         ("dicom/CT_small.dcm", {"(7FE0,0010)": "cleaned"})):
+        listed, name = bench.path("list.csv"), os.path.basename(source)
+        ran, _ = clean(bench, key, os.path.join(ROOT, "tests/data", source), name, "--pixel-rules", rules, "--manifest", listed, "--json")
+        with open(listed, encoding="utf-8", newline="") as lines:
+            done = {row["element"]: row["done"] for row in csv.DictReader(lines)}
+        equal({tag: what for tag, what in done.items() if tag.startswith(("(0028", "(7FE0"))}, want, f"{name}: what was done")
+        equal(json.loads(ran.text)["cleaned"], 1, f"{name}: how many were cleaned")
+        os.unlink(listed)
 
 
 @test

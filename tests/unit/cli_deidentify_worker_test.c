@@ -49,7 +49,8 @@ static struct deidentify_job job_of(const char *instance, size_t n_pixels, const
 {
 	static uint8_t bytes[ROOM], pixels[ROOM];
 	struct writer w = writer_of(bytes, sizeof(bytes));
-	struct deidentify_job j = {empty(), empty(), 0, false, false};
+	struct deidentify_job j = {.in = empty(), .out = empty()};
+	j.was = j.in;
 	const struct part10_meta meta = {.sop_class = span_str("1.2.840.10008.5.1.4.1.1.2"),
 		.sop_instance = span_str(instance),
 		.transfer_syntax = span_str("1.2.840.10008.1.2.1"),
