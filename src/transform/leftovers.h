@@ -17,6 +17,7 @@
  * before. Dates are searched for in eight more notations, as 03.02.1961 and 1961-02-03, that of birth in a dozen beside them. In pixel
  * data, waveforms and values that are numbers, only what is at least eight bytes long: shorter ones occur there by chance. In other
  * bytes, as of private attributes and documents, all.
+ * Nor is the word of a Value Type or a Relationship Type that the standard has there.
  *
  * It is grave if what is left is a person's name, a UID, a date, or of the patient or the visit (groups 0010 and 0038, the accession
  * number), but in the manufacturer's or the model's name. Anything else, as an institution's name that is the manufacturer's too, is
@@ -53,6 +54,7 @@ struct leftovers {
 	uint32_t n_bytes, bytes_searched;
 	unsigned n_carry;
 	uint64_t seen;                   /* of the value, so far */
+	uint8_t word[32];                /* a value that may be one of the standard's words */
 	uint8_t carry[ENCODED_EDGE];     /* the end of the piece before */
 	uint16_t slots[LEFTOVERS_SLOTS]; /* the first of the patterns, from 1, by their first four bytes */
 	struct sieve binary,

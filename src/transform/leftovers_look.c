@@ -2,12 +2,15 @@
 #include "transform/leftovers_parts.h"
 
 #include "base/attr.h"
+#include "dicom/vr.h"
 #include "transform/deidentify.h"
 
 #define TAG_WAVEFORM     0x54001010u
 #define TAG_MANUFACTURER 0x00080070u
 #define TAG_MODEL        0x00081090u
 #define TAG_ENCRYPTED    0x04000520u
+#define TAG_RELATIONSHIP 0x0040A010u
+#define TAG_VALUE_TYPE   0x0040A040u
 #define AROUND           4 /* bytes, which are text around a short word that is packed */
 #define DEPTH            2 /* of what is encoded in what is encoded */
 
@@ -100,6 +103,31 @@ static bool is_for_a_person(const struct leftovers *l, const struct leftover_pat
 static bool is_grave_here(const struct leftovers *l, const struct leftover_pattern *p)
 {
 	return p->grave && !is_for_a_person(l, p);
+}
+
+/*
+ * One of the words that content items have there, and nothing else (PS3.3 C.17.3.2.1, C.17.3.2.4): of what was removed it is the word, and
+ * not the value.
+ */
+static bool is_of_standard(const struct leftovers *l, struct span value)
+{
+	static const struct {
+		uint32_t tag;
+		const char *word;
+	} rows[] = {{TAG_VALUE_TYPE, "TEXT"}, {TAG_VALUE_TYPE, "NUM"}, {TAG_VALUE_TYPE, "CODE"},
+		{TAG_VALUE_TYPE, "DATETIME"}, {TAG_VALUE_TYPE, "DATE"}, {TAG_VALUE_TYPE, "TIME"},
+		{TAG_VALUE_TYPE, "UIDREF"}, {TAG_VALUE_TYPE, "PNAME"}, {TAG_VALUE_TYPE, "COMPOSITE"},
+		{TAG_VALUE_TYPE, "IMAGE"}, {TAG_VALUE_TYPE, "WAVEFORM"}, {TAG_VALUE_TYPE, "SCOORD"},
+		{TAG_VALUE_TYPE, "SCOORD3D"}, {TAG_VALUE_TYPE, "TCOORD"}, {TAG_VALUE_TYPE, "CONTAINER"},
+		{TAG_VALUE_TYPE, "TABLE"}, {TAG_RELATIONSHIP, "CONTAINS"},
+		{TAG_RELATIONSHIP, "HAS OBS CONTEXT"}, {TAG_RELATIONSHIP, "HAS ACQ CONTEXT"},
+		{TAG_RELATIONSHIP, "HAS CONCEPT MOD"}, {TAG_RELATIONSHIP, "HAS PROPERTIES"},
+		{TAG_RELATIONSHIP, "INFERRED FROM"}, {TAG_RELATIONSHIP, "SELECTED FROM"}};
+	bool is = false;
+	for (size_t i = 0; i < ARRAY_LEN(rows) && !is; i++) {
+		is = l->here == rows[i].tag && span_eq(vr_trim("CS", value), span_str(rows[i].word));
+	}
+	return is;
 }
 
 /* What is left first, but a grave one before others. */
@@ -242,7 +270,7 @@ static void look(struct leftovers *l, struct span piece, bool last)
 	uint8_t edge[2 * sizeof(l->carry)];
 	const size_t most = sizeof(l->carry);
 	size_t n = piece.len < most ? piece.len : most;
-	if (piece.len == 0) {
+	if (piece.len == 0 || (last && l->seen == 0 && is_of_standard(l, piece))) {
 		return;
 	}
 	hear_beginning(l, piece);
@@ -293,12 +321,23 @@ static void begin_value(struct leftovers *l, const struct dataset *d, bool is_fr
 	l->in_date = memcmp(d->vr, "DA", 2) == 0 || memcmp(d->vr, "DT", 2) == 0;
 }
 
+/* What may be one of the standard's words comes in one. */
+static void ask_for(struct leftovers *l, struct dataset *d)
+{
+	bool may_be = l->here == TAG_VALUE_TYPE || l->here == TAG_RELATIONSHIP;
+	if (may_be && d->length <= sizeof(l->word)) {
+		dataset_collect(d, l->word, sizeof(l->word));
+	} else {
+		dataset_pieces(d);
+	}
+}
+
 void leftovers_event(struct leftovers *l, struct dataset *d, int event)
 {
 	if (event == DATASET_ELEMENT || event == DATASET_FRAGMENT) {
 		begin_value(l, d, event == DATASET_FRAGMENT);
 		if (!l->grave) {
-			dataset_pieces(d);
+			ask_for(l, d);
 		}
 	} else if (event == DATASET_VALUE && !l->grave) {
 		look(l, d->value, d->last_piece);

@@ -194,6 +194,14 @@ def not_copied(bench):
 
 
 @test
+def words_of_standard(bench):
+    """A person who is called as a value type is (Enter text) does not keep a report back."""
+    ran = bench.run(bench.program, "deidentify", "--key", make_key(bench), os.path.join(ROOT, "tests/data/valid/reportsi.dcm"), bench.path("out"), wants=0)
+    check("ValueType" not in ran.text, "a leftover", ran.text)
+    check("TEXT" in values(bench, copies(bench.path("out"))[0], "0040,A040"), "its value types")
+
+
+@test
 def manifest(bench):
     """What was done to each element, by its path; what was there before is not in it."""
     key, listed = make_key(bench), bench.path("list.csv")
