@@ -360,7 +360,8 @@ static int open_manifest(struct verb *v)
 	v->made_manifest = fd >= 0;
 	v->manifest = fd < 0 ? NULL : fdopen(fd, "w");
 	if (!v->manifest) {
-		return deidentify_complain(v->manifest_path, strerror(errno));
+		return deidentify_complain(v->manifest_path,
+			errno == EEXIST ? "it is there already: name a new file" : strerror(errno));
 	}
 	deidentify_lanes_end_clean(v->out_fd, v->manifest_path);
 	fputs("file,copy,element,done\n", v->manifest);

@@ -191,6 +191,8 @@ def not_copied(bench):
     bench.run(bench.program, "deidentify", "--key", key, "--manifest", bench.path("new/list.csv"), "--documents", "replace", folder,
               bench.path("new"), wants=1)
     check(os.path.exists(bench.path("new/list.csv")), "a list in OUT itself")
+    ran = bench.run(bench.program, "deidentify", "--key", key, "--manifest", bench.path("new/list.csv"), folder, bench.path("newer"), wants=3)
+    check("it is there already: name a new file" in ran.text and not os.path.exists(bench.path("newer")), ran.text)
 
 
 @test
