@@ -43,8 +43,9 @@ struct deidentify_rules {
 	 * to the end; DEIDENTIFY_ENCRYPTED bytes at most, else ERR_LIMIT. Empty: none.
 	 */
 	struct span encrypted;
-	struct span mark;    /* beside it: originals_mark(). Borrowed as well; empty: none */
-	bool keep_burned_in; /* objects with Burned In Annotation YES pass; otherwise they fail */
+	struct span mark; /* beside it: originals_mark(). Borrowed as well; empty: none */
+	/* Objects with Burned In Annotation YES pass; otherwise they fail. Of an encapsulated document it is said of the document. */
+	bool keep_burned_in;
 	bool implicit; /* what comes in Explicit VR Little Endian, not encapsulated, leaves in Implicit */
 	bool replace_documents; /* encapsulated documents lose their document; otherwise they fail */
 };
@@ -81,6 +82,7 @@ struct deidentify {
 	int days;
 	uint8_t stage, what, next_addition;
 	bool last_fed, last_told, flushed, held;
+	bool burned_in, has_pixels; /* burned_in: it says so of its document, and has no pixels so far */
 	int failed;
 	/* Of the sequence that is left out, whose contents are replaced, or cleaned; of the item that is left out: DEIDENTIFY_NONE. */
 	unsigned skip_depth, dummy_depth, clean_depth, skip_item;

@@ -15,6 +15,7 @@
 #define TAG_CODE_VALUE   0x00080100u
 #define TAG_CODE_SCHEME  0x00080102u
 #define TAG_CODE_MEANING 0x00080104u
+#define CLASS_DOCUMENTS  "1.2.840.10008.5.1.4.1.1.104." /* … encapsulated */
 #define UNKNOWN_MOST     256 /* of a private UN, which in implicit VR is a text as often as not */
 
 static bool vr_is(const struct dataset *d, const char *vr)
@@ -397,8 +398,14 @@ static int burned_in(struct deidentify *t)
 {
 	const struct dataset *d = &t->d;
 	if (says_yes(d->value) && !t->rules.keep_burned_in) {
-		t->why = DEIDENTIFY_BURNED_IN;
-		return ERR_DENIED;
+		bool of_document = strncmp(t->sop_class, CLASS_DOCUMENTS, sizeof(CLASS_DOCUMENTS) - 1) == 0 &&
+		                   !t->has_pixels;
+		t->burned_in =
+			of_document && t->rules.replace_documents; /* it goes, unless there are pixels */
+		if (!t->burned_in) {
+			t->why = of_document ? DEIDENTIFY_DOCUMENT : DEIDENTIFY_BURNED_IN;
+			return ERR_DENIED;
+		}
 	}
 	write_element(t, d->tag, d->vr, d->value);
 	return 0;
@@ -527,9 +534,27 @@ static void item_end(struct deidentify *t)
 	}
 }
 
+/* Pixels of an object that says that text is burned in, and is of a kind that has none. */
+static int hear_pixels(struct deidentify *t, int event)
+{
+	const struct dataset *d = &t->d;
+	bool begins = event == DATASET_ELEMENT || event == DATASET_ENCAPSULATED || event == DATASET_SEQUENCE;
+	if (!begins || d->depth > 0 || d->tag >> 16 != TAG_PIXEL_DATA >> 16) {
+		return 0;
+	}
+	t->has_pixels = true;
+	if (t->burned_in) {
+		t->why = DEIDENTIFY_BURNED_IN;
+	}
+	return t->burned_in ? ERR_DENIED : 0;
+}
+
 int take_event(struct deidentify *t, int event)
 {
-	int e = 0;
+	int e = hear_pixels(t, event);
+	if (e < 0) {
+		return e;
+	}
 	switch (event) {
 	case DATASET_ELEMENT:
 		e = element(t);

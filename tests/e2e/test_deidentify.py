@@ -175,6 +175,9 @@ def not_copied(bench):
     equal(os.listdir(out), [], "what is left in OUT")
     bench.run(bench.program, "deidentify", "--key", key, "--burned-in", "keep", "--documents", "replace", folder, out, wants=1)
     equal(len(copies(out)), 2, "copies of those that are wanted all the same")
+    pdf = os.path.join(ROOT, "tests/data/valid/pdf.dcm")  # Burned In Annotation YES
+    ran = bench.run(bench.program, "deidentify", "--key", key, "--clean-pixels", pdf, bench.path("pdf"), wants=1)
+    check("it holds a document" in ran.text and "--clean-pixels" not in ran.text, ran.text)
     check(not any(b"JavaScript" in open(path, "rb").read() for path in copies(out)), "the document is there still")
     os.chmod(key, 0o644)
     ran = bench.run(bench.program, "deidentify", "--key", key, folder, bench.path("none"), wants=3)
