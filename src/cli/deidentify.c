@@ -279,6 +279,10 @@ static int go_through(struct verb *v, int in)
 		if (e < 0) {
 			return deidentify_complain(v->in, err_str(e));
 		}
+		if (t.n == 0) {
+			tree_done(&t);
+			return deidentify_complain(v->in, "there is no DICOM file in it");
+		}
 		good = do_all(v, &t, in);
 		tree_done(&t);
 	} else {
