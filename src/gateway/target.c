@@ -171,6 +171,13 @@ static int secure_target(
 	return 0;
 }
 
+/* The store role closes what it cannot serve, and has said why. */
+static int folder_failed(struct association *as, const struct msg_connected *c, struct verdict *v)
+{
+	return failed(
+		as, v, RULE_UPSTREAM_DOWN, "%s cannot be opened: the log says why (archive.failed)", c->text);
+}
+
 /* Send the proposal, again or for the first time. */
 static int propose(struct association *as, const struct msg_connected *c, int64_t deadline, struct verdict *v)
 {
@@ -191,7 +198,8 @@ static int propose(struct association *as, const struct msg_connected *c, int64_
 		return failed(as, v, RULE_MALFORMED, "the association request is too large to pass on");
 	}
 	if (wait_flush(as, b, deadline) != 0) {
-		return failed(as, v, RULE_UPSTREAM_DOWN, "%s closed the connection", c->text);
+		return c->is_folder ? folder_failed(as, c, v)
+		                    : failed(as, v, RULE_UPSTREAM_DOWN, "%s closed the connection", c->text);
 	}
 	return 0;
 }
@@ -224,6 +232,9 @@ static int read_answer(struct association *as, const struct msg_connected *c, in
 	struct span body;
 	struct parse_fail fail = {0};
 	int e = wait_pdu(as, b, deadline, &head, &body);
+	if (c->is_folder && (e == ERR_CLOSED || e == ERR_SYSTEM)) {
+		return folder_failed(as, c, v);
+	}
 	if (e != 0) {
 		return failed(as, v, RULE_UPSTREAM_DOWN, "%s gave no answer to the association request: %s",
 			c->text, e == ERR_SYSTEM || e == ERR_TLS ? b->t.why : err_str(e));

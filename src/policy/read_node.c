@@ -206,7 +206,7 @@ void read_spki(struct parse *p, const struct key *k, const struct tree *v, void 
 static int parse_endpoint(struct parse *p, const struct tree *v, struct endpoint *ret)
 {
 	char host[254];
-	struct endpoint e = {.text = v->text, .host = "", .folder = ""};
+	struct endpoint e = {.text = v->text, .host = "", .folder = "", .line = v->line, .column = v->column};
 	if (strncmp(v->text, "folder:", 7) == 0 && v->text[7]) {
 		e.folder = parse_path(p, v->text + 7);
 		*ret = e;

@@ -46,6 +46,7 @@ static int read_site(
 	parse_check(&p);
 	if (text->read_files) {
 		site_read_files(s, m);
+		site_check_folders(s, m);
 	}
 	if (text->look) {
 		text->look(text->look_arg, s, m);

@@ -251,7 +251,8 @@ struct endpoint {
 	const char *text; /* as written */
 	const char *host; /* name or address literal; "" for a folder */
 	uint16_t port;
-	const char *folder; /* absolute path; "" for a network address */
+	const char *folder;    /* absolute path; "" for a network address */
+	unsigned line, column; /* in gantry.yaml */
 };
 
 struct spki_pin {

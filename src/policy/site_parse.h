@@ -31,6 +31,9 @@ MUST_USE int site_load_look(
 /* Read the files that the site names into its blobs. What cannot be read is a mistake. */
 void site_read_files(struct site *s, struct mistake_list *m);
 
+/* Warn of folders to keep objects in that are none, or are not there and cannot be made by the site's user. */
+void site_check_folders(const struct site *s, struct mistake_list *m);
+
 /* A whole file of at most LIMIT_CONFIG_FILE bytes into the region. ERR_SYSTEM (errno), ERR_LIMIT, ERR_TYPE (no regular file). */
 MUST_USE int file_read(struct region *r, const char *path, struct span *ret_bytes, unsigned *ret_mode);
 

@@ -956,6 +956,8 @@ def archive_file_system_full(bench):
 def archive_folder_out_of_reach(bench):
     """A folder that cannot be opened: the association is rejected, and the log says why."""
     g = bench.gateway(archive={"address": ["folder:/nonexistent/archive"]}, timeouts=QUICK)
+    checked = bench.run(bench.program, "check", g.yaml, wants=0).text
+    check("/nonexistent/archive is not there, and the gateway" in checked, "gantry check:", checked)
     scu = g.scu()
     try:
         scu.associate()
@@ -964,4 +966,5 @@ def archive_folder_out_of_reach(bench):
         if isinstance(error, Rejected):
             equal(error.why[:2], (2, 3), "result and source of A-ASSOCIATE-RJ")
     g.wait_log(event="archive.failed", folder="/nonexistent/archive")
+    check("folder:/nonexistent/archive cannot be opened" in str(g.find(event="decision", target="archive")), "why")
     check(g.find(event="decision", target="archive"), "no decision")

@@ -525,6 +525,35 @@ static void files_are_read(void **state)
 	rmdir(dir);
 }
 
+/* The archive makes a folder in one that is there: anything else is warned of. */
+static void folders_are_looked_for(void **state)
+{
+	static const char *const addresses[] = {"fresh", "no/such", "gantry.yaml", "."};
+	static const char *const warnings[] = {
+		NULL, "no/such is not there", "gantry.yaml is no folder", NULL};
+	char dir[] = "/tmp/gantry-policy-XXXXXX", path[64], yaml[512];
+	struct mistakes m;
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/gantry.yaml", dir);
+	for (size_t i = 0; i < ARRAY_LEN(addresses); i++) {
+		struct site *s = NULL;
+		snprintf(yaml, sizeof(yaml),
+			"user: root\nlisteners: [ { port: 11112, transport: plain } ]\n"
+			"nodes: { a: { ae: [ A ], address: folder:%s }, b: { ae: [ B ], from: [ 10.1.1.1 ], transport: plain } }\n"
+			"flows: [ { from: [ b ], to: a, services: [ echo ] } ]\n",
+			addresses[i]);
+		write_file(dir, "gantry.yaml", yaml, 0644);
+		assert_int_equal(site_load(path, &s, &m), 0);
+		assert_int_equal(has(&m, false, 3, 35, "is no"), warnings[i] != NULL);
+		assert_true(!warnings[i] || has(&m, false, 3, 35, warnings[i]));
+		mistakes_done(&m);
+		site_free(s);
+	}
+	unlink(path);
+	rmdir(dir);
+}
+
 static void table_is_whole(void **state)
 {
 	for (size_t i = 0; i < keys_count; i++) {
@@ -550,6 +579,7 @@ int main(void)
 		cmocka_unit_test(groups_grow_no_further),
 		cmocka_unit_test(overlay_changes_entries),
 		cmocka_unit_test(files_are_read),
+		cmocka_unit_test(folders_are_looked_for),
 		cmocka_unit_test(table_is_whole),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
