@@ -192,7 +192,8 @@ void media_conversion_show(const struct media_conversion *c, size_t n_objects)
 	if (c->converted > 0) {
 		printf("\n%zu of %zu objects become Explicit VR Little Endian", c->converted, n_objects);
 		if (c->decoded > 0) {
-			printf(", %zu of them decompressed", c->decoded);
+			printf(", %zu of them decompressed (larger; --keep-compressed and --keep-transfer-syntax leave them)",
+				c->decoded);
 		}
 		putchar('\n');
 	}

@@ -26,7 +26,7 @@ bool media_record_begin(struct media_record *r, const char *verb, const char *gi
 		fprintf(stderr, "gantry media %s: %s: %s\n", verb, media_printed(given), strerror(errno));
 		return false;
 	} else {
-		r->why = "there is no gantry.yaml here that says of one";
+		r->why = "there is no gantry.yaml here that names a gateway (-c FILE)";
 	}
 	if (r->why && required) {
 		fprintf(stderr, "gantry media %s: no gateway can record it: %s; nothing was done\n", verb,

@@ -80,15 +80,18 @@ bool passphrase_ask(const char *prompt, char *buf, size_t cap)
 	return ok;
 }
 
-bool passphrase_ask_twice(const char *prompt, char *buf, size_t cap)
+bool passphrase_again(const char *buf)
 {
 	char again[256] = "";
-	bool ok = passphrase_ask(prompt, buf, cap);
-	if (ok && isatty(STDIN_FILENO)) {
-		ok = passphrase_ask("Again: ", again, sizeof(again)) && strcmp(buf, again) == 0;
-	}
+	bool ok = !isatty(STDIN_FILENO) ||
+	          (passphrase_ask("Again: ", again, sizeof(again)) && strcmp(buf, again) == 0);
 	OPENSSL_cleanse(again, sizeof(again));
 	return ok;
+}
+
+bool passphrase_ask_twice(const char *prompt, char *buf, size_t cap)
+{
+	return passphrase_ask(prompt, buf, cap) && passphrase_again(buf);
 }
 
 /* A byte at a time: what is behind the line is somebody else's. */

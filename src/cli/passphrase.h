@@ -21,6 +21,9 @@ bool passphrase_asks(void);
 /* From the terminal without echo, or a line of standard input where that is no terminal. */
 bool passphrase_ask(const char *prompt, char *buf, size_t cap);
 
+/* On a terminal once more, as it is in buf; true where nobody can be asked. */
+bool passphrase_again(const char *buf);
+
 /* On a terminal twice, the same; otherwise as above. */
 bool passphrase_ask_twice(const char *prompt, char *buf, size_t cap);
 

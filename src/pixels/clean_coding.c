@@ -55,6 +55,9 @@ bool clean_coding_is_single(const struct clean *c)
 
 const char *clean_coding_unknown(const struct clean *c)
 {
+	if (c->decodes && c->syntax && clean_coding_is_video(c)) {
+		return "it is a video, which is not converted";
+	}
 	return c->decodes ? "its pixels are encoded in a way that is not decoded here"
 	                  : "its pixels are encoded in a way that cannot be cleaned here";
 }

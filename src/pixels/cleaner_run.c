@@ -226,7 +226,7 @@ static enum cleaner_outcome convert(const struct cleaner_how *how, const struct 
 		return transcode(s, in, out, ret_why);
 	}
 	if (!how->decodes) {
-		return refuse(ret_why, "its pixels are compressed");
+		return refuse(ret_why, "it stays compressed, as --keep-compressed has it");
 	}
 	if (s->is_signed) {
 		return refuse(ret_why,

@@ -316,6 +316,31 @@ def media_by_its_flow(bench):
 
 
 @test
+def media_asks_for_a_passphrase(bench):
+    """Twice, and each way that it is not had has its sentence: none, one that is too short, two that differ."""
+    disc = a_disc(bench)
+    good = b"correct horse staple"
+    for answers, words in (((b"",), "there was no passphrase; nothing"), ((b"short",), "a passphrase has 12 characters or more; nothing"),
+                           ((good, b"another horse staple"), "the two are not the same; nothing was sealed"), ((good, good), "")):
+        out, left = bench.path(f"sealed-{len(words)}"), list(answers)
+        outer, inner = pty.openpty()
+        with subprocess.Popen([bench.program, "media", "seal", "--passphrase", disc, out], stdin=inner, stdout=inner, stderr=inner) as process:
+            os.close(inner)
+            shown = b""
+            try:
+                while more := os.read(outer, 4096):
+                    shown += more
+                    if left and shown.endswith((b"or more): ", b"Again: ")):
+                        os.write(outer, left.pop(0) + b"\n")
+            except OSError:  # its end is closed
+                pass
+            process.wait(20)
+        os.close(outer)
+        check(words.encode() in shown and not left, answers, shown)
+        equal((b"Again: " in shown, os.path.exists(out)), (answers[0] == good, not words), answers)
+
+
+@test
 def media_asks(bench):
     """Nothing is sent without a yes; with one there is a bar on the terminal; and the command line is looked at first."""
     port, folder = peers.storescp(bench)

@@ -856,6 +856,6 @@ def secure_media_token(bench):
     f.disc.fails(f.folder("gcm", {"F0": f.cms(signed, "-encrypt", "-aes-128-gcm", f.cert)}), "in a way that keys on tokens do not open", *mine, passphrase=None)
     f.disc.fails(f.folder("sha512", {"F0": f.cms(signed, "-encrypt", "-aes256", "-recip", f.cert, *oaep, "-keyopt", "rsa_oaep_md:sha512")}),
                  "in a way that keys on tokens do not open", *mine, passphrase=None)
-    f.disc.fails(f.folder("phrase", {"F0": f.cms(signed, "-encrypt", "-aes256", "-pwri_password", PASSPHRASE)}), "it is sealed with a passphrase", *mine,
+    f.disc.fails(f.folder("phrase", {"F0": f.cms(signed, "-encrypt", "-aes256", "-pwri_password", PASSPHRASE)}), "it is sealed with a passphrase: leave out --key", *mine,
                  passphrase=None)
     f.disc.media("open", "--key", uri.format("bob"), mail, bench.path("never"), passphrase=None, wants=2)
