@@ -134,7 +134,7 @@ static bool place(struct verb *v, const struct deidentify_said *s, const char *p
 	snprintf(last, sizeof(last), "%s.dcm", s->instance);
 	snprintf(copy, size, "%s/%s", folder, last);
 	return open_series(v, folder, names) &&
-	       renameat2(v->out_fd, part, v->series_fd, last, RENAME_NOREPLACE) == 0;
+	       deidentify_lanes_whole(v->out_fd, part, v->series_fd, last) == 0;
 }
 
 static void tell(
@@ -367,7 +367,7 @@ static int open_manifest(struct verb *v)
 		return deidentify_complain(v->manifest_path,
 			errno == EEXIST ? "it is there already: name a new file" : strerror(errno));
 	}
-	deidentify_lanes_end_clean(v->out_fd, v->manifest_path);
+	deidentify_lanes_end_clean(v->out_fd, deidentify_printed(v->out), v->manifest_path);
 	fputs("file,copy,element,done\n", v->manifest);
 	return EXIT_GOOD;
 }
@@ -375,6 +375,7 @@ static int open_manifest(struct verb *v)
 static int close_manifest(struct verb *v, int code)
 {
 	if (!v->manifest_path) {
+		deidentify_lanes_end_as_usual(); /* all are there */
 		return code;
 	}
 	bool unwritten = v->manifest && ferror(v->manifest);
@@ -428,7 +429,7 @@ static int run(struct verb *v)
 	}
 	code = code ? code : deidentify_read_recipients(v->originals_to, &v->how);
 	code = code ? code : open_out(v);
-	deidentify_lanes_end_clean(v->out_fd, NULL);
+	deidentify_lanes_end_clean(v->out_fd, deidentify_printed(v->out), NULL);
 	code = code || !v->manifest_path ? code : open_manifest(v);
 	if (code == 0 && sandbox_new(SANDBOX_COPY, NULL, 0, &v->sandbox) < 0) {
 		code = deidentify_complain(

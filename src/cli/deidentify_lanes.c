@@ -46,9 +46,52 @@ struct deidentify_lanes {
 static struct {
 	int out_fd;
 	const char *manifest;
+	const char *lead; /* before a line */
+	char out[512];    /* its name, to print */
+	pid_t pid;        /* who tells */
+	volatile sig_atomic_t n_whole;
 	volatile pid_t pids[DEIDENTIFY_LANES];
 	volatile sig_atomic_t n_lanes;
 } ending = {.out_fd = -1};
+
+static const struct {
+	int number;
+	const char *name;
+} signals[] = {{SIGINT, "SIGINT"}, {SIGTERM, "SIGTERM"}, {SIGHUP, "SIGHUP"}};
+
+static void add(char *text, size_t cap, size_t *at, const char *more)
+{
+	for (; *more && *at < cap; more++) {
+		text[(*at)++] = *more;
+	}
+}
+
+/* With nothing that a signal's handler may not call. */
+static void tell_end(int signal)
+{
+	char text[sizeof(ending.out) + 400], digits[16];
+	size_t at = 0, n = sizeof(digits);
+	unsigned whole = (unsigned)ending.n_whole;
+	digits[--n] = '\0';
+	do {
+		digits[--n] = (char)('0' + whole % 10);
+		whole /= 10;
+	} while (whole > 0);
+	add(text, sizeof(text), &at, ending.lead);
+	add(text, sizeof(text), &at, "gantry deidentify: ended by ");
+	for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
+		add(text, sizeof(text), &at, signals[i].number == signal ? signals[i].name : "");
+	}
+	add(text, sizeof(text), &at, ": whole copies in ");
+	add(text, sizeof(text), &at, ending.out);
+	add(text, sizeof(text), &at, ": ");
+	add(text, sizeof(text), &at, digits + n);
+	add(text, sizeof(text), &at,
+		ending.manifest ? ", not of all files; no manifest" : ", not of all files");
+	add(text, sizeof(text), &at,
+		". To go on: --into-existing (names those that are there), or a new folder\n");
+	(void)!write(STDERR_FILENO, text, at);
+}
 
 /* Nothing makes another one when they are removed. */
 static void end(int signal)
@@ -67,35 +110,54 @@ static void end(int signal)
 	if (ending.manifest) {
 		(void)unlink(ending.manifest);
 	}
+	if (ending.pid == getpid()) {
+		tell_end(signal);
+	}
 	(void)raise(signal); /* as it would have been; when this returns */
 }
 
-void deidentify_lanes_end_clean(int out_fd, const char *manifest)
+void deidentify_lanes_end_clean(int out_fd, const char *out, const char *manifest)
 {
-	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
 	struct sigaction how = {.sa_handler = end, .sa_flags = (int)SA_RESETHAND}, before;
 	(void)sigemptyset(&how.sa_mask);
 	for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
-		(void)sigaddset(&how.sa_mask, signals[i]);
+		(void)sigaddset(&how.sa_mask, signals[i].number);
 	}
 	ending.out_fd = out_fd;
 	ending.manifest = manifest;
+	snprintf(ending.out, sizeof(ending.out), "%s", out);
+	ending.lead = isatty(STDERR_FILENO) ? "\r\033[K" : "";
+	ending.pid = getpid();
 	for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
-		if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN) {
-			(void)sigaction(signals[i], &how, NULL);
+		if (sigaction(signals[i].number, NULL, &before) == 0 && before.sa_handler != SIG_IGN) {
+			(void)sigaction(signals[i].number, &how, NULL);
 		}
 	}
 }
 
 void deidentify_lanes_end_as_usual(void)
 {
-	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
 	struct sigaction before;
 	for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
-		if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler == end) {
-			(void)signal(signals[i], SIG_DFL);
+		if (sigaction(signals[i].number, NULL, &before) == 0 && before.sa_handler == end) {
+			(void)signal(signals[i].number, SIG_DFL);
 		}
 	}
+}
+
+int deidentify_lanes_whole(int from, const char *part, int to, const char *name)
+{
+	sigset_t ours, before;
+	(void)sigemptyset(&ours);
+	for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
+		(void)sigaddset(&ours, signals[i].number);
+	}
+	(void)sigprocmask(SIG_BLOCK, &ours, &before);
+	int e = renameat2(from, part, to, name, RENAME_NOREPLACE), why = errno;
+	ending.n_whole = ending.n_whole + (e == 0);
+	(void)sigprocmask(SIG_SETMASK, &before, NULL);
+	errno = why;
+	return e;
 }
 
 /* ---- A lane's process ---- */

@@ -24,10 +24,13 @@ bool deidentify_lanes_give(struct deidentify_lanes *l, struct deidentify_task ta
 struct deidentify_became *deidentify_lanes_take(struct deidentify_lanes *l, struct deidentify_task *ret_task);
 
 /*
- * From now on who ends the program by a signal (SIGINT, SIGTERM, SIGHUP) leaves no copies that have no name yet, and no manifest. manifest:
- * NULL, or its path; it lives as long as the process.
+ * From now on who ends the program by a signal (SIGINT, SIGTERM, SIGHUP) leaves no copies that have no name yet, and no manifest,
+ * and is told on standard error how many copies there are. out: its name, to print; copied. manifest: NULL, or its path; it lives as long as the process.
  */
-void deidentify_lanes_end_clean(int out_fd, const char *manifest);
+void deidentify_lanes_end_clean(int out_fd, const char *out, const char *manifest);
 void deidentify_lanes_end_as_usual(void);
+
+/* A copy gets its name, and is counted: no such signal comes between. As renameat2() with RENAME_NOREPLACE. */
+int deidentify_lanes_whole(int from, const char *part, int to, const char *name);
 
 #endif

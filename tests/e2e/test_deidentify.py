@@ -249,6 +249,7 @@ def jobs(bench):
         until(lambda: copies(out), "the first copy")
         process.popen.send_signal(signal.SIGINT)
         equal(process.wait(), -signal.SIGINT, "how it ended")
+        check(f"ended by SIGINT: whole copies in {out}: {len(copies(out))}, not of all files; no manifest" in process.text(), process.text())
         equal([name for name in os.listdir(out) if name.startswith(".")], [], "what has no name yet")
         check(not os.path.exists(listed), "a list of a part of them")
         shutil.rmtree(out)

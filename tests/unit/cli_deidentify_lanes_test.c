@@ -216,7 +216,7 @@ static void ended(void **state)
 			struct deidentify_task task = {.n = N_EACH}, done;
 			int out_fd = begin(n, &l);
 			close(open(manifest, O_WRONLY | O_CREAT, 0600));
-			deidentify_lanes_end_clean(out_fd, manifest);
+			deidentify_lanes_end_clean(out_fd, "out", manifest);
 			(void)deidentify_lanes_give(l, task);
 			(void)deidentify_lanes_take(l, &done);
 			deidentify_part(0, part);
