@@ -207,6 +207,12 @@ def words_of_standard(bench):
     ran = bench.run(bench.program, "deidentify", "--key", make_key(bench), os.path.join(ROOT, "tests/data/valid/reportsi.dcm"), bench.path("out"), wants=0)
     check("ValueType" not in ran.text, "a leftover", ran.text)
     check("TEXT" in values(bench, copies(bench.path("out"))[0], "0040,A040"), "its value types")
+    other = bench.path("other.dcm")  # where it is not the word alone, it is a leftover as ever
+    shutil.copy(os.path.join(ROOT, "tests/data/valid/reportsi.dcm"), other)
+    os.chmod(other, 0o644)
+    bench.run("dcmodify", "-nb", "-q", "-m", "0040,a040=TEXT ENTER", other, wants=0)
+    ran = bench.run(bench.program, "deidentify", "--key", bench.path("key"), other, bench.path("more"), wants=1)
+    check("is still in ValueType(0040,A040)" in ran.text, "no leftover", ran.text)
 
 
 @test

@@ -467,34 +467,6 @@ static void wanted(void **state)
 	found_in(OPTION_SHIFTED_DATES, 0x00080020, "DA", "20040119", "20040119", "DA", true, true);
 }
 
-static bool finds_at(uint32_t tag, const char *in)
-{
-	bool found = true;
-	for (size_t step = 1; step <= 40; step++) {
-		l.found = l.grave = false;
-		look(tag, "CS", in, strlen(in), step);
-		assert_true(step == 1 || found == l.found);
-		found = l.found;
-	}
-	return found;
-}
-
-/* A patient whose name is a word of the standard. */
-static void words(void **state)
-{
-	begin(0x0040A123, "PN", "Container^Text");
-	assert_false(finds_at(0x0040A040, "TEXT"));
-	assert_false(finds_at(0x0040A040, "CONTAINER "));
-	assert_true(finds_at(0x0040A040, "TEXT^CONTAINER"));
-	assert_true(finds_at(0x0040A040, "CONTAINER TEXT OF A LONGER VALUE THAN ANY "));
-	assert_true(finds_at(0x0040A010, "TEXT"));
-	assert_true(finds_at(0x00181210, "TEXT"));
-	begin(0x0040A123, "PN", "Contains^Context");
-	assert_false(finds_at(0x0040A010, "CONTAINS"));
-	assert_false(finds_at(0x0040A010, "HAS OBS CONTEXT "));
-	assert_true(finds_at(0x0040A040, "CONTAINS"));
-}
-
 /* The same value, first of what a person may judge, then of the patient. */
 static void graver(void **state)
 {
@@ -619,7 +591,6 @@ int main(void)
 		cmocka_unit_test(spellings),
 		cmocka_unit_test(whole_names),
 		cmocka_unit_test(wanted),
-		cmocka_unit_test(words),
 		cmocka_unit_test(graver),
 		cmocka_unit_test(many),
 		cmocka_unit_test(many_again),
