@@ -2,6 +2,7 @@
 #include "cli/image.h"
 
 #include "cli/boxed.h"
+#include "inspect/sealed.h"
 
 #include <errno.h>
 #include <locale.h>
@@ -25,7 +26,13 @@
 
 /* What the process says: a head and len bytes. */
 enum { FRAME_MEMBER = 'M', FRAME_DATA = 'D', FRAME_END = 'E', FRAME_LAST = 'L' };
-enum { CODE_GOOD, CODE_BAD, CODE_OTHER, CODE_LEFT }; /* of FRAME_END; of FRAME_LAST the error, negated */
+enum {
+	CODE_GOOD,
+	CODE_BAD,
+	CODE_OTHER,
+	CODE_LEFT,
+	CODE_SEALED
+}; /* of FRAME_END; of FRAME_LAST the error, negated */
 
 struct frame {
 	uint8_t kind, code;
@@ -135,7 +142,8 @@ static int on_data(void *arg, struct span bytes)
 		memcpy(c->head + c->n_head, bytes.ptr, n);
 		c->n_head += n;
 		if (c->n_head == HEAD && memcmp(c->head + 128, "DICM", 4) != 0) {
-			int err = over(c, CODE_OTHER, "");
+			bool sealed = inspect_is_sealed(span_of(c->head, HEAD));
+			int err = over(c, sealed ? CODE_SEALED : CODE_OTHER, "");
 			return err ? err : 1;
 		}
 	}
@@ -249,7 +257,8 @@ static int end_member(struct image *m, const struct frame *f, struct image_membe
 {
 	text_of(m, f, to->why, sizeof(to->why));
 	to->left = f->code == CODE_LEFT;
-	to->other = f->code == CODE_OTHER;
+	to->sealed = f->code == CODE_SEALED;
+	to->other = f->code == CODE_OTHER || to->sealed;
 	to->bad = f->code == CODE_BAD;
 	if (f->code != CODE_GOOD || to->what != IMAGE_FILE) {
 		scrap_done(&to->bytes);

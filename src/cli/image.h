@@ -31,6 +31,7 @@ struct image_member {
 	enum image_what what;
 	bool left;                        /* its name was on the list, and it has not been opened */
 	bool other;                       /* it has no "DICM" */
+	bool sealed;                      /* … but begins as a Secure DICOM File does */
 	bool bad;                         /* its bytes could not all be read, because of why */
 	char name[LIMIT_MEMBER_NAME + 1]; /* of any bytes but NUL */
 	char why[192];

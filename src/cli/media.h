@@ -36,6 +36,7 @@ struct media_list {
 /* Why a file was not looked at. */
 enum media_left {
 	LEFT_PROGRAM, /* its name is one of a program, or of what starts by itself: not opened */
+	LEFT_SEALED,  /* a Secure DICOM File */
 	LEFT_OTHER,   /* not DICOM */
 	LEFT_LINK,
 	LEFT_SPECIAL,

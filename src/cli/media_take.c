@@ -3,6 +3,7 @@
 #include "cli/left_alone.h"
 #include "cli/media.h"
 #include "cli/tree.h"
+#include "inspect/sealed.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -37,10 +38,12 @@ static int refuse(struct media *m, const char *name, const char *why)
 static int copy(struct media *m, const char *name, int fd)
 {
 	struct stat st;
-	uint8_t magic[4];
+	uint8_t head[132];
 	struct scrap bytes;
-	if (pread(fd, magic, sizeof(magic), 128) != (ssize_t)sizeof(magic) || memcmp(magic, "DICM", 4) != 0) {
-		return leave(m, LEFT_OTHER, name);
+	ssize_t n = pread(fd, head, sizeof(head), 0);
+	if (n != (ssize_t)sizeof(head) || memcmp(head + 128, "DICM", 4) != 0) {
+		bool sealed = inspect_is_sealed(span_of(head, n > 0 ? (size_t)n : 0));
+		return leave(m, sealed ? LEFT_SEALED : LEFT_OTHER, name);
 	}
 	if (fstat(fd, &st) < 0 || (uint64_t)st.st_size > LIMIT_MEMBER_BYTES) {
 		return refuse(m, name, "it is larger than any object would be");
@@ -125,10 +128,11 @@ static int take_member(struct media *m, const struct image_member *got)
 	case IMAGE_SPECIAL:
 		return leave(m, LEFT_SPECIAL, got->name);
 	case IMAGE_FILE:
-		return got->left    ? leave(m, LEFT_PROGRAM, got->name)
-		       : got->other ? leave(m, LEFT_OTHER, got->name)
-		       : got->bad   ? refuse(m, got->name, got->why)
-		                    : media_take_file(m, got->name, &got->bytes);
+		return got->left     ? leave(m, LEFT_PROGRAM, got->name)
+		       : got->sealed ? leave(m, LEFT_SEALED, got->name)
+		       : got->other  ? leave(m, LEFT_OTHER, got->name)
+		       : got->bad    ? refuse(m, got->name, got->why)
+		                     : media_take_file(m, got->name, &got->bytes);
 	default:
 		return refuse(m, got->name, why[got->what]);
 	}

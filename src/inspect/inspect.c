@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "inspect/parts.h"
+#include "inspect/sealed.h"
 
 #include "dicom/vr.h"
 
@@ -115,29 +116,6 @@ static bool is_head(struct span s, enum encoding encoding)
 	return known && (h.tag >> 16 == 0x0008 || h.tag >> 16 == 0x0002) && h.length < 0x10000;
 }
 
-/* RFC 5652 3: a sequence, of which an identifier says that its content is signed or encrypted. */
-static bool is_sealed(struct span s)
-{
-	static const char *const contents[] = {
-		"\x06\x09\x2A\x86\x48\x86\xF7\x0D\x01\x07\x02",         /* SignedData */
-		"\x06\x09\x2A\x86\x48\x86\xF7\x0D\x01\x07\x03",         /* EnvelopedData */
-		"\x06\x0B\x2A\x86\x48\x86\xF7\x0D\x01\x09\x10\x01\x17", /* AuthEnvelopedData, RFC 5083 */
-	};
-	struct reader r = reader_of(s);
-	uint8_t type = 0, length = 0;
-	if (reader_u8(&r, &type) != 0 || type != 0x30 || reader_u8(&r, &length) != 0 ||
-		(length > 0x80 && reader_skip(&r, length & 0x7Fu) != 0)) {
-		return false;
-	}
-	for (size_t k = 0; k < ARRAY_LEN(contents); k++) {
-		size_t n = strlen(contents[k]);
-		if (s.len - r.pos >= n && memcmp(s.ptr + r.pos, contents[k], n) == 0) {
-			return true;
-		}
-	}
-	return false;
-}
-
 /* PS3.10 has nothing of it: old devices write data sets without anything before them. */
 static void begin_bare(struct inspect *i)
 {
@@ -157,7 +135,7 @@ static void begin_bare(struct inspect *i)
 		return;
 	}
 	i->bare = i->over = i->begun = true;
-	if (is_sealed(s)) {
+	if (inspect_is_sealed(s)) {
 		found_at(i, CHECK_SEALED, 0, (struct span){0});
 		return;
 	}

@@ -108,6 +108,10 @@ def secure_media_image(bench):
     disc.is_whole(bench.path("by-passphrase"))
     disc.media("open", "--key", key, "--cert", cert, image, bench.path("by-key"), passphrase=None)
     disc.is_whole(bench.path("by-key"))
+    bench.run("xorriso", "-osirrox", "on", "-indev", image, "-extract", "/", bench.path("extracted"), wants=0)
+    for sealed in (image, bench.path("extracted")):
+        said = disc.media("seal", sealed, bench.path("again"), wants=3)
+        check(re.search(r"left alone: \d+ files that are sealed \(Secure DICOM Files\): `gantry media open` first", said), said)
     disc.fails(image, "the passphrase is wrong", passphrase="correct horse stable")
     disc.fails(image, "it is sealed to others", "--key", other_key, "--cert", other_cert, passphrase=None)
     disc.fails(image, "sealed to another key", "--key", other_key, passphrase=None)
