@@ -3,6 +3,7 @@
 import csv
 import html.parser
 import io
+import contextlib
 import json
 import os
 import re
@@ -690,7 +691,8 @@ def incident_after_a_kill(bench):
     all_of_it = [g.process.pid, *g.roles()]
     for number in (signal.SIGSTOP, signal.SIGKILL):
         for pid in all_of_it:
-            os.kill(pid, number)
+            with contextlib.suppress(ProcessLookupError):  # with the supervisor goes who has not been told yet
+                os.kill(pid, number)
     g.process.wait()
     scu.close()
     g.start()
