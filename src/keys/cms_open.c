@@ -98,8 +98,8 @@ static int unlock(const struct layer *l)
 					 "the passphrase is wrong, or the head of the file is damaged");
 	}
 	return pass  ? fail(l->found, ERR_MISSING,
-                              l->o->key ? "it is sealed with a passphrase: leave out --key"
-					 : "it is sealed with a passphrase")
+                              l->o->key || l->o->unwrap ? "it is sealed with a passphrase: leave out --key"
+							 : "it is sealed with a passphrase")
 	       : key ? fail(l->found, ERR_MISSING, "it is sealed to keys, and none was given")
 	             : fail(l->found, ERR_UNSUPPORTED, "it is sealed in a way that PS3.15 D.1 does not know");
 }

@@ -76,6 +76,7 @@ def check_says_what_is_recorded(bench):
     bench.run(bench.program, "init", site, wants=0)
     with open(os.path.join(site, "gantry.yaml"), encoding="utf-8") as file:
         text = file.read().replace(" tls/", f" {site}/tls/").replace(" audit/", f" {site}/audit/")
+    os.mkdir(bench.path("archive"))
     equal(checked(text), [], "warnings")
     passes = checked(text.replace("unrecorded: hold", "unrecorded: pass"))
     check(len(passes) == 1 and "without a record" in passes[0], "warnings:", passes)
