@@ -51,7 +51,7 @@ static void assert_owed_whole(const struct made_folder *f, const struct made_fol
 static void test_hand_over(void **state)
 {
 	struct made_folder f, cold = made_folder();
-	struct handover h;
+	struct handover h, again;
 	struct said s;
 	uint64_t *first;
 	size_t n;
@@ -70,7 +70,6 @@ static void test_hand_over(void **state)
 	assert_int_equal(s.result.bad, 0);
 	assert_int_equal(s.result.covered, first[1]);
 	/* The same again, until the journal was told of it. */
-	struct handover again;
 	assert_owed_whole(&f, &cold);
 	assert_int_equal(journal_hand_over(f.dir, cold.dir, INT64_MAX, NULL, &again), 0);
 	assert_memory_equal(&again, &h, sizeof(h));
