@@ -56,10 +56,21 @@ static void echo(struct wire *w, uint16_t id)
 	must_succeed(wire_response(w));
 }
 
-/* The beginning of a data set, explicit VR little endian: whose it is. A different study each time. */
-static size_t header(uint8_t *to, unsigned study)
+static void put_value(
+	struct writer *w, uint16_t group, uint16_t element, const char *vr, const void *value, size_t n)
 {
-	char uid[65], *at = (char *)to;
+	writer_u16le(w, group);
+	writer_u16le(w, element);
+	writer_bytes(w, vr, 2);
+	writer_u16le(w, (uint16_t)(n + n % 2));
+	writer_bytes(w, value, n);
+	writer_fill(w, vr[0] == 'U' ? 0 : ' ', n % 2);
+}
+
+/* The beginning of a data set, explicit VR little endian: whose it is. A different study each time. */
+static void put_identity(struct writer *w, unsigned study)
+{
+	char uid[65];
 	const struct {
 		uint16_t group, element;
 		const char *vr, *value;
@@ -68,29 +79,43 @@ static size_t header(uint8_t *to, unsigned study)
 		{0x0010, 0x0010, "PN", "Bench^Patient"}, {0x0010, 0x0020, "LO", "P12345"},
 		{0x0020, 0x000d, "UI", uid}, {0x0020, 0x000e, "UI", "1.2.3.5"}};
 	snprintf(uid, sizeof(uid), "1.2.840.113619.2.55.3.2831868886.%u", study);
-	struct writer w = writer_of(at, 1024);
 	for (unsigned i = 0; i < ARRAY_LEN(elements); i++) {
-		size_t n = strlen(elements[i].value);
-		writer_u16le(&w, elements[i].group);
-		writer_u16le(&w, elements[i].element);
-		writer_bytes(&w, elements[i].vr, 2);
-		writer_u16le(&w, (uint16_t)(n + n % 2));
-		writer_bytes(&w, elements[i].value, n);
-		writer_fill(&w, elements[i].vr[0] == 'U' ? 0 : ' ', n % 2);
+		put_value(w, elements[i].group, elements[i].element, elements[i].vr, elements[i].value,
+			strlen(elements[i].value));
 	}
-	return w.len;
 }
 
-/* The same, and the head of so many bytes of pixel data. */
+#define FRAME (1u << 20)
+
+/* What they are, so that an inspecting gateway has nothing to say of them: frames of 1 MiB, or one image of less. */
+static void put_shape(struct writer *w, size_t size)
+{
+	char frames[16];
+	bool many = size >= FRAME;
+	const struct {
+		uint16_t element, value;
+	} numbers[] = {{0x0010, many ? 1024 : (uint16_t)(size / 128)}, {0x0011, many ? 512 : 64},
+		{0x0100, 16}, {0x0101, 12}, {0x0102, 11}, {0x0103, 0}};
+	snprintf(frames, sizeof(frames), "%zu", many ? size / FRAME : 1);
+	put_value(w, 0x0028, 0x0002, "US", &(uint16_t){1}, 2);
+	put_value(w, 0x0028, 0x0004, "CS", "MONOCHROME2", 11);
+	put_value(w, 0x0028, 0x0008, "IS", frames, strlen(frames));
+	for (unsigned i = 0; i < ARRAY_LEN(numbers); i++) {
+		put_value(w, 0x0028, numbers[i].element, "US", &numbers[i].value, 2);
+	}
+}
+
+/* An object up to where so many bytes of pixel data begin. */
 static size_t header_and_pixels(uint8_t *to, unsigned study, size_t size)
 {
-	size_t head = header(to, study);
-	struct writer pixels = writer_of(to + head, 12);
-	writer_u16le(&pixels, 0x7fe0);
-	writer_u16le(&pixels, 0x0010);
-	writer_bytes(&pixels, "OW\0", 4);
-	writer_u32le(&pixels, (uint32_t)size);
-	return head + 12;
+	struct writer w = writer_of(to, 1024);
+	put_identity(&w, study);
+	put_shape(&w, size);
+	writer_u16le(&w, 0x7fe0);
+	writer_u16le(&w, 0x0010);
+	writer_bytes(&w, "OW\0", 4);
+	writer_u32le(&w, (uint32_t)size);
+	return w.len;
 }
 
 #define SMALL_MOST (62u * 1024)

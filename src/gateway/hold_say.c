@@ -21,16 +21,28 @@ static size_t add(char *to, size_t cap, size_t at, const char *name, uint32_t co
 	return n < 0 || (size_t)n >= cap - at ? cap - 1 : at + (size_t)n;
 }
 
-/* The names of what is to be logged; "": nothing. *ret_new: something that no line of this association has. */
-static void list_checks(struct hold_said *said, const struct hold *h, char *to, size_t cap, bool *ret_new)
+/* Is there something that no line of this association has? *ret_any: something that is to be logged at all. */
+static bool is_fresh(struct hold_said *said, const struct hold *h, bool *ret_any)
+{
+	bool fresh = false;
+	for (unsigned c = 0; c < CHECK_N; c++) {
+		if (h->i.counts[c] > 0 && is_worth_a_line(&h->content.policy, c)) {
+			*ret_any = true;
+			fresh |= !said->checks[c];
+			said->checks[c] = true;
+		}
+	}
+	return fresh;
+}
+
+/* The names of what is to be logged. */
+static void list_checks(const struct hold *h, char *to, size_t cap)
 {
 	size_t at = 0;
 	to[0] = '\0';
 	for (unsigned c = 0; c < CHECK_N; c++) {
 		if (h->i.counts[c] > 0 && is_worth_a_line(&h->content.policy, c)) {
 			at = add(to, cap, at, inspect_check_row((enum inspect_check)c)->name, h->i.counts[c]);
-			*ret_new |= !said->checks[c];
-			said->checks[c] = true;
 		}
 	}
 }
@@ -60,15 +72,12 @@ static void say(struct association *as, const struct side *s, const struct hold 
 	const struct inspect_verdict *found)
 {
 	char checks[512], place[INSPECT_PATH];
-	bool fresh = false;
-	list_checks(&as->holds->said, h, checks, sizeof(checks), &fresh);
-	if (!checks[0]) {
+	bool any = false;
+	if (!is_fresh(&as->holds->said, h, &any)) {
+		as->holds->said.more += any;
 		return;
 	}
-	if (!fresh) {
-		as->holds->said.more++;
-		return;
-	}
+	list_checks(h, checks, sizeof(checks));
 	place_of(h, found->check, place);
 	const struct operation *o = s->msg.operation;
 	log_event(LOG_LEVEL_WARNING, "object.found", inspect_check_row(found->check)->sentence,
