@@ -32,8 +32,8 @@ _gantry_words() {
 	local words=
 	case $verb in
 	'') words="init check run reload status learn explain inspect antivirus media quarantine audit incident record deidentify reidentify sign verify revoke ca user --help --version" ;;
-	audit) words="init search -c --patient --issuer --name --accession --study --user --node --address --certificate --kind --outcome --refusal --association --to --until --format --limit --journal --unrecorded --folder --origin --auditor --passphrase-file verify prove verify-proof leaves --key --cold --checkpoint --leaves --record --with-record --from --output --json --help" ;;
-	incident) words="-c --key --passphrase-file --patient --issuer --name --accession --study --node --user --certificate --refusal --version --from --to --until --out --vkey --checkpoint --journal --cold --unrecorded --help" ;;
+	audit) words="init search -c --patient --issuer --name --accession --study --user --node --address --certificate --certificate-issuer --kind --outcome --refusal --association --to --until --format --limit --journal --unrecorded --folder --origin --auditor --passphrase-file verify prove verify-proof leaves --key --cold --checkpoint --leaves --record --with-record --from --output --json --help" ;;
+	incident) words="-c --key --passphrase-file --patient --issuer --name --accession --study --node --user --certificate --certificate-issuer --refusal --version --from --to --until --out --vkey --checkpoint --journal --cold --unrecorded --help" ;;
 	record) words="sign verify init antivirus-definitions -c --vkey --help" ;;
 	deidentify) words="--key --new-key --dates --retain --clean --clean-pixels --pixel-rules --clean-features --burned-in --documents --leftovers --manifest --originals-to --into-existing --isolate --jobs --json remove shift keep replace uids device institution patient safe-private descriptors structured-content graphics --help" ;;
 	reidentify) words="--key --cert --passphrase-file --help" ;;

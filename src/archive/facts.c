@@ -7,7 +7,8 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-#define VERSION 1
+#define VERSION         2
+#define VERSION_SUBJECT 1 /* nothing of the certificate but its subject */
 
 struct place {
 	size_t at, cap;
@@ -30,6 +31,8 @@ static const struct place texts[] = {
 	PLACE(struct facts, subject), PLACE(struct facts, user), NEEDED(struct facts, sop_class),
 	NEEDED(struct facts, sop_instance), NEEDED(struct facts, transfer_syntax), PLACE(struct facts, patient_id),
 	PLACE(struct facts, patient_name), PLACE(struct facts, study)};
+static const struct place certificate_texts[] = {
+	PLACE(struct facts, certificate), PLACE(struct facts, serial), PLACE(struct facts, issuer)};
 static const struct place finding_texts[] = {
 	NEEDED(struct facts_finding, check), PLACE(struct facts_finding, sentence),
 	PLACE(struct facts_finding, path), PLACE(struct facts_finding, excerpt)};
@@ -52,6 +55,7 @@ static int check(const struct facts *f)
 		return ERR_LIMIT;
 	}
 	int e = check_texts(f, texts, ARRAY_LEN(texts));
+	e = e == 0 ? check_texts(f, certificate_texts, ARRAY_LEN(certificate_texts)) : e;
 	for (unsigned i = 0; e == 0 && i < f->n_findings; i++) {
 		e = f->finding[i].severity < INSPECT_SEVERITIES
 		            ? check_texts(&f->finding[i], finding_texts, ARRAY_LEN(finding_texts))
@@ -88,6 +92,7 @@ int facts_write(const struct facts *f, uint8_t *buf, size_t cap, size_t *ret_len
 	writer_u64be(&w, f->refusal);
 	writer_u64be(&w, f->association);
 	put_texts(&w, f, texts, ARRAY_LEN(texts));
+	put_texts(&w, f, certificate_texts, ARRAY_LEN(certificate_texts));
 	writer_u8(&w, f->user_proved);
 	writer_u8(&w, (uint8_t)f->n_findings);
 	for (unsigned i = 0; i < f->n_findings; i++) {
@@ -106,13 +111,16 @@ static int read_head(struct reader *r, struct facts *f)
 {
 	uint8_t version, n;
 	int e = reader_u8(r, &version);
-	if (e == 0 && version != VERSION) {
+	if (e == 0 && version != VERSION && version != VERSION_SUBJECT) {
 		return ERR_VALUE;
 	}
 	e = GET(e, get_i64, r, &f->time_ms);
 	e = GET(e, reader_u64be, r, &f->refusal);
 	e = GET(e, reader_u64be, r, &f->association);
 	e = e == 0 ? get_texts(r, f, texts, ARRAY_LEN(texts)) : e;
+	e = e == 0 && version != VERSION_SUBJECT
+	            ? get_texts(r, f, certificate_texts, ARRAY_LEN(certificate_texts))
+	            : e;
 	e = GET(e, get_bool, r, &f->user_proved);
 	e = GET(e, reader_u8, r, &n);
 	if (e == 0) {

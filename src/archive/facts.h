@@ -33,8 +33,10 @@ struct facts {
 	char flow[65], from[65], to[65]; /* a flow; nodes of gantry.yaml */
 	char calling[17], called[17];    /* AE titles */
 	char address[46];                /* the caller's */
-	char subject[257];               /* of its certificate */
-	char user[257];                  /* its user; with `user_proved` false only what it claims */
+	char subject[257];               /* of its certificate, */
+	char certificate[72], serial[64],
+		issuer[257]; /* its fingerprint ("sha256:" and hexadecimal), its number, and of whom; of before there were these: "" */
+	char user[257]; /* its user; with `user_proved` false only what it claims */
 	bool user_proved;
 	char sop_class[65], sop_instance[65], transfer_syntax[65]; /* never "" */
 	char patient_id[257], patient_name[1025], study[65];
@@ -46,7 +48,8 @@ struct facts {
 #define FACTS_MOST (32u * 1024)
 
 /*
- * Wire form: u8 version 1, numbers in network order, texts as u16 length and bytes. Writing: ERR_VALUE (a text that is none, no
+ * Wire form: u8 version 2, numbers in network order, texts as u16 length and bytes. Version 1, which is read too, has nothing of the
+ * certificate but its subject. Writing: ERR_VALUE (a text that is none, no
  * SOP class, instance or transfer syntax), ERR_LIMIT (too many findings), ERR_SPACE. Reading: the same, ERR_TRUNCATED,
  * ERR_TRAILING, ERR_LENGTH (a text longer than its place); *ret_facts is untouched then.
  */

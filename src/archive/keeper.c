@@ -90,6 +90,9 @@ bool keeper_vouch(const struct msg_keeping *known, int64_t now_ms, struct facts 
 	SET(f->to, known->to);
 	SET(f->calling, known->calling);
 	SET(f->subject, known->subject);
+	SET(f->certificate, known->certificate);
+	SET(f->serial, known->serial);
+	SET(f->issuer, known->issuer);
 	set_address(&known->ip, f->address);
 	return straight && !other_flow;
 }

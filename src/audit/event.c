@@ -5,7 +5,9 @@
 #include "base/reader.h"
 #include "base/writer.h"
 
+#include <ctype.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char *const kind_names[AUDIT_KIND_COUNT] = {
@@ -126,6 +128,16 @@ static const struct place before_lists[] = {PARTY(from), PARTY(to), PLACE(user),
 	PLACE(patient_issuer), PLACE(patient_name), PLACE(study)};
 static const struct place after_lists[] = {
 	PLACE(query_class), PLACE(query_syntax), PLACE(text), PLACE(object)};
+/* Of each end; behind the fingerprints. */
+static const struct place of_from[] = {PLACE(from.serial), PLACE(from.issuer)};
+static const struct place of_to[] = {PLACE(to.serial), PLACE(to.issuer)};
+
+/* All of them, whatever comes between in the wire form. */
+static const struct {
+	const struct place *places;
+	size_t n;
+} all_texts[] = {{before_lists, ARRAY_LEN(before_lists)}, {after_lists, ARRAY_LEN(after_lists)},
+	{of_from, ARRAY_LEN(of_from)}, {of_to, ARRAY_LEN(of_to)}};
 
 static char *text_at(struct audit_event *ev, struct place p)
 {
@@ -151,8 +163,9 @@ static void clear_texts(struct audit_event *ev, const struct place *places, size
 void audit_event_clear(struct audit_event *ev)
 {
 	memset(ev, 0, VALUES);
-	clear_texts(ev, before_lists, ARRAY_LEN(before_lists));
-	clear_texts(ev, after_lists, ARRAY_LEN(after_lists));
+	for (unsigned i = 0; i < ARRAY_LEN(all_texts); i++) {
+		clear_texts(ev, all_texts[i].places, all_texts[i].n);
+	}
 }
 
 static void copy_text(char *to, const char *from, size_t cap)
@@ -173,8 +186,9 @@ static void copy_texts(
 void audit_event_copy(struct audit_event *to, const struct audit_event *from)
 {
 	memcpy(to, from, VALUES);
-	copy_texts(to, from, before_lists, ARRAY_LEN(before_lists));
-	copy_texts(to, from, after_lists, ARRAY_LEN(after_lists));
+	for (unsigned i = 0; i < ARRAY_LEN(all_texts); i++) {
+		copy_texts(to, from, all_texts[i].places, all_texts[i].n);
+	}
 	for (unsigned i = 0; i < from->n_accession; i++) {
 		copy_text(to->accession[i], from->accession[i], sizeof(to->accession[i]));
 	}
@@ -190,8 +204,9 @@ static void wipe_texts(struct audit_event *ev, const struct place *places, size_
 
 void audit_event_wipe(struct audit_event *ev)
 {
-	wipe_texts(ev, before_lists, ARRAY_LEN(before_lists));
-	wipe_texts(ev, after_lists, ARRAY_LEN(after_lists));
+	for (unsigned i = 0; i < ARRAY_LEN(all_texts); i++) {
+		wipe_texts(ev, all_texts[i].places, all_texts[i].n);
+	}
 	explicit_bzero(ev->accession, ev->n_accession * sizeof(ev->accession[0]));
 	explicit_bzero(ev->sop, ev->n_sop * sizeof(ev->sop[0]));
 	explicit_bzero(ev, VALUES);
@@ -231,8 +246,11 @@ static bool is_alert(uint32_t kind, uint32_t v)
 
 static int check_values(const struct audit_event *ev)
 {
-	bool known = ev->from_certificate.known || ev->to_certificate.known;
-	bool good = !(known && ev->no_fingerprints) && ev->kind >= AUDIT_START &&
+	bool known = ev->from_certificate.known || ev->to_certificate.known || ev->from.serial[0] ||
+	             ev->to.serial[0];
+	/* The wire form has an issuer where there is a serial number. */
+	bool alone = (ev->from.issuer[0] && !ev->from.serial[0]) || (ev->to.issuer[0] && !ev->to.serial[0]);
+	bool good = !(known && ev->no_fingerprints) && !alone && ev->kind >= AUDIT_START &&
 	            ev->kind < AUDIT_KIND_COUNT && is_outcome(ev->outcome) && is_alert(ev->kind, ev->alert) &&
 	            ev->time_ms >= 0 && ev->time_ms <= TIME_MOST && ev->n_accession <= AUDIT_ACCESSIONS &&
 	            ev->n_sop <= AUDIT_CLASSES;
@@ -245,11 +263,8 @@ static int check_values(const struct audit_event *ev)
 int audit_event_check(const struct audit_event *ev)
 {
 	int r = check_values(ev);
-	if (r == 0) {
-		r = check_texts(ev, before_lists, ARRAY_LEN(before_lists));
-	}
-	if (r == 0) {
-		r = check_texts(ev, after_lists, ARRAY_LEN(after_lists));
+	for (unsigned i = 0; r == 0 && i < ARRAY_LEN(all_texts); i++) {
+		r = check_texts(ev, all_texts[i].places, all_texts[i].n);
 	}
 	for (unsigned i = 0; r == 0 && i < ev->n_accession; i++) {
 		r = audit_text_check(ev->accession[i], sizeof(ev->accession[i]));
@@ -293,10 +308,12 @@ enum flag {
 	FLAG_ALL = 31,
 };
 
-enum fingerprints {
+enum certificates {
 	OF_FROM = 1,
 	OF_TO = 2,
-	OF_BOTH = 3,
+	SERIAL_OF_FROM = 4,
+	SERIAL_OF_TO = 8,
+	OF_ALL = 15,
 };
 
 void audit_fingerprint_text(const struct audit_fingerprint *f, char ret_text[AUDIT_FINGERPRINT_TEXT])
@@ -313,17 +330,6 @@ void audit_fingerprint_text(const struct audit_fingerprint *f, char ret_text[AUD
 	ret_text[n] = '\0';
 }
 
-static void put_fingerprints(struct writer *w, const struct audit_event *ev)
-{
-	const struct audit_fingerprint *from = &ev->from_certificate, *to = &ev->to_certificate;
-	if (ev->no_fingerprints) {
-		return;
-	}
-	writer_u8(w, (uint8_t)((from->known ? OF_FROM : 0) | (to->known ? OF_TO : 0)));
-	writer_bytes(w, from->at, from->known ? AUDIT_FINGERPRINT : 0);
-	writer_bytes(w, to->at, to->known ? AUDIT_FINGERPRINT : 0);
-}
-
 static void put_text(struct writer *w, const char *s)
 {
 	size_t n = strlen(s);
@@ -336,6 +342,44 @@ static void put_texts(struct writer *w, const struct audit_event *ev, const stru
 	for (size_t i = 0; i < n; i++) {
 		put_text(w, text_of(ev, places[i]));
 	}
+}
+
+bool audit_serial_set(const char *text, char ret_serial[AUDIT_SERIAL])
+{
+	char digits[160] = "";
+	size_t n = 0;
+	for (; *text; text++) {
+		bool between = *text == ':' || *text == ' ';
+		if ((!between && !isxdigit((unsigned char)*text)) || n == sizeof(digits) - 1) {
+			return false;
+		}
+		/* Leading zeros say nothing. */
+		if (!between && (n > 0 || *text != '0' || !strpbrk(text + 1, "0123456789abcdefABCDEF"))) {
+			digits[n++] = (char)tolower((unsigned char)*text);
+		}
+	}
+	if (n == 0) {
+		return false;
+	}
+	digits[n] = '\0';
+	/* Whole bytes; longer ones were cut when they were recorded. */
+	(void)snprintf(ret_serial, AUDIT_SERIAL - 1, "%s%s", n % 2 ? "0" : "", digits);
+	return true;
+}
+
+static void put_certificates(struct writer *w, const struct audit_event *ev)
+{
+	const struct audit_fingerprint *from = &ev->from_certificate, *to = &ev->to_certificate;
+	unsigned which = (from->known ? OF_FROM : 0) | (to->known ? OF_TO : 0) |
+	                 (ev->from.serial[0] ? SERIAL_OF_FROM : 0) | (ev->to.serial[0] ? SERIAL_OF_TO : 0);
+	if (ev->no_fingerprints) {
+		return;
+	}
+	writer_u8(w, (uint8_t)which);
+	writer_bytes(w, from->at, from->known ? AUDIT_FINGERPRINT : 0);
+	writer_bytes(w, to->at, to->known ? AUDIT_FINGERPRINT : 0);
+	put_texts(w, ev, of_from, which & SERIAL_OF_FROM ? ARRAY_LEN(of_from) : 0);
+	put_texts(w, ev, of_to, which & SERIAL_OF_TO ? ARRAY_LEN(of_to) : 0);
 }
 
 static void put_lists(struct writer *w, const struct audit_event *ev)
@@ -375,7 +419,7 @@ int audit_event_write(const struct audit_event *ev, uint8_t *buf, size_t cap, si
 	put_texts(&w, ev, after_lists, ARRAY_LEN(after_lists));
 	writer_u32be(&w, (uint32_t)ev->query.len);
 	writer_span(&w, ev->query);
-	put_fingerprints(&w, ev);
+	put_certificates(&w, ev);
 	r = writer_end(&w);
 	if (r == 0) {
 		*ret_len = w.len;
@@ -498,16 +542,25 @@ static int get_fingerprint(struct reader *r, struct audit_fingerprint *f)
 	return e;
 }
 
-static int get_fingerprints(struct reader *r, struct audit_event *ev)
+/* Only an end that has a serial number is marked as one. */
+static int get_issued(struct reader *r, struct audit_event *ev, const struct place places[2])
+{
+	int e = get_texts(r, ev, places, 2);
+	return e == 0 && !text_at(ev, places[0])[0] ? ERR_VALUE : e;
+}
+
+static int get_certificates(struct reader *r, struct audit_event *ev)
 {
 	uint8_t which = 0;
 	ev->no_fingerprints = reader_left(r) == 0;
 	int e = ev->no_fingerprints ? 0 : reader_u8(r, &which);
-	if (e == 0 && which > OF_BOTH) {
+	if (e == 0 && which > OF_ALL) {
 		return ERR_VALUE;
 	}
 	e = e == 0 && which & OF_FROM ? get_fingerprint(r, &ev->from_certificate) : e;
-	return e == 0 && which & OF_TO ? get_fingerprint(r, &ev->to_certificate) : e;
+	e = e == 0 && which & OF_TO ? get_fingerprint(r, &ev->to_certificate) : e;
+	e = e == 0 && which & SERIAL_OF_FROM ? get_issued(r, ev, of_from) : e;
+	return e == 0 && which & SERIAL_OF_TO ? get_issued(r, ev, of_to) : e;
 }
 
 int audit_event_read_into(struct span bytes, struct audit_event *ev)
@@ -527,7 +580,7 @@ int audit_event_read_into(struct span bytes, struct audit_event *ev)
 	if (e == 0) {
 		e = get_query(&r, ev);
 	}
-	e = e == 0 ? get_fingerprints(&r, ev) : e;
+	e = e == 0 ? get_certificates(&r, ev) : e;
 	if (e == 0) {
 		e = reader_end(&r);
 	}

@@ -51,12 +51,20 @@ enum audit_alert {
 	ALERT_RECORDING_STARTED = 110134,
 };
 
+/*
+ * A serial number: its bytes as two small hexadecimal digits each, without leading bytes of zero, at most 31 of them (RFC 5280 4.1.2.2 has 20).
+ */
+#define AUDIT_SERIAL 64
+
 /* One end of what happened. */
 struct audit_party {
 	char node[65];     /* of gantry.yaml; "" a stranger */
 	char ae[17];       /* its AE title */
 	char address[46];  /* IP */
 	char subject[257]; /* of its certificate; more than one may have it */
+	char serial
+		[AUDIT_SERIAL]; /* of its certificate, hexadecimal as AUDIT_SERIAL has it; "": none was shown, or it was not recorded */
+	char issuer[257]; /* of its certificate, whose serial number that is */
 };
 
 /* Of the certificate that an end showed: SHA-256 of its DER. */
@@ -69,6 +77,12 @@ struct audit_fingerprint {
 /* "sha256:" and hexadecimal, as pins of gantry.yaml have it; "" where none is known. */
 #define AUDIT_FINGERPRINT_TEXT (7 + 2 * AUDIT_FINGERPRINT + 1)
 void audit_fingerprint_text(const struct audit_fingerprint *f, char ret_text[AUDIT_FINGERPRINT_TEXT]);
+
+/*
+ * A serial number as people and other programs write it (any case, with colons or spaces between bytes, leading zeros) in the form above.
+ * false: it is none, and *ret_serial is untouched.
+ */
+bool audit_serial_set(const char *text, char ret_serial[AUDIT_SERIAL]);
 
 /* DICOM's longest: LO 64 characters, PN three groups of 64; in UTF-8. */
 #define AUDIT_ID_MOST   257
@@ -127,7 +141,7 @@ void audit_event_copy(struct audit_event *to, const struct audit_event *from);
 void audit_event_wipe(struct audit_event *ev);
 
 /*
- * Is it one that can be written and read? 0; ERR_VALUE: a kind, outcome, alert (one with AUDIT_ALERT, 0 with all else),
+ * Is it one that can be written and read? 0; ERR_VALUE: an issuer without a serial number, a kind, outcome, alert (one with AUDIT_ALERT, 0 with all else),
  * count, time (1970 to 9999) or text out of range, control characters (C0, DEL, C1), U+FFFE, U+FFFF, not UTF-8, a text
  * without its NUL; ERR_LENGTH: a query over LIMIT_IDENTIFIER.
  */
@@ -151,7 +165,8 @@ bool audit_event_split(struct audit_event *ev, struct audit_event *ret_failed);
 
 /*
  * Wire form, between processes and in records: fixed order, strings as u16 length and bytes, the query with a u32; then u8, the
- * fingerprints that are known (1: of from, 2: of to), and those. Records of before fingerprints end with the query. Writing fails with
+ * fingerprints that are known (1: of from, 2: of to) and whose serial number and issuer are (4, 8), those fingerprints, and for each end
+ * serial number and issuer. Records of before fingerprints end with the query, and of before serial numbers have no such flag. Writing fails with
  * what audit_event_check() says, or ERR_SPACE. Reading fails with ERR_TRUNCATED, ERR_TRAILING, ERR_VALUE (as above, and
  * unknown flags), ERR_LENGTH (a text or query longer than its place). *ret_event is untouched then; its query borrows bytes.
  */
@@ -161,7 +176,7 @@ MUST_USE int audit_event_read(struct span bytes, struct audit_event *ret_event);
 MUST_USE int audit_event_read_into(struct span bytes, struct audit_event *ev);
 
 /* What audit_event_write() writes at most, but for the query: every text at its longest. */
-#define AUDIT_EVENT_MOST 7168
+#define AUDIT_EVENT_MOST 7936
 
 /* "begin", "transferred"; "unknown" for what is no kind. Static storage. */
 const char *audit_kind_name(enum audit_kind k);

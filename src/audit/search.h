@@ -21,9 +21,10 @@ struct search_criteria {
 	/*
 	 * Of either end. fingerprint (AUDIT_FINGERPRINT bytes, or NULL): that one certificate. Records of before fingerprints have its
 	 * subject at most: they are of it as far as certificate, its subject, says so ("": it has none); NULL: that is not known.
-	 * Without a fingerprint every certificate of that subject, exact.
+	 * Without a fingerprint every certificate of that subject, exact, with that serial number (as audit_serial_set() makes it), of that
+	 * issuer, exact; NULL: any. Records of before serial numbers do not say.
 	 */
-	const char *certificate;
+	const char *certificate, *serial, *certificate_issuer;
 	const uint8_t *fingerprint;
 	uint32_t kinds;                /* 1u << enum audit_kind; a transfer is AUDIT_BEGIN. 0: all */
 	uint32_t outcomes;             /* 1u << enum audit_outcome; 0: all */

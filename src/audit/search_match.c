@@ -153,13 +153,33 @@ static bool is_of(const struct wanted *w, const struct audit_event *ev)
 	}
 }
 
+static bool is_same(const char *wanted, const char *text)
+{
+	return !wanted || strcmp(wanted, text) == 0;
+}
+
+/* By what several certificates may have. */
+static enum match certificates_of(const struct search_criteria *c, const struct audit_event *ev,
+	const struct audit_party *p, const struct audit_fingerprint *f)
+{
+	if (!is_same(c->certificate, p->subject)) {
+		return MATCH_NOT;
+	}
+	if ((c->serial || c->certificate_issuer) && !p->serial[0]) {
+		bool showed = f->known || p->subject[0] || ev->no_fingerprints;
+		return showed ? MATCH_UNKNOWN : MATCH_NOT;
+	}
+	return is_same(c->serial, p->serial) && is_same(c->certificate_issuer, p->issuer) ? MATCH_WHOLLY
+	                                                                                  : MATCH_NOT;
+}
+
 /* Of one end. */
 static enum match certificate_of(const struct search_criteria *c, const struct audit_event *ev,
 	const struct audit_party *p, const struct audit_fingerprint *f)
 {
 	bool same_subject = c->certificate && strcmp(p->subject, c->certificate) == 0;
 	if (!c->fingerprint) {
-		return same_subject ? MATCH_WHOLLY : MATCH_NOT;
+		return certificates_of(c, ev, p, f);
 	}
 	if (f->known) {
 		return memcmp(f->at, c->fingerprint, AUDIT_FINGERPRINT) == 0 ? MATCH_WHOLLY : MATCH_NOT;
@@ -182,7 +202,7 @@ enum match matcher_event(const struct matcher *m, const struct audit_event *ev)
 			return MATCH_NOT;
 		}
 	}
-	if (!has(c->certificate) && !c->fingerprint) {
+	if (!has(c->certificate) && !c->fingerprint && !c->serial && !c->certificate_issuer) {
 		return MATCH_WHOLLY;
 	}
 	enum match from = certificate_of(c, ev, &ev->from, &ev->from_certificate);

@@ -73,7 +73,7 @@ static const void *requestor(const struct audit_event *ev, const struct audit_so
 /* ---- EventIdentification ---- */
 
 struct sentence {
-	char text[sizeof(((struct audit_event *)0)->text) + 600];
+	char text[sizeof(((struct audit_event *)0)->text) + 1400];
 	size_t len;
 };
 
@@ -107,8 +107,12 @@ static void add_details(struct sentence *s, const struct audit_event *ev)
 	add_number(s, "times ", ev->times > 1 ? ev->times : 0);
 	audit_fingerprint_text(&ev->from_certificate, fingerprint);
 	add(s, "caller's certificate ", fingerprint);
+	add(s, "serial number ", ev->from.serial);
+	add(s, "of ", ev->from.issuer);
 	audit_fingerprint_text(&ev->to_certificate, fingerprint);
 	add(s, "called node's certificate ", fingerprint);
+	add(s, "serial number ", ev->to.serial);
+	add(s, "of ", ev->to.issuer);
 }
 
 static void event_identification(struct out *o, const struct message *m)

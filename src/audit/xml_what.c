@@ -60,8 +60,12 @@ static void whole_details(struct out *o)
 	/* A subject may be another certificate's too, by renewal or another authority; no attribute of the schema is for more. */
 	audit_fingerprint_text(&ev->from_certificate, fingerprint);
 	xml_detail(o, "Caller's Certificate", fingerprint);
+	xml_detail(o, "Caller's Certificate Serial", ev->from.serial);
+	xml_detail(o, "Caller's Certificate Issuer", ev->from.issuer);
 	audit_fingerprint_text(&ev->to_certificate, fingerprint);
 	xml_detail(o, "Called Node's Certificate", fingerprint);
+	xml_detail(o, "Called Node's Certificate Serial", ev->to.serial);
+	xml_detail(o, "Called Node's Certificate Issuer", ev->to.issuer);
 	if (ev->kind == AUDIT_PATIENT_SHOWN) {
 		xml_detail(o, "Answered By", ev->by_to ? ev->from.node : ev->to.node);
 	}

@@ -119,6 +119,8 @@ static const char **text_place(struct audit_lookup *l, int c)
 		return &l->criteria.node;
 	case LOOKUP_CERTIFICATE:
 		return &l->certificate;
+	case LOOKUP_CERTIFICATE_ISSUER:
+		return &l->certificate_issuer;
 	case LOOKUP_PATIENT:
 		return &l->criteria.patient;
 	case LOOKUP_ISSUER:
@@ -337,6 +339,17 @@ void lookup_problem(void *arg, const struct search_problem *p)
 	fprintf(stderr, "%s%s: %s\n", isatty(STDERR_FILENO) ? "\r\033[K" : "", l->name, text);
 }
 
+const char *lookup_unnamed(const struct audit_lookup *l)
+{
+	return l->criteria.fingerprint ? "fingerprint" : "serial number";
+}
+
+const char *lookup_instead(const struct audit_lookup *l)
+{
+	return l->criteria.fingerprint ? "its file, or its subject"
+	                               : "its file, its fingerprint or its subject";
+}
+
 bool lookup_incomplete(const struct audit_lookup *l, const struct search_totals *t)
 {
 	if (t->closed > 0) {
@@ -349,9 +362,9 @@ bool lookup_incomplete(const struct audit_lookup *l, const struct search_totals 
 	if (t->unnamed > 0) {
 		fprintf(stderr,
 			"%s: %" PRIu64 " records, of %" PRIu64 " to %" PRIu64
-			", carry no fingerprint, so that it is not known whether they are of that certificate: give its file, or its "
-			"subject\n",
-			l->name, t->unnamed, t->unnamed_first, t->unnamed_last);
+			", carry no %s, so that it is not known whether they are of that certificate: give %s\n",
+			l->name, t->unnamed, t->unnamed_first, t->unnamed_last, lookup_unnamed(l),
+			lookup_instead(l));
 	}
 	return t->closed > 0 || t->problems > 0 || t->unnamed > 0;
 }

@@ -21,8 +21,8 @@ struct audit_lookup {
 	const char *what; /* "search": for the record */
 	char name[48];    /* "gantry audit search": for messages */
 	const char *config, *journal, *key, *passphrase_file;
-	const char *certificate; /* as given */
-	char subject[257];
+	const char *certificate, *certificate_issuer; /* as given */
+	char subject[257], serial[AUDIT_SERIAL], issuer[257];
 	uint8_t fingerprint[AUDIT_FINGERPRINT];
 	const char *cold[AUDIT_FOLDERS_MOST];
 	unsigned n_cold;
@@ -54,6 +54,7 @@ enum {
 	LOOKUP_NODE,
 	LOOKUP_REFUSAL,
 	LOOKUP_CERTIFICATE,
+	LOOKUP_CERTIFICATE_ISSUER,
 	LOOKUP_PATIENT,
 	LOOKUP_ISSUER,
 	LOOKUP_NAME,
@@ -80,8 +81,9 @@ enum {
 		{"user", required_argument, NULL, LOOKUP_USER},                                              \
 		{"node", required_argument, NULL, LOOKUP_NODE},                                              \
 		{"refusal", required_argument, NULL, LOOKUP_REFUSAL},                                        \
+		{"certificate", required_argument, NULL, LOOKUP_CERTIFICATE},                                \
 	{                                                                                                    \
-		"certificate", required_argument, NULL, LOOKUP_CERTIFICATE                                   \
+		"certificate-issuer", required_argument, NULL, LOOKUP_CERTIFICATE_ISSUER                     \
 	}
 
 void lookup_init(struct audit_lookup *l, const char *verb, const char *what);
@@ -106,8 +108,12 @@ void lookup_used(struct audit_lookup *l, int option, const char *name);
 int lookup_open(struct audit_lookup *l);
 void lookup_done(struct audit_lookup *l);
 
-/* What --certificate means, into the criteria. AUDIT_GOOD, AUDIT_USAGE or AUDIT_UNREADABLE, after it has said why. */
+/* What --certificate and --certificate-issuer mean, into the criteria. AUDIT_GOOD, AUDIT_USAGE or AUDIT_UNREADABLE, after it has said why. */
 int lookup_certificate(struct audit_lookup *l);
+
+/* What records lack that do not say of which certificate they are, and what can be asked by instead; static. */
+const char *lookup_unnamed(const struct audit_lookup *l);
+const char *lookup_instead(const struct audit_lookup *l);
 
 /* Say on standard error that nothing was found, and what may be misspelt. */
 void lookup_nothing(const struct audit_lookup *l, const struct search_totals *t);

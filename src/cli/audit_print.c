@@ -231,7 +231,8 @@ void print_csv_head(FILE *to)
 		"outcome", "refusal", "instances", "at_least", "failed", "from_node", "from_ae",
 		"from_address", "from_subject", "to_node", "to_ae", "to_address", "to_subject", "user",
 		"user_proved", "patient_id", "issuer", "patient_name", "study", "accession", "association",
-		"text", "object", "from_certificate", "to_certificate", "by_subject"};
+		"text", "object", "from_certificate", "to_certificate", "by_subject", "from_serial",
+		"from_issuer", "to_serial", "to_issuer"};
 	for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
 		csv_text(to, names[i], i == 0);
 	}
@@ -302,6 +303,10 @@ void print_csv(FILE *to, const struct search_hit *h)
 	csv_fingerprint(to, &ev->from_certificate);
 	csv_fingerprint(to, &ev->to_certificate);
 	csv_number(to, h->by_subject, false);
+	csv_text(to, ev->from.serial, false);
+	csv_text(to, ev->from.issuer, false);
+	csv_text(to, ev->to.serial, false);
+	csv_text(to, ev->to.issuer, false);
 	csv_end(to);
 }
 
@@ -329,6 +334,8 @@ static json_t *party_json(const struct audit_party *p, const struct audit_finger
 	set_text(o, "address", p->address);
 	set_text(o, "certificate", p->subject);
 	set_text(o, "fingerprint", fingerprint);
+	set_text(o, "serial", p->serial);
+	set_text(o, "issuer", p->issuer);
 	return o;
 }
 

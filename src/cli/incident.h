@@ -41,6 +41,7 @@ struct touch {
 	char *patient, *issuer, *name, *study, *accession;
 	char *from, *to, *user, *what, *text;
 	char *from_certificate, *to_certificate; /* fingerprints; */
+	char *issued; /* "serial number 4f2a of CN=Hospital CA": of that one of the two for which it is in the list; "" */
 	const char *
 		certificate; /* that of the two, or "", for which it is in the list; NULL: no certificate was asked for */
 };
@@ -138,6 +139,8 @@ int64_t incident_until(const struct incident *in);
 /* incident_certificate.c: which certificates the list is of, and what is not known of that. */
 const char *incident_certificate_of(
 	const struct incident *in, const struct touch *t, const struct audit_event *ev);
+#define INCIDENT_ISSUED 384
+void incident_issued(const struct incident *in, const struct audit_event *ev, char *buf, size_t cap);
 bool incident_say_certificates(struct incident *in);
 void incident_certificates(const struct incident *in, FILE *to);
 

@@ -292,6 +292,8 @@ static void entry(const struct touch *t, bool with_text, FILE *to)
 	if (t->certificate) {
 		fputs("<br><span class=\"uid\">", to);
 		text(to, t->certificate[0] ? t->certificate : "no fingerprint");
+		fputs(t->issued[0] ? "<br>" : "", to);
+		text(to, t->issued);
 		fputs("</span>", to);
 	}
 	fputs("</td>", to);

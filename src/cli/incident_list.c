@@ -91,20 +91,22 @@ static void accessions(const struct audit_event *ev, char *buf, size_t cap)
 static bool has_texts(const struct touch *t)
 {
 	return t->patient && t->issuer && t->name && t->study && t->accession && t->from && t->to &&
-	       t->user && t->what && t->text && t->from_certificate && t->to_certificate;
+	       t->user && t->what && t->text && t->from_certificate && t->to_certificate && t->issued;
 }
 
 static int fill(const struct incident *in, struct touch *t, const struct search_hit *h)
 {
 	const struct audit_event *ev = h->event;
 	char from_certificate[AUDIT_FINGERPRINT_TEXT], to_certificate[AUDIT_FINGERPRINT_TEXT];
-	char from[160], to[160], what[HIT_WHAT_MOST], numbers[AUDIT_ACCESSIONS * AUDIT_ID_MOST];
+	char from[160], to[160], issued[INCIDENT_ISSUED], what[HIT_WHAT_MOST],
+		numbers[AUDIT_ACCESSIONS * AUDIT_ID_MOST];
 	party(&ev->from, from, sizeof(from));
 	party(&ev->to, to, sizeof(to));
 	hit_what(h, what);
 	audit_fingerprint_text(&ev->from_certificate, from_certificate);
 	audit_fingerprint_text(&ev->to_certificate, to_certificate);
 	accessions(ev, numbers, sizeof(numbers));
+	incident_issued(in, ev, issued, sizeof(issued));
 	*t = (struct touch){.n_parts = h->n_parts,
 		.time_ms = h->time_ms,
 		.end_ms = h->end_ms,
@@ -121,6 +123,7 @@ static int fill(const struct incident *in, struct touch *t, const struct search_
 		.by_subject = h->by_subject,
 		.from_certificate = strdup(from_certificate),
 		.to_certificate = strdup(to_certificate),
+		.issued = strdup(issued),
 		.patient = strdup(ev->patient_id),
 		.issuer = strdup(ev->patient_issuer),
 		.name = strdup(ev->patient_name),
@@ -139,7 +142,7 @@ static int fill(const struct incident *in, struct touch *t, const struct search_
 static void touch_done(struct touch *t)
 {
 	char *const texts[] = {t->patient, t->issuer, t->name, t->study, t->accession, t->from, t->to,
-		t->user, t->what, t->text, t->from_certificate, t->to_certificate};
+		t->user, t->what, t->text, t->from_certificate, t->to_certificate, t->issued};
 	for (unsigned i = 0; i < ARRAY_LEN(texts); i++) {
 		free(texts[i]);
 	}

@@ -383,6 +383,8 @@ void incident_subject(const struct incident *in, char *buf, size_t cap)
 		{"accession", c->accession}, {"study", c->study}, {"node", c->node}, {"user", c->user},
 		{"certificate", f.known ? fingerprint : c->certificate},
 		{f.known && c->certificate ? "its subject" : "", f.known ? c->certificate : NULL},
+		{"certificates of serial number", c->serial},
+		{c->serial ? "of issuer" : "certificates of issuer", c->certificate_issuer},
 		{"version", in->version}};
 	size_t len = 0;
 	buf[0] = 0;

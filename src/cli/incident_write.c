@@ -197,6 +197,8 @@ static json_t *scope_json(const struct incident *in)
 	set_text(o, "user", c->user);
 	set_text(o, "certificate", c->certificate);
 	set_text(o, "fingerprint", fingerprint);
+	set_text(o, "serial", c->serial);
+	set_text(o, "certificate_issuer", c->certificate_issuer);
 	set_text(o, "version", in->version);
 	if (c->refusal) {
 		set_number(o, "refusal", c->refusal);

@@ -358,9 +358,9 @@ static json_t *request_of(const char *act, const struct person *who, const struc
 		const char *key, *text;
 	} texts[] = {{"record", "quarantine"}, {"act", act}, {"name", who->name}, {"host", host},
 		{"from", f->from}, {"calling", f->calling}, {"address", f->address}, {"subject", f->subject},
-		{"to", f->to}, {"called", f->called}, {"patient_id", f->patient_id},
-		{"patient_name", f->patient_name}, {"study", f->study}, {"sop_class", f->sop_class},
-		{"sop_instance", f->sop_instance}};
+		{"certificate", f->certificate}, {"serial", f->serial}, {"issuer", f->issuer}, {"to", f->to},
+		{"called", f->called}, {"patient_id", f->patient_id}, {"patient_name", f->patient_name},
+		{"study", f->study}, {"sop_class", f->sop_class}, {"sop_instance", f->sop_instance}};
 	(void)gethostname(host, sizeof(host) - 1);
 	for (unsigned i = 0; i < ARRAY_LEN(texts); i++) {
 		(void)json_object_set_new(o, texts[i].key, json_string(texts[i].text));

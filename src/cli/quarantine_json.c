@@ -60,7 +60,8 @@ static void set_facts(json_t *o, const struct facts *f)
 		const char *key, *text;
 	} texts[] = {{"why", f->why}, {"flow", f->flow}, {"from", f->from}, {"to", f->to},
 		{"calling", f->calling}, {"called", f->called}, {"address", f->address},
-		{"certificate", f->subject}, {"user", f->user}, {"sop_class", f->sop_class},
+		{"certificate", f->subject}, {"fingerprint", f->certificate}, {"serial", f->serial},
+		{"issuer", f->issuer}, {"user", f->user}, {"sop_class", f->sop_class},
 		{"sop_instance", f->sop_instance}, {"transfer_syntax", f->transfer_syntax},
 		{"patient_id", f->patient_id}, {"patient_name", f->patient_name}, {"study", f->study}};
 	for (unsigned i = 0; i < ARRAY_LEN(texts); i++) {

@@ -88,6 +88,9 @@ static void put_facts(const struct facts *f)
 	put("flow", f->flow);
 	put_two("from", f->from, f->calling, f->address);
 	put("certificate", f->subject);
+	put("fingerprint", f->certificate);
+	put("serial number", f->serial);
+	put("issuer", f->issuer);
 	snprintf(text, sizeof(text), "%s%s", f->user, f->user[0] && !f->user_proved ? " (not proved)" : "");
 	put("user", text);
 	put_two("bound for", f->to, f->called, "");

@@ -41,8 +41,12 @@ static void fill_door(const struct association *as, struct audit_event *ev)
 	}
 }
 
-static void fill_fingerprint(const uint8_t sha256[AUDIT_FINGERPRINT], struct audit_fingerprint *f)
+static void fill_certificate(const char *subject, const char *serial, const char *issuer,
+	const uint8_t sha256[AUDIT_FINGERPRINT], struct audit_party *p, struct audit_fingerprint *f)
 {
+	AUDIT_TEXT(p->subject, span_str(subject));
+	AUDIT_TEXT(p->serial, span_str(serial));
+	AUDIT_TEXT(p->issuer, span_str(issuer));
 	f->known = true;
 	memcpy(f->at, sha256, sizeof(f->at));
 }
@@ -58,12 +62,12 @@ void audit_fill(const struct association *as, enum audit_kind kind, struct audit
 	snprintf(ev->from.address, sizeof(ev->from.address), "%s", as->caller_text);
 	snprintf(ev->to.address, sizeof(ev->to.address), "%s", as->target_address);
 	if (as->caller.has_certificate) {
-		AUDIT_TEXT(ev->from.subject, span_str(as->caller.subject));
-		fill_fingerprint(as->peer.sha256, &ev->from_certificate);
+		fill_certificate(as->caller.subject, as->peer.serial, as->peer.issuer, as->peer.sha256,
+			&ev->from, &ev->from_certificate);
 	}
 	if (as->target_certified) {
-		AUDIT_TEXT(ev->to.subject, span_str(as->target_subject));
-		fill_fingerprint(as->target_sha256, &ev->to_certificate);
+		fill_certificate(as->target_subject, as->target_serial, as->target_issuer, as->target_sha256,
+			&ev->to, &ev->to_certificate);
 	}
 	fill_user(as, ev);
 	fill_door(as, ev);

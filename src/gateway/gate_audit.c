@@ -167,6 +167,8 @@ void audit_refusal(const struct refusal *r, uint64_t times, void *arg)
 	TEXT(ev.from.address, r->address);
 	TEXT(ev.from.subject, r->subject);
 	ev.from_certificate.known = fingerprint(r->certificate, ev.from_certificate.at);
+	TEXT(ev.from.serial, r->serial);
+	TEXT(ev.from.issuer, r->serial[0] ? r->issuer : "");
 	TEXT(ev.to.node, r->target);
 	TEXT(ev.to.ae, r->called);
 	TEXT(ev.text, r->sentence);

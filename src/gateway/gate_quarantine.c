@@ -57,6 +57,9 @@ static void fill_known(const struct child *c, struct msg_keeping *k)
 	snprintf(k->to, sizeof(k->to), "%s", c->to ? c->to->name : "");
 	snprintf(k->calling, sizeof(k->calling), "%s", c->who.calling);
 	snprintf(k->subject, sizeof(k->subject), "%s", c->who.subject);
+	snprintf(k->certificate, sizeof(k->certificate), "%s", c->who.certificate);
+	snprintf(k->serial, sizeof(k->serial), "%s", c->who.serial);
+	snprintf(k->issuer, sizeof(k->issuer), "%s", c->who.issuer);
 }
 
 /* *ret_fd: the association's end. */

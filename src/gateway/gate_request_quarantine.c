@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/gate_state.h"
+#include "policy/values.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -14,7 +15,8 @@
  *
  *   {"record": "quarantine", "act": "approve", "number": 17, "name": "bob", "uid": 1002, "host": "gw",
  *    "other": "ann", "other_uid": 1001, "text": "", "file": "",
- *    "from": "ct-1", "calling": "CT1", "address": "10.1.2.3", "to": "archive", "called": "ARCHIVE", "refusal": 42,
+ *    "from": "ct-1", "calling": "CT1", "address": "10.1.2.3", "subject": "CN=ct1", "certificate": "sha256:…", "serial": "4f2a", "issuer": "CN=…",
+ *    "to": "archive", "called": "ARCHIVE", "refusal": 42,
  *    "patient_id": …, "patient_name": …, "study": …, "sop_class": …, "sop_instance": …}
  *
  * Only root asks, who alone can read the quarantine; who root is the client says, as the kernel does not know it here.
@@ -66,6 +68,11 @@ static void set_parties(const json_t *o, struct audit_event *ev)
 	SET(ev->from.ae, "calling");
 	SET(ev->from.address, "address");
 	SET(ev->from.subject, "subject");
+	SET(ev->from.serial, "serial");
+	if (ev->from.serial[0]) {
+		SET(ev->from.issuer, "issuer");
+	}
+	ev->from_certificate.known = value_spki(request_text(o, "certificate"), ev->from_certificate.at) == 0;
 	SET(ev->to.node, "to");
 	SET(ev->to.ae, "called");
 }

@@ -57,12 +57,17 @@ static void fill_parties(struct association *as, const struct side *s, struct fa
 	audit_fill(as, AUDIT_ALERT, &ev);
 	const struct audit_party *from = s == &as->a ? &ev.from : &ev.to,
 				 *to = s == &as->a ? &ev.to : &ev.from;
+	const struct audit_fingerprint *certificate = s == &as->a ? &ev.from_certificate : &ev.to_certificate;
 	SET(f->from, from->node);
 	SET(f->to, to->node);
 	SET(f->calling, from->ae);
 	SET(f->called, to->ae);
 	SET(f->address, from->address);
 	SET(f->subject, from->subject);
+	static_assert(sizeof(f->certificate) >= AUDIT_FINGERPRINT_TEXT, "it is not cut");
+	audit_fingerprint_text(certificate, f->certificate);
+	SET(f->serial, from->serial);
+	SET(f->issuer, from->issuer);
 	SET(f->user, ev.user);
 	f->user_proved = ev.user_proved;
 }

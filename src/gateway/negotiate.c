@@ -354,7 +354,14 @@ static int count_in_flow(struct association *as, int flow, struct msg_counts *re
 	snprintf(d->called, sizeof(d->called), "%s", as->caller.called);
 	snprintf(d->tls_version, sizeof(d->tls_version), "%s", as->peer.version);
 	snprintf(d->suite, sizeof(d->suite), "%s", as->peer.suite);
-	snprintf(d->subject, sizeof(d->subject), "%s", as->peer.subject);
+	if (as->caller.has_certificate) {
+		struct audit_fingerprint f = {.known = true};
+		memcpy(f.at, as->peer.sha256, sizeof(f.at));
+		snprintf(d->subject, sizeof(d->subject), "%s", as->peer.subject);
+		snprintf(d->serial, sizeof(d->serial), "%s", as->peer.serial);
+		snprintf(d->issuer, sizeof(d->issuer), "%s", as->peer.issuer);
+		audit_fingerprint_text(&f, d->certificate);
+	}
 	int e = gate_ask(as, m, MSG_COUNTS, reply, 5000);
 	if (e == 0) {
 		*ret_counts = reply->counts;

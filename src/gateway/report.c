@@ -48,6 +48,8 @@ static void fill_who(const struct association *as, struct refusal *r)
 		}
 		hex(as->caller.spki_sha256, r->spki);
 		hex(as->peer.sha256, r->certificate);
+		COPY(r->serial, as->peer.serial);
+		COPY(r->issuer, as->peer.issuer);
 	}
 }
 

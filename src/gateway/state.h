@@ -88,10 +88,11 @@ struct association {
 
 	struct audit *audit;
 	struct holds *holds;
-	char target_address[46];           /* of the target, where it is known */
-	bool target_certified;             /* it showed a certificate; */
-	char target_subject[TLS_NAME_LEN]; /* whose, */
-	uint8_t target_sha256[32];         /* and its fingerprint */
+	char target_address[46];                             /* of the target, where it is known */
+	bool target_certified;                               /* it showed a certificate; */
+	char target_subject[TLS_NAME_LEN];                   /* whose, */
+	uint8_t target_sha256[32];                           /* its fingerprint, */
+	char target_serial[64], target_issuer[TLS_NAME_LEN]; /* and its number, of whom */
 	enum rule
 		loss; /* why requests fail when the target is ended; RULE_UPSTREAM_LOST, save for a moment */
 

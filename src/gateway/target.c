@@ -112,6 +112,8 @@ static void keep_certificate(struct association *as, const struct tls_peer *peer
 	as->target_certified = true;
 	memcpy(as->target_subject, peer->subject, sizeof(as->target_subject));
 	memcpy(as->target_sha256, peer->sha256, sizeof(as->target_sha256));
+	memcpy(as->target_serial, peer->serial, sizeof(as->target_serial));
+	memcpy(as->target_issuer, peer->issuer, sizeof(as->target_issuer));
 }
 
 /* Everything below DICOM: PROXY header, TLS. */

@@ -27,6 +27,8 @@
 #define FACT_SAN_4           "san_4"
 #define FACT_SPKI            "spki"        /* SHA-256, hex */
 #define FACT_CERTIFICATE     "certificate" /* SHA-256 of the whole, hex */
+#define FACT_SERIAL          "serial"      /* its number, hex */
+#define FACT_ISSUER          "issuer"      /* of whom */
 #define FACT_SERVICE         "service"
 #define FACT_SOP_CLASS       "sop_class"       /* UID */
 #define FACT_TRANSFER_SYNTAX "transfer_syntax" /* UID */

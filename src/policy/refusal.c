@@ -30,9 +30,11 @@ static const struct text_row texts[] = {
 	TEXT(FACT_LISTENER, listener, true), TEXT(FACT_SUBJECT, subject, true), TEXT(FACT_SAN, san[0], true),
 	TEXT(FACT_SAN_2, san[1], true), TEXT(FACT_SAN_3, san[2], true), TEXT(FACT_SAN_4, san[3], true),
 	TEXT(FACT_SPKI, spki, true), TEXT(FACT_CERTIFICATE, certificate, true),
-	TEXT(FACT_SERVICE, service, true), TEXT(FACT_SOP_CLASS, sop_class, true),
-	TEXT(FACT_TRANSFER_SYNTAX, transfer_syntax, true), TEXT(FACT_DESTINATION, destination, true),
-	TEXT(FACT_ANSWERED, answered, false), TEXT(FACT_SENTENCE, sentence, false), /* may hold counts */
+	/* As the certificate, which is compared. */
+	TEXT(FACT_SERIAL, serial, false), TEXT(FACT_ISSUER, issuer, false), TEXT(FACT_SERVICE, service, true),
+	TEXT(FACT_SOP_CLASS, sop_class, true), TEXT(FACT_TRANSFER_SYNTAX, transfer_syntax, true),
+	TEXT(FACT_DESTINATION, destination, true), TEXT(FACT_ANSWERED, answered, false),
+	TEXT(FACT_SENTENCE, sentence, false), /* may hold counts */
 };
 
 static const char *text_of(const struct refusal *r, const struct text_row *row)

@@ -32,6 +32,7 @@ struct refusal {
 	char spki[65]; /* hex */
 	char certificate
 		[65]; /* the certificate's fingerprint, hex; unlike its key it is another one after each renewal */
+	char serial[64], issuer[256]; /* its number, hex, of that authority */
 	char service[16];
 	char sop_class[65], transfer_syntax[65];
 	char destination[17];
@@ -57,7 +58,7 @@ MUST_USE int refusal_from_json(struct span line, struct refusal *ret_refusal, bo
 
 /* The fields of a decision's log line (event "decision"), for base/log.h. Borrowed from r. Returns how many. */
 
-#define REFUSAL_LOG_FIELDS 29
+#define REFUSAL_LOG_FIELDS 31
 unsigned refusal_log_fields(const struct refusal *r, struct log_field ret_fields[REFUSAL_LOG_FIELDS]);
 
 #endif

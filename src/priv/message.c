@@ -81,6 +81,9 @@ static void write_associated(struct writer *w, const struct message *m)
 	PUT_TEXT(w, a->tls_version);
 	PUT_TEXT(w, a->suite);
 	PUT_TEXT(w, a->subject);
+	PUT_TEXT(w, a->certificate);
+	PUT_TEXT(w, a->serial);
+	PUT_TEXT(w, a->issuer);
 }
 
 static int read_associated(struct reader *r, struct message *m)
@@ -94,7 +97,10 @@ static int read_associated(struct reader *r, struct message *m)
 	e = GET(e, get_bool, r, &a->tls);
 	e = GET_TEXT(e, r, a->tls_version);
 	e = GET_TEXT(e, r, a->suite);
-	return GET_TEXT(e, r, a->subject);
+	e = GET_TEXT(e, r, a->subject);
+	e = GET_TEXT(e, r, a->certificate);
+	e = GET_TEXT(e, r, a->serial);
+	return GET_TEXT(e, r, a->issuer);
 }
 
 static void write_connect(struct writer *w, const struct message *m)

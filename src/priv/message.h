@@ -213,6 +213,8 @@ struct msg_client {
 	uint64_t association;
 };
 
+#define MSG_CERTIFICATE 72 /* "sha256:" and hexadecimal (audit/event.h); "": it showed none */
+
 struct msg_associated {
 	int32_t from, to,
 		flow; /* indices of the site the association works with; from -1 unknown, flow: first of the route */
@@ -220,6 +222,7 @@ struct msg_associated {
 	bool tls;
 	char tls_version[16], suite[64];
 	char subject[256];
+	char certificate[MSG_CERTIFICATE], serial[64], issuer[256]; /* as struct msg_keeping */
 };
 
 struct msg_connect {
@@ -313,6 +316,7 @@ struct msg_keeping {
 	char from[65], to[65]; /* nodes; "" unknown */
 	char calling[17];      /* the caller's AE title */
 	char subject[256];     /* of its certificate */
+	char certificate[MSG_CERTIFICATE], serial[64], issuer[256]; /* its fingerprint; its number, of whom */
 };
 
 /* How the quarantine is. */

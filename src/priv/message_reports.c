@@ -34,6 +34,8 @@ void message_write_refusal(struct writer *w, const struct message *m)
 	}
 	PUT_TEXT(w, f->spki);
 	PUT_TEXT(w, f->certificate);
+	PUT_TEXT(w, f->serial);
+	PUT_TEXT(w, f->issuer);
 	PUT_TEXT(w, f->service);
 	PUT_TEXT(w, f->sop_class);
 	PUT_TEXT(w, f->transfer_syntax);
@@ -77,6 +79,8 @@ int message_read_refusal(struct reader *r, struct message *m)
 	}
 	e = GET_TEXT(e, r, f->spki);
 	e = GET_TEXT(e, r, f->certificate);
+	e = GET_TEXT(e, r, f->serial);
+	e = GET_TEXT(e, r, f->issuer);
 	e = GET_TEXT(e, r, f->service);
 	e = GET_TEXT(e, r, f->sop_class);
 	e = GET_TEXT(e, r, f->transfer_syntax);
@@ -167,6 +171,9 @@ void message_write_keeping(struct writer *w, const struct message *m)
 	PUT_TEXT(w, k->to);
 	PUT_TEXT(w, k->calling);
 	PUT_TEXT(w, k->subject);
+	PUT_TEXT(w, k->certificate);
+	PUT_TEXT(w, k->serial);
+	PUT_TEXT(w, k->issuer);
 }
 
 int message_read_keeping(struct reader *r, struct message *m)
@@ -181,7 +188,10 @@ int message_read_keeping(struct reader *r, struct message *m)
 	e = GET_TEXT(e, r, k->from);
 	e = GET_TEXT(e, r, k->to);
 	e = GET_TEXT(e, r, k->calling);
-	return GET_TEXT(e, r, k->subject);
+	e = GET_TEXT(e, r, k->subject);
+	e = GET_TEXT(e, r, k->certificate);
+	e = GET_TEXT(e, r, k->serial);
+	return GET_TEXT(e, r, k->issuer);
 }
 
 void message_write_quarantined(struct writer *w, const struct message *m)

@@ -541,7 +541,7 @@ def incident_by_certificate(bench):
     out, _ = a.run("incident", "--certificate", begun["event"]["from"]["subject"], "--vkey", a.vkey, "--out", bench.path("report"))
     check("It names 2 patients " in out and "A subject is not one certificate" in out, "by subject:", out)
     for cert in (scanner, second):
-        check(f"- sha256:{hexadecimal[cert]}: " in out, "which of them:", out)
+        check(f"- sha256:{hexadecimal[cert]}, serial number " in out, "which of them:", out)
     with open(bench.path("report/incident.csv"), encoding="utf-8", newline="") as file:
         equal({row["patient_id"]: row["certificates"] for row in csv.DictReader(file)},
               {"TLS": "sha256:" + hexadecimal[scanner], "RENEWED": "sha256:" + hexadecimal[second]}, "incident.csv")
@@ -549,6 +549,19 @@ def incident_by_certificate(bench):
         check(hexadecimal[second] in file.read(), "incident.html")
     hit = a.find("--certificate", second, "--kind", "transfer")
     equal([(h["patient"]["id"], h["from"]["fingerprint"]) for h in hit], [("RENEWED", "sha256:" + hexadecimal[second])], "a search")
+    # By number, as OpenSSL writes it; of its authority, by its name and by its certificate; and of another, which issued none.
+    serial = subprocess.run(["openssl", "x509", "-in", second, "-noout", "-serial"], check=True, stdout=subprocess.PIPE,
+                            text=True).stdout.strip()
+    equal(hit[0]["from"]["serial"], serial.split("=")[1].lower(), "its serial number")
+    of = hit[0]["from"]["issuer"]
+    for more in ((), ("--certificate-issuer", of), ("--certificate-issuer", keys.path("ca.pem"))):
+        out, _ = a.run("incident", "--certificate", serial, *more, "--vkey", a.vkey)
+        check("This list is complete" in out and "It names 1 patient " in out and "RENEWED" in out, f"by {serial} {more}:", out)
+        check(f"- sha256:{hexadecimal[second]}, serial number {serial.split('=')[1].lower()} of {of}: " in out, "which it is:", out)
+    equal([h["patient"]["id"] for h in a.find("--certificate-issuer", of, "--kind", "transfer")], ["TLS", "RENEWED"], "of an authority")
+    a.find("--certificate", serial, "--certificate-issuer", "CN=Other", wants=1)
+    _, err = a.run("incident", "--certificate", second, "--certificate-issuer", of, "--vkey", a.vkey, wants=2)
+    check("leave out --certificate-issuer" in err, "both:", err)
 
 
 @test

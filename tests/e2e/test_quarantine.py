@@ -258,6 +258,29 @@ def quarantine_looked_at(bench):
 
 
 @test
+def quarantine_certificate(bench):
+    """Of which certificate an object came, by more than its subject: where it is shown, and in the records of what people do to it."""
+    t = trail.Trail(bench)
+    g = t.gateway(flow=KEEPS)
+    bad = dicom.Part10(BAD)
+    with bench.scu(g.tls, tls=bench.keys.client("scanner")) as scu:
+        scu.associate(calling="CT_TLS", contexts=CONTEXTS)
+        store_bad(scu, bad)
+        scu.release()
+    (one,) = listed(g)
+    told = subprocess.run(["openssl", "x509", "-in", bench.keys.path("scanner.pem"), "-noout", "-serial", "-fingerprint", "-sha256"],
+                          check=True, stdout=subprocess.PIPE, text=True).stdout.replace(":", "").lower()
+    serial, sha256 = (line.split("=")[1] for line in told.splitlines())
+    equal((one["fingerprint"], one["serial"]), ("sha256:" + sha256, serial), "in the list")
+    text = quarantine(g, "show", "1")
+    check(serial in text and sha256 in text and one["issuer"] in text, "what is shown", text)
+    release(g, 1, ANN)
+    for event in [r["event"] for what in ("content", "quarantine/1") for r in t.wait("alert", 1, object=what)]:
+        equal((event["from_certificate"], event["from"]["serial"], event["from"]["issuer"]), ("sha256:" + sha256, serial, one["issuer"]),
+              "in the record of " + event["text"])
+
+
+@test
 def quarantine_explained(bench):
     """`gantry explain` says which objects a refusal has kept; to who may not read the quarantine where to look, and nothing else."""
     g = bench.gateway(flow=KEEPS)

@@ -30,7 +30,8 @@ static void facts(struct span bytes)
 	size_t n = 0;
 	if (facts_read(bytes, &f) == 0) {
 		must(facts_write(&f, again, sizeof(again), &n) == 0);
-		must(span_eq(span_of(again, n), bytes));
+		/* Of the version before it comes back as the one of now. */
+		must(bytes.ptr[0] == 1 ? n > bytes.len : span_eq(span_of(again, n), bytes));
 	}
 }
 

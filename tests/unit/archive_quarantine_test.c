@@ -507,12 +507,33 @@ static void facts_forms(void **state)
 	assert_int_equal(got.refusal, 9);
 	buf[n] = 0;
 	assert_int_equal(facts_read(span_of(buf, n + 1), &got), ERR_TRAILING);
-	buf[0] = 2;
+	buf[0] = 3;
 	assert_int_equal(facts_read(span_of(buf, n), &got), ERR_VALUE);
-	buf[0] = 1;
+	buf[0] = 2;
 	assert_int_equal(facts_read(span_of(buf, n), &got), 0);
 	assert_memory_equal(&got, f, sizeof(got));
 	assert_int_equal(facts_write(f, buf, n - 1, &n), ERR_SPACE);
+}
+
+/* Of an object that was kept before more than a certificate's subject was. */
+static void facts_of_before(void **state)
+{
+	static uint8_t buf[FACTS_MOST];
+	size_t n;
+	struct facts got = {.refusal = 9}, f = *facts_of("1.2.3", "archive");
+	memset(f.certificate, 0, sizeof(f.certificate));
+	memset(f.serial, 0, sizeof(f.serial));
+	memset(f.issuer, 0, sizeof(f.issuer));
+	assert_int_equal(facts_write(&f, buf, sizeof(buf), &n), 0);
+	/* Behind the study come three empty texts, of which version 1 has none. */
+	uint8_t *at = memmem(buf, n, f.study, strlen(f.study));
+	assert_non_null(at);
+	at += strlen(f.study);
+	memmove(at, at + 6, n - 6 - (size_t)(at - buf));
+	assert_int_equal(facts_read(span_of(buf, n - 6), &got), ERR_TRUNCATED);
+	buf[0] = 1;
+	assert_int_equal(facts_read(span_of(buf, n - 6), &got), 0);
+	assert_memory_equal(&got, &f, sizeof(got));
 }
 
 int main(void)
@@ -536,6 +557,7 @@ int main(void)
 		TEST(numbers),
 		TEST(bad_facts),
 		TEST(facts_forms),
+		TEST(facts_of_before),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

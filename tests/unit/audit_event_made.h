@@ -67,6 +67,10 @@ static inline void made_party(struct made *m, struct audit_party *p, const char 
 		snprintf(p->address, sizeof(p->address), "%s", address);
 	}
 	MADE_TEXT(m, p->subject, "CN=ct1,O=Hospital");
+	MADE_TEXT(m, p->serial, "4f2a00ff");
+	if (p->serial[0]) {
+		MADE_TEXT(m, p->issuer, "CN=Hospital CA,O=Hospital");
+	}
 }
 
 static inline void made_fingerprint(struct made *m, struct audit_fingerprint *f)

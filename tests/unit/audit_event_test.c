@@ -93,7 +93,11 @@ static void truncated(void **state)
 	made_event(3, AUDIT_QUERY, AUDIT_SUCCESS, MADE_FAR, &ev);
 	ev.query = span_of("query", 5);
 	ev.from_certificate.known = ev.to_certificate.known = true;
-	size_t len = written(&ev), before = len - 1 - 2 * AUDIT_FINGERPRINT;
+	snprintf(ev.from.serial, sizeof(ev.from.serial), "4f2a");
+	snprintf(ev.to.serial, sizeof(ev.to.serial), "00");
+	size_t issued = 4 * 2 + strlen(ev.from.serial) + strlen(ev.from.issuer) + strlen(ev.to.serial) +
+	                strlen(ev.to.issuer);
+	size_t len = written(&ev), before = len - 1 - 2 * AUDIT_FINGERPRINT - issued;
 	memset(&out, 0x5a, sizeof(out));
 	untouched = out;
 	for (size_t n = 0; n < len; n++) {
@@ -132,6 +136,8 @@ static void longest(void **state)
 		LONGEST(parties[i]->ae);
 		LONGEST(parties[i]->address);
 		LONGEST(parties[i]->subject);
+		LONGEST(parties[i]->serial);
+		LONGEST(parties[i]->issuer);
 	}
 	for (unsigned i = 0; i < AUDIT_ACCESSIONS; i++) {
 		LONGEST(ev.accession[i]);
@@ -188,7 +194,8 @@ static void hostile_values(void **state)
 		{AT_ACCESSIONS, AUDIT_ACCESSIONS + 1, ERR_VALUE}, {AT_CLASSES, AUDIT_CLASSES + 1, ERR_VALUE},
 		{AT_NODE, 1, ERR_LENGTH}, {AT_NODE + 1, 65, ERR_LENGTH}, {AT_QUERY, 1, ERR_LENGTH},
 		{AT_QUERY + 3, 2, ERR_TRUNCATED}, {AT_FINGERPRINTS, 1, ERR_TRUNCATED},
-		{AT_FINGERPRINTS, 4, ERR_VALUE}, {AT_FINGERPRINTS, 0xff, ERR_VALUE}};
+		{AT_FINGERPRINTS, 4, ERR_TRUNCATED}, {AT_FINGERPRINTS, 8, ERR_TRUNCATED},
+		{AT_FINGERPRINTS, 16, ERR_VALUE}, {AT_FINGERPRINTS, 0xff, ERR_VALUE}};
 	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
 		uint8_t bytes[AT_END];
 		struct audit_event out = {.kind = AUDIT_EXPORT};
@@ -198,6 +205,43 @@ static void hostile_values(void **state)
 		bytes[rows[i].at] = rows[i].value;
 		assert_int_equal(audit_event_read(span_of(bytes, sizeof(bytes)), &out), rows[i].err);
 		assert_int_equal(out.kind, AUDIT_EXPORT);
+	}
+}
+
+/* An end that is marked as having a serial number has one; and records of before there were any are read as what they are. */
+static void serials_in_the_wire(void **state)
+{
+	struct audit_event ev = {.kind = AUDIT_START, .from = {.serial = "4f", .issuer = "CN=CA"}}, out;
+	size_t len = written(&ev);
+	assert_int_equal(len, AT_END + 2 + 2 + 2 + 5);
+	assert_int_equal(wire[AT_FINGERPRINTS], 4);
+	assert_int_equal(audit_event_read(span_of(wire, len), &out), 0);
+	assert_string_equal(out.from.serial, "4f");
+	assert_string_equal(out.from.issuer, "CN=CA");
+	assert_false(out.to.serial[0] || out.to.issuer[0]);
+	memmove(wire + AT_END + 2, wire + AT_END + 4, len - AT_END - 4);
+	wire[AT_END + 1] = 0;
+	assert_int_equal(audit_event_read(span_of(wire, len - 2), &out), ERR_VALUE);
+	ev = (struct audit_event){.kind = AUDIT_START, .from_certificate.known = true};
+	len = written(&ev);
+	assert_int_equal(len, AT_END + AUDIT_FINGERPRINT);
+	assert_int_equal(audit_event_read(span_of(wire, len), &out), 0);
+	assert_true(out.from_certificate.known && !out.from.serial[0] && !out.no_fingerprints);
+}
+
+static void serials_as_written(void **state)
+{
+	static const struct {
+		const char *from, *wanted; /* NULL: none */
+	} rows[] = {{"4F2A", "4f2a"}, {"4f:2a:", "4f2a"}, {"00:4F:2A", "4f2a"}, {"f2a", "0f2a"}, {"0", "00"},
+		{"00:00", "00"}, {"000f", "0f"}, {"4f 2a", "4f2a"}, {"", NULL}, {":", NULL}, {"4f2g", NULL},
+		{"0x4f", NULL}, {"-4f", NULL},
+		{"0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f2021",
+			"0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"}};
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+		char serial[AUDIT_SERIAL] = "untouched";
+		assert_int_equal(audit_serial_set(rows[i].from, serial), rows[i].wanted != NULL);
+		assert_string_equal(serial, rows[i].wanted ? rows[i].wanted : "untouched");
 	}
 }
 
@@ -248,7 +292,9 @@ static void refuses_to_write(void **state)
 		{.kind = AUDIT_STOP, .alert = ALERT_NODE_AUTHENTICATION}, {.kind = AUDIT_STOP, .time_ms = -1},
 		{.kind = AUDIT_STOP, .time_ms = INT64_C(253402300800000)},
 		{.kind = AUDIT_STOP, .n_accession = AUDIT_ACCESSIONS + 1},
-		{.kind = AUDIT_STOP, .n_sop = AUDIT_CLASSES + 1}, {.kind = AUDIT_STOP}};
+		{.kind = AUDIT_STOP, .n_sop = AUDIT_CLASSES + 1},
+		{.kind = AUDIT_STOP, .from.issuer = "CN=CA"}, {.kind = AUDIT_STOP, .to.issuer = "CN=CA"},
+		{.kind = AUDIT_STOP, .to.serial = "01", .no_fingerprints = true}, {.kind = AUDIT_STOP}};
 	memset(bad[ARRAY_LEN(bad) - 1].object, 'x', sizeof(bad[0].object));
 	for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {
 		len = 5;
@@ -351,6 +397,8 @@ int main(void)
 		cmocka_unit_test(truncated),
 		cmocka_unit_test(longest),
 		cmocka_unit_test(hostile_values),
+		cmocka_unit_test(serials_in_the_wire),
+		cmocka_unit_test(serials_as_written),
 		cmocka_unit_test(characters),
 		cmocka_unit_test(refuses_to_write),
 		cmocka_unit_test(sets_text),

@@ -121,6 +121,7 @@ def check_event(m):
     m.want(told["kind"] != "interrupted" or known(sentence), "an interruption without a sentence")
     m.want(told["kind"] != "alert" or event.find("EventTypeCode").get("csd-code") == str(told["alert"]), "alert's type")
     certificates = {"Caller's Certificate": told["from_certificate"], "Called Node's Certificate": told["to_certificate"]}
+    issued = {"Caller's Certificate": told["from"], "Called Node's Certificate": told["to"]}
     numbers = {"Association": told["association"], "Refusal": told["refusal"]}
     if m.objects:
         first = details(m.objects[0])
@@ -129,6 +130,10 @@ def check_event(m):
         claimed = known(told["user"]) and not told["proved"]
         for name, hexadecimal in certificates.items():
             m.want(first[name] == (["sha256:" + hexadecimal] if hexadecimal else []), f"{name} is {first[name]}")
+        for name, party in issued.items():
+            for more in ("Serial", "Issuer"):
+                value = party[more.lower()]
+                m.want(first[f"{name} {more}"] == ([value] if known(value) else []), f"{name} {more} is {first[f'{name} {more}']}")
         m.want(first["Claimed User"] == ([told["user"]] if claimed else []), "whether the user is claimed")
     else:
         for name, number in numbers.items():
@@ -136,6 +141,9 @@ def check_event(m):
         for name, hexadecimal in certificates.items():
             m.want((f"{name[0].lower()}{name[1:].replace('N', 'n').replace('C', 'c')} sha256:{hexadecimal}" in sentence) ==
                    bool(hexadecimal), f"{name} in the sentence {sentence}")
+        for party in issued.values():
+            m.want(not known(party["serial"]) or f"serial number {party['serial']}" in sentence, f"a serial number in {sentence}")
+            m.want(not known(party["issuer"]) or f"of {party['issuer']}" in sentence, f"an issuer in {sentence}")
 
 
 def party_id(p):

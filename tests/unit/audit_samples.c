@@ -11,8 +11,8 @@
 static void put_party(json_t *o, const char *name, const struct audit_party *p)
 {
 	json_object_set_new(o, name,
-		json_pack("{s:s, s:s, s:s, s:s}", "node", p->node, "ae", p->ae, "address", p->address,
-			"subject", p->subject));
+		json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "node", p->node, "ae", p->ae, "address",
+			p->address, "subject", p->subject, "serial", p->serial, "issuer", p->issuer));
 }
 
 /* Written by itself, not by what is tested. */

@@ -70,6 +70,57 @@ static void certificates(void **state)
 	sealed_done(&j);
 }
 
+static uint64_t put_issued(struct sealed_journal *j, const char *serial, const char *issuer, int fingerprint)
+{
+	struct audit_event ev = event_of(AUDIT_QUERY, "P", "ct1");
+	snprintf(ev.to.subject, sizeof(ev.to.subject), "CN=ct1");
+	snprintf(ev.to.serial, sizeof(ev.to.serial), "%s", serial);
+	snprintf(ev.to.issuer, sizeof(ev.to.issuer), "%s", issuer);
+	ev.to_certificate.known = fingerprint != 0;
+	memset(ev.to_certificate.at, fingerprint, sizeof(ev.to_certificate.at));
+	return sealed_put(j, &ev, JOURNAL_NONE, NULL);
+}
+
+static void assert_issued(const struct sealed_journal *j, struct search_criteria c, const uint64_t *wanted,
+	unsigned n, unsigned n_unknown)
+{
+	c.from_ms = INT64_MIN;
+	c.until_ms = INT64_MAX;
+	c.end = UINT64_MAX;
+	find(j, &c, 0);
+	assert_int_equal(found.n, n);
+	for (unsigned i = 0; i < n; i++) {
+		assert_int_equal(found.hit[i].index, wanted[i]);
+		assert_false(found.hit[i].by_subject);
+	}
+	assert_int_equal(found.totals.unnamed, n_unknown);
+}
+
+/* By serial number, whose two authorities may each have given; what does not say of which it is is counted. */
+static void serials(void **state)
+{
+	struct sealed_journal j;
+	sealed_make(&j, people.to, 2);
+	sealed_epoch(&j);
+	uint64_t one = put_issued(&j, "4f2a", "CN=A", 1), two = put_issued(&j, "4f2a", "CN=B", 2);
+	uint64_t three = put_issued(&j, "4f2b", "CN=A", 3);
+	put_issued(&j, "", "", 1);              /* of before serial numbers */
+	put_certified(&j, "CN=ct1", 0, false);  /* its subject alone, */
+	put_certified(&j, "CN=other", 0, true); /* and before fingerprints */
+	put_certified(&j, "", 0, false);        /* plain */
+	sealed_commit(&j);
+	assert_issued(&j, (struct search_criteria){.serial = "4f2a"}, (const uint64_t[]){one, two}, 2, 3);
+	assert_issued(&j, (struct search_criteria){.serial = "4f2a", .certificate_issuer = "CN=B"},
+		(const uint64_t[]){two}, 1, 3);
+	assert_issued(&j, (struct search_criteria){.certificate_issuer = "CN=A"},
+		(const uint64_t[]){one, three}, 2, 3);
+	assert_issued(&j, (struct search_criteria){.certificate = "CN=ct1", .certificate_issuer = "CN=B"},
+		(const uint64_t[]){two}, 1, 2);
+	assert_issued(&j, (struct search_criteria){.serial = "2a"}, NULL, 0, 3);
+	assert_issued(&j, (struct search_criteria){.serial = "4f2a", .certificate_issuer = ""}, NULL, 0, 3);
+	sealed_done(&j);
+}
+
 /* ---- Names ---- */
 
 /* PS3.5 H.3, in UTF-8. */
@@ -147,6 +198,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(certificates),
+		cmocka_unit_test(serials),
 		cmocka_unit_test(groups_of_names),
 		cmocka_unit_test(groups_of_names_of_both_rules),
 	};

@@ -162,13 +162,19 @@ static void vouched(void **state)
 		.from = "ct-1",
 		.to = "archive",
 		.calling = "CT1X",
-		.subject = "CN=true"};
+		.subject = "CN=true",
+		.certificate = "sha256:00",
+		.serial = "01",
+		.issuer = "CN=CA"};
 	struct facts f = *facts_of("1.2.3", "archive");
 	assert_true(keeper_vouch(&known, 5, &f));
 	assert_true(f.association == 9 && f.refusal == 8 && f.time_ms == 5);
 	assert_string_equal(f.address, "10.9.8.7");
 	assert_string_equal(f.calling, "CT1X");
 	assert_string_equal(f.subject, "CN=true");
+	assert_string_equal(f.certificate, "sha256:00");
+	assert_string_equal(f.serial, "01");
+	assert_string_equal(f.issuer, "CN=CA");
 	assert_string_equal(f.called, "ARCHIVE");
 	assert_string_equal(f.flow, "ct");
 	f = *facts_of("1.2.3", "other");

@@ -23,6 +23,8 @@ static struct refusal sample(void)
 		.listener = "tls",
 		.line = 12,
 		.subject = "CN=ct1 \"x\"\\",
+		.serial = "4f2a",
+		.issuer = "CN=CA",
 		.service = "find",
 		.sop_class = STUDY_FIND,
 		.transfer_syntax = IMPLICIT,

@@ -107,24 +107,15 @@ static void fill_refusal(struct refusal *r)
 		.tls = true,
 		.port = 65535,
 		.line = UINT32_MAX};
-	FULL(r->address);
-	FULL(r->calling);
-	FULL(r->called);
-	FULL(r->node);
-	FULL(r->target);
-	FULL(r->flow);
-	FULL(r->listener);
-	FULL(r->subject);
+	/* clang-format off */
+	FULL(r->address); FULL(r->calling); FULL(r->called); FULL(r->node); FULL(r->target); FULL(r->flow);
+	FULL(r->listener); FULL(r->subject); FULL(r->spki); FULL(r->certificate); FULL(r->serial); FULL(r->issuer);
+	FULL(r->service); FULL(r->sop_class); FULL(r->transfer_syntax); FULL(r->destination); FULL(r->answered);
+	FULL(r->sentence);
+	/* clang-format on */
 	for (unsigned i = 0; i < ARRAY_LEN(r->san); i++) {
 		FULL(r->san[i]);
 	}
-	FULL(r->spki);
-	FULL(r->service);
-	FULL(r->sop_class);
-	FULL(r->transfer_syntax);
-	FULL(r->destination);
-	FULL(r->answered);
-	FULL(r->sentence);
 }
 
 /* What goes by way of the lookup, and to the key holder. */
@@ -167,6 +158,9 @@ static void fill_asked(struct message *m)
 		FULL(m->keeping.to);
 		FULL(m->keeping.calling);
 		FULL(m->keeping.subject);
+		FULL(m->keeping.certificate);
+		FULL(m->keeping.serial);
+		FULL(m->keeping.issuer);
 		break;
 	case MSG_QUARANTINED:
 		m->quarantined = (struct msg_quarantined){1, 2, 3, INT64_MAX, 4, INT64_MIN, ""};
@@ -252,6 +246,9 @@ static struct message *made(unsigned row)
 		FULL(m.associated.tls_version);
 		FULL(m.associated.suite);
 		FULL(m.associated.subject);
+		FULL(m.associated.certificate);
+		FULL(m.associated.serial);
+		FULL(m.associated.issuer);
 		break;
 	case MSG_CONNECT:
 		m.connect = (struct msg_connect){.node = 3, .address = 4, .source_port = 5};

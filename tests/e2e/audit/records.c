@@ -43,6 +43,8 @@ static json_t *party(const struct audit_party *p)
 	text(o, "ae", p->ae);
 	text(o, "address", p->address);
 	text(o, "subject", p->subject);
+	text(o, "serial", p->serial);
+	text(o, "issuer", p->issuer);
 	return o;
 }
 
