@@ -189,7 +189,27 @@ static void count_once(struct incident *in, struct touch *last)
 	}
 }
 
-static int add(struct incident *in, const struct search_hit *h)
+/*
+ * The touch of what was refused of a transfer that had begun to pass. Its record has one count of all that was not taken: some of it may
+ * have been refused by the called node.
+ */
+static int make_cut_off(struct touch *t)
+{
+	char what[64];
+	snprintf(what, sizeof(what),
+		t->failed > 1 ? "refused some of %" PRIu64 " not taken" : "refused %" PRIu64, t->failed);
+	char *copy = strdup(what);
+	if (!copy) {
+		return ERR_NO_MEMORY;
+	}
+	free(t->what);
+	t->what = copy;
+	t->how = HOW_REFUSED;
+	t->count = 0;
+	return 0;
+}
+
+static int add_one(struct incident *in, const struct search_hit *h, bool cut_off)
 {
 	if (in->n_touches == in->cap_touches) {
 		size_t cap = in->cap_touches ? 2 * in->cap_touches : 256;
@@ -202,6 +222,7 @@ static int add(struct incident *in, const struct search_hit *h)
 	}
 	struct touch *t = &in->touches[in->n_touches];
 	int e = fill(in, t, h);
+	e = e == 0 && cut_off ? make_cut_off(t) : e;
 	if (e != 0) {
 		touch_done(t);
 		return e;
@@ -209,6 +230,13 @@ static int add(struct incident *in, const struct search_hit *h)
 	count_once(in, t);
 	in->n_touches++;
 	return 0;
+}
+
+/* A transfer that passed in part, and of which something was refused, was both. */
+static int add(struct incident *in, const struct search_hit *h)
+{
+	int e = add_one(in, h, false);
+	return e == 0 && h->state == SEARCH_PARTLY && h->refusal ? add_one(in, h, true) : e;
 }
 
 static bool version_ran(const struct incident *in, const struct search_hit *h)

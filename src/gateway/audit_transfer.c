@@ -9,16 +9,19 @@
 /*
  * Transfers: the instances of one patient's study that pass in one direction of an association (PS3.15 A.5.3.3,
  * A.5.3.7). It begins with the first instance, before a byte of it goes on, and is ended before the release is answered.
- * Refused ones are told of when the first instance was refused, and once more with their number at the end.
+ * Refused ones are told of when the first instance was refused, and once more with their number at the end; there is one for each
+ * refusal's number, so that each is tied to whose it was.
  */
 
 /* How far counts may lag behind what has passed. */
 #define PROGRESS_MS 100
 
-static bool same_study(
-	const struct audit_transfer *t, const struct audit_event *ev, uint8_t from, bool refused)
+/* refusal: of a refused one; 0: one that passes, whatever was cut off of it. */
+static bool same_study(const struct audit_transfer *t, const struct audit_event *ev, uint8_t from,
+	bool refused, uint64_t refusal)
 {
-	return t->open && t->from == from && t->refused == refused && t->ev.anonymized == ev->anonymized &&
+	return t->open && t->from == from && t->refused == refused &&
+	       (!refused || t->ev.refusal == refusal) && t->ev.anonymized == ev->anonymized &&
 	       strcmp(t->ev.study, ev->study) == 0 && strcmp(t->ev.patient_id, ev->patient_id) == 0 &&
 	       strcmp(t->ev.patient_issuer, ev->patient_issuer) == 0;
 }
@@ -171,7 +174,7 @@ static void begin_transfer(struct association *as, unsigned at, const struct aud
 static bool taken_back(struct association *as, struct operation *o, const struct audit_event *ev)
 {
 	struct audit_transfer *t = &as->audit->transfer[o->transfer - 1];
-	if (same_study(t, ev, t->from, t->refused)) {
+	if (same_study(t, ev, t->from, false, 0)) {
 		return false;
 	}
 	o->transfer = 0;
@@ -251,7 +254,7 @@ static unsigned transfer_of(struct association *as, struct side *from, const str
 		return AUDIT_TRANSFERS;
 	}
 	unsigned at = 0;
-	while (at < au->n_used && !same_study(&au->transfer[at], ev, side, look->refused)) {
+	while (at < au->n_used && !same_study(&au->transfer[at], ev, side, look->refused, look->refusal)) {
 		at++;
 	}
 	if (at < au->n_used && look->refused) {
@@ -319,11 +322,44 @@ void audit_stored(struct association *as, struct operation *o, bool was_taken)
 	}
 }
 
+/* A transfer has one number of a refusal: what is cut off by another is of one that is refused by itself. */
+static void cut_off_by_another(struct association *as, struct operation *o, uint64_t refusal)
+{
+	static struct audit_event ev;
+	static struct audit_look look;
+	struct audit *au = as->audit;
+	struct audit_transfer *t = &au->transfer[o->transfer - 1];
+	uint8_t side = t->from;
+	unsigned at = 0;
+	audit_event_copy(&ev, &t->ev);
+	ev.failed = 0;
+	ev.sop[0] = (struct audit_class){0};
+	snprintf(ev.sop[0].uid, sizeof(ev.sop[0].uid), "%s", o->sop_class);
+	ev.n_sop = 1;
+	look.refused = true;
+	look.refusal = refusal;
+	o->transfer = 0;
+	t->outstanding--;
+	while (at < au->n_used && !same_study(&au->transfer[at], &ev, side, true, refusal)) {
+		at++;
+	}
+	if (at < au->n_used) {
+		au->transfer[at].ev.failed++;
+		return;
+	}
+	at = make_room(as);
+	begin_transfer(as, at, &ev, side, &look);
+}
+
 void audit_cut_off(struct association *as, struct operation *o, uint64_t refusal)
 {
-	struct audit_event *ev = &as->audit->transfer[o->transfer - 1].ev;
-	ev->refusal = refusal;
-	snprintf(ev->text, sizeof(ev->text), "refused");
+	struct audit_transfer *t = &as->audit->transfer[o->transfer - 1];
+	if (t->open && t->outstanding > 0 && t->ev.refusal != 0 && t->ev.refusal != refusal) {
+		cut_off_by_another(as, o, refusal);
+		return;
+	}
+	t->ev.refusal = refusal;
+	snprintf(t->ev.text, sizeof(t->ev.text), "refused");
 	audit_stored(as, o, false);
 }
 

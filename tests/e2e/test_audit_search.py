@@ -416,17 +416,17 @@ def incident_counts_a_refusal_once(bench):
     scu.associate(contexts=[(CT, [ILE])])
     with open(os.path.join(ROOT, "tests/data/inspect/preamble-elf64.dcm"), "rb") as file:
         elf = file.read(128)
-    # One study with two objects refused for different reasons: a transfer, and an alert for each reason.
+    # One study with two objects refused for different reasons: for each a record that says whose it was, and an alert.
     for instance, more in (("1.2.3.7.1", {"size": 400_000}), ("1.2.3.7.2", {})):
         data = object_of("TWICE", "1.2.3.7", instance, **more) + (b"" if more else elf)
         check(scu.store(1, instance, CT, data)["status"] != 0, f"{instance} was taken")
     scu.release()
-    trail.wait("transferred", patient="TWICE", failed=2)
+    trail.wait("transferred", 2, patient="TWICE", failed=1)
     a.settled()
     numbers = {r["event"]["refusal"] for r in trail.records("alert") if r.get("event", {}).get("from", {}).get("ae") == "CT1"}
     equal(len(numbers), 2, "reasons of refusals")
-    for scope, refused, alone in (((), 3, 1), (("--node", "ct1"), 2, 0), (("--refusal", str(min(numbers))), 2, 0),
-                                  (("--refusal", str(max(numbers))), 1, 1)):
+    for scope, refused, alone in (((), 4, 1), (("--node", "ct1"), 3, 0), (("--refusal", str(min(numbers))), 2, 0),
+                                  (("--refusal", str(max(numbers))), 1, 0)):
         folder = bench.path(f"once-{'-'.join(scope)}")
         out, _ = a.run("incident", *scope, "--vkey", a.vkey, "--out", folder)
         with open(os.path.join(folder, "incident.json"), encoding="utf-8") as file:
@@ -439,6 +439,33 @@ def incident_counts_a_refusal_once(bench):
         with open(os.path.join(folder, "incident.html"), encoding="utf-8") as file:
             check(f" {refused} refused" in file.read().split("<title>")[2], "in the chart")
         check(f" {refused} refused" in out, "as text:", out)
+
+
+@test
+def incident_of_what_was_cut_off(bench):
+    """Two objects of a study pass, one is refused when half of it has gone: stored, and refused, under its patient, by that number."""
+    trail, g, a = served(bench)
+    scu = g.scu()
+    scu.associate(contexts=[(CT, [ILE])])
+    for number, size in ((1, 16), (2, 16), (3, 500_000), (4, 16)):
+        instance = f"1.2.3.7.{number}"
+        equal(scu.store(1, instance, CT, object_of("PART", "1.2.3.7", instance, size=size))["status"] == 0, number != 3, instance)
+    scu.release()
+    a.settled()
+    (hit,) = a.find("--patient", "PART", "--kind", "transfer")
+    equal((hit["state"], hit["instances"], hit["failed"]), ("partly", 3, 1), "the transfer")
+    for scope, refused, stored in ((("--patient", "PART"), 1, 1), (("--refusal", str(hit["refusal"])), 2, 1)):
+        folder = bench.path(f"cut-{scope[0]}")
+        out, _ = a.run("incident", *scope, "--vkey", a.vkey, "--out", folder)
+        with open(os.path.join(folder, "incident.json"), encoding="utf-8") as file:
+            report = json.load(file)
+        for what in ("days", "studies"):
+            equal([sum(x["entries_by_how"][how] for x in report[what]) for how in ("refused", "stored")], [refused, stored], what + out)
+        (study,) = [x for x in report["studies"] if x["patient_id"] == "PART"]
+        equal([(study["instances_by_how"][how], study["entries_by_how"][how]) for how in ("stored", "refused")], [(3, 1), (1, 1)], out)
+        equal({e["refusal"] for e in study["entries"] if e["how"] == "refused"}, {hit["refusal"]}, "its number")
+        equal({e["what"] for e in study["entries"]}, {"stored 3 of 4", "refused 1"}, "the entries")
+        check("PART Test^One ACCPART 1.2.3.7: stored 1 refused 1" in out, out)
 
 
 @test

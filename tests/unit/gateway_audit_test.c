@@ -184,6 +184,41 @@ static void a_series_is_one_transfer(void **state)
 	done(f);
 }
 
+/* Of a transfer that passes, four objects are cut off, by two refusals: each number is told with whose they were, and how many. */
+static void what_is_cut_off_has_its_number(void **state)
+{
+	(void)state;
+	struct fixture *f = begin(UNRECORDED_HOLD);
+	static const uint64_t numbers[] = {5, 9, 5, 9};
+	for (unsigned i = 0; i < 4; i++) {
+		store(f, "P1", "1.20");
+		if (i == 0) {
+			assert_true(told(f));
+			answers(f, 1);
+		}
+	}
+	for (unsigned i = 0; i < 4; i++) {
+		assert_int_equal(f->as.a.operations[i].transfer, 1);
+		audit_cut_off(&f->as, &f->as.a.operations[i], numbers[i]);
+		assert_int_equal(f->as.a.operations[i].transfer, 0);
+		assert_int_equal(told(f), i == 1); /* at once, as what is refused before it passes */
+	}
+	event_is(f, AUDIT_TRANSFERRED, "P1");
+	assert_true(f->ev.refusal == 9 && f->ev.failed == 1 && f->ev.outcome == AUDIT_SERIOUS);
+	assert_true(f->ev.n_sop == 1 && f->ev.sop[0].instances == 0);
+	assert_string_equal(f->ev.study, "1.20");
+	answers(f, 2);
+	assert_int_equal(f->audit.transfer[0].outstanding, 0);
+	audit_end_transfers(&f->as, NULL);
+	assert_true(told(f));
+	assert_true(f->number == 1 && f->ev.refusal == 5 && f->ev.failed == 2);
+	answers(f, 3);
+	assert_true(told(f));
+	assert_true(f->number == -1 && f->ev.refusal == 9 && f->ev.failed == 2);
+	event_is(f, AUDIT_TRANSFERRED, "P1");
+	done(f);
+}
+
 static void an_end_follows_its_beginning(void **state)
 {
 	(void)state;
@@ -529,6 +564,7 @@ int main(void)
 		cmocka_unit_test(all_is_told_by_itself),
 		cmocka_unit_test(a_series_is_one_transfer),
 		cmocka_unit_test(an_end_follows_its_beginning),
+		cmocka_unit_test(what_is_cut_off_has_its_number),
 		cmocka_unit_test(what_is_refused_by_the_auditor_is_refused_to_the_caller),
 		cmocka_unit_test(what_passes_unrecorded_is_counted),
 		cmocka_unit_test(a_target_that_was_opened_again_has_no_old_marks),

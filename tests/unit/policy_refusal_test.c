@@ -118,6 +118,9 @@ static void repeats_are_told(void **state)
 	b = sample();
 	b.observed = true;
 	assert_false(refusal_same(&a, &b));
+	b = sample(); /* a certificate that was renewed, with the same key and names */
+	snprintf(b.certificate, sizeof(b.certificate), "00");
+	assert_false(refusal_same(&a, &b));
 	a.rule = RULE_DEIDENTIFY;
 	b = a;
 	snprintf(a.sentence, sizeof(a.sentence), "1 of its values is too long");
