@@ -1,23 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "dicom/dataset.h"
+#include "dicom/dataset_parts.h"
 
+#include "base/writer.h"
 #include "dicom/tag.h"
 #include "dicom/vr.h"
 
-enum { GO_ON = 100 };           /* no event yet; more than any enum dataset_event */
-enum { AT_HEAD, IN_VALUE };     /* d->state */
-enum { SKIP, COLLECT, PIECES }; /* d->wish */
-#define WITHOUT_END UINT64_MAX
-
-static uint64_t here(const struct dataset *d)
-{
-	return d->base + d->pos - d->n_stash;
-}
-
-static size_t left_in_chunk(const struct dataset *d)
-{
-	return d->chunk.len - d->pos;
-}
+enum { GO_ON = 100 }; /* no event yet; more than any enum dataset_event */
+#define LENGTH_OF_ITEM_HEAD 8
 
 static int fail(struct dataset *d, int err, uint64_t offset)
 {
@@ -54,14 +43,6 @@ static int say(struct dataset *d, int event)
 
 /* ---- Bytes ---- */
 
-static void set_chunk(struct dataset *d, struct span chunk)
-{
-	static const uint8_t nothing[1];
-	d->base += d->chunk.len;
-	d->chunk = chunk.len > 0 ? chunk : span_of(nothing, 0); /* nothing is added to a null pointer */
-	d->pos = 0;
-}
-
 /* The chunk is used up, and nothing more will come. */
 static int finish(struct dataset *d)
 {
@@ -77,7 +58,7 @@ static int refill_inflated(struct dataset *d)
 	struct span piece;
 	int err = inflater_next(d->inflater, &piece);
 	if (err == 0) {
-		set_chunk(d, piece);
+		dataset_chunk(d, piece);
 		return GO_ON;
 	}
 	if (err != ERR_AGAIN) {
@@ -205,6 +186,7 @@ static int pop(struct dataset *d, uint64_t offset)
 		d->number = top(d)->last;
 		return say(d, DATASET_ITEM_END);
 	}
+	d->tried &= ~(1ull << d->depth);
 	d->tag = d->path[d->depth];
 	return say(d, fragments ? DATASET_ENCAPSULATED_END : DATASET_SEQUENCE_END);
 }
@@ -339,9 +321,19 @@ static int undefined_length(struct dataset *d)
 	return implicit ? begin_sequence(d, ENCODING_IMPLICIT_LE) : ERR_LENGTH;
 }
 
-static bool is_sequence_as_un(struct dataset *d)
+/* PS3.5 6.2.2, note 2. */
+static int unknown(struct dataset *d)
 {
-	return d->opens_un && vr_is(d, "UN") && memcmp(tag_implied_vr(d->tag, &d->hint), "SQ", 2) == 0;
+	const char *vr = tag_implied_vr(d->tag, &d->hint);
+	bool sequence = memcmp(vr, "SQ", 2) == 0, none = memcmp(vr, "UN", 2) == 0;
+	if (d->opens_un == UN_IS_OPENED) {
+		return sequence ? begin_sequence(d, ENCODING_IMPLICIT_LE) : begin_value(d, DATASET_ELEMENT);
+	}
+	if ((!sequence && !none) || d->length < LENGTH_OF_ITEM_HEAD || d->length > top(d)->end - here(d)) {
+		return begin_value(d, DATASET_ELEMENT);
+	}
+	d->state = AT_UNKNOWN;
+	return say(d, GO_ON);
 }
 
 static int in_item(struct dataset *d, size_t n)
@@ -363,8 +355,8 @@ static int in_item(struct dataset *d, size_t n)
 	if (d->length % 2 == 1) {
 		note(d, NOTE_ODD_LENGTH);
 	}
-	if (is_sequence_as_un(d)) {
-		return begin_sequence(d, ENCODING_IMPLICIT_LE);
+	if (d->opens_un && vr_is(d, "UN")) {
+		return unknown(d);
 	}
 	return vr_is(d, "SQ") ? begin_sequence(d, f->encoding) : begin_value(d, DATASET_ELEMENT);
 }
@@ -384,6 +376,58 @@ static int check_group(struct dataset *d)
 	return GO_ON;
 }
 
+/* Is what begins here an item, as far as its head says? */
+static int step_unknown(struct dataset *d)
+{
+	struct element_head h = {0};
+	size_t n;
+	if (peek_head(d, d->length, ENCODING_IMPLICIT_LE, &h, &n) == ERR_AGAIN) {
+		return refill(d);
+	}
+	d->state = AT_HEAD;
+	if (h.tag == TAG_ITEM &&
+		(h.length == UNDEFINED_LENGTH || h.length <= d->length - LENGTH_OF_ITEM_HEAD)) {
+		d->tried |= 1ull << d->depth;
+		return begin_sequence(d, ENCODING_IMPLICIT_LE);
+	}
+	int r = begin_value(d, DATASET_ELEMENT);
+	d->state = d->n_stash > 0 ? IN_STASH : IN_VALUE;
+	return r;
+}
+
+/* As at, where a head was that may have been stepped over; inside a UN all heads are of implicit VR. */
+static void step_back(struct dataset *d, uint64_t at)
+{
+	if (here(d) > at) {
+		struct writer w = writer_of(d->stash, sizeof(d->stash));
+		writer_u16le(&w, (uint16_t)(d->tag >> 16));
+		writer_u16le(&w, (uint16_t)d->tag);
+		writer_u32le(&w, d->length);
+		d->n_stash = (uint8_t)w.len;
+	}
+}
+
+/* Inside what was tried as a sequence, the rest of that is bytes. Depth is no matter of how it is read. */
+static int wrong(struct dataset *d, int err, uint64_t at)
+{
+	if (d->tried == 0 || (err != ERR_LENGTH && err != ERR_ORDER)) {
+		return fail(d, err, at);
+	}
+	step_back(d, at);
+	d->depth = 63 - (unsigned)__builtin_clzll(d->tried);
+	d->tried &= ~(1ull << d->depth);
+	d->n_frames = (uint8_t)(2 * d->depth + 1);
+	d->tag = d->path[d->depth];
+	memcpy(d->vr, "UN", sizeof(d->vr));
+	d->length = (uint32_t)(d->frames[d->n_frames].end - at);
+	d->offset = at;
+	d->pending = 0;
+	note(d, NOTE_UNKNOWN_BROKEN);
+	int r = begin_value(d, DATASET_ELEMENT);
+	d->state = d->n_stash > 0 ? IN_STASH : IN_VALUE;
+	return r;
+}
+
 static int step_head(struct dataset *d)
 {
 	const struct dataset_frame *f = top(d);
@@ -391,7 +435,7 @@ static int step_head(struct dataset *d)
 	uint64_t at = here(d);
 	size_t n;
 	if (at == f->end) {
-		return f->until_delimiter ? fail(d, ERR_LENGTH, at) : pop(d, at);
+		return f->until_delimiter ? wrong(d, ERR_LENGTH, at) : pop(d, at);
 	}
 	if (d->only_group && check_group(d) != GO_ON) {
 		return DATASET_END;
@@ -401,7 +445,7 @@ static int step_head(struct dataset *d)
 		return refill(d);
 	}
 	if (r < 0) {
-		return fail(d, r, at);
+		return wrong(d, r, at);
 	}
 	d->tag = h.tag;
 	d->length = h.length;
@@ -412,10 +456,18 @@ static int step_head(struct dataset *d)
 		note(d, NOTE_RESERVED);
 	}
 	r = d->n_frames % 2 == 0 ? in_sequence(d, n) : in_item(d, n);
-	return r < 0 ? fail(d, r, at) : r;
+	return r < 0 ? wrong(d, r, at) : r;
 }
 
 /* ---- Values ---- */
+
+static void mirror(struct dataset *d, struct span s)
+{
+	size_t m = d->mirror_cap - d->mirror_len;
+	m = s.len < m ? s.len : m;
+	memcpy(d->mirror + d->mirror_len, s.ptr, m);
+	d->mirror_len += m;
+}
 
 static struct span take(struct dataset *d, size_t n)
 {
@@ -426,10 +478,7 @@ static struct span take(struct dataset *d, size_t n)
 		d->state = AT_HEAD;
 	}
 	if (d->mirror && n > 0) {
-		size_t m = d->mirror_cap - d->mirror_len;
-		m = n < m ? n : m;
-		memcpy(d->mirror + d->mirror_len, s.ptr, m);
-		d->mirror_len += m;
+		mirror(d, s);
 	}
 	return s;
 }
@@ -441,6 +490,15 @@ static int say_value(struct dataset *d, struct span value)
 	return DATASET_VALUE;
 }
 
+static void keep(struct dataset *d, struct span s)
+{
+	size_t room = d->cap - d->fill, m = s.len < room ? s.len : room;
+	if (m > 0) {
+		memcpy(d->buf + d->fill, s.ptr, m);
+	}
+	d->fill += m;
+}
+
 static int collect(struct dataset *d, size_t n)
 {
 	bool whole = d->left == d->length && n == d->left;
@@ -449,12 +507,29 @@ static int collect(struct dataset *d, size_t n)
 	if (whole) {
 		return say_value(d, span_of(s.ptr, s.len < d->cap ? s.len : d->cap));
 	}
-	size_t room = d->cap - d->fill, m = n < room ? n : room;
-	if (m > 0) {
-		memcpy(d->buf + d->fill, s.ptr, m);
-	}
-	d->fill += m;
+	keep(d, s);
 	return d->left == 0 ? say_value(d, span_of(d->buf, d->fill)) : refill(d);
+}
+
+/* Its first bytes, which were looked at as a head, and are no longer in the chunk. */
+static int step_stash(struct dataset *d)
+{
+	struct span s = span_of(d->stash, d->n_stash);
+	d->n_stash = 0;
+	d->left -= s.len;
+	d->state = d->left > 0 ? IN_VALUE : AT_HEAD;
+	if (d->mirror) {
+		mirror(d, s);
+	}
+	if (d->wish == PIECES) {
+		d->truncated = false;
+		return say_value(d, s);
+	}
+	if (d->wish == COLLECT) {
+		keep(d, s);
+		d->truncated = d->length > d->cap;
+	}
+	return d->wish == COLLECT && d->left == 0 ? say_value(d, span_of(d->buf, d->fill)) : GO_ON;
 }
 
 static int step_value(struct dataset *d)
@@ -477,71 +552,6 @@ static int step_value(struct dataset *d)
 
 /* ---- For the caller ---- */
 
-static void begin_top(struct dataset *d, enum encoding encoding)
-{
-	if (encoding == ENCODING_DEFLATED_LE) {
-		encoding = ENCODING_EXPLICIT_LE;
-	}
-	d->n_frames = 1;
-	d->frames[0] = (struct dataset_frame){.end = WITHOUT_END, .encoding = (uint8_t)encoding};
-}
-
-static int begin_inflating(struct dataset *d, struct inflater *inflater)
-{
-	d->inflater = inflater;
-	d->failed = inflater ? inflater_begin(inflater) : ERR_UNSUPPORTED;
-	return d->failed;
-}
-
-int dataset_begin(struct dataset *d, enum encoding encoding, struct inflater *inflater)
-{
-	memset(d, 0, offsetof(struct dataset, frames));
-	set_chunk(d, (struct span){0});
-	begin_top(d, encoding);
-	return encoding == ENCODING_DEFLATED_LE ? begin_inflating(d, inflater) : 0;
-}
-
-int dataset_go_on(struct dataset *d, enum encoding encoding, struct inflater *inflater)
-{
-	d->only_group = 0;
-	begin_top(d, encoding);
-	if (encoding != ENCODING_DEFLATED_LE) {
-		return 0;
-	}
-	int err = begin_inflating(d, inflater);
-	if (err) {
-		return err;
-	}
-	struct span rest = span_of(d->chunk.ptr + d->pos, left_in_chunk(d)), piece;
-	d->base = here(d);
-	d->chunk.len = 0;
-	d->pos = 0;
-	set_chunk(d, (struct span){0});
-	if (d->n_stash > 0) {
-		inflater_feed(inflater, span_of(d->stash, d->n_stash));
-		d->n_stash = 0;
-		if (inflater_next(inflater, &piece) == 0) {
-			return ERR_VALUE; /* no deflated stream says anything in its first eight bits */
-		}
-	}
-	inflater_feed(inflater, rest);
-	return 0;
-}
-
-void dataset_feed(struct dataset *d, struct span chunk)
-{
-	if (d->inflater) {
-		inflater_feed(d->inflater, chunk);
-	} else {
-		set_chunk(d, chunk);
-	}
-}
-
-void dataset_last(struct dataset *d)
-{
-	d->is_last = true;
-}
-
 int dataset_next(struct dataset *d)
 {
 	int r = GO_ON;
@@ -557,44 +567,10 @@ int dataset_next(struct dataset *d)
 		if (d->failed) {
 			return d->failed;
 		}
-		r = d->state == IN_VALUE ? step_value(d) : step_head(d);
+		r = d->state == IN_VALUE   ? step_value(d)
+		    : d->state == AT_HEAD  ? step_head(d)
+		    : d->state == IN_STASH ? step_stash(d)
+		                           : step_unknown(d);
 	}
 	return r;
-}
-
-void dataset_collect(struct dataset *d, void *buf, size_t cap)
-{
-	d->wish = COLLECT;
-	d->buf = buf;
-	d->cap = cap;
-}
-
-void dataset_pieces(struct dataset *d)
-{
-	d->wish = PIECES;
-}
-
-void dataset_open_un(struct dataset *d)
-{
-	d->opens_un = true;
-}
-
-const char *dataset_note_name(enum dataset_note n)
-{
-	static const char *const names[] = {
-		[NOTE_ORDER] = "order",
-		[NOTE_DUPLICATE] = "duplicate",
-		[NOTE_ODD_LENGTH] = "odd-length",
-		[NOTE_VR_UNKNOWN] = "vr-unknown",
-		[NOTE_VR_MALFORMED] = "vr-malformed",
-		[NOTE_RESERVED] = "reserved",
-		[NOTE_UNDEFINED_LENGTH] = "undefined-length",
-		[NOTE_DELIMITER_LENGTH] = "delimiter-length",
-		[NOTE_DELIMITER_STRAY] = "delimiter-stray",
-		[NOTE_DELIMITER_MISSING] = "delimiter-missing",
-		[NOTE_FILE_META_LENGTH] = "file-meta-length",
-		[NOTE_TRAILING] = "trailing",
-	};
-	static_assert(ARRAY_LEN(names) == NOTE_N, "a name for each");
-	return names[n];
 }

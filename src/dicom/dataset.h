@@ -60,6 +60,7 @@ enum dataset_note {
 	NOTE_DELIMITER_MISSING, /* the sequence's delimiter ended its last item too */
 	NOTE_FILE_META_LENGTH, /* the group length of a file's meta information is absent or wrong (PS3.10 7.1) */
 	NOTE_TRAILING,         /* bytes after the end of a deflated stream and its padding (PS3.5 A.5) */
+	NOTE_UNKNOWN_BROKEN, /* dataset_try_un(): here it stops being a sequence */
 	NOTE_N
 };
 
@@ -91,16 +92,17 @@ struct dataset {
 	uint8_t stash[ELEMENT_HEAD_MAX]; /* the beginning of a head, from chunks before this one */
 	uint8_t n_stash;
 	bool is_last;       /* nothing will be fed after chunk */
-	bool opens_un;      /* dataset_open_un() */
+	uint8_t opens_un;   /* dataset_open_un(), dataset_try_un() */
 	uint8_t only_group; /* the data set ends before an element of another group; 0: no matter */
 	uint8_t n_frames;   /* 1: at the top; then a sequence and an item in turn */
 	uint8_t held;       /* the event that waits behind notes */
 	uint32_t pending;   /* notes to be said */
 	uint8_t wish, state;
 	int failed;
-	uint32_t hint; /* where in the dictionary the last lookup ended */
-	uint64_t left; /* of the value */
-	uint8_t *buf;  /* collect here */
+	uint32_t hint;  /* where in the dictionary the last lookup ended */
+	uint64_t left;  /* of the value */
+	uint64_t tried; /* the sequences around that dataset_try_un() opened: a mask of 1 << level */
+	uint8_t *buf;   /* collect here */
 	size_t cap, fill;
 	uint8_t *mirror; /* a copy of the value goes here, whatever was asked for */
 	size_t mirror_cap, mirror_len;
@@ -149,6 +151,13 @@ void dataset_pieces(struct dataset *d);
  * Errors as of any sequence if it is none. Without, it is a value like any other.
  */
 void dataset_open_un(struct dataset *d);
+
+/*
+ * From here on, a UN of defined length that the dictionary has as a sequence, or does not have, is one if it begins with the head of an item
+ * that fits (PS3.5 6.2.2, note 2). Where it does not go on as one, NOTE_UNKNOWN_BROKEN is said, then DATASET_ELEMENT: all that is left of the
+ * innermost such UN, as a value of its tag, in the place of the ends of what is open in it.
+ */
+void dataset_try_un(struct dataset *d);
 
 /*
  * For dicom/file.c: after DATASET_END the same bytes go on as a data set of another encoding. With only_group set, at

@@ -125,6 +125,15 @@ void binary_end(struct inspect *i)
 	}
 }
 
+void document_found(struct inspect *i, enum signature is, struct span what)
+{
+	for (size_t k = 0; k < ARRAY_LEN(contents); k++) {
+		if (contents[k].is == is) {
+			found(i, contents[k].check, what);
+		}
+	}
+}
+
 enum { TYPE_PDF = 1, TYPE_XML, TYPE_STL, TYPE_OBJ, TYPE_ARCHIVE, TYPE_OTHER };
 
 /* PS3.3 A.45, A.85, A.104; MIME types as PS3.3 C.24.2 has them. */

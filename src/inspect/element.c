@@ -300,6 +300,9 @@ static void on_element(struct inspect *i)
 {
 	const struct dataset *d = &i->f.d;
 	unsigned vr = vr_row(i->e.vr), family = vrs[vr].family;
+	if (d->depth > 0 && i->e.tag >= 0x20000000) {
+		tail_in_sequence(i);
+	}
 	check_group_length(i);
 	check_group(i);
 	check_length(i, vrs[vr].unit);
@@ -497,10 +500,12 @@ static void on_note(struct inspect *i)
 		[NOTE_DELIMITER_MISSING] = CHECK_DELIMITER_MISSING,
 		[NOTE_FILE_META_LENGTH] = CHECK_META_LENGTH,
 		[NOTE_TRAILING] = CHECK_TRAILING_BYTES,
+		[NOTE_UNKNOWN_BROKEN] = CHECK_UNKNOWN_SEQUENCE,
 	};
 	static_assert(ARRAY_LEN(checks) == NOTE_N, "a check for each");
 	bool vr = i->f.d.note == NOTE_VR_UNKNOWN || i->f.d.note == NOTE_VR_MALFORMED;
 	found(i, (enum inspect_check)checks[i->f.d.note], vr ? span_of(i->e.vr, 2) : (struct span){0});
+	i->items_broken |= i->f.d.note == NOTE_UNKNOWN_BROKEN;
 }
 
 void element_event(struct inspect *i, int event)

@@ -15,6 +15,7 @@ static void begin_data_set(struct inspect *i, enum encoding encoding)
 		i->over = true;
 		found_at(i, CHECK_NOT_INSPECTED, 0, span_str(err_str(err)));
 	}
+	dataset_try_un(&i->f.d);
 }
 
 void inspect_begin(struct inspect *i, const struct inspect_about *about, struct inflater *inflater)
@@ -99,6 +100,7 @@ static void begin_file(struct inspect *i, size_t missing)
 	i->begun = i->is_file = true;
 	i->shift = missing;
 	file_begin(&i->f, i->inflater);
+	dataset_try_un(&i->f.d);
 	if (missing > 0) {
 		parse(i, span_of(prefix, missing));
 	}

@@ -131,8 +131,8 @@ struct inspect_stream {
 	uint64_t at, said; /* bytes so far; a mask of what was said of it */
 	uint8_t n_head;
 	uint8_t head[128];
-	bool is_pdf, has_markup;
-	struct inspect_pdf pdf; /* if it is one */
+	bool is_pdf, has_markup, was_items; /* was_items: it is the rest of a sequence */
+	struct inspect_pdf pdf;             /* if it is one */
 	struct inspect_base64 base64;
 	struct inspect_pdf coded_pdf;  /* what stands in base64 */
 	struct inspect_long_text text; /* if it is one */
@@ -178,6 +178,7 @@ struct inspect {
 	uint8_t watched[8], n_watched, watch_for;
 	uint64_t tail_at; /* what is behind the object begins here, as f.d counts */
 	bool tail, tail_inflating, tail_dirty, after_pixels, pixel_fragments;
+	bool items_broken; /* the value that comes next is what was left of a UN that had items */
 	struct inspect_stream s;
 	struct {
 		uint32_t tag, length;

@@ -65,6 +65,7 @@ void document_piece(struct inspect *i, struct span piece);
 void document_end(struct inspect *i);
 void document_object_end(struct inspect *i);
 void binary_end(struct inspect *i);
+void document_found(struct inspect *i, enum signature is, struct span what); /* at the present element */
 
 /* ---- pixel.c, fragments.c ---- */
 enum pixel_element {
@@ -142,7 +143,8 @@ void identity_element(struct inspect *i, enum identity_element which, struct spa
 void identity_end(struct inspect *i);
 
 /* ---- tail.c: bytes behind the object ---- */
-bool tail_is_here(struct inspect *i); /* not at an element, though it was read as one */
+bool tail_is_here(struct inspect *i);     /* not at an element, though it was read as one */
+void tail_in_sequence(struct inspect *i); /* a file that begins with the head of the present element */
 void tail_begin(struct inspect *i, uint64_t offset);
 void tail_feed(struct inspect *i, struct span raw);    /* of what is not deflated */
 void tail_inflate(struct inspect *i, struct span raw); /* raw: what the parser was not given */

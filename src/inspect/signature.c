@@ -123,8 +123,40 @@ static bool is_dos(struct span s)
 	return dos || windows;
 }
 
+/* Most values begin with a byte with which nothing of the table does, nor a program of DOS, nor what stands before texts. */
+static bool may_begin(struct span s)
+{
+	static const bool first[256] = {
+		[0] = true,
+		['\t' ... '\r'] = true,
+		[0x1f] = true,
+		[' '] = true,
+		['#'] = true,
+		['%'] = true,
+		['('] = true,
+		['7'] = true,
+		['<'] = true,
+		['@'] = true,
+		['I'] = true,
+		['L' ... 'M'] = true,
+		['P'] = true,
+		['R'] = true,
+		['Z'] = true,
+		['{'] = true,
+		[0x7f] = true,
+		[0xca] = true,
+		[0xce ... 0xd0] = true,
+		[0xef] = true,
+		[0xfd ... 0xfe] = true,
+	};
+	return s.len > 1 && first[s.ptr[0]] && (s.ptr[0] != 0 || s.ptr[1] == 'a');
+}
+
 enum signature signature_of(struct span of)
 {
+	if (!may_begin(of)) {
+		return SIGNATURE_NONE;
+	}
 	of.len = of.len < SIGNATURE_BYTES ? of.len : SIGNATURE_BYTES;
 	struct span text = behind_space(of);
 	uint8_t first = of.len > 0 ? of.ptr[0] : 0;

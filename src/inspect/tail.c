@@ -25,17 +25,17 @@ static bool is_trailing(const struct inspect *i)
 	return true;
 }
 
-/* What was put behind an object without pixels is read as one more element, and begins with what is a head to the parser. */
-static bool is_program_as_head(const struct inspect *i)
+/* What the head of the present element is, if it is the beginning of a file. Two letters, and tags of TIFF, are no sign of one. */
+static enum signature signature_as_head(const struct inspect *i)
 {
 	const struct dataset *d = &i->f.d;
 	uint8_t head[8];
 	struct writer w = writer_of(head, sizeof(head));
 	uint16_t group = (uint16_t)(d->tag >> 16), number = (uint16_t)d->tag;
-	bool big = d->frames[0].encoding == ENCODING_EXPLICIT_BE,
-	     implicit = d->frames[0].encoding == ENCODING_IMPLICIT_LE;
-	if (d->depth > 0 || group < 0x2000 || group == 0x7FE0) {
-		return false;
+	enum encoding encoding = dataset_encoding(d);
+	bool big = encoding == ENCODING_EXPLICIT_BE, implicit = encoding == ENCODING_IMPLICIT_LE;
+	if (group < 0x2000 || group == 0x7FE0 || group == 0xFFFE) {
+		return SIGNATURE_NONE;
 	}
 	(big ? writer_u16be : writer_u16le)(&w, group);
 	(big ? writer_u16be : writer_u16le)(&w, number);
@@ -46,12 +46,21 @@ static bool is_program_as_head(const struct inspect *i)
 		(big ? writer_u16be : writer_u16le)(&w, (uint16_t)d->length);
 	}
 	enum signature is = signature_of(span_of(head, sizeof(head)));
-	return is != SIGNATURE_NONE && is != SIGNATURE_PE && is != SIGNATURE_TIFF;
+	return is == SIGNATURE_PE || is == SIGNATURE_TIFF ? SIGNATURE_NONE : is;
+}
+
+void tail_in_sequence(struct inspect *i)
+{
+	enum signature is = i->f.d.depth > 0 ? signature_as_head(i) : SIGNATURE_NONE;
+	if (is != SIGNATURE_NONE) {
+		document_found(i, is, span_str("the head of an element"));
+	}
 }
 
 bool tail_is_here(struct inspect *i)
 {
-	if (!is_trailing(i) && !is_program_as_head(i)) {
+	/* What was put behind an object without pixels is read as one more element, and begins with what is a head to the parser. */
+	if (!is_trailing(i) && (i->f.d.depth > 0 || signature_as_head(i) == SIGNATURE_NONE)) {
 		return false;
 	}
 	i->over = true;

@@ -23,6 +23,8 @@ void value_begin(struct inspect *i, enum value_kind kind)
 	s->at = s->said = 0;
 	s->n_head = 0;
 	s->is_pdf = s->has_markup = false;
+	s->was_items = i->items_broken;
+	i->items_broken = false;
 	s->base64 = (struct inspect_base64){0};
 	if (kind == VALUE_DOCUMENT) {
 		i->s.pdf = (struct inspect_pdf){0};
@@ -126,15 +128,21 @@ static void keep(struct inspect *i, struct span piece)
 }
 
 /*
- * A UN of defined length may be a sequence (PS3.5 6.2.2, note 2): what it has is shown by programs that know it. Other texts than markup are
- * not told from what any bytes may be.
+ * A UN of defined length that begins as a sequence does (PS3.5 6.2.2, note 2) is one, and comes here only where it does not go on as one, or is
+ * big endian. What it has is shown all the same by programs that know it. Other texts than markup are not told from what any bytes may be.
  */
 #define LEAST_OF_MARKUP 5
+
+static bool may_be_items(const struct inspect_stream *s)
+{
+	return s->was_items || s->n_head < 4 || memcmp(s->head, "\xFE\xFF\0\xE0", 4) == 0 ||
+	       memcmp(s->head, "\xFF\xFE\xE0\0", 4) == 0;
+}
 
 static void search_items(struct inspect *i, struct span piece)
 {
 	struct inspect_stream *s = &i->s;
-	while (piece.len > 0) {
+	while (piece.len > 0 && may_be_items(s)) {
 		const struct mark *m;
 		size_t n = marks_find(&s->wide_marks, MARK_IN_TEXT, piece, &m);
 		piece = span_of(piece.ptr + n, piece.len - n);
@@ -145,8 +153,7 @@ static void search_items(struct inspect *i, struct span piece)
 static void report_items(struct inspect *i)
 {
 	const struct inspect_stream *s = &i->s;
-	if (s->has_markup && s->n_head >= 4 &&
-		(memcmp(s->head, "\xFE\xFF\0\xE0", 4) == 0 || memcmp(s->head, "\xFF\xFE\xE0\0", 4) == 0)) {
+	if (s->has_markup && may_be_items(s)) {
 		found(i, CHECK_TEXT_MARKUP, span_of(s->head, s->n_head));
 	}
 }

@@ -21,6 +21,7 @@ enum ask { ASK_SKIP, ASK_COLLECT, ASK_PIECES };
 /* A parse of one file or data set. */
 struct parse {
 	bool is_file;
+	bool tries;             /* dataset_try_un() */
 	enum encoding encoding; /* of a data set */
 	enum ask ask;
 	FILE *text; /* events are printed here too, unless NULL */
@@ -111,6 +112,9 @@ static inline void parse_begin(struct parse *p)
 		file_begin(&p->f, &p->inflater);
 	} else {
 		assert_int_equal(dataset_begin(&p->f.d, p->encoding, &p->inflater), 0);
+	}
+	if (p->tries) {
+		dataset_try_un(&p->f.d);
 	}
 }
 

@@ -8,13 +8,14 @@
 static const enum encoding all[] = {ENCODING_IMPLICIT_LE, ENCODING_EXPLICIT_LE, ENCODING_EXPLICIT_BE};
 static struct parse p;
 static uint8_t buf[65536];
+static bool tries; /* dataset_try_un() */
 
 /* Parse, whole and in every cut and in single bytes; what is said as text, the same each time. */
 static inline char *says(struct span s, enum encoding e, int *ret_result)
 {
 	char *text = NULL;
 	size_t n = 0;
-	p = (struct parse){.encoding = e, .ask = ASK_COLLECT};
+	p = (struct parse){.encoding = e, .ask = ASK_COLLECT, .tries = tries};
 	p.text = open_memstream(&text, &n);
 	assert_non_null(p.text);
 	struct digest whole = parse_in_pieces(&p, s, 0, true);
