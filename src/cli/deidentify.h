@@ -5,6 +5,7 @@
 #include "base/attr.h"
 #include "keys/attributes.h"
 #include "priv/sandbox.h"
+#include "transform/compressed.h"
 #include "transform/deidentify.h"
 
 #include <stdio.h>
@@ -46,6 +47,8 @@ struct deidentify_said {
 	char patient[PSEUDONYM_PATIENT_SIZE], study[UID_MAX + 1], series[UID_MAX + 1], instance[UID_MAX + 1];
 	bool left, unsearched; /* something is left over; there was more than is searched for */
 	uint32_t left_of, left_in;
+	enum compressed_unread unread; /* something is compressed or encrypted, and was not searched; where */
+	uint32_t unread_in;
 	uint32_t counts[CONFIDENTIALITY_CLEAN + 1]; /* elements, by what was done */
 	bool list_is_cut;
 	size_t list_len; /* lines of an element's path, a comma, and what was done */

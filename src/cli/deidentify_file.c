@@ -29,6 +29,7 @@ struct deidentify_work {
 	struct deidentify_said *said;
 	struct deidentify t;
 	struct leftovers leftovers;
+	struct compressed compressed;
 	bool has_changes; /* of who cleaned pixels before; and those: */
 	struct deidentify_changes changes;
 	bool pixels_told;       /* that they were changed */
@@ -412,6 +413,8 @@ static enum deidentify_outcome try(
 	w->said->left = w->leftovers.found;
 	w->said->left_of = w->leftovers.of;
 	w->said->left_in = w->leftovers.in;
+	w->said->unread = w->leftovers.unread;
+	w->said->unread_in = w->leftovers.unread_in;
 	w->said->unsearched = w->leftovers.full;
 	return e < 0 ? outcome_of(w, e) : w->leftovers.grave ? OUTCOME_LEFTOVER : OUTCOME_GOOD;
 }
@@ -421,6 +424,7 @@ struct deidentify_work *deidentify_work_new(const struct deidentify_how *how)
 	struct deidentify_work *w = calloc(1, sizeof(*w));
 	if (w) {
 		w->how = how;
+		w->leftovers.compressed = &w->compressed;
 	}
 	return w;
 }

@@ -35,18 +35,39 @@ static const char *name_of(uint32_t tag)
 	return text[turn];
 }
 
-const char *deidentify_sentence(const struct deidentify_said *s)
+/* What a person has to look at of a copy; NULL: nothing. */
+static const char *what_to_see(const struct deidentify_said *s, char *text, size_t size)
 {
-	static char text[320];
-	switch (s->outcome) {
-	case OUTCOME_GOOD:
-		if (!s->left) {
-			return s->unsearched ? "more was removed than could be searched for" : NULL;
-		}
-		snprintf(text, sizeof(text),
+	static const char *const whys[] = {
+		[COMPRESSED_LIMIT] = "what is compressed in it is more than is searched",
+		[COMPRESSED_OTHER] = "something in it is compressed in a way that is not searched",
+		[COMPRESSED_ENCRYPTED] = "something in it is encrypted",
+		[COMPRESSED_BROKEN] = "something in it is compressed and broken"};
+	size_t n = 0;
+	text[0] = 0;
+	if (s->left) {
+		n += (size_t)snprintf(text, size,
 			"copied, but see whether %s, whose value was also that of %s, may stay",
 			name_of(s->left_in), name_of(s->left_of));
-		return text;
+	}
+	if (s->unread > COMPRESSED_READ && s->unread < ARRAY_LEN(whys)) {
+		n += (size_t)snprintf(text + n, size - n, "%s %s may stay: %s",
+			n > 0 ? "; and whether" : "copied, but see whether", name_of(s->unread_in),
+			whys[s->unread]);
+	}
+	if (s->unsearched) {
+		n += (size_t)snprintf(text + n, size - n, "%s more was removed than could be searched for",
+			n > 0 ? "; and" : "copied, but");
+	}
+	return n > 0 ? text : NULL;
+}
+
+const char *deidentify_sentence(const struct deidentify_said *s)
+{
+	static char text[480];
+	switch (s->outcome) {
+	case OUTCOME_GOOD:
+		return what_to_see(s, text, sizeof(text));
 	case OUTCOME_LEFTOVER:
 		snprintf(text, sizeof(text),
 			"what was removed from %s is still in %s (--leftovers keep: copied all the same)",

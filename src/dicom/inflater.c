@@ -3,6 +3,7 @@
 
 #define RAW_DEFLATE   (-15) /* zlib: negative is without a header; the window's bits */
 #define WITH_HEADER   15
+#define WITH_GZIP     31
 #define ALIGN         16u
 #define INFLATER_MOST (1u << 30)
 
@@ -48,6 +49,11 @@ int inflater_begin(struct inflater *i)
 int inflater_begin_zlib(struct inflater *i)
 {
 	return begin(i, WITH_HEADER);
+}
+
+int inflater_begin_gzip(struct inflater *i)
+{
+	return begin(i, WITH_GZIP);
 }
 
 void inflater_feed(struct inflater *i, struct span bytes)

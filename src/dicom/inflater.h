@@ -36,6 +36,9 @@ MUST_USE int inflater_begin(struct inflater *i);
 /* The same with a header and a checksum (RFC 1950), as PDF documents have it. */
 MUST_USE int inflater_begin_zlib(struct inflater *i);
 
+/* Those of gzip (RFC 1952). */
+MUST_USE int inflater_begin_gzip(struct inflater *i);
+
 /* Compressed bytes, borrowed until they are used up: inflater_next() then says ERR_AGAIN. */
 void inflater_feed(struct inflater *i, struct span bytes);
 

@@ -14,6 +14,7 @@
 	16            /* letters; a longer run may begin in the midst of a quantum, as behind other letters */
 #define LINE_LEAST 60 /* letters; Base64 goes on behind the end of such a line */
 #define NAME_MOST  24
+#define GAP_MOST   24
 
 struct character_reference {
 	const char *name;
@@ -32,10 +33,11 @@ enum {
 	PERCENT = 16,
 	REFERENCE = 32,
 	BACKSLASH = 64,
-	QUOTED = 128
+	QUOTED = 128,
+	SHOWN = 256
 };
 
-static const uint8_t kinds[256] = {
+static const uint16_t kinds[256] = {
 	['0' ... '9'] = HEX | HEX_OR_BETWEEN | BASE64,
 	['A' ... 'F'] = HEX | HEX_OR_BETWEEN | BASE64,
 	['a' ... 'f'] = HEX | HEX_OR_BETWEEN | BASE64,
@@ -54,6 +56,7 @@ static const uint8_t kinds[256] = {
 	['&'] = REFERENCE,
 	['\\'] = BACKSLASH,
 	['='] = QUOTED,
+	[')'] = SHOWN,
 };
 
 static unsigned value_of_digit(uint8_t c)
@@ -239,11 +242,23 @@ static size_t read_quoted(struct span rest, struct escape *ret)
 	return rest.len > 1 && rest.ptr[1] == '\n' ? 2 : 0;
 }
 
+/* Between pieces of text that a page shows with other gaps than the font's (ISO 32000-1 9.4.3, TJ): a number. */
+static size_t read_gap(struct span rest, struct escape *ret)
+{
+	size_t at = 1;
+	while (at < rest.len && at < GAP_MOST && rest.ptr[at] != 0 &&
+		strchr("0123456789.+- \r\n", rest.ptr[at])) {
+		at++;
+	}
+	*ret = (struct escape){NOTHING, 0, false};
+	return at < rest.len && rest.ptr[at] == '(' ? at + 1 : 0;
+}
+
 static const struct coding {
-	uint8_t mark;
+	uint16_t mark;
 	read_escape *read;
 } codings[] = {{PERCENT, read_percent}, {REFERENCE, read_reference}, {BACKSLASH, read_backslash},
-	{QUOTED, read_quoted}};
+	{QUOTED, read_quoted}, {SHOWN, read_gap}};
 
 static size_t escape_at(const struct coding *c, struct span text, size_t at, struct escape *ret)
 {

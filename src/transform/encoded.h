@@ -6,7 +6,7 @@
 
 /*
  * Text that is encoded in other text, read: %20 and + of URLs (RFC 3986), &#252; and &uuml; of XML and HTML, \u00FC, \xFC, \374 and \/ of
- * JSON and C, =FC of quoted-printable (RFC 2045), bytes in hexadecimal digits, one of space , : - between them or none, and Base64 of both
+ * JSON and C, =FC of quoted-printable (RFC 2045), [(Mil)-20(ler)] of PDF pages, bytes in hexadecimal digits, one of space , : - between them or none, and Base64 of both
  * alphabets (RFC 4648), in lines too. What is given are UTF-8 and bytes. Nothing is kept between calls; the time is linear.
  */
 #define ENCODED_PIECE   2048

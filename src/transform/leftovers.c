@@ -30,6 +30,11 @@ void leftovers_begin(struct leftovers *l, unsigned options)
 	leftovers_memory_begin(l, options);
 	l->found = l->grave = l->full = false;
 	l->of = l->in = 0;
+	l->unread = COMPRESSED_READ;
+	l->unread_in = 0;
+	if (l->compressed) {
+		compressed_object(l->compressed);
+	}
 	l->options = options;
 	set_charset(l, span_str(""));
 }

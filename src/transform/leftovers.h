@@ -4,6 +4,7 @@
 
 #include "dicom/charset.h"
 #include "dicom/dataset.h"
+#include "transform/compressed.h"
 #include "transform/encoded.h"
 #include "transform/sieve.h"
 #include "transform/value.h"
@@ -17,6 +18,8 @@
  * before. Dates are searched for in eight more notations, as 03.02.1961 and 1961-02-03, that of birth in a dozen beside them. In pixel
  * data, waveforms and values that are numbers, only what is at least eight bytes long: shorter ones occur there by chance. In other
  * bytes, as of private attributes and documents, all.
+ * What is compressed is inflated, and searched as other bytes are (compressed.h): in all values but pixel data, waveforms and what is encrypted
+ * by us.
  * Nor is the word of a Value Type or a Relationship Type that the standard has there.
  *
  * It is grave if what is left is a person's name, a UID, a date, or of the patient or the visit (groups 0010 and 0038, the accession
@@ -40,6 +43,11 @@ struct leftovers {
 	bool found, grave;
 	uint32_t of, in; /* the tag of the value, and that of the element where it is left */
 	bool full;       /* there were more values than are searched for */
+	enum compressed_unread
+		unread; /* something is compressed or encrypted, and was not searched: the first, and where */
+	uint32_t unread_in;
+	/* To look into what is compressed with, of who calls, who sets it; NULL: it is not looked into. */
+	struct compressed *compressed;
 
 	/* ---- Its own ---- */
 	unsigned options; /* OPTION_…: what was to stay */
@@ -47,6 +55,7 @@ struct leftovers {
 	char charset_text[LEFTOVERS_LONG];
 	size_t charset_len;
 	bool numbers, plain, in_uid, in_date; /* plain: text of digits alone, in which nothing is encoded */
+	bool inflates;                        /* the value that comes */
 	unsigned depth, n_derived;
 	uint32_t here;
 	uint32_t object;                 /* a number */

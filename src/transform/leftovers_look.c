@@ -13,6 +13,7 @@
 #define TAG_VALUE_TYPE   0x0040A040u
 #define AROUND           4 /* bytes, which are text around a short word that is packed */
 #define DEPTH            2 /* of what is encoded in what is encoded */
+#define COMPRESSED_LEAST 8 /* bytes: shorter than any four that are compressed */
 
 static const char derived[] = "2.25.";
 
@@ -256,6 +257,43 @@ static void look_through(struct leftovers *l, const struct encoded_piece *s)
 	}
 }
 
+/* ---- What is compressed ---- */
+
+static void take_compressed(void *arg, const struct encoded_piece *piece)
+{
+	struct leftovers *l = arg;
+	bool numbers = l->numbers;
+	l->numbers = false; /* what they are of no more */
+	if (!l->grave) {
+		look_through_any(l, piece);
+		look_through_encoded(l, piece);
+	}
+	l->numbers = numbers;
+}
+
+/* Is it looked into? Not coded pixels, which are no text, nor digits. */
+static bool may_be_compressed(const struct leftovers *l, const struct dataset *d, bool is_fragment)
+{
+	bool is_coded = is_fragment || d->tag >> 16 == TAG_PIXEL_DATA >> 16 || d->tag == TAG_WAVEFORM ||
+	                d->tag == TAG_ENCRYPTED;
+	return l->compressed && !is_coded && !l->plain && d->length >= COMPRESSED_LEAST;
+}
+
+static void look_into(struct leftovers *l, struct span piece, bool last)
+{
+	compressed_feed(l->compressed, piece);
+	if (!last) {
+		return;
+	}
+	compressed_end(l->compressed);
+	if (l->unread == COMPRESSED_READ && l->compressed->unread != COMPRESSED_READ) {
+		l->unread = l->compressed->unread;
+		l->unread_in = l->here;
+	}
+}
+
+/* ---- Values ---- */
+
 /* How much of the beginning of a derived UID the value has begun with. */
 static void hear_beginning(struct leftovers *l, struct span piece)
 {
@@ -319,6 +357,10 @@ static void begin_value(struct leftovers *l, const struct dataset *d, bool is_fr
 	l->here = d->tag;
 	l->in_uid = memcmp(d->vr, "UI", 2) == 0;
 	l->in_date = memcmp(d->vr, "DA", 2) == 0 || memcmp(d->vr, "DT", 2) == 0;
+	l->inflates = may_be_compressed(l, d, is_fragment);
+	if (l->inflates) {
+		compressed_begin(l->compressed, !vr_is_text(d->vr), take_compressed, l);
+	}
 }
 
 /* What may be one of the standard's words comes in one. */
@@ -341,5 +383,8 @@ void leftovers_event(struct leftovers *l, struct dataset *d, int event)
 		}
 	} else if (event == DATASET_VALUE && !l->grave) {
 		look(l, d->value, d->last_piece);
+		if (l->inflates) {
+			look_into(l, d->value, d->last_piece);
+		}
 	}
 }

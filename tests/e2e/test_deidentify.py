@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """`gantry deidentify`: what other programs read in the copies, what is not copied, and what nobody finds again."""
+import base64
 import csv
 import glob
+import gzip
+import io
+import lzma
 import os
 import re
 import shutil
 import signal
+import zipfile
+import zlib
 
 from lib.site import ROOT, check, equal, test, until
 from lib.token import token
@@ -152,6 +158,35 @@ def leftovers(bench):
                     wants=0)
     check("see whether SOPInstanceUID(0008,0018), whose value was also that of InstanceCreationDate" in ran.text, ran.text)
     equal(len(copies(bench.path("uids"))), 1, "copies with UIDs that are made of dates")
+
+
+@test
+def leftovers_compressed(bench):
+    """A name that is compressed in what stays is found there; what cannot be looked into is told of."""
+    key, plain, number = make_key(bench), bench.path("plain.dcm"), 0
+    shutil.copy(os.path.join(DATA, "CT_small.dcm"), plain)
+    os.chmod(plain, 0o644)
+    bench.run("dcmodify", "-nb", "-q", "-m", "0010,0010=Zzyzxon^Quentin", "-i", "7e01,0010=HOLOGIC, Inc.", plain, wants=0)
+    named, members = b"<name>Quentin Zzyzxon</name>" * 3, io.BytesIO()
+    with zipfile.ZipFile(members, "w", zipfile.ZIP_DEFLATED) as made:
+        made.writestr("who.xml", named)
+    locked = bytearray(members.getvalue())
+    locked[6] |= 1  # of the member's flags: encrypted
+    page = b"%PDF-1.4\n1 0 obj<</Filter/FlateDecode>>stream\n" + zlib.compress(b"BT [(Zzy)-9(zxon)] TJ ET") + b"\nendstream"
+    for value, words in ((gzip.compress(named), "is still in"), (members.getvalue(), "is still in"), (page, "is still in"),
+                         (base64.b64encode(gzip.compress(members.getvalue())), "is still in"),
+                         (bytes(locked), "something in it is encrypted"), (lzma.compress(named), "in a way that is not searched"),
+                         (gzip.compress(bytes(30 << 20)), "more than is searched"), (gzip.compress(b"nobody at all"), "")):
+        number += 1
+        path, out = bench.path(f"{number}.dcm"), bench.path(f"out-{number}")
+        shutil.copy(plain, path)
+        with open(bench.path("value"), "wb") as there:
+            there.write(value + bytes(len(value) % 2))
+        bench.run("dcmodify", "-nb", "-q", "-if", "7e01,1012=" + bench.path("value"), path, wants=0)
+        left = words == "is still in"
+        ran = bench.run(bench.program, "deidentify", "--key", key, "--retain", "safe-private", path, out, wants=int(left))
+        equal(len(copies(out)), int(not left), f"copies of {number}")
+        check(words in ran.text and ("7E01,1012" in ran.text) == (words != ""), f"{number}: {ran.text}")
 
 
 @test
