@@ -39,6 +39,17 @@ enum deidentify_outcome {
 	OUTCOME_PIXELS,    /* they may have text burned in, or cannot be cleaned */
 };
 
+/* What was done to an element. */
+enum deidentify_done {
+	DONE_REMOVED,
+	DONE_EMPTIED,
+	DONE_REPLACED,
+	DONE_NEW_UID,
+	DONE_CLEANED,
+	DONE_ADDED,
+	DONE_N
+};
+
 /* What it said; it has read what others wrote, and is believed in nothing that matters. */
 struct deidentify_said {
 	enum deidentify_outcome outcome;
@@ -49,9 +60,9 @@ struct deidentify_said {
 	uint32_t left_of, left_in;
 	enum compressed_unread unread; /* something is compressed or encrypted, and was not searched; where */
 	uint32_t unread_in;
-	uint32_t counts[CONFIDENTIALITY_CLEAN + 1]; /* elements, by what was done */
+	uint32_t counts[DONE_N]; /* elements, by what was done */
 	bool list_is_cut;
-	size_t list_len; /* lines of an element's path, a comma, and what was done */
+	size_t list_len; /* lines of an element's path, what was done, and for what: with commas between */
 	char list[DEIDENTIFY_LIST];
 };
 

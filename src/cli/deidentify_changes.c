@@ -5,10 +5,10 @@
 
 #include <string.h>
 
-/* What survey.c finds beside the pixels. */
-static const uint32_t tags[] = {0x00181063, 0x00280004, 0x00280006, 0x00280008, 0x00280009, 0x00280034,
-	0x00280301, 0x00280302, 0x00282110, 0x00282112, 0x00282114, 0x00880200, 0x7FE00001, 0x7FE00002,
-	0x7FE00003};
+/* What survey.c finds beside the pixels, and the transfer syntax. */
+static const uint32_t tags[] = {0x00020010, 0x00181063, 0x00280004, 0x00280006, 0x00280008, 0x00280009,
+	0x00280034, 0x00280301, 0x00280302, 0x00282110, 0x00282112, 0x00282114, 0x00880200, 0x7FE00001,
+	0x7FE00002, 0x7FE00003};
 
 _Static_assert(ARRAY_LEN(tags) == DEIDENTIFY_CHANGES, "one for each");
 
@@ -60,15 +60,16 @@ void deidentify_changes_event(struct deidentify_changes *c, struct dataset *d, i
 }
 
 void deidentify_changes_tell(const struct deidentify_changes *c,
-	void (*done)(void *arg, const struct dataset *where, enum confidentiality what), void *arg)
+	void (*done)(void *arg, uint32_t tag, enum deidentify_done what), void *arg)
 {
 	for (size_t i = 0; i < ARRAY_LEN(tags); i++) {
 		const struct deidentify_change *of = &c->of[i];
-		const struct dataset where = {.tag = tags[i]};
 		if (of->was && !of->is) {
-			done(arg, &where, CONFIDENTIALITY_X);
+			done(arg, tags[i], DONE_REMOVED);
 		} else if (of->was && of->hash[0] != of->hash[1]) {
-			done(arg, &where, CONFIDENTIALITY_D);
+			done(arg, tags[i], DONE_REPLACED);
+		} else if (of->is && !of->was) {
+			done(arg, tags[i], DONE_ADDED);
 		}
 	}
 }

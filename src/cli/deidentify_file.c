@@ -54,8 +54,15 @@ static bool is_of_file(const struct deidentify_work *w, struct span bytes)
 
 /* ---- What was done ---- */
 
-static void list(struct deidentify_said *said, const struct dataset *d, enum confidentiality what)
+static void list(
+	struct deidentify_said *said, const struct dataset *d, enum deidentify_done what, const char *why)
 {
+	static const char *const names[] = {[DONE_REMOVED] = "removed",
+		[DONE_EMPTIED] = "emptied",
+		[DONE_REPLACED] = "replaced",
+		[DONE_NEW_UID] = "new-uid",
+		[DONE_CLEANED] = "cleaned",
+		[DONE_ADDED] = "added"};
 	char line[40 * (LIMIT_SEQUENCE_DEPTH + 1)];
 	size_t n = 0;
 	for (unsigned i = 0; i < d->depth; i++) {
@@ -64,10 +71,10 @@ static void list(struct deidentify_said *said, const struct dataset *d, enum con
 	}
 	if (d->tag == TAG_ITEM) {
 		line[n - 1] = ',';
-		n += (size_t)snprintf(line + n, sizeof(line) - n, "%s\n", confidentiality_name(what));
+		n += (size_t)snprintf(line + n, sizeof(line) - n, "%s,%s\n", names[what], why);
 	} else {
-		n += (size_t)snprintf(line + n, sizeof(line) - n, "(%04X,%04X),%s\n", d->tag >> 16,
-			d->tag & 0xFFFF, confidentiality_name(what));
+		n += (size_t)snprintf(line + n, sizeof(line) - n, "(%04X,%04X),%s,%s\n", d->tag >> 16,
+			d->tag & 0xFFFF, names[what], why);
 	}
 	if (n >= sizeof(said->list) - said->list_len) { /* with room for a NUL */
 		said->list_is_cut = true;
@@ -77,14 +84,38 @@ static void list(struct deidentify_said *said, const struct dataset *d, enum con
 	said->list_len += n;
 }
 
-static void done(void *arg, const struct dataset *where, enum confidentiality what)
+static void note(
+	struct deidentify_work *w, const struct dataset *where, enum deidentify_done what, const char *why)
 {
-	struct deidentify_work *w = arg;
-	w->pixels_told = w->pixels_told || (where->depth == 0 && where->tag == TAG_PIXEL_DATA);
 	w->said->counts[what]++;
 	if (w->how->list) {
-		list(w->said, where, what);
+		list(w->said, where, what, why);
 	}
+}
+
+static void done(void *arg, const struct dataset *where, enum confidentiality what)
+{
+	static const enum deidentify_done as[] = {[CONFIDENTIALITY_X] = DONE_REMOVED,
+		[CONFIDENTIALITY_Z] = DONE_EMPTIED,
+		[CONFIDENTIALITY_D] = DONE_REPLACED,
+		[CONFIDENTIALITY_U] = DONE_NEW_UID,
+		[CONFIDENTIALITY_CLEAN] = DONE_CLEANED};
+	struct deidentify_work *w = arg;
+	w->pixels_told = w->pixels_told || (where->depth == 0 && where->tag == TAG_PIXEL_DATA);
+	note(w, where, as[what], "profile");
+}
+
+static void added(void *arg, uint32_t tag, bool was)
+{
+	const struct dataset where = {.tag = tag};
+	note(arg, &where, was ? DONE_REPLACED : DONE_ADDED, "profile");
+}
+
+/* By who cleaned pixels. */
+static void changed(void *arg, uint32_t tag, enum deidentify_done what)
+{
+	const struct dataset where = {.tag = tag};
+	note(arg, &where, what, "pixels");
 }
 
 static void original(void *arg, const struct dataset *where, struct span value)
@@ -245,7 +276,7 @@ static int encrypt_originals(struct deidentify_work *w, struct span data, struct
 static int transform(struct deidentify_work *w, struct span data, struct span syntax)
 {
 	struct pseudonyms pseudonyms = {pseudonym_make, (void *)w->how->key};
-	struct deidentify_log log = {done, original, w};
+	struct deidentify_log log = {done, original, w, added};
 	struct span bytes;
 	bool begun = false;
 	int e = w->how->n_recipients > 0 ? encrypt_originals(w, data, syntax) : 0;
@@ -276,11 +307,11 @@ static int read_events(struct deidentify_work *w)
 {
 	int event;
 	while ((event = file_next(&w->file)) > 0 && event != DATASET_END) {
+		if (w->has_changes) {
+			deidentify_changes_event(&w->changes, &w->file.d, event, true);
+		}
 		if (!w->file.in_meta) {
 			leftovers_event(&w->leftovers, &w->file.d, event);
-			if (w->has_changes) {
-				deidentify_changes_event(&w->changes, &w->file.d, event, true);
-			}
 		}
 	}
 	return event;
@@ -344,7 +375,7 @@ static void hear_what_was(struct deidentify_work *w, int was)
 		while (before && (event = file_next(&w->file)) > 0 && event != DATASET_END) {
 			const struct dataset *d = &w->file.d;
 			before = w->file.in_meta || d->depth > 0 || d->tag < TAG_PIXEL_DATA;
-			if (before && !w->file.in_meta) {
+			if (before) {
 				deidentify_changes_event(&w->changes, &w->file.d, event, false);
 			}
 		}
@@ -354,10 +385,9 @@ static void hear_what_was(struct deidentify_work *w, int was)
 /* As what is changed here. */
 static void tell_changes(struct deidentify_work *w, bool pixels)
 {
-	static const struct dataset where = {.tag = TAG_PIXEL_DATA};
-	deidentify_changes_tell(&w->changes, done, w);
+	deidentify_changes_tell(&w->changes, changed, w);
 	if (pixels && !w->pixels_told) {
-		done(w, &where, CONFIDENTIALITY_CLEAN);
+		changed(w, TAG_PIXEL_DATA, DONE_CLEANED);
 	}
 }
 

@@ -103,11 +103,11 @@ void deidentify_tell_json(
 {
 	static const char *const words[] = {"no copy", "ok", "leftover", "not DICOM", "DICOMDIR", "broken",
 		"burned in", "document", "not written", "originals", "pixels"};
-	json_t *o = json_pack("{s:s%, s:s, s:s*, s:s*, s:i, s:i, s:i, s:i, s:i}", "file", name, strlen(name),
-		"outcome", words[s->outcome], "copy", copy, "why", why, "removed",
-		(int)s->counts[CONFIDENTIALITY_X], "emptied", (int)s->counts[CONFIDENTIALITY_Z], "replaced",
-		(int)s->counts[CONFIDENTIALITY_D], "new_uids", (int)s->counts[CONFIDENTIALITY_U], "cleaned",
-		(int)s->counts[CONFIDENTIALITY_CLEAN]);
+	json_t *o = json_pack("{s:s%, s:s, s:s*, s:s*, s:i, s:i, s:i, s:i, s:i, s:i}", "file", name,
+		strlen(name), "outcome", words[s->outcome], "copy", copy, "why", why, "removed",
+		(int)s->counts[DONE_REMOVED], "emptied", (int)s->counts[DONE_EMPTIED], "replaced",
+		(int)s->counts[DONE_REPLACED], "new_uids", (int)s->counts[DONE_NEW_UID], "cleaned",
+		(int)s->counts[DONE_CLEANED], "added", (int)s->counts[DONE_ADDED]);
 	char *line = o ? json_dumps(o, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
 	printf("%s\n", line ? line : "{\"outcome\":\"unprintable name\"}");
 	free(line);
@@ -139,8 +139,9 @@ void deidentify_tell_manifest(FILE *to, const struct deidentify_said *s, const c
 		put_quoted(to, name);
 		putc(',', to);
 		put_quoted(to, copy);
-		const char *comma = memrchr(s->list + at, ',', n);
-		size_t path = comma ? (size_t)(comma - (s->list + at)) : n;
+		const char *why = memrchr(s->list + at, ',', n);
+		const char *what = why ? memrchr(s->list + at, ',', (size_t)(why - (s->list + at))) : NULL;
+		size_t path = what ? (size_t)(what - (s->list + at)) : n;
 		fprintf(to, ",\"%.*s\"%.*s\n", (int)path, s->list + at, (int)(n - path), s->list + at + path);
 		at += n + 1;
 	}

@@ -230,16 +230,3 @@ bool confidentiality_knows_creator(struct span creator, uint16_t group)
 	}
 	return false;
 }
-
-const char *confidentiality_name(enum confidentiality c)
-{
-	static const char *const names[] = {
-		[CONFIDENTIALITY_KEEP] = "kept",
-		[CONFIDENTIALITY_D] = "replaced",
-		[CONFIDENTIALITY_Z] = "emptied",
-		[CONFIDENTIALITY_X] = "removed",
-		[CONFIDENTIALITY_U] = "new-uid",
-		[CONFIDENTIALITY_CLEAN] = "cleaned",
-	};
-	return c < ARRAY_LEN(names) ? names[c] : "";
-}

@@ -72,7 +72,4 @@ const char *confidentiality_safe_vr(struct span creator, uint32_t tag);
 /* Does the table know anything of this creator in that group? */
 bool confidentiality_knows_creator(struct span creator, uint16_t group);
 
-/* "removed", "emptied", …: what was done. Static storage. */
-const char *confidentiality_name(enum confidentiality c);
-
 #endif

@@ -57,6 +57,8 @@ struct deidentify_log {
 	/* A value that is not in the result, or its first DEIDENTIFY_VALUE bytes; not of binary VRs, but short ones of UN. */
 	void (*original)(void *arg, const struct dataset *where, struct span value);
 	void *arg;
+	/* What the profile itself writes at the top, to say what was done; was: the object had it too. Not what tells of pixels. */
+	void (*added)(void *arg, uint32_t tag, bool was);
 };
 
 enum { DEIDENTIFY_MORE, DEIDENTIFY_BYTES, DEIDENTIFY_END };
@@ -81,6 +83,7 @@ struct deidentify {
 	struct value_names names;
 	int days;
 	uint8_t stage, what, next_addition;
+	uint8_t added_before; /* a mask of those that are added and were there */
 	bool last_fed, last_told, flushed, held;
 	bool burned_in, has_pixels; /* burned_in: it says so of its document, and has no pixels so far */
 	int failed;

@@ -157,7 +157,7 @@ static void perform(struct deidentify *t, enum confidentiality c)
 {
 	struct dataset *d = &t->d;
 	bool is_patient = d->depth == 0 && (d->tag == TAG_PATIENT_NAME || d->tag == TAG_PATIENT_ID);
-	tell(t, c);
+	tell(t, c == CONFIDENTIALITY_Z && is_patient ? CONFIDENTIALITY_D : c);
 	switch (c) {
 	case CONFIDENTIALITY_KEEP:
 		copy(t);
@@ -252,6 +252,7 @@ static int element(struct deidentify *t)
 		return ERR_DENIED;
 	}
 	if (top && is_added(t, d->tag)) {
+		added_was_there(t, d->tag);
 		leave_out(t);
 		return 0;
 	}

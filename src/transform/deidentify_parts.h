@@ -38,6 +38,7 @@ void write_method_items(struct deidentify *t);
 bool take_method_codes(struct deidentify *t);
 /* Is it one of those that are added, so that the one that was there goes? */
 bool is_added(const struct deidentify *t, uint32_t tag);
+void added_was_there(struct deidentify *t, uint32_t tag);
 
 /* Bytes go out as they are, long ones by reference. */
 void give(struct deidentify *t, struct span bytes);

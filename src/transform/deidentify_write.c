@@ -177,6 +177,8 @@ static void write_encrypted(struct deidentify *t)
 static const uint32_t additions[] = {TAG_IDENTITY_REMOVED, TAG_METHOD, TAG_METHOD_CODES, TAG_BURNED_IN,
 	TAG_FEATURES, TAG_TEMPORAL, TAG_ENCRYPTED};
 
+static_assert(ARRAY_LEN(additions) <= 8, "bits of added_before");
+
 bool is_added(const struct deidentify *t, uint32_t tag)
 {
 	for (unsigned i = 0; i < ARRAY_LEN(additions); i++) {
@@ -188,6 +190,23 @@ bool is_added(const struct deidentify *t, uint32_t tag)
 		}
 	}
 	return false;
+}
+
+void added_was_there(struct deidentify *t, uint32_t tag)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(additions); i++) {
+		t->added_before |= additions[i] == tag ? (uint8_t)(1u << i) : 0;
+	}
+}
+
+/* What tells of pixels is told of by who cleaned them. */
+static void tell_added(struct deidentify *t, unsigned i)
+{
+	bool is_told =
+		additions[i] != TAG_BURNED_IN && additions[i] != TAG_FEATURES && is_added(t, additions[i]);
+	if (is_told && t->log.added) {
+		t->log.added(t->log.arg, additions[i], t->added_before >> i & 1);
+	}
 }
 
 static void write_addition(struct deidentify *t, uint32_t tag)
@@ -227,6 +246,7 @@ static void write_addition(struct deidentify *t, uint32_t tag)
 void write_additions(struct deidentify *t, uint32_t before)
 {
 	while (t->next_addition < ARRAY_LEN(additions) && additions[t->next_addition] < before) {
+		tell_added(t, t->next_addition);
 		write_addition(t, additions[t->next_addition++]);
 	}
 }
@@ -237,6 +257,7 @@ bool take_method_codes(struct deidentify *t)
 	if (t->next_addition >= ARRAY_LEN(additions) || additions[t->next_addition] != TAG_METHOD_CODES) {
 		return false;
 	}
-	t->next_addition++;
+	added_was_there(t, TAG_METHOD_CODES);
+	tell_added(t, t->next_addition++);
 	return true;
 }

@@ -260,7 +260,14 @@ def manifest(bench):
         rows = list(csv.DictReader(lines))
     done = {row["element"]: row["done"] for row in rows}
     equal(done.get("(0008,0018)"), "new-uid", "SOP Instance UID")
-    equal(done.get("(0010,0010)"), "emptied", "Patient's Name")
+    equal(done.get("(0010,0010)"), "replaced", "Patient's Name")
+    equal([done.get(f"({tag})") for tag in ("0012,0062", "0012,0063", "0012,0064", "0028,0303")], ["added"] * 4, "what the profile says")
+    equal({row["why"] for row in rows}, {"profile"}, "why")
+    again = bench.path("again.csv")
+    bench.run(bench.program, "deidentify", "--key", key, "--manifest", again, copies(bench.path("out"))[0], bench.path("again"), wants=0)
+    with open(again, encoding="utf-8", newline="") as lines:
+        done = {row["element"]: row["done"] for row in csv.DictReader(lines)}
+    equal([done.get(f"({tag})") for tag in ("0012,0062", "0012,0063", "0012,0064", "0028,0303")], ["replaced"] * 4, "of a copy's copy")
     check(any("[1]." in element for element in done), "no element of a sequence")
     equal(os.stat(listed).st_mode & 0o777, 0o600, "mode of the list")
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transform_object.h"
 
-/* What de-identification clears in coded frames, as they pass. */
+/* What de-identification clears in coded frames, as they pass; and what it says of what it adds. */
 
 #define COMMENT 60000u
 #define CODED   100000u
@@ -60,8 +60,36 @@ static void test_comments_in_frames(void **state)
 	assert_int_equal(told, 0);
 }
 
+/* What is added, and whether it was there: of an object, then of its copy. */
+static void told_added(void *arg, uint32_t tag, bool was)
+{
+	unsigned *n = arg;
+	static const uint32_t tags[] = {0x00120062, 0x00120063, 0x00120064, 0x00280303};
+	assert_int_equal(tag, tags[*n % 4]);
+	assert_int_equal(was, *n >= 4);
+	++*n;
+}
+
+static void test_log_of_added(void **state)
+{
+	(void)state;
+	static struct made copied;
+	unsigned n = 0;
+	struct deidentify_log log = {.added = told_added, .arg = &n};
+	struct deidentify_rules rules = {.pixels_cleaned = true};
+	struct writer w = begin(ENCODING_EXPLICIT_LE, CLASS_CT);
+	put_patient(&w, ENCODING_EXPLICIT_LE);
+	put_series(&w, ENCODING_EXPLICIT_LE);
+	deidentify_cut(&copied, &rules, syntaxes[ENCODING_EXPLICIT_LE], writer_span_of(&w), w.len, &log);
+	assert_int_equal(n, 4);
+	deidentify_cut(
+		&made, &rules, syntaxes[ENCODING_EXPLICIT_LE], span_of(copied.bytes, copied.n), 7, &log);
+	assert_int_equal(n, 8);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_comments_in_frames)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_comments_in_frames), cmocka_unit_test(test_log_of_added)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
