@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #define TAG_SOP_INSTANCE 0x00080018u
+#define OWN_MOST         (64u * 1024) /* of a signature's item what the MAC is over */
 
 const uint32_t object_apart[OBJECT_APART] = {0x04000115, 0x04000120, 0x04000305, 0x04000310};
 
@@ -132,6 +133,9 @@ struct check {
 	struct mac over, own;
 	struct mac_list list;
 	EVP_MD_CTX *verify;
+	uint8_t *own_bytes; /* OWN_MOST of them */
+	size_t own_len;
+	bool own_lost; /* they did not fit */
 };
 
 static void update(void *arg, struct span bytes)
@@ -139,7 +143,17 @@ static void update(void *arg, struct span bytes)
 	(void)EVP_DigestVerifyUpdate(((struct check *)arg)->verify, bytes.ptr, bytes.len);
 }
 
-/* The data set's elements and then the item's, in the order in which they stand. */
+/* The item's own come last, though elements may stand behind it: private ones of groups FFFB and FFFD. */
+static void keep_own(void *arg, struct span bytes)
+{
+	struct check *c = arg;
+	c->own_lost = c->own_lost || bytes.len > OWN_MOST - c->own_len;
+	if (!c->own_lost) {
+		memcpy(c->own_bytes + c->own_len, bytes.ptr, bytes.len);
+		c->own_len += bytes.len;
+	}
+}
+
 static int pass(void *arg, struct dataset *d, int event, enum encoding encoding)
 {
 	struct check *c = arg;
@@ -215,6 +229,7 @@ struct span object_value(const struct signed_signature *s, const EVP_PKEY *key)
 static bool is_right(struct check *c, EVP_PKEY *key)
 {
 	struct span value = object_value(c->s, key);
+	update(c, span_of(c->own_bytes, c->own_len));
 	bool right = value.len == (size_t)EVP_PKEY_get_size(key) &&
 	             EVP_DigestVerifyFinal(c->verify, value.ptr, value.len) == 1;
 	ERR_clear_error();
@@ -267,7 +282,7 @@ static void verify_with(struct check *c, struct span file, const struct object_t
 		.tags = object_apart,
 		.n_tags = OBJECT_APART,
 		.but = true,
-		.sink = update,
+		.sink = keep_own,
 		.arg = c};
 	if (!key || EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA ||
 		EVP_DigestVerifyInit(c->verify, NULL, hash, NULL, key) != 1) {
@@ -282,6 +297,8 @@ static void verify_with(struct check *c, struct span file, const struct object_t
 				? "an element that is signed is of VR UN, or has such in it: it came by another way "
 				  "than it was signed on"
 				: err_str(e));
+	} else if (c->own_lost) {
+		object_say(v, OBJECT_UNKNOWN, "its item is longer than those that are read");
 	} else if (c->over.n_signed != c->params->n_tags) {
 		object_say(v, OBJECT_FALSE, "an element that was signed is not there any more");
 	} else if (!is_right(c, key)) {
@@ -344,10 +361,12 @@ static int verify_one(struct check *c, struct span file, const struct object_tru
 	c->list.scope = &c->s->scope;
 	c->list.tags = calloc(MAC_TAGS_MOST, sizeof(*c->list.tags));
 	c->verify = EVP_MD_CTX_new();
-	int e = c->list.tags && c->verify ? 0 : ERR_NO_MEMORY;
+	c->own_bytes = malloc(OWN_MOST);
+	int e = c->list.tags && c->verify && c->own_bytes ? 0 : ERR_NO_MEMORY;
 	if (e == 0) {
 		verify_with(c, file, t, cert, hash, now_s, v);
 	}
+	free(c->own_bytes);
 	free(c->list.tags);
 	EVP_MD_CTX_free(c->verify);
 	ERR_clear_error();

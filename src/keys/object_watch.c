@@ -28,9 +28,10 @@ struct made {
 	bool beyond; /* there were enough of them */
 };
 
-struct digest {
-	uint8_t bytes[EVP_MAX_MD_SIZE];
-	unsigned len; /* 0: there is none */
+/* Of a signature's item what the MAC is over, after everything else. */
+struct own {
+	uint8_t *bytes; /* malloc'd; NULL: they did not fit */
+	size_t len;
 };
 
 struct object_watch {
@@ -54,7 +55,7 @@ struct object_watch {
 	bool in_item, own_lost;
 	size_t own_len;
 	uint8_t own_bytes[OWN_MOST];
-	struct digest digests[SIGNED_MOST];
+	struct own owns[SIGNED_MOST];
 };
 
 /* ---- Bytes of elements ---- */
@@ -201,24 +202,19 @@ static void begin_item(struct object_watch *w)
 		.arg = w};
 }
 
-/* Its MAC: of the elements, as far as they came before it, and of its own. */
+/* Its own elements are kept to the end: what is signed may stand behind them, in private groups FFFB and FFFD. */
 static void end_item(struct object_watch *w)
 {
 	w->in_item = false;
-	if (w->facts.n_signatures == 0) {
+	if (w->facts.n_signatures == 0 || w->own_lost) {
 		return;
 	}
-	unsigned at = w->facts.n_signatures - 1;
-	const struct signed_mac *m = signed_mac_of(&w->facts, &w->facts.signatures[at]);
-	const struct made *made = m ? &w->made[m - w->facts.macs] : NULL;
-	EVP_MD_CTX *copy = made && made->ctx && !w->own_lost ? EVP_MD_CTX_new() : NULL;
-	struct digest *d = &w->digests[at];
-	if (copy && (EVP_MD_CTX_copy_ex(copy, made->ctx) != 1 ||
-			    EVP_DigestUpdate(copy, w->own_bytes, w->own_len) != 1 ||
-			    EVP_DigestFinal_ex(copy, d->bytes, &d->len) != 1)) {
-		d->len = 0;
+	struct own *o = &w->owns[w->facts.n_signatures - 1];
+	o->bytes = malloc(w->own_len + 1);
+	if (o->bytes) {
+		memcpy(o->bytes, w->own_bytes, w->own_len);
+		o->len = w->own_len;
 	}
-	EVP_MD_CTX_free(copy);
 }
 
 /* ---- Events ---- */
@@ -291,6 +287,7 @@ void object_watch_free(struct object_watch *w)
 	}
 	for (unsigned i = 0; i < SIGNED_MOST; i++) {
 		EVP_MD_CTX_free(w->made[i].ctx);
+		free(w->owns[i].bytes);
 	}
 	signed_done(&w->facts);
 	free(w->elements);
@@ -308,13 +305,25 @@ void object_watch_feed(struct object_watch *w, struct span bytes)
 
 /* ---- The verdicts ---- */
 
-static bool is_right(EVP_PKEY *key, const EVP_MD *hash, const struct digest *d, struct span value)
+/* A MAC that several signatures may have, and then the item's own elements. 0: there is none. */
+static unsigned digest_of(const struct made *made, const struct own *own, uint8_t to[EVP_MAX_MD_SIZE])
+{
+	unsigned len = 0;
+	EVP_MD_CTX *copy = made->ctx && own->bytes ? EVP_MD_CTX_new() : NULL;
+	bool ok = copy && EVP_MD_CTX_copy_ex(copy, made->ctx) == 1 &&
+	          EVP_DigestUpdate(copy, own->bytes, own->len) == 1 &&
+	          EVP_DigestFinal_ex(copy, to, &len) == 1;
+	EVP_MD_CTX_free(copy);
+	return ok ? len : 0;
+}
+
+static bool is_right(EVP_PKEY *key, const EVP_MD *hash, struct span digest, struct span value)
 {
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(key, NULL);
 	bool right = ctx && value.len == (size_t)EVP_PKEY_get_size(key) && EVP_PKEY_verify_init(ctx) == 1 &&
 	             EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) == 1 &&
 	             EVP_PKEY_CTX_set_signature_md(ctx, hash) == 1 &&
-	             EVP_PKEY_verify(ctx, value.ptr, value.len, d->bytes, d->len) == 1;
+	             EVP_PKEY_verify(ctx, value.ptr, value.len, digest.ptr, digest.len) == 1;
 	EVP_PKEY_CTX_free(ctx);
 	ERR_clear_error();
 	return right;
@@ -326,21 +335,23 @@ static void judge_mac(struct object_watch *w, unsigned at, const struct signed_m
 	const struct signed_signature *s = &w->facts.signatures[at];
 	const struct made *made = &w->made[m - w->facts.macs];
 	EVP_PKEY *key = X509_get0_pubkey(cert);
+	uint8_t digest[EVP_MAX_MD_SIZE];
 	if (!key || EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA) {
 		object_say(v, OBJECT_UNKNOWN, "its certificate has no RSA key");
 		return;
 	}
 	object_judge_stamp(s, key, t, now_s, v);
+	unsigned len = digest_of(made, &w->owns[at], digest);
 	if (made->spoilt) {
 		object_say(v, OBJECT_UNKNOWN, "an element that is signed is of VR UN, or has such in it");
 	} else if (made->beyond) {
 		object_say(v, OBJECT_UNKNOWN, "it has more MAC parameters than are looked into in passing");
-	} else if (made->lost || w->digests[at].len == 0) {
+	} else if (made->lost || len == 0) {
 		object_say(v, OBJECT_UNKNOWN,
 			"what is signed is longer than what is kept of an object in passing");
 	} else if (made->n != m->n_tags) {
 		object_say(v, OBJECT_FALSE, "an element that was signed is not there any more");
-	} else if (!is_right(key, hash, &w->digests[at], object_value(s, key))) {
+	} else if (!is_right(key, hash, span_of(digest, len), object_value(s, key))) {
 		object_say(
 			v, OBJECT_FALSE, "what was signed is something else, or it is signed by another key");
 	} else {

@@ -303,6 +303,13 @@ def sign_several(bench):
     states = [(v["state"], v["where"]) for v in s.verify(both)]
     equal(states, [("good", "(0040,A730)[1]"), ("good", "")], "both")
     s.theirs(both)
+    # Elements that stand behind the signatures: of private groups FFFB and FFFD.
+    behind = bench.path("behind.dcm")
+    shutil.copy(CT, behind)
+    bench.run("dcmodify", "-nb", "-i", "(fffb,0010)=PRIVATE", behind, wants=0)
+    both = s.sign(s.dcmsign(behind, "first.dcm"), "both.dcm")
+    s.theirs(both)
+    equal([(v["state"], v["all"]) for v in s.verify(both)], [("good", True)] * 2, "elements behind the signatures")
 
 
 @test

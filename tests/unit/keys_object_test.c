@@ -447,6 +447,31 @@ static void each_byte_counts(void **state)
 	}
 }
 
+/* Private elements of groups FFFB and FFFD stand behind the signatures, and are signed before the signature's own. */
+static void behind_the_signatures(void **state)
+{
+	static uint8_t file[FILE_MOST], out[FILE_MOST], both[FILE_MOST];
+	struct writer w = writer_of(file, sizeof(file));
+	begin(&w, "1.2.840.10008.1.2.1");
+	element(&w, 8, 0x18, "UI", "1.2.3.4\0", 8);
+	element(&w, 0xFFFB, 0x10, "LO", "PRIV", 4);
+	element(&w, 0xFFFD, 0x10, "LO", "LAST", 4);
+	wish = (struct object_wish){.hash = OBJECT_SHA256};
+	size_t n = sign_file(file, w.len, out);
+	assert_true(place_of(out, n, "\xfa\xff\xfa\xffSQ", 6) < place_of(out, n, "PRIV", 4));
+	const struct object_verdict *v = verdict(out, n, 0);
+	assert_int_equal(v->state, OBJECT_GOOD);
+	assert_int_equal(v->n_signed, 3);
+	assert_true(v->covers_all);
+	wish.hash = OBJECT_SHA384;
+	n = sign_file(out, n, both);
+	assert_int_equal(verdict(both, n, 0)->state, OBJECT_GOOD);
+	assert_int_equal(verdict(both, n, 1)->state, OBJECT_GOOD);
+	both[place_of(both, n, "LAST", 4)] = 'C';
+	assert_int_equal(verdict(both, n, 0)->state, OBJECT_FALSE);
+	assert_int_equal(verdict(both, n, 1)->state, OBJECT_FALSE);
+}
+
 static void refusals(void **state)
 {
 	static uint8_t file[FILE_MOST];
@@ -545,6 +570,7 @@ int main(void)
 		cmocka_unit_test(fragments),
 		cmocka_unit_test(round_trip),
 		cmocka_unit_test(each_byte_counts),
+		cmocka_unit_test(behind_the_signatures),
 		cmocka_unit_test(refusals),
 		cmocka_unit_test(profiles),
 		cmocka_unit_test(more_than_is_kept),
