@@ -108,7 +108,10 @@ struct inspect_job;
 MUST_USE int media_inspect(const struct media *m, const struct scrap *bytes, struct inspect_job *j,
 	const struct inspect_check_row **ret_refused);
 
-/* Find what DICOMDIRs list and is not there. ERR_NO_MEMORY. */
+/* Of the others that were left alone, what DICOMDIRs list, and what is named as one, becomes refused. ERR_NO_MEMORY. */
+MUST_USE int media_refuse_listed(struct media *m, const char *why);
+
+/* Find what DICOMDIRs list and is not there: neither in m->names nor refused. ERR_NO_MEMORY. */
 MUST_USE int media_compare(struct media *m);
 
 /* Objects of a study that passed with this warning. */

@@ -39,7 +39,7 @@ static const char usage[] =
 	"                          /etc/gantry/gantry.yaml\n"
 	"\n"
 	"Exit status: 0 all was opened; 1 some was, or the DICOMDIR lists more than is\n"
-	"there; 2 wrong usage; 3 nothing was, and there is no OUT.\n";
+	"there, or a disc has none; 2 wrong usage; 3 nothing was, and there is no OUT.\n";
 
 enum { EXIT_ALL, EXIT_SOME, EXIT_USAGE, EXIT_NOTHING };
 
@@ -98,22 +98,32 @@ static int on_listed(void *arg, const char *path)
 	return media_add(&j->m.listed, path, NULL, "");
 }
 
-static int compare(struct media_opening *j)
+static int read_directory(struct media_opening *j, const char *name, int fd)
 {
 	size_t unread = 0;
+	int e = describe_directory(j->m.sandbox, fd, MEDIA_OPEN_SECONDS, on_listed, j, &unread);
+	if (e == ERR_VALUE || e == ERR_TIMEOUT) {
+		return media_add(&j->m.refused, name, NULL, "it is a DICOMDIR that cannot be read");
+	}
+	j->m.directories++;
+	j->m.unread += unread;
+	return e;
+}
+
+static int compare(struct media_opening *j)
+{
 	int e = 0;
 	for (size_t i = 0; e == 0 && i < j->m.names.n; i++) {
 		const char *name = j->m.names.at[i].file;
 		int fd = strcasecmp(name, "DICOMDIR") == 0 ? stage_open(&j->stage, name) : -1;
 		if (fd >= 0) {
-			e = describe_directory(j->m.sandbox, fd, MEDIA_OPEN_SECONDS, on_listed, j, &unread);
+			e = read_directory(j, name, fd);
 			close(fd);
-			e = e == ERR_VALUE || e == ERR_TIMEOUT
-			            ? media_add(&j->m.refused, name, NULL,
-					      "it is a DICOMDIR that cannot be read")
-			            : e;
 		}
 	}
+	e = e < 0 ? e
+	          : media_refuse_listed(
+			    &j->m, "it does not begin as a Secure DICOM File does: it is damaged");
 	return e < 0 ? e : media_compare(&j->m);
 }
 
@@ -123,6 +133,20 @@ static void tell(const struct media_list *l)
 		fprintf(stderr, "%s: ", media_printed(l->at[i].file));
 		fprintf(stderr, "%s\n", media_printed(l->at[i].why));
 	}
+}
+
+/* Is there what the DICOMDIR lists? False: not all of it, or nobody can tell, as of a disc without one. A mail is one piece, and needs none. */
+static bool say_missing(const struct media_opening *j)
+{
+	const struct media *m = &j->m;
+	tell(&m->missing);
+	if (m->unread > 0) {
+		fprintf(stderr, "%zu entries of the DICOMDIR cannot be read\n", m->unread);
+	}
+	if (m->directories == 0 && !j->is_mail) {
+		fputs("there is no DICOMDIR: nobody can tell whether files are missing\n", stderr);
+	}
+	return m->missing.n == 0 && m->unread == 0 && (m->directories > 0 || j->is_mail);
 }
 
 static void say_who(const struct media_opening *j)
@@ -196,8 +220,7 @@ static int finish(struct media_opening *j, int e, char *why, size_t cap)
 	printf("%s: %zu file%s opened\n", media_printed(j->out), j->m.names.n, j->m.names.n == 1 ? "" : "s");
 	say_who(j);
 	media_record_tell(&j->record);
-	tell(&j->m.missing);
-	return j->m.refused.n > 0 || j->m.missing.n > 0 ? EXIT_SOME : EXIT_ALL;
+	return say_missing(j) && j->m.refused.n == 0 ? EXIT_ALL : EXIT_SOME;
 }
 
 static int run(struct media_opening *j)

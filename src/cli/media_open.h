@@ -16,6 +16,7 @@ struct media_opening {
 	unsigned n_trust;
 	struct media_with with; /* its key opens */
 	bool progress;
+	bool is_mail;
 	bool unwritten; /* a file could not be written where OUT is to be: no fault of the disc */
 	char passphrase[MEDIA_PASSPHRASE];
 	struct cms_opening *opening;

@@ -253,6 +253,7 @@ static int take_mail(struct media_opening *j, int fd, struct media_outcome *o, c
 {
 	struct work w;
 	int e = work_run(&w, j, true, fd, o);
+	j->is_mail = true;
 	if (e == 0 && o->err == ERR_TYPE) {
 		snprintf(why, cap,
 			"it is neither a folder, nor an image of a disc (ISO, UDF or ZIP), nor a mail");

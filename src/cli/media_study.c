@@ -106,18 +106,47 @@ static int by_name(const void *a, const void *b)
 	return compare_names(((const struct media_line *)a)->file, ((const struct media_line *)b)->file);
 }
 
+/* Those of both lists, sorted; borrowed from them. NULL: no memory. */
+static struct media_line *sorted(const struct media_list *a, const struct media_list *b)
+{
+	struct media_line *all = calloc(a->n + b->n + 1, sizeof(*all));
+	for (size_t i = 0; all && i < a->n + b->n; i++) {
+		all[i] = i < a->n ? a->at[i] : b->at[i - a->n];
+	}
+	if (all) {
+		qsort(all, a->n + b->n, sizeof(*all), by_name);
+	}
+	return all;
+}
+
+int media_refuse_listed(struct media *m, const char *why)
+{
+	static const struct media_list none = {0};
+	const struct media_list *others = &m->left[LEFT_OTHER];
+	struct media_line *all = sorted(&m->listed, &none);
+	int err = all ? 0 : ERR_NO_MEMORY;
+	for (size_t i = 0; err == 0 && i < others->n; i++) {
+		const struct media_line *l = &others->at[i];
+		if (compare_names(l->file, "DICOMDIR") == 0 ||
+			bsearch(l, all, m->listed.n, sizeof(*l), by_name)) {
+			err = media_add(&m->refused, l->file, NULL, why);
+		}
+	}
+	free(all);
+	return err;
+}
+
 int media_compare(struct media *m)
 {
-	int err = 0;
-	if (m->names.n > 0) {
-		qsort(m->names.at, m->names.n, sizeof(*m->names.at), by_name);
-	}
+	struct media_line *all = sorted(&m->names, &m->refused);
+	int err = all ? 0 : ERR_NO_MEMORY;
 	for (size_t i = 0; err == 0 && i < m->listed.n; i++) {
 		const struct media_line *l = &m->listed.at[i];
-		if (m->names.n == 0 || !bsearch(l, m->names.at, m->names.n, sizeof(*l), by_name)) {
+		if (!bsearch(l, all, m->names.n + m->refused.n, sizeof(*l), by_name)) {
 			err = media_add(
 				&m->missing, l->file, NULL, "the DICOMDIR lists it, and it is not there");
 		}
 	}
+	free(all);
 	return err;
 }

@@ -174,8 +174,17 @@ def secure_media_folder(bench):
         file.write(bytes([byte ^ 1]))
     disc.fails(sealed, "D0000000/F0000001: ", "--key", key, passphrase=None)
     said = disc.media("open", "--incomplete", "--key", key, sealed, bench.path("some"), passphrase=None, wants=1)
-    check("6 files opened" in said and "it is not there" in said, said)
+    check("6 files opened" in said and "it is not there" not in said, said)
     check(not os.path.exists(bench.path("some/D0000000/F0000001")), "the damaged file")
+    # A file that begins as nothing does was damaged, if the DICOMDIR lists it; so was a DICOMDIR. Without one nobody can tell.
+    for name in ("D0000000/F0000001", "DICOMDIR"):
+        with open(os.path.join(sealed, name), "r+b") as file:
+            file.write(bytes(2048))
+        disc.fails(sealed, name + ": it does not begin as a Secure DICOM File does: it is damaged", "--key", key, passphrase=None)
+    for name in ("D0000000/F0000001", "DICOMDIR"):
+        os.remove(os.path.join(sealed, name))
+    said = disc.media("open", "--key", key, sealed, bench.path("unlisted"), passphrase=None, wants=1)
+    check("5 files opened" in said and "there is no DICOMDIR: nobody can tell whether files are missing" in said, said)
 
 
 @test
@@ -692,9 +701,10 @@ class Foreign:
         return folder
 
     def opens(self, folder, *arguments, passphrase=None):
-        """All of it, and each file is the one that was sealed."""
+        """All of it, and each file is the one that was sealed. There is no DICOMDIR."""
         out = folder + "-opened"
-        said = self.disc.media("open", *arguments, folder, out, passphrase=passphrase)
+        said = self.disc.media("open", *arguments, folder, out, passphrase=passphrase, wants=1)
+        check("there is no DICOMDIR: nobody can tell" in said, said)
         for path in glob.glob(out + "/**/F*", recursive=True):
             with open(path, "rb") as file:
                 equal(file.read() == self.bytes, True, f"the bytes of {path}")
