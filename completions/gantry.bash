@@ -38,7 +38,7 @@ _gantry_words() {
 	deidentify) words="--key --new-key --dates --retain --clean --clean-pixels --pixel-rules --clean-features --burned-in --documents --leftovers --manifest --originals-to --into-existing --isolate --jobs --json remove shift keep replace uids device institution patient safe-private descriptors structured-content graphics --help" ;;
 	reidentify) words="--key --cert --passphrase-file --help" ;;
 	sign) words="-c --key --cert --passphrase-file --profile --hash --tag --timestamp-query --timestamp-response --force base creator authorization SHA256 SHA384 SHA512 --help" ;;
-	verify) words="-c --trust --timestamp-trust --require --require-timestamp --json creator authorization report verified-report --help" ;;
+	verify) words="-c --trust --crl --timestamp-trust --require --require-timestamp --json creator authorization report verified-report --help" ;;
 	revoke) words="-c --reason --issuer --days --yes --renew --list --help" ;;
 	ca) words="make sign list renew revoke crl delegate --by --use --days --reason --name --yes --json --help" ;;
 	init) words="--try --help" ;;

@@ -9,7 +9,7 @@
 #include "keys/cert.h"
 #include "keys/crl.h"
 #include "keys/list_key.h"
-#include "keys/object.h"
+#include "keys/object_site.h"
 #include "keys/private.h"
 #include "keys/pseudonym_mark.h"
 #include "keys/record_keys.h"
@@ -198,6 +198,47 @@ static void check_crl(struct check *c, const struct blob *b)
 	}
 }
 
+/* As those who verify would read them. An authority may have expired: its timestamps and signatures are judged by their time. */
+static void check_believed(struct check *c, const struct site *site)
+{
+	const struct signing *s = &site->signatures;
+	const struct {
+		const struct blob *at;
+		unsigned n;
+	} all[] = {{s->trust, s->n_trust}, {s->timestamps, s->n_timestamps}, {s->crl, s->n_crl}};
+	const struct blob *first = NULL;
+	struct crl_list *lists = NULL;
+	struct object_trust *trust = NULL;
+	char why[512];
+	for (unsigned i = 0; i < ARRAY_LEN(all); i++) {
+		for (unsigned k = 0; k < all[i].n; k++) {
+			first = first ? first : all[i].at;
+			if (all[i].at[k].bytes.len == 0) {
+				return; /* said already */
+			}
+		}
+	}
+	if (first && object_trust_of_site(site, &lists, &trust, why, sizeof(why)) < 0) {
+		mistake_error(c->list, first->line, first->column, "`signatures`: %s", why);
+	}
+	object_trust_free(trust);
+	crl_list_free(lists);
+}
+
+/* Who signs, and whose signatures are believed. */
+static void check_signatures(struct check *c, const struct site *site)
+{
+	const struct signing *s = &site->signatures;
+	if (s->certificate.path) {
+		check_certificate(c, &s->certificate);
+	}
+	for (unsigned i = 0; i < s->n_crl; i++) {
+		check_crl(c, &s->crl[i]);
+	}
+	check_believed(c, site);
+	check_object_key(c, site);
+}
+
 static int keytab_fault(const struct site *s, struct span file, char *why, size_t cap)
 {
 	return users_check_keytab(
@@ -263,10 +304,7 @@ static void check_files(void *arg, const struct site *s, struct mistake_list *m)
 		check_certificate(c, &s->revocation.certificate);
 	}
 	check_list_key(c, s);
-	if (s->signatures.certificate.path) {
-		check_certificate(c, &s->signatures.certificate);
-	}
-	check_object_key(c, s);
+	check_signatures(c, s);
 	check_record_keys(c, &s->audit);
 	check_pseudonym_key(c, s);
 	if (!s->audit.has) {

@@ -7,7 +7,7 @@
 #include "cli/verbs.h"
 #include "dicom/sign_profile.h"
 #include "dicom/tag.h"
-#include "keys/object.h"
+#include "keys/object_site.h"
 #include "policy/site.h"
 
 #include <errno.h>
@@ -19,7 +19,8 @@
 #include <unistd.h>
 
 static const char usage[] =
-	"usage: gantry verify [-c FILE | --trust FILE... [--timestamp-trust FILE...]]\n"
+	"usage: gantry verify [-c FILE | --trust FILE... [--crl FILE...]]\n"
+	"                     [--timestamp-trust FILE...]\n"
 	"                     [--require PROFILE] [--require-timestamp] [--json] FILE...\n"
 	"\n"
 	"Verify the digital signatures of DICOM files (PS3.15 Annex C): each MAC, and\n"
@@ -28,6 +29,7 @@ static const char usage[] =
 	"  --trust FILE   authorities whose certificates are believed (PEM); otherwise\n"
 	"                 `signatures: trust` of the configuration, or its `tls: trust`;\n"
 	"                 and its revocation lists\n"
+	"  --crl FILE     revocation lists of these authorities, with --trust\n"
 	"  --timestamp-trust FILE  authorities of certified timestamps (RFC 3161);\n"
 	"                          otherwise `signatures: timestamps` of the\n"
 	"                          configuration, or those of signers\n"
@@ -44,8 +46,8 @@ static const char usage[] =
 #define EXIT_NONE  3
 
 struct job {
-	const char *config, *trust[TRUST_MOST], *stamps[TRUST_MOST];
-	unsigned n_trust, n_stamps, require; /* enum signed_profile; 0: none */
+	const char *config, *trust[TRUST_MOST], *stamps[TRUST_MOST], *crl[TRUST_MOST];
+	unsigned n_trust, n_stamps, n_crl, require; /* enum signed_profile; 0: none */
 	bool json, require_stamp;
 	struct site *site;
 	struct crl_list *lists;
@@ -70,78 +72,81 @@ static int complain(const char *what, const char *why)
 
 /* ---- Whom we believe ---- */
 
-/* stamps: of timestamps, after those of signers. */
-static int read_trust(struct job *j, const char *const *paths, unsigned n, bool stamps)
+/* The bytes of some files, one list after the other. */
+struct files {
+	struct span at[3 * TRUST_MOST];
+	unsigned n;
+};
+
+static int read_files(struct files *f, const char *const *paths, unsigned n)
 {
-	struct span files[TRUST_MOST] = {0};
 	const struct audit_input in = {.verb = "verify", .beside = true};
-	unsigned got = 0;
-	for (; got < n; got++) {
+	for (unsigned i = 0; i < n; i++) {
 		uint8_t *bytes;
 		size_t len;
-		if (audit_read_file(&in, paths[got], 1u << 20, &bytes, &len) != AUDIT_GOOD) {
-			break;
+		if (audit_read_file(&in, paths[i], 1u << 20, &bytes, &len) != AUDIT_GOOD) {
+			return EXIT_NONE; /* it has said why */
 		}
-		files[got] = span_of(bytes, len);
+		f->at[f->n++] = span_of(bytes, len);
 	}
-	int e = got < n  ? ERR_SYSTEM
-	        : stamps ? object_trust_stamps(j->believed, files, n)
-	                 : object_trust_new(files, n, NULL, &j->believed);
-	for (unsigned i = 0; i < got; i++) {
-		free((void *)(uintptr_t)files[i].ptr);
-	}
-	if (e == 0 || got < n) {
-		return e == 0 ? 0 : EXIT_NONE; /* it has said why */
-	}
-	return complain(stamps ? "--timestamp-trust" : "--trust",
-		e == ERR_VALUE ? "a file holds no certificate in PEM" : err_str(e));
+	return 0;
 }
 
-static int use_stamps(struct job *j, const struct signing *s)
+static void files_done(struct files *f)
 {
-	struct span *files = calloc(s->n_timestamps + 1, sizeof(*files));
-	for (unsigned i = 0; files && i < s->n_timestamps; i++) {
-		files[i] = s->timestamps[i].bytes;
+	for (unsigned i = 0; i < f->n; i++) {
+		free((void *)(uintptr_t)f->at[i].ptr);
 	}
-	int e = files ? object_trust_stamps(j->believed, files, s->n_timestamps) : ERR_NO_MEMORY;
-	free(files);
-	return e < 0 ? complain(j->config, "an authority of timestamps in it cannot be read") : 0;
 }
 
-static int use_blobs(struct job *j, const struct blob *trust, unsigned n)
+static int no_authority(const char *option, int e)
 {
-	const struct site *s = j->site;
+	return complain(option, e == ERR_VALUE ? "a file holds no certificate in PEM" : err_str(e));
+}
+
+static int use_stamps(struct job *j, const struct span *at)
+{
+	int e = j->n_stamps > 0 ? object_trust_stamps(j->believed, at, j->n_stamps) : 0;
+	return e < 0 ? no_authority("--timestamp-trust", e) : 0;
+}
+
+/* The authorities that were named, and lists that are theirs. */
+static int believe_named(struct job *j)
+{
+	struct files f = {0};
 	char why[256] = "no memory";
-	unsigned n_crl = 0;
-	struct span *files = calloc(n + 1, sizeof(*files)), *crl = calloc(s->n_crl + 1, sizeof(*crl)),
-		    *anchors = calloc(s->n_trust + 1, sizeof(*anchors));
-	int e = files && crl && anchors ? 0 : ERR_NO_MEMORY;
-	for (unsigned i = 0; e == 0 && i < n; i++) {
-		files[i] = trust[i].bytes;
+	int code = read_files(&f, j->trust, j->n_trust), e = 0;
+	code = code == 0 ? read_files(&f, j->stamps, j->n_stamps) : code;
+	unsigned anchors = f.n;
+	code = code == 0 ? read_files(&f, j->crl, j->n_crl) : code;
+	if (code == 0) {
+		e = crl_list_new(f.at + anchors, j->n_crl, f.at, anchors, &j->lists, why, sizeof(why));
+		code = e < 0 ? complain("--crl", why) : 0;
 	}
-	for (unsigned i = 0; e == 0 && i < s->n_crl; i++) {
-		if (blob_is_list(&s->crl[i])) {
-			crl[n_crl++] = s->crl[i].bytes;
-		}
+	if (code == 0) {
+		e = object_trust_new(f.at, j->n_trust, j->lists, &j->believed);
+		code = e < 0 ? no_authority("--trust", e) : use_stamps(j, f.at + j->n_trust);
 	}
-	for (unsigned i = 0; e == 0 && i < s->n_trust; i++) {
-		anchors[i] = s->trust[i].bytes;
-	}
-	e = e < 0 ? e : crl_list_new(crl, n_crl, anchors, s->n_trust, &j->lists, why, sizeof(why));
-	if (e == 0 && (e = object_trust_new(files, n, j->lists, &j->believed)) < 0) {
-		snprintf(why, sizeof(why), "an authority in it cannot be read");
-	}
-	free(files);
-	free(crl);
-	free(anchors);
-	return e < 0 ? complain(j->config, why) : 0;
+	files_done(&f);
+	return code;
+}
+
+static int believe_site(struct job *j)
+{
+	struct files f = {0};
+	char why[256];
+	int e = object_trust_of_site(j->site, &j->lists, &j->believed, why, sizeof(why));
+	int code = e < 0 ? complain(j->config, why) : read_files(&f, j->stamps, j->n_stamps);
+	code = code == 0 ? use_stamps(j, f.at) : code;
+	files_done(&f);
+	return code;
 }
 
 static int find_trust(struct job *j)
 {
 	struct mistakes mistakes = {0};
 	if (j->n_trust > 0) {
-		return read_trust(j, j->trust, j->n_trust, false);
+		return believe_named(j);
 	}
 	bool named = j->config != NULL;
 	j->config = place_file("verify", j->config);
@@ -154,19 +159,7 @@ static int find_trust(struct job *j)
 	}
 	int e = site_load(j->config, &j->site, &mistakes);
 	mistakes_done(&mistakes);
-	if (e < 0) {
-		return complain(j->config, "it has mistakes; `gantry check` names them");
-	}
-	const struct signing *s = &j->site->signatures;
-	int code = s->n_trust > 0 ? use_blobs(j, s->trust, s->n_trust)
-	                          : use_blobs(j, j->site->trust, j->site->n_trust);
-	return code == 0 && s->n_timestamps > 0 ? use_stamps(j, s) : code;
-}
-
-static int find_all_trust(struct job *j)
-{
-	int code = find_trust(j);
-	return code == 0 && j->n_stamps > 0 ? read_trust(j, j->stamps, j->n_stamps, true) : code;
+	return e < 0 ? complain(j->config, "it has mistakes; `gantry check` names them") : believe_site(j);
 }
 
 /* ---- A file ---- */
@@ -340,7 +333,7 @@ static int verify(struct job *j, const char *path, struct object_report *r)
 static int run(struct job *j, int n, char **paths)
 {
 	struct object_report *r = object_job_memory(sizeof(*r));
-	int code = r ? find_all_trust(j) : EXIT_NONE;
+	int code = r ? find_trust(j) : EXIT_NONE;
 	for (int i = 0; code != EXIT_NONE && i < n; i++) {
 		int one = verify(j, paths[i], r);
 		code = one > code ? one : code;
@@ -378,6 +371,8 @@ static bool take_option(void *arg, int c)
 		return true;
 	case 't':
 		return add_path(j->trust, &j->n_trust, optarg);
+	case 'l':
+		return add_path(j->crl, &j->n_crl, optarg);
 	case 's':
 		return add_path(j->stamps, &j->n_stamps, optarg);
 	case 'R':
@@ -407,7 +402,7 @@ int verb_verify(int argc, char **argv)
 {
 	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
 		{"trust", required_argument, NULL, 't'}, {"require", required_argument, NULL, 'r'},
-		{"timestamp-trust", required_argument, NULL, 's'},
+		{"timestamp-trust", required_argument, NULL, 's'}, {"crl", required_argument, NULL, 'l'},
 		{"require-timestamp", no_argument, NULL, 'R'}, {"json", no_argument, NULL, 'j'},
 		{"help", no_argument, NULL, 'h'}, {0}};
 	static struct job j;
@@ -415,8 +410,11 @@ int verb_verify(int argc, char **argv)
 	if (!options_read(argc, argv, options, usage, take_option, &j, &code)) {
 		return code;
 	}
-	if (optind == argc) {
-		fputs("gantry verify: name the files to verify\n", stderr);
+	const char *misuse = optind == argc                  ? "name the files to verify"
+	                     : j.n_crl > 0 && j.n_trust == 0 ? "--crl goes with --trust"
+	                                                     : NULL;
+	if (misuse) {
+		fprintf(stderr, "gantry verify: %s\n", misuse);
 		options_usage(usage);
 		return 2;
 	}

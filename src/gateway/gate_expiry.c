@@ -9,7 +9,8 @@
  * day comes near. `gantry status` has the days of all of them at any time.
  */
 
-#define DAY_MS 86400000
+#define DAY_MS     86400000
+#define HANDSHAKES "a certificate has expired: handshakes fail until it is renewed"
 
 static const struct {
 	int days; /* that many or fewer are left */
@@ -20,7 +21,8 @@ static const struct {
 	{60, LOG_LEVEL_NOTICE},
 };
 
-static void look_at(const struct blob *b, const char *use, int64_t now_s)
+/* over: what is said when it has expired. */
+static void look_at(const struct blob *b, const char *use, const char *over, int64_t now_s)
 {
 	char subject[256] = "";
 	int days = 0;
@@ -30,8 +32,7 @@ static void look_at(const struct blob *b, const char *use, int64_t now_s)
 	for (unsigned i = 0; i < ARRAY_LEN(stages); i++) {
 		if (days <= stages[i].days) {
 			log_event(stages[i].level, "certificate.expires",
-				days < 0 ? "a certificate has expired: handshakes fail until it is renewed"
-					 : "a certificate expires soon: renew it, and reload",
+				days < 0 ? over : "a certificate expires soon: renew it, and reload",
 				LOG_TEXT("file", b->path), LOG_TEXT("use", use), LOG_TEXT("subject", subject),
 				LOG_NUMBER("days_left", days));
 			return;
@@ -47,12 +48,17 @@ void expiry_check(struct gate *g, int64_t now_ms, bool fresh)
 	}
 	g->next_expiry_ms = now_ms + DAY_MS;
 	for (unsigned i = 0; i < s->n_identities; i++) {
-		look_at(&s->identities[i].certificate, "identity", clock_wall_ms() / 1000);
+		look_at(&s->identities[i].certificate, "identity", HANDSHAKES, clock_wall_ms() / 1000);
 	}
 	for (unsigned i = 0; i < s->n_trust; i++) {
-		look_at(&s->trust[i], "trust", clock_wall_ms() / 1000);
+		look_at(&s->trust[i], "trust", HANDSHAKES, clock_wall_ms() / 1000);
 	}
 	if (s->revocation.certificate.path) {
-		look_at(&s->revocation.certificate, "revocation", clock_wall_ms() / 1000);
+		look_at(&s->revocation.certificate, "revocation", HANDSHAKES, clock_wall_ms() / 1000);
+	}
+	if (s->signatures.certificate.path) {
+		look_at(&s->signatures.certificate, "signatures",
+			"the certificate of who signs objects has expired: none are signed until it is renewed",
+			clock_wall_ms() / 1000);
 	}
 }

@@ -272,6 +272,9 @@ static json_t *certificates(const struct site *s)
 		}
 		add_crl(list, &s->crl[i]);
 	}
+	for (unsigned i = 0; i < s->signatures.n_crl; i++) {
+		add_crl(list, &s->signatures.crl[i]);
+	}
 	for (unsigned i = 0; i < s->n_identities; i++) {
 		add_certificate(list, &s->identities[i].certificate, "identity");
 	}
@@ -280,6 +283,9 @@ static json_t *certificates(const struct site *s)
 	}
 	if (s->revocation.certificate.path) {
 		add_certificate(list, &s->revocation.certificate, "revocation");
+	}
+	if (s->signatures.certificate.path) {
+		add_certificate(list, &s->signatures.certificate, "signatures");
 	}
 	return list;
 }

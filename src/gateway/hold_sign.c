@@ -1,47 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/hold_sign.h"
 #include "base/clock.h"
+#include "keys/object_site.h"
 #include "keys/object_watch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 /* ---- Whom we believe ---- */
-
-static int read_trust(const struct site *s, struct hold_trust *t)
-{
-	const struct signing *c = &s->signatures;
-	const struct blob *signers = c->n_trust > 0 ? c->trust : s->trust;
-	unsigned n_signers = c->n_trust > 0 ? c->n_trust : s->n_trust, n_crl = 0, n_own = 0;
-	char why[256];
-	struct span *files = calloc((size_t)n_signers + c->n_timestamps + 1, sizeof(*files)),
-		    *anchors = calloc(s->n_trust + 1, sizeof(*anchors)),
-		    *crl = calloc(s->n_crl + 1, sizeof(*crl));
-	int e = files && anchors && crl ? 0 : ERR_NO_MEMORY;
-	for (unsigned i = 0; e == 0 && i < n_signers; i++) {
-		files[n_own++] = signers[i].bytes;
-	}
-	for (unsigned i = 0; e == 0 && i < c->n_timestamps; i++) {
-		files[n_own + i] = c->timestamps[i].bytes;
-	}
-	for (unsigned i = 0; e == 0 && i < s->n_trust; i++) {
-		anchors[i] = s->trust[i].bytes;
-	}
-	for (unsigned i = 0; e == 0 && i < s->n_crl; i++) {
-		if (blob_is_list(&s->crl[i])) {
-			crl[n_crl++] = s->crl[i].bytes;
-		}
-	}
-	e = e < 0 ? e : crl_list_new(crl, n_crl, anchors, s->n_trust, &t->lists, why, sizeof(why));
-	e = e < 0 ? e : object_trust_new(files, n_own, t->lists, &t->trust);
-	if (e == 0 && c->n_timestamps > 0) {
-		e = object_trust_stamps(t->trust, files + n_own, c->n_timestamps);
-	}
-	free(files);
-	free(anchors);
-	free(crl);
-	return e;
-}
 
 static void find_trust(struct association *as)
 {
@@ -50,10 +16,9 @@ static void find_trust(struct association *as)
 		return;
 	}
 	t->read = true;
-	int e = read_trust(as->site, t);
+	char why[256];
+	int e = object_trust_of_site(as->site, &t->lists, &t->trust, why, sizeof(why));
 	if (e < 0) {
-		object_trust_free(t->trust);
-		t->trust = NULL;
 		t->why = err_str(e);
 	}
 }

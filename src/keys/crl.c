@@ -180,8 +180,8 @@ static const char *find_signer(const struct source *from, struct list *one)
 	if (one->key || !one->indirect) {
 		return one->key
 		               ? NULL
-		               : "is signed by no authority of tls: trust that may sign lists (an intermediate authority "
-		                 "must be listed there too)";
+		               : "is signed by no authority that is trusted and may sign lists (an intermediate authority must be "
+		                 "listed among them too)";
 	}
 	one->delegate = delegate_of(one->crl, from->file, from->trust, from->n_trust, &fault);
 	one->key = one->delegate ? X509_get_pubkey(one->delegate) : NULL;
@@ -230,7 +230,7 @@ static int read_file(struct crl_list *l, const struct source *from, char *why, s
 			return 0;
 		}
 		if (e < 0) {
-			snprintf(why, cap, "file %zu of tls: crl holds no revocation list in PEM or DER",
+			snprintf(why, cap, "file %zu of them holds no revocation list in PEM or DER",
 				from->number);
 			return e;
 		}

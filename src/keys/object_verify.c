@@ -84,15 +84,24 @@ void object_say(struct object_verdict *v, enum object_state state, const char *f
 	v->state = state;
 }
 
-static bool is_revoked(
-	const struct object_trust *t, X509_STORE_CTX *store, int64_t now_s, char *why, size_t cap)
+bool object_chain_revoked(const STACK_OF(X509) * chain, const struct crl_list *lists, int64_t now_s,
+	const char *whose, char *why, size_t cap)
 {
-	STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(store);
-	/* The anchor is trusted because it is listed, and not looked up. */
-	for (int i = 0; t->lists && i < sk_X509_num(chain) - 1; i++) {
-		if (crl_ask(t->lists, sk_X509_value(chain, i), now_s, why, cap) == CRL_REVOKED) {
-			return true;
+	char said[128], name[200];
+	/* An authority between may be listed as trusted, as a signature has the signer's certificate alone: it is looked up all the same. */
+	for (int i = 0; lists && i < sk_X509_num(chain); i++) {
+		X509 *cert = sk_X509_value(chain, i);
+		if (X509_self_signed(cert, 0) == 1 ||
+			crl_ask(lists, cert, now_s, said, sizeof(said)) != CRL_REVOKED) {
+			continue;
 		}
+		x509_name_text(X509_get_subject_name(cert), name, sizeof(name));
+		if (i == 0) {
+			snprintf(why, cap, "%s %s", whose, said);
+		} else {
+			snprintf(why, cap, "the certificate of %.100s, which is above it, %s", name, said);
+		}
+		return true;
 	}
 	return false;
 }
@@ -102,7 +111,7 @@ void object_judge_certificate(
 	const struct object_trust *t, X509 *cert, int64_t now_s, struct object_verdict *v)
 {
 	int64_t at_s = v->stamp.present && v->stamp.state == OBJECT_GOOD ? v->stamp.time_s : now_s;
-	char revoked[128] = "";
+	char revoked[200] = "";
 	uint32_t usage = X509_get_key_usage(cert);
 	X509_STORE_CTX *store = X509_STORE_CTX_new();
 	bool ready = store && X509_STORE_CTX_init(store, t->store, cert, NULL) == 1;
@@ -118,8 +127,9 @@ void object_judge_certificate(
 	} else if (X509_verify_cert(store) != 1) {
 		object_say(v, OBJECT_UNTRUSTED, "its certificate is not to be trusted: %s",
 			X509_verify_cert_error_string(X509_STORE_CTX_get_error(store)));
-	} else if (is_revoked(t, store, now_s, revoked, sizeof(revoked))) {
-		object_say(v, OBJECT_UNTRUSTED, "its certificate %s", revoked);
+	} else if (object_chain_revoked(X509_STORE_CTX_get0_chain(store), t->lists, now_s, "its certificate",
+			   revoked, sizeof(revoked))) {
+		object_say(v, OBJECT_UNTRUSTED, "%s", revoked);
 	}
 	X509_STORE_CTX_free(store);
 }

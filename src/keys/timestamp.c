@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "keys/object_parts.h"
 #include "keys/timestamp.h"
 #include "keys/x509.h"
 
@@ -127,12 +128,30 @@ static bool say_why(struct object_stamp *ret)
 				 "its authority's certificate is not in it, or cannot be read");
 }
 
+/* Its chain once more: TS_RESP_verify_signature() keeps it to itself. */
+static bool is_revoked(PKCS7 *token, X509 *signer, X509_STORE *store, const struct crl_list *lists,
+	int64_t now_s, char *why, size_t cap)
+{
+	X509_STORE_CTX *c = lists ? X509_STORE_CTX_new() : NULL;
+	bool revoked = false;
+	if (c && X509_STORE_CTX_init(c, store, signer, token->d.sign->cert) == 1 &&
+		X509_verify_cert(c) == 1) {
+		revoked = object_chain_revoked(
+			X509_STORE_CTX_get0_chain(c), lists, now_s, "its authority's certificate", why, cap);
+	} else if (lists) {
+		snprintf(why, cap, "its authority's certificate cannot be looked up in the revocation lists");
+		revoked = true;
+	}
+	X509_STORE_CTX_free(c);
+	return revoked;
+}
+
 static bool check_signer(PKCS7 *token, X509_STORE *store, const struct crl_list *lists, int64_t now_s,
 	struct object_stamp *ret)
 {
 	X509 *signer CLEANUP(x509_freep) = NULL;
 	X509_VERIFY_PARAM *param = X509_VERIFY_PARAM_new();
-	char revoked[128] = "";
+	char revoked[200] = "";
 	bool ready = param != NULL;
 	if (ready) {
 		X509_VERIFY_PARAM_set_time(param, (time_t)now_s);
@@ -153,10 +172,8 @@ static bool check_signer(PKCS7 *token, X509_STORE *store, const struct crl_list 
 	if (TS_RESP_verify_signature(token, NULL, store, &signer) != 1) {
 		return say_why(ret);
 	}
-	if (lists && crl_ask(lists, signer, now_s, revoked, sizeof(revoked)) == CRL_REVOKED) {
-		return say(ret, OBJECT_UNTRUSTED, "its authority's certificate %s", revoked);
-	}
-	return true;
+	return !is_revoked(token, signer, store, lists, now_s, revoked, sizeof(revoked)) ||
+	       say(ret, OBJECT_UNTRUSTED, "%s", revoked);
 }
 
 void timestamp_judge(struct span token, struct span over, X509_STORE *store, const struct crl_list *lists,

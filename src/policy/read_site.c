@@ -267,6 +267,12 @@ void read_signature_timestamps(struct parse *p, const struct key *k, const struc
 	s->signatures.timestamps = parse_blobs(p, k, v, &s->signatures.n_timestamps);
 }
 
+void read_signature_crl(struct parse *p, const struct key *k, const struct tree *v, void *base)
+{
+	struct site *s = base;
+	s->signatures.crl = parse_blobs(p, k, v, &s->signatures.n_crl);
+}
+
 /* Read after `crl`, as the table has it: the own list is one more of them. */
 void read_own_list(struct parse *p, const struct key *k, const struct tree *v, void *base)
 {

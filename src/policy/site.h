@@ -78,6 +78,8 @@ struct signing {
 	unsigned n_trust;
 	struct blob *timestamps; /* authorities of certified timestamps (RFC 3161); none: those of signers */
 	unsigned n_timestamps;
+	struct blob *crl; /* lists of these authorities, beside those of TLS */
+	unsigned n_crl;
 };
 
 /* `sign` of a flow: objects get a signature by the key of `signatures` as they pass. */

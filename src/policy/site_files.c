@@ -92,7 +92,8 @@ static struct blob *packed_blob(const struct site *s, unsigned i)
 		unsigned n;
 	} lists[] = {{s->trust, s->n_trust}, {s->crl, s->n_crl}, {a->auditors, a->n_auditors},
 		{s->signatures.trust, s->signatures.n_trust},
-		{s->signatures.timestamps, s->signatures.n_timestamps}};
+		{s->signatures.timestamps, s->signatures.n_timestamps},
+		{s->signatures.crl, s->signatures.n_crl}};
 	if (i < s->n_identities) {
 		return &s->identities[i].certificate;
 	}

@@ -242,7 +242,7 @@ def sign_and_change(bench):
     v = s.verify(part)[0]
     equal((v["state"], v["all"], v["elements"]), ("good", False, 3), "one over three elements")
     s.theirs(part)
-    # Another's signature is not believed, and a certificate that was revoked is not.
+    # Another's signature is not believed.
     v = s.verify(s.bench.path("part.dcm"))[0]
     other = bench.run(bench.program, "verify", "--trust", bench.keys.path("other-ca.pem"), part, wants=1).text
     check("untrusted" in other and "not to be trusted" in other, "another authority:", other)
@@ -547,6 +547,83 @@ def sign_asked_for_in_passing(bench):
     item = bench.path("item.dcm")
     bench.run("dcmsign", "+si", s.key, s.certificate, "ContentSequence[0]", "+m2", os.path.join(DATA, "sr.dcm"), item, wants=0)
     equal(store(g, item, "signature-unknown"), 0x0124, "check: of an item")
+
+
+class Chain:
+    """A root, an authority below it, and a signer below that, by openssl; and lists of those."""
+
+    def __init__(self, bench):
+        self.bench = bench
+        self.make("root")
+        self.make("middle", "root", "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign")
+        self.make("leaf", "middle", "keyUsage=critical,digitalSignature")
+
+    def path(self, name):
+        return self.bench.path("chain-" + name)
+
+    def make(self, name, by=None, extensions=""):
+        key, cert, csr = (self.path(f"{name}.{end}") for end in ("key", "pem", "csr"))
+        self.bench.run("openssl", "req", *([] if by else ["-x509", "-days", "9"]), "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN=The {name}", "-keyout", key,
+                       "-out", csr if by else cert, wants=0)
+        if by:
+            self.bench.run("openssl", "x509", "-req", "-in", csr, "-CA", self.path(by + ".pem"), "-CAkey", self.path(by + ".key"), "-CAcreateserial", "-days", "9",
+                           "-extfile", self.bench.write(f"{name}.ext", extensions), "-out", cert, wants=0)
+
+    def revoked(self, name, by, cert=None, pair=None):
+        """A list of that authority with that certificate."""
+        cert, pair = cert or self.path(name + ".pem"), pair or (self.path(by + ".pem"), self.path(by + ".key"))
+        index, number = self.bench.write(f"{by}-index", ""), self.bench.write(f"{by}-number", "01\n")
+        config = self.bench.write(f"{by}.cnf", f"[ca]\ndefault_ca=c\n[c]\ndatabase={index}\ncrlnumber={number}\ndefault_md=sha256\ndefault_crl_days=9\n")
+        for options in (("-revoke", cert), ("-gencrl", "-out", self.path(by + ".crl"))):
+            self.bench.run("openssl", "ca", "-config", config, "-cert", pair[0], "-keyfile", pair[1], *options, wants=0)
+        return self.path(by + ".crl")
+
+
+@test
+def sign_by_somebody_revoked(bench):
+    """Lists of authorities that TLS does not know; of a signer, of the authority above it, of a timestamp's; by `gantry verify` and in passing."""
+    s, chain, tsa = Signer(bench), Chain(bench), Authority(bench)
+    query, signed = bench.path("query.tsq"), bench.path("signed.dcm")
+    bench.run(bench.program, "sign", "--key", chain.path("leaf.key"), "--cert", chain.path("leaf.pem"), "--timestamp-query", query, CT, signed, wants=0)
+    bench.run(bench.program, "sign", "--timestamp-response", tsa.answer(query, "answer.tsr"), signed, signed, wants=0)
+    trust = [chain.path("root.pem"), chain.path("middle.pem")]
+    s.config.update(trust=trust, timestamps=[tsa.ca])
+
+    def told(lists, why="", stamp=""):
+        s.config["crl"] = lists
+        s.g.write()
+        bench.run(bench.program, "check", s.g.yaml, wants=0)
+        v = s.verify(signed, wants=1 if lists else 0)[0]
+        check(re.fullmatch(why, v["why"]) and re.fullmatch(stamp, v["timestamp"]["why"]), f"of {lists}: {v}")
+
+    leaf, middle = chain.revoked("leaf", "middle"), chain.revoked("middle", "root")
+    stamps = chain.revoked("", "tsa", tsa.certificate, (tsa.ca, os.path.join(tsa.folder, "ca.key")))
+    day = r"was revoked on 20\d\d-\d\d-\d\d"
+    told([])
+    told([leaf], f"its certificate {day}")
+    told([leaf, middle], f"its certificate {day}")
+    told([middle], f"the certificate of CN=The middle, which is above it, {day}")
+    told([stamps], stamp=f"its authority's certificate {day}")
+    options = [bench.program, "verify", *(word for path in trust for word in ("--trust", path)), "--timestamp-trust", tsa.ca]
+    bench.run(*options, signed, wants=0)
+    check("was revoked" in bench.run(*options, "--crl", leaf, signed, wants=1).text, "with --crl")
+    text = bench.run(bench.program, "verify", "--trust", trust[0], "--crl", leaf, signed, wants=3).text
+    check("signed by no authority that is trusted" in text, "another's list", text)
+    s.config.update(trust=trust[:1], crl=[leaf])
+    s.g.write()
+    check("signed by no authority that is trusted" in bench.run(bench.program, "check", s.g.yaml, wants=1).text, "another's list, to gantry check")
+    g = bench.gateway(flow={"inspect": {"signatures": "require"}}, start=False)
+    g.config["signatures"] = {"trust": trust, "timestamps": [tsa.ca]}
+    g.write()
+    g.start()
+    equal(store(g, signed), 0, "before it is revoked")
+    g.config["signatures"]["crl"] = [middle]
+    g.write()
+    g.wait_log(g.reload(), event="gateway.reloaded")
+    equal(store(g, signed, "signature-missing"), 0x0124, "afterwards")
+    check("signature-untrusted" in g.wait_log(event="object.found")["checks"], "what was found")
+    uses = [(c["use"], c["subject"]) for c in json.loads(g.cli("status", "--json"))["certificates"]]
+    check(("crl", "CN=The root") in uses, "its days in the status", uses)
 
 
 @test
