@@ -46,9 +46,8 @@ struct quarantine_state {
 	uint64_t count;                /* how often it came, 1 and more */
 	uint64_t last_refusal;         /* of the last time; 0: none */
 	bool released;
-	struct quarantine_person asked,
-		approved;  /* approved: set with `released`, or when delivering failed */
-	int64_t ended_ms;  /* of the last attempt to deliver; 0: none */
+	struct quarantine_person asked, approved; /* approved: set when delivering begins */
+	int64_t ended_ms; /* of the last attempt to deliver, or of its beginning where it was cut short; 0: none */
 	char outcome[257]; /* of it */
 };
 

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -347,7 +348,24 @@ bool quarantine_item(const struct quarantine_place *p, uint64_t number, struct q
 	return e == 0;
 }
 
+bool quarantine_take(const struct quarantine_item *item)
+{
+	if (flock(item->file.fd, LOCK_EX | LOCK_NB) == 0) {
+		return true;
+	}
+	fprintf(stderr,
+		"gantry quarantine: object %" PRIu64 " is being delivered or deleted at this moment\n",
+		item->object.number);
+	return false;
+}
+
 /* ---- The record ---- */
+
+/* Sub-verbs that take --unrecorded. */
+static bool may_go_unrecorded(const char *act)
+{
+	return strcmp(act, "delete") == 0 || strcmp(act, "export") == 0;
+}
 
 static json_t *request_of(const char *act, const struct person *who, const struct quarantine_item *item)
 {
@@ -386,7 +404,9 @@ bool quarantine_record(const struct quarantine_place *p, bool unrecorded, const 
 		return true;
 	}
 	fprintf(stderr, "gantry quarantine: this could not be recorded: %s%s\n", why,
-		unrecorded ? "" : "; nothing was done. --unrecorded does it all the same");
+		unrecorded               ? ""
+		: may_go_unrecorded(act) ? "; nothing was done. --unrecorded does it all the same"
+					 : "; nothing was done");
 	return unrecorded;
 }
 

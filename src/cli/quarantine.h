@@ -70,6 +70,12 @@ struct quarantine_item {
 bool quarantine_item(const struct quarantine_place *p, uint64_t number, struct quarantine_item *ret_item,
 	bool *ret_damaged);
 
+/*
+ * Have this process alone do something to an object, until it ends or the item's file is closed: nobody deletes what is delivered at
+ * this moment, nor says that it stays. False after it has said that another does.
+ */
+bool quarantine_take(const struct quarantine_item *item);
+
 /* Say what is wrong with one that cannot be read. */
 void quarantine_say_damaged(uint64_t number, int e);
 

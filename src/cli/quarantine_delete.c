@@ -29,7 +29,7 @@ static int delete_one(const struct quarantine_place *p, const struct quarantine_
 		open && item.facts.from[0] ? " from " : "", open ? item.facts.from : "",
 		item.object.released ? ", of which its data were released already," : "");
 	person_find(&who);
-	bool go = quarantine_agreed(o->yes, question) &&
+	bool go = quarantine_agreed(o->yes, question) && (!open || quarantine_take(&item)) &&
 	          quarantine_record(p, o->unrecorded, "delete", &who, &item,
 			  o->reason ? json_pack("{s:s}", "text", o->reason) : NULL);
 	int e = go ? quarantine_delete(&p->q, &item.object) : 0;

@@ -10,7 +10,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 static const char usage[] =
@@ -118,7 +117,8 @@ static int withdraw(struct releasing *r)
 			number);
 		return QUARANTINE_FAILED;
 	}
-	if (!quarantine_record(r->p, false, "withdraw", &r->who, r->item, more_of(r, r->o->reason))) {
+	if (!quarantine_take(r->item) ||
+		!quarantine_record(r->p, false, "withdraw", &r->who, r->item, more_of(r, r->o->reason))) {
 		return QUARANTINE_FAILED;
 	}
 	int e = quarantine_change(&r->p->q, &r->item->file, set_withdrawn, NULL, NULL);
@@ -154,15 +154,22 @@ static int deliver(struct releasing *r)
 	char outcome[200], note[257];
 	uint64_t number = r->item->object.number;
 	const struct quarantine_person *asked = &r->item->state.asked;
+	/* Who is killed on the way has had it delivered, or has not: nobody is to take it for untouched. */
+	struct ended d = {
+		.who = &r->who, .outcome = "it began, and how it ended was not noted: look at the node"};
+	int e = quarantine_change(&r->p->q, &r->item->file, set_ended, &d, NULL);
+	if (e != 0) {
+		return say_changed(number, e);
+	}
 	snprintf(note, sizeof(note),
 		"Object %" PRIu64 " of the quarantine, released by %.80s, as %.80s had asked", number,
 		r->who.name, asked->name);
 	bool ok = quarantine_deliver(r->p, r->item, r->makes, note, outcome, sizeof(outcome)) == 0;
-	struct ended d = {.who = &r->who, .released = ok, .outcome = outcome};
+	d = (struct ended){.who = &r->who, .released = ok, .outcome = outcome};
 	/* It has happened: that the journal cannot take it any more changes nothing. */
 	(void)quarantine_record(
 		r->p, true, ok ? "delivered" : "not-delivered", &r->who, r->item, more_of(r, outcome));
-	int e = quarantine_change(&r->p->q, &r->item->file, set_ended, &d, NULL);
+	e = quarantine_change(&r->p->q, &r->item->file, set_ended, &d, NULL);
 	if (!ok) {
 		fprintf(stderr,
 			"gantry quarantine: object %" PRIu64
@@ -194,10 +201,7 @@ static int approve(struct releasing *r)
 	if (!quarantine_agreed(r->o->yes, question)) {
 		return QUARANTINE_FAILED;
 	}
-	/* Held until this process ends: no two deliver the same. */
-	if (flock(r->item->file.fd, LOCK_EX | LOCK_NB) < 0) {
-		fprintf(stderr, "gantry quarantine: object %" PRIu64 " is being delivered at this moment\n",
-			number);
+	if (!quarantine_take(r->item)) {
 		return QUARANTINE_FAILED;
 	}
 	/* What it was before the question and the lock may have changed. */
@@ -213,6 +217,19 @@ static int approve(struct releasing *r)
 
 /* ---- The verb ---- */
 
+/* Who was killed after the delivery has left its data, which go now. */
+static int say_released(const struct releasing *r)
+{
+	bool left = !r->item->object.released && quarantine_take(r->item);
+	int e = left ? quarantine_let_go(&r->p->q, &r->item->object, &r->item->file) : 0;
+	fprintf(stderr, "gantry quarantine: object %" PRIu64 " was released already%s\n",
+		r->item->object.number,
+		!left    ? ""
+		: e == 0 ? "; its data were left, and are gone now"
+			 : "; its data are still there, and could not be removed");
+	return QUARANTINE_FAILED;
+}
+
 static int release(struct releasing *r)
 {
 	person_find(&r->who);
@@ -224,10 +241,8 @@ static int release(struct releasing *r)
 	if (r->o->withdraw) {
 		return withdraw(r);
 	}
-	if (r->item->object.released) {
-		fprintf(stderr, "gantry quarantine: object %" PRIu64 " was released already\n",
-			r->item->object.number);
-		return QUARANTINE_FAILED;
+	if (r->item->object.released || r->item->state.released) {
+		return say_released(r);
 	}
 	if (!r->item->facts.to[0]) {
 		fputs("gantry quarantine: it is not known where the object was bound\n", stderr);

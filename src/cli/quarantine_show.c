@@ -2,6 +2,7 @@
 #include "base/writer.h"
 #include "cli/audit.h"
 #include "cli/audit_print.h"
+#include "cli/fresh_file.h"
 #include "cli/quarantine.h"
 #include "cli/quarantine_json.h"
 #include "cli/when.h"
@@ -11,11 +12,11 @@
 #include "inspect/check.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char usage[] = "usage: gantry quarantine show N [--findings] [--json] [-c FILE]\n"
@@ -208,37 +209,47 @@ static int put_data(const struct quarantine_item *item, FILE *f)
 	return e;
 }
 
-static int write_copy(const struct quarantine_item *item, const char *path)
+static int say_no_copy(int e)
 {
-	/* Nobody else's file is written over, and nobody else reads it. */
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fprintf(stderr, "gantry quarantine: no copy was written: %s\n",
+		e == ERR_SYSTEM      ? strerror(errno)
+		: e == ERR_NOT_FOUND ? "the object was released, and its data are gone"
+		: e == ERR_VALUE     ? "its UIDs are none that a file can have"
+				     : "the object's file is damaged");
+	return QUARANTINE_FAILED;
+}
+
+/* It has its name when it is whole: nothing of a hostile object is left of who is killed, and what is there is one. */
+static int write_copy(const struct quarantine_item *item, struct fresh_file *copy)
+{
+	int fd = dup(copy->fd);
 	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
 	if (!f) {
-		fprintf(stderr, "gantry quarantine: %s: %s\n", path, strerror(errno));
-		return QUARANTINE_FAILED;
+		return say_no_copy(ERR_SYSTEM);
 	}
 	int e = put_head(&item->facts, f);
 	e = e == 0 ? put_data(item, f) : e;
-	if (e == 0 && (fflush(f) != 0 || fsync(fd) < 0)) {
-		e = ERR_SYSTEM;
-	}
-	int kept = errno;
 	if (fclose(f) != 0 && e == 0) {
 		e = ERR_SYSTEM;
-		kept = errno;
 	}
-	if (e != 0) {
-		fprintf(stderr, "gantry quarantine: no copy was written: %s\n",
-			e == ERR_SYSTEM      ? strerror(kept)
-			: e == ERR_NOT_FOUND ? "the object was released, and its data are gone"
-			: e == ERR_VALUE     ? "its UIDs are none that a file can have"
-					     : "the object's file is damaged");
-		(void)unlink(path);
-		return QUARANTINE_FAILED;
+	if (e != 0 || !fresh_commit(copy, false)) {
+		return say_no_copy(e != 0 ? e : ERR_SYSTEM);
 	}
 	printf("object %" PRIu64 " was written to %s. It is as it came: nothing was taken out of it.\n",
-		item->object.number, path);
+		item->object.number, copy->path);
 	return QUARANTINE_DONE;
+}
+
+/* Nobody else's file is written over, and nobody else reads it. What cannot be is not recorded as done. */
+static bool begin_copy(const char *path, struct fresh_file *ret_copy)
+{
+	struct stat st;
+	bool there = lstat(path, &st) == 0;
+	if (there || !fresh_begin(ret_copy, path, 0600)) {
+		fprintf(stderr, "gantry quarantine: %s: %s\n", path, strerror(there ? EEXIST : errno));
+		return false;
+	}
+	return true;
 }
 
 static int export(const struct quarantine_place *p, const struct quarantine_item *item,
@@ -246,18 +257,24 @@ static int export(const struct quarantine_place *p, const struct quarantine_item
 {
 	char where[4096 + 300];
 	struct person who;
+	struct fresh_file copy = FRESH_NONE;
+	int code = QUARANTINE_FAILED;
 	if (item->object.released) {
 		fputs("gantry quarantine: the object was released, and its data are gone\n", stderr);
+		return QUARANTINE_FAILED;
+	}
+	if (!begin_copy(o->export, &copy)) {
 		return QUARANTINE_FAILED;
 	}
 	char *folder = o->export[0] == '/' ? NULL : getcwd(NULL, 0);
 	snprintf(where, sizeof(where), "%s%s%s", folder ? folder : "", folder ? "/" : "", o->export);
 	free(folder);
 	person_find(&who);
-	if (!quarantine_record(p, o->unrecorded, "export", &who, item, json_pack("{s:s}", "file", where))) {
-		return QUARANTINE_FAILED;
+	if (quarantine_record(p, o->unrecorded, "export", &who, item, json_pack("{s:s}", "file", where))) {
+		code = write_copy(item, &copy);
 	}
-	return write_copy(item, o->export);
+	fresh_done(&copy);
+	return code;
 }
 
 int quarantine_show_verb(int argc, char **argv)

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import urllib.request
 
 from lib import dicom, peers, trail
@@ -121,6 +122,11 @@ def quarantine_of_large_objects(bench):
             equal(os.stat(out).st_mode & 0o777, 0o600, "who may read the copy")
             check("exists" in quarantine(g, "show", str(number), "--export", out, wants=1), "a file was written over")
         scu.release()
+    # The kernel kills it in the midst of its copy.
+    cut = os.path.join(bench.new_folder("cut"), "out.dcm")
+    ran = bench.run("prlimit", "--fsize=3000000", bench.program, "quarantine", "show", "-c", g.yaml, "3", "--export", cut)
+    equal((ran.code, os.listdir(os.path.dirname(cut))), (-signal.SIGXFSZ, []), "what is left of a copy that was cut off")
+    equal(len(g.find(event="quarantine.used", act="export")), 4, "copies that are recorded")
     equal(peers.received(folder), {}, "objects in the archive")
 
 
@@ -388,7 +394,43 @@ def quarantine_not_delivered(bench):
     g.config["flows"][0]["to"] = "archive"
     g.write()
     g.stop()
-    check("could not be recorded: the gateway does not run" in release(g, 1, BOB, wants=1), "without a gateway")
+    text = release(g, 1, BOB, wants=1)
+    check("could not be recorded: the gateway does not run" in text and "--unrecorded" not in text, "without a gateway", text)
+
+
+@test
+def quarantine_left_alone_while_delivered(bench):
+    """What is on its way to the archive is not deleted, withdrawn or delivered twice; who is killed on the way leaves that it began."""
+    go = threading.Event()
+
+    def waits(scp, wire, context, fields, data):
+        go.wait(20)
+        return False
+
+    scp = bench.scp(answer=waits)
+    g = bench.gateway(archive=plain(scp.port), flow=KEEPS)
+    bad = dicom.Part10(BAD)
+    with g.scu() as scu:
+        scu.associate(contexts=CONTEXTS)
+        store_bad(scu, bad)
+        scu.release()
+    check("--unrecorded" not in release(g, 1, ANN), "the first person")
+    bob = (bench.program, "quarantine", "release", "-c", g.yaml, "1", "--yes")
+    killed = bench.start(*bob, env={"SUDO_UID": BOB})
+    until(lambda: len(scp.messages) == 1, "the delivery")
+    killed.signal(signal.SIGKILL)
+    killed.wait()
+    text = quarantine(g, "show", "1")
+    check("how it ended was not noted" in text and f"approved        user {BOB}" in text, "what is known of it", text)
+    running = bench.start(*bob, env={"SUDO_UID": BOB})
+    until(lambda: len(scp.messages) == 2, "the next delivery")
+    for words, user in ((("release", "1", "--yes"), "54323"), (("release", "1", "--withdraw"), ANN), (("delete", "1", "--yes"), ANN)):
+        check("at this moment" in quarantine(g, *words, user=user, wants=1), words)
+    go.set()
+    equal(running.wait(), 0, f"the exit status: {running.text()}")
+    equal([o["state"] for o in listed(g, "--all")], ["released"], "the state")
+    acts = [row["act"] for row in g.find(event="quarantine.used")]
+    equal(acts, ["ask", "approve", "approve", "delivered"], "what is recorded")
 
 
 @test
