@@ -159,6 +159,15 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct entry *)a)->name, ((const struct entry *)b)->name);
 }
 
+/* A name with a line end could stand for two files in the list. */
+static bool is_one_line(const char *name)
+{
+	while (*name && (unsigned char)*name >= ' ' && *name != 0x7F) {
+		name++;
+	}
+	return *name == '\0';
+}
+
 /* Their names, sorted; *ret is malloc'ed. */
 static int list_names(const char *folder, struct entry **ret, unsigned *ret_n, char *why, size_t cap)
 {
@@ -171,7 +180,7 @@ static int list_names(const char *folder, struct entry **ret, unsigned *ret_n, c
 		if (!definitions_is_file(d->d_name)) {
 			continue;
 		}
-		e = n < DEFINITIONS_MOST ? 0 : ERR_LIMIT;
+		e = !is_one_line(d->d_name) ? ERR_VALUE : n < DEFINITIONS_MOST ? 0 : ERR_LIMIT;
 		if (e == 0) {
 			snprintf(list[n++].name, NAME_CAP, "%s", d->d_name);
 		}
@@ -183,6 +192,7 @@ static int list_names(const char *folder, struct entry **ret, unsigned *ret_n, c
 		(void)fail(e, why, cap, folder,
 			e == ERR_NOT_FOUND ? "there are no definitions in it"
 			: e == ERR_LIMIT   ? "there are too many files in it"
+			: e == ERR_VALUE   ? "the name of a file in it has control characters"
 					   : err_str(e));
 		free(list);
 		list = NULL;
@@ -415,7 +425,7 @@ int definitions_link(const char *store, const char *link, const char *hash)
 
 unsigned definitions_tidy(const char *store)
 {
-	static const char *const links[] = {"staged", "current", "previous"};
+	static const char *const links[] = {"staged", "current", "previous", "replaced"};
 	char sets[PATH_CAP], path[PATH_CAP], kept[ARRAY_LEN(links)][DEFINITIONS_HASH + 1] = {""};
 	unsigned removed = 0;
 	for (unsigned i = 0; i < ARRAY_LEN(links); i++) {

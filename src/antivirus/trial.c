@@ -20,9 +20,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CONFIG_MOST (256u * 1024)
-#define POLL_MS     50
-#define STOP_TRIES  10 /* it has nothing to lose */
+#define CONFIG_MOST   (256u * 1024)
+#define POLL_MS       50
+#define STOP_TRIES    10 /* it has nothing to lose */
+#define JANITOR_TRIES 100
+
+static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 
 /* What is ours to say, or of no use to a clamd that nobody else talks to; above all, what starts programs. */
 static const char *const ours[] = {"Example", "LocalSocket", "LocalSocketGroup", "LocalSocketMode",
@@ -125,6 +128,86 @@ static int write_text(const char *path, const char *text)
 	return good ? 0 : ERR_SYSTEM;
 }
 
+/* ---- Its folder ---- */
+
+/* clamd unpacks into folders of its own. They are another user's: nothing is followed. */
+static void empty_folder(int at, const char *name)
+{
+	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	const struct dirent *d;
+	while (dir && (d = readdir(dir))) {
+		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0) {
+			continue;
+		}
+		if (unlinkat(fd, d->d_name, 0) < 0 && (errno == EISDIR || errno == EPERM)) {
+			empty_folder(fd, d->d_name);
+			(void)unlinkat(fd, d->d_name, AT_REMOVEDIR);
+		}
+	}
+	if (dir) {
+		closedir(dir);
+	} else if (fd >= 0) {
+		close(fd);
+	}
+}
+
+/* Not ours to be told to end with: it ends when the other end of the pipe is closed, whoever does that. */
+static void watch(const char *folder, int alive)
+{
+	char c;
+	(void)setsid();
+	for (unsigned i = 0; i < ARRAY_LEN(ends); i++) {
+		(void)signal(ends[i], SIG_IGN);
+	}
+	if (dup2(alive, 0) < 0) {
+		_exit(1);
+	}
+	(void)close_range(1, ~0u, 0);
+	while (read(0, &c, 1) < 0 && errno == EINTR) {
+	}
+	/* A clamd that is killed at this moment may still write into it. */
+	for (unsigned i = 0; i < JANITOR_TRIES; i++) {
+		empty_folder(AT_FDCWD, folder);
+		if (rmdir(folder) == 0 || errno == ENOENT) {
+			break;
+		}
+		(void)poll(NULL, 0, POLL_MS);
+	}
+	_exit(0);
+}
+
+/* What clamd is shown is in files there, and whoever ends this process must not leave them. */
+static int start_janitor(struct trial *t)
+{
+	int pipes[2];
+	if (pipe2(pipes, O_CLOEXEC) < 0) {
+		return ERR_SYSTEM;
+	}
+	(void)fflush(NULL);
+	t->janitor = fork();
+	if (t->janitor == 0) {
+		watch(t->folder, pipes[0]);
+	}
+	close(pipes[0]);
+	if (t->janitor < 0) {
+		t->janitor = 0;
+		close(pipes[1]);
+		return ERR_SYSTEM;
+	}
+	t->alive = pipes[1];
+	return 0;
+}
+
+static void end_janitor(struct trial *t)
+{
+	if (t->janitor > 0) {
+		close(t->alive);
+		(void)waitpid(t->janitor, NULL, 0);
+		t->janitor = 0;
+	}
+}
+
 /* ---- Its process ---- */
 
 static void become(const struct passwd *user)
@@ -136,12 +219,13 @@ static void become(const struct passwd *user)
 	}
 }
 
-static void run(const struct trial_how *how, const struct passwd *user, const char *config, int out)
+static void run(
+	const struct trial_how *how, const struct passwd *user, const char *config, int out, pid_t parent)
 {
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	become(user);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0) {
+	if (getppid() != parent || null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0) {
 		_exit(126);
 	}
 	(void)close_range(3, ~0u, 0);
@@ -152,6 +236,7 @@ static void run(const struct trial_how *how, const struct passwd *user, const ch
 int trial_start(struct trial *t, const struct trial_how *how, char *why, size_t cap)
 {
 	char config[96];
+	pid_t parent = getpid();
 	*t = (struct trial){.folder = "/tmp/gantry-antivirus-XXXXXX"};
 	char *site = read_config(how->config), *text = malloc(CONFIG_MOST);
 	const struct passwd *user = site ? user_of(site) : NULL;
@@ -159,7 +244,8 @@ int trial_start(struct trial *t, const struct trial_how *how, char *why, size_t 
 	if (e == 0) {
 		snprintf(t->socket, sizeof(t->socket), "%s/clamd.ctl", t->folder);
 		snprintf(config, sizeof(config), "%s/clamd.conf", t->folder);
-		e = trial_config(t, site, how->definitions, text, CONFIG_MOST);
+		e = start_janitor(t);
+		e = e == 0 ? trial_config(t, site, how->definitions, text, CONFIG_MOST) : e;
 		e = e == 0 ? write_text(config, text) : e;
 		t->out = memfd_create("clamd", MFD_CLOEXEC);
 		e = e == 0 && t->out < 0 ? ERR_SYSTEM : e;
@@ -171,7 +257,7 @@ int trial_start(struct trial *t, const struct trial_how *how, char *why, size_t 
 	(void)fflush(NULL);
 	t->pid = e == 0 ? fork() : -1;
 	if (t->pid == 0) {
-		run(how, user, config, t->out);
+		run(how, user, config, t->out, parent);
 	}
 	free(site);
 	free(text);
@@ -257,28 +343,6 @@ uint64_t trial_memory(const struct trial *t)
 	return kib * 1024;
 }
 
-/* clamd unpacks into folders of its own. They are another user's: nothing is followed. */
-static void empty_folder(int at, const char *name)
-{
-	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-	const struct dirent *d;
-	while (dir && (d = readdir(dir))) {
-		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0) {
-			continue;
-		}
-		if (unlinkat(fd, d->d_name, 0) < 0 && (errno == EISDIR || errno == EPERM)) {
-			empty_folder(fd, d->d_name);
-			(void)unlinkat(fd, d->d_name, AT_REMOVEDIR);
-		}
-	}
-	if (dir) {
-		closedir(dir);
-	} else if (fd >= 0) {
-		close(fd);
-	}
-}
-
 void trial_stop(struct trial *t)
 {
 	if (t->pid > 0) {
@@ -301,5 +365,6 @@ void trial_stop(struct trial *t)
 		(void)rmdir(t->folder);
 		close(t->out);
 	}
+	end_janitor(t);
 	t->socket[0] = '\0';
 }

@@ -10,8 +10,10 @@
 
 /* A clamd of our own, for a while: as the site's is configured, but with a socket, folders and definitions of its own. */
 struct trial {
-	pid_t pid; /* 0: none */
-	int out;   /* what it said */
+	pid_t pid;     /* 0: none */
+	pid_t janitor; /* removes what is left if this process is killed; 0: none */
+	int alive;     /* the janitor's other end */
+	int out;       /* what it said */
 	char folder[64], socket[96];
 	struct clamd clamd;
 };
@@ -35,7 +37,7 @@ MUST_USE int trial_ready(struct trial *t, int64_t wait_ms, char *why, size_t cap
 uint64_t trial_cpu_ns(const struct trial *t);
 uint64_t trial_memory(const struct trial *t);
 
-/* End it, and remove what it left. Harmless where none was started. */
+/* End it, and remove what it left, which is done if this process is killed, too. Harmless where none was started. */
 void trial_stop(struct trial *t);
 
 /*

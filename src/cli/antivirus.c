@@ -171,7 +171,7 @@ static int load(struct antivirus *a)
 }
 
 /* One at a time: two that swap links would undo each other's. */
-static int lock(const struct antivirus *a)
+static int lock(struct antivirus *a)
 {
 	char path[4200];
 	snprintf(path, sizeof(path), "%s/.lock", a->c->definitions);
@@ -186,6 +186,7 @@ static int lock(const struct antivirus *a)
 		close(fd);
 		return ANTIVIRUS_FAILED;
 	}
+	antivirus_mend(a);
 	return ANTIVIRUS_GOOD; /* until this process ends */
 }
 

@@ -17,6 +17,7 @@ struct antivirus {
 	struct site *site;
 	const struct antivirus_config *c;
 	struct clamd clamd; /* the site's */
+	enum { UNDONE_NOTHING, UNDONE, UNDONE_NOT_LOADED } undone;
 };
 
 /* A complaint, with its end of line. */
@@ -37,7 +38,8 @@ struct replayed {
 	uint64_t files, clean, found, failed, differ;
 	uint64_t bytes, cpu_ns[SIDES], memory[SIDES];
 	char engine[128], corpus[DEFINITIONS_HASH + 1];
-	char why[256]; /* the first thing that is wrong; "": nothing is */
+	char why[256];        /* the first thing that is wrong; "": nothing is */
+	char uncompared[128]; /* why the set in use was not tried beside it; "": it was, or there is none */
 };
 int antivirus_replay(
 	const struct antivirus *a, const char *staged, const char *current, struct replayed *ret);
@@ -52,6 +54,8 @@ MUST_USE int antivirus_record_read(
 /* ---- antivirus_promote.c ---- */
 int antivirus_promote(struct antivirus *a);
 int antivirus_rollback(struct antivirus *a);
+/* Undo what somebody else began who was killed, and say so (a->undone). For who has the lock. */
+void antivirus_mend(struct antivirus *a);
 /* Which set clamd has loaded: is it this one? */
 bool antivirus_serves(const struct clamd *clamd, const char *hash);
 

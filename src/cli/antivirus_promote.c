@@ -67,8 +67,8 @@ static int may_promote(const struct antivirus *a, const char *staged, const char
 	const char *why = NULL;
 	char text[512];
 	int e = antivirus_record_read(a, staged, &d, &why);
-	if (e == 0 &&
-		(strcmp(deed_get(&d, "note"), "passed") != 0 || strcmp(deed_get(&d, "failed"), "0") != 0)) {
+	if (e == 0 && (strncmp(deed_get(&d, "note"), "passed", 6) != 0 ||
+			      strcmp(deed_get(&d, "failed"), "0") != 0)) {
 		snprintf(text, sizeof(text), "they did not pass: %.300s", deed_get(&d, "note"));
 		why = text;
 	} else if (e == 0 && strcmp(deed_get(&d, "definitions-before"), current ? current : "") != 0) {
@@ -105,9 +105,46 @@ static int is_listening(const struct antivirus *a, const char *current)
 
 /* ---- Promote, roll back ---- */
 
+/*
+ * What is in use is about to be replaced: noted until `previous` leads to it, so that whoever is killed between leaves a way back, and
+ * its files are not removed.
+ */
+static bool note_replaced(const struct antivirus *a, const char *hash)
+{
+	if (definitions_link(a->c->definitions, "replaced", hash) == 0) {
+		return true;
+	}
+	antivirus_say("%s: %s; nothing was changed", a->c->definitions, strerror(errno));
+	return false;
+}
+
+void antivirus_mend(struct antivirus *a)
+{
+	char before[DEFINITIONS_HASH + 1], now[DEFINITIONS_HASH + 1], previous[DEFINITIONS_HASH + 1] = "";
+	const char *store = a->c->definitions;
+	if (definitions_linked(store, "replaced", before) != 0 ||
+		definitions_linked(store, "current", now) != 0) {
+		return;
+	}
+	(void)!definitions_linked(store, "previous", previous);
+	/* Where `previous` leads to it already, all was done but to forget it. */
+	if (strcmp(before, now) != 0 && strcmp(before, previous) != 0) {
+		a->undone = use(a, before) == 0 ? UNDONE : UNDONE_NOT_LOADED;
+		antivirus_say(
+			"who promoted or rolled back last was cut off, which is undone: %s is in use again%s",
+			before,
+			a->undone == UNDONE ? ""
+					    : ", AND CLAMD HAS NOT LOADED IT: look at clamd and its log");
+	}
+	if (definitions_link(store, "replaced", NULL) != 0) {
+		antivirus_say("%s: %s", store, strerror(errno));
+	}
+}
+
 static int back_to(const struct antivirus *a, const char *failed, const char *before)
 {
 	bool good = use(a, before) == 0;
+	(void)!definitions_link(a->c->definitions, "replaced", NULL); /* else the next verb does */
 	antivirus_told(a, "promoted", failed, false);
 	antivirus_say(
 		good ? "%s was not put to use: clamd has those before again"
@@ -139,7 +176,8 @@ int antivirus_promote(struct antivirus *a)
 		return ANTIVIRUS_FAILED;
 	}
 	const char *before = definitions_linked(a->c->definitions, "current", was) == 0 ? was : NULL;
-	int code = may_promote(a, staged, before);
+	bool in_use = before && strcmp(before, staged) == 0;
+	int code = in_use ? ANTIVIRUS_GOOD : may_promote(a, staged, before);
 	if (code == ANTIVIRUS_GOOD && !before) {
 		return promote_first(a, staged);
 	}
@@ -147,15 +185,19 @@ int antivirus_promote(struct antivirus *a)
 	if (code != ANTIVIRUS_GOOD) {
 		return code;
 	}
-	if (strcmp(before, staged) == 0) {
+	if (in_use) {
 		printf("%s is in use already\n", staged);
 		return ANTIVIRUS_GOOD;
+	}
+	if (!note_replaced(a, before)) {
+		return ANTIVIRUS_FAILED;
 	}
 	if (use(a, staged) != 0) {
 		return back_to(a, staged, before);
 	}
 	/* Only now: what failed is not what one would roll back to, and what it took the place of is. */
 	if (definitions_link(a->c->definitions, "previous", before) != 0 ||
+		definitions_link(a->c->definitions, "replaced", NULL) != 0 ||
 		definitions_link(a->c->definitions, "staged", NULL) != 0) {
 		antivirus_say("%s: %s", a->c->definitions, strerror(errno));
 		return ANTIVIRUS_FAILED;
@@ -169,14 +211,21 @@ int antivirus_promote(struct antivirus *a)
 int antivirus_rollback(struct antivirus *a)
 {
 	char before[DEFINITIONS_HASH + 1], now[DEFINITIONS_HASH + 1];
+	if (a->undone != UNDONE_NOTHING) {
+		return a->undone == UNDONE ? ANTIVIRUS_GOOD : ANTIVIRUS_BAD; /* not back by two */
+	}
 	if (definitions_linked(a->c->definitions, "previous", before) != 0 ||
 		definitions_linked(a->c->definitions, "current", now) != 0) {
 		antivirus_say("there is nothing to go back to in %s", a->c->definitions);
 		return ANTIVIRUS_FAILED;
 	}
+	if (!note_replaced(a, now)) {
+		return ANTIVIRUS_FAILED;
+	}
 	/* Whether or not clamd answers: it loads them when it starts. */
 	bool loaded = use(a, before) == 0;
-	if (definitions_link(a->c->definitions, "previous", now) != 0) {
+	if (definitions_link(a->c->definitions, "previous", now) != 0 ||
+		definitions_link(a->c->definitions, "replaced", NULL) != 0) {
 		antivirus_say("%s: %s", a->c->definitions, strerror(errno));
 		return ANTIVIRUS_FAILED;
 	}

@@ -65,7 +65,15 @@ int antivirus_record_write(
 	for (unsigned i = 0; i < ARRAY_LEN(values); i++) {
 		snprintf(number[i], sizeof(number[i]), "%" PRIu64, values[i]);
 	}
-	snprintf(note, sizeof(note), "%s%.200s", r->why[0] ? "refused: " : "passed", r->why);
+	bool passed = !r->why[0], uncompared = passed && r->uncompared[0];
+	snprintf(note, sizeof(note), "%s%.200s",
+		uncompared ? "passed, not compared with those in use: "
+		: passed   ? "passed"
+			   : "refused: ",
+		uncompared ? r->uncompared : r->why);
+	for (size_t n = strlen(note); n > 0 && note[n - 1] == ' '; n--) {
+		note[n - 1] = '\0'; /* as a text in a record may not end */
+	}
 	struct record_item items[DEED_FIELDS_MOST] = {{"engine", r->engine[0] ? r->engine : "unknown"},
 		{"definitions", hash}, {"corpus", r->corpus}, {"files", number[0]}, {"clean", number[1]},
 		{"found", number[2]}, {"failed", number[3]}, {"differ", number[4]},

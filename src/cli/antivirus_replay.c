@@ -103,6 +103,11 @@ static int walk(struct replay *v, const char *kind, bool bad)
 	while (e == 0 && (f = fts_read(fts))) {
 		if (f->fts_info == FTS_F) {
 			e = add_sample(v, f->fts_path + skip, f->fts_path, -1, bad);
+		} else if (f->fts_info == FTS_DNR || f->fts_info == FTS_ERR || f->fts_info == FTS_NS) {
+			e = f->fts_level == FTS_ROOTLEVEL ? 0 : ERR_SYSTEM;
+			antivirus_say("%s: %s", f->fts_path, strerror(f->fts_errno));
+		} else if (f->fts_info != FTS_D && f->fts_info != FTS_DP) {
+			printf("  %s: left out, as it is no plain file\n", f->fts_path + skip);
 		}
 	}
 	if (fts) {
@@ -258,7 +263,11 @@ static int start(struct replay *v, unsigned side, const char *hash)
 	if (e != 0 && side == STAGED) {
 		wrong(v, "%.200s", why);
 	} else if (e != 0) {
+		for (char *c = why; *c; c++) {
+			*c = *c < ' ' || *c > '~' ? '?' : *c;
+		}
 		printf("  those in use cannot be compared: %s\n", why);
+		snprintf(v->r->uncompared, sizeof(v->r->uncompared), "%.120s", why);
 	}
 	return e;
 }

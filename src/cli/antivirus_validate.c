@@ -42,8 +42,13 @@ int antivirus_validate(struct antivirus *a)
 		return code;
 	}
 	printf("%" PRIu64 " file%s: %" PRIu64 " clean, %" PRIu64 " found, %" PRIu64
-	       " not as they should be, %" PRIu64 " other than before\n",
-		r.files, PLURAL(r.files), r.clean, r.found, r.failed, r.differ);
+	       " not as they should be, ",
+		r.files, PLURAL(r.files), r.clean, r.found, r.failed);
+	if (has_current && !r.uncompared[0]) {
+		printf("%" PRIu64 " other than before\n", r.differ);
+	} else {
+		puts("compared with none before");
+	}
 	antivirus_told(a, "validated", staged, !r.why[0]);
 	if (r.why[0]) {
 		printf("refused: %s\n", r.why);

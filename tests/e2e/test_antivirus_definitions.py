@@ -5,6 +5,7 @@ import glob
 import hashlib
 import os
 import shutil
+import signal
 import socket
 import struct
 import threading
@@ -149,6 +150,34 @@ def antivirus_definitions_that_do_not_pass(bench):
     equal(left_behind(site), [], "what the trials left")
 
 
+@test
+def antivirus_definitions_cut_off(bench):
+    """Who is killed while they are tried leaves nothing, and while they are put to use a way back; what could not be compared is not said to have been."""
+    site = Site(bench)
+    first = site.first()
+    second = site.stage("second", body(), clamd.ndb("Test.New", b"wicked body"))
+    tried = bench.start(bench.program, "antivirus", "validate", "-c", site.g.yaml)
+    until(lambda: len(left_behind(site)) == 2, "both trials")
+    tried.signal(signal.SIGKILL)
+    until(lambda: not left_behind(site), "what the trials left to go")
+    site.run("validate")
+    promoted = bench.start(bench.program, "antivirus", "promote", "-c", site.g.yaml)
+    while site.link("current") == first and promoted.running():
+        pass
+    promoted.signal(signal.SIGKILL)
+    equal((promoted.wait(), site.link("current"), site.link("previous")), (-signal.SIGKILL, second, None), "where it was cut off")
+    check("was cut off" in site.run("rollback"), "it is not said that it was cut off")
+    equal((site.link("current"), site.link("previous"), site.link("replaced")), (first, None, None), "the links")
+    check("clamd has loaded it" in site.run("status"), "the status")
+    with open(os.path.join(site.store, "sets", first, "test.ndb"), "a", encoding="ascii") as file:
+        file.write("Test.Broken:0:*:zz\n")
+    said = site.run("validate")
+    check("those in use cannot be compared" in said and "compared with none before" in said, said)
+    check("passed, not compared with those in use: clamd does not start" in site.run("status"), "the record")
+    check("in use: " in site.run("promote"), "it is not put to use")
+    check("cannot be compared" not in site.run("validate", wants=3), "nothing is staged any more")
+
+
 # What clamd is to validate: as much work for each thing that it is shown as its definitions say, however quick the machine is.
 WORKER = r"""#!/usr/bin/python3
 import glob, re, socket, struct, sys, threading, time
@@ -255,7 +284,7 @@ def antivirus_definitions_not_loaded(bench):
     equal((site.link("current"), site.link("staged"), site.link("previous")), (first, second, None), "the links")
     # Another set has come into use since: it is not what this one was held against.
     os.unlink(os.path.join(site.store, "current"))
-    os.symlink(f"sets/{second}", os.path.join(site.store, "current"))
+    os.symlink(f"sets/{'0' * 64}", os.path.join(site.store, "current"))
     check("validate them again" in site.run("promote", wants=1), "beside others")
     check("nothing to go back to" in site.run("rollback", wants=3), "a rollback to nothing")
 
@@ -272,6 +301,9 @@ def antivirus_definitions_command_line(bench):
     linked = bench.new_folder("linked")
     os.symlink("/etc/hostname", os.path.join(linked, "x.ndb"))
     check("x.ndb" in site.run("stage", linked, wants=3), "a link")
+    two = bench.new_folder("two")
+    shutil.copy("/etc/hostname", os.path.join(two, f"a.ndb\n{'0' * 64}  b.ndb"))
+    check("control characters" in site.run("stage", two, wants=3), "a name that looks like two in the list")
     equal(os.listdir(os.path.join(site.store, "sets")), [], "what is left of it")
     site.stage("first", body())
     site.g.stop()
