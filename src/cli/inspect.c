@@ -215,6 +215,18 @@ static json_t *finding_json(const struct inspect_finding *f)
 		row->action);
 }
 
+/* Who removes what was refused must not remove another file in its place. */
+static const char *hex(const char *path)
+{
+	static char text[2 * 4096 + 1];
+	size_t n = 0;
+	for (; path[n] && n < 4096; n++) {
+		snprintf(text + 2 * n, 3, "%02x", (unsigned char)path[n]);
+	}
+	text[2 * n] = '\0';
+	return text;
+}
+
 static void tell_json(const struct inspecting *v, const char *path, const struct inspect *i)
 {
 	int worst = inspect_worst(i);
@@ -231,14 +243,16 @@ static void tell_json(const struct inspecting *v, const char *path, const struct
 				json_integer(i->counts[c]));
 		}
 	}
-	json_t *o = json_pack("{s:s,s:I,s:s,s:s,s:o,s:o,s:{s:s,s:s,s:s,s:s,s:s}}", "file", printed(path),
-		"bytes", (json_int_t)i->facts.bytes, "worst",
+	json_t *name = json_string(path); /* NULL: no UTF-8 */
+	json_t *o = json_pack("{s:o,s:s*,s:I,s:s,s:s,s:o,s:o,s:{s:s,s:s,s:s,s:s,s:s}}", "file",
+		name ? name : json_string(printed(path)), "file_hex", name ? NULL : hex(path), "bytes",
+		(json_int_t)i->facts.bytes, "worst",
 		worst < 0 ? "nothing" : inspect_severity_name((enum inspect_severity)worst), "verdict",
 		inspect_action_name(inspect_judge(i, &policy).action), "findings", findings, "counts", counts,
 		"facts", "modality", i->facts.modality, "body_part", i->facts.body_part, "burned_in",
 		i->facts.burned_in, "sop_class", i->facts.sop_class, "sop_instance", i->facts.sop_instance);
 	if (o) {
-		(void)json_dumpf(o, stdout, JSON_COMPACT);
+		(void)json_dumpf(o, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
 		putchar('\n');
 	}
 	json_decref(o);
@@ -262,6 +276,10 @@ static void report(struct inspecting *v, const struct slot *s)
 {
 	int worst = inspect_worst(&s->job.said);
 	v->n_done++;
+	if (s->job.unreadable) {
+		unreadable(v, s->name, strerror(s->job.unreadable));
+		return;
+	}
 	if (worst >= 0) {
 		v->by_severity[worst]++;
 	}
@@ -455,7 +473,8 @@ static int outcome(const struct inspecting *v, int err)
 			v->n_found == 1 ? "file" : "files", v->by_severity[INSPECT_DANGER],
 			v->by_severity[INSPECT_WARNING], v->by_severity[INSPECT_NOTE]);
 	}
-	return err || v->unreadable ? EXIT_UNREADABLE : bad ? EXIT_FOUND : EXIT_GOOD;
+	bool told = fflush(stdout) == 0 && !ferror(stdout); /* main() says that it was not */
+	return err || v->unreadable || !told ? EXIT_UNREADABLE : bad ? EXIT_FOUND : EXIT_GOOD;
 }
 
 /* ---- The virus scanner ---- */

@@ -20,6 +20,9 @@
 /* The child has its structs and its buffer in place; it needs no heap. */
 #define MEMORY (64u * 1024 * 1024)
 
+/* Exit status of one whose file cannot be read: this and the errno. */
+#define UNREADABLE 128
+
 /* What is said through the pipe. */
 #define SAID offsetof(struct inspect, is_file)
 
@@ -108,8 +111,11 @@ static void child(const struct inspect_how *how, int file, int out)
 #ifndef __SANITIZE_ADDRESS__
 	limit(RLIMIT_DATA, MEMORY, MEMORY);
 #endif
-	if (sandbox_load(how->sandbox) != 0 || look(&i, &inflater, how, file) != 0) {
+	if (sandbox_load(how->sandbox) != 0) {
 		_exit(1);
+	}
+	if (look(&i, &inflater, how, file) != 0) {
+		_exit(errno > 0 && errno < UNREADABLE ? UNREADABLE + errno : 1);
 	}
 	const uint8_t *from = (const uint8_t *)&i;
 	for (size_t at = 0; at < SAID;) {
@@ -146,6 +152,7 @@ int inspect_job_start(struct inspect_job *j, const struct inspect_how *how, int 
 	j->fd = ends[0];
 	j->len = 0;
 	j->late = false;
+	j->unreadable = 0;
 	j->seconds = how->seconds;
 	j->patience = how->patience ? how->patience : BOXED_PATIENCE * how->seconds;
 	j->deadline_ms = clock_mono_ms() + (int64_t)j->patience * 1000;
@@ -203,6 +210,9 @@ static void finish(struct inspect_job *j)
 		snprintf(why, sizeof(why), "it took more than %u s of the processor", j->seconds);
 	} else if (WIFSIGNALED(status)) {
 		snprintf(why, sizeof(why), "it was ended by signal %d", WTERMSIG(status));
+	} else if (WEXITSTATUS(status) > UNREADABLE) {
+		j->unreadable = WEXITSTATUS(status) - UNREADABLE;
+		snprintf(why, sizeof(why), "the file could not be read: %.34s", strerror(j->unreadable));
 	} else {
 		snprintf(why, sizeof(why), "it did not come to its end");
 	}

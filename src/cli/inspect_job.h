@@ -19,6 +19,7 @@ struct inspect_job {
 	int64_t deadline_ms;        /* of the monotonic clock */
 	unsigned seconds, patience; /* what it may take: of the processor, and by the clock */
 	bool late;
+	int unreadable; /* the file's bytes could not be had: an errno, and a finding says so; 0: they could */
 	struct inspect said; /* the part that is to be read */
 };
 

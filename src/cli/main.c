@@ -81,6 +81,16 @@ static int run_role(const char *name)
 	}
 }
 
+/* What was printed to a full disk was not said, and who reads the exit status must know. */
+static int told(int code)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout)) {
+		return code;
+	}
+	fputs("gantry: what was to be printed could not be written: is the disk full?\n", stderr);
+	return code == 0 ? 1 : code;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 2) {
@@ -89,11 +99,11 @@ int main(int argc, char **argv)
 	}
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
 		usage(stdout);
-		return 0;
+		return told(0);
 	}
 	if (strcmp(argv[1], "--version") == 0) {
 		puts("gantry " GANTRY_VERSION);
-		return 0;
+		return told(0);
 	}
 	if (argc == 3 && strcmp(argv[1], "--role") == 0) {
 		return run_role(argv[2]);
@@ -105,7 +115,7 @@ int main(int argc, char **argv)
 			char name[32];
 			snprintf(name, sizeof(name), "gantry %s", verbs[i].name);
 			argv[1] = name;
-			return verbs[i].run(argc - 1, argv + 1);
+			return told(verbs[i].run(argc - 1, argv + 1));
 		}
 		nearest_offer(&nearest, verbs[i].name);
 	}

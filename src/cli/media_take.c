@@ -41,8 +41,11 @@ static int copy(struct media *m, const char *name, int fd)
 	uint8_t head[132];
 	struct scrap bytes;
 	ssize_t n = pread(fd, head, sizeof(head), 0);
+	if (n < 0) { /* as of a disc with a scratch */
+		return refuse(m, name, strerror(errno));
+	}
 	if (n != (ssize_t)sizeof(head) || memcmp(head + 128, "DICM", 4) != 0) {
-		bool sealed = inspect_is_sealed(span_of(head, n > 0 ? (size_t)n : 0));
+		bool sealed = inspect_is_sealed(span_of(head, (size_t)n));
 		return leave(m, sealed ? LEFT_SEALED : LEFT_OTHER, name);
 	}
 	if (fstat(fd, &st) < 0 || (uint64_t)st.st_size > LIMIT_MEMBER_BYTES) {

@@ -9,6 +9,7 @@ import subprocess
 from lib.site import ROOT, check, equal, test
 
 DATA = os.path.join(ROOT, "tests/data")
+UNREADABLE = "/sys/class/net/lo/speed"  # opens, and fails to be read, as what is on a scratch of a disc does
 
 
 @test
@@ -46,6 +47,21 @@ def inspect_json(bench):
     equal(by_name["preamble-pe-in-private.dcm"]["verdict"], "refuse", "the verdict")
     equal(by_name["preamble-tiff-le-valid.dcm"]["verdict"], "allow", "the verdict of a legal file")
     equal(by_name["TC0437_sop_modality_ct_sop_mr_mod.dcm"]["facts"]["modality"], "MR", "the modality")
+
+
+@test
+def inspect_names(bench):
+    """JSON has names as they are, so that no other file is taken for one that is refused; bytes that are no UTF-8 in hexadecimal too."""
+    folder = bench.new_folder("named")
+    names = [b"a\x1b\nb.dcm", b"a??b.dcm", "\u202egro\u00df.dcm".encode(), b"z\xff.dcm"]
+    for name in names:
+        shutil.copy(os.path.join(DATA, "structure/encapsulated-pdf-js.dcm"), os.path.join(folder.encode(), name))
+    text = bench.run(bench.program, "inspect", "--json", folder, wants=1).text
+    check(text.isascii() and "\x1b" not in text, "a terminal would take it for more than text", text)
+    told = [json.loads(line) for line in text.splitlines()]
+    got = [bytes.fromhex(o["file_hex"]) if "file_hex" in o else o["file"].encode() for o in told]
+    equal(sorted(map(os.path.basename, got)), sorted(names), "the names")
+    equal([o["file"].endswith("/z\ufffd.dcm") for o in told if "file_hex" in o], [True], "the one that is no text")
 
 
 @test
@@ -87,6 +103,16 @@ def inspect_usage(bench):
     for arguments, code in (((), 2), (("--least", "fatal", "x"), 2), (("--jobs", "0", "x"), 2), (("--help",), 0),
                             ((bench.path("nothing"),), 3), ((bench.path("broken"),), 3), ((bench.path("pipe"),), 3)):
         equal(bench.run(bench.program, "inspect", *arguments).code, code, f"exit code with {arguments}")
+    good = os.path.join(DATA, "dicom/sr.dcm")
+    with open("/dev/full", "wb") as full:
+        for arguments, code in (((good,), 3), (("--json", good), 3), (("--quiet", good), 0)):
+            ran = subprocess.run([bench.program, "inspect", *arguments], check=False, stdout=full, stderr=subprocess.PIPE)
+            equal((ran.returncode, b"could not be written" in ran.stderr), (code, code == 3), f"with a full disk: {arguments}")
+        for arguments in (("--version",), ("explain", "--help")):
+            equal(subprocess.run([bench.program, *arguments], check=False, stdout=full, stderr=full).returncode, 1, arguments)
+    if os.path.exists(UNREADABLE):
+        ran = bench.run(bench.program, "inspect", UNREADABLE, good, wants=3)
+        check("lo/speed: Invalid argument" in ran.text and "inspection-failed" not in ran.text, ran.text)
 
 
 def on_a_terminal(*command):

@@ -101,6 +101,7 @@ static void may_die(void **state)
 	assert_int_equal(kill(job.pid, SIGKILL), 0);
 	wait_for_it();
 	failed("it was ended by signal 9");
+	assert_int_equal(job.unreadable, 0);
 	close(ends[0]);
 	close(ends[1]);
 }
@@ -113,7 +114,8 @@ static void cannot_read(void **state)
 	assert_int_equal(start(folder, 60), 0);
 	close(folder);
 	wait_for_it();
-	failed("it did not come to its end");
+	failed("the file could not be read: Is a directory");
+	assert_int_equal(job.unreadable, EISDIR);
 }
 
 int main(void)
