@@ -173,8 +173,8 @@ static int deliver(struct releasing *r)
 	if (!ok) {
 		fprintf(stderr,
 			"gantry quarantine: object %" PRIu64
-			" was not delivered, and stays in quarantine: %s\n",
-			number, outcome);
+			" stays in quarantine, as %s did not say that it has it: %s\n",
+			number, r->item->facts.to, outcome);
 		return QUARANTINE_FAILED;
 	}
 	printf("object %" PRIu64 " was delivered to %s: %s\n", number, r->item->facts.to, outcome);

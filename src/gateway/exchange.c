@@ -32,7 +32,7 @@ static uint64_t refuse(
 	snprintf(answered, sizeof(answered), "status %04XH", status);
 	struct subject what = subject_of(as, s, answered);
 	uint64_t number = report_refusal(as, v, &what);
-	exchange_owe(o, status, "Gantry %llu: %s", (unsigned long long)number, rule_name(v->rule));
+	exchange_owe_refusal(o, status, number, v->rule);
 	s->msg.disposition = DRAIN;
 	hold_drop(as, s);
 	audit_refused(as, s, o, number);

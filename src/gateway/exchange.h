@@ -47,6 +47,9 @@ void exchange_finish(struct association *as, struct side *s);
 /* Our own response, once the request's data set has been read. */
 void exchange_owe(struct operation *o, uint16_t status, const char *fmt, ...) PRINTF(3, 4);
 
+/* The same, of a refusal. number 0: the gate was not there to give one, and the log alone has it. */
+void exchange_owe_refusal(struct operation *o, uint16_t status, uint64_t number, enum rule rule);
+
 /* Send the answers and cancels that are owed, where a message boundary allows. */
 void exchange_owed(struct association *as);
 

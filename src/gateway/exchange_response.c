@@ -19,7 +19,7 @@ void exchange_cancel(struct association *as, struct side *s, struct operation *o
 			.sop_class = c->abstract,
 			.transfer_syntax = c->transfer,
 			.answered = answered});
-	exchange_owe(o, status, "Gantry %llu: %s", (unsigned long long)number, rule_name(v->rule));
+	exchange_owe_refusal(o, status, number, v->rule);
 	o->state = OPERATION_CUT;
 	o->cancel = status_is_pending(s->msg.command.status);
 	o->answer_cut = true;

@@ -38,7 +38,7 @@ static const struct act {
 		true},
 	{"delivered", AUDIT_ALERT, AUDIT_SUCCESS, "%s released it, as %s had asked: it was delivered.", true},
 	{"not-delivered", AUDIT_ALERT, AUDIT_SERIOUS,
-		"%s approved its release, as %s had asked; it was not delivered.", true},
+		"%s approved its release, as %s had asked; its node did not say that it has it.", true},
 };
 
 static const struct act *act_of(const json_t *o)

@@ -18,6 +18,15 @@ void exchange_owe(struct operation *o, uint16_t status, const char *fmt, ...)
 	va_end(ap);
 }
 
+void exchange_owe_refusal(struct operation *o, uint16_t status, uint64_t number, enum rule rule)
+{
+	if (number > 0) {
+		exchange_owe(o, status, "Gantry %llu: %s", (unsigned long long)number, rule_name(rule));
+	} else {
+		exchange_owe(o, status, "Gantry: %s, and its log says why", rule_name(rule));
+	}
+}
+
 static bool at_boundary(const struct association *as, const struct side *from)
 {
 	return from->msg.phase != IN_DATA || from->msg.command_waits ||
@@ -105,7 +114,7 @@ void exchange_fail_all(struct association *as, const char *why)
 			&(struct subject){.sop_class = span_str(o->sop_class),
 				.transfer_syntax = as->context[o->context].transfer,
 				.answered = answered});
-		exchange_owe(o, status, "Gantry %llu: %s", (unsigned long long)number, rule_name(as->loss));
+		exchange_owe_refusal(o, status, number, as->loss);
 		audit_stored(as, o, false);
 		if (o->state == OPERATION_FORWARDED) {
 			o->state = OPERATION_ANSWER;

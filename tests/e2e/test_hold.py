@@ -409,6 +409,25 @@ def hold_store_killed(bench):
     check(peers.received(folder)["1.2.5.1"].data == data, "the object has changed on its way")
 
 
+@test
+def hold_gate_killed(bench):
+    """The gate is killed in the midst of a bad object: it is refused all the same, without a number, and the log says why."""
+    port, folder = peers.storescp(bench)
+    g = bench.gateway(archive=plain(port), flow={"inspect": "yes"})
+    bad = dicom.Part10(BAD)
+    with g.scu() as scu:
+        scu.associate(contexts=CONTEXTS)
+        scu.send_pdvs(5, dicom.command_bytes(field=dicom.C_STORE, id=1, priority=0, affected_class=PDF,
+                                             affected_instance=bad.instance, data=1), True)
+        scu.send_pdvs(5, bad.data[:-2], False, last=False)
+        os.kill([pid for pid, line in g.roles().items() if "gate" in line][0], signal.SIGKILL)
+        scu.send_pdvs(5, bad.data[-2:], False)
+        answer = scu.answer()
+    equal((answer["status"], answer["comment"]), (0x0124, "Gantry: content, and its log says why"), "the answer")
+    check("pdf-javascript" in g.decision("content")["message"], "what the log says")
+    equal(peers.received(folder), {}, "objects in the archive")
+
+
 def held_file(g, least):
     """The store's file without a name, once so many bytes of an object are in it."""
     store = [pid for pid, line in g.roles().items() if "store" in line][0]
