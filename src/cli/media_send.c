@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define TITLE "GANTRY"
 #define WIDTH 40 /* of the bar */
@@ -57,6 +58,31 @@ static void on_told(void *arg, size_t index, int status, const char *comment)
 	tell_progress(s);
 }
 
+/* ---- Until somebody has had enough ---- */
+
+static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
+
+static void end(int signal)
+{
+	static const char text[] =
+		"\ngantry media: ends when the object that is on its way has its answer; at once if told again\n";
+	(void)signal;
+	(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+	scu_stop();
+}
+
+/* What was sent is there: that is said before the end. What is ignored, as by nohup(1), stays so. */
+static void end_in_words(bool yes)
+{
+	const struct sigaction a = {.sa_handler = yes ? end : SIG_DFL, .sa_flags = (int)SA_RESETHAND};
+	for (unsigned i = 0; i < ARRAY_LEN(ends); i++) {
+		struct sigaction before;
+		if (sigaction(ends[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN) {
+			(void)sigaction(ends[i], &a, NULL);
+		}
+	}
+}
+
 bool media_send(struct media *m, const char *control)
 {
 	struct sending s = {.m = m, .control = control};
@@ -76,7 +102,9 @@ bool media_send(struct media *m, const char *control)
 	}
 	(void)signal(SIGPIPE, SIG_IGN);
 	tell_progress(&s);
+	end_in_words(true);
 	(void)scu_store(on_open, &s, TITLE, TITLE, objects, m->n_objects, on_told);
+	end_in_words(false);
 	if (m->progress) {
 		fputs("\r\033[K", stderr);
 	}

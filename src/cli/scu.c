@@ -10,6 +10,7 @@
 #include "net/pdu.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,8 @@
 #define APPLICATION   "1.2.840.10008.3.1.1.1" /* PS3.7 A.2.1 */
 #define HEADS         12
 #define CONTEXT_ID(k) ((uint8_t)(2 * (k) + 1)) /* PS3.8 9.3.2.2 */
+
+static volatile sig_atomic_t stopped;
 
 struct pair {
 	const char *sop_class, *transfer_syntax;
@@ -359,6 +362,10 @@ static size_t send_some(struct session *s, const struct scu_object *objects, siz
 				"its SOP class, instance or transfer syntax is no UID");
 			continue;
 		}
+		if (stopped) {
+			release(s);
+			return i;
+		}
 		unsigned k = pair_of(s, o);
 		if (!s->pairs[k].accepted) {
 			told(arg, first + i, ERR_UNSUPPORTED,
@@ -378,13 +385,18 @@ static size_t send_some(struct session *s, const struct scu_object *objects, siz
 	return n;
 }
 
+void scu_stop(void)
+{
+	stopped = 1;
+}
+
 size_t scu_store(scu_open *open, void *arg, const char *calling, const char *called,
 	const struct scu_object *objects, size_t n, scu_told *told)
 {
 	static struct session s;
 	size_t done = 0, taken = 0;
 	unsigned failures = 0;
-	while (done < n && failures < FAILURES) {
+	while (done < n && failures < FAILURES && !stopped) {
 		size_t before = taken, some = gather(&s, objects + done, n - done);
 		int e = open_session(&s, open, arg, calling, called);
 		size_t sent = e == 0 ? send_some(&s, objects + done, done, some, told, arg, &taken) : 0;
@@ -396,7 +408,7 @@ size_t scu_store(scu_open *open, void *arg, const char *calling, const char *cal
 		}
 	}
 	for (; done < n; done++) {
-		told(arg, done, ERR_CLOSED, s.why);
+		told(arg, done, ERR_CLOSED, stopped ? "it was ended by a signal before" : s.why);
 	}
 	return taken;
 }

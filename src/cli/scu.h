@@ -40,4 +40,7 @@ typedef int scu_open(void *arg, int *ret_fd);
 size_t scu_store(scu_open *open, void *arg, const char *calling, const char *called,
 	const struct scu_object *objects, size_t n, scu_told *told);
 
+/* For a signal's handler: when the object that is on its way has its answer, no other is sent, and told() says so of the rest. */
+void scu_stop(void);
+
 #endif

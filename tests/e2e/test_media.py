@@ -5,12 +5,14 @@ import json
 import os
 import pty
 import shutil
+import signal
 import subprocess
+import threading
 import urllib.request
 import zipfile
 
 from lib import dicom, peers
-from lib.site import ROOT, check, equal, test
+from lib.site import ROOT, check, equal, test, until
 from lib.trail import Trail
 from test_deidentify_flow import new_key
 from test_hold import good
@@ -261,6 +263,23 @@ def media_refused_by_node(bench):
     equal([(f["status"], f["why"]) for f in told["failed"]], [("A700", "disk full")] * 3, "failed")
     ran = media(bench, g, disc, "--yes", wants=3)
     check("0 of 3 objects sent" in ran.text and "status A700H disk full" in ran.text, ran.text)
+
+
+@test
+def media_ended_while_it_sends(bench):
+    """Who ends it is told what was sent by then, and what was not: no object is in doubt."""
+    go = threading.Event()
+    scp = bench.scp(answer=lambda *_: not go.wait(20))
+    g = behind(bench, scp.port)
+    process = bench.start(bench.program, "media", "import", a_disc(bench, directory=False), "--to", "archive", "--yes", "-c", g.yaml)
+    until(lambda: scp.messages, "the first object")
+    process.signal(signal.SIGINT)
+    until(lambda: "ends when the object" in process.text(), "that it was told")
+    go.set()
+    equal(process.wait(), 1, "the exit status")
+    for words in ("1 of 3 objects sent", "not sent: it was ended by a signal before"):
+        check(words in process.text(), words, process.text())
+    equal(len(scp.stored()), 1, "objects that arrived")
 
 
 @test
