@@ -353,9 +353,15 @@ static int start_file(struct inspecting *v)
 {
 	const struct file *f = &v->files[v->n_started++];
 	int fd = open_file(f->path);
-	enum image_kind kind = fd >= 0 && f->named ? image_kind_of(fd) : IMAGE_NONE;
-	if (fd >= 0 && kind != IMAGE_NONE) {
+	enum image_kind kind = fd >= 0 ? image_kind_of(fd) : IMAGE_NONE;
+	if (kind != IMAGE_NONE && f->named) {
 		return start_image(v, f->path, fd);
+	}
+	if (kind != IMAGE_NONE) {
+		clear_progress(v);
+		fprintf(stderr,
+			"gantry inspect: %s: looked at as one file; to have what is in this image looked at, name it\n",
+			printed(f->path));
 	}
 	if (fd < 0) {
 		unreadable(v, f->path, strerror(errno));

@@ -93,6 +93,7 @@ def inspect_image(bench):
     shutil.copy(bench.path("disc.zip"), os.path.join(folder, "IMAGES"))
     ran = bench.run(bench.program, "inspect", "--json", folder, wants=1)
     check("disc.zip" in ran.text and "disc.zip/" not in ran.text, ran.text)
+    check("disc.zip: looked at as one file; to have what is in this image" in ran.text, "how it is looked into", ran.text)
 
 
 @test
