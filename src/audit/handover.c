@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "audit/handover.h"
+#include "audit/handover_parts.h"
 
 #include "audit/armor.h"
 
@@ -138,7 +138,7 @@ static int is_sound(const struct journal_io *io, int dir, uint64_t first, const 
 struct run {
 	const struct journal_io *io;
 	int dir, cold;
-	int64_t before_ms;
+	int64_t before_ms, now_ms;
 	uint64_t *first;
 	size_t n;
 	struct handover_segment *segments;
@@ -177,6 +177,74 @@ static int has_checkpoint(struct run *run, uint64_t first, const struct segment_
 	return 1;
 }
 
+/* The newest time of a segment that is not after now. 1; 0: it has none; errors. */
+static int newest_until_now(struct run *run, uint64_t first, int64_t *ret_ms)
+{
+	struct segment *s;
+	struct frame f;
+	struct journal_record record;
+	int64_t newest = INT64_MIN;
+	bool found = false;
+	int r = segment_open(run->io, run->dir, first, &s);
+	if (r < 0) {
+		return damaged(r);
+	}
+	while ((r = segment_next(s, &f)) == 1) {
+		if (f.whole && record_read(f.payload, &record) == 0 && record.time_ms <= run->now_ms &&
+			record.time_ms >= newest) {
+			newest = record.time_ms;
+			found = true;
+		}
+	}
+	segment_free(s);
+	*ret_ms = newest;
+	return r < 0 ? damaged(r) : found;
+}
+
+/* The same of the i-th, whose next one's head is h. *ret_all: it has no other times. */
+static int newest_of(struct run *run, size_t i, const struct segment_head *h, int64_t *ret_ms, bool *ret_all)
+{
+	*ret_ms = h->greatest_ms;
+	*ret_all = h->greatest_ms <= run->now_ms;
+	return *ret_all ? 1 : newest_until_now(run, run->first[i], ret_ms);
+}
+
+/*
+ * Does the first segment after the i-th that has a time say that it is old? A segment that the clock was wrong in is as old as that
+ * one at least; by its own word alone it would go as soon as somebody had put the clock off for a while.
+ */
+static int next_is_old(struct run *run, size_t i)
+{
+	int r = 0;
+	for (i++; r == 0 && i + 1 < run->n; i++) {
+		struct segment *next;
+		int64_t newest;
+		bool all;
+		r = segment_open(run->io, run->dir, run->first[i + 1], &next);
+		if (r < 0) {
+			return damaged(r);
+		}
+		r = newest_of(run, i, segment_head_of(next), &newest, &all);
+		segment_free(next);
+		if (r == 1) {
+			return newest < run->before_ms;
+		}
+	}
+	return r;
+}
+
+/* By the times of its records. 1, 0, errors. */
+static int is_of_before(struct run *run, size_t i, const struct segment_head *h)
+{
+	int64_t newest;
+	bool all;
+	int r = newest_of(run, i, h, &newest, &all);
+	if (r < 0 || (r == 1 && newest >= run->before_ms)) {
+		return r < 0 ? r : 0;
+	}
+	return all ? 1 : next_is_old(run, i);
+}
+
 /* 1: the i-th segment is old enough, sound and vouched for; 0: it stays, and all after it. */
 static int is_old(struct run *run, size_t i)
 {
@@ -186,13 +254,11 @@ static int is_old(struct run *run, size_t i)
 		return damaged(r);
 	}
 	const struct segment_head *h = segment_head_of(next);
-	r = 0;
-	if (h->previous == run->first[i] && h->greatest_ms < run->before_ms) {
-		r = has_checkpoint(run, run->first[i], h);
-		int sound = r == 1 ? is_sound(run->io, run->dir, run->first[i], h) : 0;
-		r = sound < 0 ? sound : r;
-		memcpy(run->origin, h->origin, sizeof(run->origin));
-	}
+	r = h->previous == run->first[i] ? is_of_before(run, i, h) : 0;
+	r = r == 1 ? has_checkpoint(run, run->first[i], h) : r;
+	int sound = r == 1 ? is_sound(run->io, run->dir, run->first[i], h) : 0;
+	r = sound < 0 ? sound : r;
+	memcpy(run->origin, h->origin, sizeof(run->origin));
 	segment_free(next);
 	return r;
 }
@@ -327,81 +393,6 @@ int handover_read(struct span text, struct handover_statement *ret_statement)
 	return 0;
 }
 
-/* ---- What the journal is to be told of ---- */
-
-static const char owed_name[] = "owed-hand-over", owed_title[] = "gantry-hand-over-owed@v1";
-
-static int write_owed(const struct run *run, const struct handover *h)
-{
-	uint8_t text[400];
-	struct writer w = writer_of(text, sizeof(text));
-	const uint64_t numbers[] = {h->first, h->next, h->segments, h->bytes};
-	armor_write_text(&w, owed_title);
-	for (unsigned i = 0; i < ARRAY_LEN(numbers); i++) {
-		writer_u8(&w, '\n');
-		armor_write_number(&w, numbers[i]);
-	}
-	writer_u8(&w, '\n');
-	armor_write_text(&w, h->statement);
-	writer_u8(&w, '\n');
-	armor_write_hex(&w, span_of(h->sha256.at, MERKLE_HASH));
-	writer_u8(&w, '\n');
-	int r = writer_end(&w);
-	return r < 0 ? r : io_replace(run->io, run->dir, owed_name, writer_span_of(&w));
-}
-
-static int parse_owed(struct span text, struct handover *h)
-{
-	struct span line;
-	uint64_t segments = 0;
-	uint64_t *const numbers[] = {&h->first, &h->next, &segments, &h->bytes};
-	int r = armor_line(&text, &line);
-	r = r == 0 && !span_eq(line, span_str(owed_title)) ? ERR_VALUE : r;
-	for (unsigned i = 0; r == 0 && i < ARRAY_LEN(numbers); i++) {
-		r = armor_line(&text, &line);
-		r = r < 0 ? r : armor_read_number(line, numbers[i]);
-	}
-	r = r < 0 ? r : armor_line(&text, &line);
-	if (r == 0 && (line.len >= sizeof(h->statement) || !note_name_valid(line))) {
-		r = ERR_VALUE;
-	}
-	if (r == 0) {
-		memcpy(h->statement, line.ptr, line.len);
-		h->segments = (size_t)segments;
-		r = armor_line(&text, &line);
-	}
-	r = r < 0 ? r : armor_read_hex(line, h->sha256.at, MERKLE_HASH);
-	return r < 0 ? r : text.len > 0 || h->segments == 0 || h->next <= h->first ? ERR_VALUE : 0;
-}
-
-/* 1: one is owed; 0. */
-static int read_owed(const struct run *run, struct handover *ret_owed)
-{
-	struct handover h = {0};
-	uint8_t *bytes;
-	size_t len;
-	int r = io_read_file(run->io, run->dir, owed_name, 400, &bytes, &len);
-	if (r < 0) {
-		return r == ERR_NOT_FOUND ? 0 : r == ERR_LIMIT ? ERR_VALUE : r;
-	}
-	r = parse_owed(span_of(bytes, len), &h);
-	free(bytes);
-	if (r < 0) {
-		return ERR_VALUE;
-	}
-	*ret_owed = h;
-	return 1;
-}
-
-int handover_told(int dir, const struct journal_io *io)
-{
-	io = io ? io : &journal_io_system;
-	if (io->unlink(io->arg, dir, owed_name) < 0) {
-		return io_error();
-	}
-	return io->fsync(io->arg, dir) < 0 ? io_error() : 0;
-}
-
 /* ---- Doing it ---- */
 
 static int copy_all(struct run *run, struct handover *h)
@@ -437,11 +428,33 @@ static int remove_all(struct run *run)
 	return run->io->fsync(run->io->arg, run->dir) < 0 ? io_error() : 0;
 }
 
+/* Is what was stated in this cold folder? Another one may have been configured since: its segments and its record belong beside it. */
+static int is_stated(const struct run *run, const struct handover *owed)
+{
+	struct handover_statement s;
+	struct merkle_hash sha256;
+	uint8_t *bytes;
+	size_t len;
+	int r = io_read_file(run->io, run->cold, owed->statement, STATEMENT_MOST, &bytes, &len);
+	if (r < 0) {
+		return r == ERR_NOT_FOUND || r == ERR_LIMIT ? ERR_MISSING : r;
+	}
+	merkle_sha256(span_of(bytes, len), (struct span){0}, &sha256);
+	r = merkle_same(&sha256, &owed->sha256) ? handover_read(span_of(bytes, len), &s) : ERR_MISSING;
+	if (r == 0) {
+		r = s.first == owed->first && s.next == owed->next ? 0 : ERR_MISSING;
+		free(s.segments);
+	}
+	free(bytes);
+	return r == 0 || r == ERR_NO_MEMORY ? r : ERR_MISSING;
+}
+
 /* What was stated and may still be there goes, each as before: nothing that is not in the cold folder. */
 static int finish(struct run *run, const struct handover *owed)
 {
 	struct handover ignored = {0};
-	int r = segment_list(run->dir, &run->first, &run->n);
+	int r = is_stated(run, owed);
+	r = r < 0 ? r : segment_list(run->dir, &run->first, &run->n);
 	while (r == 0 && run->n_old + 1 < run->n && run->first[run->n_old] < owed->next) {
 		run->n_old++;
 	}
@@ -466,7 +479,7 @@ static int are_two(int dir, int cold)
 static int hand_over(struct run *run, struct handover *h)
 {
 	int r = are_two(run->dir, run->cold);
-	r = r < 0 ? r : read_owed(run, h);
+	r = r < 0 ? r : handover_owed_read(run->io, run->dir, h);
 	if (r != 0) {
 		return r < 0 ? r : finish(run, h);
 	}
@@ -488,15 +501,18 @@ static int hand_over(struct run *run, struct handover *h)
 	run->segments = calloc(run->n_old, sizeof(*run->segments));
 	r = run->segments ? copy_all(run, h) : ERR_NO_MEMORY;
 	r = r < 0 ? r : write_statement(run, h);
-	r = r < 0 ? r : write_owed(run, h);
+	r = r < 0 ? r : handover_owed_write(run->io, run->dir, h);
 	return r < 0 ? r : remove_all(run);
 }
 
-int journal_hand_over(
-	int dir, int cold, int64_t before_ms, const struct journal_io *io, struct handover *ret_handover)
+int journal_hand_over(int dir, int cold, int64_t before_ms, int64_t now_ms, const struct journal_io *io,
+	struct handover *ret_handover)
 {
-	struct run run = {
-		.io = io ? io : &journal_io_system, .dir = dir, .cold = cold, .before_ms = before_ms};
+	struct run run = {.io = io ? io : &journal_io_system,
+		.dir = dir,
+		.cold = cold,
+		.before_ms = before_ms,
+		.now_ms = now_ms};
 	struct handover h = {0};
 	int r = hand_over(&run, &h);
 	free(run.first);

@@ -34,20 +34,30 @@ struct handover {
 
 /*
  * Hand over the oldest segments whose records are all of before before_ms; or, where the journal was not told of one before, as its
- * teller died, finish that one and give it again, and hand over nothing else. The last segment never goes, and none without its
+ * teller died, finish that one and give it again, and hand over nothing else. A record of after now_ms was made when the clock was wrong:
+ * its segment is as old as its other records, and the segments after it, say, both. The last segment never goes, and none without its
  * checkpoint. Copies are synced and read again before anything is removed; what was interrupted is done again. Beside a
  * journal that is open. What lies in the cold folder is never written over. ERR_VALUE: a segment is damaged or not what its
  * checkpoint says; ERR_EXISTS: another file of a name lies in the cold folder, as another journal's would; ERR_DENIED: the cold folder is
- * the journal's own. Nothing was removed then. ERR_SPACE, ERR_SYSTEM, ERR_NO_MEMORY.
+ * the journal's own; ERR_MISSING: a hand-over was begun to another cold folder, or its statement here is another one. Nothing was removed
+ * then. ERR_SPACE, ERR_SYSTEM, ERR_NO_MEMORY.
  */
-MUST_USE int journal_hand_over(
-	int dir, int cold, int64_t before_ms, const struct journal_io *io, struct handover *ret_handover);
+MUST_USE int journal_hand_over(int dir, int cold, int64_t before_ms, int64_t now_ms,
+	const struct journal_io *io, struct handover *ret_handover);
 
 /*
  * The journal has its record. Until then its folder has "owed-hand-over", written before anything is removed. ERR_NOT_FOUND: nothing was
  * owed; ERR_SYSTEM.
  */
 MUST_USE int handover_told(int dir, const struct journal_io *io);
+
+/* The body of a JOURNAL_HANDOVER record: "<statement> <SHA-256 in hex> <index after the last>". */
+#define HANDOVER_BODY_MOST (64 + 2 * MERKLE_HASH + 24)
+void handover_body(const struct handover *h, char ret_body[HANDOVER_BODY_MOST]);
+/* ERR_VALUE: it is none, or of before the index stood in it. */
+MUST_USE int handover_body_read(struct span body, uint64_t *ret_next);
+/* The index after the last of the hand-over that "owed-hand-over" in the folder tells of; 0: there is none. */
+uint64_t handover_owed(int dir);
 
 struct handover_segment {
 	uint64_t first, bytes;

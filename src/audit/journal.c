@@ -50,10 +50,12 @@ bool journal_rolls(const struct journal *j, int64_t time_ms)
 	if (j->fd < 0) {
 		return true;
 	}
-	/* A clock that was set back does not make a segment old. */
-	return j->has_times &&
-	       (j->len >= j->params.segment_bytes ||
-		       (time_ms > j->first_ms && time_ms - j->first_ms >= j->params.segment_ms));
+	/*
+	 * A clock that is set back a little does not make a segment old. One that was put right by as much as a segment lasts does, or the
+	 * segment would never be, and wrong times would stand among right ones.
+	 */
+	int64_t apart = time_ms > j->first_ms ? time_ms - j->first_ms : j->first_ms - time_ms;
+	return j->has_times && (j->len >= j->params.segment_bytes || apart >= j->params.segment_ms);
 }
 
 bool journal_at_head(const struct journal *j, int64_t time_ms)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "audit/handover.h"
 #include "audit/verify_parts.h"
 
 #include <errno.h>
@@ -122,7 +123,7 @@ static int list_places(const struct verify_request *q, struct places *p)
 }
 
 /* Does somebody write to the journal right now? Then its end may be half there. */
-static bool is_live(int dir)
+bool verify_is_live(int dir)
 {
 	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	bool live = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
@@ -186,13 +187,14 @@ static void check_head(struct verifier *v, const struct segment_head *h, const c
 				" are not here (handed over?); what is here is verified from there on",
 				h->first);
 		}
-		v->result.first = v->leaves.first = h->first;
+		v->result.first = v->leaves.first = v->gone_until = h->first;
 		take_head(v, h);
 	} else if (h->first > size && went) {
 		verify_found(v, VERIFY_HANDED_OVER, size, h->first, name, 0,
 			"records %" PRIu64 " to %" PRIu64
 			" went while this was verified, with all before them (handed over?): verify again, with the cold folder",
 			size, h->first - 1);
+		v->gone_until = h->first;
 		take_head(v, h);
 	} else if (h->first > size) {
 		verify_found(v, VERIFY_GAP, size, h->first, name, 0,
@@ -261,7 +263,7 @@ static void take_times(struct verifier *v, uint64_t index, int64_t time_ms)
 static int take_frame(struct verifier *v, const struct frame *f, const char *name)
 {
 	struct journal_record record;
-	uint64_t index = v->range.size;
+	uint64_t index = v->range.size, told;
 	int r = record_read(f->payload, &record);
 	if (!f->whole || r < 0) {
 		verify_found(v, VERIFY_RECORD, index, index + 1, name, f->offset,
@@ -272,6 +274,11 @@ static int take_frame(struct verifier *v, const struct frame *f, const char *nam
 	} else {
 		if (record.kind == AUDIT_BEGIN && transfers_reserve(&v->transfers, 1) < 0) {
 			v->unknown = true;
+		}
+		if (record.kind == JOURNAL_HANDOVER && handover_body_read(record.body, &told) == 0 &&
+			told <= index && told > v->told) {
+			v->told = told;
+			v->told_by = index;
 		}
 		transfers_take(&v->transfers, index, &record);
 		take_times(v, index, record.time_ms);
@@ -297,7 +304,7 @@ static int end_segment(struct verifier *v, struct segment *s, int r, bool last, 
 	if (r < 0) {
 		return r;
 	}
-	if (last && is_live(v->request->dirs[0])) {
+	if (last && verify_is_live(v->request->dirs[0])) {
 		verify_found(v, VERIFY_TORN, v->range.size, v->range.size, name, offset,
 			"the journal is being written: its last append is half there");
 	} else {
@@ -327,6 +334,9 @@ static int verify_segment(struct verifier *v, const struct places *places, size_
 	struct frame f;
 	char name[SEGMENT_NAME_LEN];
 	segment_name(p->first, name);
+	/* Before the end is read: it goes when its record is there. */
+	uint64_t owed = handover_owed(v->request->dirs[0]);
+	v->owed = owed > v->owed ? owed : v->owed;
 	int r = open_place(v, p, &s);
 	if (r == ERR_NOT_FOUND) {
 		v->gone = true; /* what comes next says what that means */

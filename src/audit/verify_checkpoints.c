@@ -182,6 +182,7 @@ void verify_compare(struct verifier *v)
 		merkle_root(&v->range, &root);
 		if (merkle_same(&root, &c->checkpoint.root)) {
 			v->agreed = size;
+			v->told_covered = v->told_by < size ? v->told : v->told_covered;
 			v->result.checkpoints++;
 			v->result.cosigned += c->cosigned;
 			continue;

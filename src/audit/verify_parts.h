@@ -37,6 +37,12 @@ struct verifier {
 	uint64_t steps_back, first_back;
 	int64_t farthest_back_ms;
 	bool gone; /* the segment before this one was listed, and is in none of the folders any more */
+	/* Records that are gone from the beginning, and who tells that they went to a cold folder: indices after the last. */
+	uint64_t gone_until;
+	uint64_t told, told_by,
+		told_covered; /* the last hand-over that a record tells of; which; and of one that is covered */
+	uint64_t owed;        /* one that a live journal has no record of yet */
+	uint64_t stated;      /* a statement that is signed, and whose files are there */
 	bool unknown; /* a record could not be read, so what heads say of transfers and times cannot be made anew */
 	struct leaves leaves;
 };
@@ -57,7 +63,10 @@ void verify_compare_rest(struct verifier *v);
 /* The leaf hashes against the good ones. ERR_NO_MEMORY. */
 MUST_USE int verify_locate(struct verifier *v);
 
-/* The cold folders' statements. ERR_SYSTEM, ERR_NO_MEMORY. */
+/* Does somebody write to the journal right now? */
+bool verify_is_live(int dir);
+
+/* The cold folders' statements, and whether what is gone from the beginning was handed over. ERR_SYSTEM, ERR_NO_MEMORY. */
 MUST_USE int verify_statements(struct verifier *v);
 
 #endif

@@ -32,6 +32,7 @@ static bool vouched_for(const struct verifier *v, const struct handover_statemen
 
 static int check_files(struct verifier *v, int dir, const char *name, const struct handover_statement *s)
 {
+	unsigned bad = v->result.bad;
 	for (size_t i = 0; i < s->n; i++) {
 		const struct handover_segment *wanted = &s->segments[i];
 		struct handover_segment got = {0};
@@ -48,6 +49,9 @@ static int check_files(struct verifier *v, int dir, const char *name, const stru
 				r == ERR_NOT_FOUND ? "was handed over and is not there"
 						   : "is not what was handed over: its SHA-256 is another");
 		}
+	}
+	if (v->result.bad == bad && vouched_for(v, s) && s->next > v->stated) {
+		v->stated = s->next;
 	}
 	return 0;
 }
@@ -162,11 +166,35 @@ static int check_folder(struct verifier *v, int dir)
 	return r;
 }
 
+/*
+ * What is gone from the beginning must have been handed over: by a statement in the folders that were given, by a record that is covered,
+ * or, while the journal is written, by what is about to be.
+ */
+static void check_gone(struct verifier *v)
+{
+	bool live = verify_is_live(v->request->dirs[0]);
+	uint64_t by_journal = live && v->told > v->told_covered ? v->told : v->told_covered;
+	uint64_t known = by_journal > v->stated ? by_journal : v->stated;
+	known = live && v->owed > known ? v->owed : known;
+	if (v->gone_until > known) {
+		verify_found(v, VERIFY_GAP, known, v->gone_until, "", 0,
+			"records %" PRIu64 " to %" PRIu64
+			" are not here, and nothing shows that they were handed over: no record that a checkpoint covers, and no statement in the "
+			"folders that were given (--cold)%s",
+			known, v->gone_until - 1,
+			v->owed >= v->gone_until ? "; the journal's owed-hand-over says that it was begun"
+						 : "");
+	}
+}
+
 int verify_statements(struct verifier *v)
 {
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < v->request->n_dirs; i++) {
 		r = check_folder(v, v->request->dirs[i]);
+	}
+	if (r == 0) {
+		check_gone(v);
 	}
 	return r;
 }

@@ -295,6 +295,10 @@ static void put_audit(const json_t *o)
 		printf("  %scheckpoints are not copied to checkpoint-file%s: %s\n", RED, PLAIN,
 			safe(text(c, "copy_why"), why, sizeof(why)));
 	}
+	if (text(a, "cold_why")[0]) {
+		printf("  %solder segments do not go to the cold folder%s: %s\n", RED, PLAIN,
+			safe(text(a, "cold_why"), why, sizeof(why)));
+	}
 	if (number(a, "not_sent") > 0) {
 		printf("  %s%s had no room in the spool%s: not sent to the repositories\n", RED,
 			count(number(a, "not_sent"), "message"), PLAIN);

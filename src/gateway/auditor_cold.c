@@ -21,10 +21,11 @@
 #define FIRST_MS 2000
 #define EACH_MS  (6 * 60 * 60 * 1000)
 #define RETRY_MS 60000
+#define AGAIN_MS (10 * 60 * 1000) /* after a failure */
 
 /* Hand over what is older; or, with a note, leave that beside a statement. */
 struct ask {
-	int64_t before_ms;
+	int64_t before_ms, now_ms;
 	char name[80]; /* of the note's file */
 	uint32_t note_len;
 	char note[DEED_MOST + NOTE_LINE_MOST + 2];
@@ -48,7 +49,7 @@ static void work(int fd, const struct audit_config *c)
 			d.result = io_replace(
 				&journal_io_system, cold, ask.name, span_of(ask.note, ask.note_len));
 		} else if (journal >= 0 && cold >= 0) {
-			d.result = journal_hand_over(journal, cold, ask.before_ms, NULL, &d.what);
+			d.result = journal_hand_over(journal, cold, ask.before_ms, ask.now_ms, NULL, &d.what);
 		}
 		d.err = errno;
 		if (write(fd, &d, sizeof(d)) != (ssize_t)sizeof(d)) {
@@ -146,11 +147,11 @@ static void settle(struct auditor *a)
 static void say_done(struct auditor *a)
 {
 	const struct handover *h = &a->cold_done;
-	char text[sizeof(h->statement) + 2 * MERKLE_HASH + 2], hex[2 * MERKLE_HASH + 1];
+	char text[HANDOVER_BODY_MOST], hex[2 * MERKLE_HASH + 1];
 	for (unsigned i = 0; i < MERKLE_HASH; i++) {
 		snprintf(hex + 2 * i, 3, "%02x", h->sha256.at[i]);
 	}
-	snprintf(text, sizeof(text), "%s %s", h->statement, hex);
+	handover_body(h, text);
 	const struct journal_record r = {.kind = JOURNAL_HANDOVER,
 		.time_ms = clock_wall_ms(),
 		.about = JOURNAL_NONE,
@@ -189,6 +190,9 @@ static const char *why(const struct done *d)
 		return strerror(d->err);
 	case ERR_EXISTS:
 		return "the cold folder has another file of that name: is it another journal's?";
+	case ERR_MISSING:
+		return "a hand-over was begun whose statement is not in this folder (owed-hand-over in the journal's has its name): name the "
+		       "cold folder of then until that is done, or bring its files here; nothing was removed, and nothing is lost";
 	case ERR_DENIED:
 		return "the cold folder is the journal's own, by another name";
 	default:
@@ -207,6 +211,8 @@ void cold_take(struct auditor *a)
 		log_say(LOG_LEVEL_ERROR, "audit.cold",
 			"the process that hands segments over has ended: nothing more goes to the cold folder until "
 			"the gateway is started anew");
+		snprintf(a->health.cold_why, sizeof(a->health.cold_why),
+			"the process that hands them over has ended; the gateway must be started anew");
 		close(a->cold.fd);
 		a->cold.fd = -1;
 		return;
@@ -219,7 +225,8 @@ void cold_take(struct auditor *a)
 		settle(a);
 		return;
 	}
-	a->cold_ms = clock_mono_ms() + EACH_MS;
+	a->cold_ms = clock_mono_ms() + (d.result != 0 ? AGAIN_MS : EACH_MS);
+	snprintf(a->health.cold_why, sizeof(a->health.cold_why), "%s", d.result != 0 ? why(&d) : "");
 	if (d.result != 0) {
 		log_event(LOG_LEVEL_ERROR, "audit.cold",
 			"older segments could not be handed over; they stay in the journal, and it is tried again",
@@ -241,7 +248,8 @@ void cold_check(struct auditor *a, int64_t now_ms)
 		return;
 	}
 	static struct ask ask;
-	ask = (struct ask){.before_ms = clock_wall_ms() - (int64_t)a->site->audit.keep * 1000};
+	int64_t wall_ms = clock_wall_ms();
+	ask = (struct ask){.before_ms = wall_ms - (int64_t)a->site->audit.keep * 1000, .now_ms = wall_ms};
 	if (send(a->cold.fd, &ask, sizeof(ask), MSG_NOSIGNAL) == (ssize_t)sizeof(ask)) {
 		a->cold_ms = INT64_MAX; /* until it has answered */
 	} else {

@@ -100,7 +100,8 @@ static bool same_health(const struct msg_journal *a, const struct msg_journal *b
 	return a->failing == b->failing && a->since_ms == b->since_ms && a->records == b->records &&
 	       a->open == b->open && a->vouched == b->vouched && a->signed_ms == b->signed_ms &&
 	       a->unsent == b->unsent && strcmp(a->why, b->why) == 0 &&
-	       strcmp(a->unsigned_why, b->unsigned_why) == 0 && strcmp(a->uncopied_why, b->uncopied_why) == 0;
+	       strcmp(a->unsigned_why, b->unsigned_why) == 0 &&
+	       strcmp(a->uncopied_why, b->uncopied_why) == 0 && strcmp(a->cold_why, b->cold_why) == 0;
 }
 
 static void tell(struct auditor *a, int64_t now_ms)

@@ -398,6 +398,7 @@ static json_t *audit(const struct gate *g, const struct site *s)
 	set_text(checkpoint, "copy_why", j->uncopied_why);
 	set(o, "checkpoint", checkpoint);
 	set_number(o, "not_sent", j->unsent);
+	set_text(o, "cold_why", j->cold_why);
 	return o;
 }
 

@@ -302,6 +302,7 @@ struct msg_journal {
 	char why[128];          /* failing: what failed */
 	char unsigned_why[128]; /* why no new checkpoint can be made; "": nothing is wrong with them */
 	char uncopied_why[128]; /* why they are not in `checkpoint-file`; "": they are, or are not to be */
+	char cold_why[256];     /* why older segments could not go to the cold folder; "": they could */
 };
 
 /*

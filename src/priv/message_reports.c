@@ -140,6 +140,7 @@ void message_write_journal(struct writer *w, const struct message *m)
 	PUT_TEXT(w, j->why);
 	PUT_TEXT(w, j->unsigned_why);
 	PUT_TEXT(w, j->uncopied_why);
+	PUT_TEXT(w, j->cold_why);
 }
 
 int message_read_journal(struct reader *r, struct message *m)
@@ -155,6 +156,7 @@ int message_read_journal(struct reader *r, struct message *m)
 	e = GET_TEXT(e, r, j->why);
 	e = GET_TEXT(e, r, j->unsigned_why);
 	e = GET_TEXT(e, r, j->uncopied_why);
+	e = GET_TEXT(e, r, j->cold_why);
 	return e == 0 && j->failing != (j->why[0] != 0) ? ERR_VALUE : e;
 }
 

@@ -10,6 +10,7 @@ import sys
 from lib.site import check, equal, test, until
 from lib.trail import Trail
 from test_audit import journal, tlog
+from test_audit_status import audit
 
 HASH = "00112233445566778899aabbccddeeff" * 2
 WHAT = "antivirus-definitions"
@@ -160,6 +161,18 @@ def record_of_a_hand_over(bench):
     with open(owed, "w", encoding="ascii") as file:
         file.write("\n".join(["gantry-hand-over-owed@v1", *(words[w] for w in ("first", "next", "segments", "bytes", "statement",
                                                                                "sha256"))]) + "\n")
+    # But not where another folder was named since: what was stated and its statement stay together, and the gateway says so.
+    g.config["audit"]["cold"] = bench.new_folder("another")
+    if os.getuid() == 0:
+        bench.run("chown", "gantry:", g.config["audit"]["cold"], wants=0)
+    g.write()
+    g.start()
+    until(lambda: "whose statement is not in this folder" in audit(g).get("cold_why", ""), "word of the other folder")
+    check("whose statement is not in this folder" in bench.run(bench.program, "status", "-c", g.yaml).text, "what status says")
+    g.stop()
+    equal((os.path.exists(owed), os.listdir(g.config["audit"]["cold"])), (True, []), "what is owed, and what went to the other folder")
+    g.config["audit"]["cold"] = cold
+    g.write()
     g.start()
     until(lambda: not os.path.exists(owed), "what was owed to be told")
     equal(len([r for r in trail.records() if r["kind"] == "hand-over"]), len(told) + 1, "records of it")

@@ -247,7 +247,10 @@ static void test_segment_age(void **state)
 	assert_int_equal(made_count(&f, FILE_SEGMENT), 1);
 	assert_true(journal_rolls(j, 1700000000000 + 10000));
 	assert_false(journal_rolls(j, 1700000000000 + 9999));
-	assert_false(journal_rolls(j, 1600000000000));
+	/* Set back a little, and put right. */
+	assert_false(journal_rolls(j, 1700000000000 - 9999));
+	assert_true(journal_rolls(j, 1700000000000 - 10000));
+	assert_true(journal_rolls(j, INT64_MIN / 2));
 	append_all(j, 10, 25);
 	assert_int_equal(made_count(&f, FILE_SEGMENT), 3);
 	journal_close(j);

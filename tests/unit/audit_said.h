@@ -4,6 +4,7 @@
 
 /* What a verifier says of journals that tests make. After cmocka.h. */
 
+#include "audit/handover.h"
 #include "audit/verify.h"
 #include "audit_made.h"
 
@@ -24,6 +25,22 @@ static inline void make(struct made_folder *f, unsigned size, unsigned first_num
 	}
 	made_checkpoints(j);
 	journal_close(j);
+}
+
+/* The record of a hand-over, as the auditor makes it. */
+static inline void made_told(struct journal *j, uint64_t next, int64_t time_ms)
+{
+	struct handover h = {.statement = "hand-over-00000000000000000000", .next = next};
+	char body[HANDOVER_BODY_MOST];
+	uint64_t index;
+	handover_body(&h, body);
+	const struct journal_record r = {.kind = JOURNAL_HANDOVER,
+		.time_ms = time_ms,
+		.about = JOURNAL_NONE,
+		.epoch = JOURNAL_NONE,
+		.body = span_str(body)};
+	assert_int_equal(journal_append(j, &r, &index), 0);
+	assert_int_equal(journal_commit(j), 0);
 }
 
 /* ---- What a verifier says ---- */

@@ -146,10 +146,11 @@ static void fill_asked(struct message *m)
 		break;
 	case MSG_JOURNAL:
 		m->journal =
-			(struct msg_journal){true, INT64_MIN, 1, 2, 3, INT64_MAX, UINT64_MAX, "", "", ""};
+			(struct msg_journal){true, INT64_MIN, 1, 2, 3, INT64_MAX, UINT64_MAX, "", "", "", ""};
 		FULL(m->journal.why);
 		FULL(m->journal.unsigned_why);
 		FULL(m->journal.uncopied_why);
+		FULL(m->journal.cold_why);
 		break;
 	case MSG_KEEPING:
 		m->keeping = (struct msg_keeping){.most_bytes = UINT64_MAX, .most_objects = 1, .refusal = 2};
