@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Make C tables from the tables in data/: tables.py KIND INPUT OUTPUT, where KIND is one of those in main()."""
+import math
 import re
 import sys
 
@@ -239,6 +240,31 @@ def unescaped(mark):
     return re.sub(rb"\\(x([0-9a-f]{2})|\\)", lambda m: bytes([int(m[2], 16)]) if m[2] else b"\\", mark.encode())
 
 
+def then_of(text):
+    """What follows a mark: pairs of the lowest and the highest that a byte may be."""
+    pairs_of = []
+    for token in text.split():
+        what, often = re.fullmatch(r"(\*|[0-9a-f]{2}(?:-[0-9a-f]{2})?)(?:\*?([0-9]+))?", token).groups()
+        low, high = (0, 255) if what == "*" else (int(what[:2], 16), int(what[-2:], 16))
+        pairs_of += [(low, high)] * int(often or 1)
+    return pairs_of
+
+
+def bits(word, then):
+    """How much a mark says: the binary logarithm of how rarely it is met, if all bytes are as likely. A letter is met in both cases."""
+    return sum(7 if 97 <= byte <= 122 else 8 for byte in word) - sum(math.log2((b - a + 1) / 256) for a, b in then)
+
+
+def check_chance(entries):
+    words = {(unescaped(e["mark"]), e["then"]) for e in entries if "binary" in e["where"]}
+    chance = sum(2.0 ** -bits(word, then_of(then)) for word, then in words)
+    if chance * 1e8 > 1e-6:
+        sys.exit(f"marks: {chance * 1e8:g} are met by chance in 100 MB")
+    for e in entries:
+        if re.search(rb"[A-Z]", unescaped(e["mark"])):
+            sys.exit(f"{e['mark']}: letters of a mark are lower case, escaped or not")
+
+
 def automaton(words):
     """Aho and Corasick's: for each state what each byte leads to, and the words that end there. State 0 is the start."""
     goto, ends = [{}], [set()]
@@ -290,7 +316,9 @@ def pairs(words):
 
 def marks(entries):
     """States where a mark ends come last, so that one comparison tells them."""
+    check_chance(entries)
     words = sorted({unescaped(e["mark"]) for e in entries})
+    thens = []
     full, ends, used = automaton(words)
     order = sorted(range(len(full)), key=lambda s: (bool(ends[s]), s))
     number = {state: index for index, state in enumerate(order)}
@@ -314,9 +342,13 @@ def marks(entries):
             for e in entries:
                 if unescaped(e["mark"]) == words[index]:
                     where = " | ".join(f"MARK_IN_{w.upper()}" for w in e["where"].split(","))
-                    yield f"\t{{CHECK_{c_name(e['check'])}, {where}, {len(words[index])}}},"
+                    then = then_of(e["then"])
+                    alone = "true" if bits(words[index], []) >= 32 else "false"
+                    yield f"\t{{CHECK_{c_name(e['check'])}, {where}, {len(words[index])}, {len(then)}, {len(thens)}, {alone}}},"
+                    thens += then
                     count += 1
     yield "};"
+    yield from numbers("uint8_t", "mark_then_bytes", [v for pair in thens for v in pair])
     yield from numbers("uint16_t", "mark_ends", starts + [count])
     yield from numbers("uint32_t", "mark_pairs", pairs(words))
 

@@ -22,8 +22,6 @@ enum coded_state {
 	UNREAD
 };
 
-/* In what is compressed any five bytes may stand by chance, once in so many objects. */
-#define LEAST_BY_CHANCE 6
 /* Text has marks of two bytes, which in a comment, that hardly anybody prints, say nothing. */
 #define LEAST_OF_COMMENT 4
 
@@ -47,6 +45,7 @@ static void search_anew(struct inspect *i)
 {
 	i->s.marks = i->s.wide_marks = 0;
 	i->s.n_head = 0;
+	i->s.claim = NULL;
 }
 
 static void search(struct inspect *i, struct span piece)
@@ -61,8 +60,8 @@ static void search(struct inspect *i, struct span piece)
 static void unread(struct inspect *i)
 {
 	i->coded.state = UNREAD;
-	i->s.least = LEAST_BY_CHANCE;
 	search_anew(i);
+	i->s.strict = true; /* any bytes may stand in what is compressed */
 }
 
 static void behind(struct inspect *i)
@@ -387,10 +386,7 @@ void coded_begin(struct inspect *i, bool frame)
 	}
 	i->s.kind = VALUE_BINARY;
 	i->s.where = MARK_IN_BINARY;
-	i->s.least = 0;
-	i->s.said = 0;
-	i->s.is_pdf = i->s.has_markup = false;
-	i->s.base64 = (struct inspect_base64){0};
+	value_anew(i, i->e.length);
 	c->at = c->tile_end = c->texts = 0;
 	c->ls = false;
 	search_anew(i);

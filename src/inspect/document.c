@@ -72,7 +72,9 @@ static void search_wide(struct inspect *i, struct span piece)
 			const struct mark *m;
 			size_t read = marks_find(&s->wide_marks, MARK_IN_DOCUMENT, left, &m);
 			left = span_of(left.ptr + read, left.len - read);
-			s->said |= m ? 1ull << (m->check - CHECK_EMBEDDED_PROGRAM) : 0;
+			if (m && m->n_then == 0) {
+				*(m->len < LEAST_IN_NUMBERS ? &s->said_short : &s->said) |= text_bit(m);
+			}
 		}
 	}
 }
@@ -102,6 +104,7 @@ void document_end(struct inspect *i)
 	i->document_coded_pdf |= i->s.base64.met ? pdf_base64_end(i) : 0;
 	i->document_is_pdf |= i->s.is_pdf;
 	i->document_said |= i->s.said;
+	i->document_said_short |= i->s.said_short;
 }
 
 /* ---- The whole ---- */
@@ -230,17 +233,25 @@ static bool suits(unsigned type, struct span head, enum signature is)
 	}
 }
 
+/* Three bytes of markup stand by chance in any megabyte of triangles. */
+static bool is_numbers(const struct inspect *i, struct span head, enum signature is, unsigned type)
+{
+	bool text = type == TYPE_XML || type == TYPE_OBJ || (type == 0 && is_xml(head, is));
+	return !text && (i->document_classes & text_classes(span_str("\1")));
+}
+
 /* What marks said; some are of one kind of document alone. */
-static void report_said(struct inspect *i, enum signature is, unsigned type)
+static void report_said(struct inspect *i, struct span head, enum signature is, unsigned type)
 {
 	bool pdf = is == SIGNATURE_PDF;
+	uint64_t all = i->document_said | (is_numbers(i, head, is, type) ? 0 : i->document_said_short);
 	for (unsigned c = CHECK_EMBEDDED_PROGRAM; c < CHECK_INSPECTION_FAILED; c++) {
 		bool of_markup = c == CHECK_DOCUMENT_SCRIPT || c == CHECK_DOCUMENT_ENTITY ||
 		                 c == CHECK_DOCUMENT_STYLESHEET;
 		bool meant = (of_markup && pdf) || (c == CHECK_MODEL && type != TYPE_OBJ) ||
 		             (c == CHECK_EMBEDDED_ARCHIVE && is == SIGNATURE_ARCHIVE) ||
 		             (c == CHECK_EMBEDDED_DOCUMENT && (pdf || type == TYPE_PDF));
-		if (said(i->document_said, (enum inspect_check)c) && !meant) {
+		if (said(all, (enum inspect_check)c) && !meant) {
 			report(i, (enum inspect_check)c, (struct span){0});
 		}
 	}
@@ -262,7 +273,7 @@ void document_object_end(struct inspect *i)
 		report_contents(i, is);
 	}
 	check_pdf(i, (i->document_is_pdf || type == TYPE_PDF ? i->document_pdf : 0) | i->document_coded_pdf);
-	report_said(i, is, type);
+	report_said(i, head, is, type);
 	if (type == TYPE_STL || type == TYPE_OBJ) {
 		check_model(i, type);
 	}

@@ -87,11 +87,7 @@ void fragment_begin(struct inspect *i)
 	if (d->number == 0) {
 		i->s.kind = VALUE_TABLE;
 		i->s.where = MARK_IN_BINARY;
-		i->s.least = i->s.n_head = 0;
-		i->s.marks = 0;
-		i->s.at = i->s.said = 0;
-		i->s.is_pdf = i->s.has_markup = false;
-		i->s.base64 = (struct inspect_base64){0};
+		value_anew(i, d->length);
 		dataset_pieces(d);
 		return;
 	}

@@ -125,10 +125,15 @@ struct inspect_long_text {
 
 /* Of a value, or of what is behind the object. */
 struct inspect_stream {
-	uint8_t kind, where, least; /* least: marks that are shorter do not count */
+	uint8_t kind, where;
+	bool strict; /* there is so much of it that marks may stand there by chance */
 	uint16_t marks, wide_marks;
-	uint32_t classes;  /* of all its bytes */
-	uint64_t at, said; /* bytes so far; a mask of what was said of it */
+	uint32_t classes;         /* of all its bytes */
+	uint64_t at, said;        /* bytes so far; a mask of what was said of it */
+	uint64_t said_short;      /* … of a document, by marks that may stand in numbers */
+	const struct mark *claim; /* one that must be followed by what it says; NULL */
+	uint64_t claim_at;        /* where it begins */
+	uint8_t n_claim;          /* bytes that followed it */
 	uint8_t n_head;
 	uint8_t head[128];
 	bool is_pdf, has_markup, was_items; /* was_items: it is the rest of a sequence */
@@ -209,7 +214,7 @@ struct inspect {
 	uint8_t document[128]; /* an encapsulated document's beginning */
 	uint8_t n_document;
 	uint32_t document_length, document_classes, document_pdf, document_coded_pdf;
-	uint64_t document_said;
+	uint64_t document_said, document_said_short;
 	uint64_t document_offset;
 	struct inspect_directory directory;
 	uint16_t palette[3];  /* entries that the descriptors name, and */

@@ -22,6 +22,12 @@ static size_t skip(struct span bytes, size_t i)
 	return i;
 }
 
+bool marks_follows(const struct mark *m, unsigned number, uint8_t byte)
+{
+	const uint8_t *range = &mark_then_bytes[2 * (m->then + number)];
+	return byte >= range[0] && byte <= range[1];
+}
+
 size_t marks_find(uint16_t *state, unsigned where, struct span bytes, const struct mark **ret_mark)
 {
 	unsigned s = *state;

@@ -19,6 +19,9 @@ struct mark {
 	uint8_t check; /* enum inspect_check */
 	uint8_t where; /* a mask of enum mark_where */
 	uint8_t len;
+	uint8_t n_then; /* bytes that must follow it where there is much; 0: it is never met by chance */
+	uint16_t then;  /* marks.c's */
+	bool alone;     /* in short values the mark is enough */
 };
 
 /*
@@ -26,5 +29,8 @@ struct mark {
  * read, and the next call goes on behind them. Without one all are read and *ret_mark is NULL.
  */
 size_t marks_find(uint16_t *state, unsigned where, struct span bytes, const struct mark **ret_mark);
+
+/* Is this byte one that may stand there: number (< n_then) bytes behind the mark? */
+bool marks_follows(const struct mark *m, unsigned number, uint8_t byte);
 
 #endif

@@ -29,6 +29,8 @@ void value_piece(struct inspect *i, struct span piece, bool last);
 void value_mark(
 	struct inspect *i, const struct mark *m, uint64_t at, struct span rest); /* at: where rest begins */
 void value_search(struct inspect *i, struct span piece);                         /* as i->s says where */
+/* Nothing was read of it, and length bytes of it will come. */
+void value_anew(struct inspect *i, uint64_t length);
 void value_end(struct inspect *i);
 uint64_t number_of(const struct inspect *i, struct span value); /* US, UL, UV, in the data set's byte order */
 
@@ -42,6 +44,8 @@ void text_charset(struct inspect *i, struct span value);
 const struct charset *text_charset_of(const struct inspect *i); /* NULL: there is none */
 struct span text_plain(struct span s);   /* its beginning that is in ASCII, and without escape sequences */
 uint64_t text_bit(const struct mark *m); /* of a mask of what was said */
+#define LEAST_IN_NUMBERS                                                                                     \
+	7 /* bytes of a mark of markup that may not stand by chance in a document that is no text */
 
 /* ---- text_long.c: texts that are not held whole; text_fold(): as programs do that make plain letters of wide ones ---- */
 void text_long_piece(struct inspect *i, struct span piece, bool last);

@@ -123,6 +123,13 @@ static bool is_dos(struct span s)
 	return dos || windows;
 }
 
+/* Three bytes begin a fragment of a compressed image by chance: what RFC 1952 2.3.1 leaves of flags and of the system must be there too. */
+static bool is_gzip(struct span s)
+{
+	return s.len < 10 || ((s.ptr[3] & 0xE0) == 0 && (s.ptr[8] == 0 || s.ptr[8] == 2 || s.ptr[8] == 4) &&
+				     (s.ptr[9] <= 13 || s.ptr[9] == 255));
+}
+
 /* Most values begin with a byte with which nothing of the table does, nor a program of DOS, nor what stands before texts. */
 static bool may_begin(struct span s)
 {
@@ -166,7 +173,7 @@ enum signature signature_of(struct span of)
 			continue;
 		}
 		if (begins(table[i].text ? text : of, table[i].bytes, table[i].len, table[i].text)) {
-			return table[i].is;
+			return first == 0x1f && !is_gzip(of) ? SIGNATURE_NONE : table[i].is;
 		}
 	}
 	return is_dos(of) ? SIGNATURE_PE : SIGNATURE_NONE;

@@ -11,21 +11,34 @@ static const uint8_t places[] = {
 	[VALUE_TABLE] = MARK_IN_BINARY,
 };
 
+/*
+ * Any six bytes stand by chance in one of a million tables of 64 KiB. Where there are more, a mark counts that is longer, or is followed by what
+ * must follow it.
+ */
+#define STRICT_FROM 65536
+
+void value_anew(struct inspect *i, uint64_t length)
+{
+	struct inspect_stream *s = &i->s;
+	s->strict = length > STRICT_FROM;
+	s->marks = s->wide_marks = 0;
+	s->at = s->said = s->said_short = 0;
+	s->n_head = 0;
+	s->claim = NULL;
+	s->is_pdf = s->has_markup = false;
+	s->base64 = (struct inspect_base64){0};
+}
+
 /* A value that does not fit is read in pieces, or, if only its beginning matters, skipped behind that. */
 void value_begin(struct inspect *i, enum value_kind kind)
 {
 	struct inspect_stream *s = &i->s;
 	s->kind = (uint8_t)kind;
 	s->where = places[kind];
-	s->least = 0;
-	s->marks = s->wide_marks = 0;
 	s->classes = 0;
-	s->at = s->said = 0;
-	s->n_head = 0;
-	s->is_pdf = s->has_markup = false;
 	s->was_items = i->items_broken;
 	i->items_broken = false;
-	s->base64 = (struct inspect_base64){0};
+	value_anew(i, i->e.length);
 	if (kind == VALUE_DOCUMENT) {
 		i->s.pdf = (struct inspect_pdf){0};
 	} else if (kind == VALUE_TEXT && i->e.length > INSPECT_VALUE) {
@@ -70,7 +83,67 @@ static void report_pdf(struct inspect *i)
 	}
 }
 
-/* Marks; each check once a value. */
+/* ---- Marks; each check once a value ---- */
+
+static void say(struct inspect *i, const struct mark *m, uint64_t at)
+{
+	struct inspect_stream *s = &i->s;
+	uint64_t bit = text_bit(m);
+	if (s->kind == VALUE_DOCUMENT && m->len < LEAST_IN_NUMBERS && m->n_then == 0) {
+		s->said_short |= bit;
+		return;
+	}
+	if (!(s->said & bit) && s->kind != VALUE_DOCUMENT) {
+		found_say(
+			i, (enum inspect_check)m->check, "at byte %llu of the value", (unsigned long long)at);
+	}
+	s->said |= bit;
+}
+
+/* A mark says nothing before what must follow it came. A second one before that is no chance either; both are said. */
+static bool claim_begin(struct inspect *i, const struct mark *m, uint64_t at)
+{
+	struct inspect_stream *s = &i->s;
+	if (m->n_then == 0 || (m->alone && !s->strict)) {
+		return false;
+	}
+	if (s->claim && s->claim_at != at) {
+		say(i, s->claim, s->claim_at);
+		s->claim = NULL;
+		return false;
+	}
+	s->claim = m; /* the longer one of two that begin here */
+	s->claim_at = at;
+	s->n_claim = 0;
+	return true;
+}
+
+static void claim_go_on(struct inspect *i, struct span bytes)
+{
+	struct inspect_stream *s = &i->s;
+	for (size_t k = 0; k < bytes.len; k++) {
+		if (!marks_follows(s->claim, s->n_claim++, bytes.ptr[k])) {
+			s->claim = NULL;
+			return;
+		}
+		if (s->n_claim == s->claim->n_then) {
+			say(i, s->claim, s->claim_at);
+			s->claim = NULL;
+			return;
+		}
+	}
+}
+
+/* So near the end there is no room for chance, but for the shortest marks. */
+static void claim_end(struct inspect *i)
+{
+	const struct mark *m = i->s.claim;
+	if (m && m->alone && (m->len > 5 || i->s.n_claim >= 4)) {
+		say(i, i->s.claim, i->s.claim_at);
+	}
+	i->s.claim = NULL;
+}
+
 void value_search(struct inspect *i, struct span piece)
 {
 	struct inspect_stream *s = &i->s;
@@ -84,21 +157,18 @@ void value_search(struct inspect *i, struct span piece)
 	while (piece.len > 0) {
 		const struct mark *m;
 		size_t n = marks_find(&s->marks, s->where, piece, &m);
+		if (s->claim) {
+			claim_go_on(i, span_of(piece.ptr, n));
+		}
 		piece = span_of(piece.ptr + n, piece.len - n);
 		at += n;
 		if (!m) {
 			return;
 		}
 		static_assert(CHECK_INSPECTION_FAILED - CHECK_EMBEDDED_PROGRAM < 64, "a bit for each");
-		uint64_t bit = 1ull << (m->check - CHECK_EMBEDDED_PROGRAM);
 		value_mark(i, m, at, piece);
-		if ((s->said & bit) || m->len < s->least) {
-			continue;
-		}
-		s->said |= bit;
-		if (s->kind != VALUE_DOCUMENT) {
-			found_say(i, (enum inspect_check)m->check, "at byte %llu of the value",
-				(unsigned long long)(at - m->len));
+		if (!(s->said & text_bit(m)) && !claim_begin(i, m, at - m->len)) {
+			say(i, m, at - m->len);
 		}
 	}
 }
@@ -160,6 +230,7 @@ static void report_items(struct inspect *i)
 
 void value_end(struct inspect *i)
 {
+	claim_end(i);
 	switch (i->s.kind) {
 	case VALUE_TEXT:
 		if (i->e.length > INSPECT_VALUE) {

@@ -214,8 +214,8 @@ static void archives_and_scripts(void **state)
 			8, "embedded-archive"},
 		{"ustar  \0", 8, "embedded-archive"}, {"BZh91AY&SY", 10, "embedded-archive"},
 		{"\xFD"
-		 "7zXZ\0",
-			6, "embedded-archive"},
+		 "7zXZ\0\0",
+			7, "embedded-archive"},
 		{"\1CD001\1", 7, "embedded-archive"},
 		{"L\0\0\0\1\x14\2\0\0\0\0\0\xC0\0\0\0\0\0\0\x46", 20, "embedded-program"},
 		{"@ECHO OFF\r\n", 11, "embedded-script"}, {"a=CreateObject(\"b\")", 19, "embedded-script"},
@@ -231,14 +231,35 @@ static void archives_and_scripts(void **state)
 		put_patient(&w, "Doe^Jane");
 		expect(&w, rows[k].checks);
 	}
-	struct writer w = object(SECONDARY);
-	put_string(&w, 0x00090010, "LO", "MAKER");
-	put_value(&w, 0x00091001, "OB",
-		"(\xB5/\xFD"
-		"abcdefgh",
-		12);
-	put_patient(&w, "Doe^Jane");
-	expect(&w, "embedded-archive");
+	/* … and what is told where a value begins alone. */
+	static const struct {
+		const char *bytes, *checks;
+	} begins[] = {{"(\xB5/\xFD"
+		       "abcdefgh",
+			      "embedded-archive"},
+		{"\x1F\x8B\x08\x01"
+		 "abcd\x02\x03"
+		 "ab",
+			"embedded-archive"},
+		{"\x1F\x8B\x08\x21"
+		 "abcd\x02\x03"
+		 "ab",
+			""},
+		{"\x1F\x8B\x08\x01"
+		 "abcd\x03\x03"
+		 "ab",
+			""},
+		{"\x1F\x8B\x08\x01"
+		 "abcd\x02\x20"
+		 "ab",
+			""}};
+	for (size_t k = 0; k < ARRAY_LEN(begins); k++) {
+		struct writer w = object(SECONDARY);
+		put_string(&w, 0x00090010, "LO", "MAKER");
+		put_value(&w, 0x00091001, "OB", begins[k].bytes, 12);
+		put_patient(&w, "Doe^Jane");
+		expect(&w, begins[k].checks);
+	}
 }
 
 /* However many there are, a few are kept, and all counted. */
