@@ -2,6 +2,7 @@
 #include "cli/deidentify.h"
 
 #include "cli/deidentify_lanes.h"
+#include "cli/deidentify_place.h"
 #include "cli/object_job.h"
 #include "cli/options.h"
 #include "cli/tree.h"
@@ -67,75 +68,17 @@ struct verb {
 	bool json, progress;
 	FILE *manifest;
 	struct sandbox *sandbox;
-	int out_fd;
 	size_t n_done, n_files, n_good, n_failed, n_left_alone;
 	bool folder;
 	unsigned n_jobs; /* 0: as many as there are processors */
 	struct deidentify_lanes *lanes;
-	int series_fd; /* of the last that something was put into; -1: none */
-	char series[3 * (UID_MAX + 2)];
+	struct deidentify_place place;
 	bool isolate, into_existing;
 	bool made_out, made_manifest; /* by us, in this run */
 	const char *originals_to[ATTRIBUTES_RECIPIENTS_MOST];
 };
 
 /* ---- One file ---- */
-
-static bool make_folder(int at, const char *name, int *ret_fd)
-{
-	if (mkdirat(at, name, 0750) < 0 && errno != EEXIST) {
-		return false;
-	}
-	*ret_fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return *ret_fd >= 0;
-}
-
-/* The folder of a series, of three names; the last one stays open, as what comes next is mostly of the same. */
-static bool open_series(struct verb *v, const char *path, const char *const names[3])
-{
-	int fd = v->out_fd, up;
-	if (v->series_fd >= 0 && strcmp(v->series, path) == 0) {
-		return true;
-	}
-	if (v->series_fd >= 0) {
-		close(v->series_fd);
-		v->series_fd = -1;
-	}
-	for (unsigned i = 0; i < 3; i++) {
-		bool ok = make_folder(fd, names[i], &up);
-		if (fd != v->out_fd) {
-			close(fd);
-		}
-		if (!ok) {
-			return false;
-		}
-		fd = up;
-	}
-	v->series_fd = fd;
-	snprintf(v->series, sizeof(v->series), "%s", path);
-	return true;
-}
-
-/* PATIENT/STUDY/SERIES/INSTANCE.dcm, of what may be names: the worker says what they are. */
-static bool place(struct verb *v, const struct deidentify_said *s, const char *part, char *copy, size_t size)
-{
-	const char *names[] = {
-		s->patient, s->study[0] ? s->study : "NONE", s->series[0] ? s->series : "NONE"};
-	char last[UID_MAX + 8], folder[sizeof(v->series)];
-	for (unsigned i = 0; i < 4; i++) {
-		const char *name = i < 3 ? names[i] : s->instance;
-		if (!name[0] || name[0] == '.' ||
-			strspn(name, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ.") != strlen(name)) {
-			errno = EINVAL;
-			return false;
-		}
-	}
-	snprintf(folder, sizeof(folder), "%s/%s/%s", names[0], names[1], names[2]);
-	snprintf(last, sizeof(last), "%s.dcm", s->instance);
-	snprintf(copy, size, "%s/%s", folder, last);
-	return open_series(v, folder, names) &&
-	       deidentify_lanes_whole(v->out_fd, part, v->series_fd, last) == 0;
-}
 
 static void tell(
 	struct verb *v, const struct deidentify_said *s, const char *name, const char *copy, const char *why)
@@ -153,17 +96,19 @@ static void finish(struct verb *v, const char *name, unsigned place_of_part, str
 {
 	char copy[4 * (UID_MAX + 8)] = "", part[DEIDENTIFY_PART_SIZE];
 	struct deidentify_said *s = &b->said;
+	const char *no;
 	bool good = s->outcome == OUTCOME_GOOD || (s->outcome == OUTCOME_LEFTOVER && v->how.keep_leftovers);
-	const char *why = s->outcome == OUTCOME_PIXELS ? b->why : deidentify_sentence(s);
+	const char *why = s->outcome == OUTCOME_PIXELS ? b->why : deidentify_sentence(s, v->pixels.on);
 	why = !why && b->why[0] ? b->why : why;
 	deidentify_part(place_of_part, part);
-	if (good && !place(v, s, part, copy, sizeof(copy))) {
-		why = errno == EEXIST ? "there is a copy of this SOP instance already" : strerror(errno);
+	if (good && (no = deidentify_place_put(
+			     &v->place, s, part, v->how.n_recipients > 0, copy, sizeof(copy)))) {
+		why = no;
 		s->outcome = OUTCOME_NOT_WRITTEN;
 		good = false;
 	}
 	if (b->has_part && !good) {
-		(void)unlinkat(v->out_fd, part, 0);
+		(void)unlinkat(v->place.out_fd, part, 0);
 	}
 	bool alone = s->outcome == OUTCOME_DIRECTORY || (v->folder && s->outcome == OUTCOME_NOT_DICOM);
 	v->n_good += good;
@@ -257,7 +202,7 @@ static bool do_all(struct verb *v, const struct tree *t, int in)
 	unsigned n;
 	const unsigned batch = share(v, t, &n);
 	const struct deidentify_hands hands = {
-		.files = t, .in = in, .out_fd = v->out_fd, .pixels = &v->pixels, .isolate = v->isolate};
+		.files = t, .in = in, .out_fd = v->place.out_fd, .pixels = &v->pixels, .isolate = v->isolate};
 	for (size_t i = 0; i < t->n; i++) {
 		v->n_files += t->entries[i].what == TREE_FILE;
 	}
@@ -344,11 +289,11 @@ static int open_out(struct verb *v)
 	if (!v->made_out && errno != EEXIST) {
 		return deidentify_complain(v->out, strerror(errno));
 	}
-	v->out_fd = open(v->out, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (v->out_fd < 0) {
+	v->place.out_fd = open(v->out, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (v->place.out_fd < 0) {
 		return deidentify_complain(v->out, strerror(errno));
 	}
-	if (!v->made_out && !is_empty(v->out_fd) && !v->into_existing) {
+	if (!v->made_out && !is_empty(v->place.out_fd) && !v->into_existing) {
 		return deidentify_complain(v->out,
 			"there is something in it: name a new folder, or say --into-existing to add to it");
 	}
@@ -367,7 +312,7 @@ static int open_manifest(struct verb *v)
 		return deidentify_complain(v->manifest_path,
 			errno == EEXIST ? "it is there already: name a new file" : strerror(errno));
 	}
-	deidentify_lanes_end_clean(v->out_fd, deidentify_printed(v->out), v->manifest_path);
+	deidentify_lanes_end_clean(v->place.out_fd, deidentify_printed(v->out), v->manifest_path);
 	fputs("file,copy,element,done,why\n", v->manifest);
 	return EXIT_GOOD;
 }
@@ -394,14 +339,12 @@ static int close_manifest(struct verb *v, int code)
 static int close_all(struct verb *v, int code)
 {
 	code = close_manifest(v, code);
-	if (v->series_fd >= 0) {
-		close(v->series_fd);
-	}
-	if (v->out_fd >= 0) {
-		if (syncfs(v->out_fd) < 0) {
+	deidentify_place_done(&v->place);
+	if (v->place.out_fd >= 0) {
+		if (syncfs(v->place.out_fd) < 0) {
 			code = deidentify_complain(v->out, strerror(errno));
 		}
-		close(v->out_fd);
+		close(v->place.out_fd);
 	}
 	if (v->made_out && code == EXIT_NOTHING) {
 		(void)rmdir(v->out); /* if something is in it, it stays */
@@ -414,10 +357,9 @@ static int close_all(struct verb *v, int code)
 
 static int run(struct verb *v)
 {
-	v->out_fd = -1;
+	v->place = (struct deidentify_place){.out_fd = -1, .series_fd = -1};
 	v->how.list = v->manifest_path != NULL;
 	v->progress = !v->json && isatty(STDERR_FILENO);
-	v->series_fd = -1;
 	int code = deidentify_read_key(v->key, &v->how);
 	int in = code == 0 ? open(v->in, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) : -1;
 	if (code == 0 && in < 0) {
@@ -429,7 +371,7 @@ static int run(struct verb *v)
 	}
 	code = code ? code : deidentify_read_recipients(v->originals_to, &v->how);
 	code = code ? code : open_out(v);
-	deidentify_lanes_end_clean(v->out_fd, deidentify_printed(v->out), NULL);
+	deidentify_lanes_end_clean(v->place.out_fd, deidentify_printed(v->out), NULL);
 	code = code || !v->manifest_path ? code : open_manifest(v);
 	if (code == 0 && sandbox_new(SANDBOX_COPY, NULL, 0, &v->sandbox) < 0) {
 		code = deidentify_complain(

@@ -55,6 +55,8 @@ struct deidentify_said {
 	enum deidentify_outcome outcome;
 	int error;
 	uint64_t offset;
+	uint32_t wrong; /* as deidentify.h has it */
+	bool both;      /* OUTCOME_BURNED_IN or OUTCOME_DOCUMENT: it is the other too */
 	char patient[PSEUDONYM_PATIENT_SIZE], study[UID_MAX + 1], series[UID_MAX + 1], instance[UID_MAX + 1];
 	bool left, unsearched; /* something is left over; there was more than is searched for */
 	uint32_t left_of, left_in;
@@ -140,8 +142,11 @@ int deidentify_complain(const char *what, const char *why);
 /* A name made safe for a terminal; borrowed until the next call. */
 const char *deidentify_printed(const char *path);
 
-/* Why there is no copy, or what there is to say of it; NULL: nothing. Borrowed until the next call. */
-const char *deidentify_sentence(const struct deidentify_said *s);
+/*
+ * Why there is no copy, or what there is to say of it; NULL: nothing. cleans: its pixels were to be cleaned. Borrowed until the
+ * next call.
+ */
+const char *deidentify_sentence(const struct deidentify_said *s, bool cleans);
 
 /* copy, why: NULL, or what is. */
 void deidentify_tell_json(

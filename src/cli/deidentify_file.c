@@ -244,15 +244,13 @@ static int encrypt(
 	return e;
 }
 
-/* What the object was, encrypted, becomes w->rules.encrypted: a run before the one that counts. */
-static int encrypt_originals(struct deidentify_work *w, struct span data, struct span syntax)
+/* A run whose result is not wanted: DEIDENTIFY_END, or why not. */
+static int try_run(struct deidentify_work *w, const struct deidentify_rules *rules,
+	const struct deidentify_log *log, struct span data, struct span syntax)
 {
 	struct pseudonyms pseudonyms = {pseudonym_make, (void *)w->how->key};
-	struct deidentify_log log = {NULL, originals_take, &w->originals};
-	struct span bytes, plain;
-	size_t n = 0;
-	originals_begin(&w->originals);
-	int e = deidentify_begin(&w->t, &w->rules, &pseudonyms, syntax, &log);
+	struct span bytes;
+	int e = deidentify_begin(&w->t, rules, &pseudonyms, syntax, log);
 	if (e < 0) {
 		return e;
 	}
@@ -261,6 +259,33 @@ static int encrypt_originals(struct deidentify_work *w, struct span data, struct
 	while ((e = deidentify_next(&w->t, &bytes)) == DEIDENTIFY_BYTES) {
 	}
 	deidentify_done(&w->t);
+	return e;
+}
+
+/* It was denied: if it were not for that, would it be for the other? */
+static bool is_both(struct deidentify_work *w, struct span data, struct span syntax)
+{
+	const enum deidentify_why why = w->t.why;
+	struct deidentify_rules rules = w->rules;
+	if (why == DEIDENTIFY_BURNED_IN) {
+		rules.keep_burned_in = true;
+	} else {
+		rules.replace_documents = true;
+	}
+	bool both = try_run(w, &rules, NULL, data, syntax) == ERR_DENIED && w->t.why != why;
+	w->t.why = why;
+	return both;
+}
+
+/* What the object was, encrypted, becomes w->rules.encrypted: a run before the one that counts. */
+static int encrypt_originals(struct deidentify_work *w, struct span data, struct span syntax)
+{
+	struct pseudonyms pseudonyms = {pseudonym_make, (void *)w->how->key};
+	struct deidentify_log log = {.original = originals_take, .arg = &w->originals};
+	struct span plain;
+	size_t n = 0;
+	originals_begin(&w->originals);
+	int e = try_run(w, &w->rules, &log, data, syntax);
 	if (e != DEIDENTIFY_END) {
 		return e;
 	}
@@ -426,7 +451,10 @@ static enum deidentify_outcome try(
 	e = e < 0 ? e : transform(w, span_of(file.ptr + at, file.len - at), meta.transfer_syntax);
 	w->said->offset = at + w->t.d.offset;
 	w->said->error = e;
+	w->said->wrong = w->t.wrong;
 	if (e < 0) {
+		w->said->both = e == ERR_DENIED &&
+		                is_both(w, span_of(file.ptr + at, file.len - at), meta.transfer_syntax);
 		return outcome_of(w, e);
 	}
 	say_identity(w->said, &w->t);

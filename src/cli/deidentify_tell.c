@@ -62,7 +62,43 @@ static const char *what_to_see(const struct deidentify_said *s, char *text, size
 	return n > 0 ? text : NULL;
 }
 
-const char *deidentify_sentence(const struct deidentify_said *s)
+/* With what it is copied all the same. */
+static const char *why_denied(const struct deidentify_said *s, bool cleans, char *text, size_t size)
+{
+	const char *burned =
+		cleans ? "it says that text is burned in, Burned In Annotation, and has no pixels that could be cleaned"
+		       : "it says that text is burned into its pixels, Burned In Annotation";
+	const char *how = cleans ? "--burned-in keep: copied as it is"
+	                         : "--clean-pixels: made black; --burned-in keep: copied as it is";
+	static const char document[] = "it holds a document or a voice, which cannot be de-identified";
+	static const char without[] = "--documents replace: copied without it";
+	if (s->both) {
+		snprintf(text, size, "%s (%s); and %s (%s): both are needed", burned, how, document, without);
+	} else {
+		bool is = s->outcome == OUTCOME_BURNED_IN;
+		snprintf(text, size, "%s (%s)", is ? burned : document, is ? how : without);
+	}
+	return text;
+}
+
+static const char *why_broken(const struct deidentify_said *s, char *text, size_t size)
+{
+	uint32_t hint = 0;
+	bool is_uid = s->wrong != 0 && memcmp(tag_implied_vr(s->wrong, &hint), "UI", 2) == 0;
+	if (s->wrong && s->error == ERR_VALUE) {
+		snprintf(text, size,
+			is_uid ? "%s is no UID: it has more than %d characters" : "%s is too long",
+			name_of(s->wrong), UID_MAX);
+	} else if (s->wrong && s->error == ERR_LIMIT) {
+		snprintf(text, size, "%s is too long to be changed, over %u bytes", name_of(s->wrong),
+			DEIDENTIFY_VALUE);
+	} else {
+		snprintf(text, size, "it is broken at byte %" PRIu64 ": %s", s->offset, err_str(s->error));
+	}
+	return text;
+}
+
+const char *deidentify_sentence(const struct deidentify_said *s, bool cleans)
 {
 	static char text[480];
 	switch (s->outcome) {
@@ -78,14 +114,10 @@ const char *deidentify_sentence(const struct deidentify_said *s)
 	case OUTCOME_DIRECTORY:
 		return "a DICOMDIR names what was there, and is not copied";
 	case OUTCOME_BURNED_IN:
-		return "it says that text is burned into its pixels, Burned In Annotation (--clean-pixels: made "
-		       "black; --burned-in keep: copied as it is)";
 	case OUTCOME_DOCUMENT:
-		return "it holds a document or a voice, which cannot be de-identified (--documents replace: copied without it)";
+		return why_denied(s, cleans, text, sizeof(text));
 	case OUTCOME_BROKEN:
-		snprintf(text, sizeof(text), "it is broken at byte %" PRIu64 ": %s", s->offset,
-			err_str(s->error));
-		return text;
+		return why_broken(s, text, sizeof(text));
 	case OUTCOME_NOT_WRITTEN:
 		return "the copy could not be written: see whether the disk is full";
 	case OUTCOME_ORIGINALS:

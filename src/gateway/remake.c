@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/remake.h"
+
+#include "dicom/tag.h"
 #include "gateway/book.h"
 #include "keys/link.h"
 
@@ -252,6 +254,12 @@ const char *remake_why(const struct deidentify *engine, int e, char *buf, size_t
 	}
 	if (e == ERR_DENIED && engine && engine->why == DEIDENTIFY_DOCUMENT) {
 		return "it holds a document or a voice, `deidentify: documents`";
+	}
+	if (engine && engine->wrong && (e == ERR_VALUE || e == ERR_LIMIT)) {
+		snprintf(buf, cap, "%s(%04X,%04X) is %s", tag_keyword(engine->wrong), engine->wrong >> 16,
+			engine->wrong & 0xFFFF,
+			e == ERR_VALUE ? "no UID, or too long" : "too long to be changed");
+		return buf;
 	}
 	snprintf(buf, cap, "at byte %" PRIu64 ": %s", engine ? engine->d.offset : 0, err_str(e));
 	return buf;

@@ -62,15 +62,15 @@ void deidentify_last(struct deidentify *t)
 
 /* ---- Whose it is ---- */
 
-static int uid_of(struct deidentify *t, enum header_field field, char ret_uid[UID_MAX + 1])
+static int uid_of(struct deidentify *t, enum header_field field, uint32_t tag, char ret_uid[UID_MAX + 1])
 {
-	struct span uid = header_value(&t->head_scan, field);
+	struct span uid = uid_trim(header_value(&t->head_scan, field));
+	if (uid.len > UID_MAX) {
+		t->wrong = tag;
+		return ERR_VALUE;
+	}
 	if (!(t->rules.options & OPTION_UIDS)) {
 		return pseudonym_uid(t->pseudonyms, uid, ret_uid);
-	}
-	uid = uid_trim(uid);
-	if (uid.len > UID_MAX) {
-		return ERR_VALUE;
 	}
 	memcpy(ret_uid, uid.len ? (const char *)uid.ptr : "", uid.len);
 	ret_uid[uid.len] = 0;
@@ -87,6 +87,7 @@ static int learn_identity(struct deidentify *t)
 		id = header_value(&t->head_scan, HEADER_STUDY);
 	}
 	if (class.len > UID_MAX) {
+		t->wrong = 0x00080016;
 		return ERR_VALUE;
 	}
 	memcpy(t->sop_class, class.len ? (const char *)class.ptr : "", class.len);
@@ -96,10 +97,11 @@ static int learn_identity(struct deidentify *t)
 	t->names.of[2] = header_value(&t->head_scan, HEADER_ACCESSION);
 	t->names.of[3] = header_value(&t->head_scan, HEADER_BIRTH_DATE);
 	int e = pseudonym_patient(t->pseudonyms, issuer, id, t->patient);
+	t->wrong = e == ERR_VALUE ? 0x00100020 : 0;
 	e = e ? e : pseudonym_days(t->pseudonyms, issuer, id, &t->days);
-	e = e ? e : uid_of(t, HEADER_SOP_INSTANCE, t->sop_instance);
-	e = e ? e : uid_of(t, HEADER_STUDY, t->study);
-	return e ? e : uid_of(t, HEADER_SERIES, t->series);
+	e = e ? e : uid_of(t, HEADER_SOP_INSTANCE, 0x00080018, t->sop_instance);
+	e = e ? e : uid_of(t, HEADER_STUDY, 0x0020000D, t->study);
+	return e ? e : uid_of(t, HEADER_SERIES, 0x0020000E, t->series);
 }
 
 /* HEADER_MORE: all that was fed is kept. HEADER_DONE: the data set parser has the head, and `rest` comes after it. */

@@ -44,7 +44,10 @@ struct deidentify_rules {
 	 */
 	struct span encrypted;
 	struct span mark; /* beside it: originals_mark(). Borrowed as well; empty: none */
-	/* Objects with Burned In Annotation YES pass; otherwise they fail. Of an encapsulated document it is said of the document. */
+	/*
+	 * Objects with Burned In Annotation YES pass; otherwise they fail. Of an encapsulated document it is said of the document, and becomes NO
+	 * with it; of reports and others that have no pixels it is said of nothing, and goes.
+	 */
 	bool keep_burned_in;
 	bool implicit; /* what comes in Explicit VR Little Endian, not encapsulated, leaves in Implicit */
 	bool replace_documents; /* encapsulated documents lose their document; otherwise they fail */
@@ -72,6 +75,8 @@ struct deidentify {
 	char sop_class[UID_MAX + 1], sop_instance[UID_MAX + 1], study[UID_MAX + 1],
 		series[UID_MAX + 1]; /* as they are now */
 	enum deidentify_why why;
+	uint32_t
+		wrong; /* ERR_VALUE, ERR_LIMIT: of the element that is no UID, or is too long; 0: another reason */
 	struct header_scan head_scan; /* what the object was */
 	struct dataset d;             /* d.offset: where it failed */
 
@@ -85,7 +90,8 @@ struct deidentify {
 	uint8_t stage, what, next_addition;
 	uint8_t added_before; /* a mask of those that are added and were there */
 	bool last_fed, last_told, flushed, held;
-	bool burned_in, has_pixels; /* burned_in: it says so of its document, and has no pixels so far */
+	bool burned_in,
+		has_pixels; /* burned_in: it says so, is of a kind that has no pixels, and has none so far */
 	int failed;
 	/* Of the sequence that is left out, whose contents are replaced, or cleaned; of the item that is left out: DEIDENTIFY_NONE. */
 	unsigned skip_depth, dummy_depth, clean_depth, skip_item;

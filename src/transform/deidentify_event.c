@@ -15,7 +15,6 @@
 #define TAG_CODE_VALUE   0x00080100u
 #define TAG_CODE_SCHEME  0x00080102u
 #define TAG_CODE_MEANING 0x00080104u
-#define CLASS_DOCUMENTS  "1.2.840.10008.5.1.4.1.1.104." /* … encapsulated */
 #define UNKNOWN_MOST     256 /* of a private UN, which in implicit VR is a text as often as not */
 
 static bool vr_is(const struct dataset *d, const char *vr)
@@ -288,6 +287,7 @@ static int new_uids(struct deidentify *t, struct span value, struct writer *w)
 		}
 		int e = pseudonym_uid(t->pseudonyms, span_of(value.ptr + from, at - from), uid);
 		if (e < 0) {
+			t->wrong = e == ERR_VALUE ? t->d.tag : 0;
 			return e;
 		}
 		if (from > 0) {
@@ -333,6 +333,7 @@ static int change(struct deidentify *t)
 	struct writer w = writer_of(t->changed, sizeof(t->changed));
 	int e = 0;
 	if (d->truncated) {
+		t->wrong = d->tag;
 		return ERR_LIMIT;
 	}
 	switch (t->what) {
@@ -383,35 +384,6 @@ static void remember_creator(struct deidentify *t)
 	write_element(t, d->tag, d->vr, d->value);
 }
 
-/* "YES" in any way that a reader might take for it. */
-static bool says_yes(struct span value)
-{
-	for (size_t i = 0; i + 3 <= value.len; i++) {
-		if ((value.ptr[i] | 0x20) == 'y' && (value.ptr[i + 1] | 0x20) == 'e' &&
-			(value.ptr[i + 2] | 0x20) == 's') {
-			return true;
-		}
-	}
-	return false;
-}
-
-static int burned_in(struct deidentify *t)
-{
-	const struct dataset *d = &t->d;
-	if (says_yes(d->value) && !t->rules.keep_burned_in) {
-		bool of_document = strncmp(t->sop_class, CLASS_DOCUMENTS, sizeof(CLASS_DOCUMENTS) - 1) == 0 &&
-		                   !t->has_pixels;
-		t->burned_in =
-			of_document && t->rules.replace_documents; /* it goes, unless there are pixels */
-		if (!t->burned_in) {
-			t->why = of_document ? DEIDENTIFY_DOCUMENT : DEIDENTIFY_BURNED_IN;
-			return ERR_DENIED;
-		}
-	}
-	write_element(t, d->tag, d->vr, d->value);
-	return 0;
-}
-
 static int value(struct deidentify *t)
 {
 	switch (t->what) {
@@ -437,7 +409,7 @@ static int value(struct deidentify *t)
 		remember_creator(t);
 		return 0;
 	case VALUE_BURNED_IN:
-		return burned_in(t);
+		return pixels_burned_in(t);
 	case VALUE_SKIP:
 		return 0;
 	default:
@@ -535,24 +507,9 @@ static void item_end(struct deidentify *t)
 	}
 }
 
-/* Pixels of an object that says that text is burned in, and is of a kind that has none. */
-static int hear_pixels(struct deidentify *t, int event)
-{
-	const struct dataset *d = &t->d;
-	bool begins = event == DATASET_ELEMENT || event == DATASET_ENCAPSULATED || event == DATASET_SEQUENCE;
-	if (!begins || d->depth > 0 || d->tag >> 16 != TAG_PIXEL_DATA >> 16) {
-		return 0;
-	}
-	t->has_pixels = true;
-	if (t->burned_in) {
-		t->why = DEIDENTIFY_BURNED_IN;
-	}
-	return t->burned_in ? ERR_DENIED : 0;
-}
-
 int take_event(struct deidentify *t, int event)
 {
-	int e = hear_pixels(t, event);
+	int e = pixels_hear(t, event);
 	if (e < 0) {
 		return e;
 	}

@@ -81,6 +81,9 @@ void pixels_end(struct deidentify *t);
 void pixels_count(struct deidentify *t);
 /* The next of t->coded goes out. */
 void pixels_give(struct deidentify *t);
+/* What Burned In Annotation (0028,0301) says, whole; every event, for the pixels of which it says so. ERR_DENIED */
+MUST_USE int pixels_burned_in(struct deidentify *t);
+MUST_USE int pixels_hear(struct deidentify *t, int event);
 
 /* ---- deidentify_event.c ---- */
 void tell(struct deidentify *t, enum confidentiality what);

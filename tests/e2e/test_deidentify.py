@@ -112,7 +112,13 @@ def pseudonyms(bench):
     check("would be copied again" in ran.text, ran.text)
     check(not os.path.exists(os.path.join(study, "copies")), "an OUT is left of what was refused")
     ran = bench.run(bench.program, "deidentify", "--key", key, "--into-existing", study, bench.path("out-a"), wants=1)
-    equal(ran.text.count("there is a copy of this SOP instance already"), 2, ran.text)
+    equal(ran.text.count("there is a copy of this SOP instance already, which is the same"), 2, ran.text)
+    bench.run("dcmodify", "-nb", "-q", "-i", "0028,1050=77", os.path.join(study, "1.dcm"), wants=0)
+    ran = bench.run(bench.program, "deidentify", "--key", key, "--into-existing", study, bench.path("out-a"), wants=1)
+    equal((ran.text.count("which is the same"), ran.text.count("and that is another: two files have one SOP Instance UID")), (1, 1), ran.text)
+    bench.run("dcmodify", "-nb", "-q", "-m", "0020,000d=" + "1.2" * 22, os.path.join(study, "1.dcm"), wants=0)
+    ran = bench.run(bench.program, "deidentify", "--key", key, os.path.join(study, "1.dcm"), bench.path("neither"), wants=1)
+    check("StudyInstanceUID(0020,000D) is no UID: it has more than 64 characters" in ran.text, ran.text)
 
 
 @test
@@ -213,6 +219,16 @@ def not_copied(bench):
     pdf = os.path.join(ROOT, "tests/data/valid/pdf.dcm")  # Burned In Annotation YES
     ran = bench.run(bench.program, "deidentify", "--key", key, "--clean-pixels", pdf, bench.path("pdf"), wants=1)
     check("it holds a document" in ran.text and "--clean-pixels" not in ran.text, ran.text)
+    check("and it holds" not in ran.text, ran.text)
+    bench.run(bench.program, "deidentify", "--key", key, "--documents", "replace", pdf, bench.path("pdf"), "--into-existing", wants=0)
+    equal(values(bench, copies(bench.path("pdf"))[0], "0028,0301"), ["NO"], "Burned In Annotation of what has no document any more")
+    both = bench.path("both.dcm")
+    shutil.copy(burned, both)
+    with open(bench.path("page"), "wb") as page:
+        page.write(b"%PDF-1.4")
+    bench.run("dcmodify", "-nb", "-q", "-if", "0042,0011=" + bench.path("page"), both, wants=0)
+    ran = bench.run(bench.program, "deidentify", "--key", key, both, bench.path("neither"), wants=1)
+    check("--burned-in keep" in ran.text and "--documents replace" in ran.text and "both are needed" in ran.text, ran.text)
     check(not any(b"JavaScript" in open(path, "rb").read() for path in copies(out)), "the document is there still")
     os.mkdir(bench.path("empty"))
     ran = bench.run(bench.program, "deidentify", "--key", key, bench.path("empty"), bench.path("none"), wants=3)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transform_object.h"
 
+#include "dicom/vr.h"
+
 /* What de-identification clears in coded frames, as they pass; and what it says of what it adds. */
 
 #define COMMENT 60000u
@@ -60,6 +62,73 @@ static void test_comments_in_frames(void **state)
 	assert_int_equal(told, 0);
 }
 
+/* Of what has no pixels it says nothing, and of a document that it is of that. Pixels that come all the same are denied. */
+static void test_burned_into_nothing(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *class, *value; /* NULL: it is removed; "": the object is denied */
+	} rows[] = {{"1.2.840.10008.5.1.4.1.1.88.11", NULL}, {"1.2.840.10008.5.1.4.1.1.9.1.1", NULL},
+		{"1.2.840.10008.5.1.4.1.1.11.1", NULL}, {"1.2.840.10008.5.1.4.1.1.481.3", NULL},
+		{"1.2.840.10008.5.1.4.1.1.104.2", "NO"}, {"1.2.840.10008.5.1.4.1.1.481.1", ""},
+		{"1.2.840.10008.5.1.4.1.1.88", ""}, {CLASS_CT, ""}, {CLASS_UNKNOWN, ""}};
+	const enum encoding e = ENCODING_EXPLICIT_LE;
+	for (unsigned keep = 0; keep < 2; keep++) {
+		struct deidentify_rules rules = {.replace_documents = true, .keep_burned_in = keep};
+		for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+			const char *value = rows[i].value;
+			struct writer w = begin(e, rows[i].class);
+			put_patient(&w, e);
+			put_series(&w, e);
+			put_padded(&w, e, 0x00280301, "CS", "YES");
+			deidentify_cut(&made, &rules, syntaxes[e], writer_span_of(&w), 9, NULL);
+			assert_int_equal(
+				made.result, value && !*value && !keep ? ERR_DENIED : DEIDENTIFY_END);
+			if (made.result == DEIDENTIFY_END) {
+				out_read(&out, &made, e);
+				const struct found *f = out_find(&out, 0, 0x00280301);
+				const char *want = value && *value ? value : keep ? "YES" : NULL;
+				assert_true(
+					want ? f && span_eq(vr_trim("CS", f->value), span_str(want)) : !f);
+			}
+			put_head(&w, e, TAG_PIXEL_DATA, "OW", 4);
+			writer_bytes(&w, "text", 4);
+			deidentify_cut(&made, &rules, syntaxes[e], writer_span_of(&w), 9, NULL);
+			bool denied = !keep || (value && *value);
+			assert_int_equal(made.result, denied ? ERR_DENIED : DEIDENTIFY_END);
+		}
+	}
+}
+
+/* What is no UID is named. */
+static void test_wrong(void **state)
+{
+	(void)state;
+	static const uint32_t tags[] = {0x00080018, 0x00081155, 0x0020000D, 0x0020000E, 0x00200052};
+	static struct deidentify t;
+	const enum encoding e = ENCODING_EXPLICIT_LE;
+	for (size_t i = 0; i < ARRAY_LEN(tags); i++) {
+		uint8_t bytes[1024];
+		struct writer w = writer_of(bytes, sizeof(bytes));
+		struct span given;
+		const struct deidentify_rules rules = {0};
+		int result;
+		for (size_t k = 0; k < ARRAY_LEN(tags); k++) {
+			put_head(&w, e, tags[k], "UI", k == i ? 66 : 8);
+			writer_fill(&w, '1', k == i ? 66 : 8);
+		}
+		assert_int_equal(
+			deidentify_begin(&t, &rules, &test_pseudonyms, span_str(syntaxes[e]), NULL), 0);
+		deidentify_feed(&t, writer_span_of(&w));
+		deidentify_last(&t);
+		while ((result = deidentify_next(&t, &given)) == DEIDENTIFY_BYTES) {
+		}
+		deidentify_done(&t);
+		assert_int_equal(result, ERR_VALUE);
+		assert_int_equal(t.wrong, tags[i]);
+	}
+}
+
 /* What is added, and whether it was there: of an object, then of its copy. */
 static void told_added(void *arg, uint32_t tag, bool was)
 {
@@ -89,7 +158,8 @@ static void test_log_of_added(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_comments_in_frames), cmocka_unit_test(test_log_of_added)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_comments_in_frames),
+		cmocka_unit_test(test_log_of_added), cmocka_unit_test(test_burned_into_nothing),
+		cmocka_unit_test(test_wrong)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
