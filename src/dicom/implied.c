@@ -29,6 +29,27 @@ void implied_representation(struct implied *i, unsigned depth, bool is_signed)
 	i->is_signed[depth] = is_signed ? SIGNED : UNSIGNED;
 }
 
+bool implied_is_signed(const struct implied *i)
+{
+	return i->is_signed[0] == SIGNED;
+}
+
+/* The depth whose data set says it. */
+static unsigned said_at(const struct implied *i, unsigned depth)
+{
+	while (depth > 0 && i->is_signed[depth] == UNSAID) {
+		depth--;
+	}
+	return depth;
+}
+
+bool implied_is_guess(const struct implied *i, const struct dataset *d)
+{
+	uint32_t top = d->depth > 0 ? d->path[0] : d->tag;
+	return top < TAG_PIXEL_REPRESENTATION && is_either(d->tag) &&
+	       i->is_signed[said_at(i, d->depth)] == UNSAID;
+}
+
 const char *implied_vr(const struct implied *i, const struct dataset *d)
 {
 	if (d->tag == 0x00283006 || d->tag == 0x00281200) {
@@ -37,9 +58,5 @@ const char *implied_vr(const struct implied *i, const struct dataset *d)
 	if (!is_either(d->tag)) {
 		return d->vr;
 	}
-	unsigned depth = d->depth;
-	while (depth > 0 && i->is_signed[depth] == UNSAID) {
-		depth--;
-	}
-	return i->is_signed[depth] == SIGNED ? "SS" : "US";
+	return i->is_signed[said_at(i, d->depth)] == SIGNED ? "SS" : "US";
 }

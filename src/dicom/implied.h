@@ -21,7 +21,13 @@ void implied_item(struct implied *i, unsigned depth);
 #define TAG_PIXEL_REPRESENTATION 0x00280103u
 void implied_representation(struct implied *i, unsigned depth, bool is_signed);
 
+/* Has that of the whole data set said that numbers are signed? */
+bool implied_is_signed(const struct implied *i);
+
 /* Of the element that began last. Static, or the data set's own. */
 const char *implied_vr(const struct implied *i, const struct dataset *d);
+
+/* Is that a guess? Pixel Representation may still come, behind this element of a group before it, as (0018,9810). */
+bool implied_is_guess(const struct implied *i, const struct dataset *d);
 
 #endif

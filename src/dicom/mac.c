@@ -37,6 +37,16 @@ static const char *vr_of(const struct mac *m, const struct dataset *d, enum enco
 	return encoding == ENCODING_IMPLICIT_LE ? implied_vr(&m->implied, d) : d->vr;
 }
 
+void mac_representation(struct mac *m, bool is_signed)
+{
+	implied_representation(&m->implied, 0, is_signed);
+}
+
+bool mac_is_signed(const struct mac *m)
+{
+	return implied_is_signed(&m->implied);
+}
+
 /* ---- Bytes ---- */
 
 static void put(struct mac *m, const void *bytes, size_t n)
@@ -128,6 +138,7 @@ static int begin_element(struct mac *m, struct dataset *d, enum encoding encodin
 		return 0;
 	}
 	const char *vr = vr_of(m, d, encoding);
+	m->guesses = encoding == ENCODING_IMPLICIT_LE && implied_is_guess(&m->implied, d);
 	m->n_signed += !m->inside;
 	m->has_value = true;
 	m->unit = encoding == ENCODING_EXPLICIT_BE ? (uint8_t)vr_unit(vr) : 1;

@@ -41,6 +41,11 @@ struct mac {
 	mac_sink *sink;
 	void *arg;
 	size_t n_signed; /* elements of the scope so far */
+	/*
+	 * Of implicit VR: the VR that comes next, two bytes of the sink's, is US, and may have to be SS: Pixel Representation has not come yet. The
+	 * caller says false again. Who knows it before says so (mac_representation()).
+	 */
+	bool guesses;
 
 	/* ---- Its own ---- */
 	bool inside, apart;
@@ -52,6 +57,11 @@ struct mac {
 	uint8_t representation[2];
 	bool wants_representation;
 };
+
+/* Pixel Representation (0028,0103) of the data set, before its first event; false too where it has none. */
+void mac_representation(struct mac *m, bool is_signed);
+/* What it was, after the last. */
+bool mac_is_signed(const struct mac *m);
 
 /*
  * encoding: of the data set, not of the file meta information, whose events are not to be shown. 0; or, for good: ERR_UNSUPPORTED:

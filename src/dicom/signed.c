@@ -228,8 +228,14 @@ int signed_event(struct signed_facts *f, struct dataset *d, int event, enum enco
 		return 0;
 	case DATASET_ELEMENT:
 		begin_element(f, d);
+		if (d->depth == 0 && d->tag == TAG_PIXEL_REPRESENTATION && d->length == 2) {
+			dataset_collect(d, f->buf, 2);
+		}
 		return 0;
 	case DATASET_VALUE:
+		if (d->depth == 0 && d->tag == TAG_PIXEL_REPRESENTATION && d->length == 2) {
+			f->is_signed = (d->value.ptr[0] | d->value.ptr[1]) == 1;
+		}
 		if (f->signature && f->field == TIMESTAMP) {
 			f->signature->has_timestamp = d->value.len > 0; /* also one that is too long */
 		}

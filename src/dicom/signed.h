@@ -45,6 +45,7 @@ struct signed_facts {
 	unsigned n_macs;
 	struct signed_signature signatures[SIGNED_MOST];
 	unsigned n_signatures;
+	bool is_signed; /* Pixel Representation (0028,0103) of the data set is 1 */
 
 	/* ---- Its own ---- */
 	struct signed_mac *mac; /* the item that is being read */

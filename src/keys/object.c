@@ -270,6 +270,7 @@ static int second_pass(struct job *j, uint8_t digest[EVP_MAX_MD_SIZE], unsigned 
 		.n_tags = j->fields.n_tags,
 		.sink = hash_bytes,
 		.arg = j};
+	mac_representation(&j->mac, j->facts.is_signed);
 	j->hash = EVP_MD_CTX_new();
 	if (!j->hash || EVP_DigestInit_ex(j->hash, EVP_get_digestbyname(j->fields.algorithm), NULL) != 1) {
 		return ERR_NO_MEMORY;

@@ -140,6 +140,7 @@ struct check {
 	const struct signed_mac *params;
 	const struct signed_signature *s;
 	struct mac_scope item; /* of the signature's own */
+	bool is_signed;        /* Pixel Representation */
 	struct mac over, own;
 	struct mac_list list;
 	EVP_MD_CTX *verify;
@@ -288,6 +289,7 @@ static void verify_with(struct check *c, struct span file, const struct object_t
 		.n_tags = c->params->n_tags,
 		.sink = update,
 		.arg = c};
+	mac_representation(&c->over, c->is_signed);
 	c->own = (struct mac){.scope = &c->item,
 		.tags = object_apart,
 		.n_tags = OBJECT_APART,
@@ -401,7 +403,9 @@ static int look(struct signed_facts *f, struct span file, const struct object_tr
 	}
 	for (unsigned i = 0; e == 0 && i < f->n_signatures; i++) {
 		struct object_verdict *v = &ret->verdicts[ret->n++];
-		struct check c = {.s = &f->signatures[i], .params = signed_mac_of(f, &f->signatures[i])};
+		struct check c = {.s = &f->signatures[i],
+			.params = signed_mac_of(f, &f->signatures[i]),
+			.is_signed = f->is_signed};
 		*v = (struct object_verdict){.state = OBJECT_UNKNOWN};
 		if (p.noted & MAC_BAD_NOTES) {
 			object_copy_facts(c.s, c.params, v);

@@ -10,6 +10,7 @@
 
 #define TAG_MAC_PARAMETERS 0x4FFE0001u
 #define ELEMENTS_MOST      8192
+#define GUESSES            64
 #define OWN_MOST           (16u * 1024)
 
 /* An element of the data set, as the MAC is over it. */
@@ -49,6 +50,9 @@ struct object_watch {
 	size_t n_elements, len;
 	bool full; /* more elements than that */
 	struct kept present;
+	size_t guesses
+		[GUESSES]; /* VRs among the bytes, which are US or SS: it is known when the parameters come (PS3.3 C.7.6.3.1) */
+	unsigned n_guesses;
 	bool is_listed[SIGNED_MOST]; /* the present element, by each MAC */
 	struct made made[SIGNED_MOST];
 	/* A signature's item */
@@ -75,8 +79,23 @@ static void sink(void *arg, struct span s)
 		w->present.lost = true;
 		return;
 	}
+	if (w->all.guesses && s.len == 2) {
+		w->all.guesses = false;
+		if (w->n_guesses == GUESSES) {
+			w->present.lost = true;
+			return;
+		}
+		w->guesses[w->n_guesses++] = w->len;
+	}
 	memcpy(w->bytes + w->len, s.ptr, s.len);
 	w->len += s.len;
+}
+
+static void guess_right(struct object_watch *w)
+{
+	for (unsigned i = 0; i < w->n_guesses && mac_is_signed(&w->all); i++) {
+		memcpy(w->bytes + w->guesses[i], "SS", 2);
+	}
 }
 
 static void sink_own(void *arg, struct span s)
@@ -134,6 +153,9 @@ static void end_element(struct object_watch *w)
 		if (k->lost) {
 			w->len = k->from;
 		}
+		while (w->n_guesses > 0 && w->guesses[w->n_guesses - 1] >= w->len) {
+			w->n_guesses--;
+		}
 		k->len = w->len - k->from;
 		if (w->n_elements < ELEMENTS_MOST) {
 			w->elements[w->n_elements++] = *k;
@@ -148,6 +170,7 @@ static void know(struct object_watch *w)
 {
 	unsigned n = 0;
 	end_element(w);
+	guess_right(w);
 	for (unsigned i = 0; i < w->facts.n_macs; i++) {
 		const struct signed_mac *m = &w->facts.macs[i];
 		uint8_t weak;

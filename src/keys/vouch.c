@@ -68,7 +68,8 @@ static int take(struct vouch *v, int event)
 	if (e < 0) {
 		return fail(v, e, "it has more elements than one signature can be over");
 	}
-	v->spoilt |= mac_event(&v->mac, d, event, v->encoding) < 0;
+	v->spoilt |= mac_event(&v->mac, d, event, v->encoding) < 0 || v->mac.guesses;
+	v->mac.guesses = false;
 	/* After that: an element of a signature is collected, in one piece. */
 	e = signed_event(&v->facts, d, event, v->encoding);
 	return e == ERR_LIMIT ? fail(v, e, "it has more signatures than are looked at") : e;

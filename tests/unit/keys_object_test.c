@@ -2,6 +2,7 @@
 #include "keys_ends.h"
 #include "base/writer.h"
 #include "dicom/sign_profile.h"
+#include "dicom/transcode.h"
 #include "keys/object.h"
 #include "keys/object_watch.h"
 
@@ -408,6 +409,51 @@ static void round_trip(void **state)
 	assert_int_equal(report.verdicts[1].state, OBJECT_UNTRUSTED);
 }
 
+static void put_implied(struct writer *w, uint16_t group, uint16_t number, const void *value, size_t len)
+{
+	writer_u16le(w, group);
+	writer_u16le(w, number);
+	writer_u32le(w, (uint32_t)len);
+	writer_bytes(w, value, len);
+}
+
+static int put_transcoded(void *arg, struct span bytes)
+{
+	writer_span(arg, bytes);
+	return 0;
+}
+
+/* Of implicit VR, an element that is US or SS by what comes behind it: signed as what it is, so that it holds in explicit VR too. */
+static void signed_numbers(void **state)
+{
+	static uint8_t file[FILE_MOST], one[FILE_MOST], two[FILE_MOST];
+	static struct transcode t;
+	for (unsigned is_signed = 0; is_signed < 2; is_signed++) {
+		uint8_t inner[16], outer[32];
+		struct writer w = writer_of(file, sizeof(file)), i = writer_of(inner, sizeof(inner)),
+			      o = writer_of(outer, sizeof(outer));
+		begin(&w, "1.2.840.10008.1.2");
+		put_implied(&w, 8, 0x18, "1.2.3.4", 8);
+		put_implied(&w, 0x18, 0x9810, "\xFE\xFF", 2);
+		put_implied(&i, 0x22, 0x1452, "\xFD\xFF", 2);
+		item(&o, 0xE000, inner, i.len);
+		put_implied(&w, 0x22, 0x1450, outer, o.len);
+		put_implied(&w, 0x28, 0x103, is_signed ? "\1\0" : "\0\0", 2);
+		put_implied(&w, 0x28, 0x120, "\xFC\xFF", 2);
+		wish = (struct object_wish){.hash = OBJECT_SHA256};
+		size_t n = sign_file(file, w.len, one);
+		assert_int_equal(verdict(one, n, 0)->state, OBJECT_GOOD);
+		assert_int_equal(verdict(one, n, 0)->n_signed, 5);
+		w = writer_of(two, sizeof(two));
+		transcode_begin(&t, is_signed, put_transcoded, &w);
+		assert_int_equal(transcode_feed(&t, span_of(one, n)), 0);
+		assert_int_equal(transcode_end(&t), 0);
+		assert_non_null(memmem(two, w.len, is_signed ? "\x18\0\x10\x98SS" : "\x18\0\x10\x98US", 6));
+		assert_int_equal(object_verify(span_of(two, w.len), trust, site.now, &report), 0);
+		assert_int_equal(report.verdicts[0].state, OBJECT_GOOD);
+	}
+}
+
 static size_t place_of(const uint8_t *file, size_t len, const char *words, size_t n)
 {
 	const uint8_t *at = memmem(file, len, words, n);
@@ -569,6 +615,7 @@ int main(void)
 		cmocka_unit_test(in_other_encodings),
 		cmocka_unit_test(fragments),
 		cmocka_unit_test(round_trip),
+		cmocka_unit_test(signed_numbers),
 		cmocka_unit_test(each_byte_counts),
 		cmocka_unit_test(behind_the_signatures),
 		cmocka_unit_test(refusals),

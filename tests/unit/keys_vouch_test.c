@@ -499,6 +499,21 @@ static void what_cannot_be(void **state)
 }
 
 /* More elements than an AT has room for, and more signatures than are looked at. */
+/* What is US or SS by what comes behind it in implicit VR is not signed: it has been hashed when that is known. */
+static void not_known_yet(void **state)
+{
+	static const char bytes[] = "\x08\0\x18\0\4\0\0\0"
+				    "1.2\0\x18\0\x10\x98\2\0\0\0\xFE\xFF"
+				    "\x28\0\x03\x01\2\0\0\0\1\0\x28\0\x20\x01\2\0\0\0\xFC\xFF";
+	struct vouch *v = NULL;
+	struct vouch_sum sum;
+	assert_int_equal(vouch_new(span_str("1.2.840.10008.1.2"), OBJECT_SHA256, &v), 0);
+	vouch_feed(v, SPAN(bytes));
+	assert_int_equal(vouch_end(v, VOUCH_BASE, &sum), 0);
+	assert_int_equal(vouch_count(v), 3);
+	vouch_free(v);
+}
+
 static void too_many(void **state)
 {
 	static uint8_t many[40000 * 8];
@@ -534,6 +549,7 @@ int main(void)
 		cmocka_unit_test(keys_of_their_own),
 		cmocka_unit_test(certificates_end),
 		cmocka_unit_test(what_cannot_be),
+		cmocka_unit_test(not_known_yet),
 		cmocka_unit_test(too_many),
 	};
 	return cmocka_run_group_tests(tests, set_up_all, tear_down_all);
