@@ -56,7 +56,7 @@ enum cleaner_kind {
 
 #define CLEANER_HEAD     8u
 #define CLEANER_PIECE    (64u * 1024)
-#define CLEANER_TEXT     353 /* a sentence or a rule's name, with a NUL */
+#define CLEANER_TEXT     561 /* a sentence or a rule's name, with a NUL */
 #define CLEANER_END_MOST (CLEANER_HEAD + CLEANER_TEXT - 1)
 
 /* Has it bytes before it? */

@@ -257,11 +257,11 @@ static enum cleaner_outcome look(const struct cleaner_how *how, struct survey *s
 	enum pixels_decision decision = pixels_decide(s, how->site, &regions, ret_why);
 	if (decision != PIXELS_REFUSE && how->features && !regions.unrecognizable) {
 		static char said[CLEANER_TEXT];
-		char when[PIXELS_WHEN];
-		pixels_when(s, when);
+		char such[PIXELS_SUCH];
+		pixels_such(s, such);
 		snprintf(said, sizeof(said),
-			"no rule of the site says that nobody can be recognized in it (`recognizable: no`); for such images: `%s`",
-			when);
+			"no rule of the site says that nobody can be recognized in it (`recognizable: no`); %s",
+			such);
 		*ret_why = said;
 		return CLEANER_REFUSED;
 	}

@@ -144,14 +144,59 @@ void pixels_when(const struct survey *s, char ret_text[PIXELS_WHEN])
 		s->text[PIXELS_ROWS], s->text[PIXELS_COLUMNS]);
 }
 
+/* "modality, model and size": what of an image a rule would name. */
+static void said_of(const struct survey *s, bool has_maker, bool has_model, char *to, size_t size)
+{
+	const char *words[5];
+	unsigned n = 0;
+	size_t at = 0;
+	if (plain_part(s->text[PIXELS_MODALITY], 1) > 0) {
+		words[n++] = "modality";
+	}
+	if (has_maker) {
+		words[n++] = "manufacturer";
+	}
+	if (has_model) {
+		words[n++] = "model";
+	}
+	if (class_of(s)[0]) {
+		words[n++] = "SOP class";
+	}
+	words[n++] = "size";
+	for (unsigned i = 0; i < n; i++) {
+		const char *between = i == 0 ? "" : i + 1 < n ? ", " : " and ";
+		at += (size_t)snprintf(to + at, size - at, "%s%s", between, words[i]);
+	}
+}
+
+/* Without a manufacturer or a model a rule holds for images of other devices too, which have their text elsewhere. */
+void pixels_such(const struct survey *s, char ret_text[PIXELS_SUCH])
+{
+	const bool has_maker = plain_part(s->text[PIXELS_MANUFACTURER], 1) > 0,
+		   has_model = plain_part(s->text[PIXELS_MODEL], 1) > 0;
+	const char *lacks = has_maker && has_model ? NULL
+	                    : has_maker            ? "model"
+	                    : has_model            ? "manufacturer"
+	                                           : "device";
+	char when[PIXELS_WHEN], said[80], rest[96] = "";
+	pixels_when(s, when);
+	said_of(s, has_maker, has_model, said, sizeof(said));
+	if (lacks) {
+		snprintf(rest, sizeof(rest),
+			", of whatever %s, as this one names none: see that all are alike", lacks);
+	}
+	snprintf(ret_text, PIXELS_SUCH, "for such images: `%s`, which holds for all of that %s%s", when, said,
+		rest);
+}
+
 /* ---- The decision ---- */
 
-static const char *with_when(const struct survey *s, const char *why)
+static const char *with_such(const struct survey *s, const char *why)
 {
-	static char said[128 + PIXELS_WHEN];
-	char when[PIXELS_WHEN];
-	pixels_when(s, when);
-	snprintf(said, sizeof(said), "%s; for such images: `%s`", why, when);
+	static char said[128 + PIXELS_SUCH];
+	char such[PIXELS_SUCH];
+	pixels_such(s, such);
+	snprintf(said, sizeof(said), "%s; %s", why, such);
 	return said;
 }
 
@@ -228,7 +273,7 @@ enum pixels_decision pixels_decide(const struct survey *s, const struct pixels_r
 	}
 	const char *why = why_refused(s);
 	if (why) {
-		*ret_why = with_when(s, why);
+		*ret_why = with_such(s, why);
 		return PIXELS_REFUSE;
 	}
 	return holds_one(s->text[PIXELS_BURNED_IN], "NO", true) ? PIXELS_PASS : PIXELS_UNKNOWN;

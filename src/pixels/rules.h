@@ -39,7 +39,7 @@ enum pixels_decision {
  * site: may be NULL. The first of its rules that holds decides alone; one of whose rectangles to blank none has a part of the image refuses. Else the regions of (0018,6011) are all that is kept of an
  * ultrasound image, and what the table knows goes too. Without either, an object that says Burned In Annotation YES, or is of a kind
  * that usually has text burned in and does not say NO, is refused. *ret_why: a sentence, of refusal or the name of the rule, until the next call; where no
- * rule says anything, with what pixels_when() writes.
+ * rule says anything, with what pixels_such() writes.
  * ret_regions->unrecognizable: the rule says that nobody can be recognized in what is left (PS3.15 E.3.2).
  */
 enum pixels_decision pixels_decide(const struct survey *s, const struct pixels_rules *site,
@@ -52,5 +52,9 @@ enum pixels_decision pixels_decide(const struct survey *s, const struct pixels_r
  */
 #define PIXELS_WHEN 240
 void pixels_when(const struct survey *s, char ret_text[PIXELS_WHEN]);
+
+/* The same with what else it holds for: "for such images: `when: { … }`, which holds for all images of that …". */
+#define PIXELS_SUCH (PIXELS_WHEN + 200)
+void pixels_such(const struct survey *s, char ret_text[PIXELS_SUCH]);
 
 #endif

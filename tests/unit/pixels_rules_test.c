@@ -223,9 +223,8 @@ static void what_a_rule_would_say(void **state)
 		assert_int_equal(pixels_decide(&s, NULL, &r, &why), PIXELS_REFUSE);
 		const char *when = strstr(why, "`when: ");
 		assert_non_null(when);
-		assert_string_equal(strrchr(why, '`'), "`");
 		assert_memory_equal(when + 7, images[i].when, strlen(images[i].when));
-		assert_int_equal(strlen(when), strlen(images[i].when) + 8);
+		assert_int_equal(strrchr(why, '`') - when, strlen(images[i].when) + 7);
 		/* As it is, it holds for that image, and for none of another size. */
 		snprintf(yaml, sizeof(yaml), "rules:\n  - when: %s\n    pass: yes\n", images[i].when);
 		assert_int_equal(pixels_rules_read(span_str(yaml), &rules, text, sizeof(text)), 0);
@@ -290,6 +289,38 @@ static void what_a_rule_would_say_has_room(void **state)
 	assert_true(strlen(why) < CLEANER_TEXT); /* nothing is cut off it */
 }
 
+/* … and of what else it would say it. */
+static void what_a_rule_would_hold_for(void **state)
+{
+	static const struct {
+		const char *modality, *maker, *model, *class, *ends;
+	} rows[] = {
+		{"US", "ACME", "Zenith", "",
+			"`, which holds for all of that modality, manufacturer, model and size"},
+		{"US", "ACME", "", "",
+			"manufacturer and size, of whatever model, as this one names none: see that all are alike"},
+		{"US", "", "Zenith", "",
+			"modality, model and size, of whatever manufacturer, as this one names none: see that all are alike"},
+		{"US", "", "", "",
+			"that modality and size, of whatever device, as this one names none: see that all are alike"},
+		{"", "", "", "1.2.840.10008.5.1.4.1.1.7",
+			"that SOP class and size, of whatever device, as this one names none: see that all are alike"},
+		{"", "\"", "|", "",
+			"that size, of whatever device, as this one names none: see that all are alike"},
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char such[PIXELS_SUCH];
+		struct survey s = made(rows[i].modality, rows[i].maker, rows[i].model, 768);
+		snprintf(s.text[PIXELS_SOP_CLASS], PIXELS_TEXT, "%s", rows[i].class);
+		pixels_such(&s, such);
+		size_t n = strlen(such), k = strlen(rows[i].ends);
+		assert_memory_equal(such, "for such images: `when: { ", 26);
+		assert_true(n > k);
+		assert_string_equal(such + n - k, rows[i].ends);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -301,6 +332,7 @@ int main(void)
 		cmocka_unit_test(what_a_rule_would_say),
 		cmocka_unit_test(what_a_rule_would_say_of_captures),
 		cmocka_unit_test(what_a_rule_would_say_has_room),
+		cmocka_unit_test(what_a_rule_would_hold_for),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
