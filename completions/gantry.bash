@@ -47,7 +47,7 @@ _gantry_words() {
 	learn) words="-c --whole --transfer-syntaxes --help" ;;
 	explain) words="-c --json --help" ;;
 	inspect) words="--json --quiet --least --jobs --seconds --antivirus --help" ;;
-	media) words="import seal open --passphrase --passphrase-file --key --cert --key-passphrase-file --trust --incomplete --udf --keep-compressed --keep-transfer-syntax --recorded --to --flow -c --note --yes --json --help" ;;
+	media) words="import seal open --passphrase --passphrase-file --key --cert --key-passphrase-file --trust --crl --incomplete --udf --keep-compressed --keep-transfer-syntax --recorded --to --flow -c --note --yes --json --help" ;;
 	quarantine) words="list show release delete -c --all --json --findings --export --reason --withdraw --yes --unrecorded --help" ;;
 	antivirus) words="stage validate promote rollback status -c --vkey --help" ;;
 	run | reload) words="-c --help" ;;

@@ -16,8 +16,8 @@
 
 static const char usage[] =
 	"usage: gantry media open [--key FILE [--cert FILE]] [--passphrase-file FILE]\n"
-	"                    [--trust FILE]... [--incomplete] [--recorded] [-c FILE] DISC\n"
-	"                    OUT\n"
+	"                    [--trust FILE]... [--crl FILE]... [--incomplete]\n"
+	"                    [--recorded] [-c FILE] DISC OUT\n"
 	"\n"
 	"Opens a disc of Secure DICOM Files (PS3.15 D.1), a folder or an image, or a mail\n"
 	"with DICOM files (S/MIME), into the folder OUT, which must not be there. Each\n"
@@ -32,6 +32,7 @@ static const char usage[] =
 	"                          that it is\n"
 	"  --trust FILE            authorities (PEM): only files that are signed by whom\n"
 	"                          they certify\n"
+	"  --crl FILE              their revocation lists: nobody who is in one\n"
 	"  --incomplete            keep what can be opened, though some files cannot\n"
 	"  --recorded              only if a gateway that runs here has recorded the\n"
 	"                          import in its audit trail\n"
@@ -61,23 +62,50 @@ static struct opening_key key_of(const struct media_opening *j)
 		.passphrase_file = j->with.passphrase_file};
 }
 
+/* The files of one kind, after those that are there; what is there is to be freed in any case. */
+static bool read_files(const char *const *paths, unsigned n, struct span *at, unsigned *n_at)
+{
+	for (unsigned i = 0; i < n; i++) {
+		uint8_t *bytes;
+		size_t len;
+		if (!media_read_pem("open", paths[i], &bytes, &len)) {
+			return false;
+		}
+		at[(*n_at)++] = span_of(bytes, len);
+	}
+	return true;
+}
+
+/* Who signs has to come from these authorities, and not to be in their lists. */
+static int believe(struct media_opening *j)
+{
+	struct span at[2 * MEDIA_TRUST_MOST];
+	char why[512] = "there is no memory";
+	unsigned n = 0;
+	int code = read_files(j->trust, j->n_trust, at, &n) && read_files(j->crl, j->n_crl, at, &n)
+	                   ? EXIT_ALL
+	                   : EXIT_NOTHING;
+	for (unsigned i = 0; code == EXIT_ALL && i < j->n_trust; i++) {
+		if (cms_opening_trust(j->opening, at[i]) < 0) {
+			code = complain(j->trust[i], "it holds no certificate in PEM");
+		}
+	}
+	if (code == EXIT_ALL && cms_opening_lists(j->opening, at + j->n_trust, j->n_crl, at, j->n_trust, why,
+					sizeof(why)) < 0) {
+		code = complain("--crl", why);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		free((void *)(uintptr_t)at[i].ptr);
+	}
+	return code;
+}
+
 static int prepare(struct media_opening *j)
 {
-	int code = EXIT_ALL;
 	if (cms_opening_new(&j->opening) < 0) {
 		return complain(j->source, "there is no memory");
 	}
-	for (unsigned i = 0; code == EXIT_ALL && i < j->n_trust; i++) {
-		uint8_t *pem;
-		size_t len;
-		if (!media_read_pem("open", j->trust[i], &pem, &len)) {
-			return EXIT_NOTHING;
-		}
-		if (cms_opening_trust(j->opening, span_of(pem, len)) < 0) {
-			code = complain(j->trust[i], "it holds no certificate in PEM");
-		}
-		free(pem);
-	}
+	int code = believe(j);
 	if (code == EXIT_ALL && j->with.key) {
 		const struct opening_key key = key_of(j);
 		return opening_key_use(&key, j->opening, &j->desk) ? EXIT_ALL : EXIT_NOTHING;
@@ -262,20 +290,21 @@ static int run(struct media_opening *j)
 static bool take_option(void *arg, int c)
 {
 	struct media_opening *j = arg;
-	if (c != 't') {
+	if (c != 't' && c != 'l') {
 		return media_with_option(&j->with, c);
 	}
-	if (j->n_trust == MEDIA_TRUST_MOST) {
+	unsigned *n = c == 't' ? &j->n_trust : &j->n_crl;
+	if (*n == MEDIA_TRUST_MOST) {
 		return false;
 	}
-	j->trust[j->n_trust++] = optarg;
+	(c == 't' ? j->trust : j->crl)[(*n)++] = optarg;
 	return true;
 }
 
 int media_open(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"trust", required_argument, NULL, 't'}, MEDIA_WITH_OPTIONS, {0}};
+	static const struct option options[] = {{"trust", required_argument, NULL, 't'},
+		{"crl", required_argument, NULL, 'l'}, MEDIA_WITH_OPTIONS, {0}};
 	static struct media_opening j;
 	int code;
 	j = (struct media_opening){.m = {.spool = SCRAP_NONE, .seconds = MEDIA_OPEN_SECONDS},
@@ -286,7 +315,8 @@ int media_open(int argc, char **argv)
 	}
 	const struct opening_key key = key_of(&j);
 	const char *misuse = argc - optind != 2 ? "name the disc and the folder to make, DISC and OUT"
-	                                        : opening_key_misuse(&key);
+	                     : j.n_crl > 0 && j.n_trust == 0 ? "--crl goes with --trust"
+	                                                     : opening_key_misuse(&key);
 	if (misuse) {
 		fprintf(stderr, "gantry media open: %s\n", misuse);
 		options_usage(usage);

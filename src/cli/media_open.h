@@ -12,8 +12,8 @@
 #define MEDIA_TRUST_MOST   64
 
 struct media_opening {
-	const char *source, *out, *trust[MEDIA_TRUST_MOST];
-	unsigned n_trust;
+	const char *source, *out, *trust[MEDIA_TRUST_MOST], *crl[MEDIA_TRUST_MOST];
+	unsigned n_trust, n_crl;
 	struct media_with with; /* its key opens */
 	bool progress;
 	bool is_mail;

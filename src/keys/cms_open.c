@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <openssl/cms.h>
 #include <openssl/err.h>
+#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -165,24 +166,53 @@ static int decrypt(const struct layer *l)
 	               : fail(l->found, ERR_VALUE, "it is damaged, or it was sealed to another key");
 }
 
+/* The hash that is signed, by PS3.15 D.1. */
+static bool has_known_hash(CMS_ContentInfo *cms)
+{
+	static const int known[] = {NID_sha1, NID_sha256, NID_sha384, NID_sha512};
+	X509_ALGOR *hash = NULL;
+	const ASN1_OBJECT *oid = NULL;
+	CMS_SignerInfo_get0_algs(
+		sk_CMS_SignerInfo_value(CMS_get0_SignerInfos(cms), 0), NULL, NULL, &hash, NULL);
+	X509_ALGOR_get0(&oid, NULL, NULL, hash);
+	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+		if (OBJ_obj2nid(oid) == known[i]) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* NULL: by somebody who is believed. Otherwise why not; buf of cap bytes may have it. */
+static const char *doubt(const struct layer *l, X509_STORE_CTX *c, X509 *signer, char *buf, size_t cap)
+{
+	X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(c);
+	X509_VERIFY_PARAM_set_time(param, (time_t)l->now_s);
+	(void)X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN);
+	return !(X509_get_key_usage(signer) & (X509v3_KU_DIGITAL_SIGNATURE | X509v3_KU_NON_REPUDIATION))
+	               ? "its certificate is not for signatures"
+	       : X509_verify_cert(c) != 1 ? X509_verify_cert_error_string(X509_STORE_CTX_get_error(c))
+	       : crl_chain_revoked(
+			 l->o->lists, X509_STORE_CTX_get0_chain(c), l->now_s, "its certificate", buf, cap)
+	               ? buf
+	       : x509_key_is_short(signer) ? "its key is too short to prove anything"
+	       : !has_known_hash(l->cms)   ? "it is signed with a hash that PS3.15 D.1 does not know"
+	                                   : NULL;
+}
+
 static void judge(const struct layer *l, X509 *signer)
 {
 	X509_STORE_CTX *c = X509_STORE_CTX_new();
 	STACK_OF(X509) *with = CMS_get1_certs(l->cms);
 	struct cms_found *f = l->found;
-	f->signer = CMS_UNTRUSTED;
+	char buf[sizeof(f->doubt)];
+	const char *why = "its certificate cannot be judged";
 	x509_name_text(X509_get_subject_name(signer), f->subject, sizeof(f->subject));
-	snprintf(f->doubt, sizeof(f->doubt), "its certificate cannot be judged");
 	if (c && X509_STORE_CTX_init(c, l->o->trust, signer, with) == 1) {
-		X509_STORE_CTX_set_time(c, 0, (time_t)l->now_s);
-		if (X509_verify_cert(c) == 1) {
-			f->signer = CMS_TRUSTED;
-			f->doubt[0] = 0;
-		} else {
-			snprintf(f->doubt, sizeof(f->doubt), "%s",
-				X509_verify_cert_error_string(X509_STORE_CTX_get_error(c)));
-		}
+		why = doubt(l, c, signer, buf, sizeof(buf));
 	}
+	f->signer = why ? CMS_UNTRUSTED : CMS_TRUSTED;
+	snprintf(f->doubt, sizeof(f->doubt), "%s", why ? why : "");
 	X509_STORE_CTX_free(c);
 	sk_X509_pop_free(with, X509_free);
 	ERR_clear_error();

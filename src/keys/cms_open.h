@@ -39,6 +39,9 @@ MUST_USE int cms_opening_unwrap(
 void cms_opening_passphrase(struct cms_opening *o, const char *passphrase);
 /* Authorities whose signers are believed. ERR_VALUE. */
 MUST_USE int cms_opening_trust(struct cms_opening *o, struct span pem);
+/* Revocation lists of these authorities, once. Errors and why: as of crl_list_new(). */
+MUST_USE int cms_opening_lists(struct cms_opening *o, const struct span *crl, size_t n,
+	const struct span *trust, size_t n_trust, char *why, size_t cap);
 
 /* What follows is plain bytes, so that it can lie in memory that processes share. */
 struct cms_kek {
@@ -56,7 +59,7 @@ struct cms_found {
 	uint8_t enveloped, digested, signer; /* enum cms_signer */
 	uint32_t layers; /* so many of the files were written; the last has what was inside */
 	uint64_t len;    /* … its bytes */
-	char subject[256], doubt[160];
+	char subject[256], doubt[200];
 	char why[200];      /* of a failure, a sentence's end */
 	struct cms_kek kek; /* the last that a passphrase became: given again, it is not derived again */
 };

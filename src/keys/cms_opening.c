@@ -27,6 +27,7 @@ void cms_opening_free(struct cms_opening *o)
 		EVP_PKEY_free(o->key);
 		X509_free(o->cert);
 		X509_STORE_free(o->trust);
+		crl_list_free(o->lists);
 		free(o);
 	}
 }
@@ -92,4 +93,10 @@ int cms_opening_trust(struct cms_opening *o, struct span pem)
 	}
 	ERR_clear_error();
 	return e == ERR_NOT_FOUND && any ? 0 : e == ERR_NO_MEMORY ? e : ERR_VALUE;
+}
+
+int cms_opening_lists(struct cms_opening *o, const struct span *crl, size_t n, const struct span *trust,
+	size_t n_trust, char *why, size_t cap)
+{
+	return crl_list_new(crl, n, trust, n_trust, &o->lists, why, cap);
 }

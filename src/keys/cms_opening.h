@@ -3,6 +3,7 @@
 #define KEYS_CMS_OPENING_H
 
 #include "keys/cms_open.h"
+#include "keys/crl.h"
 
 #include <openssl/x509.h>
 
@@ -12,7 +13,8 @@ struct cms_opening {
 	X509 *cert;
 	const char *passphrase;
 	X509_STORE *trust;
-	cms_unwrap *unwrap; /* in the key's place */
+	struct crl_list *lists; /* NULL: none */
+	cms_unwrap *unwrap;     /* in the key's place */
 	void *unwrap_arg;
 };
 

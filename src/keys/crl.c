@@ -390,6 +390,28 @@ enum crl_answer crl_ask(const struct crl_list *l, X509 *cert, int64_t now_s, cha
 	return CRL_GOOD;
 }
 
+bool crl_chain_revoked(const struct crl_list *l, const STACK_OF(X509) * chain, int64_t now_s,
+	const char *whose, char *why, size_t cap)
+{
+	char said[128], name[200];
+	/* An authority between may be listed as trusted, as a signature of an object brings none: it is looked up all the same. */
+	for (int i = 0; l && i < sk_X509_num(chain); i++) {
+		X509 *cert = sk_X509_value(chain, i);
+		if (X509_self_signed(cert, 0) == 1 ||
+			crl_ask(l, cert, now_s, said, sizeof(said)) != CRL_REVOKED) {
+			continue;
+		}
+		x509_name_text(X509_get_subject_name(cert), name, sizeof(name));
+		if (i == 0) {
+			snprintf(why, cap, "%s %s", whose, said);
+		} else {
+			snprintf(why, cap, "the certificate of %.100s, which is above it, %s", name, said);
+		}
+		return true;
+	}
+	return false;
+}
+
 int crl_days_left(struct span bytes, int64_t now_s, int *ret_days, char ret_issuer[256])
 {
 	BIO *bio CLEANUP(x509_bio_freep) = x509_bio(bytes);

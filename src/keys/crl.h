@@ -6,7 +6,7 @@
 #include "base/err.h"
 #include "base/span.h"
 
-#include <openssl/types.h>
+#include <openssl/x509.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -44,6 +44,13 @@ enum crl_answer {
 
 /* why: a sentence's end for CRL_REVOKED and CRL_UNKNOWN: "was revoked on 2026-11-20 (key compromise)". */
 enum crl_answer crl_ask(const struct crl_list *l, X509 *cert, int64_t now_s, char *why, size_t cap);
+
+/*
+ * Was a certificate of a chain revoked, but for the root? l: may be NULL. why: a clause, in which that of the first is `whose`: "its
+ * certificate".
+ */
+bool crl_chain_revoked(const struct crl_list *l, const STACK_OF(X509) * chain, int64_t now_s,
+	const char *whose, char *why, size_t cap);
 
 /* The list in PEM or DER: days until its next update, and its issuer; for status. ERR_VALUE. */
 MUST_USE int crl_days_left(struct span crl, int64_t now_s, int *ret_days, char ret_issuer[256]);

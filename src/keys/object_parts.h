@@ -64,10 +64,6 @@ struct span object_value(const struct signed_signature *s, const EVP_PKEY *key);
 void object_judge_stamp(const struct signed_signature *s, const EVP_PKEY *key, const struct object_trust *t,
 	int64_t now_s, struct object_verdict *v);
 
-/* Was a certificate of it revoked? lists: may be NULL. whose: of the first. why: a clause. */
-bool object_chain_revoked(const STACK_OF(X509) * chain, const struct crl_list *lists, int64_t now_s,
-	const char *whose, char *why, size_t cap);
-
 /* A signature that is right, and whose timestamp was judged: by somebody whom we believe? */
 void object_judge_certificate(
 	const struct object_trust *t, X509 *cert, int64_t now_s, struct object_verdict *v);

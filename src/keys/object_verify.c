@@ -84,28 +84,6 @@ void object_say(struct object_verdict *v, enum object_state state, const char *f
 	v->state = state;
 }
 
-bool object_chain_revoked(const STACK_OF(X509) * chain, const struct crl_list *lists, int64_t now_s,
-	const char *whose, char *why, size_t cap)
-{
-	char said[128], name[200];
-	/* An authority between may be listed as trusted, as a signature has the signer's certificate alone: it is looked up all the same. */
-	for (int i = 0; lists && i < sk_X509_num(chain); i++) {
-		X509 *cert = sk_X509_value(chain, i);
-		if (X509_self_signed(cert, 0) == 1 ||
-			crl_ask(lists, cert, now_s, said, sizeof(said)) != CRL_REVOKED) {
-			continue;
-		}
-		x509_name_text(X509_get_subject_name(cert), name, sizeof(name));
-		if (i == 0) {
-			snprintf(why, cap, "%s %s", whose, said);
-		} else {
-			snprintf(why, cap, "the certificate of %.100s, which is above it, %s", name, said);
-		}
-		return true;
-	}
-	return false;
-}
-
 /* A signature that is right: by somebody whom we believe? */
 void object_judge_certificate(
 	const struct object_trust *t, X509 *cert, int64_t now_s, struct object_verdict *v)
@@ -124,10 +102,12 @@ void object_judge_certificate(
 		object_say(v, OBJECT_UNKNOWN, "no memory");
 	} else if (!(usage & (X509v3_KU_DIGITAL_SIGNATURE | X509v3_KU_NON_REPUDIATION))) {
 		object_say(v, OBJECT_UNTRUSTED, "its certificate is not for signatures");
+	} else if (x509_key_is_short(cert)) {
+		object_say(v, OBJECT_UNTRUSTED, "its key is too short to prove anything");
 	} else if (X509_verify_cert(store) != 1) {
 		object_say(v, OBJECT_UNTRUSTED, "its certificate is not to be trusted: %s",
 			X509_verify_cert_error_string(X509_STORE_CTX_get_error(store)));
-	} else if (object_chain_revoked(X509_STORE_CTX_get0_chain(store), t->lists, now_s, "its certificate",
+	} else if (crl_chain_revoked(t->lists, X509_STORE_CTX_get0_chain(store), now_s, "its certificate",
 			   revoked, sizeof(revoked))) {
 		object_say(v, OBJECT_UNTRUSTED, "%s", revoked);
 	}

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "keys/object_parts.h"
 #include "keys/timestamp.h"
 #include "keys/x509.h"
 
@@ -136,8 +135,8 @@ static bool is_revoked(PKCS7 *token, X509 *signer, X509_STORE *store, const stru
 	bool revoked = false;
 	if (c && X509_STORE_CTX_init(c, store, signer, token->d.sign->cert) == 1 &&
 		X509_verify_cert(c) == 1) {
-		revoked = object_chain_revoked(
-			X509_STORE_CTX_get0_chain(c), lists, now_s, "its authority's certificate", why, cap);
+		revoked = crl_chain_revoked(
+			lists, X509_STORE_CTX_get0_chain(c), now_s, "its authority's certificate", why, cap);
 	} else if (lists) {
 		snprintf(why, cap, "its authority's certificate cannot be looked up in the revocation lists");
 		revoked = true;

@@ -131,6 +131,12 @@ bool x509_hash_is_weak(int signature)
 	return found;
 }
 
+bool x509_key_is_short(const X509 *cert)
+{
+	const EVP_PKEY *key = X509_get0_pubkey(cert);
+	return !key || EVP_PKEY_get_security_bits(key) < 80;
+}
+
 static bool label_ok(const char *label, size_t len)
 {
 	if (len == 0 || len > 63 || label[0] == '-' || label[len - 1] == '-') {

@@ -44,6 +44,9 @@ MUST_USE int x509_sha256(const X509 *cert, uint8_t ret_hash[32]);
 /* A signature algorithm (NID) whose hash is below SHA-256: PS3.15 B.13. Those that name no hash are not. */
 bool x509_hash_is_weak(int signature);
 
+/* Has it a key of less than 80 bits of strength (RSA below 1024, curves below 160), which others than its owner may find? Also: of none. */
+bool x509_key_is_short(const X509 *cert);
+
 /*
  * A host name of letters, digits, '-' and '_' in labels of 1 to 63, 253 at most, that does not read as an IP address
  * (its last label is not all digits). A leftmost label "*" counts when `wildcard` is set.

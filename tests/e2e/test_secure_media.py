@@ -743,6 +743,46 @@ def secure_media_foreign(bench):
     f.disc.fails(whole, "it is damaged", *mine, passphrase=None)
 
 
+@test
+def secure_media_senders(bench):
+    """Of --trust is who has a certificate for signatures, valid and not in a list of --crl, and signs as PS3.15 D.1 has it."""
+    f = Foreign(Disc(bench))
+    folder = bench.path("ca")
+    bench.run(bench.program, "ca", "make", folder, wants=0)
+    ca, key = folder + "/ca.pem", bench.path("sender.key")
+
+    def sender(name, usage="digitalSignature", bits=2048):
+        """A certificate of this authority; its list has the serial number 0x99."""
+        key, csr, cert = (bench.path(f"{name}.{end}") for end in ("key", "csr", "pem"))
+        bench.run("openssl", "req", "-newkey", f"rsa:{bits}", "-nodes", "-subj", f"/CN={name}", "-keyout", key, "-out", csr, wants=0)
+        bench.run("openssl", "x509", "-req", "-in", csr, "-CA", ca, "-CAkey", folder + "/ca.key", "-days", "2", "-set_serial", "0x99" if name == "revoked" else "0x98",
+                  "-extfile", bench.write(name + ".ext", f"keyUsage=critical,{usage}\nauthorityKeyIdentifier=none"), "-out", cert, wants=0)
+        return key, cert
+
+    def disc(name, pair, *how):
+        key, cert = pair
+        signed = f.cms(f.bytes, "-sign", "-nodetach", "-signer", cert, "-inkey", key, *how)
+        return f.folder(name + "-disc", {"F0": f.cms(signed, "-encrypt", "-aes256", f.cert)})
+
+    index = bench.write("index", "R\t301231000000Z\t261120000000Z,keyCompromise\t99\tunknown\t/CN=revoked\n")
+    config = bench.write("lists.cnf", f"[ca]\ndefault_ca=c\n[c]\ndatabase={index}\ndefault_md=sha256\ndefault_crl_days=9\n")
+    bench.run("openssl", "ca", "-config", config, "-cert", ca, "-keyfile", folder + "/ca.key", "-gencrl", "-out", bench.path("list.crl"), wants=0)
+    mine, trust = ("--key", f.key, "--cert", f.cert), ("--trust", ca, "--crl", bench.path("list.crl"))
+    good = sender("good")
+    for name, pair, how, words in (
+            ("revoked", sender("revoked"), (), "its certificate was revoked on 2026-11-20 (key compromise)"),
+            ("cipher", sender("cipher", "keyEncipherment"), (), "its certificate is not for signatures"),
+            ("short", sender("short", bits=768), (), "its key is too short to prove anything"),
+            ("md5", good, ("-md", "md5"), "with a hash that PS3.15 D.1 does not know")):
+        made = disc(name, pair, *how)
+        f.disc.fails(made, "whom --trust does not know: " + words if "hash" not in words else words, *mine, *trust, passphrase=None)
+        check("nobody vouches for" in f.opens(made, *mine) if name != "revoked" else "signed by CN=revoked\n" in f.opens(made, *mine, *trust[:2]), name)
+    for how in (("-md", "sha1"), ("-md", "sha384"), ("-nosmimecap", "-md", "sha512")):
+        check("signed by CN=good\n" in f.opens(disc("good" + how[-1], good, *how), *mine, *trust), "signed with", how)
+    f.disc.media("open", "--crl", bench.path("list.crl"), *mine, made, bench.path("never"), passphrase=None, wants=2)
+    f.disc.fails(made, "--crl: ", *mine, "--trust", f.signer, *trust[2:], passphrase=None)
+
+
 def der(tag, *parts):
     body = b"".join(parts)
     size = len(body).to_bytes(4, "big")

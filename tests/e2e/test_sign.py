@@ -561,9 +561,9 @@ class Chain:
     def path(self, name):
         return self.bench.path("chain-" + name)
 
-    def make(self, name, by=None, extensions=""):
+    def make(self, name, by=None, extensions="", bits=2048):
         key, cert, csr = (self.path(f"{name}.{end}") for end in ("key", "pem", "csr"))
-        self.bench.run("openssl", "req", *([] if by else ["-x509", "-days", "9"]), "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN=The {name}", "-keyout", key,
+        self.bench.run("openssl", "req", *([] if by else ["-x509", "-days", "9"]), "-newkey", f"rsa:{bits}", "-nodes", "-subj", f"/CN=The {name}", "-keyout", key,
                        "-out", csr if by else cert, wants=0)
         if by:
             self.bench.run("openssl", "x509", "-req", "-in", csr, "-CA", self.path(by + ".pem"), "-CAkey", self.path(by + ".key"), "-CAcreateserial", "-days", "9",
@@ -612,6 +612,13 @@ def sign_by_somebody_revoked(bench):
     s.config.update(trust=trust[:1], crl=[leaf])
     s.g.write()
     check("signed by no authority that is trusted" in bench.run(bench.program, "check", s.g.yaml, wants=1).text, "another's list, to gantry check")
+    # Others' old keys of RSA are believed from 1024 bits up.
+    for bits, state in ((768, "untrusted"), (1024, "good")):
+        chain.make("old", "middle", "keyUsage=critical,digitalSignature", bits)
+        old = bench.path("old.dcm")
+        bench.run("dcmsign", "+s", chain.path("old.key"), chain.path("old.pem"), "+m2", CT, old, wants=0)
+        text = bench.run(*options, old, wants=0 if state == "good" else 1).text
+        check(f"{state}: " in text and ("too short" in text) == (bits < 1024), bits, text)
     g = bench.gateway(flow={"inspect": {"signatures": "require"}}, start=False)
     g.config["signatures"] = {"trust": trust, "timestamps": [tsa.ca]}
     g.write()
