@@ -413,7 +413,7 @@ void hold_clean_step(struct association *as, struct side *s, struct hold *h)
 int64_t hold_clean_clock(struct association *as, struct side *s, struct hold *h, int64_t now_ms)
 {
 	if (h->state != HOLD_CLEANING) {
-		return INT64_MAX;
+		return h->cleaning ? hold_room_rest(&h->cleaning->room, now_ms) : INT64_MAX;
 	}
 	clean_check(&h->cleaning->clean, now_ms);
 	if (h->cleaning->clean.answer.outcome == CLEANER_LOST) {

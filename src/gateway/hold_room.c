@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define STORE_WAIT_MS 5000
+#define IDLE_MS       1000
 
 /* Asked for at once; what is no more than this is kept for the next object. */
 #define EXTENT (64ull << 20)
@@ -45,6 +46,19 @@ void hold_room_reset(struct hold_room *r)
 	}
 	OPENSSL_cleanse(r->key, sizeof(r->key));
 	r->stored = r->loaded = 0;
+	r->idle_ms = r->open ? clock_mono_ms() : 0;
+}
+
+int64_t hold_room_rest(struct hold_room *r, int64_t now_ms)
+{
+	if (!r->open || r->stored > 0) {
+		return INT64_MAX;
+	}
+	if (now_ms - r->idle_ms < IDLE_MS) {
+		return r->idle_ms + IDLE_MS;
+	}
+	give_back(r);
+	return INT64_MAX;
 }
 
 static int wait_for(int channel, struct message *ret_m)

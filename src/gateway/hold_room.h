@@ -22,13 +22,17 @@ struct hold_room {
 	int channel, file;       /* the store's; valid where open */
 	uint64_t room;           /* bytes of the file that are ours */
 	uint64_t stored, loaded; /* plain bytes: written, and read back */
+	int64_t idle_ms;         /* since when nothing is in it, of the monotonic clock */
 	uint8_t key[AEAD_KEY];
 };
 
 struct association;
 
-/* Nothing is in it. What it has of the store it keeps for the next object, if that is little. */
+/* Nothing is in it. What it has of the store it keeps for the next object, if that is little, and if that comes soon. */
 void hold_room_reset(struct hold_room *r);
+
+/* Give back what no object has needed for a second: others may want it. When to be called again; INT64_MAX: it has nothing, or is in use. */
+int64_t hold_room_rest(struct hold_room *r, int64_t now_ms);
 
 /*
  * n is a multiple of HOLD_BLOCK. ERR_CLOSED (the gate or the store is lost), ERR_TIMEOUT, ERR_LIMIT (the quota is used up),

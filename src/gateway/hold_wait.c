@@ -115,6 +115,8 @@ int64_t hold_check(struct association *as, int64_t now_ms)
 		go_on(as, sides[k], now_ms);
 		int64_t cleaned = hold_clean_clock(as, sides[k], h, now_ms);
 		next = cleaned < next ? cleaned : next;
+		int64_t idle = hold_room_rest(&h->room, now_ms);
+		next = idle < next ? idle : next;
 		bool asking = h->state == HOLD_ASKING, cleaning = h->state == HOLD_CLEANING;
 		bool waits = h->state == HOLD_TAKING || asking || cleaning;
 		bool counts = hold_is_kept(sides[k]) && waits && !h->failed;

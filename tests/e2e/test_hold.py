@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Objects that are looked into on their way: held, let pass, refused; what happens in between."""
+import contextlib
 import glob
 import hashlib
 import json
@@ -341,8 +342,13 @@ def hold_without_room_now(bench):
         first.abort()
         until(lambda: not os.path.exists(held), "the end of the first")
         equal(second.store(instance="1.2.7.3", data=data)["status"], 0, "status with room")
+        # It has none of the room while it only stays there.
+        until(lambda: not held_files(g), "its room to be given back")
+        with g.scu(timeout=60) as third:
+            third.associate(contexts=CONTEXTS)
+            equal(third.store(instance="1.2.7.5", data=good("1.2.7.5", 2 << 20))["status"], 0, "status beside one that is idle")
         second.release()
-    equal(sorted(peers.received(folder)), ["1.2.7.3"], "what arrived")
+    equal(sorted(peers.received(folder)), ["1.2.7.3", "1.2.7.5"], "what arrived")
 
 
 @test
@@ -428,18 +434,20 @@ def hold_gate_killed(bench):
     equal(peers.received(folder), {}, "objects in the archive")
 
 
-def held_file(g, least):
-    """The store's file without a name, once so many bytes of an object are in it."""
+def held_files(g):
+    """The store's files without a name."""
     store = [pid for pid, line in g.roles().items() if "store" in line][0]
-
-    def find():
-        for path in glob.glob(f"/proc/{store}/fd/*"):
+    found = []
+    for path in glob.glob(f"/proc/{store}/fd/*"):
+        with contextlib.suppress(FileNotFoundError):
             link = os.readlink(path)
-            if "/held/" in link and "(deleted)" in link and os.stat(path).st_size >= least:
-                return path
-        return None
+            found += [path] if "/held/" in link and "(deleted)" in link else []
+    return found
 
-    return until(find, "the file of what is held")
+
+def held_file(g, least):
+    """One, once so many bytes of an object are in it."""
+    return until(lambda: next((path for path in held_files(g) if os.stat(path).st_size >= least), None), "the file of what is held")
 
 
 def change_byte(path, at):

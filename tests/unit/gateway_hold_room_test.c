@@ -43,8 +43,10 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
-	close(room.file);
-	close(room.channel);
+	if (room.open) {
+		close(room.file);
+		close(room.channel);
+	}
 	free(plain);
 	free(back);
 	return 0;
@@ -139,6 +141,25 @@ static void what_was_cut_is_seen(void **state)
 	ends_at_block(0, ERR_DENIED);
 }
 
+/* Others may want it. */
+static void what_is_idle_is_given_back(void **state)
+{
+	int file = room.file;
+	(void)state;
+	assert_int_equal(hold_room_rest(&room, INT64_MAX), INT64_MAX);
+	assert_true(room.open);
+	hold_room_reset(&room);
+	int64_t due = hold_room_rest(&room, room.idle_ms);
+	assert_int_equal(due, room.idle_ms + 1000);
+	assert_int_equal(hold_room_rest(&room, due - 1), due);
+	assert_true(room.open);
+	assert_int_equal(hold_room_rest(&room, due), INT64_MAX);
+	assert_false(room.open);
+	assert_int_equal(room.room, 0);
+	assert_int_equal(close(file), -1);
+	assert_int_equal(hold_room_rest(&room, INT64_MAX), INT64_MAX);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -148,6 +169,7 @@ int main(void)
 		TEST(a_changed_byte_is_seen),
 		TEST(a_block_elsewhere_is_seen),
 		TEST(what_was_cut_is_seen),
+		TEST(what_is_idle_is_given_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
