@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -214,55 +213,28 @@ static int status_word(struct antivirus *a, const char *unused)
 	return status(a);
 }
 
+static const struct options_what whats[] = {
+	{"stage", "FOLDER"}, {"validate", ""}, {"promote", ""}, {"rollback", ""}, {"status", ""}, {0}};
 static const struct {
-	const char *name;
 	int (*run)(struct antivirus *a, const char *argument);
-	bool argument, reads;
-} words[] = {
-	{"stage", stage, true, false},
-	{"validate", validate_word, false, false},
-	{"promote", promote_word, false, false},
-	{"rollback", rollback_word, false, false},
-	{"status", status_word, false, true},
-};
-
-static int run(struct antivirus *a, int n, char **args)
-{
-	for (unsigned i = 0; n > 0 && i < ARRAY_LEN(words); i++) {
-		if (strcmp(args[0], words[i].name) != 0 || n != 1 + words[i].argument) {
-			continue;
-		}
-		int code = load(a);
-		code = code == ANTIVIRUS_GOOD && !words[i].reads ? lock(a) : code;
-		code = code == ANTIVIRUS_GOOD ? words[i].run(a, n > 1 ? args[1] : NULL) : code;
-		site_free(a->site);
-		return code;
-	}
-	options_usage(usage);
-	return ANTIVIRUS_USAGE;
-}
+	bool reads;
+} words[] = {{stage, false}, {validate_word, false}, {promote_word, false}, {rollback_word, false},
+	{status_word, true}};
+static_assert(ARRAY_LEN(whats) == ARRAY_LEN(words) + 1, "a function a word");
 
 int verb_antivirus(int argc, char **argv)
 {
-	static const struct option options[] = {{"vkey", required_argument, NULL, 'k'},
-		{"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {0}};
-	struct antivirus a = {0};
-	int o;
-	while ((o = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-		switch (o) {
-		case 'c':
-			a.config = optarg;
-			break;
-		case 'k':
-			a.vkey = optarg;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return ANTIVIRUS_GOOD;
-		default:
-			options_usage(usage);
-			return ANTIVIRUS_USAGE;
-		}
+	static struct antivirus a;
+	static const struct option_row rows[] = {{"vkey", "KEY", .text = &a.vkey, .only = "promote status"},
+		{"config", "FILE", 'c', .text = &a.config}, {0}};
+	struct options o = {.usage = usage, .rows = rows, .whats = whats};
+	int code;
+	if (!options_read(&o, argc, argv, &code)) {
+		return code;
 	}
-	return run(&a, argc - optind, argv + optind);
+	code = load(&a);
+	code = code == ANTIVIRUS_GOOD && !words[o.what].reads ? lock(&a) : code;
+	code = code == ANTIVIRUS_GOOD ? words[o.what].run(&a, o.at[0]) : code;
+	site_free(a.site);
+	return code;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/audit.h"
+#include "cli/options.h"
 #include "cli/verbs.h"
-#include "policy/nearest.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,11 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct {
-	const char *name;
-	int (*run)(int argc, char **argv);
-	const char *help;
-} verbs[] = {
+static const struct options_verb verbs[] = {
 	{"init", audit_init, "make the keys of an audit trail"},
 	{"search", audit_search, "find what the journal says of a patient, a device, a time"},
 	{"verify", audit_verify, "prove that no record was changed, removed or reordered"},
@@ -23,56 +19,20 @@ static const struct {
 	{"leaves", audit_leaves, "print the records' hashes: a good copy, to find changes by"},
 };
 
-static void usage(FILE *to)
-{
-	fputs("usage: gantry audit VERB [ARGUMENTS]\n"
-	      "\n"
-	      "The journal: what crossed the gateway, in records that nobody can change unseen.\n"
-	      "\n",
-		to);
-	for (unsigned i = 0; i < ARRAY_LEN(verbs); i++) {
-		fprintf(to, "  %-14s %s\n", verbs[i].name, verbs[i].help);
-	}
-	fputs("\n`gantry audit VERB --help` says more; so does `man gantry-audit`.\n", to);
-}
-
 int verb_audit(int argc, char **argv)
 {
-	if (argc < 2) {
-		usage(stderr);
-		return AUDIT_USAGE;
-	}
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-		usage(stdout);
-		return AUDIT_GOOD;
-	}
-	struct nearest nearest = nearest_to(argv[1]);
-	for (unsigned i = 0; i < ARRAY_LEN(verbs); i++) {
-		if (strcmp(argv[1], verbs[i].name) == 0) {
-			char name[48];
-			snprintf(name, sizeof(name), "gantry audit %s", verbs[i].name);
-			argv[1] = name;
-			return verbs[i].run(argc - 1, argv + 1);
-		}
-		nearest_offer(&nearest, verbs[i].name);
-	}
-	fprintf(stderr, "gantry audit: there is no verb `%s`", argv[1]);
-	if (nearest.best) {
-		fprintf(stderr, ": is `%s` meant?", nearest.best);
-	}
-	fputs("\n\n", stderr);
-	usage(stderr);
-	return AUDIT_USAGE;
+	static const struct options_verbs all = {.name = "gantry audit",
+		.about = "The journal: what crossed the gateway, in records that nobody can change unseen.\n",
+		.more = "`gantry audit VERB --help` says more; so does `man gantry-audit`.\n",
+		.verbs = verbs,
+		.n = ARRAY_LEN(verbs)};
+	return options_run(&all, argc, argv);
 }
 
 /* ---- What several take ---- */
 
-int audit_add_folder(struct audit_input *in, const char *path)
+static int add_folder(struct audit_input *in, const char *path)
 {
-	if (in->n_folders == AUDIT_FOLDERS_MOST) {
-		fprintf(stderr, "gantry audit %s: %d folders at most\n", in->verb, AUDIT_FOLDERS_MOST);
-		return AUDIT_USAGE;
-	}
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0) {
 		fprintf(stderr, "gantry audit %s: %s: %s\n", in->verb, path, strerror(errno));
@@ -80,6 +40,15 @@ int audit_add_folder(struct audit_input *in, const char *path)
 	}
 	in->folders[in->n_folders++] = fd;
 	return AUDIT_GOOD;
+}
+
+int audit_open_folders(struct audit_input *in, const char *journal, const char *const *cold, unsigned n_cold)
+{
+	int code = add_folder(in, journal);
+	for (unsigned i = 0; code == AUDIT_GOOD && i < n_cold && in->n_folders < AUDIT_FOLDERS_MOST; i++) {
+		code = add_folder(in, cold[i]);
+	}
+	return code;
 }
 
 static int add_key(struct audit_input *in, struct span vkey, const char *from)
@@ -115,6 +84,15 @@ int audit_add_keys(struct audit_input *in, const char *vkey_or_file)
 		at += n + 1;
 	}
 	free(bytes);
+	return code;
+}
+
+int audit_add_all_keys(struct audit_input *in, const char *const *vkeys_or_files, unsigned n)
+{
+	int code = AUDIT_GOOD;
+	for (unsigned i = 0; code == AUDIT_GOOD && i < n; i++) {
+		code = audit_add_keys(in, vkeys_or_files[i]);
+	}
 	return code;
 }
 

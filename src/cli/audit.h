@@ -39,11 +39,12 @@ struct audit_input {
 
 /* They print what is wrong and return AUDIT_GOOD, AUDIT_USAGE or AUDIT_UNREADABLE. */
 
-/* Open a folder of segments. */
-int audit_add_folder(struct audit_input *in, const char *path);
+/* Open the journal, and folders with segments that were handed over. Where a segment lies in two, the journal's own counts. */
+int audit_open_folders(struct audit_input *in, const char *journal, const char *const *cold, unsigned n_cold);
 
 /* A vkey, or a file with one a line; lines with # are left out. */
 int audit_add_keys(struct audit_input *in, const char *vkey_or_file);
+int audit_add_all_keys(struct audit_input *in, const char *const *vkeys_or_files, unsigned n);
 
 /* A whole file, malloc'd; "-" is standard input. */
 int audit_read_file(

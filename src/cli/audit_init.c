@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,8 +35,7 @@ static const char usage[] =
 
 #define PASSPHRASE_LEAST 8
 struct job {
-	const char *folder, *auditor, *passphrase_file;
-	char origin[NOTE_NAME_MOST + 1];
+	const char *folder, *origin, *auditor, *passphrase_file;
 	char passphrase[256];
 	char path[AUDIT_KEY_FILES][4200];
 	bool is_ours[AUDIT_KEY_FILES]; /* made by this run */
@@ -182,17 +180,6 @@ static void tell(const struct job *j)
 
 static int run(struct job *j)
 {
-	if (!note_name_valid(span_str(j->origin))) {
-		fprintf(stderr,
-			VERB ": `%s` is no origin: letters, digits, dots and slashes, no space and no plus\n",
-			j->origin);
-		return 2;
-	}
-	if (!j->auditor[0] || j->auditor[0] == '.' || strchr(j->auditor, '/') || strlen(j->auditor) > 64 ||
-		strlen(j->folder) > 4000) {
-		fprintf(stderr, VERB ": `%s` is no name for a file\n", j->auditor);
-		return 2;
-	}
 	name_files(j);
 	int status = nothing_there(j);
 	status = status == 0 ? take_passphrase(j) : status;
@@ -207,40 +194,35 @@ static int run(struct job *j)
 	return 0;
 }
 
+static bool is_origin(const char *text)
+{
+	return note_name_valid(span_str(text));
+}
+
+static bool is_file_name(const char *text)
+{
+	return text[0] != '.' && !strchr(text, '/') && strlen(text) <= 64;
+}
+
+static bool is_folder(const char *text)
+{
+	return strlen(text) <= 4000;
+}
+
 int audit_init(int argc, char **argv)
 {
-	static const struct option options[] = {{"folder", required_argument, NULL, 'f'},
-		{"origin", required_argument, NULL, 'o'}, {"auditor", required_argument, NULL, 'a'},
-		{"passphrase-file", required_argument, NULL, 'p'}, {"help", no_argument, NULL, 'h'}, {0}};
 	static struct job j = {.folder = "audit", .auditor = "auditor"};
-	int o;
-	audit_origin(j.origin);
-	while ((o = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		switch (o) {
-		case 'f':
-			j.folder = optarg;
-			break;
-		case 'o':
-			snprintf(j.origin, sizeof(j.origin), "%s",
-				strlen(optarg) < sizeof(j.origin) ? optarg : "");
-			break;
-		case 'a':
-			j.auditor = optarg;
-			break;
-		case 'p':
-			j.passphrase_file = optarg;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return 0;
-		default:
-			options_usage(usage);
-			return 2;
-		}
-	}
-	if (optind != argc) {
-		options_usage(usage);
-		return 2;
-	}
-	return run(&j);
+	static char usual[NOTE_NAME_MOST + 1];
+	static const struct option_row rows[] = {
+		{"folder", "DIR", .text = &j.folder, .good = is_folder, .wants = "a shorter name"},
+		{"origin", "NAME", .text = &j.origin, .good = is_origin,
+			.wants = "letters, digits, dots and slashes, no space and no plus"},
+		{"auditor", "NAME", .text = &j.auditor, .good = is_file_name,
+			.wants = "a name for files, without a slash, of 64 characters at most"},
+		{"passphrase-file", "FILE", .text = &j.passphrase_file}, {0}};
+	struct options o = {.usage = usage, .rows = rows};
+	int code;
+	audit_origin(usual);
+	j.origin = usual;
+	return options_read(&o, argc, argv, &code) ? run(&j) : code;
 }

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/audit_lookup.h"
 #include "base/clock.h"
-#include "cli/options.h"
 #include "cli/record.h"
-#include "cli/when.h"
-#include "policy/nearest.h"
-#include "policy/values.h"
+#include "policy/site.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,123 +23,10 @@ void lookup_init(struct audit_lookup *l, const char *verb, const char *what)
 
 /* ---- Options ---- */
 
-bool lookup_parse(int argc, char **argv, const struct option *options, const char *usage,
-	int (*take)(void *arg, int c, const char *name), void *arg, int *ret_code)
-{
-	int which = 0, c;
-	*ret_code = AUDIT_GOOD;
-	while (*ret_code == AUDIT_GOOD && (c = getopt_long(argc, argv, "c:h", options, &which)) != -1) {
-		if (c == 'h') {
-			fputs(usage, stdout);
-			return false;
-		}
-		if (c == '?') {
-			options_usage(usage);
-			*ret_code = AUDIT_USAGE;
-			return false;
-		}
-		*ret_code = take(arg, c, options[which].name);
-	}
-	if (*ret_code == AUDIT_GOOD && optind < argc) {
-		options_usage(usage);
-		*ret_code = AUDIT_USAGE;
-	}
-	return *ret_code == AUDIT_GOOD;
-}
-
-void lookup_used(struct audit_lookup *l, int option, const char *name)
-{
-	if (l->n_used < LOOKUP_USED_MOST) {
-		l->options_used[l->n_used] = option;
-		l->used[l->n_used++] = name;
-	}
-}
-
-static int wrong(const struct audit_lookup *l, const char *name, const char *value, const char *wants)
-{
-	fprintf(stderr, "%s: --%s `%s`: expected %s\n", l->name, name, value, wants);
-	return AUDIT_USAGE;
-}
-
-static int take_kind(struct audit_lookup *l, const char *value)
-{
-	/* The records of a transfer are one hit. */
-	if (strcmp(value, "transfer") == 0) {
-		l->criteria.kinds |= 1u << AUDIT_BEGIN;
-		return AUDIT_GOOD;
-	}
-	for (unsigned k = AUDIT_START; k < AUDIT_KIND_COUNT; k++) {
-		bool of_transfer = k == AUDIT_BEGIN || k == AUDIT_TRANSFERRED || k == AUDIT_PROGRESS ||
-		                   k == AUDIT_INTERRUPTED;
-		if (!of_transfer && strcmp(value, audit_kind_name((enum audit_kind)k)) == 0) {
-			l->criteria.kinds |= 1u << k;
-			return AUDIT_GOOD;
-		}
-	}
-	return wrong(l, "kind", value,
-		"transfer, query, patient-shown, alert, login, log-used, import, export, start, stop, attached or detached");
-}
-
-static int take_outcome(struct audit_lookup *l, const char *value)
-{
-	static const struct {
-		const char *name;
-		enum audit_outcome outcome;
-	} outcomes[] = {{"success", AUDIT_SUCCESS}, {"minor", AUDIT_MINOR}, {"serious", AUDIT_SERIOUS},
-		{"major", AUDIT_MAJOR}};
-	for (unsigned i = 0; i < ARRAY_LEN(outcomes); i++) {
-		if (strcmp(value, outcomes[i].name) == 0) {
-			l->criteria.outcomes |= 1u << outcomes[i].outcome;
-			return AUDIT_GOOD;
-		}
-	}
-	return wrong(l, "outcome", value, "success, minor, serious or major");
-}
-
-static int take_number(struct audit_lookup *l, const char *name, const char *value, uint64_t *ret)
-{
-	return value_number(value, INT64_MAX, ret) == 0 && *ret > 0 ? AUDIT_GOOD
-	                                                            : wrong(l, name, value, "a number");
-}
-
-static int take_time(struct audit_lookup *l, const char *name, const char *value, bool end, int64_t *ret)
-{
-	return when_parse(value, end, l->now_ms, ret) == 0 ? AUDIT_GOOD : wrong(l, name, value, WHEN_FORM);
-}
-
-static const char **text_place(struct audit_lookup *l, int c)
-{
-	switch (c) {
-	case LOOKUP_USER:
-		return &l->criteria.user;
-	case LOOKUP_NODE:
-		return &l->criteria.node;
-	case LOOKUP_CERTIFICATE:
-		return &l->certificate;
-	case LOOKUP_CERTIFICATE_ISSUER:
-		return &l->certificate_issuer;
-	case LOOKUP_PATIENT:
-		return &l->criteria.patient;
-	case LOOKUP_ISSUER:
-		return &l->criteria.issuer;
-	case LOOKUP_NAME:
-		return &l->criteria.name;
-	case LOOKUP_ACCESSION:
-		return &l->criteria.accession;
-	case LOOKUP_STUDY:
-		return &l->criteria.study;
-	case LOOKUP_ADDRESS:
-		return &l->criteria.address;
-	default:
-		return NULL;
-	}
-}
-
-/* It goes into reports, and records have nothing else. */
-static bool is_text(const char *value)
+bool lookup_is_text(const char *value)
 {
 	json_t *json = json_string(value);
-	bool good = json && value[0];
+	bool good = json != NULL;
 	for (const char *s = value; good && *s; s++) {
 		good = (unsigned char)*s >= 0x20 && *s != 0x7f;
 	}
@@ -150,67 +34,43 @@ static bool is_text(const char *value)
 	return good;
 }
 
-static int take_criterion(struct audit_lookup *l, int c, const char *name, const char *value)
+bool lookup_from(void *arg, const char *value)
 {
-	const char **text = text_place(l, c);
-	bool several = c == LOOKUP_KIND || c == LOOKUP_OUTCOME;
-	for (unsigned i = 0; !several && i < l->n_used; i++) {
-		if (l->options_used[i] == c) {
-			fprintf(stderr, "%s: --%s is given twice, and one is looked for at a time\n", l->name,
-				name);
-			return AUDIT_USAGE;
-		}
-	}
-	lookup_used(l, c, name);
-	if (text) {
-		*text = value;
-		return is_text(value) ? AUDIT_GOOD : wrong(l, name, value, "a text in UTF-8");
-	}
-	switch (c) {
-	case LOOKUP_FROM:
-		return take_time(l, name, value, false, &l->criteria.from_ms);
-	case LOOKUP_UNTIL:
-		return take_time(l, name, value, true, &l->criteria.until_ms);
-	case LOOKUP_REFUSAL:
-		return take_number(l, name, value, &l->criteria.refusal);
-	case LOOKUP_ASSOCIATION:
-		return take_number(l, name, value, &l->criteria.association);
-	case LOOKUP_KIND:
-		return take_kind(l, value);
-	case LOOKUP_OUTCOME:
-		return take_outcome(l, value);
-	default:
-		return AUDIT_USAGE;
-	}
+	struct audit_lookup *l = arg;
+	return when_parse(value, false, l->now_ms, &l->criteria.from_ms) == 0;
 }
 
-int lookup_option(struct audit_lookup *l, int c, const char *name, const char *value)
+bool lookup_until(void *arg, const char *value)
 {
-	switch (c) {
-	case LOOKUP_CONFIG:
-		l->config = value;
-		return AUDIT_GOOD;
-	case LOOKUP_JOURNAL:
-		l->journal = value;
-		return AUDIT_GOOD;
-	case LOOKUP_KEY:
-		l->key = value;
-		return AUDIT_GOOD;
-	case LOOKUP_PASSPHRASE:
-		l->passphrase_file = value;
-		return AUDIT_GOOD;
-	case LOOKUP_UNRECORDED:
-		l->unrecorded = true;
-		return AUDIT_GOOD;
-	case LOOKUP_COLD:
-		if (l->n_cold == AUDIT_FOLDERS_MOST - 2) {
-			return wrong(l, name, value, "fewer folders");
-		}
-		l->cold[l->n_cold++] = value;
-		return AUDIT_GOOD;
-	default:
-		return take_criterion(l, c, name, value);
+	struct audit_lookup *l = arg;
+	return when_parse(value, true, l->now_ms, &l->criteria.until_ms) == 0;
+}
+
+bool lookup_read(struct audit_lookup *l, const struct option_row *rows, const char *usage, int argc,
+	char **argv, int *ret_code)
+{
+	struct options o = {.usage = usage, .rows = rows, .arg = l};
+	const char *misuse = NULL;
+	if (!options_read(&o, argc, argv, ret_code)) {
+		return false;
 	}
+	for (const struct option_row *row = rows; row->name; row++) {
+		if ((row->once || row->many) && options_given(&o, row->name) &&
+			l->n_used < LOOKUP_USED_MOST) {
+			l->used[l->n_used++] = row->name;
+		}
+	}
+	if (options_given(&o, "to") && options_given(&o, "until")) {
+		misuse = "--until is the same as --to: give one of them";
+	} else if (l->criteria.from_ms > l->criteria.until_ms) {
+		misuse = "--from is after --to";
+	} else if (l->criteria.issuer && !l->criteria.patient) {
+		misuse = "--issuer says whose --patient it is, and wants it";
+	}
+	if (misuse) {
+		*ret_code = options_misuse(&o, "%s", misuse);
+	}
+	return !misuse;
 }
 
 /* ---- Folders ---- */
@@ -302,18 +162,6 @@ static int have_recorded(const struct audit_lookup *l)
 
 int lookup_open(struct audit_lookup *l)
 {
-	if (!l->key) {
-		fprintf(stderr, "%s: --key is wanted: an auditor's private key\n", l->name);
-		return AUDIT_USAGE;
-	}
-	if (l->criteria.from_ms > l->criteria.until_ms) {
-		fprintf(stderr, "%s: --from is after --to\n", l->name);
-		return AUDIT_USAGE;
-	}
-	if (l->criteria.issuer && !l->criteria.patient) {
-		fprintf(stderr, "%s: --issuer says whose --patient it is, and wants it\n", l->name);
-		return AUDIT_USAGE;
-	}
 	int code = lookup_certificate(l);
 	code = code == AUDIT_GOOD ? open_folders(l) : code;
 	if (code == AUDIT_GOOD && !auditor_key_open(l->name, l->key, l->passphrase_file, &l->auditor)) {

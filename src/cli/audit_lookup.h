@@ -5,9 +5,9 @@
 #include "audit/search.h"
 #include "cli/audit.h"
 #include "cli/auditor_key.h"
+#include "cli/options.h"
 #include "cli/place.h"
-
-#include <getopt.h>
+#include "cli/when.h"
 
 /*
  * What `gantry audit search` and `gantry incident` share: whose journal, with which key, what is asked for, and that it is
@@ -30,7 +30,6 @@ struct audit_lookup {
 	int64_t now_ms;
 	struct search_criteria criteria;
 	const char *used[LOOKUP_USED_MOST]; /* criteria, by name */
-	int options_used[LOOKUP_USED_MOST];
 	unsigned n_used;
 	/* Opened. */
 	int folders[AUDIT_FOLDERS_MOST];
@@ -40,66 +39,44 @@ struct audit_lookup {
 	struct auditor_key auditor;
 };
 
-enum {
-	LOOKUP_CONFIG = 'c',
-	LOOKUP_HELP = 'h',
-	LOOKUP_JOURNAL = 300,
-	LOOKUP_COLD,
-	LOOKUP_KEY,
-	LOOKUP_PASSPHRASE,
-	LOOKUP_UNRECORDED,
-	LOOKUP_FROM,
-	LOOKUP_UNTIL,
-	LOOKUP_USER,
-	LOOKUP_NODE,
-	LOOKUP_REFUSAL,
-	LOOKUP_CERTIFICATE,
-	LOOKUP_CERTIFICATE_ISSUER,
-	LOOKUP_PATIENT,
-	LOOKUP_ISSUER,
-	LOOKUP_NAME,
-	LOOKUP_ACCESSION,
-	LOOKUP_STUDY,
-	LOOKUP_ADDRESS,
-	LOOKUP_KIND,
-	LOOKUP_OUTCOME,
-	LOOKUP_ASSOCIATION,
-	LOOKUP_OWN, /* of the verb itself, from here on */
-};
-
-/* Those of both, as initialisers of struct option. */
-#define LOOKUP_OPTIONS                                                                                       \
-	{"config", required_argument, NULL, LOOKUP_CONFIG}, {"help", no_argument, NULL, LOOKUP_HELP},        \
-		{"journal", required_argument, NULL, LOOKUP_JOURNAL},                                        \
-		{"cold", required_argument, NULL, LOOKUP_COLD},                                              \
-		{"key", required_argument, NULL, LOOKUP_KEY},                                                \
-		{"passphrase-file", required_argument, NULL, LOOKUP_PASSPHRASE},                             \
-		{"unrecorded", no_argument, NULL, LOOKUP_UNRECORDED},                                        \
-		{"from", required_argument, NULL, LOOKUP_FROM},                                              \
-		{"until", required_argument, NULL, LOOKUP_UNTIL},                                            \
-		{"to", required_argument, NULL, LOOKUP_UNTIL},                                               \
-		{"user", required_argument, NULL, LOOKUP_USER},                                              \
-		{"node", required_argument, NULL, LOOKUP_NODE},                                              \
-		{"refusal", required_argument, NULL, LOOKUP_REFUSAL},                                        \
-		{"certificate", required_argument, NULL, LOOKUP_CERTIFICATE},                                \
+/* Rows of both, of a static struct audit_lookup, which is their argument too. Those that are given once or are of many are criteria. */
+#define LOOKUP_TEXT .good = lookup_is_text, .wants = "a text in UTF-8", .once = true
+#define LOOKUP_ROWS(l)                                                                                       \
+	{"config", "FILE", 'c', .text = &(l).config}, {"journal", "DIR", .text = &(l).journal},              \
+		{"cold", "DIR", .text = (l).cold, .room = AUDIT_FOLDERS_MOST - 2, .n = &(l).n_cold},         \
+		{"key", "KEY", .text = &(l).key, .needed = "an auditor's private key"},                      \
+		{"passphrase-file", "FILE", .text = &(l).passphrase_file},                                   \
+		{"unrecorded", .flag = &(l).unrecorded},                                                     \
+		{"from", "TIME", .take = lookup_from, .wants = WHEN_FORM, .once = true},                     \
+		{"to", "TIME", .take = lookup_until, .wants = WHEN_FORM, .once = true},                      \
+		{"until", "TIME", .take = lookup_until, .wants = WHEN_FORM, .once = true},                   \
+		{"user", "USER", .text = &(l).criteria.user, LOOKUP_TEXT},                                   \
+		{"node", "NODE", .text = &(l).criteria.node, LOOKUP_TEXT},                                   \
+		{"refusal", "NUMBER", .number = &(l).criteria.refusal, .least = 1, .once = true},            \
+		{"certificate", "FILE|SHA256|SUBJECT|serial=HEX", .text = &(l).certificate, LOOKUP_TEXT},    \
+		{"certificate-issuer", "FILE|NAME", .text = &(l).certificate_issuer, LOOKUP_TEXT},           \
+		{"patient", "ID", .text = &(l).criteria.patient, LOOKUP_TEXT},                               \
+		{"issuer", "ISSUER", .text = &(l).criteria.issuer, LOOKUP_TEXT},                             \
+		{"name", "NAME", .text = &(l).criteria.name, LOOKUP_TEXT},                                   \
+		{"accession", "ACCESSION", .text = &(l).criteria.accession, LOOKUP_TEXT},                    \
 	{                                                                                                    \
-		"certificate-issuer", required_argument, NULL, LOOKUP_CERTIFICATE_ISSUER                     \
+		"study", "UID", .text = &(l).criteria.study, LOOKUP_TEXT                                     \
 	}
+
+/* It goes into reports, and records have nothing else. */
+bool lookup_is_text(const char *value);
+/* arg: the lookup. */
+bool lookup_from(void *arg, const char *value);
+bool lookup_until(void *arg, const char *value);
 
 void lookup_init(struct audit_lookup *l, const char *verb, const char *what);
 
-/* One of the options above. AUDIT_GOOD, or AUDIT_USAGE after it has said why. */
-int lookup_option(struct audit_lookup *l, int c, const char *name, const char *value);
-
 /*
- * Read the verb's command line: take() gets each option. True: go on. False: *ret_code is the exit status, after help or what
- * is wrong was printed.
+ * Read the verb's command line. True: go on, and o has what lookup_open() is to record. False: *ret_code is the exit status, after help
+ * or what is wrong was printed.
  */
-bool lookup_parse(int argc, char **argv, const struct option *options, const char *usage,
-	int (*take)(void *arg, int c, const char *name), void *arg, int *ret_code);
-
-/* A criterion is used: for the record. */
-void lookup_used(struct audit_lookup *l, int option, const char *name);
+MUST_USE bool lookup_read(struct audit_lookup *l, const struct option_row *rows, const char *usage, int argc,
+	char **argv, int *ret_code);
 
 /*
  * Open folders and key, and have the gateway record the search. AUDIT_GOOD, AUDIT_USAGE or AUDIT_UNREADABLE, after it has said

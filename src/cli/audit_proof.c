@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +37,7 @@ static const char prove_usage[] =
 struct proving {
 	struct audit_input in;
 	const char *journal, *from, *checkpoint, *output;
-	bool has_record, with_record;
+	bool with_record;
 	uint64_t record;
 	uint8_t *from_bytes, *checkpoint_bytes;
 	size_t from_len, checkpoint_len;
@@ -170,64 +169,30 @@ static int prove(struct proving *p)
 	return code;
 }
 
-static bool take_option(struct proving *p, int c)
-{
-	switch (c) {
-	case 'r':
-		p->has_record = true;
-		if (armor_read_number(span_str(optarg), &p->record) == 0) {
-			return true;
-		}
-		fprintf(stderr, "gantry audit prove: --record `%s`: expected the number of a record\n",
-			optarg);
-		return false;
-	case 'w':
-		p->with_record = true;
-		return true;
-	case 'f':
-		p->from = optarg;
-		return true;
-	case 'p':
-		p->checkpoint = optarg;
-		return true;
-	case 'o':
-		p->output = optarg;
-		return true;
-	default:
-		return false;
-	}
-}
-
 int audit_prove(int argc, char **argv)
 {
-	static const struct option options[] = {{"record", required_argument, NULL, 'r'},
-		{"with-record", no_argument, NULL, 'w'}, {"from", required_argument, NULL, 'f'},
-		{"checkpoint", required_argument, NULL, 'p'}, {"cold", required_argument, NULL, 'c'},
-		{"output", required_argument, NULL, 'o'}, {"help", no_argument, NULL, 'h'}, {0}};
-	struct proving p = {.in = {.verb = "prove"}};
-	const char *cold[AUDIT_FOLDERS_MOST];
-	size_t n_cold = 0;
-	bool good = true;
-	for (int c; good && (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
-		if (c == 'h') {
-			fputs(prove_usage, stdout);
-			return AUDIT_GOOD;
-		}
-		if (c == 'c' && n_cold < AUDIT_FOLDERS_MOST - 1) {
-			cold[n_cold++] = optarg;
-		} else {
-			good = take_option(&p, c);
-		}
+	static struct proving p = {.in = {.verb = "prove"}};
+	static const char *cold[AUDIT_FOLDERS_MOST - 1];
+	static unsigned n_cold;
+	static const struct option_row rows[] = {{"record", "N", .number = &p.record},
+		{"with-record", .flag = &p.with_record}, {"from", "FILE", .text = &p.from},
+		{"checkpoint", "FILE", .text = &p.checkpoint},
+		{"cold", "DIR", .text = cold, .room = ARRAY_LEN(cold), .n = &n_cold},
+		{"output", "FILE", .text = &p.output}, {0}};
+	struct options o = {.usage = prove_usage, .rows = rows, .arguments = "JOURNAL"};
+	int code;
+	if (!options_read(&o, argc, argv, &code)) {
+		return code;
 	}
-	if (!good || argc - optind != 1 || p.has_record == (p.from != NULL) || (p.from && p.with_record)) {
-		options_usage(prove_usage);
-		return AUDIT_USAGE;
+	if (options_given(&o, "record") == (p.from != NULL)) {
+		return options_misuse(&o,
+			"say what is to be proved: --record N that a record is there, or --from FILE that a checkpoint continues an older one");
 	}
-	p.journal = argv[optind];
-	int code = audit_add_folder(&p.in, p.journal);
-	for (size_t i = 0; code == AUDIT_GOOD && i < n_cold; i++) {
-		code = audit_add_folder(&p.in, cold[i]);
+	if (p.from && p.with_record) {
+		return options_misuse(&o, "--with-record goes with --record");
 	}
+	p.journal = o.at[0];
+	code = audit_open_folders(&p.in, p.journal, cold, n_cold);
 	code = code != AUDIT_GOOD ? code : prove(&p);
 	free(p.from_bytes);
 	free(p.checkpoint_bytes);
@@ -321,34 +286,22 @@ static int check(const struct audit_input *in, struct span text, struct span rec
 
 int audit_verify_proof(int argc, char **argv)
 {
-	static const struct option options[] = {{"key", required_argument, NULL, 'k'},
-		{"record", required_argument, NULL, 'r'}, {"help", no_argument, NULL, 'h'}, {0}};
-	struct audit_input in = {.verb = "verify-proof"};
-	const char *record_path = NULL;
+	static struct audit_input in = {.verb = "verify-proof"};
+	static const char *keys[AUDIT_KEYS_MOST], *record_path;
+	static unsigned n_keys;
+	static const struct option_row rows[] = {
+		{"key", "KEY", .text = keys, .room = AUDIT_KEYS_MOST, .n = &n_keys,
+			.needed = "the public key of the journal's checkpoints"},
+		{"record", "FILE", .text = &record_path}, {0}};
+	struct options o = {.usage = verify_proof_usage, .rows = rows, .arguments = "FILE"};
 	uint8_t *text = NULL, *record = NULL;
 	size_t len = 0, record_len = 0;
-	int code = AUDIT_GOOD;
-	for (int c; code == AUDIT_GOOD && (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
-		if (c == 'h') {
-			fputs(verify_proof_usage, stdout);
-			return AUDIT_GOOD;
-		}
-		if (c == 'r') {
-			record_path = optarg;
-		} else {
-			code = c == 'k' ? audit_add_keys(&in, optarg) : AUDIT_USAGE;
-		}
+	int code;
+	if (!options_read(&o, argc, argv, &code)) {
+		return code;
 	}
-	if (code == AUDIT_GOOD && argc - optind == 1 && in.n_keys == 0) {
-		fputs("gantry audit verify-proof: --key is wanted: the public key of the journal's checkpoints\n",
-			stderr);
-		return AUDIT_USAGE;
-	}
-	if (code == AUDIT_USAGE || argc - optind != 1) {
-		options_usage(verify_proof_usage);
-		return AUDIT_USAGE;
-	}
-	code = code != AUDIT_GOOD ? code : audit_read_file(&in, argv[optind], PROOF_MOST, &text, &len);
+	code = audit_add_all_keys(&in, keys, n_keys);
+	code = code != AUDIT_GOOD ? code : audit_read_file(&in, o.at[0], PROOF_MOST, &text, &len);
 	if (code == AUDIT_GOOD && record_path) {
 		code = audit_read_file(&in, record_path, PAYLOAD_MOST, &record, &record_len);
 	}

@@ -3,7 +3,6 @@
 #include "cli/audit_lookup.h"
 #include "cli/audit_print.h"
 #include "cli/when.h"
-#include "policy/values.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -46,11 +45,9 @@ static const char usage[] =
 
 enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_CSV, FORMAT_XML };
 
-static const char *const formats[] = {"text", "json", "csv", "xml"};
-
 struct searching {
 	struct audit_lookup l;
-	enum format format;
+	unsigned format; /* enum format */
 	uint64_t limit, found;
 	bool terminal;
 };
@@ -99,7 +96,7 @@ static void show(struct searching *g, struct search *s, const struct search_hit 
 {
 	json_t *o;
 	clear_progress(g);
-	switch (g->format) {
+	switch ((enum format)g->format) {
 	case FORMAT_TEXT:
 		if (g->found == 0) {
 			print_text_head(stdout);
@@ -191,50 +188,32 @@ static int search(struct searching *g)
 	return code;
 }
 
-enum { OPTION_FORMAT = LOOKUP_OWN, OPTION_LIMIT };
-
-static int take(void *arg, int c, const char *name)
-{
-	struct searching *g = arg;
-	if (c == OPTION_LIMIT) {
-		if (value_number(optarg, INT64_MAX, &g->limit) == 0 && g->limit > 0) {
-			return AUDIT_GOOD;
-		}
-		fprintf(stderr, "%s: --limit `%s`: expected a number\n", g->l.name, optarg);
-		return AUDIT_USAGE;
-	}
-	if (c != OPTION_FORMAT) {
-		return lookup_option(&g->l, c, name, optarg);
-	}
-	for (unsigned i = 0; i < ARRAY_LEN(formats); i++) {
-		if (strcmp(optarg, formats[i]) == 0) {
-			g->format = (enum format)i;
-			return AUDIT_GOOD;
-		}
-	}
-	fprintf(stderr, "%s: there is no format `%s`: text, json, csv or xml\n", g->l.name, optarg);
-	return AUDIT_USAGE;
-}
+/* The records of a transfer are one hit. */
+static const struct word kinds[] = {{"transfer", 1u << AUDIT_BEGIN}, {"query", 1u << AUDIT_QUERY},
+	{"patient-shown", 1u << AUDIT_PATIENT_SHOWN}, {"alert", 1u << AUDIT_ALERT},
+	{"login", 1u << AUDIT_LOGIN}, {"log-used", 1u << AUDIT_LOG_USED}, {"import", 1u << AUDIT_IMPORT},
+	{"export", 1u << AUDIT_EXPORT}, {"start", 1u << AUDIT_START}, {"stop", 1u << AUDIT_STOP},
+	{"attached", 1u << AUDIT_ATTACHED}, {"detached", 1u << AUDIT_DETACHED}, {0}};
+static const struct word outcomes[] = {{"success", 1u << AUDIT_SUCCESS}, {"minor", 1u << AUDIT_MINOR},
+	{"serious", 1u << AUDIT_SERIOUS}, {"major", 1u << AUDIT_MAJOR}, {0}};
+static const struct word formats[] = {
+	{"text", FORMAT_TEXT}, {"json", FORMAT_JSON}, {"csv", FORMAT_CSV}, {"xml", FORMAT_XML}, {0}};
 
 int audit_search(int argc, char **argv)
 {
-	static const struct option options[] = {LOOKUP_OPTIONS,
-		{"patient", required_argument, NULL, LOOKUP_PATIENT},
-		{"issuer", required_argument, NULL, LOOKUP_ISSUER},
-		{"name", required_argument, NULL, LOOKUP_NAME},
-		{"accession", required_argument, NULL, LOOKUP_ACCESSION},
-		{"study", required_argument, NULL, LOOKUP_STUDY},
-		{"address", required_argument, NULL, LOOKUP_ADDRESS},
-		{"kind", required_argument, NULL, LOOKUP_KIND},
-		{"outcome", required_argument, NULL, LOOKUP_OUTCOME},
-		{"association", required_argument, NULL, LOOKUP_ASSOCIATION},
-		{"format", required_argument, NULL, OPTION_FORMAT},
-		{"limit", required_argument, NULL, OPTION_LIMIT}, {0}};
-	static struct searching g = {.limit = UINT64_MAX};
+	static struct searching g;
+	static const struct option_row rows[] = {LOOKUP_ROWS(g.l),
+		{"address", "IP", .text = &g.l.criteria.address, LOOKUP_TEXT},
+		{"kind", "KIND", .bits = &g.l.criteria.kinds, .words = kinds, .many = true},
+		{"outcome", "HOW", .bits = &g.l.criteria.outcomes, .words = outcomes, .many = true},
+		{"association", "N", .number = &g.l.criteria.association, .least = 1, .once = true},
+		{"format", "FORMAT", .bits = &g.format, .words = formats},
+		{"limit", "N", .number = &g.limit, .least = 1}, {0}};
 	int code;
 	lookup_init(&g.l, "audit search", "search");
+	g.limit = UINT64_MAX;
 	g.terminal = isatty(STDERR_FILENO) != 0;
-	if (lookup_parse(argc, argv, options, usage, take, &g, &code)) {
+	if (lookup_read(&g.l, rows, usage, argc, argv, &code)) {
 		code = search(&g);
 	}
 	lookup_done(&g.l);

@@ -7,7 +7,6 @@
 #include "cli/options.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -40,7 +39,7 @@ struct verifying {
 	struct audit_input in;
 	struct verify_exported exported[AUDIT_CHECKPOINTS_MOST];
 	uint8_t *exported_bytes[AUDIT_CHECKPOINTS_MOST];
-	size_t n_exported;
+	unsigned n_exported;
 	const char *checkpoints[AUDIT_CHECKPOINTS_MOST];
 	const char *journal, *leaves_path;
 	struct merkle_hash *leaves;
@@ -231,72 +230,27 @@ static int verify(struct verifying *v)
 	return result.bad == 0 ? AUDIT_GOOD : AUDIT_BAD;
 }
 
-static int take_option(struct verifying *v, int c)
-{
-	switch (c) {
-	case 'k':
-		return audit_add_keys(&v->in, optarg);
-	case 'l':
-		v->leaves_path = optarg;
-		return AUDIT_GOOD;
-	case 'j':
-		v->json = true;
-		return AUDIT_GOOD;
-	case 'p':
-		if (v->n_exported < AUDIT_CHECKPOINTS_MOST) {
-			v->checkpoints[v->n_exported++] = optarg;
-			return AUDIT_GOOD;
-		}
-		return AUDIT_USAGE;
-	default:
-		options_usage(verify_usage);
-		return AUDIT_USAGE;
-	}
-}
-
-/* Where a segment lies in two, the journal's own counts. */
-static int open_folders(struct audit_input *in, const char *journal, char *const *cold, size_t n_cold)
-{
-	int code = audit_add_folder(in, journal);
-	for (size_t i = 0; code == AUDIT_GOOD && i < n_cold; i++) {
-		code = audit_add_folder(in, cold[i]);
-	}
-	return code;
-}
-
 int audit_verify(int argc, char **argv)
 {
-	static const struct option options[] = {{"key", required_argument, NULL, 'k'},
-		{"cold", required_argument, NULL, 'c'}, {"checkpoint", required_argument, NULL, 'p'},
-		{"leaves", required_argument, NULL, 'l'}, {"json", no_argument, NULL, 'j'},
-		{"help", no_argument, NULL, 'h'}, {0}};
-	struct verifying v = {.in = {.verb = "verify"}, .terminal = isatty(STDERR_FILENO) != 0};
-	char *cold[AUDIT_FOLDERS_MOST];
-	size_t n_cold = 0;
-	int code = AUDIT_GOOD;
-	for (int c; code == AUDIT_GOOD && (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
-		if (c == 'h') {
-			fputs(verify_usage, stdout);
-			return AUDIT_GOOD;
-		}
-		if (c == 'c' && n_cold < AUDIT_FOLDERS_MOST - 1) {
-			cold[n_cold++] = optarg;
-		} else {
-			code = take_option(&v, c);
-		}
+	static struct verifying v = {.in = {.verb = "verify"}};
+	static const char *keys[AUDIT_KEYS_MOST], *cold[AUDIT_FOLDERS_MOST - 1];
+	static unsigned n_keys, n_cold;
+	static const struct option_row rows[] = {
+		{"key", "KEY", .text = keys, .room = AUDIT_KEYS_MOST, .n = &n_keys,
+			.needed = "the public key of checkpoints, checkpoint.vkey of `gantry audit init`"},
+		{"cold", "DIR", .text = cold, .room = ARRAY_LEN(cold), .n = &n_cold},
+		{"checkpoint", "FILE", .text = v.checkpoints, .room = AUDIT_CHECKPOINTS_MOST,
+			.n = &v.n_exported},
+		{"leaves", "FILE", .text = &v.leaves_path}, {"json", .flag = &v.json}, {0}};
+	struct options o = {.usage = verify_usage, .rows = rows, .arguments = "JOURNAL"};
+	int code;
+	if (!options_read(&o, argc, argv, &code)) {
+		return code;
 	}
-	if (code == AUDIT_GOOD && argc - optind == 1 && v.in.n_keys == 0) {
-		fputs("gantry audit verify: --key is wanted: the public key of checkpoints, checkpoint.vkey of `gantry audit init`\n",
-			stderr);
-		code = AUDIT_USAGE;
-	} else if (code == AUDIT_GOOD && argc - optind != 1) {
-		options_usage(verify_usage);
-		code = AUDIT_USAGE;
-	}
-	if (code == AUDIT_GOOD) {
-		v.journal = argv[optind];
-		code = open_folders(&v.in, v.journal, cold, n_cold);
-	}
+	v.terminal = isatty(STDERR_FILENO) != 0;
+	v.journal = o.at[0];
+	code = audit_add_all_keys(&v.in, keys, n_keys);
+	code = code != AUDIT_GOOD ? code : audit_open_folders(&v.in, v.journal, cold, n_cold);
 	v.findings = json_array();
 	code = code != AUDIT_GOOD ? code : verify(&v);
 	json_decref(v.findings);
@@ -361,27 +315,17 @@ static int leaves(const struct audit_input *in)
 
 int audit_leaves(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"cold", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {0}};
-	struct audit_input in = {.verb = "leaves"};
-	char *cold[AUDIT_FOLDERS_MOST];
-	size_t n_cold = 0;
-	for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
-		if (c == 'h') {
-			fputs(leaves_usage, stdout);
-			return AUDIT_GOOD;
-		}
-		if (c != 'c' || n_cold == AUDIT_FOLDERS_MOST - 1) {
-			options_usage(leaves_usage);
-			return AUDIT_USAGE;
-		}
-		cold[n_cold++] = optarg;
+	static struct audit_input in = {.verb = "leaves"};
+	static const char *cold[AUDIT_FOLDERS_MOST - 1];
+	static unsigned n_cold;
+	static const struct option_row rows[] = {
+		{"cold", "DIR", .text = cold, .room = ARRAY_LEN(cold), .n = &n_cold}, {0}};
+	struct options o = {.usage = leaves_usage, .rows = rows, .arguments = "JOURNAL"};
+	int code;
+	if (!options_read(&o, argc, argv, &code)) {
+		return code;
 	}
-	if (argc - optind != 1) {
-		options_usage(leaves_usage);
-		return AUDIT_USAGE;
-	}
-	int code = open_folders(&in, argv[optind], cold, n_cold);
+	code = audit_open_folders(&in, o.at[0], cold, n_cold);
 	code = code != AUDIT_GOOD ? code : leaves(&in);
 	audit_input_done(&in);
 	return code;

@@ -4,11 +4,9 @@
 #include "cli/ca_index.h"
 #include "cli/options.h"
 #include "cli/verbs.h"
-#include "policy/values.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -51,9 +49,10 @@ static const char usage[] =
 #define DAYS_CERTIFICATE 397
 #define DAYS_LIST        30
 
-struct options {
-	const char *folder, *what, *name, *by, *use, *reason;
+struct job {
+	const char *folder, *what, *name, *by;
 	uint64_t days; /* 0: the default */
+	unsigned use, reason;
 	bool yes, json;
 };
 
@@ -85,7 +84,7 @@ static void show(const struct ca_facts *f)
 }
 
 /* A person looks, and says so. */
-static bool approved(const struct options *o, const char *question)
+static bool approved(const struct job *o, const char *question)
 {
 	char answer[16];
 	if (o->yes) {
@@ -98,15 +97,6 @@ static bool approved(const struct options *o, const char *question)
 		fputs("gantry ca: not approved; nothing was changed\n", stderr);
 	}
 	return yes;
-}
-
-static bool has_person(const struct options *o)
-{
-	if (!o->by || !o->by[0] || strlen(o->by) > 120) {
-		fputs("gantry ca: --by PERSON is needed: every approval has a name\n", stderr);
-		return false;
-	}
-	return true;
 }
 
 static char *read_file(const char *path, size_t *ret_len)
@@ -161,7 +151,7 @@ static int publish(struct ca_index *i, uint64_t days)
 	return 0;
 }
 
-static int verb_crl(const struct options *o)
+static int verb_crl(const struct job *o)
 {
 	struct ca_index i;
 	if (ca_index_open(o->folder, true, &i) < 0) {
@@ -174,7 +164,7 @@ static int verb_crl(const struct options *o)
 
 /* ---- The authority ---- */
 
-static int verb_make(const struct options *o)
+static int verb_make(const struct job *o)
 {
 	struct ca_index i = {.file = -1};
 	struct ca_request request = {.common_name = o->name ? o->name : "Gantry site authority",
@@ -208,18 +198,10 @@ static int verb_make(const struct options *o)
 	}
 	printf("%s/ca.pem: give it to devices and, as `tls: trust`, to the gateway. %s/ca.key: keep it here.\n",
 		o->folder, o->folder);
-	return verb_crl(&(struct options){.folder = o->folder});
+	return verb_crl(&(struct job){.folder = o->folder});
 }
 
 /* ---- Certificates ---- */
-
-static int use_of(const char *word)
-{
-	if (!word || strcmp(word, "both") == 0) {
-		return CA_USE_CLIENT | CA_USE_SERVER;
-	}
-	return strcmp(word, "client") == 0 ? CA_USE_CLIENT : strcmp(word, "server") == 0 ? CA_USE_SERVER : -1;
-}
 
 /* The certificate of who may sign lists as well, for the certificates that are issued from then on; empty: nobody. */
 static struct span delegate_of(const struct ca_index *i, char *buf, size_t cap)
@@ -233,7 +215,7 @@ static struct span delegate_of(const struct ca_index *i, char *buf, size_t cap)
 }
 
 /* Sign what was approved: first the line in the index, then the file, so that nothing is out that is not written down. */
-static int issue(struct ca_index *i, const struct options *o, struct span from, int use)
+static int issue(struct ca_index *i, const struct job *o, struct span from, int use)
 {
 	char delegate[8192];
 	struct ca_request how = {.use = (unsigned)use,
@@ -266,15 +248,12 @@ static int issue(struct ca_index *i, const struct options *o, struct span from, 
 	return 0;
 }
 
-static int sign_request(const struct options *o, int use, const char *what, const char *question)
+static int sign_request(const struct job *o, int use, const char *what, const char *question)
 {
 	struct ca_index i;
 	struct ca_facts facts;
 	char why[200] = "";
 	size_t len = 0;
-	if (!has_person(o) || use < 0) {
-		return 2;
-	}
 	char *text = read_file(o->what, &len);
 	if (!text || ca_index_open(o->folder, true, &i) < 0) {
 		free(text);
@@ -293,17 +272,15 @@ static int sign_request(const struct options *o, int use, const char *what, cons
 	return code;
 }
 
-static int verb_certify(const struct options *o)
+static int verb_certify(const struct job *o)
 {
-	return sign_request(o, use_of(o->use), "", "Is this the device's own request?");
+	return sign_request(o, (int)o->use, "", "Is this the device's own request?");
 }
 
-static int verb_delegate(const struct options *o)
+static int verb_delegate(const struct job *o)
 {
-	int code =
-		o->use ? 2
-		       : sign_request(o, CA_USE_LISTS, " for revocation lists",
-				 "Is this the gateway's own request? It may then block every certificate of this authority.");
+	int code = sign_request(o, CA_USE_LISTS, " for revocation lists",
+		"Is this the gateway's own request? It may then block every certificate of this authority.");
 	if (code == 0) {
 		printf("Take it to the gateway, as `certificate` of `tls: revocation`. Certificates that are issued from now on "
 		       "name it\n(cRLIssuer), for programs that ask for that.\n");
@@ -311,14 +288,11 @@ static int verb_delegate(const struct options *o)
 	return code;
 }
 
-static int verb_renew(const struct options *o)
+static int verb_renew(const struct job *o)
 {
 	struct ca_index i;
-	int use = use_of(o->use), code = 1;
+	int use = (int)o->use, code = 1;
 	size_t len = 0;
-	if (!has_person(o) || use < 0) {
-		return 2;
-	}
 	if (ca_index_open(o->folder, true, &i) < 0) {
 		return 1;
 	}
@@ -343,17 +317,10 @@ static int verb_renew(const struct options *o)
 	return code;
 }
 
-static int verb_block(const struct options *o)
+static int verb_block(const struct job *o)
 {
 	struct ca_index i;
-	int code = 1, reason = o->reason ? ca_reason(o->reason) : 0;
-	if (!has_person(o)) {
-		return 2;
-	}
-	if (reason < 0) {
-		fprintf(stderr, "gantry ca: `%s` is no reason of RFC 5280 that is used here\n", o->reason);
-		return 2;
-	}
+	int code = 1;
 	if (ca_index_open(o->folder, true, &i) < 0) {
 		return 1;
 	}
@@ -364,7 +331,7 @@ static int verb_block(const struct options *o)
 		show(&e->facts);
 		if (approved(o, "Revoke it for good?")) {
 			e->revoked_s = now_s();
-			e->reason = reason;
+			e->reason = (int)o->reason;
 			snprintf(e->revoked_by, sizeof(e->revoked_by), "%s", o->by);
 			code = ca_index_revoked(&i, e) < 0 ? 1 : publish(&i, o->days);
 		}
@@ -395,7 +362,7 @@ static void list_json(const struct ca_index *i)
 	json_decref(list);
 }
 
-static int verb_list(const struct options *o)
+static int verb_list(const struct job *o)
 {
 	struct ca_index i;
 	if (ca_index_open(o->folder, false, &i) < 0) {
@@ -424,74 +391,42 @@ static int verb_list(const struct options *o)
 
 /* ---- The command line ---- */
 
-static const struct {
-	const char *name;
-	int (*run)(const struct options *o);
-	bool what; /* takes a request, a serial number or a certificate */
-} verbs[] = {
-	{"make", verb_make, false},
-	{"sign", verb_certify, true},
-	{"list", verb_list, false},
-	{"renew", verb_renew, true},
-	{"revoke", verb_block, true},
-	{"crl", verb_crl, false},
-	{"delegate", verb_delegate, true},
-};
+#define APPROVED "sign renew revoke delegate"
 
-static bool take_option(struct options *o, int c)
+/* Written to the index. */
+static bool is_person(const char *text)
 {
-	switch (c) {
-	case 'n':
-		o->name = optarg;
-		return true;
-	case 'b':
-		o->by = optarg;
-		return true;
-	case 'u':
-		o->use = optarg;
-		return use_of(optarg) >= 0;
-	case 'r':
-		o->reason = optarg;
-		return true;
-	case 'd':
-		return value_number(optarg, 36500, &o->days) == 0 && o->days > 0;
-	case 'y':
-		o->yes = true;
-		return true;
-	case 'j':
-		o->json = true;
-		return true;
-	default:
-		return false;
-	}
+	return strlen(text) <= 120;
 }
+
+static const struct word uses[] = {
+	{"client", CA_USE_CLIENT}, {"server", CA_USE_SERVER}, {"both", CA_USE_CLIENT | CA_USE_SERVER}, {0}};
+
+static const struct options_what verbs[] = {{"make", "DIR"}, {"sign", "DIR REQUEST"}, {"list", "DIR"},
+	{"renew", "DIR SERIAL|CERTIFICATE"}, {"revoke", "DIR SERIAL|CERTIFICATE"}, {"crl", "DIR"},
+	{"delegate", "DIR REQUEST"}, {0}};
+static int (*const runs[])(const struct job *o) = {
+	verb_make, verb_certify, verb_list, verb_renew, verb_block, verb_crl, verb_delegate};
+static_assert(ARRAY_LEN(verbs) == ARRAY_LEN(runs) + 1, "a function a verb");
 
 int verb_ca(int argc, char **argv)
 {
-	static const struct option options[] = {{"name", required_argument, NULL, 'n'},
-		{"by", required_argument, NULL, 'b'}, {"use", required_argument, NULL, 'u'},
-		{"reason", required_argument, NULL, 'r'}, {"days", required_argument, NULL, 'd'},
-		{"yes", no_argument, NULL, 'y'}, {"json", no_argument, NULL, 'j'},
-		{"help", no_argument, NULL, 'h'}, {0}};
-	struct options o = {0};
-	for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
-		if (c == 'h') {
-			fputs(usage, stdout);
-			return 0;
-		}
-		if (!take_option(&o, c)) {
-			options_usage(usage);
-			return 2;
-		}
+	static struct job j = {.use = CA_USE_CLIENT | CA_USE_SERVER};
+	static const struct option_row rows[] = {{"name", "NAME", .text = &j.name, .only = "make"},
+		{"by", "PERSON", .text = &j.by, .good = is_person,
+			.wants = "a name of 120 characters at most", .only = APPROVED,
+			.needed = "every approval has a name"},
+		{"use", "USE", .bits = &j.use, .words = uses, .only = "sign renew"},
+		{"days", "N", .number = &j.days, .least = 1, .most = 36500,
+			.only = "make sign renew revoke crl delegate"},
+		{"reason", "REASON", .bits = &j.reason, .words = ca_reasons, .only = "revoke"},
+		{"yes", .flag = &j.yes, .only = APPROVED}, {"json", .flag = &j.json, .only = "list"}, {0}};
+	struct options o = {.usage = usage, .rows = rows, .whats = verbs};
+	int code;
+	if (!options_read(&o, argc, argv, &code)) {
+		return code;
 	}
-	int left = argc - optind;
-	for (size_t k = 0; left >= 2 && k < ARRAY_LEN(verbs); k++) {
-		if (strcmp(argv[optind], verbs[k].name) == 0 && left == (verbs[k].what ? 3 : 2)) {
-			o.folder = argv[optind + 1];
-			o.what = verbs[k].what ? argv[optind + 2] : NULL;
-			return verbs[k].run(&o);
-		}
-	}
-	options_usage(usage);
-	return 2;
+	j.folder = o.at[0];
+	j.what = o.n > 1 ? o.at[1] : NULL;
+	return runs[o.what](&j);
 }

@@ -15,36 +15,17 @@
 #define PEM_MOST   (64 * 1024)
 #define INDEX_MOST ((size_t)64 * 1024 * 1024)
 
-static const struct {
-	const char *word;
-	int number;
-} reasons[] = {
-	{"unspecified", 0},
-	{"keyCompromise", 1},
-	{"affiliationChanged", 3},
-	{"superseded", 4},
-	{"cessationOfOperation", 5},
-	{"privilegeWithdrawn", 9},
-};
-
-int ca_reason(const char *word)
-{
-	for (size_t i = 0; i < ARRAY_LEN(reasons); i++) {
-		if (strcmp(reasons[i].word, word) == 0) {
-			return reasons[i].number;
-		}
-	}
-	return -1;
-}
+const struct word ca_reasons[] = {{"keyCompromise", 1}, {"superseded", 4}, {"cessationOfOperation", 5},
+	{"affiliationChanged", 3}, {"privilegeWithdrawn", 9}, {0}};
 
 const char *ca_reason_word(int reason)
 {
-	for (size_t i = 0; i < ARRAY_LEN(reasons); i++) {
-		if (reasons[i].number == reason) {
-			return reasons[i].word;
+	for (const struct word *w = ca_reasons; w->word; w++) {
+		if ((int)w->value == reason) {
+			return w->word;
 		}
 	}
-	return "?";
+	return reason == 0 ? "unspecified" : "?";
 }
 
 static int complain(const char *name)

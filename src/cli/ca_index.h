@@ -2,6 +2,7 @@
 #ifndef CLI_CA_INDEX_H
 #define CLI_CA_INDEX_H
 
+#include "base/word.h"
 #include "keys/ca.h"
 
 #include <stdbool.h>
@@ -41,8 +42,8 @@ int ca_index_listed(struct ca_index *i); /* a list of crl_number was made */
 /* Write a file of the folder whole: beside it, durable, then renamed. -1 after saying why. */
 int ca_index_write(const struct ca_index *i, const char *name, const char *text, size_t len, unsigned mode);
 
-/* "keyCompromise" and the like (RFC 5280 5.3.1) to its number; -1: no such word. Static text for a number. */
-int ca_reason(const char *word);
+/* "keyCompromise" and the like (RFC 5280 5.3.1), with their numbers. Static text for a number. */
+extern const struct word ca_reasons[];
 const char *ca_reason_word(int reason);
 
 #endif

@@ -21,7 +21,6 @@
 #include "users/users.h"
 
 #include <fcntl.h>
-#include <getopt.h>
 #include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
@@ -394,34 +393,20 @@ static int run(struct check *c, bool json)
 
 int verb_check(int argc, char **argv)
 {
-	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-		{"defaults", no_argument, NULL, 'd'}, {"json", no_argument, NULL, 'j'},
-		{"help", no_argument, NULL, 'h'}, {0}};
-	struct check c = {0};
-	bool defaults = false, json = false;
-	int o;
-	while ((o = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-		switch (o) {
-		case 'c':
-			c.path = optarg;
-			break;
-		case 'd':
-			defaults = true;
-			break;
-		case 'j':
-			json = true;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return 0;
-		default:
-			options_usage(usage);
-			return 2;
-		}
+	static struct check c;
+	static bool defaults, json;
+	static const struct option_row rows[] = {{"config", "FILE", 'c', .text = &c.path},
+		{"defaults", .flag = &defaults}, {"json", .flag = &json}, {0}};
+	struct options o = {.usage = usage, .rows = rows, .arguments = "[FILE]"};
+	int code;
+	if (!options_read(&o, argc, argv, &code)) {
+		return code;
 	}
-	if (argc - optind > 1 || (argc - optind == 1 && (c.path || defaults))) {
-		options_usage(usage);
-		return 2;
+	if (o.n == 1 && (c.path || defaults)) {
+		return options_misuse(&o,
+			c.path ? "FILE or -c FILE, and not both"
+			       : "--defaults is about no FILE: leave out `%.200s`",
+			o.at[0]);
 	}
 	if (defaults) {
 		if (json) {
@@ -430,12 +415,12 @@ int verb_check(int argc, char **argv)
 		show_defaults(stdout);
 		return 0;
 	}
-	c.path = place_file("check", optind < argc ? argv[optind] : c.path);
+	c.path = place_file("check", o.n == 1 ? o.at[0] : c.path);
 	if (!c.path) {
 		return 1;
 	}
 	c.certificates = json_array();
-	int code = c.certificates ? run(&c, json) : 1;
+	code = c.certificates ? run(&c, json) : 1;
 	json_decref(c.certificates);
 	mistakes_done(&c.found);
 	site_free(c.site);

@@ -70,7 +70,7 @@ struct verb {
 	struct sandbox *sandbox;
 	size_t n_done, n_files, n_good, n_failed, n_left_alone;
 	bool folder;
-	unsigned n_jobs; /* 0: as many as there are processors */
+	uint64_t n_jobs; /* 0: as many as there are processors */
 	struct deidentify_lanes *lanes;
 	struct deidentify_place place;
 	bool isolate, into_existing;
@@ -389,120 +389,58 @@ static int run(struct verb *v)
 
 /* ---- The command line ---- */
 
-/* Words with commas between them, each of the table. */
-static bool take_words(struct verb *v, const struct deidentify_word *words, const char *text)
-{
-	while (*text) {
-		size_t n = strcspn(text, ",");
-		const struct deidentify_word *w = words;
-		while (w->word && (strlen(w->word) != n || memcmp(w->word, text, n) != 0)) {
-			w++;
-		}
-		if (!w->word) {
-			fprintf(stderr, "gantry deidentify: `%.*s` is none of the words for this\n", (int)n,
-				deidentify_printed(text));
-			return false;
-		}
-		v->how.rules.options |= w->option;
-		text += n + (text[n] == ',');
-	}
-	return true;
-}
+static const struct word keep[] = {{"keep", true}, {0}}, replace[] = {{"replace", true}, {0}};
+static struct verb v;
+static unsigned dates, burned_in, documents, leftovers; /* words of theirs */
+static const struct option_row rows[] = {{"key", "FILE", .text = &v.key},
+	{"new-key", "FILE", .text = &v.new_key}, {"dates", "HOW", .bits = &dates, .words = deidentify_dates},
+	{"retain", "WHAT", .bits = &v.how.rules.options, .words = deidentify_retain, .many = true},
+	{"clean", "WHAT", .bits = &v.how.rules.options, .words = deidentify_clean, .many = true},
+	{"clean-pixels", .flag = &v.pixels.on}, {"pixel-rules", "FILE", .text = &v.pixels.rules_path},
+	{"clean-features", .flag = &v.pixels.features},
+	{"burned-in", "HOW", .bits = &burned_in, .words = keep},
+	{"documents", "HOW", .bits = &documents, .words = replace},
+	{"leftovers", "HOW", .bits = &leftovers, .words = keep},
+	{"manifest", "FILE", .text = &v.manifest_path},
+	{"originals-to", "CERT", .text = v.originals_to, .room = ATTRIBUTES_RECIPIENTS_MOST,
+		.n = &v.how.n_recipients},
+	{"into-existing", .flag = &v.into_existing}, {"isolate", .flag = &v.isolate},
+	{"jobs", "N", .number = &v.n_jobs, .least = 1, .most = DEIDENTIFY_LANES}, {"json", .flag = &v.json},
+	{0}};
 
-static bool take_option(void *arg, int c)
+/* What goes together, and what does not. NULL: all is well. */
+static const char *misuse_of(const struct options *o)
 {
-	struct verb *v = arg;
-	uint64_t n;
-	switch (c) {
-	case 'k':
-		v->key = optarg;
-		return true;
-	case 'n':
-		v->new_key = optarg;
-		return true;
-	case 'd':
-		v->how.rules.options &= ~(unsigned)(OPTION_SHIFTED_DATES | OPTION_FULL_DATES);
-		return take_words(v, deidentify_dates, optarg);
-	case 'r':
-		return take_words(v, deidentify_retain, optarg);
-	case 'l':
-		return take_words(v, deidentify_clean, optarg);
-	case 'p':
-		return v->pixels.on = true;
-	case 'x':
-		v->pixels.rules_path = optarg;
-		return true;
-	case 'b':
-		return v->how.rules.keep_burned_in = strcmp(optarg, "keep") == 0;
-	case 'o':
-		return v->how.rules.replace_documents = strcmp(optarg, "replace") == 0;
-	case 'f':
-		return v->how.keep_leftovers = strcmp(optarg, "keep") == 0;
-	case 'm':
-		v->manifest_path = optarg;
-		return true;
-	case 'j':
-		return v->json = true;
-	case 'c':
-		return v->pixels.features = true;
-	case 'i':
-		return v->isolate = true;
-	case 'e':
-		return v->into_existing = true;
-	case 'J':
-		if (value_number(optarg, DEIDENTIFY_LANES, &n) < 0 || n == 0) {
-			return false;
-		}
-		v->n_jobs = (unsigned)n;
-		return true;
-	case 't':
-		if (v->how.n_recipients == ATTRIBUTES_RECIPIENTS_MOST) {
-			return false;
-		}
-		v->originals_to[v->how.n_recipients++] = optarg;
-		return true;
-	default:
-		return false;
-	}
+	return v.new_key && (v.key || o->n > 0) ? "--new-key FILE makes a key, and nothing else"
+	       : v.new_key                      ? NULL
+	       : !v.key
+	               ? "--key FILE is missing: the secret that pseudonyms are made with (--new-key FILE makes one)"
+	       : o->n < 2                            ? "name what to read and where to write, IN and OUT"
+	       : v.pixels.rules_path && !v.pixels.on ? "--pixel-rules goes with --clean-pixels"
+	       : v.pixels.features && !v.pixels.rules_path
+	               ? "--clean-features goes with --clean-pixels and --pixel-rules: only a site's rules say so"
+	               : NULL;
 }
 
 int verb_deidentify(int argc, char **argv)
 {
-	static const struct option options[] = {{"key", required_argument, NULL, 'k'},
-		{"new-key", required_argument, NULL, 'n'}, {"dates", required_argument, NULL, 'd'},
-		{"retain", required_argument, NULL, 'r'}, {"clean", required_argument, NULL, 'l'},
-		{"clean-pixels", no_argument, NULL, 'p'}, {"pixel-rules", required_argument, NULL, 'x'},
-		{"burned-in", required_argument, NULL, 'b'}, {"documents", required_argument, NULL, 'o'},
-		{"leftovers", required_argument, NULL, 'f'}, {"manifest", required_argument, NULL, 'm'},
-		{"isolate", no_argument, NULL, 'i'}, {"clean-features", no_argument, NULL, 'c'},
-		{"into-existing", no_argument, NULL, 'e'}, {"originals-to", required_argument, NULL, 't'},
-		{"jobs", required_argument, NULL, 'J'}, {"json", no_argument, NULL, 'j'},
-		{"help", no_argument, NULL, 'h'}, {0}};
-	static struct verb v;
+	struct options o = {.usage = usage, .rows = rows, .arguments = "[IN] [OUT]"};
 	int code;
-	if (!options_read(argc, argv, options, usage, take_option, &v, &code)) {
+	if (!options_read(&o, argc, argv, &code)) {
 		return code;
 	}
-	if (v.new_key && optind == argc && !v.key) {
+	const char *misuse = misuse_of(&o);
+	if (misuse) {
+		return options_misuse(&o, "%s", misuse);
+	}
+	if (v.new_key) {
 		return deidentify_make_key(v.new_key);
 	}
-	if (argc - optind != 2 || !v.key || v.new_key) {
-		fputs(v.key ? "gantry deidentify: name what to read and where to write, IN and OUT\n"
-			    : "gantry deidentify: name the key, --key FILE; --new-key FILE makes one\n",
-			stderr);
-		options_usage(usage);
-		return EXIT_USAGE;
-	}
-	if (v.pixels.rules_path && !v.pixels.on) {
-		fputs("gantry deidentify: --pixel-rules goes with --clean-pixels\n", stderr);
-		return EXIT_USAGE;
-	}
-	if (v.pixels.features && !v.pixels.rules_path) {
-		fputs("gantry deidentify: --clean-features goes with --clean-pixels and --pixel-rules: only a site's rules say so\n",
-			stderr);
-		return EXIT_USAGE;
-	}
-	v.in = argv[optind];
-	v.out = argv[optind + 1];
+	v.how.rules.options |= dates;
+	v.how.rules.keep_burned_in = burned_in;
+	v.how.rules.replace_documents = documents;
+	v.how.keep_leftovers = leftovers;
+	v.in = o.at[0];
+	v.out = o.at[1];
 	return run(&v);
 }

@@ -5,10 +5,8 @@
 #include "cli/place.h"
 #include "policy/facts.h"
 #include "policy/show.h"
-#include "policy/values.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -119,33 +117,19 @@ static int explain(const char *path, uint64_t number, bool json)
 
 int verb_explain(int argc, char **argv)
 {
-	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-		{"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
-	const char *path = NULL;
-	bool json = false;
+	static const char *path;
+	static bool json;
+	static const struct option_row rows[] = {
+		{"config", "FILE", 'c', .text = &path}, {"json", .flag = &json}, {0}};
+	struct options o = {.usage = usage, .rows = rows, .arguments = "NUMBER"};
 	uint64_t number;
-	int o;
-	while ((o = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-		switch (o) {
-		case 'c':
-			path = optarg;
-			break;
-		case 'j':
-			json = true;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return 0;
-		default:
-			options_usage(usage);
-			return 2;
-		}
+	int code;
+	if (!options_read(&o, argc, argv, &code)) {
+		return code;
 	}
 	/* People copy "#17" from an Error Comment. */
-	const char *text = argc - optind == 1 ? argv[optind] + (argv[optind][0] == '#') : "";
-	if (value_number(text, INT64_MAX, &number) < 0 || number == 0) {
-		options_usage(usage);
-		return 2;
+	if (!options_number(&o, "NUMBER", o.at[0] + (o.at[0][0] == '#'), &number)) {
+		return code;
 	}
 	path = place_file("explain", path);
 	return path ? explain(path, number, json) : 1;

@@ -43,8 +43,6 @@ static const char usage[] =
 	"Exit status: 0 listed, and complete; 1 nothing to list, and complete; 2 wrong\n"
 	"usage; 3 not shown to be complete.\n";
 
-enum { OPTION_VERSION = LOOKUP_OWN, OPTION_VKEY, OPTION_CHECKPOINT, OPTION_OUT };
-
 /* `gantry audit init` puts it beside the private key. */
 static int find_vkey(struct incident *in)
 {
@@ -170,47 +168,18 @@ static void done(struct incident *in)
 	free(in->checkpoint_note);
 }
 
-static int take(void *arg, int c, const char *name)
-{
-	struct incident *in = arg;
-	switch (c) {
-	case OPTION_VERSION:
-		in->version = optarg;
-		lookup_used(&in->l, c, name);
-		return optarg[0] ? AUDIT_GOOD : AUDIT_USAGE;
-	case OPTION_VKEY:
-		in->vkey = optarg;
-		return AUDIT_GOOD;
-	case OPTION_CHECKPOINT:
-		in->checkpoint = optarg;
-		return AUDIT_GOOD;
-	case OPTION_OUT:
-		in->out = optarg;
-		return AUDIT_GOOD;
-	default:
-		return lookup_option(&in->l, c, name, optarg);
-	}
-}
-
 int verb_incident(int argc, char **argv)
 {
-	static const struct option options[] = {LOOKUP_OPTIONS,
-		{"patient", required_argument, NULL, LOOKUP_PATIENT},
-		{"issuer", required_argument, NULL, LOOKUP_ISSUER},
-		{"name", required_argument, NULL, LOOKUP_NAME},
-		{"accession", required_argument, NULL, LOOKUP_ACCESSION},
-		{"study", required_argument, NULL, LOOKUP_STUDY},
-		{"version", required_argument, NULL, OPTION_VERSION},
-		{"vkey", required_argument, NULL, OPTION_VKEY},
-		{"checkpoint", required_argument, NULL, OPTION_CHECKPOINT},
-		{"out", required_argument, NULL, OPTION_OUT}, {0}};
 	static struct incident in;
+	static const struct option_row rows[] = {LOOKUP_ROWS(in.l),
+		{"version", "VERSION", .text = &in.version, LOOKUP_TEXT}, {"vkey", "KEY", .text = &in.vkey},
+		{"checkpoint", "FILE", .text = &in.checkpoint}, {"out", "FOLDER", .text = &in.out}, {0}};
 	int code;
 	lookup_init(&in.l, "incident", "incident");
 	in.keys.verb = "incident";
 	in.keys.beside = true;
 	in.terminal = isatty(STDERR_FILENO) != 0;
-	if (lookup_parse(argc, argv, options, usage, take, &in, &code)) {
+	if (lookup_read(&in.l, rows, usage, argc, argv, &code)) {
 		code = run(&in);
 	}
 	done(&in);

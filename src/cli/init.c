@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <limits.h>
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
@@ -443,29 +442,15 @@ static const char usage[] =
 
 int verb_init(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"help", no_argument, NULL, 'h'},
-		{"try", no_argument, NULL, 't'},
-		{0},
-	};
-	bool trials_only = false;
-	for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
-		if (c == 'h') {
-			fputs(usage, stdout);
-			return 0;
-		}
-		if (c != 't') {
-			options_usage(usage);
-			return 2;
-		}
-		trials_only = true;
-	}
-	if (argc - optind > 1) {
-		options_usage(usage);
-		return 2;
+	static bool trials_only;
+	static const struct option_row rows[] = {{"try", .flag = &trials_only}, {0}};
+	struct options o = {.usage = usage, .rows = rows, .arguments = "[DIR]"};
+	int code;
+	if (!options_read(&o, argc, argv, &code)) {
+		return code;
 	}
 	char where[PATH_MAX];
-	int dir = open_site(optind < argc ? argv[optind] : ".", !trials_only, where);
+	int dir = open_site(o.n > 0 ? o.at[0] : ".", !trials_only, where);
 	if (dir < 0) {
 		return 1;
 	}

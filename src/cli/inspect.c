@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <poll.h>
@@ -61,8 +60,8 @@ struct slot {
 
 struct inspecting {
 	bool json, quiet, colour, progress;
-	enum inspect_severity least;
-	unsigned n_jobs, seconds;
+	unsigned least; /* enum inspect_severity */
+	uint64_t n_jobs, seconds;
 	struct file *files;
 	size_t n_files, n_started;
 	struct image *image; /* that is being read; NULL: none */
@@ -507,67 +506,27 @@ static int try_clamd(struct inspecting *v)
 
 /* ---- The command line ---- */
 
-static bool take_option(struct inspecting *v, int o)
-{
-	uint64_t n;
-	switch (o) {
-	case 'j':
-		v->json = true;
-		return true;
-	case 'q':
-		v->quiet = true;
-		return true;
-	case 'l':
-		return inspect_severity_by_name(optarg, &v->least) == 0;
-	case 'n':
-		if (value_number(optarg, JOBS_MOST, &n) < 0 || n == 0) {
-			return false;
-		}
-		v->n_jobs = (unsigned)n;
-		return true;
-	case 'a':
-		v->clamd.socket = optarg;
-		return true;
-	case 's':
-		if (value_number(optarg, 86400, &n) < 0 || n == 0) {
-			return false;
-		}
-		v->seconds = (unsigned)n;
-		return true;
-	default:
-		return false;
-	}
-}
+static const struct word severities[] = {
+	{"note", INSPECT_NOTE}, {"warning", INSPECT_WARNING}, {"danger", INSPECT_DANGER}, {0}};
 
 int verb_inspect(int argc, char **argv)
 {
-	static const struct option options[] = {{"json", no_argument, NULL, 'j'},
-		{"quiet", no_argument, NULL, 'q'}, {"least", required_argument, NULL, 'l'},
-		{"jobs", required_argument, NULL, 'n'}, {"seconds", required_argument, NULL, 's'},
-		{"antivirus", required_argument, NULL, 'a'}, {"help", no_argument, NULL, 'h'}, {0}};
+	static struct inspecting v = {.seconds = SECONDS_DEFAULT};
+	static const struct option_row rows[] = {{"json", .flag = &v.json}, {"quiet", .flag = &v.quiet},
+		{"least", "SEVERITY", .bits = &v.least, .words = severities},
+		{"jobs", "N", .number = &v.n_jobs, .least = 1, .most = JOBS_MOST},
+		{"seconds", "N", .number = &v.seconds, .least = 1, .most = 86400},
+		{"antivirus", "SOCKET", .text = &v.clamd.socket}, {0}};
+	struct options o = {.usage = usage, .rows = rows, .arguments = "FILE|FOLDER|IMAGE..."};
 	long processors = sysconf(_SC_NPROCESSORS_ONLN);
-	struct inspecting v = {.n_jobs = processors < 1           ? 1
-	                                 : processors > JOBS_MOST ? JOBS_MOST
-	                                                          : (unsigned)processors,
-		.seconds = SECONDS_DEFAULT};
-	int o;
-	while ((o = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		if (o == 'h') {
-			fputs(usage, stdout);
-			return EXIT_GOOD;
-		}
-		if (!take_option(&v, o)) {
-			options_usage(usage);
-			return EXIT_USAGE;
-		}
-	}
-	if (optind == argc) {
-		options_usage(usage);
-		return EXIT_USAGE;
+	v.n_jobs = processors < 1 ? 1 : processors > JOBS_MOST ? JOBS_MOST : (uint64_t)processors;
+	int usual;
+	if (!options_read(&o, argc, argv, &usual)) {
+		return usual;
 	}
 	v.colour = isatty(STDOUT_FILENO) == 1;
 	v.progress = isatty(STDERR_FILENO) == 1 && !v.quiet;
-	int err = walk(&v, argv + optind);
+	int err = walk(&v, o.at);
 	int scanner = err ? 0 : try_clamd(&v);
 	err = err || scanner ? err : run(&v);
 	int code = scanner ? EXIT_UNREADABLE : outcome(&v, err);

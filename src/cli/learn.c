@@ -7,7 +7,6 @@
 #include "policy/site_parse.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,47 +121,25 @@ static int load(const char *path, bool asked, struct site **ret_site)
 
 int verb_learn(int argc, char **argv)
 {
-	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-		{"whole", no_argument, NULL, 'w'}, {"transfer-syntaxes", no_argument, NULL, 't'},
-		{"help", no_argument, NULL, 'h'}, {0}};
-	const char *path = NULL;
+	static const char *path;
+	static bool whole, syntaxes;
+	static const struct option_row rows[] = {{"config", "FILE", 'c', .text = &path},
+		{"whole", .flag = &whole}, {"transfer-syntaxes", .flag = &syntaxes}, {0}};
+	struct options o = {.usage = usage, .rows = rows, .arguments = "LOG..."};
 	struct site *site = NULL;
-	unsigned flags = 0;
 	unsigned long used = 0;
-	bool whole = false;
-	int o;
-	while ((o = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-		switch (o) {
-		case 'c':
-			path = optarg;
-			break;
-		case 'w':
-			whole = true;
-			break;
-		case 't':
-			flags |= LEARN_TRANSFER_SYNTAXES;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return 0;
-		default:
-			options_usage(usage);
-			return 2;
-		}
+	int code;
+	if (!options_read(&o, argc, argv, &code)) {
+		return code;
 	}
 	if (whole && path) {
-		fputs("gantry learn: --whole learns without a configuration: leave out -c\n", stderr);
-		return 2;
-	}
-	if (optind == argc) {
-		options_usage(usage);
-		return 2;
+		return options_misuse(&o, "--whole learns without a configuration: leave out -c");
 	}
 	if (!whole && load(path ? path : site_default_path(), path != NULL, &site) < 0) {
 		return 1;
 	}
-	struct learn *l = learn_new(site, flags);
-	int code = !l || learn_files(l, argv + optind, &used) < 0 ? 1 : write_out(l, site, used);
+	struct learn *l = learn_new(site, syntaxes ? LEARN_TRANSFER_SYNTAXES : 0);
+	code = !l || learn_files(l, o.at, &used) < 0 ? 1 : write_out(l, site, used);
 	learn_free(l);
 	site_free(site);
 	return code;

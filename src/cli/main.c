@@ -1,23 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "archive/role.h"
 #include "base/attr.h"
+#include "cli/options.h"
 #include "cli/verbs.h"
 #include "gateway/auditor.h"
 #include "gateway/forwarder.h"
 #include "gateway/gate.h"
 #include "gateway/key_holder.h"
 #include "gateway/lookup.h"
-#include "policy/nearest.h"
 #include "priv/spawn.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static const struct {
-	const char *name;
-	int (*run)(int argc, char **argv);
-	const char *help;
-} verbs[] = {
+static const struct options_verb verbs[] = {
 	{"init", verb_init, "write a starter site: configuration, certificates, a folder"},
 	{"check", verb_check, "find every mistake in the configuration"},
 	{"run", verb_run, "run the gateway in the foreground"},
@@ -41,23 +37,14 @@ static const struct {
 	{"media", verb_media, "take in a patient's disc; seal one for its recipient, open one"},
 };
 
-static void usage(FILE *to)
-{
-	fputs("usage: gantry VERB [ARGUMENTS]\n"
-	      "\n"
-	      "A guard in front of DICOM devices and archives: knows who calls, lets through\n"
-	      "what the configuration allows, refuses the rest with a reason.\n"
-	      "\n",
-		to);
-	for (unsigned i = 0; i < ARRAY_LEN(verbs); i++) {
-		fprintf(to, "  %-10s %s\n", verbs[i].name, verbs[i].help);
-	}
-	fputs("\n"
-	      "`gantry VERB --help` says more about a verb; so do `man gantry` and\n"
-	      "`man gantry.yaml`. The configuration is ./gantry.yaml, or else\n"
-	      "/etc/gantry/gantry.yaml, unless `-c FILE` names it.\n",
-		to);
-}
+static const struct options_verbs all = {.name = "gantry",
+	.about = "A guard in front of DICOM devices and archives: knows who calls, lets through\n"
+		 "what the configuration allows, refuses the rest with a reason.\n",
+	.more = "`gantry VERB --help` says more about a verb; so do `man gantry` and\n"
+		"`man gantry.yaml`. The configuration is ./gantry.yaml, or else\n"
+		"/etc/gantry/gantry.yaml, unless `-c FILE` names it.\n",
+	.verbs = verbs,
+	.n = ARRAY_LEN(verbs)};
 
 /* Started by the supervisor, with a channel to it at descriptor 3. */
 static int run_role(const char *name)
@@ -93,37 +80,18 @@ static int told(int code)
 
 int main(int argc, char **argv)
 {
-	if (argc < 2) {
-		usage(stderr);
-		return 2;
-	}
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
-		usage(stdout);
-		return told(0);
-	}
-	if (strcmp(argv[1], "--version") == 0) {
+	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
 		puts("gantry " GANTRY_VERSION);
 		return told(0);
 	}
 	if (argc == 3 && strcmp(argv[1], "--role") == 0) {
 		return run_role(argv[2]);
 	}
-	struct nearest nearest = nearest_to(argv[1]);
-	for (unsigned i = 0; i < ARRAY_LEN(verbs); i++) {
-		if (strcmp(argv[1], verbs[i].name) == 0) {
-			/* getopt's complaints begin with it. */
-			char name[32];
-			snprintf(name, sizeof(name), "gantry %s", verbs[i].name);
-			argv[1] = name;
-			return told(verbs[i].run(argc - 1, argv + 1));
-		}
-		nearest_offer(&nearest, verbs[i].name);
+	/* The completion of shells, with the words of the line up to the one that is to be completed. */
+	if (argc > 2 && strcmp(argv[1], "--complete") == 0) {
+		options_completing = true;
+		argc--;
+		argv++;
 	}
-	fprintf(stderr, "gantry: there is no verb `%s`", argv[1]);
-	if (nearest.best) {
-		fprintf(stderr, ": is `%s` meant?", nearest.best);
-	}
-	fputs("\n\n", stderr);
-	usage(stderr);
-	return 2;
+	return told(options_run(&all, argc, argv));
 }

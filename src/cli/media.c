@@ -17,8 +17,6 @@
 static const char usage[] =
 	"usage: gantry media import FOLDER|ISO|ZIP --to NODE [--flow NAME] [-c FILE]\n"
 	"                    [--note TEXT] [--yes] [--json]\n"
-	"       gantry media seal --help\n"
-	"       gantry media open --help\n"
 	"\n"
 	"Take in a patient's disc or stick: looks into every DICOM file, each in a\n"
 	"sandboxed process of its own, leaves everything else unopened or unread, shows\n"
@@ -193,69 +191,39 @@ static int begin(struct media *m, const char *file, bool yes)
 	return code;
 }
 
-struct import {
-	struct media m;
-	const char *file;
-	bool yes;
-};
-
-static bool take_option(void *arg, int c)
+static int media_import(int argc, char **argv)
 {
-	struct import *i = arg;
-	switch (c) {
-	case 'c':
-		i->file = optarg;
-		return true;
-	case 't':
-		i->m.to = optarg;
-		return true;
-	case 'f':
-		i->m.flow = optarg;
-		return true;
-	case 'n':
-		i->m.note = optarg;
-		return true;
-	case 'y':
-		i->yes = true;
-		return true;
-	case 'j':
-		i->m.json = true;
-		return true;
-	default:
-		return false;
-	}
-}
-
-static int import_verb(int argc, char **argv)
-{
-	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-		{"to", required_argument, NULL, 't'}, {"flow", required_argument, NULL, 'f'},
-		{"note", required_argument, NULL, 'n'}, {"yes", no_argument, NULL, 'y'},
-		{"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
-	struct import i = {.m = {.spool = SCRAP_NONE, .seconds = SECONDS}};
+	static struct media m = {.spool = SCRAP_NONE, .seconds = SECONDS};
+	static const char *file;
+	static bool yes;
+	static const struct option_row rows[] = {{"config", "FILE", 'c', .text = &file},
+		{"to", "NODE", .text = &m.to, .needed = "a node of the configuration that takes objects"},
+		{"flow", "FLOW", .text = &m.flow}, {"note", "TEXT", .text = &m.note, .may_be_empty = true},
+		{"yes", .flag = &yes}, {"json", .flag = &m.json}, {0}};
+	struct options o = {.usage = usage, .rows = rows, .arguments = "FOLDER|ISO|ZIP"};
 	char note[sizeof(((struct door *)0)->note)];
 	int code;
-	if (!options_read(argc, argv, options, usage, take_option, &i, &code)) {
+	if (!options_read(&o, argc, argv, &code)) {
 		return code;
 	}
-	if (argc - optind != 2 || strcmp(argv[optind], "import") != 0 || !i.m.to) {
-		options_usage(usage);
-		return EXIT_USAGE;
-	}
-	i.m.source = argv[optind + 1];
-	cut_note(i.m.note ? i.m.note : i.m.source, note);
-	i.m.note = note;
-	i.m.progress = isatty(STDERR_FILENO) == 1;
-	return begin(&i.m, i.file, i.yes);
+	m.source = o.at[0];
+	cut_note(m.note ? m.note : m.source, note);
+	m.note = note;
+	m.progress = isatty(STDERR_FILENO) == 1;
+	return begin(&m, file, yes);
 }
 
 int verb_media(int argc, char **argv)
 {
-	if (argc > 1 && strcmp(argv[1], "seal") == 0) {
-		return media_seal(argc - 1, argv + 1);
-	}
-	if (argc > 1 && strcmp(argv[1], "open") == 0) {
-		return media_open(argc - 1, argv + 1);
-	}
-	return import_verb(argc, argv);
+	static const struct options_verb verbs[] = {
+		{"import", media_import, "take in a patient's disc or stick, and send it to a node"},
+		{"seal", media_seal, "write a disc or a mail that only its recipients can read"},
+		{"open", media_open, "open such a disc or mail, verified, into a folder"},
+	};
+	static const struct options_verbs all = {.name = "gantry media",
+		.about = "Discs, sticks and mails with DICOM files: those that come, and those that go.\n",
+		.more = "`gantry media VERB --help` says more; so does `man gantry-media`.\n",
+		.verbs = verbs,
+		.n = ARRAY_LEN(verbs)};
+	return options_run(&all, argc, argv);
 }

@@ -141,15 +141,14 @@ struct media_with {
 	bool incomplete, recorded;
 };
 
-/* For options_read(), and the function for these. False: a value that is none. */
-#define MEDIA_WITH_OPTIONS                                                                                   \
-	{"passphrase-file", required_argument, NULL, 'f'}, {"key", required_argument, NULL, 'k'},            \
-		{"cert", required_argument, NULL, 'e'}, {"incomplete", no_argument, NULL, 'i'},              \
-		{"recorded", no_argument, NULL, 'r'}, {"config", required_argument, NULL, 'c'},              \
+/* Their rows, of a static struct media_with. */
+#define MEDIA_WITH_ROWS(with)                                                                                \
+	{"passphrase-file", "FILE", .text = &(with).passphrase_file}, {"key", "FILE", .text = &(with).key},  \
+		{"cert", "FILE", .text = &(with).cert}, {"incomplete", .flag = &(with).incomplete},          \
+		{"recorded", .flag = &(with).recorded},                                                      \
 	{                                                                                                    \
-		"help", no_argument, NULL, 'h'                                                               \
+		"config", "FILE", 'c', .text = &(with).config                                                \
 	}
-bool media_with_option(struct media_with *w, int c);
 
 /*
  * Their passphrase: of a file, or asked for if there is none (NULL). False: they have been told why. The caller wipes it.

@@ -287,43 +287,28 @@ static int run(struct media_opening *j)
 
 /* ---- The command line ---- */
 
-static bool take_option(void *arg, int c)
-{
-	struct media_opening *j = arg;
-	if (c != 't' && c != 'l') {
-		return media_with_option(&j->with, c);
-	}
-	unsigned *n = c == 't' ? &j->n_trust : &j->n_crl;
-	if (*n == MEDIA_TRUST_MOST) {
-		return false;
-	}
-	(c == 't' ? j->trust : j->crl)[(*n)++] = optarg;
-	return true;
-}
-
 int media_open(int argc, char **argv)
 {
-	static const struct option options[] = {{"trust", required_argument, NULL, 't'},
-		{"crl", required_argument, NULL, 'l'}, MEDIA_WITH_OPTIONS, {0}};
-	static struct media_opening j;
-	int code;
-	j = (struct media_opening){.m = {.spool = SCRAP_NONE, .seconds = MEDIA_OPEN_SECONDS},
+	static struct media_opening j = {.m = {.spool = SCRAP_NONE, .seconds = MEDIA_OPEN_SECONDS},
 		.stage = STAGE_NONE,
 		.desk = KEY_DESK_NONE};
-	if (!options_read(argc, argv, options, usage, take_option, &j, &code)) {
+	static const struct option_row rows[] = {
+		{"trust", "FILE", .text = j.trust, .room = MEDIA_TRUST_MOST, .n = &j.n_trust},
+		{"crl", "FILE", .text = j.crl, .room = MEDIA_TRUST_MOST, .n = &j.n_crl},
+		MEDIA_WITH_ROWS(j.with), {0}};
+	struct options o = {.usage = usage, .rows = rows, .arguments = "DISC OUT"};
+	int code;
+	if (!options_read(&o, argc, argv, &code)) {
 		return code;
 	}
 	const struct opening_key key = key_of(&j);
-	const char *misuse = argc - optind != 2 ? "name the disc and the folder to make, DISC and OUT"
-	                     : j.n_crl > 0 && j.n_trust == 0 ? "--crl goes with --trust"
-	                                                     : opening_key_misuse(&key);
+	const char *misuse =
+		j.n_crl > 0 && j.n_trust == 0 ? "--crl goes with --trust" : opening_key_misuse(&key);
 	if (misuse) {
-		fprintf(stderr, "gantry media open: %s\n", misuse);
-		options_usage(usage);
-		return EXIT_USAGE;
+		return options_misuse(&o, "%s", misuse);
 	}
-	j.source = argv[optind];
-	j.out = argv[optind + 1];
+	j.source = o.at[0];
+	j.out = o.at[1];
 	j.progress = isatty(STDERR_FILENO) == 1;
 	return run(&j);
 }

@@ -271,80 +271,46 @@ static int run(struct media_sealing *j)
 
 /* ---- The command line ---- */
 
-static bool take_option(void *arg, int c)
-{
-	struct media_sealing *j = arg;
-	switch (c) {
-	case 't':
-		if (j->n_to == CMS_RECIPIENTS_MOST) {
-			return false;
-		}
-		j->to[j->n_to++] = optarg;
-		return true;
-	case 'p':
-		j->ask = true;
-		return true;
-	case 'u':
-		j->udf = true;
-		return true;
-	case 'x':
-		j->conversion.off = true;
-		return true;
-	case 'y':
-		j->conversion.keep_coded = true;
-		return true;
-	case 'w':
-		j->key_passphrase_file = optarg;
-		return true;
-	default:
-		return media_with_option(&j->with, c);
-	}
-}
-
 static bool ends_in(const char *path, const char *end)
 {
 	size_t n = strlen(path), k = strlen(end);
 	return n > k && strcasecmp(path + n - k, end) == 0;
 }
 
+/* What goes together, and what does not. NULL: all is well. */
+static const char *misuse_of(const struct media_sealing *j)
+{
+	return !j->with.key != !j->with.cert            ? "--key and --cert go together: who signs"
+	       : !j->with.key && j->key_passphrase_file ? "--key-passphrase-file goes with --key"
+	       : j->ask && j->with.passphrase_file      ? "--passphrase or --passphrase-file, and not both"
+	       : j->conversion.off && j->conversion.keep_coded
+	               ? "--keep-compressed or --keep-transfer-syntax, and not both"
+	       : j->form == MEDIA_MAIL && (j->n_to == 0 || !j->with.key || j->ask || j->with.passphrase_file)
+	               ? "a mail is sealed to certificates and signed (PS3.15 B.8): --to, --key and --cert, without a passphrase"
+	       : j->udf && j->form != MEDIA_IMAGE ? "--udf is for an image: an OUT that ends in .iso"
+	                                          : NULL;
+}
+
 int media_seal(int argc, char **argv)
 {
-	static const struct option options[] = {{"to", required_argument, NULL, 't'},
-		{"passphrase", no_argument, NULL, 'p'}, {"udf", no_argument, NULL, 'u'},
-		{"key-passphrase-file", required_argument, NULL, 'w'},
-		{"keep-transfer-syntax", no_argument, NULL, 'x'}, {"keep-compressed", no_argument, NULL, 'y'},
-		MEDIA_WITH_OPTIONS, {0}};
-	static struct media_sealing j;
+	static struct media_sealing j = {.m = {.spool = SCRAP_NONE, .seconds = SECONDS}, .stage = STAGE_NONE};
+	static const struct option_row rows[] = {
+		{"to", "CERTIFICATE", .text = j.to, .room = CMS_RECIPIENTS_MOST, .n = &j.n_to},
+		{"passphrase", .flag = &j.ask}, {"udf", .flag = &j.udf},
+		{"key-passphrase-file", "FILE", .text = &j.key_passphrase_file},
+		{"keep-transfer-syntax", .flag = &j.conversion.off},
+		{"keep-compressed", .flag = &j.conversion.keep_coded}, MEDIA_WITH_ROWS(j.with), {0}};
+	struct options o = {.usage = usage, .rows = rows, .arguments = "FOLDER OUT"};
 	int code;
-	j = (struct media_sealing){.m = {.spool = SCRAP_NONE, .seconds = SECONDS}, .stage = STAGE_NONE};
-	if (!options_read(argc, argv, options, usage, take_option, &j, &code)) {
+	if (!options_read(&o, argc, argv, &code)) {
 		return code;
 	}
-	const char *misuse = argc - optind != 2 ? "name the folder to seal and what to write, FOLDER and OUT"
-	                     : !j.with.key != !j.with.cert ? "--key and --cert go together: who signs"
-	                     : !j.with.key && j.key_passphrase_file ? "--key-passphrase-file goes with --key"
-	                     : j.ask && j.with.passphrase_file
-	                             ? "--passphrase or --passphrase-file, and not both"
-	                     : j.conversion.off && j.conversion.keep_coded
-	                             ? "--keep-compressed or --keep-transfer-syntax, and not both"
-	                             : NULL;
-	if (misuse) {
-		fprintf(stderr, "gantry media seal: %s\n", misuse);
-		options_usage(usage);
-		return EXIT_USAGE;
-	}
-	j.m.source = argv[optind];
-	j.out = argv[optind + 1];
+	j.m.source = o.at[0];
+	j.out = o.at[1];
 	j.form = ends_in(j.out, ".iso") ? MEDIA_IMAGE : ends_in(j.out, ".eml") ? MEDIA_MAIL : MEDIA_FOLDER;
-	if (j.form == MEDIA_MAIL && (j.n_to == 0 || !j.with.key || j.ask || j.with.passphrase_file)) {
-		fputs("gantry media seal: a mail is sealed to certificates and signed (PS3.15 B.8): --to, --key and --cert, without a passphrase\n",
-			stderr);
-		return EXIT_USAGE;
-	}
-	if (j.udf && j.form != MEDIA_IMAGE) {
-		fputs("gantry media seal: --udf is for an image: an OUT that ends in .iso\n", stderr);
-		options_usage(usage);
-		return EXIT_USAGE;
+	const char *misuse = misuse_of(&j);
+	if (misuse) {
+		return options_misuse(&o, "%s", misuse);
 	}
 	j.m.progress = isatty(STDERR_FILENO) == 1;
 	return run(&j);

@@ -4,36 +4,9 @@
 #include "cli/passphrase.h"
 #include "keys/cms_seal.h"
 
-#include <getopt.h>
 #include <stdio.h>
 
 #define PEM_MOST (1u << 20)
-
-bool media_with_option(struct media_with *w, int c)
-{
-	switch (c) {
-	case 'f':
-		w->passphrase_file = optarg;
-		return true;
-	case 'k':
-		w->key = optarg;
-		return true;
-	case 'e':
-		w->cert = optarg;
-		return true;
-	case 'i':
-		w->incomplete = true;
-		return true;
-	case 'r':
-		w->recorded = true;
-		return true;
-	case 'c':
-		w->config = optarg;
-		return true;
-	default:
-		return false;
-	}
-}
 
 /* One that would not do is not asked for again. */
 static bool take_new(const char *name, char buf[MEDIA_PASSPHRASE])

@@ -6,13 +6,11 @@
 #include "cli/record.h"
 #include "cli/verbs.h"
 #include "inspect/check.h"
-#include "policy/nearest.h"
 #include "policy/site.h"
 #include "policy/values.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,11 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const struct {
-	const char *name;
-	int (*run)(int argc, char **argv);
-	const char *help;
-} verbs[] = {
+static const struct options_verb verbs[] = {
 	{"list", quarantine_list_verb, "what is in quarantine"},
 	{"show", quarantine_show_verb, "one object: why, from whom, when; or a copy of it for a specialist"},
 	{"release", quarantine_release_verb,
@@ -34,155 +28,15 @@ static const struct {
 	{"delete", quarantine_delete_verb, "remove objects for good"},
 };
 
-static void usage(FILE *to)
-{
-	fputs("usage: gantry quarantine VERB [ARGUMENTS]\n"
-	      "\n"
-	      "Objects that the gateway kept from where they were bound, as its inspection\n"
-	      "found something in them. For root.\n"
-	      "\n",
-		to);
-	for (unsigned i = 0; i < ARRAY_LEN(verbs); i++) {
-		fprintf(to, "  %-10s %s\n", verbs[i].name, verbs[i].help);
-	}
-	fputs("\n`gantry quarantine VERB --help` says more; so does `man gantry-quarantine`.\n", to);
-}
-
 int verb_quarantine(int argc, char **argv)
 {
-	if (argc < 2) {
-		usage(stderr);
-		return QUARANTINE_USAGE;
-	}
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-		usage(stdout);
-		return QUARANTINE_DONE;
-	}
-	struct nearest nearest = nearest_to(argv[1]);
-	for (unsigned i = 0; i < ARRAY_LEN(verbs); i++) {
-		if (strcmp(argv[1], verbs[i].name) == 0) {
-			char name[48];
-			snprintf(name, sizeof(name), "gantry quarantine %s", verbs[i].name);
-			argv[1] = name;
-			return verbs[i].run(argc - 1, argv + 1);
-		}
-		nearest_offer(&nearest, verbs[i].name);
-	}
-	fprintf(stderr, "gantry quarantine: there is no verb `%s`", argv[1]);
-	if (nearest.best) {
-		fprintf(stderr, ": is `%s` meant?", nearest.best);
-	}
-	fputs("\n\n", stderr);
-	usage(stderr);
-	return QUARANTINE_USAGE;
-}
-
-/* ---- The command line ---- */
-
-static const struct option all_options[] = {
-	{"config", required_argument, NULL, 'c'},
-	{"help", no_argument, NULL, 'h'},
-	{"json", no_argument, NULL, 'j'},
-	{"all", no_argument, NULL, 'a'},
-	{"findings", no_argument, NULL, 'f'},
-	{"export", required_argument, NULL, 'e'},
-	{"yes", no_argument, NULL, 'y'},
-	{"reason", required_argument, NULL, 'r'},
-	{"unrecorded", no_argument, NULL, 'u'},
-	{"withdraw", no_argument, NULL, 'w'},
-	{NULL, 0, NULL, 0},
-};
-
-static bool take_option(struct quarantine_options *o, int c)
-{
-	switch (c) {
-	case 'c':
-		o->config = optarg;
-		break;
-	case 'j':
-		o->json = true;
-		break;
-	case 'a':
-		o->all = true;
-		break;
-	case 'f':
-		o->findings = true;
-		break;
-	case 'e':
-		o->export = optarg;
-		break;
-	case 'y':
-		o->yes = true;
-		break;
-	case 'r':
-		o->reason = optarg;
-		break;
-	case 'u':
-		o->unrecorded = true;
-		break;
-	default:
-		o->withdraw = true;
-		break;
-	}
-	return true;
-}
-
-static bool take_numbers(struct quarantine_options *o, int argc, char **argv, size_t least, size_t most)
-{
-	o->n = (size_t)(argc - optind);
-	if (o->n < least || o->n > most) {
-		fprintf(stderr, "%s: %s\n", argv[0],
-			most == 0   ? "there is nothing to name"
-			: most == 1 ? "name one object by its number"
-				    : "name objects by their numbers");
-		return false;
-	}
-	o->numbers = calloc(o->n + 1, sizeof(*o->numbers));
-	for (size_t i = 0; o->numbers && i < o->n; i++) {
-		const char *text = argv[optind + (int)i];
-		if (value_number(text, INT64_MAX, &o->numbers[i]) != 0 || o->numbers[i] == 0) {
-			fprintf(stderr, "%s: `%s` is no number of an object\n", argv[0], text);
-			return false;
-		}
-	}
-	return o->numbers != NULL;
-}
-
-bool quarantine_options(int argc, char **argv, const char *usage_text, const char *letters, size_t least,
-	size_t most, struct quarantine_options *ret, int *ret_code)
-{
-	int c, which = 0;
-	*ret = (struct quarantine_options){0};
-	*ret_code = QUARANTINE_USAGE;
-	while ((c = getopt_long(argc, argv, "c:h", all_options, &which)) != -1) {
-		if (c == 'h') {
-			fputs(usage_text, stdout);
-			*ret_code = QUARANTINE_DONE;
-			return false;
-		}
-		if (c == '?') {
-			options_usage(usage_text);
-			return false;
-		}
-		if (c != 'c' && !strchr(letters, c)) {
-			fprintf(stderr, "%s: --%s is not taken here\n", argv[0], all_options[which].name);
-			options_usage(usage_text);
-			return false;
-		}
-		(void)take_option(ret, c);
-	}
-	if (!take_numbers(ret, argc, argv, least, most)) {
-		quarantine_options_done(ret);
-		options_usage(usage_text);
-		return false;
-	}
-	return true;
-}
-
-void quarantine_options_done(struct quarantine_options *o)
-{
-	free(o->numbers);
-	o->numbers = NULL;
+	static const struct options_verbs all = {.name = "gantry quarantine",
+		.about = "Objects that the gateway kept from where they were bound, as its inspection\n"
+			 "found something in them. For root.\n",
+		.more = "`gantry quarantine VERB --help` says more; so does `man gantry-quarantine`.\n",
+		.verbs = verbs,
+		.n = ARRAY_LEN(verbs)};
+	return options_run(&all, argc, argv);
 }
 
 /* ---- The place ---- */

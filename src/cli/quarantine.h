@@ -3,6 +3,7 @@
 #define CLI_QUARANTINE_H
 
 #include "archive/quarantine.h"
+#include "cli/options.h"
 #include "cli/person.h"
 
 #include <jansson.h>
@@ -28,22 +29,11 @@ struct quarantine_place {
 
 #define QUARANTINE_PLACE_NONE ((struct quarantine_place){.q = {.dir = -1}})
 
-/* Options that each sub-verb takes, and its numbers. */
+/* What the sub-verbs are told. */
 struct quarantine_options {
 	const char *config, *export, *reason;
 	bool json, all, findings, yes, unrecorded, withdraw;
-	uint64_t *numbers; /* owned */
-	size_t n;
 };
-
-/*
- * Read the command line, of which `letters` are the options taken besides -c and -h: j(son), a(ll), f(indings), e(xport), y(es),
- * r(eason), u(nrecorded), w(ithdraw). True: go on; needs quarantine_options_done(). False: *ret_code, after help or what is wrong
- * was printed.
- */
-bool quarantine_options(int argc, char **argv, const char *usage, const char *letters, size_t least,
-	size_t most, struct quarantine_options *ret, int *ret_code);
-void quarantine_options_done(struct quarantine_options *o);
 
 /* False after it has said why. */
 bool quarantine_place(const char *given, struct quarantine_place *ret_place);

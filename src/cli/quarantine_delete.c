@@ -47,20 +47,29 @@ static int delete_one(const struct quarantine_place *p, const struct quarantine_
 
 int quarantine_delete_verb(int argc, char **argv)
 {
-	struct quarantine_options o;
+	static struct quarantine_options o;
+	static const struct option_row rows[] = {{"yes", .flag = &o.yes},
+		{"reason", "TEXT", .text = &o.reason, .may_be_empty = true},
+		{"unrecorded", .flag = &o.unrecorded}, {"config", "FILE", 'c', .text = &o.config}, {0}};
+	struct options line = {.usage = usage, .rows = rows, .arguments = "N..."};
 	struct quarantine_place p;
+	uint64_t number;
 	int code;
-	if (!quarantine_options(argc, argv, usage, "yru", 1, 10000, &o, &code)) {
+	if (!options_read(&line, argc, argv, &code)) {
 		return code;
+	}
+	for (unsigned i = 0; i < line.n; i++) { /* all of them, before one is gone */
+		if (!options_number(&line, "N", line.at[i], &number)) {
+			return code;
+		}
 	}
 	code = QUARANTINE_FAILED;
 	if (quarantine_place(o.config, &p)) {
 		code = QUARANTINE_DONE;
-		for (size_t i = 0; i < o.n; i++) {
-			code = delete_one(&p, &o, o.numbers[i]) == QUARANTINE_DONE ? code : QUARANTINE_FAILED;
+		for (unsigned i = 0; i < line.n && options_number(&line, "N", line.at[i], &number); i++) {
+			code = delete_one(&p, &o, number) == QUARANTINE_DONE ? code : QUARANTINE_FAILED;
 		}
 		quarantine_place_done(&p);
 	}
-	quarantine_options_done(&o);
 	return code;
 }

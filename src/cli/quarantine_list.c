@@ -110,10 +110,13 @@ static int list_all(const struct quarantine_place *p, const struct quarantine_op
 
 int quarantine_list_verb(int argc, char **argv)
 {
-	struct quarantine_options o;
+	static struct quarantine_options o;
+	static const struct option_row rows[] = {{"all", .flag = &o.all}, {"json", .flag = &o.json},
+		{"config", "FILE", 'c', .text = &o.config}, {0}};
+	struct options line = {.usage = usage, .rows = rows};
 	struct quarantine_place p;
 	int code;
-	if (!quarantine_options(argc, argv, usage, "aj", 0, 0, &o, &code)) {
+	if (!options_read(&line, argc, argv, &code)) {
 		return code;
 	}
 	code = QUARANTINE_FAILED;
@@ -121,6 +124,5 @@ int quarantine_list_verb(int argc, char **argv)
 		code = list_all(&p, &o);
 		quarantine_place_done(&p);
 	}
-	quarantine_options_done(&o);
 	return code;
 }

@@ -257,22 +257,26 @@ static int release(struct releasing *r)
 int quarantine_release_verb(int argc, char **argv)
 {
 	static struct quarantine_item item;
-	struct quarantine_options o;
+	static struct quarantine_options o;
+	static const struct option_row rows[] = {{"yes", .flag = &o.yes},
+		{"reason", "TEXT", .text = &o.reason, .may_be_empty = true},
+		{"withdraw", .flag = &o.withdraw}, {"config", "FILE", 'c', .text = &o.config}, {0}};
+	struct options line = {.usage = usage, .rows = rows, .arguments = "N"};
 	struct quarantine_place p;
 	bool damaged;
+	uint64_t number;
 	int code;
-	if (!quarantine_options(argc, argv, usage, "yrw", 1, 1, &o, &code)) {
+	if (!options_read(&line, argc, argv, &code) || !options_number(&line, "N", line.at[0], &number)) {
 		return code;
 	}
 	code = QUARANTINE_FAILED;
 	if (quarantine_place(o.config, &p)) {
 		struct releasing r = {.p = &p, .o = &o, .item = &item};
-		if (quarantine_item(&p, o.numbers[0], &item, &damaged)) {
+		if (quarantine_item(&p, number, &item, &damaged)) {
 			code = release(&r);
 			quarantine_file_done(&item.file);
 		}
 		quarantine_place_done(&p);
 	}
-	quarantine_options_done(&o);
 	return code;
 }

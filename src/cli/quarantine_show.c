@@ -280,21 +280,25 @@ static int export(const struct quarantine_place *p, const struct quarantine_item
 int quarantine_show_verb(int argc, char **argv)
 {
 	static struct quarantine_item item;
-	struct quarantine_options o;
+	static struct quarantine_options o;
+	static const struct option_row rows[] = {{"findings", .flag = &o.findings}, {"json", .flag = &o.json},
+		{"export", "FILE", .text = &o.export}, {"unrecorded", .flag = &o.unrecorded},
+		{"config", "FILE", 'c', .text = &o.config}, {0}};
+	struct options line = {.usage = usage, .rows = rows, .arguments = "N"};
 	struct quarantine_place p;
 	bool damaged;
+	uint64_t number;
 	int code;
-	if (!quarantine_options(argc, argv, usage, "fjeu", 1, 1, &o, &code)) {
+	if (!options_read(&line, argc, argv, &code) || !options_number(&line, "N", line.at[0], &number)) {
 		return code;
 	}
 	code = QUARANTINE_FAILED;
 	if (quarantine_place(o.config, &p)) {
-		if (quarantine_item(&p, o.numbers[0], &item, &damaged)) {
+		if (quarantine_item(&p, number, &item, &damaged)) {
 			code = o.export ? export(&p, &item, &o) : show(&item, &o);
 			quarantine_file_done(&item.file);
 		}
 		quarantine_place_done(&p);
 	}
-	quarantine_options_done(&o);
 	return code;
 }

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -187,10 +186,6 @@ static int verify_one(const char *path, const struct note_key *key)
 static int verify(const char *config, const char *vkey, int n, char **paths)
 {
 	struct note_key key;
-	if (n == 0) {
-		options_usage(usage);
-		return AUDIT_USAGE;
-	}
 	int code = vkey ? read_key(vkey, &key) : find_key(config, &key);
 	for (int i = 0, one; i < n && (code == AUDIT_GOOD || code == AUDIT_BAD); i++) {
 		one = verify_one(paths[i], &key);
@@ -222,14 +217,10 @@ static int write_file(const char *folder, const char *name, const struct audit_k
 	return ok ? AUDIT_GOOD : AUDIT_UNREADABLE;
 }
 
-static int init(const char *config, int n, char **args)
+static int init(const char *config, char **args)
 {
 	static struct audit_keys keys;
 	struct place_audit place = {0};
-	if (n != 1) {
-		options_usage(usage);
-		return AUDIT_USAGE;
-	}
 	config = place_file("record", config);
 	if (!config || !place_audit("record", config, &place)) {
 		return AUDIT_UNREADABLE;
@@ -252,36 +243,17 @@ static int init(const char *config, int n, char **args)
 
 int verb_record(int argc, char **argv)
 {
-	static const struct option options[] = {{"vkey", required_argument, NULL, 'k'},
-		{"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {0}};
-	const char *config = NULL, *vkey = NULL;
-	int o;
-	while ((o = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-		switch (o) {
-		case 'k':
-			vkey = optarg;
-			break;
-		case 'c':
-			config = optarg;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return AUDIT_GOOD;
-		default:
-			options_usage(usage);
-			return AUDIT_USAGE;
-		}
+	static const struct options_what whats[] = {
+		{"sign", "[WHAT] [FIELD=VALUE]..."}, {"verify", "RECORD..."}, {"init", "FOLDER"}, {0}};
+	static const char *config, *vkey;
+	static const struct option_row rows[] = {{"vkey", "KEY", .text = &vkey, .only = "verify"},
+		{"config", "FILE", 'c', .text = &config}, {0}};
+	struct options o = {.usage = usage, .rows = rows, .whats = whats};
+	int code;
+	if (!options_read(&o, argc, argv, &code)) {
+		return code;
 	}
-	const char *word = optind < argc ? argv[optind] : "";
-	if (strcmp(word, "sign") == 0 && !vkey) {
-		return sign(config, argc - optind - 1, argv + optind + 1);
-	}
-	if (strcmp(word, "verify") == 0) {
-		return verify(config, vkey, argc - optind - 1, argv + optind + 1);
-	}
-	if (strcmp(word, "init") == 0 && !vkey) {
-		return init(config, argc - optind - 1, argv + optind + 1);
-	}
-	options_usage(usage);
-	return AUDIT_USAGE;
+	return o.what == 0   ? sign(config, (int)o.n, o.at)
+	       : o.what == 1 ? verify(config, vkey, (int)o.n, o.at)
+	                     : init(config, o.at);
 }

@@ -437,44 +437,24 @@ static int make(struct job *j, char *const *sources, int n, const char *out)
 	return code;
 }
 
-static bool take_option(void *arg, int c)
-{
-	struct job *j = arg;
-	switch (c) {
-	case 'k':
-		j->key.key = optarg;
-		return true;
-	case 'e':
-		j->key.cert = optarg;
-		return true;
-	case 'p':
-		j->key.passphrase_file = optarg;
-		return true;
-	default:
-		return false;
-	}
-}
-
 int verb_reidentify(int argc, char **argv)
 {
-	static const struct option options[] = {{"key", required_argument, NULL, 'k'},
-		{"cert", required_argument, NULL, 'e'}, {"passphrase-file", required_argument, NULL, 'p'},
-		{"help", no_argument, NULL, 'h'}, {0}};
-	struct job j = {.out = -1,
+	static struct job j = {.out = -1,
 		.stage = STAGE_NONE,
 		.desk = KEY_DESK_NONE,
 		.key = {.verb = "reidentify", .after = ""}};
+	static const struct option_row rows[] = {
+		{"key", "FILE", .text = &j.key.key, .needed = "the private key that opens the originals"},
+		{"cert", "FILE", .text = &j.key.cert},
+		{"passphrase-file", "FILE", .text = &j.key.passphrase_file}, {0}};
+	struct options o = {.usage = usage, .rows = rows, .arguments = "IN... OUT"};
 	int code;
-	if (!options_read(argc, argv, options, usage, take_option, &j, &code)) {
+	if (!options_read(&o, argc, argv, &code)) {
 		return code;
 	}
-	const char *misuse = argc - optind < 2 || !j.key.key
-	                             ? "name the key, --key FILE, what to read and what to write, IN and OUT"
-	                             : opening_key_misuse(&j.key);
+	const char *misuse = opening_key_misuse(&j.key);
 	if (misuse) {
-		fprintf(stderr, "gantry reidentify: %s\n", misuse);
-		options_usage(usage);
-		return EXIT_USAGE;
+		return options_misuse(&o, "%s", misuse);
 	}
-	return make(&j, argv + optind, argc - optind - 1, argv[argc - 1]);
+	return make(&j, o.at, (int)o.n - 1, o.at[o.n - 1]);
 }

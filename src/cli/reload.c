@@ -5,7 +5,6 @@
 #include "cli/verbs.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,32 +89,16 @@ int control_reload(const char *path)
 
 int verb_reload(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'},
-		{"help", no_argument, NULL, 'h'},
-		{0},
-	};
-	const char *file = NULL;
-	for (int c; (c = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
-		switch (c) {
-		case 'c':
-			file = optarg;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return 0;
-		default:
-			options_usage(usage);
-			return 2;
-		}
-	}
-	if (optind < argc) {
-		options_usage(usage);
-		return 2;
+	static const char *file;
+	static const struct option_row rows[] = {{"config", "FILE", 'c', .text = &file}, {0}};
+	struct options o = {.usage = usage, .rows = rows};
+	int code;
+	if (!options_read(&o, argc, argv, &code)) {
+		return code;
 	}
 	file = place_file("reload", file);
 	char *path = file ? control_path(file) : NULL;
-	int code = path ? control_reload(path) : 1;
+	code = path ? control_reload(path) : 1;
 	free(path);
 	return code;
 }

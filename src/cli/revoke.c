@@ -45,10 +45,10 @@ static const char usage[] = "usage: gantry revoke [-c FILE] [--reason REASON] [-
 #define WAIT_S    8
 
 struct job {
-	const char *config, *reason_word, *issuer, *what;
+	const char *config, *issuer, *what;
 	uint64_t days;
 	bool yes, renew, list;
-	int reason;
+	unsigned reason;
 	struct site *site;
 	struct span *trust;
 	struct list_target target;
@@ -240,7 +240,7 @@ static int publish(const struct job *j)
 	const struct list_draft d = {.certificate = j->site->revocation.certificate.bytes,
 		.list = site_own_list(j->site)->bytes,
 		.add = j->renew ? NULL : &j->target,
-		.reason = j->reason,
+		.reason = (int)j->reason,
 		.now_s = now_s,
 		.next_s = now_s + (int64_t)(j->days ? j->days : DAYS_LIST) * DAY_S};
 	int e = list_draft(&d, &tbs, &len, &number);
@@ -291,59 +291,28 @@ static int run(struct job *j)
 	return code == 0 ? publish(j) : code;
 }
 
-static bool is_none(const char *option, const char *word)
-{
-	fprintf(stderr, "gantry revoke: `--%s %s`: the value is none of those that it takes\n", option, word);
-	return false;
-}
-
-static bool take_option(void *arg, int c)
-{
-	struct job *j = arg;
-	switch (c) {
-	case 'c':
-		j->config = optarg;
-		return true;
-	case 'r':
-		j->reason = ca_reason(optarg);
-		return j->reason > 0 || is_none("reason", optarg);
-	case 'i':
-		j->issuer = optarg;
-		return true;
-	case 'd':
-		return (value_number(optarg, LIST_KEY_DAYS_MOST, &j->days) == 0 && j->days > 0) ||
-		       is_none("days", optarg);
-	case 'n':
-		j->renew = true;
-		return true;
-	case 'l':
-		j->list = true;
-		return true;
-	case 'y':
-		j->yes = true;
-		return true;
-	default:
-		return false;
-	}
-}
-
 int verb_revoke(int argc, char **argv)
 {
-	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-		{"reason", required_argument, NULL, 'r'}, {"issuer", required_argument, NULL, 'i'},
-		{"days", required_argument, NULL, 'd'}, {"renew", no_argument, NULL, 'n'},
-		{"list", no_argument, NULL, 'l'}, {"yes", no_argument, NULL, 'y'},
-		{"help", no_argument, NULL, 'h'}, {0}};
 	static struct job j;
+	static const struct option_row rows[] = {{"reason", "REASON", .bits = &j.reason, .words = ca_reasons},
+		{"issuer", "FILE", .text = &j.issuer}, {"renew", .flag = &j.renew}, {"list", .flag = &j.list},
+		{"days", "N", .number = &j.days, .least = 1, .most = LIST_KEY_DAYS_MOST},
+		{"yes", .flag = &j.yes}, {"config", "FILE", 'c', .text = &j.config}, {0}};
+	struct options o = {.usage = usage, .rows = rows, .arguments = "[SERIAL|CERTIFICATE]"};
 	int code;
-	if (!options_read(argc, argv, options, usage, take_option, &j, &code)) {
+	if (!options_read(&o, argc, argv, &code)) {
 		return code;
 	}
-	if (argc - optind != (j.renew || j.list ? 0 : 1) || (j.renew && j.list)) {
-		options_usage(usage);
-		return 2;
+	if (j.renew && j.list) {
+		return options_misuse(&o, "--renew or --list, and not both");
 	}
-	j.what = argv[optind];
+	if ((o.n == 0) != (j.renew || j.list)) {
+		return options_misuse(&o,
+			o.n == 0 ? "name whom to block: SERIAL|CERTIFICATE is missing"
+				 : "--renew and --list are about the whole list: leave out `%.200s`",
+			o.n == 0 ? "" : o.at[0]);
+	}
+	j.what = o.n > 0 ? o.at[0] : NULL;
 	j.config = place_file("revoke", j.config);
 	code = j.config ? run(&j) : 1;
 	site_free(j.site);

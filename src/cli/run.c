@@ -4,7 +4,6 @@
 #include "cli/place.h"
 #include "gateway/supervisor.h"
 
-#include <getopt.h>
 #include <stdio.h>
 
 static const char usage[] =
@@ -19,28 +18,12 @@ static const char usage[] =
 
 int verb_run(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'},
-		{"help", no_argument, NULL, 'h'},
-		{0},
-	};
-	const char *file = NULL;
-	for (int c; (c = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
-		switch (c) {
-		case 'c':
-			file = optarg;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return 0;
-		default:
-			options_usage(usage);
-			return 2;
-		}
-	}
-	if (optind < argc) {
-		options_usage(usage);
-		return 2;
+	static const char *file;
+	static const struct option_row rows[] = {{"config", "FILE", 'c', .text = &file}, {0}};
+	struct options o = {.usage = usage, .rows = rows};
+	int code;
+	if (!options_read(&o, argc, argv, &code)) {
+		return code;
 	}
 	file = place_file("run", file);
 	return file ? supervisor_main(file) : 1;

@@ -17,6 +17,7 @@
 #include "keys/private.h"
 #include "keys/token.h"
 #include "policy/site.h"
+#include "policy/vocabulary.h"
 #include "priv/drop.h"
 
 #include <ctype.h>
@@ -390,93 +391,42 @@ static bool add_tag(struct object_wish *w, const char *text)
 	return true;
 }
 
-static bool take_hash(struct object_wish *w, const char *word)
-{
-	for (uint32_t i = 0; i < OBJECT_HASHES; i++) {
-		if (strcasecmp(object_hash_words[i], word) == 0) { /* gantry.yaml has them in small letters */
-			w->hash = i;
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool no_word(const char *option, const char *word, const char *words)
-{
-	fprintf(stderr, "gantry sign: `--%s %s`: it is one of %s\n", option, word, words);
-	return false;
-}
-
-static bool take_option(void *arg, int c)
+static bool take_tag(void *arg, const char *value)
 {
 	struct job *j = arg;
-	switch (c) {
-	case 'c':
-		j->config = optarg;
-		return true;
-	case 'f':
-		j->force = true;
-		return true;
-	case 'q':
-		j->query = optarg;
-		return true;
-	case 'r':
-		j->response = optarg;
-		return true;
-	case 'k':
-		j->key_file = optarg;
-		return true;
-	case 'e':
-		j->cert_file = optarg;
-		return true;
-	case 'n':
-		j->secret_file = optarg;
-		return true;
-	case 'p':
-		j->wish.profile = strcmp(optarg, "creator") == 0         ? SIGNED_CREATOR
-		                  : strcmp(optarg, "authorization") == 0 ? SIGNED_AUTHORIZATION
-		                                                         : 0;
-		return j->wish.profile || strcmp(optarg, "base") == 0 ||
-		       no_word("profile", optarg, "base, creator, authorization");
-	case 'x':
-		return take_hash(&j->wish, optarg) || no_word("hash", optarg, "SHA256, SHA384, SHA512");
-	case 't':
-		if (!add_tag(&j->wish, optarg)) {
-			fprintf(stderr, "gantry sign: `%s` is no tag and no keyword\n", optarg);
-			return false;
-		}
-		return true;
-	default:
-		return false;
-	}
+	return add_tag(&j->wish, value);
 }
 
 int verb_sign(int argc, char **argv)
 {
-	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-		{"profile", required_argument, NULL, 'p'}, {"hash", required_argument, NULL, 'x'},
-		{"tag", required_argument, NULL, 't'}, {"timestamp-query", required_argument, NULL, 'q'},
-		{"timestamp-response", required_argument, NULL, 'r'}, {"force", no_argument, NULL, 'f'},
-		{"key", required_argument, NULL, 'k'}, {"cert", required_argument, NULL, 'e'},
-		{"passphrase-file", required_argument, NULL, 'n'}, {"help", no_argument, NULL, 'h'}, {0}};
+	static const struct word profiles[] = {
+		{"base", 0}, {"creator", SIGNED_CREATOR}, {"authorization", SIGNED_AUTHORIZATION}, {0}};
+	static const struct word hashes[] = {
+		{"SHA256", OBJECT_SHA256}, {"SHA384", OBJECT_SHA384}, {"SHA512", OBJECT_SHA512}, {0}};
 	static struct job j = {.pin.fd = -1};
+	static const struct option_row rows[] = {{"config", "FILE", 'c', .text = &j.config},
+		{"profile", "PROFILE", .bits = &j.wish.profile, .words = profiles},
+		{"hash", "HASH", .bits = &j.wish.hash, .words = hashes},
+		{"tag", "TAG", .take = take_tag, .wants = "GGGG,EEEE of hexadecimal digits, or a keyword",
+			.offer = word_nearest_tag},
+		{"timestamp-query", "QUERY", .text = &j.query},
+		{"timestamp-response", "RESPONSE", .text = &j.response}, {"force", .flag = &j.force},
+		{"key", "FILE", .text = &j.key_file}, {"cert", "FILE", .text = &j.cert_file},
+		{"passphrase-file", "FILE", .text = &j.secret_file}, {0}};
+	struct options o = {.usage = usage, .rows = rows, .arguments = "IN OUT", .arg = &j};
 	int code;
-	if (!options_read(argc, argv, options, usage, take_option, &j, &code)) {
+	if (!options_read(&o, argc, argv, &code)) {
 		return code;
 	}
-	const char *misuse =
-		j.query && j.response ? "--timestamp-query and --timestamp-response are two steps"
-		: argc - optind != 2  ? "name the file to sign and the one to write, IN and OUT"
-		: !j.key_file != !j.cert_file || (j.secret_file && !j.key_file)
-			? "--key and --cert go together: who signs; --passphrase-file goes with them"
-			: NULL;
-	if (misuse) {
-		fprintf(stderr, "gantry sign: %s\n", misuse);
-		options_usage(usage);
-		return 2;
+	if (j.query && j.response) {
+		return options_misuse(&o, "--timestamp-query and --timestamp-response are two steps");
 	}
-	j.in = argv[optind];
-	j.out = argv[optind + 1];
+	if (!j.key_file != !j.cert_file || (j.secret_file && !j.key_file)) {
+		return options_misuse(
+			&o, "--key and --cert go together: who signs; --passphrase-file goes with them");
+	}
+	j.in = o.at[0];
+	j.out = o.at[1];
 	bool asks_site = !j.response && !j.key_file;
 	j.config = j.response ? NULL : asks_site ? place_file("sign", j.config) : j.config;
 	return j.config || !asks_site ? run(&j) : 1;

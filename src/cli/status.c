@@ -4,7 +4,6 @@
 #include "base/attr.h"
 #include "cli/place.h"
 
-#include <getopt.h>
 #include <jansson.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -443,37 +442,17 @@ static int watch(const char *path)
 
 int verb_status(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'},
-		{"json", no_argument, NULL, 'j'},
-		{"watch", no_argument, NULL, 'w'},
-		{"help", no_argument, NULL, 'h'},
-		{0},
-	};
-	const char *file = NULL;
-	bool json = false, again = false;
-	for (int c; (c = getopt_long(argc, argv, "c:wh", options, NULL)) != -1;) {
-		switch (c) {
-		case 'c':
-			file = optarg;
-			break;
-		case 'j':
-			json = true;
-			break;
-		case 'w':
-			again = true;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return 0;
-		default:
-			options_usage(usage);
-			return 2;
-		}
+	static const char *file;
+	static bool json, again;
+	static const struct option_row rows[] = {{"config", "FILE", 'c', .text = &file},
+		{"json", .flag = &json}, {"watch", .letter = 'w', .flag = &again}, {0}};
+	struct options o = {.usage = usage, .rows = rows};
+	int code;
+	if (!options_read(&o, argc, argv, &code)) {
+		return code;
 	}
-	if (optind < argc || (json && again)) {
-		options_usage(usage);
-		return 2;
+	if (json && again) {
+		return options_misuse(&o, "--json or --watch, and not both");
 	}
 	colours = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
 	file = place_file("status", file);
@@ -481,7 +460,7 @@ int verb_status(int argc, char **argv)
 	if (!path) {
 		return 1;
 	}
-	int code = again ? watch(path) : once(path, json);
+	code = again ? watch(path) : once(path, json);
 	free(path);
 	return code;
 }

@@ -8,7 +8,6 @@
 #include <argon2.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <stdio.h>
@@ -167,14 +166,13 @@ static int list(const char *path)
 	return bad ? fail(path, "cannot read") : 0;
 }
 
+static bool is_groups(const char *text)
+{
+	return strlen(text) <= 1000 && !strpbrk(text, ":\n");
+}
+
 static int run(struct job *j)
 {
-	if (!value_is_user(j->name) || j->name[0] == '@' || strpbrk(j->name, ":#\n")) {
-		fprintf(stderr,
-			"gantry user: `%s` is no name: 1 to 255 characters, no comma, colon, # or leading @\n",
-			j->name);
-		return 2;
-	}
 	int e = j->set ? make_line(j) : 0;
 	e = e == 0 ? rewrite(j) : e;
 	if (e == 0 && !j->set && j->found == 0) {
@@ -193,35 +191,30 @@ static int run(struct job *j)
 
 int verb_user(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"groups", required_argument, NULL, 'g'}, {"help", no_argument, NULL, 'h'}, {0}};
+	static const struct options_what whats[] = {
+		{"set", "FILE NAME"}, {"remove", "FILE NAME"}, {"list", "FILE"}, {0}};
 	static struct job j = {.groups = ""};
-	int o;
-	while ((o = getopt_long(argc, argv, "g:h", options, NULL)) != -1) {
-		switch (o) {
-		case 'g':
-			j.groups = optarg;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return 0;
-		default:
-			options_usage(usage);
-			return 2;
-		}
+	static const struct option_row rows[] = {
+		{"groups", "GROUPS", 'g', .text = &j.groups, .good = is_groups,
+			.wants = "names of groups, with commas", .only = "set", .may_be_empty = true},
+		{0}};
+	struct options o = {.usage = usage, .rows = rows, .whats = whats};
+	int code;
+	if (!options_read(&o, argc, argv, &code)) {
+		return code;
 	}
-	int n = argc - optind;
-	const char *what = n > 0 ? argv[optind] : "";
-	if (n == 2 && strcmp(what, "list") == 0) {
-		return list(argv[optind + 1]);
+	if (strlen(o.at[0]) > 4096) {
+		return options_misuse(&o, "the name of FILE is too long");
 	}
-	j.set = strcmp(what, "set") == 0;
-	if (n != 3 || (!j.set && strcmp(what, "remove") != 0) || strlen(argv[optind + 1]) > 4096 ||
-		strpbrk(j.groups, ":\n") || strlen(j.groups) > 1000) {
-		options_usage(usage);
-		return 2;
+	if (strcmp(whats[o.what].word, "list") == 0) {
+		return list(o.at[0]);
 	}
-	j.path = argv[optind + 1];
-	j.name = argv[optind + 2];
+	j.path = o.at[0];
+	j.name = o.at[1];
+	j.set = strcmp(whats[o.what].word, "set") == 0;
+	if (!value_is_user(j.name) || j.name[0] == '@' || strpbrk(j.name, ":#\n")) {
+		return options_misuse(&o,
+			"`%.300s` is no name: 1 to 255 characters, no comma, colon, # or leading @", j.name);
+	}
 	return run(&j);
 }

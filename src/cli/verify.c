@@ -54,15 +54,10 @@ struct job {
 	struct object_trust *believed;
 };
 
-static const struct {
-	const char *word, *name;
-	unsigned profile;
-} profiles[] = {
-	{"creator", "Creator", SIGNED_CREATOR},
-	{"authorization", "Authorization", SIGNED_AUTHORIZATION},
-	{"report", "SR", SIGNED_REPORT},
-	{"verified-report", "SR, verified", SIGNED_VERIFIED_REPORT},
-};
+static const struct word profiles[] = {{"creator", SIGNED_CREATOR}, {"authorization", SIGNED_AUTHORIZATION},
+	{"report", SIGNED_REPORT}, {"verified-report", SIGNED_VERIFIED_REPORT}, {0}};
+static const char *const profile_names[] = {"Creator", "Authorization", "SR", "SR, verified"};
+static_assert(ARRAY_LEN(profiles) == ARRAY_LEN(profile_names) + 1, "a name a profile");
 
 static int complain(const char *what, const char *why)
 {
@@ -226,9 +221,9 @@ static void print_verdict(const char *path, const struct object_verdict *v)
 		v->time[0] ? v->time : "no time", v->subject[0] ? v->subject : "nobody");
 	printf("%s%s\n", v->why[0] ? ": " : "", v->why);
 	printf("  profiles: Base");
-	for (unsigned i = 0; i < ARRAY_LEN(profiles); i++) {
-		if (v->profiles & profiles[i].profile) {
-			printf(", %s", profiles[i].name);
+	for (unsigned i = 0; i < ARRAY_LEN(profile_names); i++) {
+		if (v->profiles & profiles[i].value) {
+			printf(", %s", profile_names[i]);
 		}
 	}
 	if (v->lacking && !v->where[0]) {
@@ -248,8 +243,8 @@ static json_t *json_of(const struct object_verdict *v)
 {
 	json_t *list = json_array();
 	(void)json_array_append_new(list, json_string("base"));
-	for (unsigned i = 0; i < ARRAY_LEN(profiles); i++) {
-		if (v->profiles & profiles[i].profile) {
+	for (unsigned i = 0; i < ARRAY_LEN(profile_names); i++) {
+		if (v->profiles & profiles[i].value) {
 			(void)json_array_append_new(list, json_string(profiles[i].word));
 		}
 	}
@@ -353,70 +348,22 @@ static int run(struct job *j, int n, char **paths)
 
 /* ---- The command line ---- */
 
-static bool add_path(const char **paths, unsigned *n, const char *path)
-{
-	if (*n == TRUST_MOST) {
-		return false;
-	}
-	paths[(*n)++] = path;
-	return true;
-}
-
-static bool take_option(void *arg, int c)
-{
-	struct job *j = arg;
-	switch (c) {
-	case 'c':
-		j->config = optarg;
-		return true;
-	case 't':
-		return add_path(j->trust, &j->n_trust, optarg);
-	case 'l':
-		return add_path(j->crl, &j->n_crl, optarg);
-	case 's':
-		return add_path(j->stamps, &j->n_stamps, optarg);
-	case 'R':
-		j->require_stamp = true;
-		return true;
-	case 'r':
-		for (unsigned i = 0; i < ARRAY_LEN(profiles); i++) {
-			if (strcmp(profiles[i].word, optarg) == 0) {
-				j->require = profiles[i].profile;
-			}
-		}
-		if (j->require == 0) {
-			fprintf(stderr,
-				"gantry verify: `--require %s`: `gantry verify --help` has the words\n",
-				optarg);
-		}
-		return j->require != 0;
-	case 'j':
-		j->json = true;
-		return true;
-	default:
-		return false;
-	}
-}
-
 int verb_verify(int argc, char **argv)
 {
-	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-		{"trust", required_argument, NULL, 't'}, {"require", required_argument, NULL, 'r'},
-		{"timestamp-trust", required_argument, NULL, 's'}, {"crl", required_argument, NULL, 'l'},
-		{"require-timestamp", no_argument, NULL, 'R'}, {"json", no_argument, NULL, 'j'},
-		{"help", no_argument, NULL, 'h'}, {0}};
 	static struct job j;
+	static const struct option_row rows[] = {{"config", "FILE", 'c', .text = &j.config},
+		{"trust", "FILE", .text = j.trust, .room = TRUST_MOST, .n = &j.n_trust},
+		{"crl", "FILE", .text = j.crl, .room = TRUST_MOST, .n = &j.n_crl},
+		{"timestamp-trust", "FILE", .text = j.stamps, .room = TRUST_MOST, .n = &j.n_stamps},
+		{"require", "PROFILE", .bits = &j.require, .words = profiles},
+		{"require-timestamp", .flag = &j.require_stamp}, {"json", .flag = &j.json}, {0}};
+	struct options o = {.usage = usage, .rows = rows, .arguments = "FILE..."};
 	int code;
-	if (!options_read(argc, argv, options, usage, take_option, &j, &code)) {
+	if (!options_read(&o, argc, argv, &code)) {
 		return code;
 	}
-	const char *misuse = optind == argc                  ? "name the files to verify"
-	                     : j.n_crl > 0 && j.n_trust == 0 ? "--crl goes with --trust"
-	                                                     : NULL;
-	if (misuse) {
-		fprintf(stderr, "gantry verify: %s\n", misuse);
-		options_usage(usage);
-		return 2;
+	if (j.n_crl > 0 && j.n_trust == 0) {
+		return options_misuse(&o, "--crl goes with --trust");
 	}
-	return run(&j, argc - optind, argv + optind);
+	return run(&j, (int)o.n, o.at);
 }

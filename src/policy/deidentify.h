@@ -2,6 +2,7 @@
 #ifndef POLICY_DEIDENTIFY_H
 #define POLICY_DEIDENTIFY_H
 
+#include "base/word.h"
 #include "policy/site.h"
 #include "transform/deidentify.h"
 
@@ -16,12 +17,7 @@ struct deidentify_flow {
 	struct blob pixel_rules; /* the site's own (pixels/rules.h); path NULL: there are none */
 };
 
-struct deidentify_word {
-	const char *word; /* NULL: the end */
-	unsigned option;  /* of enum deidentify_option; 0: none of them */
-};
-
-/* What stands in `retain`, `clean` and `dates`. */
-extern const struct deidentify_word deidentify_retain[], deidentify_clean[], deidentify_dates[];
+/* What stands in `retain`, `clean` and `dates`, as enum deidentify_option; 0: none of them. */
+extern const struct word deidentify_retain[], deidentify_clean[], deidentify_dates[];
 
 #endif

@@ -7,12 +7,12 @@
 
 /* `deidentify` of a flow: how its objects are made anew. */
 
-const struct deidentify_word deidentify_retain[] = {{"uids", OPTION_UIDS}, {"device", OPTION_DEVICE},
+const struct word deidentify_retain[] = {{"uids", OPTION_UIDS}, {"device", OPTION_DEVICE},
 	{"institution", OPTION_INSTITUTION}, {"patient", OPTION_PATIENT},
 	{"safe-private", OPTION_SAFE_PRIVATE}, {NULL, 0}};
-const struct deidentify_word deidentify_clean[] = {{"descriptors", OPTION_DESCRIPTORS},
+const struct word deidentify_clean[] = {{"descriptors", OPTION_DESCRIPTORS},
 	{"structured-content", OPTION_STRUCTURED_CONTENT}, {"graphics", OPTION_GRAPHICS}, {NULL, 0}};
-const struct deidentify_word deidentify_dates[] = {
+const struct word deidentify_dates[] = {
 	{"remove", 0}, {"shift", OPTION_SHIFTED_DATES}, {"keep", OPTION_FULL_DATES}, {NULL, 0}};
 
 void read_deidentify(struct parse *p, const struct key *k, const struct tree *v, void *base)
@@ -30,12 +30,12 @@ void read_deidentify(struct parse *p, const struct key *k, const struct tree *v,
 	}
 }
 
-static const struct deidentify_word *find(
-	struct parse *p, const struct key *k, const struct deidentify_word *words, const struct tree *v)
+static const struct word *find(
+	struct parse *p, const struct key *k, const struct word *words, const struct tree *v)
 {
 	struct nearest near = nearest_to(v->text);
 	char all[128] = "";
-	for (const struct deidentify_word *w = words; w->word; w++) {
+	for (const struct word *w = words; w->word; w++) {
 		size_t used = strlen(all);
 		if (strcmp(w->word, v->text) == 0) {
 			return w;
@@ -58,26 +58,25 @@ static const struct deidentify_word *find(
 void read_deidentify_options(struct parse *p, const struct key *k, const struct tree *v, void *base)
 {
 	struct deidentify_rules *rules = &((struct deidentify_flow *)base)->rules;
-	const struct deidentify_word *words =
-		strcmp(k->name, "retain") == 0 ? deidentify_retain : deidentify_clean;
+	const struct word *words = strcmp(k->name, "retain") == 0 ? deidentify_retain : deidentify_clean;
 	struct tree *const *at;
 	unsigned n;
 	if (parse_items(p, k, v, &at, &n) < 0) {
 		return;
 	}
 	for (unsigned i = 0; i < n; i++) {
-		const struct deidentify_word *w = find(p, k, words, at[i]);
-		rules->options |= w ? w->option : 0;
+		const struct word *w = find(p, k, words, at[i]);
+		rules->options |= w ? w->value : 0;
 	}
 }
 
 void read_deidentify_dates(struct parse *p, const struct key *k, const struct tree *v, void *base)
 {
 	struct deidentify_rules *rules = &((struct deidentify_flow *)base)->rules;
-	const struct deidentify_word *w = parse_word(p, k, v) ? find(p, k, deidentify_dates, v) : NULL;
+	const struct word *w = parse_word(p, k, v) ? find(p, k, deidentify_dates, v) : NULL;
 	if (w) {
 		rules->options &= ~(unsigned)(OPTION_SHIFTED_DATES | OPTION_FULL_DATES);
-		rules->options |= w->option;
+		rules->options |= w->value;
 	}
 }
 

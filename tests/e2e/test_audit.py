@@ -150,10 +150,10 @@ def audit_usage(bench):
     empty = bench.new_folder("empty")
     short, _ = journal(bench, "short", 6)
     for words, wants, sentence in (
-            (["verify", folder], 2, "--key is wanted"), (["verify-proof", proof], 2, "--key is wanted"),
+            (["verify", folder], 2, "--key KEY is missing"), (["verify-proof", proof], 2, "--key KEY is missing"),
             (["verify", empty, "--key", key], 3, f"{empty}: there is no journal here"),
             (["verify", empty, "--key", key, "--checkpoint", os.path.join(folder, "checkpoint")], 1, "BAD"),
-            (["prove", folder, "--record", "x"], 2, "`x`: expected the number"),
+            (["prove", folder, "--record", "x"], 2, "`x`: expected a number"),
             (["prove", folder, "--record", "10"], 1, "covers 10 records, which number 10 is none of"),
             (["prove", folder, "--from", proof], 1, f"{proof} is no checkpoint"),
             (["prove", short, "--from", os.path.join(folder, "checkpoint")], 1, "was it cut?")):

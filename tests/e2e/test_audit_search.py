@@ -364,7 +364,7 @@ def incident_report(bench):
     a.run("incident", "--vkey", a.vkey, "--node", " ", "--out", bench.path("another"), wants=2)
     check(not os.path.exists(bench.path("another")), "a folder is left of a report that was not made")
     equal(a.find("--kind", "log-used")[0]["text"].split(" by the ")[0].split(" By ")[0],
-          "A report of the journal by: node, from.", "the record")
+          "A report of the journal by: from, node.", "the record")
 
 
 def check_page(folder):

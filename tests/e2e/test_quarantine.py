@@ -227,7 +227,7 @@ def quarantine_looked_at(bench):
     for words in ("object 2: waiting", "pdf-javascript", "ct1, AE title CT1, address 127.0.0.1", bad.instance, "gantry explain"):
         check(words in text, f"{words} is missing:", text)
     check("no object 9" in quarantine(g, "show", "9", wants=1), "one that is not there")
-    check("no number" in quarantine(g, "show", "x", wants=2), "what is no number")
+    check("expected a number" in quarantine(g, "show", "x", wants=2), "what is no number")
     path = glob.glob(os.path.join(folder_of(g), "2-*"))[0]
     with open(path, "r+b") as file:
         file.seek(-1, os.SEEK_END)

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Command lines: what is wrong with one is said, with what is allowed and the likely spelling; help, manual and shells know the same."""
+import os
+import re
+
+from lib.site import ROOT, check, equal, test
+
+# How each verb is called.
+VERBS = [(verb,) for verb in ("init", "check", "run", "reload", "status", "learn", "incident", "deidentify", "reidentify", "sign", "verify",
+                              "revoke", "ca", "user", "record", "explain", "antivirus", "inspect")]
+VERBS += [("audit", verb) for verb in ("init", "search", "verify", "prove", "verify-proof", "leaves")]
+VERBS += [("quarantine", verb) for verb in ("list", "show", "release", "delete")]
+VERBS += [("media", verb) for verb in ("import", "seal", "open")]
+
+# Arguments, and what is said of them behind the verb's name.
+WRONG = (
+    ("nonsense", "gantry: there is no verb `nonsense`"),
+    ("reloda", "gantry: there is no verb `reloda`: is `reload` meant?"),
+    ("audit serach", "gantry audit: there is no verb `serach`: is `search` meant?"),
+    ("audit init --origin", "--origin lacks its value: letters, digits"),
+    ("audit init --origin a+b", "--origin `a+b`: expected letters, digits, dots and slashes"),
+    ("audit init --auditor a/b", "--auditor `a/b`: expected a name for files"),
+    ("audit search", "--key KEY is missing: an auditor's private key"),
+    ("audit search --key k --kind qury", "--kind `qury`: expected transfer, query, "),
+    ("audit search --key k --kind qury", "; is `query` meant?"),
+    ("audit search --key k --outcome bad", "--outcome `bad`: expected success, minor, serious or major"),
+    ("audit search --key k --format jsn", "--format `jsn`: expected text, json, csv or xml; is `json` meant?"),
+    ("audit search --key k --from yesterday", "--from `yesterday`: expected 2026-11-23, "),
+    ("audit search --key k --limit 0", "--limit `0`: expected a number, 1 or more"),
+    ("audit search --key k --refusal x", "--refusal `x`: expected a number, 1 or more"),
+    ("audit search --key k --to 1d --until 1d", "--until is the same as --to"),
+    ("audit search --key k --issuer x", "--issuer says whose --patient it is"),
+    ("audit search --key k x", "`x` is too much: options alone are taken"),
+    ("audit verify", "JOURNAL is missing"),
+    ("audit verify j", "--key KEY is missing: the public key of checkpoints"),
+    ("audit prove j", "say what is to be proved: --record N"),
+    ("audit prove j --record x", "--record `x`: expected a number"),
+    ("audit prove j --from f --with-record", "--with-record goes with --record"),
+    ("audit verify-proof", "FILE is missing"),
+    ("audit leaves", "JOURNAL is missing"),
+    ("antivirus", "say what to do: stage, validate, promote, rollback, status"),
+    ("antivirus stage", "FOLDER is missing"),
+    ("antivirus stage f --vkey k", "--vkey goes with `promote`, `status`, and not with `stage`"),
+    ("ca", "say what to do: make, sign, list"),
+    ("ca sgin", "there is no verb `sgin`: is `sign` meant?"),
+    ("ca sign d", "REQUEST is missing"),
+    ("ca sign d r", "--by PERSON is missing: every approval has a name"),
+    ("ca sign d r --by me --use clinet", "--use `clinet`: expected client, server or both; is `client` meant?"),
+    ("ca sign d r --by me --days 0", "--days `0`: expected a number from 1 to 36500"),
+    ("ca revoke d 1 --by me --reason lost", "--reason `lost`: expected keyCompromise, superseded, "),
+    ("ca list d --by me", "--by goes with `sign`, `renew`, `revoke`, `delegate`, and not with `list`"),
+    ("check a b", "`b` is too much: what is taken is [FILE]"),
+    ("check a -c b", "FILE or -c FILE, and not both"),
+    ("check --jsno", "there is no option `--jsno`: is `--json` meant?"),
+    ("deidentify a b", "--key FILE is missing: the secret that pseudonyms are made with"),
+    ("deidentify --key k a", "name what to read and where to write, IN and OUT"),
+    ("deidentify --key k a b c", "`c` is too much"),
+    ("deidentify --key k --jobs 65 a b", "--jobs `65`: expected a number from 1 to 64"),
+    ("deidentify --key k --burned-in y a b", "--burned-in `y`: expected keep"),
+    ("deidentify --key k --documents z a b", "--documents `z`: expected replace"),
+    ("deidentify --key k --leftovers q a b", "--leftovers `q`: expected keep"),
+    ("deidentify --key k --dates keeep a b", "--dates `keeep`: expected remove, shift or keep; is `keep` meant?"),
+    ("deidentify --key k --retain uids,devise a b", "--retain `devise`: expected uids, device, institution"),
+    ("deidentify --key k --clean graphic a b", "; is `graphics` meant?"),
+    ("deidentify --key k --pixel-rules r a b", "--pixel-rules goes with --clean-pixels"),
+    ("deidentify --key --json a b", "--key lacks its value: FILE, and `--json` is an option"),
+    ("explain", "NUMBER is missing"),
+    ("explain abc", "NUMBER `abc`: expected a number, 1 or more"),
+    ("explain 1 2", "`2` is too much: what is taken is NUMBER"),
+    ("incident", "--key KEY is missing: an auditor's private key"),
+    ("incident --key k --to x", "--to `x`: expected 2026-11-23, "),
+    ("init a b", "`b` is too much: what is taken is [DIR]"),
+    ("inspect", "FILE|FOLDER|IMAGE is missing"),
+    ("inspect --least bad f", "--least `bad`: expected note, warning or danger"),
+    ("inspect --least dangre f", "; is `danger` meant?"),
+    ("inspect --jobs 0 f", "--jobs `0`: expected a number from 1 to 64"),
+    ("inspect --seconds 0 f", "--seconds `0`: expected a number from 1 to 86400"),
+    ("inspect --jobs", "--jobs lacks its value: a number from 1 to 64"),
+    ("inspect -x f", "there is no option `-x`"),
+    ("learn", "LOG is missing"),
+    ("learn --whole -c f log", "--whole learns without a configuration: leave out -c"),
+    ("media imprt", "gantry media: there is no verb `imprt`: is `import` meant?"),
+    ("media import d", "--to NODE is missing: a node of the configuration"),
+    ("media import --to n", "FOLDER|ISO|ZIP is missing"),
+    ("media open d", "OUT is missing"),
+    ("media open --cert c d o", "--cert goes with --key"),
+    ("media seal d", "OUT is missing"),
+    ("media seal --passphrase --passphrase-file f d o", "--passphrase or --passphrase-file, and not both"),
+    ("media seal --udf d o", "--udf is for an image"),
+    ("quarantine shwo 1", "gantry quarantine: there is no verb `shwo`: is `show` meant?"),
+    ("quarantine show", "N is missing"),
+    ("quarantine show x", "N `x`: expected a number, 1 or more"),
+    ("quarantine list --yes", "there is no option `--yes`"),
+    ("quarantine delete 1 x", "N `x`: expected a number, 1 or more"),
+    ("record", "say what to do: sign, verify, init"),
+    ("record verify", "RECORD is missing"),
+    ("reidentify --key k a", "OUT is missing"),
+    ("reidentify a b", "--key FILE is missing: the private key"),
+    ("reload x", "`x` is too much: options alone are taken"),
+    ("revoke", "name whom to block: SERIAL|CERTIFICATE is missing"),
+    ("revoke --renew --list", "--renew or --list, and not both"),
+    ("revoke --days 94 1", "--days `94`: expected a number from 1 to 93"),
+    ("revoke --reason supersede 1", "; is `superseded` meant?"),
+    ("run --nonsense", "there is no option `--nonsense`"),
+    ("sign --profile author a b", "--profile `author`: expected base, creator or authorization"),
+    ("sign --hash SHA1 a b", "--hash `SHA1`: expected SHA256, SHA384 or SHA512"),
+    ("sign --tag PatientIDD a b", "; is `PatientID` meant?"),
+    ("sign --timestamp q a b", "`--timestamp` may be --timestamp-query or --timestamp-response"),
+    ("status --json=x", "--json takes no value"),
+    ("status --json --watch", "--json or --watch, and not both"),
+    ("user set f", "NAME is missing"),
+    ("user remove f n --groups a", "--groups goes with `set`, and not with `remove`"),
+    ("user set f @x", "`@x` is no name"),
+    ("verify", "FILE is missing"),
+    ("verify --require reprot f", "; is `report` meant?"),
+)
+
+
+@test
+def wrong_lines_are_explained(bench):
+    for line, sentence in WRONG:
+        ran = bench.run(bench.program, *line.split(), wants=2)
+        check(sentence in ran.text, f"`gantry {line}` does not say `{sentence}`:", ran.text)
+        check(ran.text.startswith("gantry"), f"`gantry {line}` does not begin with the verb:", ran.text)
+    ran = bench.run(bench.program, "deidentify", "--key", "", "in", "out", wants=2)
+    check("--key lacks its value: FILE" in ran.text and "variable of the shell" in ran.text, "an empty value:", ran.text)
+    ran = bench.run(bench.program, "inspect", "\x1b[31m", "--\x1b]0;x\x07", wants=2)
+    check("\x1b" not in ran.text, "a terminal is commanded:", repr(ran.text))
+
+
+@test
+def options_are_in_help_and_manual(bench):
+    """What a verb takes is in its help and its manual page, and what its help has is taken."""
+    for verb in VERBS:
+        name = " ".join(verb)
+        offered = {line.split("\t")[0] for line in bench.run(bench.program, "--complete", *verb, "--", wants=0).text.splitlines()}
+        text = bench.run(bench.program, *verb, "--help", wants=0).text
+        known = set(re.findall(r"--[a-z][a-z-]+", re.sub(r"`[^`]*`", "", text)))
+        equal(known - offered, set(), f"options that the help of gantry {name} has and it does not take")
+        equal(offered - known - {"--help", "--config"}, set(), f"options of gantry {name} that its help has not")
+        check("--config" not in offered or "-c" in text, f"the help of gantry {name} lacks -c")
+        page = os.path.join(ROOT, f"man/gantry-{'-'.join(verb)}.1")
+        with open(page if os.path.exists(page) else os.path.join(ROOT, f"man/gantry-{verb[0]}.1"), encoding="utf-8") as file:
+            manual = set(re.findall(r"\bFl -([a-z-]+)", file.read()))
+        equal({option[2:] for option in offered} - manual - {"help", "config"}, set(), f"options of gantry {name} that its manual lacks")
