@@ -26,41 +26,64 @@ static const char usage[] =
 /* Lines longer than this are none of ours. */
 #define LINE_MOST (4 * LIMIT_LOG_LINE)
 
-static int learn_file(struct learn *l, FILE *f, unsigned long *ret_used)
+struct counts {
+	unsigned long used, lines, of_log; /* decisions; lines; those that are of a log of ours */
+};
+
+static int learn_file(struct learn *l, FILE *f, struct counts *n)
 {
 	static char line[LINE_MOST];
 	bool rest = false; /* of a line that was too long */
 	while (fgets(line, sizeof(line), f)) {
-		size_t n = strlen(line);
-		bool whole = n > 0 && line[n - 1] == '\n';
-		int err = rest || (!whole && !feof(f)) ? 0 : learn_log_line(l, span_of(line, n));
+		size_t len = strlen(line);
+		bool whole = len > 0 && line[len - 1] == '\n';
+		int err = rest || (!whole && !feof(f)) ? 0 : learn_log_line(l, span_of(line, len));
+		n->lines += !rest;
+		/* One is enough to know it by. */
+		n->of_log += n->of_log == 0 && !rest && learn_is_log_line(span_of(line, len));
 		rest = !whole;
 		if (err < 0) {
 			return err;
 		}
-		*ret_used += (unsigned long)err;
+		n->used += (unsigned long)err;
 	}
 	return ferror(f) ? ERR_SYSTEM : 0;
 }
 
-static int learn_files(struct learn *l, char **paths, unsigned long *ret_used)
+/* What is said of a file that cannot be learnt from; NULL: it can. */
+static const char *fault_of(int err, const struct counts *n)
 {
+	return err == ERR_SYSTEM ? strerror(errno)
+	       : err < 0         ? err_str(err)
+	       : n->lines == 0   ? "it is empty"
+	       : n->of_log == 0
+	               ? "no line of it is of the gateway's log: `log:` in gantry.yaml says where that is; of systemd's journal it is `journalctl -u gantry -o cat`"
+	               : NULL;
+}
+
+/* False: one of them is no log, or all are empty, which has been said. */
+static bool learn_files(struct learn *l, char **paths, unsigned long *ret_used)
+{
+	bool has = false;
 	for (; *paths; paths++) {
+		struct counts n = {0};
 		bool in = strcmp(*paths, "-") == 0;
 		FILE *f = in ? stdin : fopen(*paths, "re");
-		int err = f ? learn_file(l, f, ret_used) : ERR_SYSTEM;
-		if (err < 0) {
-			fprintf(stderr, "gantry learn: %s: %s\n", *paths,
-				err == ERR_SYSTEM ? strerror(errno) : err_str(err));
+		int err = f ? learn_file(l, f, &n) : ERR_SYSTEM;
+		const char *fault = fault_of(err, &n);
+		if (fault) {
+			fprintf(stderr, "gantry learn: %s: %s\n", in ? "standard input" : *paths, fault);
 		}
 		if (f && !in) {
 			fclose(f);
 		}
-		if (err < 0) {
-			return err;
+		if (err < 0 || (n.lines > 0 && n.of_log == 0)) {
+			return false;
 		}
+		has |= n.lines > 0;
+		*ret_used += n.used;
 	}
-	return 0;
+	return has;
 }
 
 /* What is still to be filled in: the mistakes that the lines would make, laid over the site. */
@@ -139,7 +162,7 @@ int verb_learn(int argc, char **argv)
 		return 1;
 	}
 	struct learn *l = learn_new(site, syntaxes ? LEARN_TRANSFER_SYNTAXES : 0);
-	code = !l || learn_files(l, o.at, &used) < 0 ? 1 : write_out(l, site, used);
+	code = !l || !learn_files(l, o.at, &used) ? 1 : write_out(l, site, used);
 	learn_free(l);
 	site_free(site);
 	return code;

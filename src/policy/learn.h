@@ -37,6 +37,9 @@ bool learn_can(const struct refusal *seen);
  */
 MUST_USE int learn_log_line(struct learn *l, struct span line);
 
+/* Is the line of the gateway's log at all, whatever it tells? */
+MUST_USE bool learn_is_log_line(struct span line);
+
 /* The YAML, "" when nothing is missing. *ret_text is malloc'ed. */
 MUST_USE int learn_write(struct learn *l, char **ret_text);
 

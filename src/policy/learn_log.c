@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -156,4 +157,43 @@ int learn_log_line(struct learn *l, struct span line)
 	}
 	int err = learn_add(l, &r);
 	return err < 0 ? err : 1;
+}
+
+/* "2026-11-26T21:35:43.307Z", of base/log.h. */
+static bool is_time(const char *s)
+{
+	static const char form[] = "0000-00-00T00:00:00.000Z";
+	for (size_t i = 0; i < sizeof(form); i++) {
+		if (form[i] == '0' ? !isdigit((unsigned char)s[i]) : form[i] != s[i]) {
+			return false;
+		}
+	}
+	return true;
+}
+
+bool learn_is_log_line(struct span line)
+{
+	static const char *const levels[] = {"debug", "info", "notice", "warning", "error"};
+	const char *s = (const char *)line.ptr, *end = s + line.len;
+	char time[32] = "", level[16] = "";
+	skip_spaces(&s, end);
+	if (s < end && *s == '{' && line.len <= 4 * LIMIT_LOG_LINE) {
+		json_t *o = json_loadb(s, (size_t)(end - s), 0, NULL);
+		const char *at = json_string_value(json_object_get(o, "time"));
+		const char *as = json_string_value(json_object_get(o, "level"));
+		snprintf(time, sizeof(time), "%s", at ? at : "");
+		snprintf(level, sizeof(level), "%s", as ? as : "");
+		json_decref(o);
+	} else if (next_value(&s, end, time, sizeof(time))) {
+		skip_spaces(&s, end);
+		if (!next_value(&s, end, level, sizeof(level))) {
+			return false;
+		}
+	}
+	for (unsigned i = 0; i < ARRAY_LEN(levels); i++) {
+		if (strcmp(levels[i], level) == 0) {
+			return is_time(time);
+		}
+	}
+	return false;
 }

@@ -143,3 +143,17 @@ def options_are_in_help_and_manual(bench):
         with open(page if os.path.exists(page) else os.path.join(ROOT, f"man/gantry-{verb[0]}.1"), encoding="utf-8") as file:
             manual = set(re.findall(r"\bFl -([a-z-]+)", file.read()))
         equal({option[2:] for option in offered} - manual - {"help", "config"}, set(), f"options of gantry {name} that its manual lacks")
+
+
+@test
+def learn_of_what_is_no_log(bench):
+    """It says so, and fails; one empty log among others is told of."""
+    config = bench.write("gantry.yaml", "nodes: {}\n")
+    empty = bench.write("empty.log", "")
+    line = bench.write("quiet.log", '2026-11-26T21:35:43.307Z notice  supervisor gateway.serving site=Test "ready"\n')
+    for logs, code, sentence in (((config,), 1, f"{config}: no line of it is of the gateway's log"), ((bench.program,), 1, "no line of it"),
+                                 ((line, config), 1, "journalctl -u gantry -o cat"), ((empty,), 1, f"{empty}: it is empty"),
+                                 ((bench.folder,), 1, "Is a directory"), ((bench.path("none"),), 1, "No such file"),
+                                 ((line,), 0, "nothing was learnt: no decision"), ((line, empty), 0, "it is empty")):
+        ran = bench.run(bench.program, "learn", "--whole", *logs, wants=code)
+        check(sentence in ran.text, f"learn {logs} does not say `{sentence}`:", ran.text)

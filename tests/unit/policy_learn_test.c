@@ -223,6 +223,30 @@ static void log_lines_are_read(void **state)
 	}
 }
 
+static void what_is_a_log(void **state)
+{
+	static const struct {
+		const char *line;
+		bool is;
+	} cases[] = {
+		{"2026-11-26T21:35:43.307Z notice  supervisor gateway.serving site=Test \"ready\"\n", true},
+		{"2026-11-26T21:35:43.307Z info gate x", true},
+		{"{\"time\":\"2026-11-26T21:35:43.307Z\",\"level\":\"info\",\"event\":\"x\"}\n", true},
+		{"{\"time\":\"2026-11-26\",\"level\":\"info\"}\n", false},
+		{"{\"time\":\"2026-11-26T21:35:43.307Z\",\"level\":\"loud\"}\n", false},
+		{"{\"time\":\"2026-11-26T21:35:43.307Z\"\n", false}, {"{}\n", false}, {"\n", false},
+		{"", false}, {"nodes:\n", false}, {"2026-11-26T21:35:43.307Z\n", false},
+		{"2026-11-26T21:35:43Z info gate x\n", false},
+		{"Nov 26 21:35:43 host gantry[1]: 2026-11-26T21:35:43.307Z notice gate x\n", false}};
+	for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+		size_t n = strlen(cases[i].line);
+		char *line = malloc(n ? n : 1);
+		memcpy(line, cases[i].line, n);
+		assert_int_equal(learn_is_log_line(span_of(line, n)), cases[i].is);
+		free(line);
+	}
+}
+
 /* Refused by the site; with the suggestion laid over it, allowed. */
 static void helps(const char *yaml, struct refusal *r, uint16_t field, enum rule rule)
 {
@@ -404,6 +428,7 @@ int main(void)
 		cmocka_unit_test(forged_lines_are_left_out),
 		cmocka_unit_test(odd_titles_and_names_are_written_well),
 		cmocka_unit_test(log_lines_are_read),
+		cmocka_unit_test(what_is_a_log),
 		cmocka_unit_test(suggestions_help),
 		cmocka_unit_test(suggestions_help_flows),
 		cmocka_unit_test(suggestions_relax_limits),
