@@ -166,7 +166,7 @@ static int verb_crl(const struct job *o)
 
 static int verb_make(const struct job *o)
 {
-	struct ca_index i = {.file = -1};
+	struct ca_index i = {.folder = o->folder, .file = -1};
 	struct ca_request request = {.common_name = o->name ? o->name : "Gantry site authority",
 		.key = CA_KEY_P256,
 		.not_before_s = now_s() - 60,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/ca_index.h"
+#include "cli/fresh_file.h"
 #include "base/clock.h"
 
 #include <errno.h>
@@ -71,17 +72,13 @@ static int read_pem(int dir, const char *name, char **ret_text, size_t *ret_len)
 
 int ca_index_write(const struct ca_index *i, const char *name, const char *text, size_t len, unsigned mode)
 {
-	char fresh[128];
-	snprintf(fresh, sizeof(fresh), "%.100s.new", name);
-	(void)unlinkat(i->dir, fresh, 0);
-	int fd = openat(i->dir, fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
-	if (fd < 0) {
-		return complain(fresh);
+	char path[4200];
+	int n = snprintf(path, sizeof(path), "%s/%s", i->folder, name);
+	if (n < 0 || (size_t)n >= sizeof(path)) {
+		errno = ENAMETOOLONG;
+		return complain(name);
 	}
-	bool ok = write(fd, text, len) == (ssize_t)len && fsync(fd) == 0;
-	ok = close(fd) == 0 && ok;
-	ok = ok && renameat(i->dir, fresh, i->dir, name) == 0 && fsync(i->dir) == 0;
-	return ok ? 0 : complain(name);
+	return fresh_write(path, mode, text, len) && fsync(i->dir) == 0 ? 0 : complain(name);
 }
 
 static int add_line(const struct ca_index *i, json_t *line)
@@ -206,7 +203,7 @@ static int read_index(struct ca_index *i)
 
 int ca_index_open(const char *folder, bool with_key, struct ca_index *ret_index)
 {
-	struct ca_index i = {.file = -1};
+	struct ca_index i = {.folder = folder, .file = -1};
 	i.dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (i.dir < 0) {
 		return complain(folder);

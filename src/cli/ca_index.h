@@ -20,7 +20,8 @@ struct ca_entry {
 };
 
 struct ca_index {
-	int dir, file; /* file is locked while the index is open */
+	const char *folder; /* borrowed */
+	int dir, file;      /* file is locked while the index is open */
 	struct ca_pair ca;
 	struct ca_entry *entries; /* in the order of issue */
 	size_t n;

@@ -165,3 +165,25 @@ void fresh_done(struct fresh_file *f)
 	*f = FRESH_NONE;
 	errno = kept;
 }
+
+static bool write_all(int fd, const char *from, size_t n)
+{
+	while (n > 0) {
+		ssize_t put = write(fd, from, n);
+		if (put < 0 && errno != EINTR) {
+			return false;
+		}
+		from += put < 0 ? 0 : put;
+		n -= put < 0 ? 0 : (size_t)put;
+	}
+	return true;
+}
+
+bool fresh_write(const char *path, mode_t mode, const void *bytes, size_t len)
+{
+	struct fresh_file f = FRESH_NONE;
+	bool ok = fresh_begin(&f, path, mode) && fchmod(f.fd, mode) == 0 && write_all(f.fd, bytes, len) &&
+	          fresh_commit(&f, true);
+	fresh_done(&f);
+	return ok;
+}

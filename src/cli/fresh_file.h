@@ -27,4 +27,7 @@ MUST_USE bool fresh_commit(struct fresh_file *f, bool replace);
 /* What was not committed is gone. errno stays. */
 void fresh_done(struct fresh_file *f);
 
+/* A whole file in the place of what there is, of this mode whatever the umask. False: errno, as above, and nothing has changed. */
+MUST_USE bool fresh_write(const char *path, mode_t mode, const void *bytes, size_t len);
+
 #endif

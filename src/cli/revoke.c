@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "cli/options.h"
 #include "cli/ca_index.h"
+#include "cli/fresh_file.h"
 #include "cli/place.h"
 #include "cli/verbs.h"
 #include "keys/list_key.h"
@@ -194,23 +195,6 @@ static int have_signed(const struct job *j, struct span tbs, uint8_t *sig, size_
 	return e;
 }
 
-/* Beside it, durable, then renamed: a gateway that reads it meanwhile reads the old or the new one. */
-static int write_list(const char *path, const char *pem, size_t len)
-{
-	char fresh[4200];
-	int n = snprintf(fresh, sizeof(fresh), "%s.new", path);
-	int fd = n > 0 && (size_t)n < sizeof(fresh)
-	                 ? open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644)
-	                 : -1;
-	bool ok = fd >= 0 && fchmod(fd, 0644) == 0 && write(fd, pem, len) == (ssize_t)len && fsync(fd) == 0 &&
-	          rename(fresh, path) == 0;
-	int kept = errno;
-	if (fd >= 0) {
-		close(fd);
-	}
-	return ok ? 0 : complain(path, strerror(kept));
-}
-
 static int sign_and_write(const struct job *j, struct span tbs, int64_t number)
 {
 	uint8_t sig[1024];
@@ -224,7 +208,10 @@ static int sign_and_write(const struct job *j, struct span tbs, int64_t number)
 		return complain(
 			"the running gateway's signature is not by the key of `certificate`", err_str(e));
 	}
-	int code = write_list(j->site->revocation.list.path, pem, pem_len);
+	/* A gateway that reads it meanwhile reads the old or the new one. */
+	int code = fresh_write(j->site->revocation.list.path, 0644, pem, pem_len)
+	                   ? 0
+	                   : complain(j->site->revocation.list.path, strerror(errno));
 	free(pem);
 	if (code == 0) {
 		printf("%s: list %lld is written.\n", j->site->revocation.list.path, (long long)number);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/err.h"
+#include "cli/fresh_file.h"
 #include "cli/options.h"
 #include "cli/passphrase.h"
 #include "cli/verbs.h"
@@ -104,42 +105,67 @@ static int copy(FILE *from, FILE *to, struct job *j)
 	if (j->set && j->found == 0) {
 		fputs(j->line, to);
 	}
-	return (from && ferror(from)) || fflush(to) != 0 || fsync(fileno(to)) != 0;
+	return (from && ferror(from)) || fflush(to) != 0;
 }
 
-/* The whole file anew beside the old one, then in its place: whoever reads it has the one or the other. */
-static int rewrite(struct job *j)
+/* The file that is there, for us alone until it is closed. False: errno; with *ret_from NULL and no error, there is none. */
+static bool open_old(const char *path, FILE **ret_from)
 {
-	char path[4200];
-	struct stat st = {.st_mode = 0600, .st_uid = geteuid(), .st_gid = getegid()};
-	snprintf(path, sizeof(path), "%s.new", j->path);
-	FILE *from = fopen(j->path, "re");
-	if (!from && (errno != ENOENT || !j->set)) {
-		return fail(j->path, "cannot read");
+	struct stat st, now;
+	*ret_from = NULL;
+	for (;;) {
+		FILE *from = fopen(path, "re");
+		if (!from) {
+			return errno == ENOENT;
+		}
+		/* Whoever had it has put another in its place meanwhile. */
+		if (flock(fileno(from), LOCK_EX) == 0 && fstat(fileno(from), &st) == 0 &&
+			stat(path, &now) == 0 && st.st_dev == now.st_dev && st.st_ino == now.st_ino) {
+			*ret_from = from;
+			return true;
+		}
+		fclose(from);
 	}
+}
+
+/* Of the same owner and mode; a new one is for its owner alone. */
+static bool write_new(struct job *j, FILE *from, struct fresh_file *f)
+{
+	struct stat st = {.st_mode = 0600, .st_uid = geteuid(), .st_gid = getegid()};
 	if (from) {
 		(void)fstat(fileno(from), &st);
 	}
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int fd = fresh_begin(f, j->path, 0600) ? dup(f->fd) : -1;
 	FILE *to = fd < 0 ? NULL : fdopen(fd, "w");
-	int bad = !to || fchmod(fd, st.st_mode & 0660) != 0 ||
-	          (geteuid() == 0 && fchown(fd, st.st_uid, st.st_gid) != 0) || copy(from, to, j) != 0;
+	bool good = to && fchmod(fd, st.st_mode & 0660) == 0 &&
+	            (geteuid() != 0 || fchown(fd, st.st_uid, st.st_gid) == 0) && copy(from, to, j) == 0;
+	if (to) {
+		good = fclose(to) == 0 && good;
+	} else if (fd >= 0) {
+		close(fd);
+	}
+	return good;
+}
+
+/* The whole file anew, then in the old one's place: whoever reads it has the one or the other. */
+static int rewrite(struct job *j)
+{
+	struct fresh_file f = FRESH_NONE;
+	FILE *from;
+	if (!open_old(j->path, &from) || (!from && !j->set)) {
+		return fail(j->path, "cannot read");
+	}
+	bool good = write_new(j, from, &f) && fresh_commit(&f, from != NULL);
+	fresh_done(&f);
+	int kept = errno;
 	if (from) {
 		fclose(from);
 	}
-	bad = bad || rename(path, j->path) != 0;
-	int kept = errno;
-	if (to) {
-		fclose(to);
+	if (!good && !from && kept == EEXIST) {
+		return rewrite(j); /* somebody else has made the first one meanwhile */
 	}
-	if (bad) {
-		if (fd >= 0) {
-			(void)unlink(path);
-		}
-		errno = kept;
-		return fail(path, "cannot write");
-	}
-	return 0;
+	errno = kept;
+	return good ? 0 : fail(j->path, "cannot write");
 }
 
 static int list(const char *path)

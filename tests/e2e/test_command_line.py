@@ -2,6 +2,7 @@
 """Command lines: what is wrong with one is said, with what is allowed and the likely spelling; help, manual and shells know the same."""
 import os
 import re
+import subprocess
 
 from lib.site import ROOT, check, equal, test
 
@@ -157,3 +158,41 @@ def learn_of_what_is_no_log(bench):
                                  ((line,), 0, "nothing was learnt: no decision"), ((line, empty), 0, "it is empty")):
         ran = bench.run(bench.program, "learn", "--whole", *logs, wants=code)
         check(sentence in ran.text, f"learn {logs} does not say `{sentence}`:", ran.text)
+
+
+@test
+def killed_verbs_leave_nothing(bench):
+    """Killed while they write (by a limit of what files may have), they leave what there was, and nothing beside it."""
+    def killed(*command, said=None):
+        line = ["bash", "-c", 'ulimit -c 0 -f 0; exec "$@"', "bash", bench.program, *command]
+        return subprocess.run(line, input=said, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False).returncode
+
+    users, folder = bench.path("users"), bench.new_folder("folder")
+    path = os.path.join(folder, "users")
+    equal(killed("user", "set", path, "ann", said="correct horse\n"), -25, "how user set ended")
+    equal(os.listdir(folder), [], "what is left of a new file")
+    for name in ("ann", "bob"):
+        subprocess.run([bench.program, "user", "set", path, name], input="correct horse\n", text=True, check=True, stdout=subprocess.DEVNULL)
+    os.chmod(path, 0o640)
+    with open(path, "rb") as file:
+        before = file.read()
+    for words in (("set", path, "ann"), ("remove", path, "bob")):
+        equal(killed("user", *words, said="wrong horse\n"), -25, f"how user {words[0]} ended")
+    with open(path, "rb") as file:
+        equal(file.read(), before, "the users")
+    equal(os.listdir(folder), ["users"], "what is left beside them")
+    bench.run(bench.program, "user", "remove", path, "bob", wants=0)
+    equal(bench.run(bench.program, "user", "list", path, wants=0).text, "ann\n", "users")
+    equal(os.stat(path).st_mode & 0o777, 0o640, "the mode")
+    check("cannot read" in bench.run(bench.program, "user", "remove", users, "bob", wants=1).text, "a file that is not there")
+    authority = bench.path("authority")
+    equal(killed("ca", "make", authority), -25, "how ca make ended")
+    equal(os.listdir(authority), [], "what is left of an authority")
+    # Those who write it at once wait for each other.
+    several = [subprocess.Popen([bench.program, "user", "set", users, name], stdin=subprocess.PIPE, text=True, stdout=subprocess.DEVNULL)
+               for name in "abcd"]
+    for process in several:
+        process.stdin.write("correct horse\n")
+        process.stdin.close()
+    equal([process.wait(30) for process in several], [0] * 4, "how they ended")
+    equal(sorted(bench.run(bench.program, "user", "list", users, wants=0).text.split()), list("abcd"), "users of four at once")

@@ -111,6 +111,22 @@ static void left(void **state)
 	assert_int_equal(unlink(path), 0);
 }
 
+/* Of the mode that is asked for, in the place of what there is; where it cannot be, what there is stays. */
+static void at_once(void **state)
+{
+	struct stat st;
+	mode_t mask = umask(077);
+	write_file(path, "old, and longer");
+	assert_true(fresh_write(path, 0644, "new", 3));
+	umask(mask);
+	assert_says("new");
+	assert_true(stat(path, &st) == 0 && (st.st_mode & 0777) == 0644);
+	assert_int_equal(n_files(), 1);
+	assert_false(fresh_write("/nonexistent/file", 0644, "new", 3));
+	assert_int_equal(errno, ENOENT);
+	assert_int_equal(unlink(path), 0);
+}
+
 static void without_nameless(void **state)
 {
 	scmp_filter_ctx c = seccomp_init(SCMP_ACT_ALLOW);
@@ -145,6 +161,7 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(whole_or_not), cmocka_unit_test(left),
-		cmocka_unit_test(without_nameless), cmocka_unit_test(whole_or_not), cmocka_unit_test(left)};
+		cmocka_unit_test(at_once), cmocka_unit_test(without_nameless), cmocka_unit_test(whole_or_not),
+		cmocka_unit_test(left), cmocka_unit_test(at_once)};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
