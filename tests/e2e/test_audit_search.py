@@ -742,23 +742,3 @@ def incident_after_a_kill(bench):
     a.settled()
     out, _ = a.run("incident", "--node", "ct1", "--vkey", a.vkey)
     check("interrupted 1" in out and "recording ended without a word" in out, "the report:", out)
-
-
-@test
-def audit_completed_by_bash(bench):
-    """Each option that the help has is offered, files are, and what a word may be."""
-    bench.write("auditor.key", "")
-
-    def offered(*words):
-        script = f"source {ROOT}/completions/gantry.bash; COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); _gantry; printf '%s\\n' \"${{COMPREPLY[@]}}\""
-        ran = subprocess.run(["bash", "-c", script, "bash", "gantry", *words], check=True, stdout=subprocess.PIPE, text=True,
-                             cwd=bench.folder)
-        return set(ran.stdout.split())
-    for verb in (("incident",), *(("audit", v) for v in ("init", "search", "verify", "prove", "verify-proof", "leaves"))):
-        known = set(re.findall(r"--[a-z-]+", bench.run(bench.program, *verb, "--help", wants=0).text)) - {"--config"}
-        check(len(known) > 0 and known <= offered(*verb, "--"), verb, "lacks", known - offered(*verb, "--"))
-    for verb in ("incident", "audit"):
-        equal(offered(verb, "--key", "aud"), {"auditor.key"}, f"files of {verb}")
-    equal(offered("audit", "search", "--format", ""), {"text", "json", "csv", "xml"}, "formats")
-    equal(offered("audit", "search", "--outcome", "m"), {"minor", "major"}, "outcomes")
-    check("patient-shown" in offered("audit", "search", "--kind", "p"), "kinds")

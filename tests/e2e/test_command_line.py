@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Command lines: what is wrong with one is said, with what is allowed and the likely spelling; help, manual and shells know the same."""
 import os
+import pty
 import re
+import select
 import subprocess
+import time
 
+from lib import dicom
 from lib.site import ROOT, check, equal, test
 
 # How each verb is called.
@@ -196,3 +200,68 @@ def killed_verbs_leave_nothing(bench):
         process.stdin.close()
     equal([process.wait(30) for process in several], [0] * 4, "how they ended")
     equal(sorted(bench.run(bench.program, "user", "list", users, wants=0).text.split()), list("abcd"), "users of four at once")
+
+
+class Shell:
+    """An interactive shell at a terminal, in a folder, with our completion."""
+
+    def __init__(self, bench, command, setup):
+        self.fd, inner = pty.openpty()
+        environment = {"TERM": "dumb", "HOME": bench.folder, "HISTFILE": "/dev/null", "PATH": bench.path("bin") + ":" + os.environ["PATH"]}
+        self.process = subprocess.Popen(command, stdin=inner, stdout=inner, stderr=inner, cwd=bench.path("work"), env=environment,
+                                        start_new_session=True)
+        os.close(inner)
+        bench.later(self.end)
+        self.type(setup + "; echo REA''DY\n", "READY")
+
+    def type(self, keys, wants):
+        """Type, and wait for what is to be seen."""
+        os.write(self.fd, keys.encode())
+        seen, end = "", time.monotonic() + 20
+        while not re.search(wants, seen):
+            check(time.monotonic() < end, f"{self.process.args[0]} does not show {wants!r} after {keys!r}:", repr(seen))
+            if select.select([self.fd], [], [], 0.2)[0]:
+                seen += os.read(self.fd, 65536).decode(errors="replace")
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+        os.close(self.fd)
+
+
+# What is typed before the tabulator, and what is to be seen then.
+COMPLETED = (("gantry insp", r"gantry inspect "), ("gantry audit verify-", r"verify-proof "), ("gantry inspect --lea", r"--least "),
+             ("gantry inspect --least d", r"--least danger "), ("gantry ca rene", r"renew "), ("gantry reload --config gan", r"gantry\.yaml "),
+             ("gantry reload -c gan", r"gantry\.yaml "), ("gantry init fol", r"folder/"), ("gantry sign --key audi", r"auditor\.key "),
+             ("gantry audit search --node arc", r"--node archive "), ("gantry media import --flow on", r"--flow only "))
+
+
+@test
+def shells_complete(bench):
+    """bash, zsh and fish, by what the program itself says; nodes, flows and refusals are those of the site."""
+    g = bench.gateway(flow={"name": "only"})
+    scu = g.scu()
+    try:
+        scu.associate(calling="CT9")
+    except dicom.Rejected:
+        scu.close()
+    number = str(g.decision("caller-unknown")["number"])
+    offered = bench.run(bench.program, "--complete", "explain", "-c", g.yaml, "", wants=0).text
+    check(f"{number}\tno node has the AE title" in offered, "refusals:", offered)
+    for folder in ("bin", "work", "work/folder"):
+        os.mkdir(bench.path(folder))
+    os.symlink(bench.program, bench.path("bin/gantry"))
+    os.symlink(g.yaml, bench.path("work/gantry.yaml"))
+    bench.write("work/auditor.key", "")
+    source = os.path.join(ROOT, "completions")
+    shells = (Shell(bench, ("bash", "--norc", "--noprofile", "-i"), f". {source}/gantry.bash"),
+              Shell(bench, ("zsh", "-f", "-i"), f"unsetopt automenu; fpath=({source} $fpath); autoload -Uz compinit; compinit -u -D"))
+    for line, wants in COMPLETED:
+        for shell in shells:
+            shell.type(line + "\t", wants)
+            shell.type("\x15echo BA''CK\n", "BACK")
+        told = subprocess.run(["fish", "--no-config", "-c", f"source {source}/gantry.fish; complete -C '{line}'"], cwd=bench.path("work"),
+                              env={**os.environ, "PATH": bench.path("bin") + ":" + os.environ["PATH"], "HOME": bench.folder}, check=True,
+                              stdout=subprocess.PIPE, text=True).stdout
+        last = re.sub(r"\\|.* ", "", wants.rstrip(" ")).removeprefix("gantry ")
+        check(any(row.split("\t")[0] == last for row in told.splitlines()), f"fish does not offer {last} after {line!r}:", told)
