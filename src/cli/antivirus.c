@@ -158,7 +158,7 @@ static int load(struct antivirus *a)
 	}
 	mistakes_done(&mistakes);
 	if (e == 0 && !a->site->antivirus.has) {
-		antivirus_say("%s has no `antivirus:`", a->config);
+		antivirus_say("%s has no `antivirus:`: see gantry-antivirus(1)", a->config);
 		e = ERR_NOT_FOUND;
 	}
 	if (e != 0) {

@@ -55,8 +55,11 @@ static int add_key(struct audit_input *in, struct span vkey, const char *from)
 {
 	int r = in->n_keys == AUDIT_KEYS_MOST ? ERR_LIMIT : note_key_read(vkey, &in->keys[in->n_keys]);
 	if (r < 0) {
-		fprintf(stderr, "gantry audit %s: %s: not a key of the form NAME+HASH+KEY: %s\n", in->verb,
-			from, err_str(r));
+		fprintf(stderr, "gantry %s%s: %s: %s\n", in->beside ? "" : "audit ", in->verb, from,
+			r == ERR_LIMIT ? "there are too many keys"
+			: memmem(vkey.ptr, vkey.len, "PRIVATE", 7)
+				? "this is the private key: the public one has the same name, and ends in .vkey"
+				: "this is no public key of the form NAME+HASH+KEY, as those are that end in .vkey");
 		return AUDIT_USAGE;
 	}
 	in->n_keys++;

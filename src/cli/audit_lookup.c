@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/audit_lookup.h"
+#include "audit/journal.h"
 #include "base/clock.h"
 #include "cli/record.h"
 #include "policy/site.h"
@@ -100,6 +101,19 @@ static int find_place(struct audit_lookup *l)
 	return l->has_place ? AUDIT_GOOD : AUDIT_UNREADABLE;
 }
 
+/* Before anybody is said to have looked. */
+static int see_journal(const struct audit_lookup *l)
+{
+	struct journal_reader *reader = NULL;
+	int e = journal_reader_open(l->folders, l->n_folders, &reader);
+	journal_reader_free(reader);
+	if (e < 0) {
+		fprintf(stderr, "%s: %s: %s\n", l->name, l->journal ? l->journal : l->place.journal,
+			e == ERR_NOT_FOUND ? "there is no journal here" : err_str(e));
+	}
+	return e < 0 ? AUDIT_UNREADABLE : AUDIT_GOOD;
+}
+
 static int open_folders(struct audit_lookup *l)
 {
 	int code = find_place(l);
@@ -110,7 +124,7 @@ static int open_folders(struct audit_lookup *l)
 	if (code == AUDIT_GOOD && !l->journal && l->place.cold[0] && l->n_cold == 0) {
 		code = add_folder(l, l->place.cold);
 	}
-	return code;
+	return code == AUDIT_GOOD ? see_journal(l) : code;
 }
 
 /* ---- The record ---- */

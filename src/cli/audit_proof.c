@@ -263,13 +263,15 @@ static void tell(const struct proof *p, const struct proof_verdict *v, struct sp
 	}
 }
 
-static int check(const struct audit_input *in, struct span text, struct span record)
+static int check(const struct audit_input *in, const char *path, struct span text, struct span record)
 {
 	struct proof p;
 	static struct proof_verdict v;
 	int r = proof_read(text, &p);
 	if (r < 0) {
-		fprintf(stderr, "gantry audit verify-proof: not a proof: %s\n", err_str(r));
+		fprintf(stderr,
+			"gantry audit verify-proof: %s: not a proof, as `gantry audit prove` writes them: %s\n",
+			path, err_str(r));
 		return r == ERR_NO_MEMORY ? AUDIT_UNREADABLE : AUDIT_BAD;
 	}
 	proof_check(&p, in->keys, in->n_keys, record, &v);
@@ -305,7 +307,8 @@ int audit_verify_proof(int argc, char **argv)
 	if (code == AUDIT_GOOD && record_path) {
 		code = audit_read_file(&in, record_path, PAYLOAD_MOST, &record, &record_len);
 	}
-	code = code != AUDIT_GOOD ? code : check(&in, span_of(text, len), span_of(record, record_len));
+	code = code != AUDIT_GOOD ? code
+	                          : check(&in, o.at[0], span_of(text, len), span_of(record, record_len));
 	free(text);
 	free(record);
 	return code;

@@ -178,9 +178,7 @@ static int search(struct searching *g)
 		lookup_problem, &g->l, &s);
 	if (e != 0) {
 		fprintf(stderr, "%s: %s\n", g->l.name,
-			e == ERR_NOT_FOUND ? "there is no journal"
-			: e == ERR_VALUE   ? "a criterion is nothing but spaces"
-					   : err_str(e));
+			e == ERR_VALUE ? "a criterion is nothing but spaces" : err_str(e));
 		return e == ERR_VALUE ? AUDIT_USAGE : AUDIT_UNREADABLE;
 	}
 	code = run(g, s);

@@ -185,6 +185,16 @@ static int read_checkpoints(struct verifying *v)
 	for (size_t i = 0; code == AUDIT_GOOD && i < v->n_exported; i++) {
 		size_t len;
 		code = audit_read_file(&v->in, v->checkpoints[i], NOTE_MOST, &v->exported_bytes[i], &len);
+		struct signed_note note;
+		struct checkpoint is;
+		/* A name that is mistaken is no journal that was tampered with. */
+		if (code == AUDIT_GOOD &&
+			checkpoint_read_note(span_of(v->exported_bytes[i], len), &note, &is) < 0) {
+			fprintf(stderr,
+				"gantry audit verify: --checkpoint %s: this is no checkpoint, as the gateway and witnesses sign them\n",
+				v->checkpoints[i]);
+			code = AUDIT_UNREADABLE;
+		}
 		if (code == AUDIT_GOOD) {
 			v->exported[i] = (struct verify_exported){
 				v->checkpoints[i], span_of(v->exported_bytes[i], len)};
@@ -287,14 +297,14 @@ static int print_leaves(struct journal_reader *reader)
 	return r < 0 ? r : fflush(stdout) == 0 ? 0 : ERR_SYSTEM;
 }
 
-static int leaves(const struct audit_input *in)
+static int leaves(const struct audit_input *in, const char *journal)
 {
 	struct journal_reader *reader;
 	char head[NOTE_NAME_MOST + 64], origin[NOTE_NAME_MOST + 1];
 	int r = journal_reader_open(in->folders, in->n_folders, &reader);
 	if (r < 0) {
-		fprintf(stderr, "gantry audit leaves: %s\n",
-			r == ERR_NOT_FOUND ? "there is no journal" : err_str(r));
+		fprintf(stderr, "gantry audit leaves: %s: %s\n", journal,
+			r == ERR_NOT_FOUND ? "there is no journal here" : err_str(r));
 		return AUDIT_UNREADABLE;
 	}
 	r = journal_reader_origin(reader, origin);
@@ -326,7 +336,7 @@ int audit_leaves(int argc, char **argv)
 		return code;
 	}
 	code = audit_open_folders(&in, o.at[0], cold, n_cold);
-	code = code != AUDIT_GOOD ? code : leaves(&in);
+	code = code != AUDIT_GOOD ? code : leaves(&in, o.at[0]);
 	audit_input_done(&in);
 	return code;
 }

@@ -373,6 +373,9 @@ static int verb_list(const struct job *o)
 		ca_index_done(&i);
 		return 0;
 	}
+	if (i.n == 0) {
+		puts("It has issued no certificate.");
+	}
 	for (size_t k = 0; k < i.n; k++) {
 		const struct ca_entry *e = &i.entries[k];
 		char until[16];

@@ -208,6 +208,13 @@ int ca_index_open(const char *folder, bool with_key, struct ca_index *ret_index)
 	if (i.dir < 0) {
 		return complain(folder);
 	}
+	if (faccessat(i.dir, "ca.pem", F_OK, 0) < 0) {
+		fprintf(stderr,
+			"gantry ca: %s: there is no authority here, as it has no ca.pem: `gantry ca make` makes one\n",
+			folder);
+		ca_index_done(&i);
+		return -1;
+	}
 	i.file = openat(i.dir, "index.jsonl", O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
 	int r = i.file < 0 || flock(i.file, LOCK_EX) < 0 ? complain("index.jsonl") : read_index(&i);
 	if (r == 0 && with_key) {

@@ -21,7 +21,7 @@ static const char usage[] = "usage: gantry explain [-c FILE] [--json] NUMBER\n"
 			    "allow it. Default FILE: ./gantry.yaml, then /etc/gantry/gantry.yaml.\n";
 
 /* One generation of the ledger: 1 found, 0 not, ERR_SYSTEM it is there and cannot be read. */
-static int look_in(const char *state, const char *file, uint64_t number, struct refusal *r)
+static int look_in(const char *state, const char *file, uint64_t number, struct refusal *r, uint64_t *last)
 {
 	char path[PATH_MAX];
 	int n = snprintf(path, sizeof(path), "%s/%s", state, file);
@@ -39,7 +39,7 @@ static int look_in(const char *state, const char *file, uint64_t number, struct 
 		fprintf(stderr, "gantry explain: %s: %s\n", path, strerror(errno));
 		return ERR_SYSTEM;
 	}
-	int found = ledger_find(f, number, r);
+	int found = ledger_find(f, number, r, last);
 	fclose(f);
 	return found;
 }
@@ -47,18 +47,23 @@ static int look_in(const char *state, const char *file, uint64_t number, struct 
 /* 0 and *r, or -1 after saying why. */
 static int look_up(const char *state, uint64_t number, struct refusal *r)
 {
+	uint64_t last = 0;
 	/* Oldest first: a later count belongs to an earlier record. */
 	for (unsigned i = LEDGER_KEPT + 1; i-- > 0;) {
 		char file[32];
 		snprintf(file, sizeof(file), i > 0 ? LEDGER_FILE ".%u" : LEDGER_FILE, i);
-		if (look_in(state, file, number, r) < 0) {
+		if (look_in(state, file, number, r, &last) < 0) {
 			return -1;
 		}
 	}
 	/* A count alone says nothing: the record itself was in a generation that is gone. */
 	if (r->number != number) {
-		fprintf(stderr, "gantry explain: no refusal %" PRIu64 " in %s/%s\n", number, state,
+		fprintf(stderr, "gantry explain: there is no refusal %" PRIu64 " in %s/%s", number, state,
 			LEDGER_FILE);
+		if (last > 0) {
+			fprintf(stderr, ": the last one is %" PRIu64, last);
+		}
+		fputc('\n', stderr);
 		return -1;
 	}
 	return 0;

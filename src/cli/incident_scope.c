@@ -9,10 +9,7 @@
 
 static int failed(const struct incident *in, int e)
 {
-	fprintf(stderr, "%s: %s\n", in->l.name,
-		e == ERR_NOT_FOUND ? "there is no journal"
-		: e == ERR_SYSTEM  ? strerror(errno)
-				   : err_str(e));
+	fprintf(stderr, "%s: %s\n", in->l.name, e == ERR_SYSTEM ? strerror(errno) : err_str(e));
 	return AUDIT_UNREADABLE;
 }
 

@@ -57,7 +57,7 @@ static bool is_node(const struct site *s, const char *file, const char *name)
 		}
 	}
 	if (!good) {
-		fprintf(stderr, "gantry media: %s has no node `%s` with an address", file, name);
+		fprintf(stderr, "gantry media import: %s has no node `%s` with an address", file, name);
 		fprintf(stderr, nearest.best ? "; did you mean `%s`?\n" : "\n", nearest.best);
 	}
 	return good;
@@ -68,7 +68,7 @@ static bool is_way(const struct site *s, struct media *m)
 	struct route route = {0};
 	struct verdict v = {0};
 	if (decide_import(s, m->to, m->by, &route, &v) != 0) {
-		fprintf(stderr, "gantry media: %s; nothing was sent\n", v.sentence);
+		fprintf(stderr, "gantry media import: %s; nothing was sent\n", v.sentence);
 		return false;
 	}
 	if (route.n_flows > 0) {
@@ -87,7 +87,7 @@ static bool find_way(struct media *m, const char *file)
 	struct mistakes found;
 	const char *flow = m->flow ? m->flow : "";
 	if (strlen(flow) >= sizeof(m->by)) {
-		fputs("gantry media: no flow has so long a name\n", stderr);
+		fputs("gantry media import: no flow has so long a name\n", stderr);
 		return false;
 	}
 	snprintf(m->by, sizeof(m->by), "%s", flow);
@@ -104,7 +104,7 @@ static bool ask(const struct media *m)
 {
 	char line[16];
 	if (isatty(STDIN_FILENO) != 1) {
-		fputs("gantry media: nobody can be asked here, and nothing was sent: look at what is above, and say --yes\n",
+		fputs("gantry media import: nobody can be asked here, and nothing was sent: look at what is above, and say --yes\n",
 			stderr);
 		return false;
 	}
@@ -154,7 +154,7 @@ static int import(struct media *m, const char *control, bool yes)
 		snprintf(why, sizeof(why), "%s", err_str(err));
 	}
 	if (err) {
-		fprintf(stderr, "gantry media: %s: ", media_printed(m->source));
+		fprintf(stderr, "gantry media import: %s: ", media_printed(m->source));
 		fprintf(stderr, "%s; nothing was sent\n", media_printed(why));
 		return EXIT_NOTHING;
 	}
@@ -182,7 +182,7 @@ static int begin(struct media *m, const char *file, bool yes)
 	}
 	int code = EXIT_NOTHING;
 	if (door_reach(control, said, sizeof(said)) != 0) {
-		fprintf(stderr, "gantry media: %s\n", said);
+		fprintf(stderr, "gantry media import: %s\n", said);
 	} else {
 		code = import(m, control, yes);
 	}
@@ -201,7 +201,7 @@ static int media_import(int argc, char **argv)
 		{"flow", "FLOW", .text = &m.flow}, {"note", "TEXT", .text = &m.note, .may_be_empty = true},
 		{"yes", .flag = &yes}, {"json", .flag = &m.json}, {0}};
 	struct options o = {.usage = usage, .rows = rows, .arguments = "FOLDER|ISO|ZIP"};
-	char note[sizeof(((struct door *)0)->note)];
+	static char note[sizeof(((struct door *)0)->note)];
 	int code;
 	if (!options_read(&o, argc, argv, &code)) {
 		return code;

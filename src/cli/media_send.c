@@ -88,7 +88,7 @@ bool media_send(struct media *m, const char *control)
 	struct sending s = {.m = m, .control = control};
 	struct scu_object *objects = calloc(m->n_objects, sizeof(*objects));
 	if (!objects) {
-		fprintf(stderr, "gantry media: %s\n", err_str(ERR_NO_MEMORY));
+		fprintf(stderr, "gantry media import: %s\n", err_str(ERR_NO_MEMORY));
 		return false;
 	}
 	for (size_t i = 0; i < m->n_objects; i++) {
@@ -110,7 +110,7 @@ bool media_send(struct media *m, const char *control)
 	}
 	free(objects);
 	if (s.said[0]) {
-		fprintf(stderr, "gantry media: %s\n", s.said);
+		fprintf(stderr, "gantry media import: %s\n", s.said);
 	}
 	return m->n_sent > 0 || !s.said[0];
 }

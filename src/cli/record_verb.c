@@ -57,7 +57,11 @@ static int tell_fields(enum deed_what what)
 
 static int no_such(const char *what)
 {
-	fprintf(stderr, "gantry record: no record of `%s` can be asked for; of these:\n", what);
+	if (what[0]) {
+		fprintf(stderr, "gantry record: no record of `%s` can be asked for; of these:\n", what);
+	} else {
+		fputs("gantry record: WHAT is missing, one of these:\n", stderr);
+	}
 	for (unsigned i = 0; i < DEED_WHAT_COUNT; i++) {
 		if (!deed_is_auditors((enum deed_what)i)) {
 			fprintf(stderr, "  %s\n", deed_name((enum deed_what)i));

@@ -272,7 +272,8 @@ static int open_site(struct job *j)
 		return complain(j->config, "it has mistakes; `gantry check` names them");
 	}
 	if (!j->key_file && (!j->site->signatures.certificate.path || !j->site->signatures.key.path)) {
-		return complain(j->config, "it has no `key` and `certificate` in `signatures`");
+		return complain(j->config,
+			"it has no `key` and `certificate` in `signatures` (--key and --cert name a person's own)");
 	}
 	e = drop_prepare(j->site->key_user, false, &j->drop);
 	return e < 0 ? complain(j->site->key_user, "there is no such user for the process that signs") : 0;

@@ -5,6 +5,7 @@
 #include "cli/passphrase.h"
 #include "cli/verbs.h"
 #include "policy/values.h"
+#include "users/users.h"
 
 #include <argon2.h>
 #include <errno.h>
@@ -38,6 +39,7 @@ static const char usage[] = "usage: gantry user set FILE NAME [--groups GROUP,â€
 #define SALT      16
 #define HASH      32
 #define LINE_MOST 4096
+#define FILE_MOST (1 << 20) /* as the gateway has it */
 
 struct job {
 	const char *path, *name, *groups;
@@ -108,6 +110,25 @@ static int copy(FILE *from, FILE *to, struct job *j)
 	return (from && ferror(from)) || fflush(to) != 0;
 }
 
+/* A file of something else is neither shown nor changed. False after it has said so. */
+static bool is_ours(const char *path, FILE *from)
+{
+	struct stat st;
+	char why[160] = "";
+	char *text = fstat(fileno(from), &st) == 0 && st.st_size <= FILE_MOST ? malloc((size_t)st.st_size + 1)
+	                                                                      : NULL;
+	size_t n = text ? fread(text, 1, (size_t)st.st_size, from) : 0;
+	bool good = text && !ferror(from) &&
+	            users_check_passwords(span_of((uint8_t *)text, n), why, sizeof(why)) == 0;
+	free(text);
+	rewind(from);
+	if (!good) {
+		fprintf(stderr, "gantry user: %s is no file of users: %s\n", path,
+			why[0] ? why : "it cannot be read, or is too long");
+	}
+	return good;
+}
+
 /* The file that is there, for us alone until it is closed. False: errno; with *ret_from NULL and no error, there is none. */
 static bool open_old(const char *path, FILE **ret_from)
 {
@@ -155,6 +176,10 @@ static int rewrite(struct job *j)
 	if (!open_old(j->path, &from) || (!from && !j->set)) {
 		return fail(j->path, "cannot read");
 	}
+	if (from && !is_ours(j->path, from)) {
+		fclose(from);
+		return 1;
+	}
 	bool good = write_new(j, from, &f) && fresh_commit(&f, from != NULL);
 	fresh_done(&f);
 	int kept = errno;
@@ -174,6 +199,10 @@ static int list(const char *path)
 	FILE *from = fopen(path, "re");
 	if (!from) {
 		return fail(path, "cannot read");
+	}
+	if (!is_ours(path, from)) {
+		fclose(from);
+		return 1;
 	}
 	while (fgets(line, sizeof(line), from)) {
 		char *hash = strchr(line, ':'), *groups = hash ? strchr(hash + 1, ':') : NULL;

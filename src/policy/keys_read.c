@@ -141,8 +141,10 @@ bool parse_is_duplicate(struct parse *p, const struct tree *map, unsigned i)
 {
 	const struct tree *key = map->at[2 * i], *first = earlier(map, i);
 	if (first) {
+		bool several = map->at[2 * i + 1]->kind != TREE_TEXT;
 		mistake_error(p->mistakes, key->line, key->column,
-			"`%s`%s stands twice; the first is in line %u", key->text, p->in, first->line);
+			"`%s`%s stands twice; the first is in line %u%s", key->text, p->in, first->line,
+			several ? ": put these lines under it" : "");
 	}
 	return first != NULL;
 }

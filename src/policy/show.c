@@ -233,7 +233,7 @@ int show_refusal_json(FILE *out, const char *file, const struct refusal *r, cons
 	return dump(out, o);
 }
 
-int ledger_find(FILE *ledger, uint64_t number, struct refusal *r)
+int ledger_find(FILE *ledger, uint64_t number, struct refusal *r, uint64_t *last)
 {
 	char *line = NULL;
 	size_t cap = 0;
@@ -243,8 +243,11 @@ int ledger_find(FILE *ledger, uint64_t number, struct refusal *r)
 		struct refusal one;
 		bool is_count;
 		/* A line that was cut by a crash is passed over. */
-		if (refusal_from_json(span_of(line, (size_t)n), &one, &is_count) < 0 ||
-			one.number != number) {
+		if (refusal_from_json(span_of(line, (size_t)n), &one, &is_count) < 0) {
+			continue;
+		}
+		*last = one.number > *last ? one.number : *last;
+		if (one.number != number) {
 			continue;
 		}
 		found = 1;

@@ -25,8 +25,9 @@ MUST_USE int show_refusal_json(
 
 /*
  * Look a number up in one generation of the ledger. Counts that later lines report are taken over. Returns 1 when it (or
- * a count of it) was found, 0 when not: ask the older generation first, then the newer one with the same *r.
+ * a count of it) was found, 0 when not: ask the older generation first, then the newer one with the same *r. *last becomes the greatest
+ * number that is there, if that is greater.
  */
-int ledger_find(FILE *ledger, uint64_t number, struct refusal *r);
+int ledger_find(FILE *ledger, uint64_t number, struct refusal *r, uint64_t *last);
 
 #endif

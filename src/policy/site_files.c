@@ -73,7 +73,8 @@ static const char *why_unread(int err)
 {
 	switch (err) {
 	case ERR_SYSTEM:
-		return strerror(errno);
+		/* Who looks by hand is not the gateway. */
+		return errno == EACCES && geteuid() != 0 ? "Permission denied: try sudo" : strerror(errno);
 	case ERR_TYPE:
 		return "it is no regular file";
 	case ERR_LIMIT:

@@ -265,3 +265,35 @@ def shells_complete(bench):
                               stdout=subprocess.PIPE, text=True).stdout
         last = re.sub(r"\\|.* ", "", wants.rstrip(" ")).removeprefix("gantry ")
         check(any(row.split("\t")[0] == last for row in told.splitlines()), f"fish does not offer {last} after {line!r}:", told)
+
+
+@test
+def files_that_are_something_else(bench):
+    """What was named by mistake is said to be no such file; nothing is made in it, and nobody is told that a journal was tampered with."""
+    other = bench.write("gantry.yaml", "mode: observe\nnodes: {}\n")
+    empty = bench.new_folder("empty")
+    keys = bench.path("keys")
+    passphrase = bench.write("pass", "correct horse battery\n")
+    os.chmod(passphrase, 0o600)
+    bench.run(bench.program, "audit", "init", "--folder", keys, "--passphrase-file", passphrase, wants=0)
+    vkey = os.path.join(keys, "checkpoint.vkey")
+    for line, code, sentence in (
+            (("user", "list", other), 1, f"{other} is no file of users: line 1 is none of"),
+            (("user", "remove", other, "mode"), 1, "is no file of users"),
+            (("ca", "list", empty), 1, f"{empty}: there is no authority here"), (("ca", "crl", empty), 1, "`gantry ca make` makes one"),
+            (("audit", "leaves", empty), 3, f"{empty}: there is no journal here"),
+            (("audit", "search", "--key", os.path.join(keys, "auditor.key"), "--journal", empty), 3, f"{empty}: there is no journal here"),
+            (("incident", "--key", os.path.join(keys, "auditor.key"), "--journal", empty, "--vkey", vkey), 3, "there is no journal here"),
+            (("audit", "verify", empty, "--key", vkey, "--checkpoint", other), 3, f"--checkpoint {other}: this is no checkpoint"),
+            (("audit", "verify", empty, "--key", os.path.join(keys, "checkpoint.key")), 2, "this is the private key: the public one"),
+            (("audit", "verify", empty, "--key", other), 2, "this is no public key of the form NAME+HASH+KEY"),
+            (("audit", "verify-proof", other, "--key", vkey), 1, f"{other}: not a proof, as `gantry audit prove` writes them"),
+            (("record", "sign"), 2, "WHAT is missing, one of these:\n  antivirus-definitions")):
+        ran = bench.run(bench.program, *line, wants=code)
+        check(sentence in ran.text, f"gantry {' '.join(line)} does not say `{sentence}`:", ran.text)
+        check("tampered" not in ran.text, "an alarm:", ran.text)
+    equal(os.listdir(empty), [], "what is in the empty folder now")
+    with open(other, encoding="ascii") as file:
+        equal(file.read(), "mode: observe\nnodes: {}\n", "the other file")
+    bench.run(bench.program, "ca", "make", bench.path("authority"), wants=0)
+    check("issued no certificate" in bench.run(bench.program, "ca", "list", bench.path("authority"), wants=0).text, "an empty list")

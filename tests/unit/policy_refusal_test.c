@@ -162,6 +162,7 @@ static void ledger_is_searched(void **state)
 {
 	struct refusal r = sample(), found = {0};
 	char *one, *count, *other, *all = NULL;
+	uint64_t last = 0;
 	size_t len;
 	assert_int_equal(refusal_to_json(&r, &one), 0);
 	assert_int_equal(refusal_count_to_json(17, 3, 1795392009000, &count), 0);
@@ -171,12 +172,13 @@ static void ledger_is_searched(void **state)
 	fprintf(f, "%s%s{\"number\":17,\n%s", one, other, count);
 	fclose(f);
 	f = fmemopen(all, len, "r");
-	assert_int_equal(ledger_find(f, 17, &found), 1);
+	assert_int_equal(ledger_find(f, 17, &found, &last), 1);
 	assert_int_equal(found.count, 3);
 	assert_int_equal(found.last_ms, 1795392009000);
 	assert_string_equal(found.calling, "CT1");
 	rewind(f);
-	assert_int_equal(ledger_find(f, 19, &found), 0);
+	assert_int_equal(ledger_find(f, 19, &found, &last), 0);
+	assert_int_equal(last, 18);
 	fclose(f);
 	free(one);
 	free(other);

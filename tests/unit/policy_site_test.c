@@ -147,6 +147,7 @@ static const struct slip slips[] = {
 	{BASE "mod: observe\n", true, 5, 1, "did you mean `mode`?"},
 	{BASE "qqqqqq: 1\n", true, 5, 1, "unknown key `qqqqqq`"},
 	{BASE "mode: observe\nmode: enforce\n", true, 6, 1, "stands twice; the first is in line 5"},
+	{BASE "nodes: {}\n", true, 5, 1, "stands twice; the first is in line 2: put these lines under it"},
 	{BASE "  ct1: { ae: [ X ] }\n", true, 5, 3, "`ct1` stands twice"},
 	{"nodes: {}\n", true, 1, 1, "`listeners` is missing"},
 	{LISTEN "flows: [ { to: a } ]\n", true, 2, 10, "`services` is missing in flow"},
