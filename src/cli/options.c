@@ -239,7 +239,7 @@ static void unknown(const struct options *o, const char *word)
 static bool complain(const struct options *o, int c, int argc, char **argv)
 {
 	const struct option_row *row = optopt == 'h' ? NULL : row_of(o, optopt);
-	if (c == ':') {
+	if (c == ':' && row) {
 		(void)lacks(o, row);
 		fputc('\n', stderr);
 	} else if (optopt == 'h' || (row && optopt >= FIRST_ROW)) {
@@ -408,17 +408,16 @@ static bool is_of(const struct option_row *row, const char *what)
 	return !row->only || is_among(what, row->only);
 }
 
-static bool misplaced(const struct options *o, const struct option_row *row)
+static bool misplaced(const struct options *o, const struct option_row *row, const char *what)
 {
 	char words[128] = "";
-	for (const struct options_what *w = o->whats; w->word; w++) {
+	for (const struct options_what *w = o->whats; w && w->word; w++) {
 		size_t used = strlen(words);
 		if (is_of(row, w->word)) {
 			snprintf(words + used, sizeof(words) - used, "%s`%s`", used ? ", " : "", w->word);
 		}
 	}
-	(void)options_misuse(
-		o, "--%s goes with %s, and not with `%s`", row->name, words, o->whats[o->what].word);
+	(void)options_misuse(o, "--%s goes with %s, and not with `%s`", row->name, words, what);
 	return false;
 }
 
@@ -429,7 +428,7 @@ static bool check_rows(const struct options *o)
 	for (const struct option_row *row = o->rows; row->name; row++) {
 		bool given = o->given >> place_of(o, row) & 1;
 		if (given && !is_of(row, what)) {
-			return misplaced(o, row);
+			return misplaced(o, row, what);
 		}
 		if (!given && row->needed && is_of(row, what)) {
 			(void)options_misuse(o, "--%s %s is missing: %s", row->name, row->value, row->needed);

@@ -474,6 +474,9 @@ int supervisor_main(const char *file)
 		v.role[r].channel = -1;
 	}
 	if (prepare(&v) != 0) {
+		if (v.log > STDERR_FILENO) { /* who started it looks here */
+			fprintf(stderr, "gantry run: it did not start, and %s says why\n", v.site->log_file);
+		}
 		remove_sockets(&v);
 		return 1;
 	}

@@ -297,3 +297,15 @@ def files_that_are_something_else(bench):
         equal(file.read(), "mode: observe\nnodes: {}\n", "the other file")
     bench.run(bench.program, "ca", "make", bench.path("authority"), wants=0)
     check("issued no certificate" in bench.run(bench.program, "ca", "list", bench.path("authority"), wants=0).text, "an empty list")
+
+
+@test
+def start_in_vain_names_the_log(bench):
+    """A gateway that logs into a file and cannot start says on the terminal where it says why."""
+    g = bench.gateway(log={"file": "own.log", "format": "text"})
+    ran = bench.run(bench.program, "run", "-c", g.yaml, wants=1)
+    log = os.path.join(g.folder, "own.log")
+    check(f"gantry run: it did not start, and {log} says why" in ran.text, "said:", ran.text)
+    with open(log, encoding="utf-8") as file:
+        check("another gateway runs already" in file.read().splitlines()[-1], "the log's last line is of something else")
+    g.stop()
