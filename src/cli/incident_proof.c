@@ -94,7 +94,8 @@ static bool say_scope(struct incident *in)
 			n, "%s is no checkpoint of this journal that its key signed", in->checkpoint);
 	}
 	if (in->scope_error != 0) {
-		return incident_note(n, "there is no checkpoint that the journal's key signed");
+		return incident_note(n,
+			"there is no checkpoint that the journal's key signed (is --vkey the key of this journal's checkpoints?)");
 	}
 	if (s->contradicts) {
 		return incident_note(n,

@@ -455,7 +455,12 @@ int verb_init(int argc, char **argv)
 		return 1;
 	}
 	int r = 0;
-	if (trials_only) {
+	if (trials_only && faccessat(dir, "gantry.yaml", F_OK, 0) < 0) {
+		fprintf(stderr,
+			"gantry init: there is no site in %s, as it has no gantry.yaml: `gantry init` makes one\n",
+			where);
+		r = ERR_NOT_FOUND;
+	} else if (trials_only) {
 		put_trials(where);
 	} else {
 		r = make_site(dir, where);

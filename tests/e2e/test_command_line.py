@@ -288,6 +288,7 @@ def files_that_are_something_else(bench):
             (("audit", "verify", empty, "--key", os.path.join(keys, "checkpoint.key")), 2, "this is the private key: the public one"),
             (("audit", "verify", empty, "--key", other), 2, "this is no public key of the form NAME+HASH+KEY"),
             (("audit", "verify-proof", other, "--key", vkey), 1, f"{other}: not a proof, as `gantry audit prove` writes them"),
+            (("init", "--try", empty), 1, f"there is no site in {empty}, as it has no gantry.yaml"),
             (("record", "sign"), 2, "WHAT is missing, one of these:\n  antivirus-definitions")):
         ran = bench.run(bench.program, *line, wants=code)
         check(sentence in ran.text, f"gantry {' '.join(line)} does not say `{sentence}`:", ran.text)
