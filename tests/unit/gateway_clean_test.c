@@ -394,7 +394,7 @@ static void heads(void **state)
 		{"D\0\1\0\0\0\0\1", {false, false, false}}, {"D\0\0\1\0\0\0\1", {false, false, false}},
 		{"P\0\0\0\0\0\0\x9", {false, false, true}}, {"P\0\0\0\0\0\0\x8", {false, false, false}},
 		{"E\0\0\0\0\0\0\0", {true, false, false}}, {"E\1\0\0\0\0\0\0", {false, true, true}},
-		{"E\7\0\0\0\0\1\x60", {false, true, true}}, {"E\7\0\0\0\0\1\x61", {false, false, false}},
+		{"E\7\0\0\0\0\2\x30", {false, true, true}}, {"E\7\0\0\0\0\2\x31", {false, false, false}},
 		{"E\x8\0\0\0\0\0\0", {false, true, true}}, {"E\x9\0\0\0\0\0\0", {false, false, false}},
 		{"X\0\0\0\0\0\0\1", {false, false, false}}, {"\0\0\0\0\0\0\0\0", {false, false, false}}};
 	for (unsigned i = 0; i < ARRAY_LEN(all); i++) {
