@@ -131,6 +131,7 @@ static bool is_about_who(enum rule r)
 	case RULE_CALLER_CERTIFICATE:
 	case RULE_CALLER_TRANSPORT:
 	case RULE_REVOKED:
+	case RULE_EXPIRED:
 	case RULE_TRANSPORT_UNTIL:
 	case RULE_UPSTREAM_TLS:
 		return true;

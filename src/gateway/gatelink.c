@@ -69,7 +69,9 @@ void route_again(struct association *as)
 		e = ERR_DENIED;
 	}
 	if (e == 0) {
+		struct verdict remark = as->route_verdict;
 		e = decide_user(as->site, &r, &as->user, &as->route_verdict);
+		as->route_verdict = as->route_verdict.rule == RULE_NONE ? remark : as->route_verdict;
 	}
 	as->route_denied = e != 0;
 	as->route = e == 0 ? r : (struct route){.from = -1, .to = -1};
@@ -185,6 +187,7 @@ void gate_apply(struct association *as)
 		close(as->pending_site);
 		as->pending_site = 0;
 	}
+	expiry_again(as);
 	standing_again(as);
 }
 

@@ -162,7 +162,7 @@ void standing_apply(struct association *as)
 	apply(&as->standing[1], &as->target_revoked, &as->target_unrevoked);
 }
 
-static bool nothing_in_hand(const struct association *as)
+bool standing_nothing_in_hand(const struct association *as)
 {
 	return as->a.n_operations == 0 && as->b.n_operations == 0 && as->a.msg.phase == BETWEEN_MESSAGES &&
 	       as->b.msg.phase == BETWEEN_MESSAGES;
@@ -174,7 +174,7 @@ static void judge_target(struct association *as)
 	const struct node *node = as->route.to >= 0 ? &as->site->nodes[as->route.to] : NULL;
 	const char *why = as->target_revoked;
 	char text[256];
-	if (!why && node && node->revocation == REVOCATION_CLOSED && nothing_in_hand(as)) {
+	if (!why && node && node->revocation == REVOCATION_CLOSED && standing_nothing_in_hand(as)) {
 		why = as->target_unrevoked;
 	}
 	if (!why || !as->b.up) {

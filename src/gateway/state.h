@@ -72,6 +72,9 @@ struct association {
 	int owed_side;               /* whose standing it is: an index; -1: nobody's any more */
 	bool late_caller;            /* it has come, and is to be applied */
 	char target_revocation[128]; /* as revocation, of the target */
+	char expired[2][48];         /* "expired on …": of the caller, of the target */
+	int64_t target_until_s;
+	char target_last_day[16];
 	const char *target_revoked, *target_unrevoked; /* as those of the caller; NULL */
 	char caller_text[46];
 	struct timeouts timeouts_a, timeouts_b;
@@ -151,6 +154,10 @@ void standing_prepare(struct association *as);      /* before the first handshak
 void standing_begin_target(struct association *as); /* before a handshake with it: nothing is known of it */
 void standing_apply(struct association *as);        /* to the facts of the caller and of the target */
 void standing_late(struct association *as, const struct message *m); /* what was owed */
+/* Is the association between messages, with no operation open? */
+bool standing_nothing_in_hand(const struct association *as);
+/* Certificates that have expired since the handshake: before standing_again(). */
+void expiry_again(struct association *as);
 /* When an answer is old, ask again. A target that is revoked, or not known not to be where that is asked for, is ended. */
 void standing_again(struct association *as);
 

@@ -112,6 +112,9 @@ static void keep_certificate(struct association *as, const struct tls_peer *peer
 	as->target_certified = true;
 	memcpy(as->target_subject, peer->subject, sizeof(as->target_subject));
 	memcpy(as->target_sha256, peer->sha256, sizeof(as->target_sha256));
+	as->target_until_s = peer->not_after_s;
+	memcpy(as->target_last_day, peer->last_day, sizeof(as->target_last_day));
+	as->expired[1][0] = '\0';
 	memcpy(as->target_serial, peer->serial, sizeof(as->target_serial));
 	memcpy(as->target_issuer, peer->issuer, sizeof(as->target_issuer));
 }

@@ -113,6 +113,23 @@ static void ask_lists(SSL *ssl, struct tls_peer *peer)
 	}
 }
 
+/* Its own, or that of an authority of its chain: which ends first. */
+static int read_end(SSL *ssl, const X509 *cert, struct tls_peer *peer)
+{
+	STACK_OF(X509) *chain = SSL_get0_verified_chain(ssl);
+	int r = x509_time_s(X509_get0_notAfter(cert), &peer->not_after_s);
+	x509_day(X509_get0_notAfter(cert), peer->last_day);
+	for (int i = 0; r == 0 && i < sk_X509_num(chain); i++) {
+		const ASN1_TIME *end = X509_get0_notAfter(sk_X509_value(chain, i));
+		int64_t end_s;
+		if (x509_time_s(end, &end_s) == 0 && end_s < peer->not_after_s) {
+			peer->not_after_s = end_s;
+			x509_day(end, peer->last_day);
+		}
+	}
+	return r;
+}
+
 int tls_peer_of(SSL *ssl, struct tls_peer *ret_peer)
 {
 	const X509 *cert = SSL_get0_peer_certificate(ssl);
@@ -135,7 +152,7 @@ int tls_peer_of(SSL *ssl, struct tls_peer *ret_peer)
 		r = x509_sha256(cert, peer.sha256);
 	}
 	if (r == 0) {
-		r = x509_time_s(X509_get0_notAfter(cert), &peer.not_after_s);
+		r = read_end(ssl, cert, &peer);
 	}
 	if (r < 0) {
 		ERR_clear_error();

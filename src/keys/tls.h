@@ -83,12 +83,13 @@ struct tls_peer {
 	size_t n_san_left_out;   /* further names: too many, too long, or with bytes that no name has */
 	uint8_t spki_sha256[32]; /* of the subjectPublicKeyInfo's DER */
 	uint8_t sha256[32];      /* of the certificate's DER: its fingerprint */
-	int64_t not_after_s;     /* seconds since 1970 */
-	char version[16];        /* "TLSv1.3" */
-	char suite[64];          /* "TLS_AES_256_GCM_SHA384" */
-	char revoked[128];       /* why, if it is revoked: after a session was resumed; "" otherwise */
-	char unrevoked[128];     /* why it is not known whether it is; "" if it is known or nobody asks */
-	unsigned outside; /* profiles that the connection does not keep to, 1u << enum tls_profile each */
+	int64_t not_after_s; /* seconds since 1970: the last at which each certificate of its chain is valid (of a resumed session: its own) */
+	char last_day[16];   /* of that: "2026-11-20" */
+	char version[16];    /* "TLSv1.3" */
+	char suite[64];      /* "TLS_AES_256_GCM_SHA384" */
+	char revoked[128];   /* why, if it is revoked: after a session was resumed; "" otherwise */
+	char unrevoked[128]; /* why it is not known whether it is; "" if it is known or nobody asks */
+	unsigned outside;    /* profiles that the connection does not keep to, 1u << enum tls_profile each */
 };
 
 /* After the handshake. ERR_MISSING if the peer showed no certificate, ERR_VALUE if it cannot be read, ERR_DENIED if it was not verified. */

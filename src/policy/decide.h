@@ -23,6 +23,7 @@ enum rule {
 	RULE_CALLER_TRANSPORT, /* … came in plain and must use TLS, or the reverse, or outside its profile */
 	RULE_USER_IDENTITY, /* a user identity is wanted and was not sent, was not proved, or is not among the flow's */
 	RULE_REVOKED, /* the caller's certificate is revoked, or may be and its node is closed to that */
+	RULE_EXPIRED, /* a certificate has expired since the association began */
 	RULE_TRANSPORT_UNTIL, /* plain transport or a retired profile, after its end date */
 	RULE_CALLED_UNKNOWN,  /* no node has the called AE title */
 	RULE_NO_FLOW,         /* both known; no flow joins them */
@@ -96,6 +97,7 @@ struct caller {
 	const char *suite;     /* TLS: "TLSv1.2 ECDHE-RSA-…", for sentences; NULL: none */
 	const char *revoked;   /* "was revoked on …"; NULL: it was not, as far as is known */
 	const char *unrevoked; /* why it is not known whether it was; NULL: it is known, or nobody asks */
+	const char *expired;   /* "expired on …": since the association began; NULL */
 	const struct listener *listener; /* that it called; NULL: not judged */
 	int64_t wall_s;                  /* now, for end dates; 0: not judged */
 	unsigned

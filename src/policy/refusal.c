@@ -76,12 +76,12 @@ bool refusal_same(const struct refusal *a, const struct refusal *b)
 		       strncmp(text_of(a, &texts[i]), text_of(b, &texts[i]), texts[i].size) == 0;
 	}
 	/*
-	 * A policy's sentence may hold counts. A fault's sentence is the fault, and a user's why it was not proved: another
+	 * A policy's sentence may hold counts. A fault's sentence is the fault, and a user's why it was not proved, and a certificate's whose it is: another
 	 * one is not hidden under its number, nor one check under another's, nor a full disk under a silent scanner, nor what
 	 * the called node does not accept under a rule that was missing.
 	 */
 	bool counts = rule_is_policy((enum rule)a->rule) && a->rule != RULE_USER_IDENTITY &&
-	              a->rule != RULE_CONTENT;
+	              a->rule != RULE_CONTENT && a->rule != RULE_EXPIRED;
 	if (a->rule == RULE_UNJUDGED || a->rule == RULE_DEIDENTIFY || a->rule == RULE_SIGN ||
 		a->rule == RULE_SIGN_KEY) {
 		return same && same_but_for_numbers(a->sentence, b->sentence);

@@ -244,6 +244,21 @@ static int check_revocation(
 	return 0;
 }
 
+/* TLS lets nobody in with one that has expired; of an association that lives longer than its certificate only we know. */
+static int check_expired(
+	const struct site *s, const struct caller *c, const struct route *r, struct verdict *v)
+{
+	const struct node *n = r->from >= 0 ? &s->nodes[r->from] : NULL;
+	if (!c->expired) {
+		return 0;
+	}
+	*v = (struct verdict){.rule = RULE_EXPIRED, .flow = -1, .line = n ? n->line : 0};
+	snprintf(v->sentence, sizeof(v->sentence),
+		"the certificate of %s %.100s %s, while the association is open: renew it, or the device cannot call again",
+		n ? "node" : "the caller", n ? n->name : c->calling, c->expired);
+	return verdict_over(s, r, n ? n->expired : OVER_ALARM, v);
+}
+
 static bool over_end(const struct ending *e, int64_t wall_s)
 {
 	return e->until_s > 0 && wall_s >= e->until_s;
@@ -288,6 +303,9 @@ int decide_route(const struct site *s, const struct hosts *h, const struct calle
 	err = err < 0 ? route_unknown(s, c, near, &r, &v) : route_known(s, c, &r, &v);
 	if (err == 0 && (v.rule == RULE_NONE || c->revoked)) {
 		err = check_revocation(s, c, &r, &v);
+	}
+	if (err == 0 && v.rule == RULE_NONE) {
+		err = check_expired(s, c, &r, &v);
 	}
 	if (err == 0 && v.rule == RULE_NONE) {
 		err = check_endings(s, c, &r, &v);

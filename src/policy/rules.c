@@ -38,6 +38,8 @@ static const struct rule_row rows[RULE_COUNT] = {
 		"the caller's user is unknown, or may not"},
 	[RULE_REVOKED] = {"revoked", false, {PERMANENT, BY_USER, 3}, 1,
 		"the caller's certificate is revoked"},
+	[RULE_EXPIRED] = {"expired", true, {PERMANENT, BY_USER, 3}, 1,
+		"a certificate has expired since the association began"},
 	[RULE_TRANSPORT_UNTIL] = {"transport-until", true, {PERMANENT, BY_USER, 1}, 1,
 		"the end date of an old transport has passed"},
 	[RULE_CALLED_UNKNOWN] = {"called-unknown", false, {PERMANENT, BY_USER, 7}, 1,

@@ -280,6 +280,7 @@ struct node {
 	enum tls_profile profile;
 	struct ending transport_until; /* of plain transport, or of a retired profile */
 	enum revocation revocation;
+	enum over expired; /* of an association that is open when its certificate expires */
 	struct endpoint *address;
 	unsigned n_address;
 	const char *server_name;

@@ -304,6 +304,17 @@ static void relax_ending(FILE *f, const struct site *s, const struct refusal *r)
 	}
 }
 
+static void relax_expired(FILE *f, const struct site *s, const struct refusal *r)
+{
+	for (unsigned i = 0; i < s->n_nodes; i++) {
+		if (s->nodes[i].line == r->line && s->nodes[i].expired == OVER_REFUSE) {
+			fprintf(f,
+				"nodes:\n  %s:    # in line %u: this line in place of its own\n    expired: alarm\n",
+				s->nodes[i].name, s->nodes[i].line);
+		}
+	}
+}
+
 /* As from_learning(). */
 static int write_lines(FILE *f, const struct site *s, const struct refusal *r)
 {
@@ -360,6 +371,9 @@ static int write_lines(FILE *f, const struct site *s, const struct refusal *r)
 				flow->user_called == USER_STRIP ? "strip" : "forward");
 		}
 		return 0;
+	case RULE_EXPIRED:
+		relax_expired(f, s, r);
+		return 0;
 	case RULE_TRANSPORT_UNTIL:
 		relax_ending(f, s, r);
 		return 0;
@@ -389,6 +403,8 @@ static const char *note_of(enum rule rule, bool tls)
 		           : "Plain DICOM is readable by anyone on its way: rather set the device to TLS where it can.";
 	case RULE_USER_IDENTITY:
 		return "Better set the device to send who uses it.";
+	case RULE_EXPIRED:
+		return "Renew the certificate: no line lets anybody in anew with one that has expired.";
 	case RULE_TRANSPORT_UNTIL:
 		return "Move the device to TLS (docs/from-plain-to-tls.md), or give `transport-until` another date.";
 	case RULE_CALLED_UNKNOWN:

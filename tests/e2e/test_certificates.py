@@ -12,6 +12,7 @@ import time
 
 from lib import dicom
 from lib.site import check, equal, free_port, test, until
+from lib.trail import Trail
 from test_identity import Responder, asking, authority, refused, refused_by_tls
 from test_refusals import accepted, rejected
 
@@ -549,3 +550,52 @@ def lists_do_not_go_back(bench):
     g.reload()  # it is kept then, too
     g.wait_log(event="gateway.reloaded")
     check(refused(g, keys.client("rolled-back")), "a revoked certificate came in by an older list")
+
+
+@test
+def certificates_that_expire_while_open(bench):
+    """Of the caller and of the archive: an alarm with a number, in the trail too, and all goes on; refused where the node says so."""
+    maker = Maker(bench)
+    end = time.time() + 4
+    last = time.strftime("%Y%m%d%H%M%SZ", time.gmtime(end))
+    for name, san in (("short", "DNS:scanner"), ("short-archive", "IP:127.0.0.1")):
+        maker.issue(name, name, san, end=last)
+    server = maker.context(ssl.PROTOCOL_TLS_SERVER, "short-archive", ssl.TLSVersion.TLSv1_3)
+    archive = dicom.Scp(tls=server)
+    bench.later(archive.close)
+    trail = Trail(bench)
+    g = trail.gateway(archive={"address": [f"127.0.0.1:{archive.port}"], "transport": "tls"})
+    tls = bench.scu(g.tls, tls=maker.context(ssl.PROTOCOL_TLS_CLIENT, "short", ssl.TLSVersion.TLSv1_3))
+    tls.associate(calling="CT_TLS")
+    plain = g.scu()
+    plain.associate()
+    count = iter(range(1, 99))
+
+    def store(scu):
+        uid = f"1.2.3.{next(count)}"
+        return scu.store(instance=uid, data=dicom.simple_object(instance=uid))["status"]
+    equal((store(tls), store(plain)), (0, 0), "before")
+    equal(g.find(rule="expired"), [], "nothing has expired yet")
+    until(lambda: time.time() > int(end) + 1, "the end of their time", patience=20)
+    for _ in range(2):
+        equal((store(tls), store(plain)), (0, 0), "statuses afterwards")
+    caller = g.decision("expired", decision="alarm", node="ct-tls")
+    check("node ct-tls expired on 20" in caller["message"], "the caller's:", caller["message"], caller["line"])
+    called = [line for line in g.find(rule="expired", decision="alarm") if "the called node archive expired on 20" in line["message"]]
+    equal(sorted(line["node"] for line in called), ["ct-tls", "ct1"], "the archive's, for each association once")
+    (alert,) = [r["event"] for r in trail.wait("alert", 3, object="expired") if r["event"]["refusal"] == caller["number"]]
+    equal((alert["alert"], alert["from"]["subject"]), (110126, "CN=short"), "in the trail")
+    for node in ("ct-tls", "archive"):
+        g.config["nodes"][node]["expired"] = "refuse"
+    g.write()
+    g.wait_log(g.reload(), event="gateway.reloaded")
+    equal((store(tls) != 0, tls.echo() != 0), (True, True), "the caller's requests")
+    refused = g.decision("expired", decision="refuse")
+    check("expired: alarm" in g.cli("explain", str(refused["number"])), "explain")
+    check(store(plain) != 0, "it was stored in an archive whose certificate has expired")
+    g.wait_log(event="upstream.expired", target="archive")
+    check("expired" in g.decision("upstream-tls")["message"], "how the archive was called again")
+    # Renewed meanwhile, it is called again within the same association.
+    maker.issue("short-archive", "short-archive", "IP:127.0.0.1")
+    server.load_cert_chain(maker.path("short-archive.pem"), maker.path("short-archive.key"))
+    equal(store(plain), 0, "with another certificate")

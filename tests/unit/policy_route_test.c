@@ -205,6 +205,28 @@ static void observing_lets_pass_and_says_so(void **state)
 	refused(PAIR(", mode: observe", ""), &c, RULE_CALLER_ADDRESS, "10.9.9.9");
 }
 
+/* A certificate that has expired since: an alarm, unless the node refuses, and then what it observes passes; what is revoked is not softened. */
+static void expired_since(void **state)
+{
+#define EXPIRED(how)                                                                                         \
+	LISTEN "nodes:\n  archive: { ae: [ ARCHIVE ], address: folder:a }\n"                                 \
+	       "  mr1: { ae: [ MR1 ], certificate: { san: [ mr1.hospital ] }" how " }\n"                     \
+	       "flows:\n  - { name: in, from: [ mr1 ], to: archive, services: [ echo ] }\n"
+	static const char *const mr1[] = {"mr1.hospital"};
+	struct caller c = tls_caller("10.1.1.9", "MR1", "ARCHIVE", mr1);
+	assert_int_equal(ask(EXPIRED(", expired: refuse"), &c), 0);
+	assert_int_equal(verdict.rule, RULE_NONE);
+	c.expired = "expired on 2026-11-20";
+	assert_int_equal(ask(EXPIRED(""), &c), 0);
+	assert_true(verdict.rule == RULE_EXPIRED && verdict.alarm && !verdict.observed && route.from == 1);
+	assert_non_null(strstr(verdict.sentence, "of node mr1 expired on 2026-11-20, while"));
+	refused(EXPIRED(", expired: refuse"), &c, RULE_EXPIRED, "of node mr1 expired on 2026-11-20, while");
+	assert_int_equal(ask(EXPIRED(", expired: refuse, mode: observe"), &c), 0);
+	assert_true(verdict.rule == RULE_EXPIRED && verdict.observed);
+	c.revoked = "was revoked on 2026-11-21";
+	refused(EXPIRED(""), &c, RULE_REVOKED, "was revoked");
+}
+
 static void rules_have_names_and_triples(void **state)
 {
 	for (int r = 0; r < RULE_COUNT; r++) {
@@ -332,6 +354,7 @@ int main(void)
 		cmocka_unit_test(host_names_match_what_was_looked_up),
 		cmocka_unit_test(the_more_specific_wins),
 		cmocka_unit_test(observing_lets_pass_and_says_so),
+		cmocka_unit_test(expired_since),
 		cmocka_unit_test(rules_have_names_and_triples),
 		cmocka_unit_test(door_has_its_flow),
 		cmocka_unit_test(import_has_a_way),
