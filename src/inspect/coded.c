@@ -18,6 +18,7 @@ enum coded_state {
 	RLE_HEADER,
 	RLE_SEGMENT,
 	RLE_GAP,
+	VIDEO,
 	BEHIND,
 	UNREAD
 };
@@ -33,22 +34,16 @@ enum coded_state {
 #define J2K_SOD          0x93
 #define J2K_COM          0x64
 
-bool coded_is_read(const struct inspect *i)
-{
-	return i->codec != CODEC_VIDEO;
-}
-
 /* ---- What is searched ---- */
 
-/* What follows is not of one piece with what was searched before. */
-static void search_anew(struct inspect *i)
+void coded_search_anew(struct inspect *i)
 {
 	i->s.marks = i->s.wide_marks = 0;
 	i->s.n_head = 0;
 	i->s.claim = NULL;
 }
 
-static void search(struct inspect *i, struct span piece)
+void coded_search(struct inspect *i, struct span piece)
 {
 	struct inspect_stream *s = &i->s;
 	size_t room = sizeof(s->head) - s->n_head, n = piece.len < room ? piece.len : room;
@@ -57,17 +52,17 @@ static void search(struct inspect *i, struct span piece)
 	value_search(i, piece);
 }
 
-static void unread(struct inspect *i)
+void coded_unread(struct inspect *i)
 {
 	i->coded.state = UNREAD;
-	search_anew(i);
+	coded_search_anew(i);
 	i->s.strict = true; /* any bytes may stand in what is compressed */
 }
 
 static void behind(struct inspect *i)
 {
 	i->coded.state = BEHIND;
-	search_anew(i);
+	coded_search_anew(i);
 }
 
 static size_t smaller(uint64_t a, size_t b)
@@ -87,14 +82,22 @@ static size_t step_behind(struct inspect *i, struct span s)
 	c->behind += s.len;
 	value_search(i, span_of(s.ptr, padding));
 	i->s.at += padding;
-	search(i, span_of(s.ptr + padding, s.len - padding));
+	coded_search(i, span_of(s.ptr + padding, s.len - padding));
 	i->s.at -= padding;
 	return s.len;
 }
 
+void coded_behind(struct inspect *i, struct span s)
+{
+	behind(i);
+	i->s.at -= s.len;
+	(void)step_behind(i, s);
+	i->s.at += s.len;
+}
+
 static size_t step_unread(struct inspect *i, struct span s)
 {
-	search(i, s);
+	coded_search(i, s);
 	return s.len;
 }
 
@@ -119,7 +122,7 @@ static size_t step_marker(struct inspect *i, struct span s)
 	uint8_t code = s.ptr[0];
 	if (c->n == 0) {
 		if (code != 0xFF) {
-			unread(i);
+			coded_unread(i);
 			return 0;
 		}
 		c->head[c->n++] = code;
@@ -190,12 +193,12 @@ static size_t step_length(struct inspect *i, struct span s)
 	}
 	unsigned length = (unsigned)c->head[2] << 8 | c->head[3];
 	if (length < 2) {
-		unread(i);
+		coded_unread(i);
 		return 1;
 	}
 	c->state = IN_SEGMENT;
 	c->left = length - 2;
-	search_anew(i);
+	coded_search_anew(i);
 	if (c->left == 0) {
 		c->at++;
 		segment_end(i);
@@ -223,7 +226,7 @@ static size_t step_segment(struct inspect *i, struct span s)
 	size_t n = smaller(c->left, s.len), room = sizeof(c->head) - c->n;
 	memcpy(c->head + c->n, s.ptr, n < room ? n : room);
 	c->n = (uint8_t)(c->n + (n < room ? n : room));
-	search(i, span_of(s.ptr, n));
+	coded_search(i, span_of(s.ptr, n));
 	if (is_comment(i)) {
 		search_comment(i, span_of(s.ptr, n));
 	}
@@ -301,7 +304,7 @@ static size_t step_rle_header(struct inspect *i, struct span s)
 		last = c->segments[k];
 	}
 	if (bad) {
-		unread(i);
+		coded_unread(i);
 		return 0;
 	}
 	c->segments[n] = UINT32_MAX;
@@ -309,7 +312,7 @@ static size_t step_rle_header(struct inspect *i, struct span s)
 	c->segment = 0;
 	c->out = c->left = 0;
 	c->state = RLE_SEGMENT;
-	search(i, span_of(s.ptr + r.pos, RLE_BYTES - r.pos));
+	coded_search(i, span_of(s.ptr + r.pos, RLE_BYTES - r.pos));
 	return RLE_BYTES;
 }
 
@@ -320,7 +323,7 @@ static size_t segment_done(struct inspect *i, size_t n)
 	bool is_next = c->at + n == c->segments[c->segment + 1];
 	c->left = 0;
 	if (!is_next) {
-		search_anew(i);
+		coded_search_anew(i);
 		c->state = c->segment + 1 == c->n_segments ? BEHIND : RLE_GAP;
 		return n;
 	}
@@ -379,7 +382,8 @@ void coded_begin(struct inspect *i, bool frame)
 	bool first = i->f.d.number == 1;
 	c->behind = 0;
 	c->dirty = false;
-	i->s.at = 0;
+	c->fresh = false;
+	i->s.at = i->codec == CODEC_VIDEO ? c->at : 0;
 	bool alone = i->codec == CODEC_RLE || i->codec == CODEC_DEFLATED || i->codec == CODEC_OTHER;
 	if (!first && !frame && !alone) {
 		return;
@@ -389,11 +393,15 @@ void coded_begin(struct inspect *i, bool frame)
 	value_anew(i, i->e.length);
 	c->at = c->tile_end = c->texts = 0;
 	c->ls = false;
-	search_anew(i);
+	c->fresh = true;
+	coded_search_anew(i);
 	if (i->codec == CODEC_RLE) {
 		c->state = RLE_HEADER;
+	} else if (i->codec == CODEC_VIDEO) {
+		c->state = VIDEO;
+		video_begin(i);
 	} else if (i->codec == CODEC_JXL || i->codec == CODEC_DEFLATED || !frame) {
-		unread(i);
+		coded_unread(i);
 	} else {
 		at_marker(i);
 	}
@@ -410,6 +418,7 @@ void coded_piece(struct inspect *i, struct span s)
 		[RLE_HEADER] = step_rle_header,
 		[RLE_SEGMENT] = step_rle_segment,
 		[RLE_GAP] = step_rle_gap,
+		[VIDEO] = video_step,
 		[BEHIND] = step_behind,
 		[UNREAD] = step_unread,
 	};
@@ -424,8 +433,11 @@ void coded_piece(struct inspect *i, struct span s)
 void coded_end(struct inspect *i)
 {
 	const struct inspect_coded *c = &i->coded;
-	if (c->state != BEHIND && c->state != UNREAD) {
-		i->s.n_head = 0; /* of a segment that is not complete */
+	/* A segment that is not complete has no beginning, nor has what goes on; and two letters are no sign where there may be any. */
+	bool begins = c->state == BEHIND || (c->state == UNREAD && c->fresh),
+	     any = c->state == UNREAD && i->codec != CODEC_OTHER;
+	if (!begins || (any && signature_of(span_of(i->s.head, i->s.n_head)) == SIGNATURE_PE)) {
+		i->s.n_head = 0;
 	}
 	value_end(i);
 	i->s.n_head = 0;
@@ -433,5 +445,12 @@ void coded_end(struct inspect *i)
 	if (c->behind > 1 && c->dirty) {
 		found_say(i, c->behind <= 512 ? CHECK_PIXEL_DATA_PADDED : CHECK_PIXEL_DATA_LONG,
 			"%llu bytes behind the end of the compressed image", (unsigned long long)c->behind);
+	}
+}
+
+void coded_video_end(struct inspect *i)
+{
+	if (i->coded.state == VIDEO) {
+		video_end(i);
 	}
 }

@@ -106,12 +106,8 @@ void fragment_begin(struct inspect *i)
 	if (d->length == 0) {
 		found(i, CHECK_FRAGMENT_EMPTY, (struct span){0});
 	}
-	if (coded_is_read(i)) {
-		coded_fragment(i);
-		dataset_pieces(d);
-	} else {
-		dataset_collect(d, i->value, INSPECT_FRAGMENT);
-	}
+	coded_fragment(i);
+	dataset_pieces(d);
 }
 
 /* PS3.5 G.5: how many segments, and where each begins. */
@@ -165,6 +161,24 @@ static void check_head(struct inspect *i, struct span v, bool first)
 	}
 }
 
+/* A fragment that goes on with an image begins with any bytes: is there more of a file than its first four? */
+static bool is_sure(struct span v, enum signature is)
+{
+	const uint8_t *p = v.ptr;
+	bool zip = v.len >= 30 && p[0] == 'P' && p[9] == 0 && p[27] < 4;
+	switch (is) {
+	case SIGNATURE_ELF:
+		return v.len >= 20 && (p[16] == 0 || p[17] == 0) && (p[18] == 0 || p[19] == 0);
+	case SIGNATURE_ARCHIVE:
+		return zip || (p[0] != 'P' && p[0] != 0x1F && p[0] != 0x28);
+	case SIGNATURE_PDF:
+		return v.len >= 7 && (p[5] == '1' || p[5] == '2') && p[6] == '.';
+	default: /* texts */
+		return (text_classes(span_of(p, v.len < 64 ? v.len : 64)) &
+			       text_classes(span_str("\1\x80"))) == 0;
+	}
+}
+
 /* Its first INSPECT_FRAGMENT bytes, or all. */
 static void fragment_head(struct inspect *i, struct span v)
 {
@@ -175,6 +189,9 @@ static void fragment_head(struct inspect *i, struct span v)
 		check_head(i, v, first);
 	}
 	enum signature is = signature_of(v);
+	if (!first && !is_frame((enum codec)i->codec, v) && !is_sure(v, is)) {
+		return;
+	}
 	bool begins = first && (is == SIGNATURE_MACHO || is == SIGNATURE_SCRIPT ||
 				       (is == SIGNATURE_PE && i->codec != CODEC_OTHER));
 	if (is == SIGNATURE_ELF || is == SIGNATURE_ARCHIVE || is == SIGNATURE_PDF || is == SIGNATURE_HTML ||
@@ -216,10 +233,6 @@ void fragment_piece(struct inspect *i, struct span piece, bool last)
 		if (last) {
 			value_end(i);
 		}
-		return;
-	}
-	if (!coded_is_read(i)) {
-		fragment_head(i, piece);
 		return;
 	}
 	if (i->coded.begins && !take_head(i, &piece, last)) {
@@ -265,6 +278,9 @@ static void check_extended(struct inspect *i, uint64_t frames)
 
 void fragments_end(struct inspect *i)
 {
+	if (i->codec == CODEC_VIDEO && i->fragments > 0) {
+		coded_video_end(i);
+	}
 	const struct inspect_pixels *p = pixels_of(i);
 	uint64_t frames = p ? p->frames : 1;
 	if (i->fragments < frames && i->codec != CODEC_VIDEO) {

@@ -148,6 +148,7 @@ struct inspect_coded {
 	uint8_t state, n; /* coded.c's; bytes of the head */
 	uint8_t head[12]; /* of a segment, its marker included */
 	bool begins;      /* the fragment's first bytes are still to come: INSPECT_FRAGMENT of them, or all */
+	bool fresh;       /* the frame began with this fragment */
 	bool dirty;       /* what is behind the end is more than padding */
 	bool ls;          /* JPEG-LS */
 	uint16_t n_begin; /* how many came */
@@ -159,6 +160,18 @@ struct inspect_coded {
 	uint64_t out, want;    /* RLE: bytes that the segment has become, and that it must */
 	uint32_t segments[16]; /* … where it begins, and its end */
 	uint8_t n_segments, segment;
+};
+
+/* A video's container: video.c's. */
+struct inspect_video {
+	uint8_t state, n; /* n: bytes of the head */
+	uint8_t before;   /* bytes before each packet */
+	uint8_t n_maps;
+	uint16_t maps
+		[16]; /* packets' identifiers that tables of programs have; and those of streams of pictures and sound */
+	uint64_t left; /* of a box or a packet */
+	uint8_t head[192];
+	uint8_t shown[8192 / 8];
 };
 
 #define INSPECT_FRAGMENT 512 /* bytes of a fragment that are held at once */
@@ -223,6 +236,7 @@ struct inspect {
 
 	/* ---- Large, and like the findings not cleared for each object: what is above says what of it is of this one ---- */
 	struct dicom_file f;         /* f.d alone if it has no meta information */
+	struct inspect_video video;  /* begun anew by each */
 	uint32_t kept[INSPECT_KEPT]; /* of the basic table */
 	uint8_t value[INSPECT_VALUE];
 };

@@ -104,12 +104,22 @@ void shape_data(struct inspect *i);
 
 /* ---- coded.c: what of a compressed frame is not the image ---- */
 enum codec { CODEC_OTHER, CODEC_JPEG, CODEC_J2K, CODEC_RLE, CODEC_JXL, CODEC_DEFLATED, CODEC_VIDEO };
-bool coded_is_read(
-	const struct inspect *i); /* its frames are read to their end, and not their beginning alone */
 void coded_fragment(struct inspect *i);
+void coded_search(struct inspect *i, struct span s); /* … as what is not the image */
+void coded_search_anew(
+	struct inspect *i); /* what follows is not of one piece with what was searched before */
+void coded_behind(struct inspect *i,
+	struct span s);               /* the image was over before s, which was taken; so is all that comes */
+void coded_unread(struct inspect *i); /* all is searched, from here on */
 void coded_begin(struct inspect *i, bool frame); /* frame: a fragment begins as a frame does */
 void coded_piece(struct inspect *i, struct span piece);
 void coded_end(struct inspect *i);
+void coded_video_end(struct inspect *i); /* no more fragments come */
+
+/* ---- video.c: what of a video is neither pictures nor sound ---- */
+void video_begin(struct inspect *i);
+size_t video_step(struct inspect *i, struct span s); /* how many bytes were taken */
+void video_end(struct inspect *i);
 
 /* ---- codestream.c: the first bytes of a compressed frame, its signature included ---- */
 void codestream_j2k(struct inspect *i, struct span value);

@@ -25,7 +25,8 @@ static void look(struct inspect *i, uint8_t kind, struct span s, const uint8_t *
 		"1.2.840.10008.1.2.2", "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.5",
 		"1.2.840.10008.1.2.1.99", NULL, NULL, "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.80",
 		"1.2.840.10008.1.2.4.110", "1.2.840.10008.1.2.4.57"};
-	const char *syntax = syntaxes[kind % ARRAY_LEN(syntaxes)];
+	const char *syntax = kind >= 0xFE ? "1.2.840.10008.1.2.4.102" /* a video */
+	                                  : syntaxes[kind % ARRAY_LEN(syntaxes)];
 	struct inspect_about about = {.file = !syntax};
 	if (syntax) {
 		about.transfer_syntax = span_str(syntax);
