@@ -35,7 +35,8 @@ static const char usage[] =
 	"                          configuration, or those of signers\n"
 	"  --require-timestamp  each signature must have a good one\n"
 	"  --require P    creator, authorization, report, verified-report: one good\n"
-	"                 signature at least must be over what that profile asks for\n"
+	"                 signature at least must be over what that profile asks for;\n"
+	"                 report asks for both where the report is verified\n"
 	"  --json         print a JSON object a file\n"
 	"  -c, --config FILE  default: ./gantry.yaml, then /etc/gantry/gantry.yaml\n"
 	"\n"
@@ -294,7 +295,9 @@ static int judge(const struct job *j, const char *path, const struct object_repo
 	if (r->why[0] || r->n == 0) {
 		return EXIT_NONE;
 	}
-	if (all && j->require && !(met & j->require)) {
+	/* PS3.15 C.4: one that is verified has a signature for that, too. */
+	bool lacks = j->require == SIGNED_REPORT && r->verified && !(met & SIGNED_VERIFIED_REPORT);
+	if (all && j->require && (lacks || !(met & j->require))) {
 		fprintf(stderr, "gantry verify: %s: no signature is over what the profile asks for\n", path);
 		return 1;
 	}

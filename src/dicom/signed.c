@@ -8,6 +8,7 @@
 #define TAG_SIGNATURES     0xFFFAFFFAu
 #define TAG_PURPOSE        0x04000401u
 #define TAG_CODE_VALUE     0x00080100u
+#define TAG_CODING_SCHEME  0x00080102u
 
 enum field {
 	NO_FIELD,
@@ -23,6 +24,7 @@ enum field {
 	TIMESTAMP_TYPE,
 	TIMESTAMP,
 	PURPOSE,
+	PURPOSE_SCHEME,
 };
 
 static const struct {
@@ -88,9 +90,10 @@ static void begin_element(struct signed_facts *f, struct dataset *d)
 			f->field = (uint8_t)fields[i].field;
 		}
 	}
-	if (f->signature && d->depth == f->depth + 1 && d->path[f->depth] == TAG_PURPOSE &&
-		d->tag == TAG_CODE_VALUE) {
-		f->field = PURPOSE;
+	if (f->signature && d->depth == f->depth + 1 && d->path[f->depth] == TAG_PURPOSE) {
+		f->field = d->tag == TAG_CODE_VALUE      ? PURPOSE
+		           : d->tag == TAG_CODING_SCHEME ? PURPOSE_SCHEME
+		                                         : NO_FIELD;
 	}
 	if (f->field != NO_FIELD) {
 		dataset_collect(d, f->buf, sizeof(f->buf));
@@ -209,6 +212,9 @@ static int take_signature(struct signed_facts *f, struct span value, enum encodi
 		return 0;
 	case PURPOSE:
 		set_text("SH", value, s->purpose, sizeof(s->purpose));
+		return 0;
+	case PURPOSE_SCHEME:
+		set_text("SH", value, s->purpose_scheme, sizeof(s->purpose_scheme));
 		return 0;
 	default:
 		return 0;

@@ -33,7 +33,7 @@ struct signed_signature {
 	size_t certificate_len;
 	uint8_t value[SIGNED_VALUE_MOST];
 	size_t value_len;
-	char purpose[17]; /* Code Value of its purpose; "": none */
+	char purpose[17], purpose_scheme[17]; /* Code Value of its purpose, and whose code; "": none */
 	char timestamp_type[17];
 	uint8_t *timestamp; /* malloc'd; as encoded, with padding; NULL: none that fits into 64 KiB */
 	size_t timestamp_len;

@@ -116,6 +116,7 @@ struct object_verdict {
 
 struct object_report {
 	uint32_t n;
+	uint8_t verified; /* it is a report, and says that it is verified (PS3.15 C.4) */
 	struct object_verdict verdicts[SIGNED_MOST];
 	char why[200]; /* of a failure */
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dicom/sign_profile.h"
 #include "dicom/uid.h"
+#include "dicom/vr.h"
 #include "keys/object_parts.h"
 #include "keys/timestamp.h"
 #include "keys/x509.h"
@@ -116,7 +117,16 @@ void object_judge_certificate(
 
 /* ---- One signature ---- */
 
+/* What the profile of reports asks of a data set (PS3.15 C.4). */
+struct document {
+	char sop_class[UID_MAX + 1], verification[17];
+	unsigned observers;
+	uint32_t value; /* the tag of that which comes; 0: of none */
+	uint8_t buf[UID_MAX + 2];
+};
+
 struct check {
+	const struct document *document;
 	const struct signed_mac *params;
 	const struct signed_signature *s;
 	struct mac_scope item; /* of the signature's own */
@@ -242,6 +252,18 @@ void object_judge_stamp(const struct signed_signature *s, const EVP_PKEY *key, c
 		s->timestamp ? "it is of another type than CMS_TSP" : "it is too long");
 }
 
+/* Structured Reports and Key Object Selection Documents, with one Verifying Observer at most. */
+static bool is_report(const struct document *d)
+{
+	static const char of_reports[] = "1.2.840.10008.5.1.4.1.1.88.";
+	return strncmp(d->sop_class, of_reports, sizeof(of_reports) - 1) == 0 && d->observers <= 1;
+}
+
+static bool is_verified(const struct document *d)
+{
+	return strcmp(d->verification, "VERIFIED") == 0;
+}
+
 static void judge_profiles(const struct check *c, struct object_verdict *v)
 {
 	v->covers_all = c->params->n_tags == c->list.n &&
@@ -252,9 +274,10 @@ static void judge_profiles(const struct check *c, struct object_verdict *v)
 	v->profiles = sign_profiles(
 		c->list.tags, c->list.n, c->params->tags, c->params->n_tags, SIGNED_CREATOR, &v->lacking);
 	/* PS3.15 C.4: a purpose, and that of verification (5) of a report that is verified. */
-	if (!c->s->purpose[0]) {
+	if (!c->s->purpose[0] || !is_report(c->document)) {
 		v->profiles &= ~(unsigned)(SIGNED_REPORT | SIGNED_VERIFIED_REPORT);
-	} else if (strcmp(c->s->purpose, "5") != 0) {
+	} else if (!is_verified(c->document) || strcmp(c->s->purpose, "5") != 0 ||
+		   strcmp(c->s->purpose_scheme, "ASTM-sigpurpose") != 0) {
 		v->profiles &= ~(unsigned)SIGNED_VERIFIED_REPORT;
 	}
 }
@@ -367,23 +390,56 @@ static int verify_one(struct check *c, struct span file, const struct object_tru
 
 /* ---- All ---- */
 
-static int collect(void *arg, struct dataset *d, int event, enum encoding encoding)
+#define TAG_SOP_CLASS          0x00080016u
+#define TAG_VERIFYING_OBSERVER 0x0040A073u
+#define TAG_VERIFICATION_FLAG  0x0040A493u
+
+struct collected {
+	struct signed_facts facts;
+	struct document document;
+};
+
+static void look_at(struct document *w, struct dataset *d, int event)
 {
-	return signed_event(arg, d, event, encoding);
+	if (event == DATASET_ITEM && d->depth == 1 && d->path[0] == TAG_VERIFYING_OBSERVER) {
+		w->observers++;
+	} else if (event == DATASET_ELEMENT) {
+		bool wanted = d->depth == 0 && (d->tag == TAG_SOP_CLASS || d->tag == TAG_VERIFICATION_FLAG);
+		w->value = wanted ? d->tag : 0;
+		if (wanted) {
+			dataset_collect(d, w->buf, sizeof(w->buf));
+		}
+	} else if (event == DATASET_VALUE && w->value && !d->truncated) {
+		bool is_class = w->value == TAG_SOP_CLASS;
+		struct span text = vr_trim(is_class ? "UI" : "CS", d->value);
+		size_t most = is_class ? sizeof(w->sop_class) : sizeof(w->verification);
+		snprintf(is_class ? w->sop_class : w->verification, most, "%.*s", (int)text.len,
+			(const char *)(text.ptr ? text.ptr : (const uint8_t *)""));
+	}
 }
 
-static int look(struct signed_facts *f, struct span file, const struct object_trust *t, int64_t now_s,
+static int collect(void *arg, struct dataset *d, int event, enum encoding encoding)
+{
+	struct collected *c = arg;
+	look_at(&c->document, d, event);
+	return signed_event(&c->facts, d, event, encoding);
+}
+
+static int look(struct collected *all, struct span file, const struct object_trust *t, int64_t now_s,
 	struct object_report *ret)
 {
-	struct object_pass p = {.file = file, .each = collect, .arg = f};
+	struct object_pass p = {.file = file, .each = collect, .arg = all};
+	const struct signed_facts *f = &all->facts;
 	int e = object_pass(&p);
 	if (e < 0) {
 		snprintf(ret->why, sizeof(ret->why), "it cannot be read as a DICOM file: %s", err_str(e));
 		return e;
 	}
+	ret->verified = is_report(&all->document) && is_verified(&all->document);
 	for (unsigned i = 0; e == 0 && i < f->n_signatures; i++) {
 		struct object_verdict *v = &ret->verdicts[ret->n++];
-		struct check c = {.s = &f->signatures[i],
+		struct check c = {.document = &all->document,
+			.s = &f->signatures[i],
 			.params = signed_mac_of(f, &f->signatures[i]),
 			.is_signed = f->is_signed};
 		*v = (struct object_verdict){.state = OBJECT_UNKNOWN};
@@ -401,12 +457,13 @@ static int look(struct signed_facts *f, struct span file, const struct object_tr
 int object_verify(
 	struct span file, const struct object_trust *trust, int64_t now_s, struct object_report *ret)
 {
-	struct signed_facts *f = calloc(1, sizeof(*f));
+	struct collected *f = calloc(1, sizeof(*f));
 	ret->n = 0;
+	ret->verified = 0;
 	ret->why[0] = 0;
 	int e = f ? look(f, file, trust, now_s, ret) : ERR_NO_MEMORY;
 	if (f) {
-		signed_done(f);
+		signed_done(&f->facts);
 	}
 	free(f);
 	if (e < 0 && !ret->why[0]) {

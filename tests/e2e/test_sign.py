@@ -264,6 +264,27 @@ def sign_profiles(bench):
     report = os.path.join(DATA, "sr.dcm")
     v = s.verify(s.dcmsign(report, "theirs.dcm", "+m2", "+pr", "+sp", "1", "-t", "0008,0016", "-t", "0020,000d", "-t", "0020,000e"))[0]
     check("report" in v["profiles"] and "verified-report" not in v["profiles"], f"+pr: {v}")
+    # An image is no report; one that is verified takes a signature for that, by the standard's own code.
+    v = s.verify(s.dcmsign(CT, "theirs.dcm", "+m2", "+sp", "5"))[0]
+    check("creator" in v["profiles"] and "report" not in v["profiles"], f"a purpose in an image: {v}")
+    require = [bench.program, "verify", "-c", s.g.yaml, "--require"]
+    verified, two = bench.path("verified.dcm"), bench.path("two.dcm")
+    shutil.copy(report, verified)
+    bench.run("dcmodify", "-nb", "-m", "(0040,a493)=VERIFIED", "-i", "(0040,a073)[0].(0040,a075)=Doe^Jane", verified, wants=0)
+    for source, purpose, wanted in ((report, "5", ["report"]), (verified, "1", ["report"]), (verified, "5", ["report", "verified-report"])):
+        signed = s.dcmsign(source, "theirs.dcm", "+m2", "+pr" if source == report else "-pf", "+sp", purpose)
+        equal([p for p in s.verify(signed)[0]["profiles"] if "report" in p], wanted, f"purpose {purpose} of {source}")
+        bench.run(*require, "report", signed, wants=1 if (source, purpose) == (verified, "1") else 0)
+        bench.run(*require, "verified-report", signed, wants=0 if len(wanted) == 2 else 1)
+    with open(signed, "rb") as file:
+        other = file.read().replace(b"ASTM-sigpurpose", b"99LOCAL-purpose")
+    with open(bench.path("other.dcm"), "wb") as file:
+        file.write(other)
+    check("verified-report" not in s.verify(bench.path("other.dcm"), wants=1)[0]["profiles"], "a purpose of somebody's own")
+    shutil.copy(verified, two)
+    bench.run("dcmodify", "-nb", "-i", "(0040,a073)[1].(0040,a075)=Roe^Richard", two, wants=0)
+    v = s.verify(s.dcmsign(two, "theirs.dcm", "+m2", "+sp", "5"))[0]
+    check("report" not in v["profiles"], f"two observers: {v}")
     v = s.verify(s.sign(CT, "base.dcm", "--tag", "PatientID"))[0]
     equal(v["profiles"], ["base"], "over one element")
     check("asks for" in s.sign(CT, "no.dcm", "--profile", "creator", "--tag", "PatientID", wants=1), "creator")
