@@ -17,7 +17,8 @@
 #define COMPONENT_MOST 64 /* more than PS3.10 8.2 allows */
 #define FOLDER         (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 #define PREFIX         ".gantry-stage-"
-#define RANDOM         6   /* characters that mkdtemp() makes */
+#define RANDOM         6 /* characters that mkdtemp() makes */
+#define MODE           0700
 #define KEPT_FROM      256 /* descriptors of kept files, which are more than any other */
 #define SPARE          64
 #define TRIES          8
@@ -69,15 +70,15 @@ static void remove_all(const char *path)
 	(void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-/* Nobody holds it: its process is dead. It was made by mkdtemp(), by this user. */
-static bool is_left(int fd)
+/* Nobody holds it: its process is dead. It was made by mkdtemp(), by this user; whose folders have that mode here. */
+static bool is_left(int fd, mode_t mode)
 {
 	struct stat st;
-	return fstat(fd, &st) == 0 && st.st_uid == geteuid() && (st.st_mode & 07777) == 0700 &&
+	return fstat(fd, &st) == 0 && st.st_uid == geteuid() && (st.st_mode & 07777) == mode &&
 	       flock(fd, LOCK_EX | LOCK_NB) == 0;
 }
 
-static void remove_left(int beside, const char *folder)
+static void remove_left(int beside, const char *folder, mode_t mode)
 {
 	int own = openat(beside, ".", FOLDER);
 	DIR *d = own >= 0 ? fdopendir(own) : NULL;
@@ -91,7 +92,7 @@ static void remove_left(int beside, const char *folder)
 			continue;
 		}
 		int fd = openat(beside, e->d_name, FOLDER);
-		if (fd >= 0 && is_left(fd) && asprintf(&path, "%s/%s", folder, e->d_name) >= 0) {
+		if (fd >= 0 && is_left(fd, mode) && asprintf(&path, "%s/%s", folder, e->d_name) >= 0) {
 			remove_all(path);
 			free(path);
 		}
@@ -175,7 +176,7 @@ int stage_begin(struct stage *s, const char *out)
 		e = ERR_SYSTEM;
 	}
 	if (e == 0) {
-		remove_left(s->beside, folder);
+		remove_left(s->beside, folder, MODE);
 		e = ERR_CLOSED;
 	}
 	for (unsigned i = 0; e == ERR_CLOSED && i < TRIES; i++) {
@@ -184,6 +185,10 @@ int stage_begin(struct stage *s, const char *out)
 	e = e == ERR_CLOSED ? ERR_SYSTEM : e;
 	int kept = errno;
 	if (e == 0) {
+		/* Below a folder with the setgid bit, or on FAT, mkdtemp() makes another mode, which only one of ours tells. */
+		if (fstat(s->fd, &st) == 0 && (st.st_mode & 07777) != MODE) {
+			remove_left(s->beside, folder, st.st_mode & 07777);
+		}
 		try_nameless(s);
 	}
 	free(folder);
@@ -351,6 +356,20 @@ int stage_open(const struct stage *s, const char *name)
 
 /* ---- In its place ---- */
 
+/* Where nothing else is. */
+static int rename_to_nothing(int from, const char *name, const char *path)
+{
+	struct stat st;
+	int e = renameat2(from, name, AT_FDCWD, path, RENAME_NOREPLACE);
+	if (e < 0 &&
+		errno ==
+			EINVAL) { /* a file system that cannot, as those of a network: what comes meanwhile is replaced */
+		e = lstat(path, &st) == 0 ? -1 : renameat(from, name, AT_FDCWD, path);
+		errno = e < 0 && lstat(path, &st) == 0 ? EEXIST : errno;
+	}
+	return e;
+}
+
 static int put_in_place(struct stage *s, int from, const char *name)
 {
 	char *path = trimmed(s->out);
@@ -358,7 +377,7 @@ static int put_in_place(struct stage *s, int from, const char *name)
 		return ERR_NO_MEMORY;
 	}
 	int e = syncfs(s->fd) < 0 ? ERR_SYSTEM : 0;
-	if (e == 0 && renameat2(from, name, AT_FDCWD, path, RENAME_NOREPLACE) < 0) {
+	if (e == 0 && rename_to_nothing(from, name, path) < 0) {
 		e = errno == EEXIST ? ERR_VALUE : ERR_SYSTEM;
 	}
 	int kept = errno;
@@ -382,11 +401,15 @@ int stage_commit(struct stage *s)
 	if (name_kept(s) < 0) {
 		return ERR_SYSTEM;
 	}
-	/* As the person's other folders are: mkdtemp() has made it for nobody else. */
-	mode_t mask = umask(0);
-	(void)umask(mask);
-	int e = fchmod(s->fd, 0750 & ~mask) < 0 ? ERR_SYSTEM : put_in_place(s, AT_FDCWD, s->path);
+	int e = put_in_place(s, AT_FDCWD, s->path);
 	s->committed = e == 0;
+	if (e == 0) {
+		/* As the person's other folders are: mkdtemp() has made it for nobody else, and until here that tells what was left. */
+		struct stat st;
+		mode_t mask = umask(0), others = fstat(s->fd, &st) == 0 ? st.st_mode & 07000 : 0;
+		(void)umask(mask);
+		(void)fchmod(s->fd, others | (0750 & ~mask));
+	}
 	return e;
 }
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,6 +37,26 @@ static int leave(void **state)
 		_exit(1);
 	}
 	return chdir("/") == 0 && waitpid(pid, NULL, 0) == pid ? 0 : -1;
+}
+
+/* In the place of the C library's: a process that is killed while bytes go to the disk, and a file system that cannot refuse to replace. */
+static bool dies_in_sync, cannot_refuse;
+
+int syncfs(int fd)
+{
+	if (dies_in_sync) {
+		(void)raise(SIGKILL);
+	}
+	return (int)syscall(SYS_syncfs, fd);
+}
+
+int renameat2(int from, const char *old, int to, const char *name, unsigned flags)
+{
+	if (cannot_refuse && flags != 0) {
+		errno = EINVAL;
+		return -1;
+	}
+	return (int)syscall(SYS_renameat2, from, old, to, name, flags);
 }
 
 /* How many names a folder has; of hidden ones with a prefix the last is in found. */
@@ -259,6 +280,65 @@ static void test_killed(void **state)
 	close(ends[1]);
 }
 
+/* Killed when all is there but its place: what is left is known as such, also where folders have another mode than mkdtemp() asks for. */
+static void test_killed_at_the_end(void **state)
+{
+	static const mode_t modes[] = {0700, 02750};
+	char found[256];
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_LEN(modes); i++) {
+		struct stage s;
+		struct stat st;
+		int status;
+		assert_int_equal(chmod(".", modes[i]), 0);
+		pid_t pid = fork();
+		if (pid == 0) {
+			dies_in_sync = true;
+			if (stage_begin(&s, "out") == 0) {
+				keep(&s, "D/SECRET", "secret");
+				(void)!stage_commit(&s);
+			}
+			_exit(1);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+		assert_int_equal(count(".", ".gantry-stage-", found), 1);
+		assert_int_equal(stage_begin(&s, "out"), 0);
+		assert_int_equal(count(".", ".gantry-stage-", found), 1);
+		umask(027);
+		assert_int_equal(stage_commit(&s), 0);
+		stage_done(&s);
+		assert_int_equal(stat("out", &st), 0);
+		assert_int_equal(st.st_mode & 07777, 0750 | (modes[i] & 02000));
+		assert_int_equal(rmdir("out"), 0);
+		assert_int_equal(count(".", "", found), 0);
+	}
+}
+
+static void test_cannot_refuse(void **state)
+{
+	struct stage s;
+	char found[256];
+	(void)state;
+	cannot_refuse = true;
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(stage_begin(&s, "out"), 0);
+		keep(&s, "OUT", "text");
+		assert_int_equal(mkdir("out", 0700), 0);
+		assert_int_equal(i == 0 ? stage_commit(&s) : stage_commit_file(&s, "OUT"), ERR_VALUE);
+		stage_done(&s);
+		assert_int_equal(rmdir("out"), 0); /* which is empty */
+		assert_int_equal(stage_begin(&s, "out"), 0);
+		keep(&s, "OUT", "text");
+		assert_int_equal(i == 0 ? stage_commit(&s) : stage_commit_file(&s, "OUT"), 0);
+		stage_done(&s);
+		assert_int_equal(size_of(i == 0 ? "out" : ".", i == 0 ? "OUT" : "out"), 4);
+		assert_int_equal(i == 0 ? unlink("out/OUT") || rmdir("out") : unlink("out"), 0);
+		assert_int_equal(count(".", "", found), 0);
+	}
+	cannot_refuse = false;
+}
+
 /* Who reads others' bytes has none of the files that are kept. */
 static void test_forgotten(void **state)
 {
@@ -336,6 +416,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_names, enter, leave),
 		cmocka_unit_test_setup_teardown(test_kept, enter, leave),
 		cmocka_unit_test_setup_teardown(test_killed, enter, leave),
+		cmocka_unit_test_setup_teardown(test_killed_at_the_end, enter, leave),
+		cmocka_unit_test_setup_teardown(test_cannot_refuse, enter, leave),
 		cmocka_unit_test_setup_teardown(test_forgotten, enter, leave),
 		cmocka_unit_test_setup_teardown(test_single_file, enter, leave),
 		cmocka_unit_test_setup_teardown(test_single_kept, enter, leave),
