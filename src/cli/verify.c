@@ -187,6 +187,7 @@ static void make_sane(struct object_report *r)
 	for (uint32_t i = 0; i < r->n; i++) {
 		struct object_verdict *v = &r->verdicts[i];
 		v->state = v->state <= OBJECT_UNKNOWN ? v->state : OBJECT_UNKNOWN;
+		v->when = v->when <= OBJECT_TIME_LATER ? v->when : OBJECT_TIME_UNKNOWN;
 		make_safe(v->where, sizeof(v->where));
 		make_safe(v->uid, sizeof(v->uid));
 		make_safe(v->time, sizeof(v->time));
@@ -213,6 +214,11 @@ static void print_stamp(const struct object_stamp *s)
 	printf("%s%s\n", s->why[0] ? ": " : "", s->why);
 }
 
+static const char *const when_words[] = {[OBJECT_TIME_UNKNOWN] = "",
+	[OBJECT_TIME_FITS] = "",
+	[OBJECT_TIME_OUTSIDE] = "its certificate was not valid at the time that it says",
+	[OBJECT_TIME_LATER] = "the time that it says is later than it can be"};
+
 static void print_verdict(const char *path, const struct object_verdict *v)
 {
 	printf("%s: %s: signature %s%s%s over %u element%s%s, %s%s, of %s, by %s", path,
@@ -235,6 +241,9 @@ static void print_verdict(const char *path, const struct object_verdict *v)
 	if (!v->where[0] && !v->over_instance && v->state == OBJECT_GOOD) {
 		puts("  it is not over the SOP Instance UID: in another object it would be as good");
 	}
+	if (v->state == OBJECT_GOOD && when_words[v->when][0]) {
+		printf("  %s\n", when_words[v->when]);
+	}
 	if (v->stamp.present) {
 		print_stamp(&v->stamp);
 	}
@@ -253,11 +262,12 @@ static json_t *json_of(const struct object_verdict *v)
 	json_t *stamp = !s->present ? json_null()
 	                            : json_pack("{s:s,s:s,s:s,s:s,s:b}", "state", state_words[s->state],
 					      "why", s->why, "time", s->time, "by", s->by, "weak", s->weak);
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:b,s:b,s:b,s:o,s:o}", "state",
+	bool fits = v->when != OBJECT_TIME_OUTSIDE && v->when != OBJECT_TIME_LATER;
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:b,s:s,s:s,s:s,s:I,s:b,s:b,s:b,s:o,s:o}", "state",
 		state_words[v->state], "why", v->why, "where", v->where, "uid", v->uid, "time", v->time,
-		"algorithm", v->algorithm, "purpose", v->purpose, "subject", v->subject, "elements",
-		(json_int_t)v->n_signed, "all", v->covers_all, "instance", v->over_instance, "weak", v->weak,
-		"timestamp", stamp, "profiles", list);
+		"time_fits", fits, "algorithm", v->algorithm, "purpose", v->purpose, "subject", v->subject,
+		"elements", (json_int_t)v->n_signed, "all", v->covers_all, "instance", v->over_instance,
+		"weak", v->weak, "timestamp", stamp, "profiles", list);
 }
 
 static void print_json(const char *path, const struct object_report *r)

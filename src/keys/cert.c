@@ -102,7 +102,7 @@ int cert_signs(struct span pem, int64_t now_s, char *why, size_t cap)
 	X509 *cert CLEANUP(x509_freep) = NULL;
 	if (first_certificate(pem, &cert) < 0 || x509_time_s(X509_get0_notBefore(cert), &from) < 0 ||
 		x509_time_s(X509_get0_notAfter(cert), &until) < 0) {
-		snprintf(why, cap, "it holds no certificate in PEM");
+		snprintf(why, cap, "the file of the certificate holds none in PEM");
 		return ERR_VALUE;
 	}
 	bool over = now_s > until,

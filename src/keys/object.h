@@ -90,6 +90,14 @@ enum object_state {
 	OBJECT_UNKNOWN,   /* it cannot be told; why says why */
 };
 
+/* What a signature says of when it was made, which is its signer's word alone. */
+enum object_time {
+	OBJECT_TIME_UNKNOWN, /* it names no day */
+	OBJECT_TIME_FITS,
+	OBJECT_TIME_OUTSIDE, /* its certificate was not valid then */
+	OBJECT_TIME_LATER,   /* than now, or than its good timestamp */
+};
+
 /* A certified timestamp (PS3.15 C.1, RFC 3161): somebody else's word for when the signature was there at the latest. */
 struct object_stamp {
 	uint8_t present, weak; /* weak: its hash of the signature is below SHA-256 */
@@ -111,6 +119,7 @@ struct object_verdict {
 	uint8_t covers_all;    /* everything that can be signed is */
 	uint8_t over_instance; /* the SOP Instance UID is signed: in another object it is not right */
 	uint8_t weak;          /* RIPEMD160, MD5, SHA1: no new signature is made with it */
+	uint8_t when;          /* enum object_time */
 	struct object_stamp stamp;
 };
 

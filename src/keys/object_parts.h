@@ -64,6 +64,9 @@ struct span object_value(const struct signed_signature *s, const EVP_PKEY *key);
 void object_judge_stamp(const struct signed_signature *s, const EVP_PKEY *key, const struct object_trust *t,
 	int64_t now_s, struct object_verdict *v);
 
+/* v: its time, and its timestamp, which was judged. */
+enum object_time object_time_of(const struct object_verdict *v, const X509 *cert, int64_t now_s);
+
 /* A signature that is right, and whose timestamp was judged: by somebody whom we believe? */
 void object_judge_certificate(
 	const struct object_trust *t, X509 *cert, int64_t now_s, struct object_verdict *v);

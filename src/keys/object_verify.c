@@ -323,6 +323,7 @@ static void verify_with(struct check *c, struct span file, const struct object_t
 		v->state = OBJECT_GOOD;
 		object_judge_certificate(t, cert, now_s, v);
 	}
+	v->when = (uint8_t)object_time_of(v, cert, now_s);
 	if (e == 0) {
 		judge_profiles(c, v);
 	}

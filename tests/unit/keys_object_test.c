@@ -405,6 +405,7 @@ static void round_trip(void **state)
 	assert_int_equal(object_verify(span_of(one, n1), other, site.now, &report), 0);
 	assert_int_equal(report.verdicts[1].state, OBJECT_UNTRUSTED);
 	object_trust_free(other);
+	assert_int_equal(report.verdicts[1].when, OBJECT_TIME_FITS);
 	assert_int_equal(object_verify(span_of(one, n1), trust, site.now + 1000 * 86400, &report), 0);
 	assert_int_equal(report.verdicts[1].state, OBJECT_UNTRUSTED);
 }
