@@ -79,7 +79,7 @@ bool keeper_vouch(const struct msg_keeping *known, int64_t now_ms, struct facts 
 	f->association = known->association;
 	f->refusal = known->refusal;
 	f->time_ms = now_ms;
-	if (other_flow) {
+	if (other_flow || !f->flow[0]) {
 		SET(f->flow, known->flow);
 	}
 	if (back) {

@@ -49,7 +49,8 @@ struct hold {
 	bool too_large;  /* there will never be room for it */
 	uint64_t keep;   /* bytes that do not leave before the verdict */
 	int64_t until_ms;
-	int flow; /* -1: a reload has come since */
+	int flow;           /* -1: a reload has come since */
+	char flow_name[65]; /* by which it came, whatever has come since; "": none */
 	struct content content;
 	size_t len, passed;           /* in memory; of these, queued */
 	size_t load_len, load_passed; /* read back from the file; of these, queued */

@@ -9,6 +9,7 @@
 #include "gateway/hold_sign.h"
 #include "gateway/hold_vouch.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,6 +107,7 @@ bool hold_begin(struct association *as, struct side *s, struct operation *o)
 	hold_drop(as, s);
 	h->content = inspects ? *inspects : (struct content){0};
 	h->flow = o->flow;
+	snprintf(h->flow_name, sizeof(h->flow_name), "%s", o->flow >= 0 ? as->site->flows[o->flow].name : "");
 	h->out_context = s->msg.context;
 	if (e < 0) {
 		hold_remake_fail(as, s, h, NULL, e);

@@ -79,7 +79,7 @@ static void fill(struct association *as, const struct side *s, struct hold *h, c
 	struct span transfer = as->context[s->msg.context].transfer;
 	*f = (struct facts){.time_ms = clock_wall_ms(), .association = as->start->id};
 	SET(f->why, v->sentence);
-	SET(f->flow, h->flow >= 0 ? as->site->flows[h->flow].name : "");
+	SET(f->flow, h->flow_name);
 	fill_parties(as, s, f);
 	audit_text_set(f->sop_class, sizeof(f->sop_class), c->affected_sop_class);
 	audit_text_set(f->sop_instance, sizeof(f->sop_instance), c->affected_sop_instance);

@@ -333,6 +333,12 @@ static int find_flow_again(const struct site *s, const char *name, struct route 
 	}
 	v->rule = RULE_NO_FLOW;
 	v->line = f ? f->line : 0;
+	if (!name[0]) {
+		snprintf(v->sentence, sizeof(v->sentence),
+			"it is not known by which flow the object came, so it cannot be told what may leave: take a copy with "
+			"`gantry quarantine show N --export FILE`");
+		return verdict_settle(v, false);
+	}
 	snprintf(v->sentence, sizeof(v->sentence),
 		"the flow `%.64s`, by which the object came, %s%.64s, so it cannot be told what may leave: have a flow of that "
 		"name lead there, or take a copy with `gantry quarantine show N --export FILE`",

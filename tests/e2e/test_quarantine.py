@@ -210,6 +210,28 @@ def quarantine_keeper_killed(bench):
 
 
 @test
+def quarantine_while_reloaded(bench):
+    """A reload in the midst of an object: the flow by which it came is known all the same, and so it can be released."""
+    scp = bench.scp()
+    g = bench.gateway(archive=plain(scp.port), flow=KEEPS)
+    bad = dicom.Part10(BAD)
+    with g.scu() as scu:
+        scu.associate(contexts=CONTEXTS)
+        scu.send_pdvs(3, dicom.command_bytes(field=dicom.C_STORE, id=1, priority=0, affected_class=PDF, affected_instance=bad.instance,
+                                             data=1), True)
+        scu.send_pdvs(3, bad.data[:-2], False, last=False)
+        mark = g.reload()
+        g.wait_log(mark, event="gateway.reloaded")
+        scu.send_pdvs(3, bad.data[-2:], False)
+        equal(scu.answer()["status"], 0x0124, "status")
+        scu.release()
+    equal(listed(g)[0]["flow"], "images", "the flow")
+    release(g, 1, ANN)
+    release(g, 1, BOB)
+    check(scp.stored()[bad.instance][1] == bad.data, "it was not delivered")
+
+
+@test
 def quarantine_looked_at(bench):
     """list, show, delete; whose key it is; what is damaged; who may."""
     t = trail.Trail(bench)

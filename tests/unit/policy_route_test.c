@@ -269,7 +269,7 @@ static void door_has_its_flow(void **state)
 		{"gone", "in", RULE_CALLED_UNKNOWN, "no node `gone`"},
 		{"archive", "gone", RULE_NO_FLOW,
 			"`gone`, by which the object came, is no longer in the configuration"},
-		{"archive", "", RULE_NO_FLOW, "is no longer in the configuration"},
+		{"archive", "", RULE_NO_FLOW, "it is not known by which flow the object came"},
 		{"other", "in", RULE_NO_FLOW, "no longer joins node other"},
 		{"reader", "back", RULE_NONE, ""}, /* who asked by C-GET */
 	};
