@@ -77,17 +77,32 @@ void route_again(struct association *as)
 	as->route = e == 0 ? r : (struct route){.from = -1, .to = -1};
 }
 
-/* Indices into the old site mean nothing in the new one. */
-static void forget_flows(struct association *as)
+/* The flow of that name to the same node; -1: there is none any more. */
+static int flow_again(const struct site *old, const struct site *fresh, int flow)
+{
+	const struct flow *was = flow >= 0 && (unsigned)flow < old->n_flows ? &old->flows[flow] : NULL;
+	for (unsigned i = 0; was && i < fresh->n_flows; i++) {
+		const struct flow *is = &fresh->flows[i];
+		if (strcmp(is->name, was->name) == 0 &&
+			strcmp(fresh->nodes[is->to].name, old->nodes[was->to].name) == 0) {
+			return (int)i;
+		}
+	}
+	return -1;
+}
+
+/* Indices into the old site mean nothing in the new one. What is under way is still of its flow, if that is there. */
+static void find_flows_again(struct association *as, const struct site *fresh)
 {
 	struct side *sides[] = {&as->a, &as->b};
 	for (unsigned k = 0; k < ARRAY_LEN(sides); k++) {
 		for (unsigned i = 0; i < sides[k]->operations_end; i++) {
-			sides[k]->operations[i].flow = -1;
+			struct operation *o = &sides[k]->operations[i];
+			o->flow = flow_again(as->site, fresh, o->flow);
 		}
-		sides[k]->msg.flow = -1;
+		sides[k]->msg.flow = flow_again(as->site, fresh, sides[k]->msg.flow);
+		as->holds->of[k].flow = flow_again(as->site, fresh, as->holds->of[k].flow);
 	}
-	as->holds->of[0].flow = as->holds->of[1].flow = -1;
 	as->n_seen = 0;
 	as->unreported_bytes = 0;
 	as->unreported_flow = -1;
@@ -167,7 +182,7 @@ static void take_site(struct association *as, int fd, uint32_t generation)
 			err_str(e));
 		return;
 	}
-	forget_flows(as);
+	find_flows_again(as, fresh);
 	as->generation = generation;
 	struct site *old = as->reloaded;
 	as->site = as->reloaded = fresh;

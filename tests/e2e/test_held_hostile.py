@@ -279,19 +279,20 @@ def held_while_reloaded(bench):
     with open(os.path.join(ROOT, "tests/data/inspect/preamble-elf64.dcm"), "rb") as file:
         program = file.read(128)
     for inspect, size in (({"hold": "whole"}, 4 << 20), ({"hold": "tail"}, 0), (KEEPS["inspect"], 0)):
-        g = bench.gateway(archive=plain(port), flow={"inspect": inspect})
+        g = bench.gateway(archive=plain(port), flow={"inspect": inspect, "refusal-status": "0xC001"})
         data = good("1.2.11.1", size) + program
         with g.scu(timeout=60) as scu:
             scu.associate(contexts=CONTEXTS)
             command(scu, 1, "1.2.11.1", CT, 5)
             scu.send_pdvs(5, data[:-200], False, last=False)
             del g.config["flows"][0]["inspect"]
+            g.config["flows"].insert(0, {"name": "other", "from": ["ct1"], "to": "archive", "services": ["echo"]})
             g.write()
             mark = g.reload()
             g.wait_log(mark, event="gateway.reloaded")
             scu.send_pdvs(5, data[-200:], False)
-            equal(scu.answer()["status"], 0x0124, f"status with {inspect}, {size}")
-            g.decision("content")
+            equal(scu.answer()["status"], 0xC001, f"status with {inspect}, {size}")
+            equal(g.decision("content")["flow"], "images", "the flow")
             equal(scu.store(5, "1.2.11.2", CT, good("1.2.11.1") + program)["status"], 0, "the next one, not looked into")
             scu.release()
         g.stop()
