@@ -4,6 +4,7 @@ import json
 import re
 import socket
 import ssl
+import threading
 import time
 
 from lib import dicom, peers, yaml
@@ -491,6 +492,34 @@ def refuse_query_matches(bench):
 
     equal(scu.find([(0x00080052, "STUDY"), (0x00100020, "")])[-1][0]["status"], 0xC000, "status of the next query")
     explained(g, line, passes)
+
+
+@test
+def refuse_query_matches_after_a_reload(bench):
+    """A reload in the midst of the answers takes no limit from them."""
+    go = threading.Event()
+
+    def answer(scp, wire, context, fields, data):
+        for number in range(20):
+            scp.respond(wire, context, fields, status=0xFF00, data=dicom.identifier((0x00100020, f"P{number}")))
+            if number == 1:
+                go.wait(20)
+        scp.respond(wire, context, fields)
+        return True
+
+    scp = bench.scp(answer=answer)
+    g = bench.gateway(archive={"address": [f"127.0.0.1:{scp.port}"], "transport": "plain"},
+                      flow={"services": ["find"], "query": {"matches": 10}})
+    with g.scu() as scu:
+        scu.associate(contexts=[(STUDY_FIND, [ILE])])
+        scu.request(1, dicom.identifier((0x00080052, "STUDY"), (0x00100020, "P*")), field=dicom.C_FIND, priority=0,
+                    affected_class=STUDY_FIND)
+        equal([scu.answer()["status"] for _ in range(2)], [0xFF00] * 2, "the first answers")
+        mark = g.reload()
+        g.wait_log(mark, event="gateway.reloaded")
+        go.set()
+        statuses = [scu.answer()["status"] for _ in range(9)]
+        equal(statuses, [0xFF00] * 8 + [0xC000], "those after it")
 
 
 @test
