@@ -310,26 +310,43 @@ static int write_mark(const char *folder, const char *hash)
 	return write_file(folder, MARK_FILE, text);
 }
 
+/* No link is followed: what it leads to is not ours to empty. */
 static void remove_folder(const char *path)
 {
-	char inner[PATH_CAP];
-	DIR *dir = opendir(path);
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
 	const struct dirent *d;
 	while (dir && (d = readdir(dir))) {
-		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0 &&
-			path_of(inner, path, d->d_name) == 0) {
-			(void)unlink(inner);
+		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0) {
+			(void)unlinkat(fd, d->d_name, 0);
 		}
 	}
 	if (dir) {
 		closedir(dir);
+	} else if (fd >= 0) {
+		close(fd);
 	}
-	(void)rmdir(path);
+	if (rmdir(path) < 0) {
+		(void)unlink(path); /* a link, or what else it is */
+	}
 }
 
+/* Ours, or none. */
 static int make_folder(const char *path)
 {
-	return (mkdir(path, 0755) == 0 || errno == EEXIST) && chmod(path, 0755) == 0 ? 0 : ERR_SYSTEM;
+	struct stat st;
+	if (mkdir(path, 0755) < 0 && errno != EEXIST) {
+		return ERR_SYSTEM;
+	}
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	bool good = fd >= 0 && fstat(fd, &st) == 0, others = good && st.st_uid != geteuid();
+	good = good && !others && fchmod(fd, 0755) == 0;
+	int kept = others ? EPERM : errno;
+	if (fd >= 0) {
+		close(fd);
+	}
+	errno = kept;
+	return good ? 0 : ERR_SYSTEM;
 }
 
 static bool is_there(const char *path)
@@ -361,7 +378,8 @@ int definitions_stage(const char *from, const char *store, struct definitions *r
 		return fail(ERR_LENGTH, why, cap, store, "its name is too long");
 	}
 	remove_folder(fresh);
-	if (make_folder(store) != 0 || make_folder(sets) != 0 || make_folder(fresh) != 0) {
+	if ((mkdir(store, 0755) < 0 && errno != EEXIST) || make_folder(sets) != 0 ||
+		make_folder(fresh) != 0) {
 		return fail(ERR_SYSTEM, why, cap, fresh, "");
 	}
 	int e = take_folder(from, fresh, &text, &d, why, cap);

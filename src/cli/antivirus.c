@@ -54,6 +54,11 @@ void antivirus_say(const char *format, ...)
 	fputc('\n', stderr);
 }
 
+const char *antivirus_store(const struct antivirus *a)
+{
+	return a->store[0] ? a->store : a->c->definitions;
+}
+
 const char *antivirus_set(const struct antivirus *a, const char *hash)
 {
 	static char path[4200];
@@ -88,11 +93,11 @@ static int stage(struct antivirus *a, const char *folder)
 {
 	struct definitions d;
 	char why[512];
-	if (definitions_stage(folder, a->c->definitions, &d, why, sizeof(why)) != 0) {
+	if (definitions_stage(folder, antivirus_store(a), &d, why, sizeof(why)) != 0) {
 		antivirus_say("%s", why);
 		return ANTIVIRUS_FAILED;
 	}
-	(void)definitions_tidy(a->c->definitions);
+	(void)definitions_tidy(antivirus_store(a));
 	printf("staged %s: %u file%s, %" PRIu64 " bytes\n", d.hash, d.files, PLURAL(d.files), d.bytes);
 	antivirus_told(a, "staged", d.hash, true);
 	puts("now: gantry antivirus validate");
@@ -106,7 +111,7 @@ static void tell_link(const struct antivirus *a, const char *link, bool serves)
 	char hash[DEFINITIONS_HASH + 1];
 	struct deed r;
 	const char *why = "";
-	int e = definitions_linked(a->c->definitions, link, hash);
+	int e = definitions_linked(antivirus_store(a), link, hash);
 	if (e != 0) {
 		printf("%-9s %s\n", link, e == ERR_NOT_FOUND ? "none" : "is no link to a set");
 		return;
@@ -131,7 +136,7 @@ static int status(struct antivirus *a)
 		return ANTIVIRUS_BAD;
 	}
 	printf("%-9s %s at %s\n", "clamd", version, a->c->socket);
-	if (definitions_linked(a->c->definitions, "current", current) != 0 ||
+	if (definitions_linked(antivirus_store(a), "current", current) != 0 ||
 		!antivirus_serves(&a->clamd, current)) {
 		printf("clamd does not use %s/current: that must be its DatabaseDirectory\n",
 			a->c->definitions);
@@ -169,15 +174,43 @@ static int load(struct antivirus *a)
 	return ANTIVIRUS_GOOD;
 }
 
+/*
+ * The folder may lie in one of clamd's, as AppArmor wants it, and clamd reads hostile bytes: who has taken clamd over must not lead
+ * what root writes and removes here elsewhere. So it is opened, is ours alone, and is worked in by that descriptor.
+ */
+static int open_store(struct antivirus *a)
+{
+	struct stat st;
+	(void)mkdir(a->c->definitions, 0755);
+	int fd = open(a->c->definitions, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		antivirus_say("%s: %s", a->c->definitions,
+			errno == ELOOP || errno == ENOTDIR ? "it is a link, or no folder" : strerror(errno));
+	} else if (st.st_uid != geteuid() || (st.st_mode & 022)) {
+		antivirus_say(
+			"%s can be changed by another user than who runs this: have it owned by, and writable for, that one alone",
+			a->c->definitions);
+	} else {
+		(void)fchmod(fd, 0755); /* clamd reads there */
+		snprintf(a->store, sizeof(a->store), "/proc/self/fd/%d", fd);
+		return fd; /* until this process ends */
+	}
+	if (fd >= 0) {
+		close(fd);
+	}
+	return -1;
+}
+
 /* One at a time: two that swap links would undo each other's. */
 static int lock(struct antivirus *a)
 {
-	char path[4200];
-	snprintf(path, sizeof(path), "%s/.lock", a->c->definitions);
-	(void)mkdir(a->c->definitions, 0755);
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int store = open_store(a);
+	if (store < 0) {
+		return ANTIVIRUS_FAILED;
+	}
+	int fd = openat(store, ".lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0) {
-		antivirus_say("%s: %s", path, strerror(errno));
+		antivirus_say("%s/.lock: %s", a->c->definitions, strerror(errno));
 		return ANTIVIRUS_FAILED;
 	}
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {

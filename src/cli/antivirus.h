@@ -16,12 +16,17 @@ struct antivirus {
 	const char *vkey;   /* of records; NULL: beside the configured key */
 	struct site *site;
 	const struct antivirus_config *c;
+	char store
+		[40]; /* the folder `definitions` by a name that stays, whoever renames it; "": its own name */
 	struct clamd clamd; /* the site's */
 	enum { UNDONE_NOTHING, UNDONE, UNDONE_NOT_LOADED } undone;
 };
 
 /* A complaint, with its end of line. */
 void antivirus_say(const char *format, ...) PRINTF(1, 2);
+
+/* The folder of sets, records and links, to work in. */
+const char *antivirus_store(const struct antivirus *a);
 
 /* "/var/lib/clamav/gantry/sets/0123…"; static until the next call. */
 const char *antivirus_set(const struct antivirus *a, const char *hash);

@@ -51,7 +51,7 @@ static int reload(const struct antivirus *a, const char *hash)
 /* What `current` leads to from now on, and whether clamd has it. */
 static int use(const struct antivirus *a, const char *hash)
 {
-	if (definitions_link(a->c->definitions, "current", hash) != 0) {
+	if (definitions_link(antivirus_store(a), "current", hash) != 0) {
 		antivirus_say("%s/current: %s", a->c->definitions, strerror(errno));
 		return ERR_SYSTEM;
 	}
@@ -111,7 +111,7 @@ static int is_listening(const struct antivirus *a, const char *current)
  */
 static bool note_replaced(const struct antivirus *a, const char *hash)
 {
-	if (definitions_link(a->c->definitions, "replaced", hash) == 0) {
+	if (definitions_link(antivirus_store(a), "replaced", hash) == 0) {
 		return true;
 	}
 	antivirus_say("%s: %s; nothing was changed", a->c->definitions, strerror(errno));
@@ -121,7 +121,7 @@ static bool note_replaced(const struct antivirus *a, const char *hash)
 void antivirus_mend(struct antivirus *a)
 {
 	char before[DEFINITIONS_HASH + 1], now[DEFINITIONS_HASH + 1], previous[DEFINITIONS_HASH + 1] = "";
-	const char *store = a->c->definitions;
+	const char *store = antivirus_store(a);
 	if (definitions_linked(store, "replaced", before) != 0 ||
 		definitions_linked(store, "current", now) != 0) {
 		return;
@@ -137,14 +137,14 @@ void antivirus_mend(struct antivirus *a)
 					    : ", AND CLAMD HAS NOT LOADED IT: look at clamd and its log");
 	}
 	if (definitions_link(store, "replaced", NULL) != 0) {
-		antivirus_say("%s: %s", store, strerror(errno));
+		antivirus_say("%s: %s", a->c->definitions, strerror(errno));
 	}
 }
 
 static int back_to(const struct antivirus *a, const char *failed, const char *before)
 {
 	bool good = use(a, before) == 0;
-	(void)!definitions_link(a->c->definitions, "replaced", NULL); /* else the next verb does */
+	(void)!definitions_link(antivirus_store(a), "replaced", NULL); /* else the next verb does */
 	antivirus_told(a, "promoted", failed, false);
 	antivirus_say(
 		good ? "%s was not put to use: clamd has those before again"
@@ -156,8 +156,8 @@ static int back_to(const struct antivirus *a, const char *failed, const char *be
 /* Nothing of ours is in use yet, so there is nothing to go back to; clamd has yet to be told where they are. */
 static int promote_first(const struct antivirus *a, const char *staged)
 {
-	if (definitions_link(a->c->definitions, "current", staged) != 0 ||
-		definitions_link(a->c->definitions, "staged", NULL) != 0) {
+	if (definitions_link(antivirus_store(a), "current", staged) != 0 ||
+		definitions_link(antivirus_store(a), "staged", NULL) != 0) {
 		antivirus_say("%s: %s", a->c->definitions, strerror(errno));
 		return ANTIVIRUS_FAILED;
 	}
@@ -171,11 +171,11 @@ static int promote_first(const struct antivirus *a, const char *staged)
 int antivirus_promote(struct antivirus *a)
 {
 	char staged[DEFINITIONS_HASH + 1], was[DEFINITIONS_HASH + 1];
-	if (definitions_linked(a->c->definitions, "staged", staged) != 0) {
+	if (definitions_linked(antivirus_store(a), "staged", staged) != 0) {
 		antivirus_say("nothing is staged in %s", a->c->definitions);
 		return ANTIVIRUS_FAILED;
 	}
-	const char *before = definitions_linked(a->c->definitions, "current", was) == 0 ? was : NULL;
+	const char *before = definitions_linked(antivirus_store(a), "current", was) == 0 ? was : NULL;
 	bool in_use = before && strcmp(before, staged) == 0;
 	int code = in_use ? ANTIVIRUS_GOOD : may_promote(a, staged, before);
 	if (code == ANTIVIRUS_GOOD && !before) {
@@ -196,13 +196,13 @@ int antivirus_promote(struct antivirus *a)
 		return back_to(a, staged, before);
 	}
 	/* Only now: what failed is not what one would roll back to, and what it took the place of is. */
-	if (definitions_link(a->c->definitions, "previous", before) != 0 ||
-		definitions_link(a->c->definitions, "replaced", NULL) != 0 ||
-		definitions_link(a->c->definitions, "staged", NULL) != 0) {
+	if (definitions_link(antivirus_store(a), "previous", before) != 0 ||
+		definitions_link(antivirus_store(a), "replaced", NULL) != 0 ||
+		definitions_link(antivirus_store(a), "staged", NULL) != 0) {
 		antivirus_say("%s: %s", a->c->definitions, strerror(errno));
 		return ANTIVIRUS_FAILED;
 	}
-	(void)definitions_tidy(a->c->definitions);
+	(void)definitions_tidy(antivirus_store(a));
 	antivirus_told(a, "promoted", staged, true);
 	printf("in use: %s\n", staged);
 	return ANTIVIRUS_GOOD;
@@ -214,8 +214,8 @@ int antivirus_rollback(struct antivirus *a)
 	if (a->undone != UNDONE_NOTHING) {
 		return a->undone == UNDONE ? ANTIVIRUS_GOOD : ANTIVIRUS_BAD; /* not back by two */
 	}
-	if (definitions_linked(a->c->definitions, "previous", before) != 0 ||
-		definitions_linked(a->c->definitions, "current", now) != 0) {
+	if (definitions_linked(antivirus_store(a), "previous", before) != 0 ||
+		definitions_linked(antivirus_store(a), "current", now) != 0) {
 		antivirus_say("there is nothing to go back to in %s", a->c->definitions);
 		return ANTIVIRUS_FAILED;
 	}
@@ -224,8 +224,8 @@ int antivirus_rollback(struct antivirus *a)
 	}
 	/* Whether or not clamd answers: it loads them when it starts. */
 	bool loaded = use(a, before) == 0;
-	if (definitions_link(a->c->definitions, "previous", now) != 0 ||
-		definitions_link(a->c->definitions, "replaced", NULL) != 0) {
+	if (definitions_link(antivirus_store(a), "previous", now) != 0 ||
+		definitions_link(antivirus_store(a), "replaced", NULL) != 0) {
 		antivirus_say("%s: %s", a->c->definitions, strerror(errno));
 		return ANTIVIRUS_FAILED;
 	}

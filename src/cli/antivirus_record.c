@@ -17,7 +17,7 @@
 
 static int path_of(const struct antivirus *a, const char *name, char to[4200])
 {
-	int n = snprintf(to, 4200, "%s/records%s%s", a->c->definitions, name[0] ? "/" : "", name);
+	int n = snprintf(to, 4200, "%s/records%s%s", antivirus_store(a), name[0] ? "/" : "", name);
 	return n > 0 && n < 4200 ? 0 : ERR_LENGTH;
 }
 
@@ -43,10 +43,10 @@ static int save(const struct antivirus *a, const char *hash, const char *note)
 	snprintf(name, sizeof(name), "%s.%" PRId64, hash, (int64_t)time(NULL));
 	if (path_of(a, "", path) != 0 || (mkdir(path, 0755) < 0 && errno != EEXIST) ||
 		write_file(a, name, note) != 0 || write_file(a, hash, note) != 0) {
-		antivirus_say("%s: %s", path, strerror(errno));
+		antivirus_say("%s/records: %s", a->c->definitions, strerror(errno));
 		return ANTIVIRUS_FAILED;
 	}
-	printf("the record: %s/%s\n", path, name);
+	printf("the record: %s/records/%s\n", a->c->definitions, name);
 	return ANTIVIRUS_GOOD;
 }
 

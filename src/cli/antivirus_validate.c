@@ -25,11 +25,11 @@ int antivirus_validate(struct antivirus *a)
 {
 	struct replayed r = {0};
 	char staged[DEFINITIONS_HASH + 1], current[DEFINITIONS_HASH + 1];
-	if (definitions_linked(a->c->definitions, "staged", staged) != 0) {
+	if (definitions_linked(antivirus_store(a), "staged", staged) != 0) {
 		antivirus_say("nothing is staged in %s", a->c->definitions);
 		return ANTIVIRUS_FAILED;
 	}
-	bool has_current = definitions_linked(a->c->definitions, "current", current) == 0;
+	bool has_current = definitions_linked(antivirus_store(a), "current", current) == 0;
 	int code = is_unchanged(a, staged);
 	if (code == ANTIVIRUS_GOOD) {
 		printf("trying %s\n", staged);

@@ -305,6 +305,16 @@ def antivirus_definitions_command_line(bench):
     shutil.copy("/etc/hostname", os.path.join(two, f"a.ndb\n{'0' * 64}  b.ndb"))
     check("control characters" in site.run("stage", two, wants=3), "a name that looks like two in the list")
     equal(os.listdir(os.path.join(site.store, "sets")), [], "what is left of it")
+    # What root writes and removes there nobody else can lead elsewhere, as clamd's user could who owns the folder.
+    os.rename(site.store, bench.path("real"))
+    os.symlink(bench.path("real"), site.store)
+    check("it is a link" in site.run("validate", wants=3), "a link in its place")
+    os.unlink(site.store)
+    os.rename(bench.path("real"), site.store)
+    if os.getuid() == 0:
+        shutil.chown(site.store, "nobody")
+        check("can be changed by another user" in site.run("validate", wants=3), "another user's folder")
+        shutil.chown(site.store, "root")
     site.stage("first", body())
     site.g.stop()
     check("could not be signed" in site.run("validate", wants=3), "without a gateway")

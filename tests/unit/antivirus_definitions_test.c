@@ -126,6 +126,34 @@ static void what_is_no_plain_file_stages_nothing(void **state)
 		definitions_stage(path_in(folder, "nowhere"), store, &d, why, sizeof(why)), ERR_SYSTEM);
 }
 
+/* clamd's user may own the folder above, and clamd reads hostile bytes: nothing is removed where somebody else's link leads. */
+static void nothing_is_removed_elsewhere(void **state)
+{
+	static const char hash[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+	struct definitions d;
+	char victim[96], sets[200];
+	(void)state;
+	snprintf(victim, sizeof(victim), "%s/victim", folder);
+	snprintf(sets, sizeof(sets), "%s/sets", store);
+	write_file(from, "a.ndb", "a\n");
+	assert_int_equal(mkdir(victim, 0755), 0);
+	write_file(victim, "dear", "to somebody");
+	assert_int_equal(mkdir(store, 0755), 0);
+	assert_int_equal(mkdir(sets, 0755), 0);
+	assert_int_equal(symlink(victim, path_in(sets, ".new")), 0);
+	assert_int_equal(symlink(victim, path_in(sets, hash)), 0);
+	assert_int_equal(definitions_stage(from, store, &d, why, sizeof(why)), 0);
+	assert_int_equal(definitions_tidy(store), 1);
+	assert_true(is_there(victim, "dear"));
+	assert_false(is_there(sets, hash));
+	assert_false(is_there(sets, ".new"));
+	/* Nor is anything written there. */
+	assert_int_equal(rename(sets, path_in(folder, "away")), 0);
+	assert_int_equal(symlink(victim, sets), 0);
+	assert_int_equal(definitions_stage(from, store, &d, why, sizeof(why)), ERR_SYSTEM);
+	assert_false(is_there(victim, d.hash));
+}
+
 static void links_lead_to_sets_and_the_rest_is_removed(void **state)
 {
 	struct definitions d[3];
@@ -203,6 +231,7 @@ int main(void)
 		cmocka_unit_test(files_are_known_by_their_suffix),
 		TEST(a_set_is_known_by_all_its_files),
 		TEST(what_is_no_plain_file_stages_nothing),
+		TEST(nothing_is_removed_elsewhere),
 		TEST(links_lead_to_sets_and_the_rest_is_removed),
 		cmocka_unit_test(a_set_has_a_mark_of_its_own),
 		cmocka_unit_test(a_trial_takes_the_sites_limits_and_nothing_that_acts),
