@@ -353,10 +353,12 @@ static bool is_month(struct span word)
 	return begins_with_one(word, months, ARRAY_LEN(months));
 }
 
+/* Words of age, and of sex, beside which a number is an age. */
 static bool is_age(struct span word)
 {
 	static const char *const ages[] = {"y", "yo", "yr", "yrs", "year", "years", "old", "j", "jahr",
-		"jahre", "an", "ans", "anni", "anos", "jaar", "age", "aged", "alter"};
+		"jahre", "a", "an", "ans", "anni", "anos", "jaar", "age", "aged", "alter", "m", "f", "w", "h",
+		"male", "female", "man", "woman", "mann", "frau", "homme", "femme", "dob", "born"};
 	for (unsigned i = 0; i < ARRAY_LEN(ages); i++) {
 		if (begins_with_one(word, &ages[i], 1) && word.len == strlen(ages[i])) {
 			return true;
@@ -365,15 +367,42 @@ static bool is_age(struct span word)
 	return false;
 }
 
+static unsigned value_of(struct span digits)
+{
+	unsigned n = 0;
+	for (size_t i = 0; i < digits.len; i++) {
+		n = n * 10 + (unsigned)(digits.ptr[i] - '0');
+	}
+	return n;
+}
+
+/* "5/6", "05-06", "05.06", "5.6.": a day and a month without a year. Not "1.5", nor vertebrae 4-5. */
+static bool is_day_and_month(struct span text, struct span one, struct span other)
+{
+	if (!is_digits(one) || !is_digits(other) || one.len > 2 || other.len > 2 ||
+		one.ptr + one.len + 1 != other.ptr) {
+		return false;
+	}
+	unsigned a = value_of(one), b = value_of(other);
+	const size_t end = (size_t)(other.ptr - text.ptr) + other.len;
+	const uint8_t between = one.ptr[one.len];
+	bool is_padded = one.len == 2 && other.len == 2 && (one.ptr[0] == '0' || other.ptr[0] == '0');
+	bool is_dotted = between == '.' && end < text.len && text.ptr[end] == '.';
+	bool may_be = a > 0 && b > 0 && a <= 31 && b <= 31 && (a <= 12 || b <= 12);
+	return may_be && (between == '/' || is_dotted || (is_padded && (between == '.' || between == '-')));
+}
+
 /*
  * Is a short number a date, of a telephone or an age? It is where three numbers stand in a row, where one beside it is longer, or a month,
- * and where a word of age is beside it. Not "1.5" or "3 of 12".
+ * where a word of age or sex is beside it, and where two are a day and a month. Not "1.5" or "3 of 12".
  */
 static bool is_part_of_more(struct span text, struct span number)
 {
 	size_t begun = (size_t)(number.ptr - text.ptr), end = begun + number.len;
 	unsigned in_row = 1;
-	bool is_more = is_age(word_before(text, begun)) || is_age(word_behind(text, end));
+	struct span before = word_before(text, begun), behind = word_behind(text, end);
+	bool is_more = is_age(before) || is_age(behind) || is_day_and_month(text, before, number) ||
+	               is_day_and_month(text, number, behind);
 	for (unsigned i = 0; i < 2; i++) {
 		struct span word = word_before(text, begun);
 		is_more = is_more || is_month(word) || (is_digits(word) && word.len > 2);
@@ -411,6 +440,7 @@ static bool may_stay(struct span word, const struct value_names *names)
 		digits++;
 	}
 	return digits >= 1 && digits <= 2 && digits < word.len &&
+	       !is_age(span_of(word.ptr + digits, word.len - digits)) &&
 	       may_stay(span_of(word.ptr + digits, word.len - digits), names);
 }
 
