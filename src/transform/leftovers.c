@@ -181,6 +181,30 @@ static void add_spellings(
 	}
 }
 
+/* A name as it is written by who has ASCII alone, and by who has not. */
+static void add_plain_names(struct leftovers *l, const struct leftover_pattern *like, struct span value)
+{
+	const struct charset before = l->charset;
+	uint8_t plain[SPELLING_BYTES];
+	char utf8[SPELLING_TEXT + 1];
+	if (is_ascii(value)) {
+		size_t n = spelling_umlauts(value, plain);
+		l->charset = (struct charset){.coding = CHARSET_UTF8};
+		if (n > 0) {
+			add_spellings(l, like, "PN", span_of(plain, n));
+		}
+		l->charset = before;
+		return;
+	}
+	const size_t len = spelling_utf8(&l->charset, "PN", value, utf8);
+	for (unsigned as_two = 0; as_two < 2; as_two++) {
+		struct leftover_pattern exact = *like;
+		size_t n = spelling_plain(span_of((const uint8_t *)utf8, len), as_two, plain);
+		exact.whole = n < WHOLE_BELOW;
+		add_form(l, &exact, plain, n);
+	}
+}
+
 static void add_value(struct leftovers *l, uint32_t tag, const char *vr, struct span value)
 {
 	struct leftover_pattern like = {.tag = tag, .grave = is_grave(tag, vr)}, exact;
@@ -199,8 +223,10 @@ static void add_value(struct leftovers *l, uint32_t tag, const char *vr, struct 
 	}
 	value.len = value.len < LEFTOVERS_LONG ? value.len : LEFTOVERS_LONG;
 	exact = like;
-	/* Of a date that begins with one digit, what is behind another is another's. */
-	exact.whole = value.len < WHOLE_BELOW || (like.date && (value.ptr[1] < '0' || value.ptr[1] > '9'));
+	/* Of a date that begins with one digit, or ends with two, what is behind another or before one is another's. */
+	bool is_short_date = like.date && ((value.len < 10 && !is_number(value)) || value.ptr[1] < '0' ||
+						  value.ptr[1] > '9');
+	exact.whole = value.len < WHOLE_BELOW || is_short_date;
 	exact.uid = memcmp(vr, "UI", 2) == 0;
 	add_form(l, &exact, value.ptr, value.len);
 	for (size_t i = 0; i < value.len; i++) {
@@ -212,15 +238,20 @@ static void add_value(struct leftovers *l, uint32_t tag, const char *vr, struct 
 	if (!is_ascii(value)) {
 		add_spellings(l, &like, like.date ? "LO" : vr, value); /* of a date only words are such */
 	}
+	if (memcmp(vr, "PN", 2) == 0) {
+		add_plain_names(l, &like, value);
+	}
 }
 
-/* A part of a date of eight digits, by a letter: in small ones without a zero before it, N is the month's name, ~ is "of" in Spanish. */
+/* A part of a date of eight digits, by a letter: in small ones without a zero before it, y without its century, N is the month's name, ~ is "of" in Spanish. */
 static struct span date_part(struct span date, const char *letter, const char *month)
 {
 	size_t at = *letter == 'Y' ? 0 : *letter == 'D' || *letter == 'd' ? 6 : 4;
 	switch (*letter) {
 	case 'Y':
 		return span_of(date.ptr, 4);
+	case 'y':
+		return span_of(date.ptr + 2, 2);
 	case 'D':
 	case 'M':
 		return span_of(date.ptr + at, 2);
@@ -289,7 +320,7 @@ static void add_date_in_words(struct leftovers *l, uint32_t tag, struct span dat
 static void add_date(struct leftovers *l, uint32_t tag, struct span date)
 {
 	static const char *const notations[] = {"D.M.Y", "Y-M-D", "M/D/Y", "D/M/Y", "Y/M/D", "D-M-Y", "M-D-Y",
-		"Y.M.D", "DMY", "MDY", "d.m.Y", "d/m/Y", "m/d/Y"};
+		"Y.M.D", "DMY", "MDY", "d.m.Y", "d/m/Y", "m/d/Y", "D.M.y", "D/M/y", "M/D/y", "D-M-y"};
 	const bool is_birth = tag == LEFTOVERS_BIRTH_DATE;
 	if (date.len != 8 || !is_number(date) || is_dummy("DA", date)) {
 		return;
@@ -440,8 +471,41 @@ static void add_unknown(struct leftovers *l, uint32_t tag, struct span value)
 	}
 }
 
+/* Patient ID, Other Patient IDs, Accession Number, Admission ID. */
+static bool is_id(uint32_t tag)
+{
+	return tag == 0x00100020 || tag == 0x00101000 || tag == 0x00080050 || tag == 0x00380010;
+}
+
+/* Without what stands between its letters, and without the zeros before a number. */
+static void add_ids(struct leftovers *l, uint32_t tag, struct span value)
+{
+	uint8_t id[LEFTOVERS_LONG];
+	for (size_t at = 0; at < value.len;) {
+		struct span one = part_of(value, at, "\\"), rest;
+		struct writer w = writer_of(id, sizeof(id));
+		for (size_t i = 0; i < one.len; i++) {
+			if (one.ptr[i] != 0 && !strchr(" -./_", one.ptr[i])) {
+				writer_u8(&w, one.ptr[i]);
+			}
+		}
+		rest = writer_end(&w) == 0 ? writer_span_of(&w) : span_of(NULL, 0);
+		while (rest.len > 0 && rest.ptr[0] == '0' && is_number(rest)) {
+			rest = span_of(rest.ptr + 1, rest.len - 1);
+		}
+		if (rest.len >= DIGITS_LEAST && rest.len < one.len) {
+			add_value(l, tag, "LO", rest);
+		}
+		at += one.len + 1;
+	}
+}
+
 static void add(struct leftovers *l, uint32_t tag, const char *vr, struct span value)
 {
+	if (is_id(tag)) {
+		add_ids(l, tag, value);
+	}
+
 	if (memcmp(vr, "UN", 2) == 0) {
 		add_unknown(l, tag, value);
 	} else if (memcmp(vr, "PN", 2) == 0) {

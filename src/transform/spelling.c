@@ -145,3 +145,79 @@ unsigned spelling_all(struct span utf8, struct spelling ret[SPELLING_MOST])
 	}
 	return n_spelt;
 }
+
+/* ---- Without what is on letters ---- */
+
+/* Of a letter of either case; NULL: it is of another script. */
+static const char *plain_of(uint32_t c, bool as_two)
+{
+	static const struct {
+		uint16_t first, last;
+		const char *one, *two;
+	} rows[] = {{0xC4, 0xC4, "a", "ae"}, {0xC5, 0xC5, "a", "aa"}, {0xC0, 0xC5, "a", "a"},
+		{0xC6, 0xC6, "ae", "ae"}, {0xC7, 0xC7, "c", "c"}, {0xC8, 0xCB, "e", "e"},
+		{0xCC, 0xCF, "i", "i"}, {0xD0, 0xD0, "d", "d"}, {0xD1, 0xD1, "n", "n"},
+		{0xD6, 0xD6, "o", "oe"}, {0xD2, 0xD6, "o", "o"}, {0xD8, 0xD8, "o", "oe"},
+		{0xDC, 0xDC, "u", "ue"}, {0xD9, 0xDC, "u", "u"}, {0xDD, 0xDD, "y", "y"},
+		{0xDE, 0xDE, "th", "th"}, {0xDF, 0xDF, "ss", "ss"}, {0x100, 0x105, "a", "a"},
+		{0x106, 0x10D, "c", "c"}, {0x10E, 0x111, "d", "d"}, {0x112, 0x11B, "e", "e"},
+		{0x11C, 0x123, "g", "g"}, {0x124, 0x127, "h", "h"}, {0x128, 0x131, "i", "i"},
+		{0x132, 0x133, "ij", "ij"}, {0x134, 0x135, "j", "j"}, {0x136, 0x138, "k", "k"},
+		{0x139, 0x142, "l", "l"}, {0x143, 0x14B, "n", "n"}, {0x14C, 0x151, "o", "o"},
+		{0x152, 0x153, "oe", "oe"}, {0x154, 0x159, "r", "r"}, {0x15A, 0x161, "s", "s"},
+		{0x162, 0x167, "t", "t"}, {0x168, 0x173, "u", "u"}, {0x174, 0x175, "w", "w"},
+		{0x176, 0x178, "y", "y"}, {0x179, 0x17E, "z", "z"}};
+	if (c >= 0xE0 && c < 0xFF && c != 0xF7) {
+		c -= 0x20;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (c >= rows[i].first && c <= rows[i].last) {
+			return as_two ? rows[i].two : rows[i].one;
+		}
+	}
+	return NULL;
+}
+
+size_t spelling_plain(struct span utf8, bool as_two, uint8_t to[SPELLING_BYTES])
+{
+	uint32_t letters[LETTERS_MOST];
+	unsigned n = read_letters(utf8, letters);
+	struct writer w = writer_of(to, SPELLING_BYTES);
+	for (unsigned i = 0; i < n; i++) {
+		const char *plain = letters[i] < 0x80 ? "" : plain_of(letters[i], as_two);
+		if (!plain) {
+			return 0;
+		}
+		if (letters[i] < 0x80) {
+			writer_u8(&w, (uint8_t)in_case(letters[i], SMALL));
+		} else {
+			writer_span(&w, span_str(plain));
+		}
+	}
+	return writer_end(&w) < 0 ? 0 : w.len;
+}
+
+size_t spelling_umlauts(struct span text, uint8_t to[SPELLING_BYTES])
+{
+	static const struct {
+		char first;
+		uint16_t letter;
+	} rows[] = {{'a', 0xE4}, {'o', 0xF6}, {'u', 0xFC}};
+	struct writer w = writer_of(to, SPELLING_BYTES);
+	bool any = false;
+	for (size_t at = 0; at < text.len; at++) {
+		uint16_t letter = 0;
+		for (size_t i = 0; i < ARRAY_LEN(rows) && at + 1 < text.len; i++) {
+			bool is = (text.ptr[at] | 0x20) == rows[i].first && (text.ptr[at + 1] | 0x20) == 'e';
+			letter = is ? rows[i].letter : letter;
+		}
+		if (letter) {
+			put_utf8(&w, letter);
+			at++;
+		} else {
+			writer_u8(&w, text.ptr[at]);
+		}
+		any = any || letter;
+	}
+	return any && writer_end(&w) == 0 ? w.len : 0;
+}

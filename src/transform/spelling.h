@@ -28,4 +28,13 @@ size_t spelling_utf8(const struct charset *cs, const char *vr, struct span text,
 /* Of well-formed UTF-8. How many; some may be the same. */
 unsigned spelling_all(struct span utf8, struct spelling ret[SPELLING_MOST]);
 
+/*
+ * As somebody writes it who has ASCII alone, in small letters: of Latin script without what is on letters ("muller"), or with what stands for
+ * it in German and Nordic languages ("mueller"). The length; 0: it has letters of another script.
+ */
+size_t spelling_plain(struct span utf8, bool as_two, uint8_t to[SPELLING_BYTES]);
+
+/* The other way round, of ASCII: ae, oe and ue as one letter, in UTF-8. The length; 0: it has none. */
+size_t spelling_umlauts(struct span text, uint8_t to[SPELLING_BYTES]);
+
 #endif
