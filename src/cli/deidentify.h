@@ -58,6 +58,7 @@ struct deidentify_said {
 	uint32_t wrong; /* as deidentify.h has it */
 	bool both;      /* OUTCOME_BURNED_IN or OUTCOME_DOCUMENT: it is the other too */
 	char patient[PSEUDONYM_PATIENT_SIZE], study[UID_MAX + 1], series[UID_MAX + 1], instance[UID_MAX + 1];
+	bool overlays;         /* there are some in bits of the pixels, if those have not been cleaned */
 	bool left, unsearched; /* something is left over; there was more than is searched for */
 	uint32_t left_of, left_in;
 	enum compressed_unread unread; /* something is compressed or encrypted, and was not searched; where */

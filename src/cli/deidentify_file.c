@@ -468,6 +468,7 @@ static enum deidentify_outcome try(
 	}
 	w->said->error = e;
 	w->said->offset = w->file.d.offset;
+	w->said->overlays = w->t.overlays_in_pixels;
 	w->said->left = w->leftovers.found;
 	w->said->left_of = w->leftovers.of;
 	w->said->left_in = w->leftovers.in;

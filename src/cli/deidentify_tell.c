@@ -36,7 +36,7 @@ static const char *name_of(uint32_t tag)
 }
 
 /* What a person has to look at of a copy; NULL: nothing. */
-static const char *what_to_see(const struct deidentify_said *s, char *text, size_t size)
+static const char *what_to_see(const struct deidentify_said *s, bool cleans, char *text, size_t size)
 {
 	static const char *const whys[] = {
 		[COMPRESSED_LIMIT] = "what is compressed in it is more than is searched",
@@ -57,6 +57,11 @@ static const char *what_to_see(const struct deidentify_said *s, char *text, size
 	}
 	if (s->unsearched) {
 		n += (size_t)snprintf(text + n, size - n, "%s more was removed than could be searched for",
+			n > 0 ? "; and" : "copied, but");
+	}
+	if (s->overlays && !cleans) {
+		n += (size_t)snprintf(text + n, size - n,
+			"%s there may still be overlays in bits of its pixels (--clean-pixels: cleared)",
 			n > 0 ? "; and" : "copied, but");
 	}
 	return n > 0 ? text : NULL;
@@ -100,10 +105,10 @@ static const char *why_broken(const struct deidentify_said *s, char *text, size_
 
 const char *deidentify_sentence(const struct deidentify_said *s, bool cleans)
 {
-	static char text[480];
+	static char text[640];
 	switch (s->outcome) {
 	case OUTCOME_GOOD:
-		return what_to_see(s, text, sizeof(text));
+		return what_to_see(s, cleans, text, sizeof(text));
 	case OUTCOME_LEFTOVER:
 		snprintf(text, sizeof(text),
 			"what was removed from %s is still in %s (--leftovers keep: copied all the same)",

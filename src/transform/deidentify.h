@@ -77,6 +77,7 @@ struct deidentify {
 	enum deidentify_why why;
 	uint32_t
 		wrong; /* ERR_VALUE, ERR_LIMIT: of the element that is no UID, or is too long; 0: another reason */
+	bool overlays_in_pixels; /* at the end: it has said that there are some in bits of them (PS3.5 8.1.2), where they still are */
 	struct header_scan head_scan; /* what the object was */
 	struct dataset d;             /* d.offset: where it failed */
 

@@ -10,6 +10,7 @@
 #define TAG_ZONE         0x00080201u
 #define TAG_METHOD_CODES 0x00120064u
 #define TAG_BURNED_IN    0x00280301u
+#define TAG_OVERLAY_BIT  0x60000102u /* of any of its groups */
 #define TAG_CONCEPT_NAME 0x0040A043u
 #define TAG_TEXT_VALUE   0x0040A160u
 #define TAG_CODE_VALUE   0x00080100u
@@ -263,6 +264,11 @@ static int element(struct deidentify *t)
 		return 0;
 	}
 	enum confidentiality c = decide(t, false);
+	if (top && (d->tag & 0xFF00FFFFu) == TAG_OVERLAY_BIT) {
+		tell(t, c);
+		read_whole(t, VALUE_OVERLAY_BIT);
+		return 0;
+	}
 	bool is_judged = d->tag == TAG_TEXT_VALUE && t->items[d->depth].state != ITEM_PLAIN;
 	bool is_free = vr_is_one_of(d, "STLTUTUC") || (d->tag == TAG_CODE_MEANING && is_cleaned_code(t) &&
 							      !t->items[d->depth].has_public_scheme);
@@ -410,6 +416,11 @@ static int value(struct deidentify *t)
 		return 0;
 	case VALUE_BURNED_IN:
 		return pixels_burned_in(t);
+	case VALUE_OVERLAY_BIT: /* the bit that it is in; 0 where it has data of its own */
+		for (size_t i = 0; i < t->d.value.len; i++) {
+			t->overlays_in_pixels = t->overlays_in_pixels || t->d.value.ptr[i] != 0;
+		}
+		return 0;
 	case VALUE_SKIP:
 		return 0;
 	default:

@@ -17,10 +17,11 @@ enum {
 	VALUE_ORIGINAL, /* it is left out, and told */
 	VALUE_BURNED_IN,
 	VALUE_CREATOR,
-	VALUE_NUMBER, /* it is copied if it is one */
-	VALUE_HEARD,  /* it is copied, and says what a content item is */
-	VALUE_CODE,   /* what becomes of it is known when its scheme is */
-	VALUE_CODED,  /* bytes of a frame, whose remarks go */
+	VALUE_NUMBER,      /* it is copied if it is one */
+	VALUE_HEARD,       /* it is copied, and says what a content item is */
+	VALUE_CODE,        /* what becomes of it is known when its scheme is */
+	VALUE_CODED,       /* bytes of a frame, whose remarks go */
+	VALUE_OVERLAY_BIT, /* it goes, and says whether an overlay is in the pixels */
 };
 
 /* Of an item of content (PS3.3 C.17.3), by the depth of its elements. */

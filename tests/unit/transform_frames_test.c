@@ -100,6 +100,40 @@ static void test_burned_into_nothing(void **state)
 	}
 }
 
+/* An overlay that has no data of its own is in the pixels, whatever its group. */
+static void test_overlays_in_pixels(void **state)
+{
+	(void)state;
+	static const struct {
+		uint32_t tag;
+		uint8_t bit;
+		bool is;
+	} rows[] = {{0x60000102, 12, true}, {0x601E0102, 15, true}, {0x60000102, 0, false},
+		{0x60000100, 16, false}};
+	static struct deidentify t;
+	const struct deidentify_rules rules = {0};
+	const enum encoding e = ENCODING_EXPLICIT_LE;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct writer w = begin(e, CLASS_CT);
+		struct span given;
+		int result;
+		put_patient(&w, e);
+		put_series(&w, e);
+		put_head(&w, e, rows[i].tag, "US", 2);
+		writer_u16le(&w, rows[i].bit);
+		assert_int_equal(
+			deidentify_begin(&t, &rules, &test_pseudonyms, span_str(syntaxes[e]), NULL), 0);
+		deidentify_feed(&t, writer_span_of(&w));
+		deidentify_last(&t);
+		while ((result = deidentify_next(&t, &given)) == DEIDENTIFY_BYTES) {
+			assert_null(memmem(given.ptr, given.len, "\x02\x01US", 4));
+		}
+		deidentify_done(&t);
+		assert_int_equal(result, DEIDENTIFY_END);
+		assert_int_equal(t.overlays_in_pixels, rows[i].is);
+	}
+}
+
 /* What is no UID is named. */
 static void test_wrong(void **state)
 {
@@ -160,6 +194,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_comments_in_frames),
 		cmocka_unit_test(test_log_of_added), cmocka_unit_test(test_burned_into_nothing),
-		cmocka_unit_test(test_wrong)};
+		cmocka_unit_test(test_wrong), cmocka_unit_test(test_overlays_in_pixels)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
