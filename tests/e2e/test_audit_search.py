@@ -121,7 +121,7 @@ def audit_search_is_recorded(bench):
     trail, g, a = served(bench)
     a.find("--patient", "1CT1", "--from", "1d")
     used = a.find("--kind", "log-used")
-    check("by: patient, from." in used[0]["text"] and f"Unix user {os.getuid()}," in used[0]["text"], "the text:", used[0])
+    check("by: from, patient." in used[0]["text"] and f"Unix user {os.getuid()}," in used[0]["text"], "the text:", used[0])
     check("@" in used[0]["user"] and used[0]["outcome"] == "success", "the user:", used[0])
     check("1CT1" not in json.dumps(used), "the record says for whom was searched")
     equal(len(used), 2, "searches, this one included")
