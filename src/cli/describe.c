@@ -124,7 +124,7 @@ static int describe_run(void *arg, int file, int out)
 	return err == 0 && boxed_write(out, &d, sizeof(d)) ? 0 : 1;
 }
 
-/* A length of a byte and a path each; at the end a zero and the number of those that could not be read. */
+/* A length, a path and a UID each; at the end a zero and the number of those that could not be read. */
 static int directory_run(void *arg, int file, int out)
 {
 	static struct dicomdir d;
@@ -139,7 +139,8 @@ static int directory_run(void *arg, int file, int out)
 		}
 		if (more > 0) {
 			uint16_t n = (uint16_t)strlen(path);
-			if (!boxed_write(out, &n, sizeof(n)) || !boxed_write(out, path, n)) {
+			if (!boxed_write(out, &n, sizeof(n)) || !boxed_write(out, path, n) ||
+				!boxed_write(out, d.instance, sizeof(d.instance))) {
 				return 1;
 			}
 			continue;
@@ -226,7 +227,8 @@ int describe(const struct sandbox *sandbox, int file, unsigned seconds, struct d
 	return 0;
 }
 
-static int next_path(struct boxed *b, int wait, char path[DICOMDIR_PATH + 1], uint32_t *unread)
+static int next_path(
+	struct boxed *b, int wait, char path[DICOMDIR_PATH + 1], char uid[UID_MAX + 1], uint32_t *unread)
 {
 	uint16_t n;
 	int err = boxed_read(b, &n, sizeof(n), wait);
@@ -235,22 +237,27 @@ static int next_path(struct boxed *b, int wait, char path[DICOMDIR_PATH + 1], ui
 	}
 	err = n > 0 ? boxed_read(b, path, n, wait) : boxed_read(b, unread, sizeof(*unread), wait);
 	path[n] = '\0';
+	if (!err && n > 0) {
+		err = boxed_read(b, uid, UID_MAX + 1, wait);
+		keep_uid(uid);
+	}
 	return err ? err : n > 0;
 }
 
 int describe_directory(const struct sandbox *sandbox, int file, unsigned seconds,
-	int (*listed)(void *arg, const char *path), void *arg, size_t *ret_unread)
+	int (*listed)(void *arg, const char *path, const char *instance), void *arg, size_t *ret_unread)
 {
 	struct boxed b = BOXED_NONE;
-	char path[DICOMDIR_PATH + 1];
+	char path[DICOMDIR_PATH + 1], uid[UID_MAX + 1] = "";
 	uint32_t unread = 0;
 	int more = start(&b, sandbox, file, seconds, directory_run);
 	more = more ? more : 1;
 	for (size_t n = 0; more > 0; n++) {
-		more = n > LIMIT_MEMBERS ? ERR_LIMIT
-		                         : next_path(&b, BOXED_PATIENCE * (int)seconds * 1000, path, &unread);
+		more = n > LIMIT_MEMBERS
+		               ? ERR_LIMIT
+		               : next_path(&b, BOXED_PATIENCE * (int)seconds * 1000, path, uid, &unread);
 		if (more > 0) {
-			int err = listed(arg, path);
+			int err = listed(arg, path, uid);
 			more = err ? err : more;
 		}
 	}

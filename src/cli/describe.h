@@ -25,10 +25,11 @@ struct described {
 MUST_USE int describe(const struct sandbox *sandbox, int file, unsigned seconds, struct described *ret);
 
 /*
- * The files that a DICOMDIR lists, one call each with a path (dicom/dicomdir.h), which is text and not to be opened. Errors
+ * The files that a DICOMDIR lists, one call each with a path (dicom/dicomdir.h), which is text and not to be opened, and the SOP Instance
+ * UID that it says the file has, or "". Errors
  * as above; what was listed before one has been told. *ret_unread: entries that could not be read.
  */
 MUST_USE int describe_directory(const struct sandbox *sandbox, int file, unsigned seconds,
-	int (*listed)(void *arg, const char *path), void *arg, size_t *ret_unread);
+	int (*listed)(void *arg, const char *path, const char *instance), void *arg, size_t *ret_unread);
 
 #endif

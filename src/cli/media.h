@@ -71,6 +71,7 @@ struct media {
 	struct media_list names;   /* of all files there are */
 	struct media_list listed;  /* by DICOMDIRs, and */
 	struct media_list missing; /* those of them that are not there */
+	struct media_list others;  /* those of them that are another object than is listed */
 	size_t directories, unread;
 	char broken[192]; /* why the disc could not be read to its end; "": it could */
 	struct media_study *studies;
@@ -113,6 +114,12 @@ MUST_USE int media_refuse_listed(struct media *m, const char *why);
 
 /* Find what DICOMDIRs list and is not there: neither in m->names nor refused. ERR_NO_MEMORY. */
 MUST_USE int media_compare(struct media *m);
+
+/*
+ * Find files that are another object than DICOMDIRs list: where m->names and m->listed have SOP Instance UIDs for their `why`, and these
+ * differ. ERR_NO_MEMORY.
+ */
+MUST_USE int media_compare_objects(struct media *m);
 
 /* Objects of a study that passed with this warning. */
 size_t media_warned(const struct media *m, const struct media_study *s, enum inspect_check check);

@@ -116,10 +116,11 @@ struct listing {
 	int length;         /* with its slash; 0: the root */
 };
 
-static int on_listed(void *arg, const char *path)
+static int on_listed(void *arg, const char *path, const char *instance)
 {
 	const struct listing *l = arg;
 	char whole[2048];
+	(void)instance;
 	snprintf(whole, sizeof(whole), "%.*s%s", l->length, l->folder, path);
 	return media_add(&l->m->listed, whole, NULL, "");
 }

@@ -82,6 +82,7 @@ void media_done(struct media *m)
 	media_list_done(&m->names);
 	media_list_done(&m->listed);
 	media_list_done(&m->missing);
+	media_list_done(&m->others);
 	for (unsigned k = 0; k < LEFT_KINDS; k++) {
 		media_list_done(&m->left[k]);
 	}

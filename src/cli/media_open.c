@@ -39,8 +39,9 @@ static const char usage[] =
 	"  -c, --config FILE       its configuration; default: ./gantry.yaml, then\n"
 	"                          /etc/gantry/gantry.yaml\n"
 	"\n"
-	"Exit status: 0 all was opened; 1 some was, or the DICOMDIR lists more than is\n"
-	"there, or a disc has none; 2 wrong usage; 3 nothing was, and there is no OUT.\n";
+	"Exit status: 0 all was opened; 1 some was, or the DICOMDIR lists more or\n"
+	"something else, or a disc has none; 2 wrong usage; 3 nothing was, and there is\n"
+	"no OUT.\n";
 
 enum { EXIT_ALL, EXIT_SOME, EXIT_USAGE, EXIT_NOTHING };
 
@@ -120,10 +121,11 @@ static int prepare(struct media_opening *j)
 
 /* ---- What came of it ---- */
 
-static int on_listed(void *arg, const char *path)
+/* With the object that the file is by the DICOMDIR, as those that are opened have the one that they are. */
+static int on_listed(void *arg, const char *path, const char *instance)
 {
 	struct media_opening *j = arg;
-	return media_add(&j->m.listed, path, NULL, "");
+	return media_add(&j->m.listed, path, NULL, instance);
 }
 
 static int read_directory(struct media_opening *j, const char *name, int fd)
@@ -152,7 +154,8 @@ static int compare(struct media_opening *j)
 	e = e < 0 ? e
 	          : media_refuse_listed(
 			    &j->m, "it does not begin as a Secure DICOM File does: it is damaged");
-	return e < 0 ? e : media_compare(&j->m);
+	e = e < 0 ? e : media_compare(&j->m);
+	return e < 0 ? e : media_compare_objects(&j->m);
 }
 
 static void tell(const struct media_list *l)
@@ -168,13 +171,14 @@ static bool say_missing(const struct media_opening *j)
 {
 	const struct media *m = &j->m;
 	tell(&m->missing);
+	tell(&m->others);
 	if (m->unread > 0) {
 		fprintf(stderr, "%zu entries of the DICOMDIR cannot be read\n", m->unread);
 	}
 	if (m->directories == 0 && !j->is_mail) {
 		fputs("there is no DICOMDIR: nobody can tell whether files are missing\n", stderr);
 	}
-	return m->missing.n == 0 && m->unread == 0 && (m->directories > 0 || j->is_mail);
+	return m->missing.n == 0 && m->others.n == 0 && m->unread == 0 && (m->directories > 0 || j->is_mail);
 }
 
 static void say_who(const struct media_opening *j)

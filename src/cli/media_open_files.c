@@ -115,13 +115,10 @@ static void count_signer(struct media_opening *j, const struct cms_found *f)
 	}
 }
 
-/* Whose it is, for the record. One of nobody's is recorded as that. */
-static int keep_whose(struct media_opening *j, const char *name)
+/* Which object it is, and for the record whose. One of nobody's is recorded as that. */
+static int note_object(struct media_opening *j, const char *name)
 {
 	struct described d;
-	if (j->record.why) {
-		return 0;
-	}
 	int fd = stage_open(&j->stage, name);
 	int e = fd < 0 ? fd : describe(j->m.sandbox, fd, MEDIA_OPEN_SECONDS, &d);
 	if (fd >= 0) {
@@ -131,7 +128,8 @@ static int keep_whose(struct media_opening *j, const char *name)
 		d = (struct described){0};
 		e = 0;
 	}
-	return e < 0 || d.directory ? e : media_add_object(&j->m, name, &d);
+	e = e < 0 || d.directory || j->record.why ? e : media_add_object(&j->m, name, &d);
+	return e < 0 ? e : media_add(&j->m.names, name, NULL, d.directory ? "" : d.sop_instance);
 }
 
 /* A file that was found in what f says, in its place. */
@@ -156,8 +154,7 @@ static int keep(struct media_opening *j, const char *name, struct stage_scratch 
 		return e;
 	}
 	count_signer(j, f);
-	e = keep_whose(j, name);
-	return e < 0 ? e : media_add(&j->m.names, name, NULL, "");
+	return note_object(j, name);
 }
 
 static int take_sealed(struct media_opening *j, const char *name, int fd, struct media_outcome *o)

@@ -150,3 +150,20 @@ int media_compare(struct media *m)
 	free(all);
 	return err;
 }
+
+int media_compare_objects(struct media *m)
+{
+	static const struct media_list none = {0};
+	struct media_line *all = sorted(&m->names, &none);
+	int err = all ? 0 : ERR_NO_MEMORY;
+	for (size_t i = 0; err == 0 && i < m->listed.n; i++) {
+		const struct media_line *l = &m->listed.at[i];
+		const struct media_line *found = bsearch(l, all, m->names.n, sizeof(*l), by_name);
+		if (found && found->why[0] && l->why[0] && strcmp(found->why, l->why) != 0) {
+			err = media_add(
+				&m->others, l->file, NULL, "it is another object than the DICOMDIR lists");
+		}
+	}
+	free(all);
+	return err;
+}

@@ -3,13 +3,17 @@
 
 #include "dicom/vr.h"
 
-#define REFERENCED_FILE_ID 0x00041500u
+#define REFERENCED_FILE_ID  0x00041500u
+#define REFERENCED_INSTANCE 0x00041511u
 
 void dicomdir_begin(struct dicomdir *d)
 {
 	file_begin(&d->f, NULL);
-	d->reading = false;
+	d->reading = 0;
 	d->unread = 0;
+	d->has = d->over = false;
+	d->result = 0;
+	d->instance[0] = '\0';
 }
 
 void dicomdir_feed(struct dicomdir *d, struct span chunk)
@@ -42,21 +46,73 @@ static bool join(struct span value, char to[DICOMDIR_PATH + 1])
 	return n > 0;
 }
 
-int dicomdir_next(struct dicomdir *d, char ret_path[DICOMDIR_PATH + 1])
+/* Behind the elements that say which file it is, and what. */
+static bool ends(const struct dataset *d, int event)
 {
-	for (;;) {
-		int event = file_next(&d->f);
-		if (event == DATASET_VALUE && d->reading) {
-			d->reading = false;
-			if (!d->f.d.truncated && join(d->f.d.value, ret_path)) {
-				return 1;
-			}
-			d->unread++;
-		} else if (event == DATASET_ELEMENT && d->f.d.tag == REFERENCED_FILE_ID && d->f.d.depth > 0) {
-			d->reading = true;
-			dataset_collect(&d->f.d, d->value, sizeof(d->value));
-		} else if (event <= 0 || event == DATASET_END) {
-			return event == DATASET_END ? 0 : event;
+	switch (event) {
+	case DATASET_ELEMENT:
+	case DATASET_SEQUENCE:
+	case DATASET_ENCAPSULATED:
+		return d->tag > REFERENCED_INSTANCE || d->tag == REFERENCED_FILE_ID;
+	case DATASET_ITEM:
+	case DATASET_ITEM_END:
+	case DATASET_SEQUENCE_END:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void take(struct dicomdir *d, int event)
+{
+	struct dataset *s = &d->f.d;
+	if (event == DATASET_ELEMENT) {
+		bool ours = s->depth > 0 &&
+		            (s->tag == REFERENCED_FILE_ID || (d->has && s->tag == REFERENCED_INSTANCE));
+		d->reading = ours ? s->tag : 0;
+		if (ours) {
+			dataset_collect(s, d->value, sizeof(d->value));
+		}
+	} else if (event == DATASET_VALUE && d->reading == REFERENCED_FILE_ID) {
+		d->has = !s->truncated && join(s->value, d->path);
+		d->unread += !d->has;
+		d->uid[0] = '\0';
+	} else if (event == DATASET_VALUE && d->reading == REFERENCED_INSTANCE) {
+		struct span uid = uid_trim(s->value);
+		if (!s->truncated && uid_valid(uid)) {
+			memcpy(d->uid, uid.ptr, uid.len);
+			d->uid[uid.len] = '\0';
 		}
 	}
+}
+
+static bool give(struct dicomdir *d, char ret_path[DICOMDIR_PATH + 1])
+{
+	bool has = d->has;
+	if (has) {
+		memcpy(ret_path, d->path, sizeof(d->path));
+		memcpy(d->instance, d->uid, sizeof(d->uid));
+		d->has = false;
+	}
+	return has;
+}
+
+int dicomdir_next(struct dicomdir *d, char ret_path[DICOMDIR_PATH + 1])
+{
+	while (!d->over) {
+		int event = file_next(&d->f);
+		if (event == DATASET_MORE) {
+			return 0;
+		}
+		d->over = event < 0 || event == DATASET_END;
+		d->result = event < 0 ? event : 0;
+		bool given = (d->over || ends(&d->f.d, event)) && give(d, ret_path);
+		if (!d->over) {
+			take(d, event);
+		}
+		if (given) {
+			return 1;
+		}
+	}
+	return d->result;
 }

@@ -3,10 +3,11 @@
 #define DICOM_DICOMDIR_H
 
 #include "dicom/file.h"
+#include "dicom/uid.h"
 
 /*
  * The files that a DICOMDIR lists (PS3.3 F.3, PS3.10 8.6), while it streams past: the Referenced File ID (0004,1500) of each
- * record, as a path below the DICOMDIR's own folder.
+ * record, as a path below the DICOMDIR's own folder, and which object it says that the file is.
  */
 #define DICOMDIR_SOP_CLASS "1.2.840.10008.1.3.10" /* Media Storage Directory Storage */
 
@@ -15,8 +16,16 @@
 
 struct dicomdir {
 	struct dicom_file f;
-	bool reading;  /* the value of a File ID comes */
 	size_t unread; /* File IDs that were longer than DICOMDIR_PATH, or empty */
+	/* Of what was told last: Referenced SOP Instance UID in File (0004,1511); "": none, or no UID. */
+	char instance[UID_MAX + 1];
+
+	/* ---- Its own ---- */
+	uint32_t reading; /* the element whose value comes; 0: none of ours */
+	bool has;         /* a record's file, which is told when all of it is read */
+	bool over;
+	int result; /* then */
+	char path[DICOMDIR_PATH + 1], uid[UID_MAX + 1];
 	uint8_t value[DICOMDIR_PATH];
 };
 

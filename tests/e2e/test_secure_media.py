@@ -176,6 +176,13 @@ def secure_media_folder(bench):
     said = disc.media("open", "--incomplete", "--key", key, sealed, bench.path("some"), passphrase=None, wants=1)
     check("6 files opened" in said and "it is not there" not in said, said)
     check(not os.path.exists(bench.path("some/D0000000/F0000001")), "the damaged file")
+    # A file in another's place is one that somebody has sealed, too.
+    disc.media("seal", "--to", cert, "--key", signer_key, "--cert", signer, disc.folder, bench.path("swapped"), passphrase=None)
+    first, second, aside = (os.path.join(bench.path("swapped"), name) for name in ("D0000000/F0000000", "D0000000/F0000001", "aside"))
+    for source, target in ((first, aside), (second, first), (aside, second)):
+        os.rename(source, target)
+    said = disc.media("open", "--key", key, "--trust", signer, bench.path("swapped"), bench.path("other"), passphrase=None, wants=1)
+    equal(said.count("it is another object than the DICOMDIR lists"), 2, said)
     # A file that begins as nothing does was damaged, if the DICOMDIR lists it; so was a DICOMDIR. Without one nobody can tell.
     for name in ("D0000000/F0000001", "DICOMDIR"):
         with open(os.path.join(sealed, name), "r+b") as file:

@@ -179,9 +179,12 @@ static void does_not_say_what_it_cannot(void **state)
 
 static size_t n_listed;
 
-static int count(void *arg, const char *path)
+static char last_instance[UID_MAX + 1];
+
+static int count(void *arg, const char *path, const char *instance)
 {
 	n_listed++;
+	snprintf(last_instance, sizeof(last_instance), "%s", instance);
 	return n_listed == (size_t)(uintptr_t)arg ? ERR_NO_MEMORY : 0;
 }
 
@@ -191,6 +194,7 @@ static void lists_a_directory(void **state)
 	int fd = open(TESTS_DATA "/structure/DICOMDIR", O_RDONLY | O_CLOEXEC);
 	assert_int_equal(describe_directory(sandbox, fd, 30, count, NULL, &unread), 0);
 	assert_int_equal(n_listed, 31);
+	assert_string_equal(last_instance, "1.3.6.1.4.1.5962.1.1.0.0.0.1196533885.18148.0.124");
 	assert_int_equal(unread, 0);
 	n_listed = 0;
 	assert_int_equal(describe_directory(sandbox, fd, 30, count, (void *)3, &unread), ERR_NO_MEMORY);

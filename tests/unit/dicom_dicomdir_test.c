@@ -78,6 +78,29 @@ static size_t made(uint8_t *to, const char *id, size_t n)
 	return at + sizeof(end) - 1;
 }
 
+/* Of each the object that it is; and nothing of a UID that is none, or that stands before its file. */
+static void says_which_object(void **state)
+{
+	static const struct {
+		const char *record, *instance; /* elements of explicit VR behind the File ID "A" */
+	} rows[] = {{"\4\0\21\25UI\10\0001.2.3.45", "1.2.3.45"}, {"\4\0\21\25UI\10\0001.2.3.4", "1.2.3.4"},
+		{"\4\0\20\25UI\10\0001.2.3.45", ""}, {"\4\0\21\25UI\10\0001.2..345", ""}, {"", ""}};
+	uint8_t bytes[1024], all[1024];
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		size_t more = i < 4 ? 16 : 0, n = made(bytes, "A ", 2), at = n - 16;
+		memcpy(all, bytes, at);
+		memcpy(all + at, rows[i].record, more);
+		memcpy(all + at + more, bytes + at, n - at);
+		for (size_t step = 1; step < n + more; step += 7) {
+			assert_int_equal(count(span_of(all, n + more), step, "A", "A"), 1);
+			assert_string_equal(d.instance, rows[i].instance);
+		}
+	}
+	struct span real = load(TESTS_DATA "/structure/DICOMDIR");
+	(void)count(real, real.len, "77654033/CR1/6154", "98892003/MR700/4648");
+	assert_string_equal(d.instance, "1.3.6.1.4.1.5962.1.1.0.0.0.1196533885.18148.0.124");
+}
+
 static void joins_components(void **state)
 {
 	static const struct {
@@ -139,6 +162,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lists_files),
 		cmocka_unit_test(joins_components),
+		cmocka_unit_test(says_which_object),
 		cmocka_unit_test(counts_what_it_cannot_read),
 		cmocka_unit_test(is_cut),
 	};
