@@ -34,6 +34,12 @@ static struct said read_all(const uint8_t *bytes, size_t size, size_t step)
 			for (size_t i = 0; i < length; i++) {
 				s.hash = (s.hash ^ (uint8_t)path[i]) * 0x100000001B3u;
 			}
+			if (d.instance[0] && !uid_valid(span_str(d.instance))) {
+				abort();
+			}
+			for (const char *c = d.instance; *c; c++) {
+				s.hash = (s.hash ^ (uint8_t)*c) * 0x100000001B3u;
+			}
 			s.paths++;
 		}
 		if (s.result < 0 || n == size - at) {
