@@ -83,6 +83,11 @@ static size_t make_value(uint32_t tag, const char *vr)
 static size_t make_frames(struct span head, struct span end, size_t frame, bool rle)
 {
 	struct writer w = writer_of(made, BYTES);
+	char text[13];
+	size_t frames = 0;
+	put_head(&w, 0x00280008, "IS", 12);
+	uint8_t *number = w.ptr + w.len;
+	writer_fill(&w, ' ', 12);
 	put_head(&w, 0x00280010, "US", 2);
 	writer_u16le(&w, 60000);
 	put_head(&w, 0x00280011, "US", 2);
@@ -93,6 +98,7 @@ static size_t make_frames(struct span head, struct span end, size_t frame, bool 
 	while (w.len < BYTES - frame - 64) {
 		put_head(&w, TAG_ITEM, "OB", frame);
 		size_t stop = w.len + frame - end.len;
+		frames++;
 		writer_bytes(&w, head.ptr, head.len);
 		while (w.len < stop) {
 			chance = chance * 1664525 + 1013904223;
@@ -110,6 +116,8 @@ static size_t make_frames(struct span head, struct span end, size_t frame, bool 
 		writer_bytes(&w, end.ptr, end.len);
 	}
 	put_head(&w, TAG_SEQUENCE_DELIMITER, "--", 0);
+	snprintf(text, sizeof(text), "%-12zu", frames);
+	memcpy(number, text, 12);
 	return w.len;
 }
 

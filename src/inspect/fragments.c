@@ -106,6 +106,7 @@ void fragment_begin(struct inspect *i)
 	if (d->length == 0) {
 		found(i, CHECK_FRAGMENT_EMPTY, (struct span){0});
 	}
+	i->fragment_at = 0;
 	coded_fragment(i);
 	dataset_pieces(d);
 }
@@ -235,10 +236,16 @@ void fragment_piece(struct inspect *i, struct span piece, bool last)
 		}
 		return;
 	}
-	if (i->coded.begins && !take_head(i, &piece, last)) {
-		return;
+	struct span rest = piece;
+	if (!i->coded.begins || take_head(i, &rest, last)) {
+		coded_piece(i, rest);
 	}
-	coded_piece(i, piece);
+	/* No more fragments than these are needed, so this one may be the last. A video has as few as it likes. */
+	const struct inspect_pixels *p = pixels_of(i);
+	if (i->codec == CODEC_VIDEO || i->fragments >= (p ? p->frames : 1)) {
+		zip_end_piece(i, piece, i->e.length - i->fragment_at);
+	}
+	i->fragment_at += piece.len;
 	if (last) {
 		coded_end(i);
 	}

@@ -162,6 +162,12 @@ struct inspect_coded {
 	uint8_t n_segments, segment;
 };
 
+/* What may be the last record of a ZIP archive. */
+struct inspect_zip {
+	uint8_t n, record[22];
+	bool met;
+};
+
 /* A video's container: video.c's. */
 struct inspect_video {
 	uint8_t state, n; /* n: bytes of the head */
@@ -222,6 +228,8 @@ struct inspect {
 	bool kept_missed, fragment_odd;
 	uint8_t codec;
 	struct inspect_coded coded;
+	struct inspect_zip zip;
+	uint64_t fragment_at; /* bytes of the fragment so far */
 	char mime[64];
 	bool has_document, document_is_pdf;
 	uint8_t document[128]; /* an encapsulated document's beginning */

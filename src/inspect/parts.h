@@ -121,6 +121,10 @@ void video_begin(struct inspect *i);
 size_t video_step(struct inspect *i, struct span s); /* how many bytes were taken */
 void video_end(struct inspect *i);
 
+/* ---- zip_end.c: what makes an archive of the object, in the last of its pixels; left: of the value, this piece included ---- */
+void zip_end_piece(struct inspect *i, struct span piece, uint64_t left);
+void zip_end_over(struct inspect *i); /* that was all of the value */
+
 /* ---- codestream.c: the first bytes of a compressed frame, its signature included ---- */
 void codestream_j2k(struct inspect *i, struct span value);
 void codestream_jpeg(struct inspect *i, struct span value);

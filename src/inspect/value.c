@@ -46,7 +46,7 @@ void value_begin(struct inspect *i, enum value_kind kind)
 	}
 	if (i->e.length <= INSPECT_VALUE) {
 		dataset_collect(&i->f.d, i->value, sizeof(i->value));
-	} else if (kind == VALUE_SKIPPED || (kind == VALUE_PIXELS && i->pixels_end == UINT64_MAX)) {
+	} else if (kind == VALUE_SKIPPED) {
 		dataset_collect(&i->f.d, i->value, SIGNATURE_BYTES);
 	} else {
 		dataset_pieces(&i->f.d);
@@ -231,6 +231,9 @@ static void report_items(struct inspect *i)
 void value_end(struct inspect *i)
 {
 	claim_end(i);
+	if (i->zip.met || i->zip.n > 0) {
+		zip_end_over(i);
+	}
 	switch (i->s.kind) {
 	case VALUE_TEXT:
 		if (i->e.length > INSPECT_VALUE) {
@@ -274,6 +277,7 @@ void value_piece(struct inspect *i, struct span piece, bool last)
 		}
 		if (s->kind == VALUE_PIXELS) {
 			behind_pixels(i, piece);
+			zip_end_piece(i, piece, i->e.length - s->at);
 		}
 		if (s->where && (s->kind != VALUE_TEXT || i->e.length > INSPECT_VALUE)) {
 			value_search(i, piece);

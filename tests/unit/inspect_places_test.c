@@ -262,6 +262,77 @@ static void archives_and_scripts(void **state)
 	}
 }
 
+/* ---- A ZIP archive that ends in pixels: the object as a whole is one, and may be a program (JAR) ---- */
+
+#define ZIP_END "PK\5\6\0\0\0\0\2\0\2\0\x60\0\0\0\1\2\3\0\0\0"
+
+static uint8_t large[200000];
+
+/* So many pixels, in which the record is, so many bytes before their end. */
+static void expect_archive(size_t n, const char *record, size_t from_end, bool coded, bool is)
+{
+	static const char head[] = "\xFF\xD8\xFF\xC0\0\13\10\0\12\0\12\1\1\21\0\xFF\xDA\0\10\1\1\0\0\77\0";
+	static const size_t cuts[] = {0, 1, 5, 21, 22, 23};
+	struct inspect_about about = {.transfer_syntax = span_str(coded ? JPEG : EXPLICIT)};
+	struct writer o = image((struct image){1, (uint16_t)(n / 10), 10, 8, 8, 7, "MONOCHROME2", NULL}),
+		      w = writer_of(large, sizeof(large));
+	writer_bytes(&w, o.ptr, o.len);
+	put_head(&w, e, TAG_PIXEL_DATA, coded ? "OB" : "OW", coded ? UNDEFINED_LENGTH : (uint32_t)n);
+	if (coded) {
+		put_item(&w, e, 0);
+		put_item(&w, e, (uint32_t)n);
+	}
+	size_t at = w.len, end = at + n;
+	writer_fill(&w, 0x50, n);
+	memcpy(large + at, head, coded ? sizeof(head) - 1 : 0);
+	memcpy(large + end - from_end, record, 22);
+	if (coded) {
+		put_sequence_end(&w, e);
+	}
+	for (size_t k = 0; k < ARRAY_LEN(cuts); k++) {
+		inspect_pieces(&inspected, &about, writer_span_of(&w), end - from_end + cuts[k], 0, false);
+		assert_int_equal(inspected.counts[CHECK_EMBEDDED_ARCHIVE], is);
+	}
+	inspect_pieces(&inspected, &about, writer_span_of(&w), 0, 1, false);
+	assert_int_equal(inspected.counts[CHECK_EMBEDDED_ARCHIVE], is);
+}
+
+static void archives_that_end_in_pixels(void **state)
+{
+	for (unsigned coded = 0; coded < 2; coded++) {
+		expect_archive(1000, ZIP_END, 22, coded, true);
+		expect_archive(1000, ZIP_END, 500, coded, true);
+		expect_archive(100000, ZIP_END, 65557, coded, true);
+		expect_archive(100000, ZIP_END, 65558, coded, false); /* its comment has no more room */
+		expect_archive(100000, ZIP_END, 22, coded, true);
+		expect_archive(1000, "PK\5\6\0\0\0\0\2\0\1\0\x60\0\0\0\1\2\3\0\0\0", 22, coded, false);
+		expect_archive(1000, "PK\5\6\0\0\0\0\0\0\0\0\x60\0\0\0\1\2\3\0\0\0", 22, coded, false);
+		expect_archive(1000, "PK\5\6\0\0\0\0\2\0\2\0\x5B\0\0\0\1\2\3\0\0\0", 22, coded, false);
+		expect_archive(1000, "PK\5\6\1\0\0\0\2\0\2\0\x60\0\0\0\1\2\3\0\0\0", 22, coded, false);
+	}
+	/* One in what may be another's, which is none. */
+	struct writer w = image((struct image){1, 10, 10, 8, 8, 7, "MONOCHROME2", NULL});
+	put_head(&w, e, TAG_PIXEL_DATA, "OW", 100);
+	writer_bytes(&w, "PK\5PK\5\6PPPK\5\6" ZIP_END, 35);
+	writer_fill(&w, 7, 65);
+	expect(&w, "embedded-archive");
+	/* Before the last frame it ends nothing. */
+	static const uint8_t jpeg[] = {0xFF, 0xD8, 0xFF, 0xDA, 0, 2};
+	for (unsigned k = 0; k < 2; k++) {
+		w = image((struct image){1, 10, 10, 8, 8, 7, "MONOCHROME2", "2 "});
+		put_head(&w, e, TAG_PIXEL_DATA, "OB", UNDEFINED_LENGTH);
+		put_item(&w, e, 0);
+		for (unsigned f = 0; f < 2; f++) {
+			put_item(&w, e, 30);
+			writer_bytes(&w, jpeg, 6);
+			writer_bytes(&w, f == k ? ZIP_END : "in the image, no more.", 22);
+			writer_bytes(&w, "\xFF\xD9", 2);
+		}
+		put_sequence_end(&w, e);
+		expect_in(JPEG, &w, k ? "embedded-archive" : "");
+	}
+}
+
 /* However many there are, a few are kept, and all counted. */
 static void many_findings(void **state)
 {
@@ -292,6 +363,7 @@ int main(void)
 		cmocka_unit_test(nested_documents),
 		cmocka_unit_test(in_base64),
 		cmocka_unit_test(archives_and_scripts),
+		cmocka_unit_test(archives_that_end_in_pixels),
 		cmocka_unit_test(many_findings),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

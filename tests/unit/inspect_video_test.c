@@ -127,6 +127,13 @@ static void boxes(void **state)
 		insert(k % 2 ? 32 : n_video, rows[k / 2].box, rows[k / 2].n);
 		expect_everywhere(AVC, rows[k / 2].checks);
 	}
+	/* … but for what makes an archive of the object. */
+	load("hevc.mp4");
+	insert(n_video,
+		"\0\0\0\x1E"
+		"mdatPK\5\6\0\0\0\0\2\0\2\0\x60\0\0\0\1\2\3\0\0\0",
+		30);
+	expect_video(AVC, sizeof(video), "embedded-archive");
 	/* A box that reaches to the end of all. */
 	load("hevc.mp4");
 	insert(n_video, "\0\0\0\0free", 8);
