@@ -194,6 +194,12 @@ static enum match certificate_of(const struct search_criteria *c, const struct a
 	return same_subject ? MATCH_BY_SUBJECT : MATCH_NOT;
 }
 
+bool matcher_certificate(const struct matcher *m)
+{
+	const struct search_criteria *c = m->criteria;
+	return has(c->certificate) || c->fingerprint || c->serial || c->certificate_issuer;
+}
+
 enum match matcher_event(const struct matcher *m, const struct audit_event *ev)
 {
 	const struct search_criteria *c = m->criteria;
@@ -202,7 +208,7 @@ enum match matcher_event(const struct matcher *m, const struct audit_event *ev)
 			return MATCH_NOT;
 		}
 	}
-	if (!has(c->certificate) && !c->fingerprint && !c->serial && !c->certificate_issuer) {
+	if (!matcher_certificate(m)) {
 		return MATCH_WHOLLY;
 	}
 	enum match from = certificate_of(c, ev, &ev->from, &ev->from_certificate);

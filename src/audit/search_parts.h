@@ -34,6 +34,8 @@ struct epoch;
 MUST_USE int matcher_make(const struct search_criteria *c, struct matcher *ret_matcher); /* ERR_VALUE */
 /* What the head says: kind and association. */
 bool matcher_head(const struct matcher *m, const struct journal_record *r);
+/* Is a certificate asked for, in whatever way? No token tells of it. */
+bool matcher_certificate(const struct matcher *m);
 /* The event itself. */
 enum match {
 	MATCH_NOT,

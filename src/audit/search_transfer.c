@@ -191,8 +191,9 @@ static int end_alone(struct search *s, const struct journal_entry *e, struct tra
 		/* It does not say whose it was; its tokens do, and nothing could be compared. */
 		r = search_epoch(s, &e->record, &epoch);
 		r = r == 0 ? epoch_tokens(&s->epochs, epoch) : r;
-		wanted = r == 0 && epoch->has_tokens && s->matcher.n > 0 && !s->criteria.certificate &&
-		         !s->criteria.fingerprint && matcher_has_tokens(&s->matcher, epoch, &e->record);
+		wanted = r == 0 && epoch->has_tokens && s->matcher.n > 0 &&
+		         !matcher_certificate(&s->matcher) &&
+		         matcher_has_tokens(&s->matcher, epoch, &e->record);
 	}
 	if (r < 0 || !wanted) {
 		return r < 0 ? r : 0;

@@ -121,6 +121,28 @@ static void serials(void **state)
 	sealed_done(&j);
 }
 
+/* One that was interrupted does not say whose it was, and where its beginning is away only tokens do: of no certificate. */
+static void interrupted_and_away(void **state)
+{
+	struct sealed_journal j;
+	struct audit_event ev = {.kind = AUDIT_INTERRUPTED, .outcome = AUDIT_MAJOR, .text = "cut"};
+	sealed_make(&j, people.to, 2);
+	sealed_epoch(&j);
+	uint64_t other = put_issued(&j, "4f2a", "CN=A", 1), end = sealed_put(&j, &ev, other, "P");
+	sealed_commit(&j);
+	struct search_criteria c = SEARCH_ALL;
+	c.patient = "P";
+	find(&j, &c, 1);
+	assert_int_equal(found.n, 2);
+	assert_int_equal(found.hit[1].index, end);
+	const struct search_criteria rows[] = {{.patient = "P", .serial = "4f2a"},
+		{.patient = "P", .certificate_issuer = "CN=A"}, {.patient = "P", .certificate = "CN=ct1"}};
+	for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+		assert_issued(&j, rows[i], &other, 1, 0);
+	}
+	sealed_done(&j);
+}
+
 /* ---- Names ---- */
 
 /* PS3.5 H.3, in UTF-8. */
@@ -199,6 +221,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(certificates),
 		cmocka_unit_test(serials),
+		cmocka_unit_test(interrupted_and_away),
 		cmocka_unit_test(groups_of_names),
 		cmocka_unit_test(groups_of_names_of_both_rules),
 	};
