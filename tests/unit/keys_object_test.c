@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "keys_ends.h"
-#include "base/writer.h"
+#include "keys_object_made.h"
 #include "dicom/sign_profile.h"
 #include "dicom/transcode.h"
 #include "keys/object.h"
@@ -50,39 +50,6 @@ static int tear_down_all(void **state)
 }
 
 /* ---- Files ---- */
-
-#define FILE_MOST (256u * 1024)
-
-static void element(
-	struct writer *w, uint16_t group, uint16_t number, const char *vr, const void *value, size_t len)
-{
-	bool is_long = strstr("OB OW SQ UN UT", vr) != NULL;
-	writer_u16le(w, group);
-	writer_u16le(w, number);
-	writer_bytes(w, vr, 2);
-	if (is_long) {
-		writer_u16le(w, 0);
-		writer_u32le(w, (uint32_t)len);
-	} else {
-		writer_u16le(w, (uint16_t)len);
-	}
-	writer_bytes(w, value, len);
-}
-
-static void item(struct writer *w, uint16_t number, const void *value, size_t len)
-{
-	writer_u16le(w, 0xFFFE);
-	writer_u16le(w, number);
-	writer_u32le(w, (uint32_t)len);
-	writer_bytes(w, value, len);
-}
-
-static void begin(struct writer *w, const char *syntax)
-{
-	writer_fill(w, 0, 128);
-	writer_bytes(w, "DICM", 4);
-	element(w, 2, 0x10, "UI", syntax, strlen(syntax) + 1); /* with its NUL */
-}
 
 /* With all that is told apart: lengths, a UN at the top and in a sequence, empty and nested sequences, fragments, padding. */
 static size_t native(uint8_t *buf)
@@ -408,14 +375,6 @@ static void round_trip(void **state)
 	assert_int_equal(report.verdicts[1].when, OBJECT_TIME_FITS);
 	assert_int_equal(object_verify(span_of(one, n1), trust, site.now + 1000 * 86400, &report), 0);
 	assert_int_equal(report.verdicts[1].state, OBJECT_UNTRUSTED);
-}
-
-static void put_implied(struct writer *w, uint16_t group, uint16_t number, const void *value, size_t len)
-{
-	writer_u16le(w, group);
-	writer_u16le(w, number);
-	writer_u32le(w, (uint32_t)len);
-	writer_bytes(w, value, len);
 }
 
 static int put_transcoded(void *arg, struct span bytes)
