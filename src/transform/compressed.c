@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define RUN_LEAST  12 /* bytes that a run of letters becomes; fewer hold nothing that is compressed */
+#define RAW_BEHIND 8  /* bytes of a length, or four, or none */
 #define WEAK_LEAST 8  /* bytes; shorter than any four that are compressed */
 #define ZIP_HEAD   30 /* .ZIP File Format Specification 4.3.7 */
 
@@ -35,6 +36,7 @@ static unsigned new_stream(struct compressed *c, unsigned parent, int kind)
 		struct compressed_stream *s = &c->streams[i];
 		if (s->kind == COMPRESSED_IDLE) {
 			s->kind = kind;
+			c->n_streams++;
 			s->parent = parent;
 			s->total = 0;
 			s->open_start = false;
@@ -45,6 +47,12 @@ static unsigned new_stream(struct compressed *c, unsigned parent, int kind)
 		}
 	}
 	return 0;
+}
+
+static void free_stream(struct compressed *c, unsigned at)
+{
+	c->streams[at - 1].kind = COMPRESSED_IDLE;
+	c->n_streams--;
 }
 
 /* Not by chance: such a stream breaks after some bytes. */
@@ -78,7 +86,7 @@ static void end_stream(struct compressed *c, unsigned at)
 		give(c, at, true);
 	}
 	end_look(c, at);
-	c->streams[at - 1].kind = COMPRESSED_IDLE;
+	free_stream(c, at);
 }
 
 static void count(struct compressed *c, uint64_t n)
@@ -279,7 +287,7 @@ static void start(struct compressed *c, unsigned parent, const struct beginning 
 			cannot(c, COMPRESSED_LIMIT);
 		}
 		if (at > 0) {
-			c->streams[at - 1].kind = COMPRESSED_IDLE;
+			free_stream(c, at);
 		}
 		return;
 	}
@@ -298,7 +306,7 @@ static void start(struct compressed *c, unsigned parent, const struct beginning 
 static void decide(struct compressed *c, unsigned at, uint64_t offset, struct span s, const struct came *came)
 {
 	struct compressed_look *look = look_of(c, at);
-	bool may_be_raw = look->is_bytes && offset <= 8 && offset % 4 == 0 && s.len >= WEAK_LEAST;
+	bool may_be_raw = look->is_bytes && offset <= RAW_BEHIND && offset % 4 == 0 && s.len >= WEAK_LEAST;
 	if (may_be_raw) {
 		const struct beginning raw = {COMPRESSED_WEAK, inflater_begin, offset};
 		start(c, at, &raw, came);
@@ -325,7 +333,10 @@ static size_t decide_kept(struct compressed *c, unsigned at, const struct came *
 		memcpy(edge + kept, came->bytes.ptr, n);
 	}
 	for (; i < kept && (is_all || kept + n - i >= COMPRESSED_HEAD); i++) {
-		decide(c, at, came->offset + i, span_of(edge + i, kept + n - i), came);
+		const uint64_t offset = came->offset + i;
+		if (firsts[edge[i]] || offset <= RAW_BEHIND) {
+			decide(c, at, offset, span_of(edge + i, kept + n - i), came);
+		}
 	}
 	return i;
 }
@@ -339,7 +350,7 @@ static void find(struct compressed *c, unsigned at, struct span bytes, bool is_a
 	size_t kept = decide_kept(c, at, &came, is_all), i = 0;
 	for (; bytes.len - i >= COMPRESSED_HEAD; i++) {
 		const uint64_t offset = look->at + i;
-		if (firsts[bytes.ptr[i]] || offset <= 8) {
+		if (firsts[bytes.ptr[i]] || offset <= RAW_BEHIND) {
 			decide(c, at, offset, span_of(bytes.ptr + i, bytes.len - i), &came);
 		}
 	}
@@ -450,7 +461,7 @@ static void hear_letter(struct compressed *c, unsigned at, unsigned which, uint8
 static void feed_look(struct compressed *c, unsigned at, struct span bytes)
 {
 	struct compressed_look *look = look_of(c, at);
-	for (unsigned i = 0; i < COMPRESSED_STREAMS; i++) {
+	for (unsigned i = 0; i < COMPRESSED_STREAMS && c->n_streams > 0; i++) {
 		struct compressed_stream *s = &c->streams[i];
 		if (s->kind >= COMPRESSED_WEAK && s->parent == at) {
 			take_bytes(c, i + 1, look->at, bytes);
@@ -471,7 +482,7 @@ static void end_look(struct compressed *c, unsigned at)
 	find(c, at, span_of(NULL, 0), true);
 	end_run(c, at, RUN_BASE64);
 	end_run(c, at, RUN_DIGITS);
-	for (unsigned i = 0; i < COMPRESSED_STREAMS; i++) {
+	for (unsigned i = 0; i < COMPRESSED_STREAMS && c->n_streams > 0; i++) {
 		if (c->streams[i].kind != COMPRESSED_IDLE && c->streams[i].parent == at) {
 			end_stream(c, i + 1);
 		}
@@ -489,9 +500,10 @@ void compressed_begin(struct compressed *c, bool is_bytes, encoded_take *take, v
 	c->take = take;
 	c->arg = arg;
 	c->value = (struct compressed_look){.is_bytes = is_bytes};
-	for (unsigned i = 0; i < COMPRESSED_STREAMS; i++) {
-		c->streams[i].kind = COMPRESSED_IDLE;
+	for (unsigned i = 0; i < COMPRESSED_STREAMS && c->n_streams > 0; i++) {
+		c->streams[i].kind = COMPRESSED_IDLE; /* of a value that did not end */
 	}
+	c->n_streams = 0;
 }
 
 void compressed_feed(struct compressed *c, struct span bytes)

@@ -37,7 +37,8 @@ struct compressed {
 	/* ---- Its own ---- */
 	encoded_take *take;
 	void *arg;
-	uint64_t left; /* bytes, of this object */
+	uint64_t left;      /* bytes, of this object */
+	unsigned n_streams; /* those that are not idle */
 	struct compressed_look {
 		unsigned depth;
 		uint64_t at;   /* bytes that came */
@@ -70,7 +71,7 @@ struct compressed {
 /* Before the values of an object: nothing of it has been inflated yet. c: half a megabyte and more, not moved while a value comes. */
 void compressed_object(struct compressed *c);
 
-/* A value begins. is_bytes: it is no text. take: what is inflated, in pieces that overlap by ENCODED_EDGE; as encoded_read() has it. */
+/* A value begins. c: zeros before the first. is_bytes: it is no text. take: what is inflated, in pieces that overlap by ENCODED_EDGE; as encoded_read() has it. */
 void compressed_begin(struct compressed *c, bool is_bytes, encoded_take *take, void *arg);
 
 /* Its next bytes. */

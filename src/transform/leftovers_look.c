@@ -11,9 +11,10 @@
 #define TAG_ENCRYPTED    0x04000520u
 #define TAG_RELATIONSHIP 0x0040A010u
 #define TAG_VALUE_TYPE   0x0040A040u
-#define AROUND           4 /* bytes, which are text around a short word that is packed */
-#define DEPTH            2 /* of what is encoded in what is encoded */
-#define COMPRESSED_LEAST 8 /* bytes: shorter than any four that are compressed */
+#define AROUND           4  /* bytes, which are text around a short word that is packed */
+#define DEPTH            2  /* of what is encoded in what is encoded */
+#define LETTERS_LEAST    16 /* bytes that letters stand for them in */
+#define COMPRESSED_LEAST 8  /* bytes: shorter than any four that are compressed */
 
 static const char derived[] = "2.25.";
 
@@ -276,7 +277,8 @@ static bool may_be_compressed(const struct leftovers *l, const struct dataset *d
 {
 	bool is_coded = is_fragment || d->tag >> 16 == TAG_PIXEL_DATA >> 16 || d->tag == TAG_WAVEFORM ||
 	                d->tag == TAG_ENCRYPTED;
-	return l->compressed && !is_coded && !l->plain && d->length >= COMPRESSED_LEAST;
+	size_t least = vr_is_text(d->vr) ? LETTERS_LEAST : COMPRESSED_LEAST;
+	return l->compressed && !is_coded && !l->plain && d->length >= least;
 }
 
 static void look_into(struct leftovers *l, struct span piece, bool last)
