@@ -205,6 +205,11 @@ static void add_plain_names(struct leftovers *l, const struct leftover_pattern *
 	}
 }
 
+static bool has_byte(struct span value, uint8_t byte)
+{
+	return value.len > 0 && memchr(value.ptr, byte, value.len);
+}
+
 static void add_value(struct leftovers *l, uint32_t tag, const char *vr, struct span value)
 {
 	struct leftover_pattern like = {.tag = tag, .grave = is_grave(tag, vr)}, exact;
@@ -216,7 +221,9 @@ static void add_value(struct leftovers *l, uint32_t tag, const char *vr, struct 
 	while (value.len > 0 && value.ptr[0] == ' ') {
 		value = span_of(value.ptr + 1, value.len - 1);
 	}
-	bool may_be_clean = memcmp(vr, "UI", 2) != 0 && memcmp(vr, "DA", 2) != 0; /* a year never is */
+	/* A year never is, nor are two parts of a name with each other. */
+	bool is_pair = memcmp(vr, "PN", 2) == 0 && (has_byte(value, ' ') || has_byte(value, '^'));
+	bool may_be_clean = !is_pair && memcmp(vr, "UI", 2) != 0 && memcmp(vr, "DA", 2) != 0;
 	if (value.len < LEFTOVERS_LEAST || (!like.grave && is_short_number(value)) || is_dummy(vr, value) ||
 		is_our_method(tag, value) || (may_be_clean && value_is_clean(value, NULL))) {
 		return;
@@ -358,7 +365,7 @@ static void add_pair(
 	}
 }
 
-/* One way of writing a name: what is too short to be searched for by itself is so with the other. */
+/* One way of writing a name: what is too short to be searched for by itself, or a harmless word, is so with the other. */
 static void add_whole_name(struct leftovers *l, uint32_t tag, struct span group)
 {
 	struct span family = part_of(group, 0, "^");
@@ -372,7 +379,8 @@ static void add_whole_name(struct leftovers *l, uint32_t tag, struct span group)
 	if (family.len < LEFTOVERS_BINARY_LEAST || given.len < LEFTOVERS_BINARY_LEAST) {
 		add_pair(l, tag, family, "^", given); /* among numbers */
 	}
-	if (family.len < least || given.len < least) {
+	if (family.len < least || given.len < least || value_is_clean(family, NULL) ||
+		value_is_clean(given, NULL)) {
 		add_pair(l, tag, family, " ", given);
 		add_pair(l, tag, given, " ", family);
 		add_pair(l, tag, family, ", ", given);

@@ -68,6 +68,20 @@ static void plain_names(void **state)
 	}
 }
 
+/* A name that is a harmless word is searched for with the rest of it. */
+static void harmless_names(void **state)
+{
+	static const char *const in[] = {
+		"seen by Quentin Swan", "SWAN, QUENTIN", "Swan Quentin", "SWAN^QUENTIN"};
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		assert_true(finds(0x00100010, "PN", "Swan^Quentin", "", in[i]));
+	}
+	assert_false(finds(0x00100010, "PN", "Swan^Quentin", "", "ax swan"));
+	assert_true(finds(0x00100010, "PN", "Swan^Hand", "", "of hand swan"));
+	assert_false(finds(0x00100010, "PN", "Swan^Hand", "", "hand, ax swan"));
+}
+
 /* What is not of Latin script has no such spelling, nor has what is too long. */
 static void spellings(void **state)
 {
@@ -127,6 +141,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plain_names),
+		cmocka_unit_test(harmless_names),
 		cmocka_unit_test(spellings),
 		cmocka_unit_test(short_years),
 		cmocka_unit_test(ids),
