@@ -34,20 +34,20 @@ bool implied_is_signed(const struct implied *i)
 	return i->is_signed[0] == SIGNED;
 }
 
-/* The depth whose data set says it. */
-static unsigned said_at(const struct implied *i, unsigned depth)
+/* What the item of the element says, or the nearest data set around it that says anything. */
+static uint8_t said(const struct implied *i, const struct dataset *d)
 {
+	unsigned depth = d->depth;
 	while (depth > 0 && i->is_signed[depth] == UNSAID) {
 		depth--;
 	}
-	return depth;
+	return i->is_signed[depth];
 }
 
 bool implied_is_guess(const struct implied *i, const struct dataset *d)
 {
 	uint32_t top = d->depth > 0 ? d->path[0] : d->tag;
-	return top < TAG_PIXEL_REPRESENTATION && is_either(d->tag) &&
-	       i->is_signed[said_at(i, d->depth)] == UNSAID;
+	return top < TAG_PIXEL_REPRESENTATION && is_either(d->tag) && said(i, d) == UNSAID;
 }
 
 const char *implied_vr(const struct implied *i, const struct dataset *d)
@@ -58,5 +58,5 @@ const char *implied_vr(const struct implied *i, const struct dataset *d)
 	if (!is_either(d->tag)) {
 		return d->vr;
 	}
-	return i->is_signed[said_at(i, d->depth)] == SIGNED ? "SS" : "US";
+	return said(i, d) == SIGNED ? "SS" : "US";
 }
