@@ -43,6 +43,8 @@ static const char usage[] =
 	"  --clean-features      copy only images of which such a rule says that nobody\n"
 	"                        can be recognized in what is left\n"
 	"  --burned-in keep      copy objects too that say they have burned in annotation\n"
+	"  --videos keep         copy videos with their sound, titles and the like, which\n"
+	"                        otherwise go\n"
 	"  --documents replace   copy encapsulated documents too, without the document\n"
 	"  --leftovers keep      name what is left over, and keep the copy\n"
 	"  --manifest FILE       what was done to which element of which file, as CSV; it\n"
@@ -365,7 +367,7 @@ static int run(struct verb *v)
 	if (code == 0 && in < 0) {
 		code = deidentify_complain(v->in, strerror(errno));
 	}
-	if (code == 0 && v->pixels.on && !deidentify_pixels_begin(&v->pixels)) {
+	if (code == 0 && !deidentify_pixels_begin(&v->pixels)) {
 		code = deidentify_complain(
 			v->pixels.rules_path ? v->pixels.rules_path : v->in, v->pixels.why);
 	}
@@ -391,7 +393,7 @@ static int run(struct verb *v)
 
 static const struct word keep[] = {{"keep", true}, {0}}, replace[] = {{"replace", true}, {0}};
 static struct verb v;
-static unsigned dates, burned_in, documents, leftovers; /* words of theirs */
+static unsigned dates, burned_in, videos, documents, leftovers; /* words of theirs */
 static const struct option_row rows[] = {{"key", "FILE", .text = &v.key},
 	{"new-key", "FILE", .text = &v.new_key}, {"dates", "HOW", .bits = &dates, .words = deidentify_dates},
 	{"retain", "WHAT", .bits = &v.how.rules.options, .words = deidentify_retain, .many = true},
@@ -399,6 +401,7 @@ static const struct option_row rows[] = {{"key", "FILE", .text = &v.key},
 	{"clean-pixels", .flag = &v.pixels.on}, {"pixel-rules", "FILE", .text = &v.pixels.rules_path},
 	{"clean-features", .flag = &v.pixels.features},
 	{"burned-in", "HOW", .bits = &burned_in, .words = keep},
+	{"videos", "HOW", .bits = &videos, .words = keep},
 	{"documents", "HOW", .bits = &documents, .words = replace},
 	{"leftovers", "HOW", .bits = &leftovers, .words = keep},
 	{"manifest", "FILE", .text = &v.manifest_path},
@@ -438,6 +441,7 @@ int verb_deidentify(int argc, char **argv)
 	}
 	v.how.rules.options |= dates;
 	v.how.rules.keep_burned_in = burned_in;
+	v.how.rules.keep_videos = v.pixels.keeps_videos = videos;
 	v.how.rules.replace_documents = documents;
 	v.how.keep_leftovers = leftovers;
 	v.in = o.at[0];

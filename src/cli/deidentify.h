@@ -37,6 +37,7 @@ enum deidentify_outcome {
 	OUTCOME_NOT_WRITTEN,
 	OUTCOME_ORIGINALS, /* they cannot be encrypted: error */
 	OUTCOME_PIXELS,    /* they may have text burned in, or cannot be cleaned */
+	OUTCOME_VIDEO,     /* it is one, and nothing was taken out of it */
 };
 
 /* What was done to an element. */
@@ -74,7 +75,7 @@ struct deidentify_job {
 	int in, out;
 	int was;       /* the file before its pixels were cleaned; else as in */
 	uint64_t size; /* of in, not 0 */
-	bool pixels_cleaned, features_cleaned;
+	bool pixels_cleaned, features_cleaned, videos_stripped;
 	bool pixels_changed; /* before it came here */
 };
 

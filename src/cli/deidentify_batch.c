@@ -65,13 +65,16 @@ static enum deidentify_outcome prepare(const struct deidentify_hands *h, struct 
 	struct stat st;
 	int in = d->in;
 	*ret_job = (struct deidentify_job){0};
-	if (h->pixels->on) {
-		if (!deidentify_pixels_clean(h->pixels, d->in, &d->cleaned, &ret_job->pixels_cleaned,
-			    &ret_job->features_cleaned)) {
+	if (deidentify_pixels_wanted(h->pixels, d->in)) {
+		struct deidentify_pixels_said said = {0};
+		if (!deidentify_pixels_clean(h->pixels, d->in, &d->cleaned, &said)) {
 			snprintf(became->why, sizeof(became->why), "%s", h->pixels->why);
 			return OUTCOME_PIXELS;
 		}
 		snprintf(became->why, sizeof(became->why), "%s", h->pixels->note);
+		ret_job->pixels_cleaned = said.cleaned;
+		ret_job->features_cleaned = said.features;
+		ret_job->videos_stripped = said.stripped;
 		ret_job->pixels_changed = d->cleaned.fd >= 0;
 		in = d->cleaned.fd >= 0 ? d->cleaned.fd : d->in;
 	}

@@ -430,7 +430,9 @@ static enum deidentify_outcome outcome_of(const struct deidentify_work *w, int e
 		return OUTCOME_ORIGINALS;
 	}
 	if (e == ERR_DENIED) {
-		return w->t.why == DEIDENTIFY_BURNED_IN ? OUTCOME_BURNED_IN : OUTCOME_DOCUMENT;
+		return w->t.why == DEIDENTIFY_BURNED_IN ? OUTCOME_BURNED_IN
+		       : w->t.why == DEIDENTIFY_VIDEO   ? OUTCOME_VIDEO
+		                                        : OUTCOME_DOCUMENT;
 	}
 	return e == ERR_SYSTEM ? OUTCOME_NOT_WRITTEN : OUTCOME_BROKEN;
 }
@@ -498,6 +500,7 @@ void deidentify_file(struct deidentify_work *w, const struct deidentify_job *job
 	w->rules = w->how->rules;
 	w->rules.pixels_cleaned = job->pixels_cleaned;
 	w->rules.features_cleaned = job->features_cleaned;
+	w->rules.videos_stripped = job->videos_stripped;
 	w->spilled = w->originals_failed = false;
 	w->n_pieces = 0;
 	w->kept_len = 0;

@@ -12,9 +12,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SILENCE 120 /* seconds; a frame of a whole slide takes some */
-#define MEMORY  (64u * 1024 * 1024)
-#define HEAD    4096 /* bytes of a file; its transfer syntax is in them, or it is odd */
+#define SILENCE        120 /* seconds; a frame of a whole slide takes some */
+#define MEMORY         (64u * 1024 * 1024)
+#define MEMORY_OF_MANY (4u * 1024 * 1024) /* where several are held at once */
+#define HEAD           4096               /* bytes of a file; its transfer syntax is in them, or it is odd */
 
 static bool read_rules(struct deidentify_pixels *p)
 {
@@ -40,7 +41,7 @@ bool deidentify_pixels_begin(struct deidentify_pixels *p)
 	if (p->rules_path && !read_rules(p)) {
 		return false;
 	}
-	if (cleaner_codec(CODEC_MODULE, &p->how.cleaner.codecs.codec, p->why, sizeof(p->why)) < 0) {
+	if (p->on && cleaner_codec(CODEC_MODULE, &p->how.cleaner.codecs.codec, p->why, sizeof(p->why)) < 0) {
 		return false;
 	}
 	if (sandbox_new(SANDBOX_PROOF, NULL, 0, &p->sandbox) < 0) {
@@ -52,22 +53,35 @@ bool deidentify_pixels_begin(struct deidentify_pixels *p)
 	p->how.cleaner.site = p->rules;
 	p->how.seconds = SILENCE;
 	p->how.cleaner.features = p->features;
+	p->how.cleaner.strips = !p->on;
+	p->how.cleaner.keeps_videos = p->keeps_videos;
 	return true;
 }
 
-/* What decodes videos is loaded for the first of them: it is large. A file that cannot be read is told of by who cleans it. */
-static bool open_video(struct deidentify_pixels *p, int in)
+/* A file that cannot be read is none. */
+static bool is_video(int in)
 {
 	static uint8_t head[HEAD];
 	struct part10_meta meta;
 	struct parse_fail fail;
 	size_t data;
-	ptrdiff_t n = p->how.cleaner.codecs.video ? 0 : cleaner_read_at(&in, 0, head, sizeof(head));
+	ptrdiff_t n = pread(in, head, sizeof(head), 0);
 	if (n <= 0 || part10_read(span_of(head, (size_t)n), &meta, &data, &fail) < 0) {
-		return true;
+		return false;
 	}
 	const struct encoding_coded *c = encoding_coded(meta.transfer_syntax);
-	return !c || !encoding_is_video(c->coding) ||
+	return c && encoding_is_video(c->coding);
+}
+
+bool deidentify_pixels_wanted(const struct deidentify_pixels *p, int in)
+{
+	return p->on || (!p->keeps_videos && is_video(in));
+}
+
+/* What decodes videos is loaded for the first of them: it is large. */
+static bool open_video(struct deidentify_pixels *p, int in)
+{
+	return !p->on || p->how.cleaner.codecs.video || !is_video(in) ||
 	       cleaner_video(VIDEO_MODULE, &p->how.cleaner.codecs.video, p->why, sizeof(p->why)) == 0;
 }
 
@@ -85,15 +99,15 @@ void deidentify_pixels_done(struct deidentify_pixels *p)
 	sandbox_free(p->sandbox);
 }
 
-bool deidentify_pixels_clean(
-	struct deidentify_pixels *p, int in, struct scrap *ret_cleaned, bool *ret_done, bool *ret_features)
+bool deidentify_pixels_clean(struct deidentify_pixels *p, int in, struct scrap *ret_cleaned,
+	struct deidentify_pixels_said *ret_said)
 {
 	struct scrap cleaned = SCRAP_NONE;
 	p->note[0] = '\0';
 	if (!open_video(p, in)) {
 		return false;
 	}
-	if (scrap_new(&cleaned, MEMORY) < 0) {
+	if (scrap_new(&cleaned, p->on ? MEMORY : MEMORY_OF_MANY) < 0) {
 		snprintf(p->why, sizeof(p->why), "%s", strerror(errno));
 		return false;
 	}
@@ -105,7 +119,12 @@ bool deidentify_pixels_clean(
 	} else {
 		scrap_done(&cleaned);
 	}
-	*ret_done = outcome == CLEANER_CLEANED || outcome == CLEANER_PASS;
-	*ret_features = *ret_done && p->features;
+	if (outcome == CLEANER_REFUSED && strstr(p->why, CLEANER_BESIDE)) {
+		size_t n = strlen(p->why);
+		snprintf(p->why + n, sizeof(p->why) - n, " (--videos keep: copied with it)");
+	}
+	ret_said->stripped = outcome != CLEANER_BROKEN && !p->keeps_videos;
+	ret_said->cleaned = outcome == CLEANER_CLEANED || outcome == CLEANER_PASS;
+	ret_said->features = ret_said->cleaned && p->features;
 	return outcome != CLEANER_REFUSED && outcome != CLEANER_LOST;
 }

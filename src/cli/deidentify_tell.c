@@ -128,6 +128,8 @@ const char *deidentify_sentence(const struct deidentify_said *s, bool cleans)
 	case OUTCOME_ORIGINALS:
 		snprintf(text, sizeof(text), "what it was could not be encrypted: %s", err_str(s->error));
 		return text;
+	case OUTCOME_VIDEO:
+		return "it is a video, and what it has beside its pictures could not be taken out (--videos keep: copied with it)";
 	case OUTCOME_PIXELS: /* who cleaned them has its sentence */
 	case OUTCOME_NONE:
 		break;
@@ -139,7 +141,7 @@ void deidentify_tell_json(
 	const struct deidentify_said *s, const char *name, const char *copy, const char *why)
 {
 	static const char *const words[] = {"no copy", "ok", "leftover", "not DICOM", "DICOMDIR", "broken",
-		"burned in", "document", "not written", "originals", "pixels"};
+		"burned in", "document", "not written", "originals", "pixels", "video"};
 	json_t *o = json_pack("{s:s%, s:s, s:s*, s:s*, s:i, s:i, s:i, s:i, s:i, s:i}", "file", name,
 		strlen(name), "outcome", words[s->outcome], "copy", copy, "why", why, "removed",
 		(int)s->counts[DONE_REMOVED], "emptied", (int)s->counts[DONE_EMPTIED], "replaced",

@@ -30,7 +30,7 @@ struct batch {
 	unsigned first, n; /* in w->said */
 	struct batch_file {
 		uint64_t size;
-		bool pixels_cleaned, features_cleaned, pixels_changed;
+		bool pixels_cleaned, features_cleaned, videos_stripped, pixels_changed;
 	} files[DEIDENTIFY_BATCH];
 };
 
@@ -108,8 +108,8 @@ static bool read_all(int fd, uint8_t *to, size_t size, size_t *ret_n)
 static void do_file(struct deidentify_work *work, uint8_t *buffer, const struct batch_file *f,
 	const int fds[FDS], struct deidentify_said *said)
 {
-	struct deidentify_job job = {
-		fds[0], fds[1], fds[2], f->size, f->pixels_cleaned, f->features_cleaned, f->pixels_changed};
+	struct deidentify_job job = {fds[0], fds[1], fds[2], f->size, f->pixels_cleaned, f->features_cleaned,
+		f->videos_stripped, f->pixels_changed};
 	size_t n = (size_t)f->size;
 	if (f->size <= READ_MOST) {
 		if (!read_all(fds[0], buffer, n, &n)) {
@@ -220,8 +220,8 @@ static bool pass(struct deidentify_worker *w, const struct deidentify_job *jobs,
 		fds[FDS * i] = j->in;
 		fds[FDS * i + 1] = j->out;
 		fds[FDS * i + 2] = j->was;
-		batch.files[i] = (struct batch_file){
-			j->size, j->pixels_cleaned, j->features_cleaned, j->pixels_changed};
+		batch.files[i] = (struct batch_file){j->size, j->pixels_cleaned, j->features_cleaned,
+			j->videos_stripped, j->pixels_changed};
 		memset(&w->said[first + i], 0, offsetof(struct deidentify_said, list));
 	}
 	c->cmsg_level = SOL_SOCKET;

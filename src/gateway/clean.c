@@ -162,8 +162,7 @@ static void put_frame(struct clean *c)
 		c->rules = span_of(c->rules.ptr + n, c->rules.len - n);
 	}
 	if (c->rules.len == 0 && !c->said_options && sizeof(c->out) - c->n_out >= CLEANER_HEAD) {
-		unsigned code = (c->features ? CLEANER_FEATURES : 0) | (c->native ? CLEANER_NATIVE : 0);
-		put(c, CLEANER_OPTIONS, (uint8_t)code, span_of(NULL, 0));
+		put(c, CLEANER_OPTIONS, c->options, span_of(NULL, 0));
 		c->said_options = true;
 	}
 	if (c->said_options && c->last && !c->ended && sizeof(c->out) - c->n_out >= CLEANER_HEAD) {
@@ -191,8 +190,9 @@ void clean_begin(struct clean *c, int fd, const struct clean_about *about)
 {
 	begin(c, fd);
 	c->rules = about->rules;
-	c->features = about->features;
-	c->native = about->native;
+	c->options =
+		(uint8_t)((about->features ? CLEANER_FEATURES : 0) | (about->native ? CLEANER_NATIVE : 0) |
+			  (about->strips ? CLEANER_STRIP : 0) | (about->keeps_videos ? CLEANER_VIDEOS : 0));
 	c->timeout_ms = about->timeout_ms;
 	if (c->rules.len > LIMIT_PIXEL_RULES) {
 		lose(c, "the site's rules of pixels are too long");

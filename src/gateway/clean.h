@@ -27,6 +27,8 @@ struct clean_about {
 	bool features;
 	/* What has to be encoded again becomes native (pixels/clean.h). */
 	bool native;
+	/* Videos that need no cleaning stay as they are; and nothing is cleaned, but what other videos have beside their pictures goes (pixels/strip.h). */
+	bool keeps_videos, strips;
 	/* Of silence, when it is the job's turn; CLEAN_TIMEOUT_MS. */
 	int64_t timeout_ms;
 };
@@ -45,7 +47,8 @@ struct clean {
 
 	/* ---- Its own ---- */
 	struct span rules; /* still to be sent */
-	bool features, native, said_options, last, ended;
+	bool said_options, last, ended;
+	uint8_t options;                 /* CLEANER_FEATURES and the like */
 	bool stalled;                    /* there was no room at the last feed */
 	bool heard;                      /* since the last look at the clock */
 	bool at_end;                     /* of the stream */

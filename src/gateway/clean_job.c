@@ -165,7 +165,9 @@ static bool work(const struct clean_job *j, const struct cleaner_order *o)
 			.video = j->is_video ? j->video : NULL,
 			.video_most = CLEAN_VIDEO_IN_FLOW},
 		.features = o->features,
-		.native = o->native};
+		.native = o->native,
+		.strips = o->strips,
+		.keeps_videos = o->keeps_videos};
 	if (!end_with(j->fd, true)) {
 		return false;
 	}

@@ -23,6 +23,8 @@
 /* One for each direction, made when first needed. */
 struct hold_cleaning {
 	bool features;
+	bool strips; /* nothing is cleaned, but what a video has beside its pictures goes */
+	bool keeps_videos;
 	const char *native; /* what is encoded again leaves as this; NULL: as its kin without loss */
 	uint8_t *rules;     /* the site's when the object began: a reload may take that away; NULL: none */
 	size_t n_rules;
@@ -56,11 +58,18 @@ static bool copy_rules(struct hold_cleaning *c, struct span rules)
 	return c->n_rules == rules.len;
 }
 
+static bool is_video(const struct association *as, const struct side *s)
+{
+	const struct encoding_coded *c = encoding_coded(uid_trim(as->context[s->msg.context].transfer));
+	return c && encoding_is_video(c->coding);
+}
+
 bool hold_clean_begin(
 	struct association *as, struct side *s, struct hold *h, const struct deidentify_flow *flow)
 {
 	hold_clean_drop(h);
-	if (!flow || !flow->clean_pixels) {
+	bool strips = flow && !flow->clean_pixels && !flow->rules.keep_videos && is_video(as, s);
+	if (!flow || (!flow->clean_pixels && !strips)) {
 		return true;
 	}
 	if (!h->cleaning) {
@@ -68,11 +77,13 @@ bool hold_clean_begin(
 	}
 	struct hold_cleaning *c = h->cleaning;
 	h->cleans = c != NULL;
-	if (!c || !copy_rules(c, flow->pixel_rules.bytes)) {
+	if (!c || !copy_rules(c, strips ? span_of(NULL, 0) : flow->pixel_rules.bytes)) {
 		hold_remake_fail(as, s, h, NULL, ERR_NO_MEMORY);
 		return false;
 	}
-	c->features = flow->clean_features;
+	c->strips = strips;
+	c->keeps_videos = flow->rules.keep_videos;
+	c->features = flow->clean_features && !strips;
 	c->running = c->fed = c->more = c->has_head = c->nonsense = false;
 	c->failed = 0;
 	c->n_head = c->len = 0;
@@ -111,8 +122,12 @@ void hold_clean_drop(struct hold *h)
 static void refuse(
 	struct association *as, struct side *s, const struct hold *h, enum rule rule, const char *why)
 {
-	char text[64 + CLEANER_TEXT];
-	snprintf(text, sizeof(text), "its pixels could not be cleaned, `deidentify: clean-pixels`: %s", why);
+	char text[96 + CLEANER_TEXT];
+	bool beside = h->cleaning->strips || strstr(why, CLEANER_BESIDE);
+	snprintf(text, sizeof(text), "%s: %s",
+		beside ? "its sound and the like could not be taken out, `deidentify: videos`"
+		       : "its pixels could not be cleaned, `deidentify: clean-pixels`",
+		why);
 	hold_remake_refuse(as, s, h, rule, text);
 	if (!as->over) {
 		exchange_finish(as, s);
@@ -176,6 +191,7 @@ static void go_on(struct association *as, struct side *s, struct hold *h, enum c
 	}
 	rules->pixels_cleaned = outcome == CLEANER_CLEANED || outcome == CLEANER_PASS;
 	rules->features_cleaned = rules->pixels_cleaned && c->features;
+	rules->videos_stripped = !c->keeps_videos;
 	rules->implicit = h->implicit;
 	int e = h->encrypts ? hold_originals_again(as, s, h)
 	                    : remake_again(&h->remake, span_of(NULL, 0), span_of(NULL, 0), NULL,
@@ -239,10 +255,11 @@ static const char *way_without_kin(const struct association *as, const struct si
 	return NULL;
 }
 
-static int open_stream(struct association *as, struct span transfer_syntax)
+/* codecs: those that are wanted. */
+static int open_stream(struct association *as, int64_t codecs)
 {
 	struct message *m = &as->ask, *reply = &as->reply;
-	*m = (struct message){.type = MSG_CLEAN, .fd = -1, .number = needs_codecs(transfer_syntax)};
+	*m = (struct message){.type = MSG_CLEAN, .fd = -1, .number = codecs};
 	int e = gate_ask(as, m, MSG_CLEANER, reply, GATE_WAIT_MS);
 	return e == 0 && reply->number == 0 ? reply->fd : -1;
 }
@@ -253,17 +270,20 @@ bool hold_clean_start(struct association *as, struct side *s, struct hold *h)
 	c->piece = hold_file_head(as, s, c->head, sizeof(c->head));
 	if (c->piece.len == 0) {
 		hold_remake_refuse(as, s, h, RULE_DEIDENTIFY,
-			"its pixels could not be cleaned, `deidentify: clean-pixels`: a UID of its command is none");
+			"it could not be looked into, `deidentify`: a UID of its command is none");
 		return false;
 	}
-	c->native = way_without_kin(as, s);
-	int fd = open_stream(as, uid_trim(as->context[s->msg.context].transfer));
+	c->native = c->strips ? NULL : way_without_kin(as, s);
+	int fd =
+		open_stream(as, c->strips ? 0 : needs_codecs(uid_trim(as->context[s->msg.context].transfer)));
 	c->running = true;
 	if (fd >= 0) {
 		clean_begin(&c->clean, fd,
 			&(struct clean_about){.rules = span_of(c->rules, c->n_rules),
 				.features = c->features,
 				.native = c->native != NULL,
+				.keeps_videos = c->keeps_videos,
+				.strips = c->strips,
 				.timeout_ms = CLEAN_TIMEOUT_MS});
 	} else {
 		clean_none(&c->clean, "the gateway's lookup, which has processes for it, is away");

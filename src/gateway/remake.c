@@ -255,6 +255,9 @@ const char *remake_why(const struct deidentify *engine, int e, char *buf, size_t
 	if (e == ERR_DENIED && engine && engine->why == DEIDENTIFY_DOCUMENT) {
 		return "it holds a document or a voice, `deidentify: documents`";
 	}
+	if (e == ERR_DENIED && engine && engine->why == DEIDENTIFY_VIDEO) {
+		return "it is a video, and its sound and the like could not be taken out, `deidentify: videos`";
+	}
 	if (engine && engine->wrong && (e == ERR_VALUE || e == ERR_LIMIT)) {
 		snprintf(buf, cap, "%s(%04X,%04X) is %s", tag_keyword(engine->wrong), engine->wrong >> 16,
 			engine->wrong & 0xFFFF,

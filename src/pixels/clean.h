@@ -63,6 +63,13 @@ MUST_USE int pixels_decode(const struct survey *s, const struct pixels_input *in
 	const struct pixels_output *out, const struct codec *codec, const char **ret_why);
 
 /*
+ * Of a video that stays one: what is in its stream beside the pictures goes, where it stands (strip.h). *ret_any: there was something, and out has the whole new file; of what is no
+ * video there is not. ret_aside->others: sound and the like was among it. Errors as above, where nothing was written that counts.
+ */
+MUST_USE int pixels_strip(const struct survey *s, const struct pixels_input *in,
+	const struct pixels_output *out, bool *ret_any, struct pixels_aside *ret_aside, const char **ret_why);
+
+/*
  * Is there anything beside the pixels, that goes? Of encapsulated ones in a lossless transfer syntax frames are decoded that may have it: our own
  * codings, and others of one sample a pixel coded with more bits than are stored. Of other frames, of those that cannot be decoded, and where what the object
  * says of its pixels contradicts itself, there is not. codec as of pixels_clean(). ERR_SYSTEM, ERR_NO_MEMORY, ERR_TRUNCATED….

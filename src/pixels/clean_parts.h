@@ -125,6 +125,18 @@ MUST_USE int clean_frames_begin(struct clean *c, const struct pixels_input *in);
 MUST_USE int clean_frames_write(struct clean *c, const struct pixels_input *in);
 void clean_frames_done(struct clean *c);
 
+/* ---- clean_fragments.c: all fragments as one stream, of a video ---- */
+
+/* s, in: borrowed to the end. NULL: there is no memory. */
+struct clean_fragments *clean_fragments_new(const struct survey *s, const struct pixels_input *in);
+const struct video_source *clean_fragments_source(const struct clean_fragments *t);
+/* Where in the file a byte of the stream is, which is not behind its end; *ret_left: so many of them stand in a row. */
+uint64_t clean_fragments_place(const struct clean_fragments *t, uint64_t at, uint64_t *ret_left);
+void clean_fragments_free(struct clean_fragments *t);
+
+/* What videos are, by the transfer syntax; only where encoding_is_video(). */
+enum video_kind clean_video_kind(enum coding coding);
+
 /* ---- clean_video.c ---- */
 
 /*

@@ -4,72 +4,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Where each fragment begins in the stream that they are parts of (PS3.5 A.4.5 to A.4.10). */
 struct clean_stream {
-	const struct pixels_input *in;
-	const struct survey *s;
-	uint64_t *begins; /* of each fragment, and the end */
-	struct video_source source;
+	struct clean_fragments *fragments;
 	struct video *video;
 	struct video_facts facts;
 };
 
-static size_t fragment_at(const struct clean_stream *t, uint64_t at)
-{
-	size_t low = 0, high = t->s->n_fragments;
-	while (high - low > 1) {
-		size_t middle = low + (high - low) / 2;
-		if (t->begins[middle] <= at) {
-			low = middle;
-		} else {
-			high = middle;
-		}
-	}
-	return low;
-}
-
-static ptrdiff_t on_read(void *arg, uint64_t at, void *to, size_t n)
-{
-	const struct clean_stream *t = arg;
-	if (at >= t->source.len) {
-		return 0;
-	}
-	size_t i = fragment_at(t, at);
-	uint64_t left = t->begins[i + 1] - at;
-	ptrdiff_t got = t->in->read_at(
-		t->in->arg, t->s->fragments[i].offset + (at - t->begins[i]), to, n < left ? n : (size_t)left);
-	return got == 0 ? ERR_SYSTEM : got; /* it was there when it was surveyed */
-}
-
-static struct clean_stream *new_stream(const struct survey *s, const struct pixels_input *in)
-{
-	struct clean_stream *t = calloc(1, sizeof(*t));
-	uint64_t *begins = calloc(s->n_fragments + 1, sizeof(*begins));
-	if (!t || !begins) {
-		free(t);
-		free(begins);
-		return NULL;
-	}
-	for (size_t i = 0; i < s->n_fragments; i++) {
-		begins[i + 1] = begins[i] + s->fragments[i].len;
-	}
-	*t = (struct clean_stream){
-		.in = in, .s = s, .begins = begins, .source = {t, on_read, begins[s->n_fragments]}};
-	return t;
-}
-
 /* ---- Its frames ---- */
+
+enum video_kind clean_video_kind(enum coding coding)
+{
+	return coding == CODING_MPEG2 ? VIDEO_MPEG2 : coding == CODING_H264 ? VIDEO_H264 : VIDEO_HEVC;
+}
 
 static int open_video(struct clean *c)
 {
-	static const enum video_kind kinds[CODING_N] = {
-		[CODING_MPEG2] = VIDEO_MPEG2, [CODING_H264] = VIDEO_H264, [CODING_HEVC] = VIDEO_HEVC};
 	const struct video_shape shape = {
 		.rows = c->shape.rows, .columns = c->shape.columns, .bits = c->shape.stored};
 	struct clean_stream *t = c->stream;
 	c->codecs.video->close(t->video);
 	t->video = NULL;
-	return c->codecs.video->open(kinds[c->syntax->coding], &shape, &t->source, &t->video, &c->why);
+	return c->codecs.video->open(clean_video_kind(c->syntax->coding), &shape,
+		clean_fragments_source(t->fragments), &t->video, &c->why);
 }
 
 static int count(struct clean *c)
@@ -120,7 +76,8 @@ static void say_lossy(struct clean *c)
 		[CODING_HEVC] = "ISO_23008_2"};
 	clean_say(c, PLACE_LOSSY, "01");
 	if (!is_said(c, PLACE_RATIO)) {
-		say_ratio(c, PLACE_RATIO, (double)c->frame_len * c->frames, (double)c->stream->source.len);
+		say_ratio(c, PLACE_RATIO, (double)c->frame_len * c->frames,
+			(double)clean_fragments_source(c->stream->fragments)->len);
 	}
 	if (!is_said(c, PLACE_METHOD)) {
 		clean_say(c, PLACE_METHOD, methods[c->syntax->coding]);
@@ -168,11 +125,12 @@ static int say(struct clean *c)
 
 int clean_video_begin(struct clean *c, const struct pixels_input *in)
 {
-	c->stream = new_stream(c->s, in);
+	c->stream = calloc(1, sizeof(*c->stream));
 	if (!c->stream) {
 		return ERR_NO_MEMORY;
 	}
-	int e = count(c);
+	c->stream->fragments = clean_fragments_new(c->s, in);
+	int e = c->stream->fragments ? count(c) : ERR_NO_MEMORY;
 	if (e == 0 && c->frames == 0) {
 		e = clean_refuse(c, ERR_VALUE, "no picture of its video can be decoded");
 	}
@@ -187,7 +145,7 @@ void clean_video_done(struct clean *c)
 {
 	if (c->stream) {
 		c->codecs.video->close(c->stream->video);
-		free(c->stream->begins);
+		clean_fragments_free(c->stream->fragments);
 		free(c->stream);
 	}
 }

@@ -36,7 +36,7 @@ static const struct {
 	uint32_t least, most;
 } frames[] = {
 	{CLEANER_RULES, TO_JOB, 0, 0, 1, CLEANER_PIECE},
-	{CLEANER_OPTIONS, TO_JOB, 0, CLEANER_FEATURES | CLEANER_NATIVE, 0, 0},
+	{CLEANER_OPTIONS, TO_JOB, 0, CLEANER_ALL, 0, 0},
 	{CLEANER_DATA, TO_JOB | FROM_JOB | FROM_BOX, 0, 0, 1, CLEANER_PIECE},
 	{CLEANER_PATCH, FROM_BOX, 0, 0, 9, CLEANER_PIECE},
 	{CLEANER_END, TO_JOB, 0, 0, 0, 0},
@@ -82,7 +82,7 @@ void cleaner_order_begin(struct cleaner_order *o, int (*data)(void *arg, struct 
 {
 	o->arg = arg;
 	o->data = data;
-	o->features = o->native = false;
+	o->features = o->native = o->strips = o->keeps_videos = false;
 	o->n_rules = 0;
 	o->n_data = 0;
 	o->left = 0;
@@ -112,6 +112,8 @@ static int begin_frame(struct cleaner_order *o, struct span bytes)
 	if (h.kind == CLEANER_OPTIONS) {
 		o->features = (h.code & CLEANER_FEATURES) != 0;
 		o->native = (h.code & CLEANER_NATIVE) != 0;
+		o->strips = (h.code & CLEANER_STRIP) != 0;
+		o->keeps_videos = (h.code & CLEANER_VIDEOS) != 0;
 	}
 	o->last = h.kind;
 	o->left = h.len;

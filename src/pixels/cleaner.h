@@ -31,14 +31,14 @@ enum cleaner_outcome {
 	CLEANER_REFUSED, /* it is not known what is burned in, or it cannot be cleaned */
 	CLEANER_BROKEN,  /* no DICOM file, or not one that can be read */
 	CLEANER_LOST, /* nobody looked at it to the end: the process died, was silent, had no room, or there was none */
-	CLEANER_TRIMMED, /* as CLEANER_UNKNOWN; what lay beside its pixels is gone (pixels/trim.h) */
+	CLEANER_TRIMMED, /* as CLEANER_UNKNOWN; what lay beside its pixels is gone (pixels/trim.h, strip.h) */
 	CLEANER_OUTCOMES
 };
 
 enum cleaner_kind {
 	/* The site's rules, as pixels_rules_read() takes them; all frames together LIMIT_PIXEL_RULES. */
 	CLEANER_RULES = 'R',
-	/* code: CLEANER_FEATURES, CLEANER_NATIVE, both or 0; no bytes. */
+	/* code: of CLEANER_FEATURES and those below; no bytes. */
 	CLEANER_OPTIONS = 'O',
 	/* Of the file; all frames together LIMIT_CLEANED. */
 	CLEANER_DATA = 'D',
@@ -52,7 +52,15 @@ enum cleaner_kind {
 #define CLEANER_FEATURES 1u
 
 /* What has to be encoded again becomes native. */
-#define CLEANER_NATIVE   2u
+#define CLEANER_NATIVE 2u
+
+/* Nothing of pixels goes; what videos have beside their pictures does (pixels/strip.h). Rules are not asked. */
+#define CLEANER_STRIP 4u
+
+/* Videos that need no cleaning stay as they are, with all that they have. */
+#define CLEANER_VIDEOS   8u
+
+#define CLEANER_ALL      15u
 
 #define CLEANER_HEAD     8u
 #define CLEANER_PIECE    (64u * 1024)
@@ -67,6 +75,9 @@ static inline bool cleaner_has_file(enum cleaner_outcome outcome)
 
 /* Behind the rule where a video was cleaned and something of it is gone or is not as it was said. */
 #define CLEANER_ASIDE "; of its video "
+
+/* Before why: of a video that needs no cleaning, and of which what is beside its pictures cannot be taken out. */
+#define CLEANER_BESIDE "what it has beside its pictures cannot be taken out: "
 
 struct cleaner_head {
 	enum cleaner_kind kind;
@@ -99,7 +110,7 @@ struct cleaner_order {
 	/* Where the file goes. An error ends the order. */
 	void *arg;
 	int (*data)(void *arg, struct span bytes);
-	bool features, native;
+	bool features, native, strips, keeps_videos;
 	size_t n_rules; /* 0: the site has none */
 	uint8_t rules[LIMIT_PIXEL_RULES];
 	/* ---- Its own ---- */

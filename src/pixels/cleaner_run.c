@@ -162,6 +162,43 @@ static enum cleaner_outcome trim(const struct cleaner_how *how, const struct sur
 	return outcome == CLEANER_CLEANED && otherwise == CLEANER_UNKNOWN ? CLEANER_TRIMMED : outcome;
 }
 
+/* Of a video what is beside its pictures goes. */
+static enum cleaner_outcome strip(const struct survey *s, enum cleaner_outcome otherwise,
+	const struct pixels_input *in, const struct pixels_output *out, const char **ret_why)
+{
+	struct watched w = {out, false};
+	const struct pixels_output watched = {&w, on_write, on_patch};
+	struct pixels_aside aside = {0};
+	const char *rule = *ret_why;
+	bool any = false;
+	int e = pixels_strip(s, in, &watched, &any, &aside, ret_why);
+	if (e < 0) {
+		static char said[CLEANER_TEXT];
+		snprintf(said, sizeof(said), CLEANER_BESIDE "%s", *ret_why);
+		*ret_why = said;
+		return w.failed || e == ERR_NO_MEMORY || e == ERR_SYSTEM ? CLEANER_LOST : CLEANER_REFUSED;
+	}
+	*ret_why = with_aside(rule, &aside);
+	return !any ? otherwise : otherwise == CLEANER_UNKNOWN ? CLEANER_TRIMMED : CLEANER_CLEANED;
+}
+
+static bool is_video(const struct survey *s)
+{
+	const struct encoding_coded *c = encoding_coded(span_str(s->syntax));
+	return c && encoding_is_video(c->coding);
+}
+
+/* What becomes of pixels that nothing is burned into. */
+static enum cleaner_outcome pass(const struct cleaner_how *how, const struct survey *s,
+	enum cleaner_outcome otherwise, const struct pixels_input *in, const struct pixels_output *out,
+	const char **ret_why)
+{
+	if (!is_video(s)) {
+		return trim(how, s, otherwise, in, out, ret_why);
+	}
+	return how->keeps_videos ? otherwise : strip(s, otherwise, in, out, ret_why);
+}
+
 /* ---- In another encoding ---- */
 
 static enum cleaner_outcome refuse(const char **ret_why, const char *why)
@@ -254,6 +291,9 @@ static enum cleaner_outcome look(const struct cleaner_how *how, struct survey *s
 	if (!s->has_pixels && !s->has_other_pixels) {
 		return CLEANER_NO_IMAGE;
 	}
+	if (how->strips) {
+		return strip(s, CLEANER_UNKNOWN, in, out, ret_why);
+	}
 	enum pixels_decision decision = pixels_decide(s, how->site, &regions, ret_why);
 	if (decision != PIXELS_REFUSE && how->features && !regions.unrecognizable) {
 		static char said[CLEANER_TEXT];
@@ -267,9 +307,9 @@ static enum cleaner_outcome look(const struct cleaner_how *how, struct survey *s
 	}
 	switch (decision) {
 	case PIXELS_PASS:
-		return trim(how, s, CLEANER_PASS, in, out, ret_why);
+		return pass(how, s, CLEANER_PASS, in, out, ret_why);
 	case PIXELS_UNKNOWN:
-		return trim(how, s, CLEANER_UNKNOWN, in, out, ret_why);
+		return pass(how, s, CLEANER_UNKNOWN, in, out, ret_why);
 	case PIXELS_REFUSE:
 		return CLEANER_REFUSED;
 	default:

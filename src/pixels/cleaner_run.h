@@ -13,6 +13,8 @@ struct cleaner_how {
 	bool native;                     /* as pixels_clean() has it */
 	bool converts; /* clean nothing: make it a file in Explicit VR Little Endian, which is CLEANER_CLEANED then */
 	bool decodes; /* … of encapsulated pixels too */
+	bool strips; /* clean nothing but what videos have beside their pictures: CLEANER_TRIMMED, or CLEANER_UNKNOWN */
+	bool keeps_videos; /* those that need no cleaning stay as they are */
 	bool features; /* refuse images of which no rule of the site says that nobody can be recognized in them */
 };
 

@@ -138,7 +138,8 @@ bool site_cleans(const struct site *s)
 {
 	bool cleans = false;
 	for (unsigned i = 0; i < s->n_flows; i++) {
-		cleans = cleans || (s->flows[i].deidentify && s->flows[i].deidentify->clean_pixels);
+		const struct deidentify_flow *d = s->flows[i].deidentify;
+		cleans = cleans || (d && (d->clean_pixels || !d->rules.keep_videos));
 	}
 	return cleans;
 }

@@ -453,7 +453,7 @@ bool site_verifies(const struct site *s);
 /* Does any flow sign what passes? */
 bool site_signs(const struct site *s);
 
-/* Does any flow clean pixels? */
+/* Does any flow clean pixels, or take what videos have beside their pictures out of them? */
 bool site_cleans(const struct site *s);
 
 /* Has it a key of its own for anything? Then it has a key holder. */

@@ -19,6 +19,8 @@ int deidentify_begin(struct deidentify *t, const struct deidentify_rules *rules,
 	t->log = log ? *log : (struct deidentify_log){0};
 	t->skip_depth = t->dummy_depth = t->clean_depth = t->skip_item = DEIDENTIFY_NONE;
 	t->has_remarks = remarks_in(transfer_syntax);
+	const struct encoding_coded *coded = encoding_coded(uid_trim(transfer_syntax));
+	t->is_video = coded && encoding_is_video(coded->coding);
 	t->out = writer_of(t->out_bytes, sizeof(t->out_bytes));
 	int e = rules->encrypted.len > DEIDENTIFY_ENCRYPTED ? ERR_LIMIT : 0;
 	e = e ? e : encoding_of(transfer_syntax, &t->encoding);

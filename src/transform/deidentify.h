@@ -49,6 +49,8 @@ struct deidentify_rules {
 	 * with it; of reports and others that have no pixels it is said of nothing, and goes.
 	 */
 	bool keep_burned_in;
+	/* Videos pass as they are, with their sound and what their container says; otherwise they fail, but where who calls has taken that out (pixels/strip.h). */
+	bool keep_videos, videos_stripped;
 	bool implicit; /* what comes in Explicit VR Little Endian, not encapsulated, leaves in Implicit */
 	bool replace_documents; /* encapsulated documents lose their document; otherwise they fail */
 };
@@ -67,7 +69,7 @@ struct deidentify_log {
 enum { DEIDENTIFY_MORE, DEIDENTIFY_BYTES, DEIDENTIFY_END };
 
 /* Why it failed with ERR_DENIED. */
-enum deidentify_why { DEIDENTIFY_FINE, DEIDENTIFY_BURNED_IN, DEIDENTIFY_DOCUMENT };
+enum deidentify_why { DEIDENTIFY_FINE, DEIDENTIFY_BURNED_IN, DEIDENTIFY_DOCUMENT, DEIDENTIFY_VIDEO };
 
 struct deidentify {
 	/* ---- To be read, after the first BYTES ---- */
@@ -91,6 +93,7 @@ struct deidentify {
 	uint8_t stage, what, next_addition;
 	uint8_t added_before; /* a mask of those that are added and were there */
 	bool last_fed, last_told, flushed, held;
+	bool is_video; /* its transfer syntax is a video's */
 	bool burned_in,
 		has_pixels; /* burned_in: it says so, is of a kind that has no pixels, and has none so far */
 	int failed;

@@ -152,7 +152,7 @@ int pixels_burned_in(struct deidentify *t)
 	return 0;
 }
 
-/* Pixels of an object that says that text is burned in, and is of a kind that has none. */
+/* Pixels of an object that says that text is burned in, and is of a kind that has none; and a video as it came. */
 int pixels_hear(struct deidentify *t, int event)
 {
 	const struct dataset *d = &t->d;
@@ -161,8 +161,9 @@ int pixels_hear(struct deidentify *t, int event)
 		return 0;
 	}
 	t->has_pixels = true;
-	if (t->burned_in) {
-		t->why = DEIDENTIFY_BURNED_IN;
+	bool video = t->is_video && !t->rules.keep_videos && !t->rules.videos_stripped;
+	if (t->burned_in || video) {
+		t->why = t->burned_in ? DEIDENTIFY_BURNED_IN : DEIDENTIFY_VIDEO;
 	}
-	return t->burned_in ? ERR_DENIED : 0;
+	return t->burned_in || video ? ERR_DENIED : 0;
 }

@@ -388,7 +388,7 @@ static void heads(void **state)
 	} all[] = {{"R\0\0\0\0\0\0\1", {true, false, false}}, {"R\0\0\0\0\0\0\0", {false, false, false}},
 		{"R\1\0\0\0\0\0\1", {false, false, false}}, {"R\0\0\0\0\1\0\1", {false, false, false}},
 		{"O\0\0\0\0\0\0\0", {true, false, false}}, {"O\1\0\0\0\0\0\0", {true, false, false}},
-		{"O\3\0\0\0\0\0\0", {true, false, false}}, {"O\4\0\0\0\0\0\0", {false, false, false}},
+		{"O\xF\0\0\0\0\0\0", {true, false, false}}, {"O\x10\0\0\0\0\0\0", {false, false, false}},
 		{"O\0\0\0\0\0\0\1", {false, false, false}}, {"D\0\0\0\0\1\0\0", {true, true, true}},
 		{"D\0\0\0\0\1\0\1", {false, false, false}}, {"D\0\0\0\0\0\0\0", {false, false, false}},
 		{"D\0\1\0\0\0\0\1", {false, false, false}}, {"D\0\0\1\0\0\0\1", {false, false, false}},

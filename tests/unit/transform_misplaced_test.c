@@ -206,6 +206,33 @@ static void test_voices(void **state)
 	}
 }
 
+/* In a video a voice may say names: it is taken out before, or kept by who says so, or nothing of it passes. */
+static void test_videos(void **state)
+{
+	static const char *const videos[] = {"1.2.840.10008.1.2.4.100", "1.2.840.10008.1.2.4.101.1",
+		"1.2.840.10008.1.2.4.102", "1.2.840.10008.1.2.4.106", "1.2.840.10008.1.2.4.108"};
+	static const char fragments[] =
+		"\xfe\xff\0\xe0\0\0\0\0\xfe\xff\0\xe0\4\0\0\0abcd\xfe\xff\xdd\xe0\0\0\0";
+	const struct deidentify_rules rules = {0}, keep = {.keep_videos = true},
+				      stripped = {.videos_stripped = true};
+	struct writer w = object_of(CLASS_CT);
+	size_t before = w.len;
+	(void)state;
+	put_head(&w, explicit, 0x7FE00010, "OB", UNDEFINED_LENGTH);
+	writer_bytes(&w, fragments, sizeof(fragments));
+	for (unsigned i = 0; i < ARRAY_LEN(videos); i++) {
+		static struct made m;
+		deidentify_cut(&m, &rules, videos[i], writer_span_of(&w), w.len, NULL);
+		assert_int_equal(m.result, ERR_DENIED);
+		deidentify_cut(&m, &rules, videos[i], span_of(w.ptr, before), w.len, NULL);
+		assert_int_equal(m.result, DEIDENTIFY_END); /* there is none in it */
+		deidentify_cut(&m, &keep, videos[i], writer_span_of(&w), w.len, NULL);
+		assert_int_equal(m.result, DEIDENTIFY_END);
+		deidentify_cut(&m, &stripped, videos[i], writer_span_of(&w), 1, NULL);
+		assert_int_equal(m.result, DEIDENTIFY_END);
+	}
+}
+
 /* What signatures were made with goes with them, and pixels as coefficients, which nobody looks at, go with nothing left of them. */
 static void test_left_alone_by_what_goes(void **state)
 {
@@ -476,6 +503,7 @@ int main(void)
 		cmocka_unit_test(test_unnamed_that_tell),
 		cmocka_unit_test(test_every_one_that_tells),
 		cmocka_unit_test(test_voices),
+		cmocka_unit_test(test_videos),
 		cmocka_unit_test(test_left_alone_by_what_goes),
 		cmocka_unit_test(test_zone),
 		cmocka_unit_test(test_uids_that_no_row_has),
