@@ -83,19 +83,16 @@ static unsigned mode_of_code(uint8_t code)
 	}
 }
 
-/* Time code (6.3.8): midnight, and the marker in it. */
+/* Time code (6.3.8): one that says nothing, with the marker in it. Where there are zeros they stay, and elsewhere none come to be: they could be a start code's. */
 static uint8_t without_time(struct strip_units *u, uint8_t byte)
 {
-	switch (u->seen++) {
-	case 0:
-	case 2:
-		return 0;
-	case 1:
-		return 0x08;
-	default:
-		u->mode = IN_STAY;
-		return byte & 0x7F;
+	static const uint8_t times[] = {0x04, 0x08, 0x20};
+	size_t at = u->seen++;
+	if (at < ARRAY_LEN(times)) {
+		return byte == 0 ? 0 : times[at];
 	}
+	u->mode = IN_STAY;
+	return byte & 0x7F ? byte & 0x7F : byte; /* whether pictures can be decoded without those before */
 }
 
 static uint8_t take_mpeg2(struct strip_units *u, uint8_t byte)

@@ -176,9 +176,9 @@ static const struct unit units[] = {
 	UNIT(VIDEO_HEVC, "\0\0\1\x4E\1\x88\3abc\x81\1x\x80\0\0\1\x50\1\x84\2hs\x80",
 		"\0\0\1\x4E\1\x88\3\xFF\xFF\xFF\x81\1x\x80\0\0\1\x50\1\x84\2hs\x80"),
 	UNIT(VIDEO_HEVC, "\0\0\1\x60\1Jane\0\0\1\x26\1Jane", "\0\0\1\x60\1\xFF\xFF\xFF\xFF\0\0\1\x26\1Jane"),
-	/* MPEG-2: user data; the time of a group of pictures becomes midnight, whether it is closed stays; what is behind the end. */
+	/* MPEG-2: user data; the time of a group of pictures becomes another, whether it is closed stays; what is behind the end. */
 	UNIT(VIDEO_MPEG2, "\0\0\1\xB2Jane\0\0\1\xB8\x2A\xCD\xEF\xC0\0\0\1\1Jane\0\0\1\xB7Jane",
-		"\0\0\1\xB2\0\0\0\0\0\0\1\xB8\0\x08\0\x40\0\0\1\1Jane\0\0\1\xB7\0\0\0\0"),
+		"\0\0\1\xB2\0\0\0\0\0\0\1\xB8\4\x08 \x40\0\0\1\1Jane\0\0\1\xB7\0\0\0\0"),
 };
 
 /* However it is cut. */
