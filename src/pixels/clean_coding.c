@@ -116,10 +116,11 @@ const char *clean_coding_why_not(const struct clean *c)
 	if (clean_coding_is_video(c)) {
 		return why_not_video(c);
 	}
-	bool whole =
-		s->allocated == 8 || s->allocated == 16 || (clean_coding_is_ours(c) && s->allocated == 32) ||
-		(is_of(c, CODING_JPEG_XL) && s->allocated == 24) ||
-		(is_of(c, CODING_JPEG_2000) && s->samples == 1 && (s->allocated == 24 || s->allocated == 32));
+	bool whole = s->allocated == 8 || s->allocated == 16 ||
+	             (clean_coding_is_ours(c) && s->allocated == 32) ||
+	             (is_of(c, CODING_JPEG_XL) && s->allocated == 24) ||
+	             (is_of(c, CODING_JPEG_2000) && (s->samples == 1 || !s->is_signed) &&
+			     (s->allocated == 24 || s->allocated == 32));
 	const char *why = is_of(c, CODING_JPEG_XL) ? why_not_xl(s) : NULL;
 	if (why) {
 		return why;

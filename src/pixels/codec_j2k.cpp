@@ -9,7 +9,8 @@
 namespace
 {
 
-#define MOST_BITS 25 /* it takes up to 31, and loses the lowest of more than these (2.5.0) */
+#define MOST_BITS    25 /* it takes up to 31, and loses the lowest of more than these (2.5.0) */
+#define MOST_SAMPLES 3  /* in colour; the reversible transform of colours has a bit more (ISO 15444-1 G.2) */
 
 struct memory {
 	const uint8_t *from; /* what is read; nullptr: it is written */
@@ -87,31 +88,54 @@ stream_ptr stream_of(memory &m)
 	return s;
 }
 
+unsigned most_bits(const codec_frame &frame)
+{
+	return frame.samples == 1 ? MOST_BITS : MOST_BITS - 1;
+}
+
 bool is_known(const codec_frame &frame, size_t len)
 {
-	return frame.samples == 1 && frame.allocated % 8 == 0 && frame.allocated <= 32 && frame.stored > 0 &&
-	       frame.stored <= frame.allocated && frame.stored <= MOST_BITS &&
-	       len == static_cast<size_t>(frame.rows) * frame.columns * (frame.allocated / 8);
+	bool samples = frame.samples == 1 || (frame.samples == MOST_SAMPLES && !frame.is_signed);
+	return samples && frame.allocated % 8 == 0 && frame.allocated <= 32 && frame.stored > 0 &&
+	       frame.stored <= frame.allocated && frame.stored <= most_bits(frame) &&
+	       len == static_cast<size_t>(frame.rows) * frame.columns * frame.samples * (frame.allocated / 8);
 }
 
 /* Nothing is decoded that is another picture than the object says. */
 bool is_as_said(const codec_frame &frame, const opj_image_t &image)
 {
-	const opj_image_comp_t *c = image.comps;
-	return image.numcomps == 1 && c && c->w == frame.columns && c->h == frame.rows && c->dx == 1 &&
-	       c->dy == 1 && c->prec <= frame.allocated && c->prec <= MOST_BITS &&
-	       c->sgnd == (frame.is_signed != 0);
+	bool same = image.numcomps == frame.samples && image.comps;
+	for (unsigned k = 0; k < frame.samples && same; k++) {
+		const opj_image_comp_t *c = &image.comps[k];
+		same = c->w == frame.columns && c->h == frame.rows && c->dx == 1 && c->dy == 1 &&
+		       c->prec <= frame.allocated && c->prec <= most_bits(frame) &&
+		       c->sgnd == (frame.is_signed != 0);
+	}
+	return same;
+}
+
+bool has_samples(const opj_image_t &image)
+{
+	bool has = true;
+	for (unsigned k = 0; k < image.numcomps; k++) {
+		has = has && image.comps[k].data;
+	}
+	return has;
 }
 
 image_ptr image_of(const codec_frame &frame)
 {
-	opj_image_cmptparm_t c = {};
-	c.dx = c.dy = 1;
-	c.w = frame.columns;
-	c.h = frame.rows;
-	c.prec = frame.stored;
-	c.sgnd = frame.is_signed != 0;
-	image_ptr image(opj_image_create(1, &c, OPJ_CLRSPC_GRAY), opj_image_destroy);
+	opj_image_cmptparm_t of[MOST_SAMPLES] = {};
+	for (opj_image_cmptparm_t &c : of) {
+		c.dx = c.dy = 1;
+		c.w = frame.columns;
+		c.h = frame.rows;
+		c.prec = frame.stored;
+		c.sgnd = frame.is_signed != 0;
+	}
+	image_ptr image(opj_image_create(frame.samples, of,
+				frame.samples == 1 ? OPJ_CLRSPC_GRAY : OPJ_CLRSPC_UNSPECIFIED),
+		opj_image_destroy);
 	if (image) {
 		image->x1 = frame.columns;
 		image->y1 = frame.rows;
@@ -122,7 +146,7 @@ image_ptr image_of(const codec_frame &frame)
 void fill(const codec_frame &frame, const uint8_t *samples, opj_image_t &image)
 {
 	const unsigned bytes = frame.allocated / 8;
-	const size_t n = static_cast<size_t>(frame.rows) * frame.columns;
+	const size_t n = static_cast<size_t>(frame.rows) * frame.columns * frame.samples;
 	for (size_t i = 0; i < n; i++) {
 		int64_t v = 0;
 		for (unsigned k = 0; k < bytes; k++) {
@@ -130,7 +154,7 @@ void fill(const codec_frame &frame, const uint8_t *samples, opj_image_t &image)
 		}
 		v &= (int64_t{1} << frame.stored) - 1;
 		bool negative = frame.is_signed && v >> (frame.stored - 1);
-		image.comps[0].data[i] =
+		image.comps[i % frame.samples].data[i / frame.samples] =
 			static_cast<OPJ_INT32>(negative ? v - (int64_t{1} << frame.stored) : v);
 	}
 }
@@ -150,7 +174,7 @@ int resolutions(const codec_frame &frame)
 
 bool j2k_is_ours(const codec_frame &frame)
 {
-	return frame.samples == 1 && (frame.stored == 1 || frame.allocated > 16);
+	return (frame.samples == 1 && frame.stored == 1) || frame.allocated > 16;
 }
 
 int j2k_decode(const codec_frame &frame, const uint8_t *in, size_t n_in, uint8_t *ret, size_t len)
@@ -169,12 +193,12 @@ int j2k_decode(const codec_frame &frame, const uint8_t *in, size_t n_in, uint8_t
 	image_ptr image(made, opj_image_destroy);
 	if (!is_as_said(frame, *image) || !opj_decode(codec.get(), stream.get(), image.get()) ||
 		!opj_end_decompress(codec.get(), stream.get()) || !is_as_said(frame, *image) ||
-		!image->comps[0].data) {
+		!has_samples(*image)) {
 		return -1;
 	}
 	const unsigned bytes = frame.allocated / 8;
 	for (size_t i = 0; i < len / bytes; i++) {
-		uint32_t v = static_cast<uint32_t>(image->comps[0].data[i]);
+		uint32_t v = static_cast<uint32_t>(image->comps[i % frame.samples].data[i / frame.samples]);
 		for (unsigned k = 0; k < bytes; k++) {
 			ret[i * bytes + k] = static_cast<uint8_t>(v >> 8 * k);
 		}
@@ -191,6 +215,7 @@ int j2k_encode(const codec_frame &frame, const uint8_t *samples, size_t len, std
 	parameters.tcp_numlayers = 1;
 	parameters.cp_disto_alloc = 1; /* one layer of all that there is: without loss */
 	parameters.numresolution = resolutions(frame);
+	parameters.tcp_mct = 0; /* colours stay what they are called */
 	ret.clear();
 	if (!codec || !is_known(frame, len)) {
 		return -1;

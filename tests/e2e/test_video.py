@@ -8,8 +8,9 @@ import os
 import struct
 
 from lib import peers
-from lib.site import check, equal, test
+from lib.site import ROOT, check, equal, test
 from test_deidentify_flow import gateway, new_key
+from test_pixels import BLANK, clean, facts, make as rules_for
 from test_pixels_flow import gateway as cleaning, store
 from test_pixels_video import VIDEO, bytes_of, of_file, wrap
 
@@ -156,3 +157,24 @@ def videos_in_a_flow(bench):
     equal(store(g, video)["status"], 0, "with `keep`")
     equal(arrived(), 1, "what has left with `keep`")
     equal(stream_of(bench.path("arrived.dcm"))[:os.path.getsize(path)], bytes_of(path), "with `keep`")
+
+
+@test
+def colours_of_20_bits(bench):
+    """JPEG 2000 in colour of more than 16 bits: what opj_decompress gives of it is black inside, and outside what was encoded."""
+    stream = bytes_of(os.path.join(ROOT, "tests/data/j2k/colour-20.j2k"))
+    number = {tag: ("US", value) for tag, value in (("x00280100", 32), ("x00280101", 20), ("x00280102", 19))}
+    path = wrap(bench, "deep", stream, "90", 1, 24, 32, 8, x00280004=("CS", "YBR_RCT"), x00280008=None, x00280009=None, x00181063=None, **number)
+    key, rules = rules_for(bench, 24)
+    _, made = clean(bench, key, path, "deep", "--pixel-rules", rules)
+    now = facts(bench, made[0])
+    equal((now["0002,0010"], now["0028,0004"], now["0028,0301"]), ("JPEG2000LosslessOnly", "RGB", "NO"), "what it is said to be")
+    with open(bench.path("deep.j2k"), "wb") as file:
+        file.write(stream_of(made[0]))
+    bench.run("opj_decompress", "-i", bench.path("deep.j2k"), "-o", bench.path("deep.pgx"), wants=0)
+    for colour in range(3):
+        head, _, plane = bytes_of(bench.path(f"deep_{colour}.pgx")).partition(b"\n")
+        equal(head, b"PG ML + 20 32 24", "what opj_decompress says")
+        for n, sample in enumerate(struct.unpack(">768i", plane)):
+            inside = any(x <= n % 32 < x + w and y <= n // 32 < y + h for x, y, w, h in BLANK)
+            equal(sample, 0 if inside else (n * 3 + colour) * 2654435761 % 2 ** 20, f"colour {colour} of pixel {n}")

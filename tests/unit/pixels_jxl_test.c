@@ -164,16 +164,20 @@ static void jxl_refused(void **state)
 	free(exact);
 }
 
-/* JPEG 2000 of one bit and of more than 16: each value is what it was, with its sign, and its head says the bits that are stored. */
+/* JPEG 2000 of one bit, and of more than 16, in colour too: each value is what it was, with its sign, and its head says the bits that are stored. */
 static void j2k_round_trip(void **state)
 {
 	const struct codec *codec = opened();
 	(void)state;
-	for (uint32_t i = 0; i < 2 * 10; i++) {
-		struct codec_frame f = frame_of(1, i / 2 == 0 ? 1 : i / 2 + 16);
+	for (uint32_t i = 0; i < 2 * 10 + 3; i++) {
+		static const uint32_t of_colour[] = {17, 21, 24};
+		bool colour = i >= 2 * 10;
+		struct codec_frame f =
+			colour ? frame_of(3, of_colour[i - 20]) : frame_of(1, i / 2 == 0 ? 1 : i / 2 + 16);
 		f.allocated = f.stored > 24 ? 32 : f.allocated;
-		f.is_signed = i % 2;
-		size_t bytes = f.allocated / 8, len = (size_t)f.rows * f.columns * bytes, n = 0;
+		f.is_signed = !colour && i % 2;
+		size_t bytes = f.allocated / 8, line = (size_t)f.columns * f.samples * bytes;
+		size_t len = f.rows * line, n = 0;
 		const uint8_t *coded = NULL;
 		for (size_t at = 0; at < len / bytes; at++) {
 			uint32_t v = (uint32_t)(at * 2654435761u) & ((1u << f.stored) - 1);
@@ -195,8 +199,7 @@ static void j2k_round_trip(void **state)
 		assert_int_equal(codec->decode(CODEC_JPEG_2000, &f, exact, n, is, len), -1);
 		f.is_signed = !f.is_signed;
 		f.rows--;
-		assert_int_equal(
-			codec->decode(CODEC_JPEG_2000, &f, exact, n, is, len - f.columns * bytes), -1);
+		assert_int_equal(codec->decode(CODEC_JPEG_2000, &f, exact, n, is, len - line), -1);
 		free(exact);
 	}
 	/* OpenJPEG would lose some of them. */
@@ -207,6 +210,12 @@ static void j2k_round_trip(void **state)
 	more.stored = 26;
 	assert_int_equal(
 		codec->encode(CODEC_JPEG_2000, &more, was, (size_t)more.rows * more.columns * 4, &none, &n),
+		-1);
+	more.samples = 3;
+	more.rows = 8;
+	more.stored = 25;
+	assert_int_equal(
+		codec->encode(CODEC_JPEG_2000, &more, was, (size_t)more.rows * more.columns * 12, &none, &n),
 		-1);
 }
 
