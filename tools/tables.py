@@ -380,11 +380,35 @@ def pixel_regions(entries):
     yield "};"
 
 
+def pixel_codings(entries):
+    """Transfer syntaxes, how their frames are encoded, and as what again; and why those cannot that are not decoded."""
+    by = {e["uid"]: e for e in entries}
+    yield "static const struct encoding_coded coded_table[] = {"
+    for e in entries:
+        if e["coding"] in ("native", "none"):
+            if e["lossless"] or (e["why"] == "") != (e["coding"] == "native"):
+                sys.exit(f"{e['uid']}: no kin without loss, and a sentence if, and only if, it is not decoded")
+            continue
+        kin = by[e["lossless"]]
+        if kin["lossless"] != kin["uid"] or kin["lossy"] != "N" or e["why"]:
+            sys.exit(f"{e['uid']}: its kin without loss is none")
+        yield f'\t{{{quoted(e["uid"])}, CODING_{e["coding"].upper()}, {quoted(kin["uid"])}, CODING_{kin["coding"].upper()}, {str(e["lossy"] == "Y").lower()}}},'
+    yield "};"
+    yield "static const struct {"
+    yield "\tconst char *uid, *why;"
+    yield "} uncoded_table[] = {"
+    for e in entries:
+        if e["coding"] == "none":
+            yield f'\t{{{quoted(e["uid"])}, {quoted(e["why"])}}},'
+    yield "};"
+
+
 def main():
     makers = {"uids": uids, "dictionary": dictionary, "services": services, "audit": audit, "checks": checks,
               "marks": marks, "signatures": signatures, "confidentiality": confidentiality,
               "confidentiality_codes": concepts, "confidentiality_more": more, "safe_private": safe, "confidentiality_types": types,
-              "clean_words": clean_words, "coding_schemes": schemes, "character_references": references, "pixel_regions": pixel_regions}
+              "clean_words": clean_words, "coding_schemes": schemes, "character_references": references, "pixel_regions": pixel_regions,
+              "pixel_codings": pixel_codings}
     maker = makers[sys.argv[1]]
     with open(sys.argv[3], "w", encoding="utf-8") as out:
         out.write("/* Made by tools/tables.py. */\n")

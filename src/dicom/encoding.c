@@ -2,6 +2,7 @@
 #include "dicom/encoding.h"
 
 #include "dicom/uid.h"
+#include "pixel_coding_table.h"
 
 int encoding_of(struct span transfer_syntax, enum encoding *ret_encoding)
 {
@@ -32,51 +33,9 @@ int encoding_of(struct span transfer_syntax, enum encoding *ret_encoding)
 
 const struct encoding_coded *encoding_coded(struct span transfer_syntax)
 {
-	static const struct encoding_coded rows[] = {
-		{"1.2.840.10008.1.2.4.50", CODING_JPEG, "1.2.840.10008.1.2.4.70", CODING_JPEG_LOSSLESS, true},
-		{"1.2.840.10008.1.2.4.51", CODING_JPEG, "1.2.840.10008.1.2.4.70", CODING_JPEG_LOSSLESS, true},
-		/* Progressive, both retired. */
-		{"1.2.840.10008.1.2.4.53", CODING_JPEG, "1.2.840.10008.1.2.4.70", CODING_JPEG_LOSSLESS, true},
-		{"1.2.840.10008.1.2.4.55", CODING_JPEG, "1.2.840.10008.1.2.4.70", CODING_JPEG_LOSSLESS, true},
-		{"1.2.840.10008.1.2.4.57", CODING_JPEG_LOSSLESS_14, "1.2.840.10008.1.2.4.57",
-			CODING_JPEG_LOSSLESS_14},
-		{"1.2.840.10008.1.2.4.70", CODING_JPEG_LOSSLESS, "1.2.840.10008.1.2.4.70",
-			CODING_JPEG_LOSSLESS},
-		{"1.2.840.10008.1.2.4.80", CODING_JPEG_LS, "1.2.840.10008.1.2.4.80", CODING_JPEG_LS},
-		{"1.2.840.10008.1.2.4.81", CODING_JPEG_LS, "1.2.840.10008.1.2.4.80", CODING_JPEG_LS, true},
-		{"1.2.840.10008.1.2.4.90", CODING_JPEG_2000, "1.2.840.10008.1.2.4.90", CODING_JPEG_2000},
-		{"1.2.840.10008.1.2.4.91", CODING_JPEG_2000, "1.2.840.10008.1.2.4.90", CODING_JPEG_2000},
-		/* High-Throughput: decoded as any JPEG 2000, and encoded as its older part. */
-		{"1.2.840.10008.1.2.4.201", CODING_JPEG_2000, "1.2.840.10008.1.2.4.90", CODING_JPEG_2000},
-		{"1.2.840.10008.1.2.4.202", CODING_JPEG_2000, "1.2.840.10008.1.2.4.90", CODING_JPEG_2000},
-		{"1.2.840.10008.1.2.4.203", CODING_JPEG_2000, "1.2.840.10008.1.2.4.90", CODING_JPEG_2000},
-		{"1.2.840.10008.1.2.4.110", CODING_JPEG_XL, "1.2.840.10008.1.2.4.110", CODING_JPEG_XL},
-		{"1.2.840.10008.1.2.4.111", CODING_JPEG_XL, "1.2.840.10008.1.2.4.110", CODING_JPEG_XL},
-		{"1.2.840.10008.1.2.4.112", CODING_JPEG_XL, "1.2.840.10008.1.2.4.110", CODING_JPEG_XL},
-		/* Videos have no kin without loss; of those that frames can have each alone, this one is the smallest. */
-		{"1.2.840.10008.1.2.4.100", CODING_MPEG2, "1.2.840.10008.1.2.4.80", CODING_JPEG_LS, true},
-		{"1.2.840.10008.1.2.4.100.1", CODING_MPEG2, "1.2.840.10008.1.2.4.80", CODING_JPEG_LS, true},
-		{"1.2.840.10008.1.2.4.101", CODING_MPEG2, "1.2.840.10008.1.2.4.80", CODING_JPEG_LS, true},
-		{"1.2.840.10008.1.2.4.101.1", CODING_MPEG2, "1.2.840.10008.1.2.4.80", CODING_JPEG_LS, true},
-		{"1.2.840.10008.1.2.4.102", CODING_H264, "1.2.840.10008.1.2.4.80", CODING_JPEG_LS, true},
-		{"1.2.840.10008.1.2.4.102.1", CODING_H264, "1.2.840.10008.1.2.4.80", CODING_JPEG_LS, true},
-		{"1.2.840.10008.1.2.4.103", CODING_H264, "1.2.840.10008.1.2.4.80", CODING_JPEG_LS, true},
-		{"1.2.840.10008.1.2.4.103.1", CODING_H264, "1.2.840.10008.1.2.4.80", CODING_JPEG_LS, true},
-		{"1.2.840.10008.1.2.4.104", CODING_H264, "1.2.840.10008.1.2.4.80", CODING_JPEG_LS, true},
-		{"1.2.840.10008.1.2.4.104.1", CODING_H264, "1.2.840.10008.1.2.4.80", CODING_JPEG_LS, true},
-		{"1.2.840.10008.1.2.4.105", CODING_H264, "1.2.840.10008.1.2.4.80", CODING_JPEG_LS, true},
-		{"1.2.840.10008.1.2.4.105.1", CODING_H264, "1.2.840.10008.1.2.4.80", CODING_JPEG_LS, true},
-		{"1.2.840.10008.1.2.4.106", CODING_H264, "1.2.840.10008.1.2.4.80", CODING_JPEG_LS, true},
-		{"1.2.840.10008.1.2.4.106.1", CODING_H264, "1.2.840.10008.1.2.4.80", CODING_JPEG_LS, true},
-		{"1.2.840.10008.1.2.4.107", CODING_HEVC, "1.2.840.10008.1.2.4.80", CODING_JPEG_LS, true},
-		{"1.2.840.10008.1.2.4.108", CODING_HEVC, "1.2.840.10008.1.2.4.80", CODING_JPEG_LS, true},
-		{"1.2.840.10008.1.2.5", CODING_RLE, "1.2.840.10008.1.2.5", CODING_RLE},
-		{"1.2.840.10008.1.2.1.98", CODING_PLAIN, "1.2.840.10008.1.2.1.98", CODING_PLAIN},
-		{"1.2.840.10008.1.2.8.1", CODING_DEFLATED, "1.2.840.10008.1.2.8.1", CODING_DEFLATED},
-	};
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		if (span_eq(transfer_syntax, span_str(rows[i].uid))) {
-			return &rows[i];
+	for (size_t i = 0; i < ARRAY_LEN(coded_table); i++) {
+		if (span_eq(transfer_syntax, span_str(coded_table[i].uid))) {
+			return &coded_table[i];
 		}
 	}
 	return NULL;
@@ -86,4 +45,14 @@ const char *encoding_lossless(struct span transfer_syntax)
 {
 	const struct encoding_coded *c = encoding_coded(transfer_syntax);
 	return c ? c->lossless : NULL;
+}
+
+const char *encoding_why_not(struct span transfer_syntax)
+{
+	for (size_t i = 0; i < ARRAY_LEN(uncoded_table); i++) {
+		if (span_eq(transfer_syntax, span_str(uncoded_table[i].uid))) {
+			return uncoded_table[i].why;
+		}
+	}
+	return NULL;
 }

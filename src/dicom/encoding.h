@@ -69,8 +69,11 @@ static inline bool encoding_is_ours(enum coding coding)
 	return coding == CODING_RLE || encoding_is_unpacked(coding);
 }
 
-/* Static. NULL: no other of its family is known, or the pixels are native. */
+/* Static, of data/pixel_codings.tsv. NULL: no other of its family is known, or the pixels are native. */
 const struct encoding_coded *encoding_coded(struct span transfer_syntax);
+
+/* Of the standard's that are not decoded: a sentence of why, static. NULL: it is decoded, or the pixels are native, or it is none of the standard's. */
+const char *encoding_why_not(struct span transfer_syntax);
 
 /* The UID of that other; NULL as above. */
 const char *encoding_lossless(struct span transfer_syntax);

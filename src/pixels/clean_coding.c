@@ -58,6 +58,10 @@ const char *clean_coding_unknown(const struct clean *c)
 	if (c->decodes && c->syntax && clean_coding_is_video(c)) {
 		return "it is a video, which is not converted";
 	}
+	const char *why = c->syntax ? NULL : encoding_why_not(span_str(c->s->syntax));
+	if (why) {
+		return why;
+	}
 	return c->decodes ? "its pixels are encoded in a way that is not decoded here"
 	                  : "its pixels are encoded in a way that cannot be cleaned here";
 }

@@ -370,7 +370,7 @@ static int read_packet(struct video *v, const char **ret_why)
 	struct span bytes = span_of(v->packet->data, (size_t)v->packet->size);
 	return units_have_layers(v->kind, v->unit_size, bytes)
 	               ? refuse(ret_why, ERR_UNSUPPORTED,
-				 "its video has a second view, as stereo videos have, and only one of them can be decoded")
+				 "its video has a second view, for the other eye, of which FFmpeg decodes no pictures: what is burned into them would stay. Have both views beside one another in one picture (1.2.840.10008.1.2.4.105), or cut one out; if a rule says that nothing is burned in (`pass: yes`), it stays as it is")
 	               : 0;
 }
 

@@ -172,6 +172,9 @@ static const struct unit units[] = {
 	/* Filler, and kinds that nobody knows; not what stands behind them. */
 	UNIT(VIDEO_H264, "\0\0\1\x0CJane\x80\0\0\1\x1EJane\0\0\1\x67Jane",
 		"\0\0\1\x0C\xFF\xFF\xFF\xFF\xFF\0\0\1\x1E\xFF\xFF\xFF\xFF\0\0\1\x67Jane"),
+	/* A second view stays, with what says how to decode it. */
+	UNIT(VIDEO_H264, "\0\0\1\x0FJane\0\0\1\x0EJane\0\0\1\x14Jane\0\0\1\x06\5\4Jane",
+		"\0\0\1\x0FJane\0\0\1\x0EJane\0\0\1\x14Jane\0\0\1\x06\5\4\xFF\xFF\xFF\xFF"),
 	/* HEVC: prefix and suffix; a hash of the picture stays, a clock goes. */
 	UNIT(VIDEO_HEVC, "\0\0\1\x4E\1\x88\3abc\x81\1x\x80\0\0\1\x50\1\x84\2hs\x80",
 		"\0\0\1\x4E\1\x88\3\xFF\xFF\xFF\x81\1x\x80\0\0\1\x50\1\x84\2hs\x80"),
