@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pixels/codec.h"
+#include "pixels/codec_arithmetic.h"
 #include "pixels/codec_j2k.h"
 #include "pixels/codec_jxl.h"
 
@@ -152,6 +153,14 @@ int decode(codec_kind kind, codec_frame *frame, const uint8_t *in, size_t n_in, 
 		}
 		if (kind == CODEC_JPEG_2000 && j2k_is_ours(*frame)) {
 			return j2k_decode(*frame, in, n_in, ret, len);
+		}
+		if (kind == CODEC_JPEG && jpeg_is_arithmetic(in, n_in)) {
+			static std::vector<uint8_t> plain;
+			if (jpeg_to_huffman(in, n_in, plain) < 0) {
+				return -1;
+			}
+			in = plain.data();
+			n_in = plain.size();
 		}
 		return n_in > 0 && n_in <= UINT32_MAX - 1 ? do_decode(kind, *frame, in, n_in, ret, len) : -1;
 	} catch (...) {

@@ -7,7 +7,7 @@
 
 /*
  * The codecs of libraries of others: a module beside the program (base/module.h), written in C++ against GDCM, which has JPEG of 8, 12
- * and 16 bits with its lossless processes, JPEG-LS (CharLS) and JPEG 2000 (OpenJPEG), and against libjxl, which has JPEG XL, and OpenJPEG, for some of JPEG 2000. One frame a call. It
+ * and 16 bits with its lossless processes, JPEG-LS (CharLS) and JPEG 2000 (OpenJPEG), and against libjxl, which has JPEG XL, OpenJPEG, for some of JPEG 2000, and libjpeg, for JPEG's arithmetic coding. One frame a call. It
  * reads what nobody trusts: in a sandbox alone.
  */
 #ifdef __cplusplus

@@ -23,7 +23,8 @@ SAME_VIDEO = {
     ".4.100.1": "mpeg2.ts", ".4.102.1": "avc-sound.mp4", ".4.103": "avc-sound.mp4", ".4.104.1": "avc-sound.mp4", ".4.105": "avc-sound.mp4",
     ".4.105.1": "avc-sound.mp4", ".4.106": "avc-sound.mp4", ".4.106.1": "avc-sound.mp4",
 }
-HERE = {".4.53", ".4.202", "0"}  # the last is Papyrus 3, which is no part of that tree
+ARITHMETIC = {".4.52": [], ".4.54": ["-scans"], ".4.56": ["-progressive"]}  # how jpegtran makes them
+HERE = {".4.53", *ARITHMETIC, ".4.202", "0"}  # the last is Papyrus 3, which is no part of that tree
 
 
 def table(name):
@@ -85,14 +86,41 @@ def renamed(bench, source, name, was, then):
     return path
 
 
+def spectral_scans(bench):
+    """All bits of each coefficient at once (ISO 10918-1 G.1.1.1.1)."""
+    return bench.write("scans", "0,1,2: 0-0, 0, 0;\n" + "".join(f"{i}: 1-5, 0, 0;\n{i}: 6-63, 0, 0;\n" for i in range(3)))
+
+
+@test
+def syntaxes_of_arithmetic_coding(bench):
+    """JPEG with arithmetic coding, made by jpegtran of the coefficients that another file has: outside to the bit what dcmdjpeg decodes of that."""
+    source, picture, out = os.path.join(DATA, "SC_rgb_jpeg_dcmtk.dcm"), bench.path("frame.jpg"), bench.path("out.jpg")
+    with open(picture, "wb") as file:
+        file.write(fragments(bench, source)[0])
+    before, shape = decoded(bench, source, JPEG, "before")
+    bench.run("dcmdjpeg", "+cn", source, bench.path("native.dcm"), wants=0)
+    key, rules = make(bench, shape["0028,0010"])
+    for i, (uid, how) in enumerate(ARITHMETIC.items()):
+        how = [*how, spectral_scans(bench)] if how == ["-scans"] else how
+        bench.run("jpegtran", "-arithmetic", *how, "-outfile", out, picture, wants=0)
+        stream = bytes_of(out)
+        check((b"\xff\xca" if how else b"\xff\xc9") in stream, f"{uid}: its coding")
+        path, _ = wrapped(bench, bench.path("native.dcm"), PREFIX + uid, lambda _, stream=stream: [stream], f"coded-{i}.dcm")
+        _, (made,) = clean(bench, key, path, f"coded-{i}", "--pixel-rules", rules)
+        equal(facts(bench, made)["0002,0010"], LOSSLESS, f"{uid}: transfer syntax")
+        after, shape = decoded(bench, made, JPEG, "after")
+        compare(uid, before, after, shape, [0, 128, 128])
+        path, _ = wrapped(bench, bench.path("native.dcm"), PREFIX + uid, lambda _, stream=stream: [stream[:len(stream) // 2]], f"cut-{i}.dcm")
+        ran, made = clean(bench, key, path, f"cut-{i}", "--pixel-rules", rules, wants=1)
+        check("its pixels could not be decoded" in ran.text and not made, f"{uid}: cut off", ran.text)
+
+
 @test
 def syntaxes_of_images(bench):
     """JPEG's spectral selection, by jpegtran; High-Throughput JPEG 2000 by resolution; Papyrus 3: black inside, and to the bit what others decode outside."""
-    source, picture, scans = os.path.join(DATA, "SC_rgb_jpeg_dcmtk.dcm"), bench.path("frame.jpg"), bench.path("scans")
+    source, picture, scans = os.path.join(DATA, "SC_rgb_jpeg_dcmtk.dcm"), bench.path("frame.jpg"), spectral_scans(bench)
     with open(picture, "wb") as file:
         file.write(fragments(bench, source)[0])
-    with open(scans, "w", encoding="ascii") as file:  # all bits of each coefficient at once (ISO 10918-1 G.1.1.1.1)
-        file.write("0,1,2: 0-0, 0, 0;\n" + "".join(f"{i}: 1-5, 0, 0;\n{i}: 6-63, 0, 0;\n" for i in range(3)))
     bench.run("jpegtran", "-scans", scans, "-outfile", bench.path("out.jpg"), picture, wants=0)
     bench.run("dcmdjpeg", "+cn", source, bench.path("native.dcm"), wants=0)
     spectral, _ = wrapped(bench, bench.path("native.dcm"), PREFIX + ".4.53", lambda _: [bytes_of(bench.path("out.jpg"))], "spectral.dcm")
