@@ -17,6 +17,9 @@ struct deidentify_flow {
 	struct blob pixel_rules; /* the site's own (pixels/rules.h); path NULL: there are none */
 };
 
+/* What stands in `burned-in`, `videos` and `documents`: the second is yes. */
+extern const char *const deidentify_burned_in[], *const deidentify_videos[], *const deidentify_documents[];
+
 /* What stands in `retain`, `clean` and `dates`, as enum deidentify_option; 0: none of them. */
 extern const struct word deidentify_retain[], deidentify_clean[], deidentify_dates[];
 

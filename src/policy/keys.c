@@ -31,9 +31,6 @@ static const char *const signatures_words[] = {"off", "check", "require", NULL};
 static const char *const hold_words[] = {"whole", "tail", NULL};
 static const char *const antivirus_words[] = {"off", "values", "whole", NULL};
 static const char *const hold_fail_words[] = {"refuse", "pass", NULL};
-static const char *const burned_in_words[] = {"refuse", "keep", NULL};
-static const char *const video_words[] = {"strip", "keep", NULL};
-static const char *const document_words[] = {"refuse", "replace", NULL};
 static const char *const sign_profile_words[] = {"", "base", "creator", NULL};
 static const char *const sign_hash_words[] = {"sha256", "sha384", "sha512", NULL};
 static const char *const proxy_words[] = {"none", "v2", NULL};
@@ -569,13 +566,13 @@ const struct key keys[] = {
 		.absent = "nothing: it is removed",
 		.help = "Of descriptors, structured-content, graphics: cleaned, and not removed."},
 	{IN_FLOW_DEIDENTIFY, "burned-in", read_word, FIELD(struct deidentify_flow, rules.keep_burned_in),
-		.choice = burned_in_words, .fallback = "refuse",
+		.choice = deidentify_burned_in, .fallback = "refuse",
 		.help = "refuse, or keep objects that say that text is burned into their pixels."},
 	{IN_FLOW_DEIDENTIFY, "videos", read_word, FIELD(struct deidentify_flow, rules.keep_videos),
-		.choice = video_words, .fallback = "strip",
+		.choice = deidentify_videos, .fallback = "strip",
 		.help = "strip videos of sound, titles and all else but pictures, or keep it."},
 	{IN_FLOW_DEIDENTIFY, "documents", read_word, FIELD(struct deidentify_flow, rules.replace_documents),
-		.choice = document_words, .fallback = "refuse",
+		.choice = deidentify_documents, .fallback = "refuse",
 		.help = "refuse objects that hold a document, or replace the document by an empty one."},
 	{IN_FLOW_DEIDENTIFY, "originals-to", read_deidentify_originals,
 		FIELD(struct deidentify_flow, originals_to), .absent = "nobody",

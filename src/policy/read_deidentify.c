@@ -14,6 +14,9 @@ const struct word deidentify_clean[] = {{"descriptors", OPTION_DESCRIPTORS},
 	{"structured-content", OPTION_STRUCTURED_CONTENT}, {"graphics", OPTION_GRAPHICS}, {NULL, 0}};
 const struct word deidentify_dates[] = {
 	{"remove", 0}, {"shift", OPTION_SHIFTED_DATES}, {"keep", OPTION_FULL_DATES}, {NULL, 0}};
+const char *const deidentify_burned_in[] = {"refuse", "keep", NULL};
+const char *const deidentify_videos[] = {"strip", "keep", NULL};
+const char *const deidentify_documents[] = {"refuse", "replace", NULL};
 
 void read_deidentify(struct parse *p, const struct key *k, const struct tree *v, void *base)
 {
