@@ -247,9 +247,19 @@ static int begin_sequence(struct transcode *t)
 	           : put_explicit(t, d->tag, is_un(d->vr) ? "UN" : "SQ", UNDEFINED_LENGTH);
 }
 
+/* What stands first in the new data set would be read as more of the meta information. */
+static bool is_of_meta(const struct dataset *d, int event)
+{
+	bool begins = event == DATASET_ELEMENT || event == DATASET_SEQUENCE || event == DATASET_ENCAPSULATED;
+	return begins && d->depth == 0 && d->tag >> 16 == 2;
+}
+
 static int take(struct transcode *t, int event)
 {
 	const struct dataset *d = &t->f.d;
+	if (is_of_meta(d, event)) {
+		return refuse(t, "its data set has file meta information in it");
+	}
 	switch (event) {
 	case DATASET_ELEMENT:
 		return begin_element(t);

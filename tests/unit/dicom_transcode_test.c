@@ -310,6 +310,10 @@ static void refused(void **state)
 	put_item(&in, LE, 0);
 	put_sequence_end(&in, LE);
 	refuses("encoded");
+	begin_file("1.2.840.10008.1.2");
+	put_value(&in, IMP, 0x00080000, "", "\0\0\0\0", 4); /* is left out */
+	put_value(&in, IMP, 0x00020004, "", "", 0);
+	refuses("file meta information in it");
 	begin_file("1.2.840.10008.1.2.4.50");
 	put_value(&in, LE, 0x00100010, "PN", "Doe ", 4);
 	put_value(&want, LE, 0x00100010, "PN", "Doe ", 4);
