@@ -167,6 +167,10 @@ static void segment_end(struct inspect *i)
 	struct inspect_coded *c = &i->coded;
 	uint8_t code = c->head[1];
 	binary_end(i);
+	if (i->codec == CODEC_JPEG) {
+		unsigned length = (unsigned)c->head[2] << 8 | c->head[3];
+		codestream_jpeg(i, code, span_of(i->s.head, i->s.n_head), length - 2);
+	}
 	for (unsigned k = 0; c->texts >> k; k++) {
 		if (c->texts >> k & 1) {
 			found(i, (enum inspect_check)(CHECK_EMBEDDED_PROGRAM + k),
@@ -393,6 +397,7 @@ void coded_begin(struct inspect *i, bool frame)
 	value_anew(i, i->e.length);
 	c->at = c->tile_end = c->texts = 0;
 	c->ls = false;
+	c->bits = 0;
 	c->fresh = true;
 	coded_search_anew(i);
 	if (i->codec == CODEC_RLE) {

@@ -99,38 +99,88 @@ void codestream_j2k(struct inspect *i, struct span v)
 /* ---- ISO/IEC 10918-1 B.2, ISO/IEC 14495-1 C.2 ---- */
 
 #define JPEG_LS          0xFFF7
-#define JPEG_SCAN        0xFFDA
 #define JPEG_LS_LOSSLESS "1.2.840.10008.1.2.4.80"
 
-static bool is_frame(uint16_t marker)
+static bool is_frame(unsigned marker)
 {
 	return (marker >= 0xFFC0 && marker <= 0xFFCF && marker != 0xFFC4 && marker != 0xFFC8 &&
 		       marker != 0xFFCC) ||
 	       marker == JPEG_LS;
 }
 
-static int take_frame(struct inspect *i, struct span header, struct coded *c)
+/* B.2.2. */
+static void take_components(struct inspect *i, struct span all, unsigned samples)
 {
-	struct reader r = reader_of(header);
+	for (unsigned k = 0; k < samples && 3 * k + 2 < all.len; k++) {
+		unsigned h = all.ptr[3 * k + 1] >> 4, v = all.ptr[3 * k + 1] & 15, table = all.ptr[3 * k + 2];
+		if (h < 1 || h > 4 || v < 1 || v > 4 || table > 3) {
+			found_say(i, CHECK_CODEC_PARAMETERS,
+				"component %u is sampled %u by %u, with table %u", k, h, v, table);
+			return;
+		}
+	}
+}
+
+/* head: what is held of a header of so many bytes. */
+static void take_frame(struct inspect *i, struct span head, size_t length)
+{
+	struct reader r = reader_of(head);
 	uint8_t bits = 0, samples = 0;
 	uint16_t rows = 0, columns = 0;
 	if (reader_u8(&r, &bits) != 0 || reader_u16be(&r, &rows) != 0 || reader_u16be(&r, &columns) != 0 ||
 		reader_u8(&r, &samples) != 0) {
-		return ERR_TRUNCATED;
+		found_say(i, CHECK_CODEC_PARAMETERS, "a frame header of %zu bytes", length + 2);
+		return;
 	}
 	if (bits < 2 || bits > 16 || columns == 0 || samples == 0) {
 		found_say(i, CHECK_CODEC_PARAMETERS, "%u bits, %u columns, %u components", bits, columns,
 			samples);
-		return ERR_VALUE;
+		return;
 	}
-	if (header.len != 6u + 3u * samples) {
+	if (length != 6u + 3u * samples) {
 		found_say(i, CHECK_CODEC_PARAMETERS, "a frame header of %zu bytes, of %u components",
-			header.len + 2, samples);
-		return ERR_LENGTH;
+			length + 2, samples);
+		return;
 	}
-	*c = (struct coded){columns, rows, samples, bits, -1};
-	compare(i, c);
-	return 0;
+	if (i->coded.bits) {
+		found_say(i, CHECK_CODEC_PARAMETERS, "a second frame header in the same image");
+	}
+	i->coded.bits = bits;
+	take_components(i, span_of(head.ptr + r.pos, head.len - r.pos), samples);
+	struct coded c = {columns, rows, samples, bits, -1};
+	compare(i, &c);
+}
+
+/* B.2.4.1, B.2.4.2: what class and number a table has, and whether it is there as it says. Those whose beginning is held are looked at. */
+static void take_tables(struct inspect *i, struct span head, size_t length, bool huffman)
+{
+	for (size_t at = 0; at < length && at < head.len;) {
+		unsigned class = head.ptr[at] >> 4, number = head.ptr[at] & 15, codes = 0;
+		size_t n = huffman ? 17 : class ? 129 : 65;
+		if (huffman && at + n > head.len && at + n <= length) {
+			return;
+		}
+		for (size_t k = 1; huffman && k < n && at + k < head.len; k++) {
+			codes += head.ptr[at + k];
+		}
+		if (class > 1 || number > 3 || codes > 256 || n + codes > length - at) {
+			found_say(i, CHECK_CODEC_PARAMETERS, "table %u of class %u, %u codes, in %zu bytes",
+				number, class, codes, length - at);
+			return;
+		}
+		at += n + codes;
+	}
+}
+
+/* B.2.5: the number of lines, where the frame header did not say it. */
+static void take_lines(struct inspect *i, struct span head)
+{
+	struct reader r = reader_of(head);
+	uint16_t rows = 0;
+	const struct inspect_pixels *p = pixels_of(i);
+	if (reader_u16be(&r, &rows) == 0 && p && (p->seen & 1u << PIXEL_ROWS) && rows != p->rows) {
+		found_say(i, CHECK_CODEC_DESCRIPTION, "%u rows compressed, %u described", rows, p->rows);
+	}
 }
 
 /* How far values may be from what they were: not at all where nothing may be lost. ISO/IEC 14495-1 C.2.3 */
@@ -149,26 +199,25 @@ static void take_near(struct inspect *i, struct span header, unsigned bits)
 	}
 }
 
-/* From marker to marker: to the frame header, and of JPEG-LS to that of its first scan. */
-void codestream_jpeg(struct inspect *i, struct span v)
+void codestream_jpeg(struct inspect *i, unsigned code, struct span head, size_t length)
 {
-	struct reader r = reader_of(v);
-	struct coded c = {0};
-	uint16_t marker = 0, length = 0;
-	int err = reader_skip(&r, 2);
-	while (err == 0 && reader_u16be(&r, &marker) == 0 && reader_u16be(&r, &length) == 0) {
-		struct span header;
-		if (marker < 0xFFC0 || length < 2 || reader_bytes(&r, length - 2u, &header) != 0) {
-			return;
+	switch (code) {
+	case 0xC4:
+	case 0xDB:
+		take_tables(i, head, length, code == 0xC4);
+		break;
+	case 0xDA:
+		if (i->coded.ls && i->coded.bits) {
+			take_near(i, head, i->coded.bits);
 		}
-		if (is_frame(marker)) {
-			err = take_frame(i, header, &c);
-			err = err || marker != JPEG_LS ? ERR_NOT_FOUND : 0;
-		} else if (marker == JPEG_SCAN) {
-			if (c.bits) {
-				take_near(i, header, c.bits);
-			}
-			return;
+		break;
+	case 0xDC:
+		take_lines(i, head);
+		break;
+	default:
+		if (is_frame(0xFF00 | code)) {
+			take_frame(i, head, length);
 		}
+		break;
 	}
 }

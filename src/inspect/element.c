@@ -412,6 +412,7 @@ static void on_row(struct inspect *i, struct span value)
 		reference(i, value);
 		break;
 	case ROW_PALETTE:
+		pixel_palette(i);
 		i->palette[which] = (uint16_t)number_of(i, span_of(value.ptr, value.len < 2 ? value.len : 2));
 		i->palette_wide[which] = value.len >= 6 && number_of(i, span_of(value.ptr + 4, 2)) > 8;
 		i->has_palette[which] = value.len >= 2;

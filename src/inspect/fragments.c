@@ -157,8 +157,6 @@ static void check_head(struct inspect *i, struct span v, bool first)
 	}
 	if (good && i->codec == CODEC_J2K) {
 		codestream_j2k(i, v);
-	} else if (good && i->codec == CODEC_JPEG) {
-		codestream_jpeg(i, v);
 	}
 }
 

@@ -151,6 +151,7 @@ struct inspect_coded {
 	bool fresh;       /* the frame began with this fragment */
 	bool dirty;       /* what is behind the end is more than padding */
 	bool ls;          /* JPEG-LS */
+	uint8_t bits;     /* JPEG: of the frame header; 0: there was none yet */
 	uint16_t n_begin; /* how many came */
 	uint64_t at;      /* in the frame */
 	uint64_t left;    /* to be stepped over, or searched */

@@ -82,10 +82,12 @@ enum pixel_element {
 	PIXEL_ALLOCATED,
 	PIXEL_STORED,
 	PIXEL_HIGH,
-	PIXEL_REPRESENTATION
+	PIXEL_REPRESENTATION,
+	PIXEL_PALETTE /* a table of colours is described */
 };
 struct inspect_pixels *pixels_of(struct inspect *i);
 void pixel_element(struct inspect *i, enum pixel_element which, struct span value);
+void pixel_palette(struct inspect *i);               /* the present element describes a table */
 void pixel_native(struct inspect *i, unsigned bits); /* bits: of a float; 0 of integers */
 void pixel_begin(struct inspect *i, unsigned bits);  /* before the value; bits as below */
 bool pixel_description(struct inspect *i, unsigned bits);
@@ -127,7 +129,8 @@ void zip_end_over(struct inspect *i); /* that was all of the value */
 
 /* ---- codestream.c: the first bytes of a compressed frame, its signature included ---- */
 void codestream_j2k(struct inspect *i, struct span value);
-void codestream_jpeg(struct inspect *i, struct span value);
+/* … and each segment of a JPEG: its marker's second byte, what is held of its bytes, and how many it has. */
+void codestream_jpeg(struct inspect *i, unsigned code, struct span head, size_t length);
 
 /* ---- directory.c: the records of a DICOMDIR ---- */
 enum directory_element {

@@ -148,6 +148,20 @@ void pixel_begin(struct inspect *i, unsigned bits)
 	i->pixels_end = bytes_of(&is) < i->e.length ? bytes_of(&is) : UINT64_MAX;
 }
 
+void pixel_palette(struct inspect *i)
+{
+	struct inspect_pixels *p = pixels_of(i);
+	if (p && i->e.tag == 0x00281101) {
+		p->seen |= 1u << PIXEL_PALETTE;
+	}
+}
+
+/* PS3.3 C.7.6.3.1.2: its pixels are places in a table. */
+static bool lacks_palette(const struct inspect_pixels *p)
+{
+	return !(p->seen & 1u << PIXEL_PALETTE) && strncmp(p->photometric, "PALETTE COLOR", 13) == 0;
+}
+
 /* False: nothing can be reckoned from it. bits: of a float, which is described by its kind. */
 bool pixel_description(struct inspect *i, unsigned bits)
 {
@@ -159,7 +173,7 @@ bool pixel_description(struct inspect *i, unsigned bits)
 		return false;
 	}
 	uint32_t must = bits ? need : need | also;
-	if ((p->seen & must) != must) {
+	if ((p->seen & must) != must || lacks_palette(p)) {
 		found(i, CHECK_PIXEL_DESCRIPTION_MISSING, (struct span){0});
 	}
 	if (bits) {

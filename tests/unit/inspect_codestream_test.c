@@ -52,6 +52,72 @@ static void jpeg_headers(void **state)
 	expect_coded(JPEG, head, sizeof(head), "codec-parameters");
 }
 
+#define SOI  "\xFF\xD8"
+#define SOF  "\xFF\xC0\0\13\10\0\12\0\12\1\1\21\0"
+#define SOS  "\xFF\xDA\0\10\1\1\0\0\77\0abc"
+#define EOI  "\xFF\xD9"
+#define MANY "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+/* ISO/IEC 10918-1 B.2.2, B.2.4: what decoders of any age have choked on. */
+static void jpeg_segments(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t n;
+		const char *checks;
+	} rows[] = {
+#define ROW(bytes, checks) {bytes, sizeof(bytes) - 1, checks}
+		ROW(SOI SOF SOS EOI, ""),
+		ROW(SOI SOF SOF SOS EOI, "codec-parameters"),
+		ROW(SOI "\xFF\xC0\0\13\10\0\12\0\12\1\1\0\0" SOS EOI, "codec-parameters"),
+		ROW(SOI "\xFF\xC0\0\13\10\0\12\0\12\1\1\25\0" SOS EOI, "codec-parameters"),
+		ROW(SOI "\xFF\xC0\0\13\10\0\12\0\12\1\1\21\4" SOS EOI, "codec-parameters"),
+		ROW(SOI "\xFF\xC0\0\5\10\0\12" SOS EOI, "codec-parameters"),
+		/* Behind more than is held of a frame at once. */
+		ROW(SOI "\xFF\xE2\3\2" MANY MANY MANY MANY MANY MANY MANY MANY MANY MANY MANY MANY SOF SOS
+				EOI,
+			""),
+		ROW(SOI "\xFF\xE2\3\2" MANY MANY MANY MANY MANY MANY MANY MANY MANY MANY MANY MANY
+			"\xFF\xC0\0\13\10\x7F\xFF\0\12\1\1\21\0" SOS EOI,
+			"codec-description"),
+		/* The number of lines, said at the end. */
+		ROW(SOI SOF SOS "\xFF\xDC\0\4\0\12" EOI, ""),
+		ROW(SOI SOF SOS "\xFF\xDC\0\4\xEA\x60" EOI, "codec-description"),
+		/* Tables. */
+		ROW(SOI "\xFF\xDB\0\x43\0" MANY SOF SOS EOI, ""),
+		ROW(SOI "\xFF\xDB\0\x84\0" MANY "\1" MANY SOF SOS EOI, ""),
+		ROW(SOI "\xFF\xDB\0\x83\x11" MANY MANY SOF SOS EOI, ""),
+		ROW(SOI "\xFF\xDB\0\x43\4" MANY SOF SOS EOI, "codec-parameters"),
+		ROW(SOI "\xFF\xDB\0\x43\x20" MANY SOF SOS EOI, "codec-parameters"),
+		ROW(SOI "\xFF\xDB\0\x43\x10" MANY SOF SOS EOI, "codec-parameters"),
+		ROW(SOI "\xFF\xC4\0\x15\0\0\2\0\0\0\0\0\0\0\0\0\0\0\0\0\0ab" SOF SOS EOI, ""),
+		ROW(SOI "\xFF\xC4\0\x15\0\0\3\0\0\0\0\0\0\0\0\0\0\0\0\0\0ab" SOF SOS EOI, "codec-parameters"),
+		ROW(SOI "\xFF\xC4\0\x15\x20\0\2\0\0\0\0\0\0\0\0\0\0\0\0\0\0ab" SOF SOS EOI,
+			"codec-parameters"),
+		ROW(SOI "\xFF\xC4\0\x15\0\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF"
+			"ab" SOF SOS EOI,
+			"codec-parameters"),
+		ROW(SOI "\xFF\xC4\0\7abcde" SOF SOS EOI, "codec-parameters"),
+	};
+	for (size_t k = 0; k < ARRAY_LEN(rows); k++) {
+		struct writer w = image((struct image){1, 10, 10, 8, 8, 7, "MONOCHROME2", NULL});
+		put_head(&w, e, TAG_PIXEL_DATA, "OB", UNDEFINED_LENGTH);
+		put_item(&w, e, 0);
+		put_fragment(&w, rows[k].bytes, rows[k].n, (uint32_t)(rows[k].n));
+		put_sequence_end(&w, e);
+		struct inspect_about about = {.transfer_syntax = span_str(JPEG)};
+		char is[256];
+		inspect_pieces(&inspected, &about, writer_span_of(&w), 0, 7, true);
+		said_checks(&inspected, is, sizeof(is));
+		const char *checks = strncmp(is, "odd-length ", 11) == 0 ? is + 11
+		                     : strcmp(is, "odd-length") == 0     ? ""
+		                                                         : is;
+		if (strcmp(checks, rows[k].checks) != 0) {
+			fail_msg("%zu: %s, expected: %s", k, checks, rows[k].checks);
+		}
+	}
+}
+
 /* ISO/IEC 15444-1 A.5.1 */
 static void j2k_headers(void **state)
 {
@@ -130,6 +196,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(jpeg_headers),
+		cmocka_unit_test(jpeg_segments),
 		cmocka_unit_test(j2k_headers),
 		cmocka_unit_test(windows),
 	};

@@ -167,6 +167,23 @@ static void offsets_behind_the_last(void **state)
 	}
 }
 
+/* PS3.3 C.7.6.3.1.2: pixels that are places in a table, and no table. */
+static void palettes_that_are_missing(void **state)
+{
+	for (unsigned k = 0; k < 2; k++) {
+		struct writer w = image((struct image){1, 10, 10, 8, 8, 7, "PALETTE COLOR", NULL});
+		for (uint32_t c = 0; k && c < 3; c++) {
+			put_value(&w, 0x00281101 + c, "US", "\4\0\0\0\x08\0", 6);
+		}
+		for (uint32_t c = 0; k && c < 3; c++) {
+			put_value(&w, 0x00281201 + c, "OW", "\1\2\3\4", 4);
+		}
+		put_head(&w, e, TAG_PIXEL_DATA, "OW", 100);
+		writer_fill(&w, 1, 100);
+		expect(&w, k ? "" : "pixel-description-missing");
+	}
+}
+
 static void first_fragments(void **state)
 {
 	static const struct {
@@ -174,7 +191,8 @@ static void first_fragments(void **state)
 	} rows[] = {
 		{"1.2.840.10008.1.2.4.102", "\xCF\xFA\xED\xFE and so on",
 			"pixel-description-missing embedded-program"},
-		{"1.2.840.10008.1.2.4.102", "#!/bin/sh\n", "pixel-description-missing embedded-program"},
+		{"1.2.840.10008.1.2.4.102", "#!/bin/sh\n",
+			"pixel-description-missing embedded-program embedded-script"},
 		{"1.2.840.10008.1.2.4.102", "\1\2\3\4", "pixel-description-missing"},
 	};
 	for (size_t k = 0; k < ARRAY_LEN(rows); k++) {
@@ -223,6 +241,7 @@ int main(void)
 		cmocka_unit_test(waveforms),
 		cmocka_unit_test(lengths_of_frames),
 		cmocka_unit_test(offsets_behind_the_last),
+		cmocka_unit_test(palettes_that_are_missing),
 		cmocka_unit_test(first_fragments),
 		cmocka_unit_test(wanted),
 	};
