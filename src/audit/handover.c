@@ -245,6 +245,14 @@ static int is_of_before(struct run *run, size_t i, const struct segment_head *h)
 	return all ? 1 : next_is_old(run, i);
 }
 
+/* The segment that is next to the i-th is not the one that came after it. 0, while it is to stay anyway; errors. */
+static int is_apart(struct run *run, size_t i)
+{
+	int64_t newest;
+	int r = newest_until_now(run, run->first[i], &newest);
+	return r == 1 && newest < run->before_ms ? ERR_VALUE : r < 0 ? r : 0;
+}
+
 /* 1: the i-th segment is old enough, sound and vouched for; 0: it stays, and all after it. */
 static int is_old(struct run *run, size_t i)
 {
@@ -254,7 +262,7 @@ static int is_old(struct run *run, size_t i)
 		return damaged(r);
 	}
 	const struct segment_head *h = segment_head_of(next);
-	r = h->previous == run->first[i] ? is_of_before(run, i, h) : 0;
+	r = h->previous == run->first[i] ? is_of_before(run, i, h) : is_apart(run, i);
 	r = r == 1 ? has_checkpoint(run, run->first[i], h) : r;
 	int sound = r == 1 ? is_sound(run->io, run->dir, run->first[i], h) : 0;
 	r = sound < 0 ? sound : r;

@@ -175,6 +175,19 @@ static void test_hand_over_damaged(void **state)
 	assert_int_equal(unlinkat(f.dir, name, 0), 0);
 	assert_int_equal(journal_hand_over(f.dir, cold.dir, INT64_MAX, INT64_MAX, NULL, &h), 0);
 	assert_int_equal(h.segments, 1);
+	/* One that had gone is put back before others that did not come after it: said, and not waited for in silence. */
+	assert_int_equal(handover_told(f.dir, NULL), 0);
+	segment_name(first[0], name);
+	bytes = made_read(cold.dir, name, &len);
+	segment_name(first[1], name);
+	assert_int_equal(unlinkat(f.dir, name, 0), 0);
+	segment_name(first[0], name);
+	made_write(f.dir, name, bytes, len);
+	free(bytes);
+	assert_int_equal(journal_hand_over(f.dir, cold.dir, TIME_OF(0), INT64_MAX, NULL, &h), 0);
+	assert_int_equal(h.segments, 0);
+	assert_int_equal(
+		journal_hand_over(f.dir, cold.dir, TIME_OF(RECORDS), INT64_MAX, NULL, &h), ERR_VALUE);
 	free(first);
 	made_folder_done(&cold);
 	made_folder_done(&f);
@@ -255,6 +268,10 @@ static void test_hand_over_to_another(void **state)
 	const int dirs[3] = {f.dir, cold.dir, other.dir};
 	verify_with(dirs, 3, &(struct verify_request){0}, &s);
 	assert_true(s.result.bad == 0 && s.result.first == 0 && s.result.size == RECORDS);
+	/* The second folder says nothing of what is in the first. */
+	verify(&other, &s);
+	assert_int_equal(s.of[VERIFY_GAP], 1);
+	assert_true(s.first[VERIFY_GAP] == 0 && s.end[VERIFY_GAP] == first[3]);
 	free(first);
 	made_folder_done(&other);
 	made_folder_done(&cold);
