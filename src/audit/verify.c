@@ -334,9 +334,6 @@ static int verify_segment(struct verifier *v, const struct places *places, size_
 	struct frame f;
 	char name[SEGMENT_NAME_LEN];
 	segment_name(p->first, name);
-	/* Before the end is read: it goes when its record is there. */
-	uint64_t owed = handover_owed(v->request->dirs[0]);
-	v->owed = owed > v->owed ? owed : v->owed;
 	int r = open_place(v, p, &s);
 	if (r == ERR_NOT_FOUND) {
 		v->gone = true; /* what comes next says what that means */

@@ -41,7 +41,6 @@ struct verifier {
 	uint64_t gone_until;
 	uint64_t told, told_by,
 		told_covered; /* the last hand-over that a record tells of; which; and of one that is covered */
-	uint64_t owed;        /* one that a live journal has no record of yet */
 	uint64_t stated;      /* a statement that is signed, and whose files are there */
 	bool unknown; /* a record could not be read, so what heads say of transfers and times cannot be made anew */
 	struct leaves leaves;

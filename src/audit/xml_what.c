@@ -33,6 +33,16 @@ static void missing(struct out *o, const char *text, const char *name)
 	}
 }
 
+/* A number is nothing without its issuer: both are one detail. */
+static void serial(struct out *o, const char *name, const struct audit_party *p)
+{
+	char text[sizeof(p->serial) + sizeof(p->issuer) + 4];
+	if (xml_is_known(p->serial)) {
+		snprintf(text, sizeof(text), "%s%s%s", p->serial, p->issuer[0] ? " of " : "", p->issuer);
+		xml_detail(o, name, text);
+	}
+}
+
 /* What belongs to the message as a whole stands in its first object, once. */
 static void whole_details(struct out *o)
 {
@@ -60,12 +70,10 @@ static void whole_details(struct out *o)
 	/* A subject may be another certificate's too, by renewal or another authority; no attribute of the schema is for more. */
 	audit_fingerprint_text(&ev->from_certificate, fingerprint);
 	xml_detail(o, "Caller's Certificate", fingerprint);
-	xml_detail(o, "Caller's Certificate Serial", ev->from.serial);
-	xml_detail(o, "Caller's Certificate Issuer", ev->from.issuer);
+	serial(o, "Caller's Certificate Serial", &ev->from);
 	audit_fingerprint_text(&ev->to_certificate, fingerprint);
 	xml_detail(o, "Called Node's Certificate", fingerprint);
-	xml_detail(o, "Called Node's Certificate Serial", ev->to.serial);
-	xml_detail(o, "Called Node's Certificate Issuer", ev->to.issuer);
+	serial(o, "Called Node's Certificate Serial", &ev->to);
 	if (ev->kind == AUDIT_PATIENT_SHOWN) {
 		xml_detail(o, "Answered By", ev->by_to ? ev->from.node : ev->to.node);
 	}

@@ -131,9 +131,8 @@ def check_event(m):
         for name, hexadecimal in certificates.items():
             m.want(first[name] == (["sha256:" + hexadecimal] if hexadecimal else []), f"{name} is {first[name]}")
         for name, party in issued.items():
-            for more in ("Serial", "Issuer"):
-                value = party[more.lower()]
-                m.want(first[f"{name} {more}"] == ([value] if known(value) else []), f"{name} {more} is {first[f'{name} {more}']}")
+            value = party["serial"] + (" of " + party["issuer"] if party["issuer"] else "")
+            m.want(first[f"{name} Serial"] == ([value] if known(party["serial"]) else []), f"its number is {first[f'{name} Serial']}")
         m.want(first["Claimed User"] == ([told["user"]] if claimed else []), "whether the user is claimed")
     else:
         for name, number in numbers.items():
