@@ -219,7 +219,7 @@ static const char *hex(const char *path)
 {
 	static char text[2 * 4096 + 1];
 	size_t n = 0;
-	for (; path[n] && n < 4096; n++) {
+	for (; n < 4096 && path[n]; n++) {
 		snprintf(text + 2 * n, 3, "%02x", (unsigned char)path[n]);
 	}
 	text[2 * n] = '\0';
