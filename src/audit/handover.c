@@ -218,7 +218,7 @@ static int next_is_old(struct run *run, size_t i)
 	int r = 0;
 	for (i++; r == 0 && i + 1 < run->n; i++) {
 		struct segment *next;
-		int64_t newest;
+		int64_t newest = INT64_MAX;
 		bool all;
 		r = segment_open(run->io, run->dir, run->first[i + 1], &next);
 		if (r < 0) {
@@ -236,7 +236,7 @@ static int next_is_old(struct run *run, size_t i)
 /* By the times of its records. 1, 0, errors. */
 static int is_of_before(struct run *run, size_t i, const struct segment_head *h)
 {
-	int64_t newest;
+	int64_t newest = INT64_MAX;
 	bool all;
 	int r = newest_of(run, i, h, &newest, &all);
 	if (r < 0 || (r == 1 && newest >= run->before_ms)) {
@@ -248,7 +248,7 @@ static int is_of_before(struct run *run, size_t i, const struct segment_head *h)
 /* The segment that is next to the i-th is not the one that came after it. 0, while it is to stay anyway; errors. */
 static int is_apart(struct run *run, size_t i)
 {
-	int64_t newest;
+	int64_t newest = INT64_MAX;
 	int r = newest_until_now(run, run->first[i], &newest);
 	return r == 1 && newest < run->before_ms ? ERR_VALUE : r < 0 ? r : 0;
 }
