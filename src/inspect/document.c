@@ -176,7 +176,7 @@ static unsigned type_of(const char *name)
 static void check_model(struct inspect *i, unsigned type)
 {
 	const uint8_t *p = i->document;
-	bool text = (i->document_classes & ~text_classes(span_str("aA0 .+-_:/`\\\t"))) == 0;
+	bool text = (i->document_classes & ~text_classes(span_str("aA0 .+-_:/<`\\\t"))) == 0;
 	if (type == TYPE_OBJ) {
 		if (!text) {
 			report(i, CHECK_MODEL, span_str("a text has bytes that are none"));

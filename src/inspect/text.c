@@ -22,9 +22,10 @@ enum {
 	ESCAPE = 1 << 12,
 	CONTROL = 1 << 13,
 	HIGH = 1 << 14,
+	LESS = 1 << 15, /* < */
 	NUMBER = DIGIT | SIGN | DOT | SPACE | DELIMITER,
 	PRINTED = DIGIT | UPPER | LOWER | SPACE | DOT | SIGN | UNDERSCORE | COLON | OTHER | BACKTICK |
-	          DELIMITER,
+	          DELIMITER | LESS,
 	FREE = PRINTED | ESCAPE | HIGH,
 };
 
@@ -47,7 +48,9 @@ static const uint16_t classes[256] = {
 	['/'] = OTHER,
 	['0' ... '9'] = DIGIT,
 	[':'] = COLON,
-	[';' ... '@'] = OTHER,
+	[';'] = OTHER,
+	['<'] = LESS,
+	['=' ... '@'] = OTHER,
 	['A' ... 'Z'] = UPPER,
 	['['] = OTHER,
 	['\\'] = DELIMITER,
@@ -139,6 +142,15 @@ uint64_t text_bit(const struct mark *m)
 	return 1ull << (m->check - CHECK_EMBEDDED_PROGRAM);
 }
 
+static void check_handlers(struct inspect *i, struct span v, struct span left, uint64_t *said)
+{
+	const uint64_t markup = 1ull << (CHECK_TEXT_MARKUP - CHECK_EMBEDDED_PROGRAM);
+	if (!(*said & markup) && handlers_in(left)) {
+		*said |= markup;
+		found(i, CHECK_TEXT_MARKUP, v);
+	}
+}
+
 /* v: the value as it came, for people; said: checks that it was already found by. */
 static void check_marks(struct inspect *i, struct span v, struct span left, uint64_t *said)
 {
@@ -204,6 +216,7 @@ static void check_characters(struct inspect *i, struct span v, uint32_t has, uin
 	}
 	charset_to_utf8(cs, i->e.vr, CHARSET_LINES, v, text, sizeof(text), &t);
 	check_marks(i, v, span_of(text, t.len), said);
+	check_handlers(i, v, span_of(text, t.len), said);
 	check_folded(i, v, span_of(text, text_fold(text, t.len)), said);
 	if (t.controls > 0 && !undeclared && !(has & CONTROL)) {
 		found(i, CHECK_TEXT_CONTROL, v);
@@ -322,6 +335,9 @@ void text_whole(struct inspect *i, struct span value)
 	}
 	if (v.len > 2 && (r->free || (has & ~(uint32_t)r->allowed) || (r->vr[0] == 'A' && r->vr[1] == 'E'))) {
 		check_marks(i, v, v, &said);
+		if (has & LESS) {
+			check_handlers(i, v, v, &said);
+		}
 	}
 }
 
@@ -332,6 +348,7 @@ void text_unknown(struct inspect *i, struct span value)
 	uint64_t said = 0;
 	if (v.len > 2 && !(text_classes(v) & (CONTROL | ESCAPE))) {
 		check_marks(i, v, v, &said);
+		check_handlers(i, v, v, &said);
 	}
 }
 
@@ -349,6 +366,9 @@ void text_streamed(struct inspect *i)
 	uint32_t has = i->s.classes;
 	check_classes(i, r, v, has);
 	check_length(i, r, v, has);
+	if (has & LESS) {
+		check_handlers(i, v, v, &i->s.said);
+	}
 	if (r->vr[0] == 'U' && r->vr[1] == 'I') {
 		check_uids(i, v);
 	}
