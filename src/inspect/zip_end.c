@@ -42,9 +42,10 @@ static void shift(struct inspect_zip *z)
 static void take(struct inspect *i, uint8_t byte)
 {
 	struct inspect_zip *z = &i->zip;
-	z->record[z->n++] = byte;
-	if (z->n <= sizeof(signature)) {
-		if (byte != signature[z->n - 1]) {
+	unsigned at = z->n++;
+	z->record[at] = byte;
+	if (at < sizeof(signature)) {
+		if (byte != signature[at]) {
 			shift(z);
 		}
 		return;
