@@ -387,7 +387,9 @@ static int step_unknown(struct dataset *d)
 	d->state = AT_HEAD;
 	if (h.tag == TAG_ITEM &&
 		(h.length == UNDEFINED_LENGTH || h.length <= d->length - LENGTH_OF_ITEM_HEAD)) {
-		d->tried |= 1ull << d->depth;
+		if (d->depth < LIMIT_SEQUENCE_DEPTH) { /* or it is refused, as too deep */
+			d->tried |= 1ull << d->depth;
+		}
 		return begin_sequence(d, ENCODING_IMPLICIT_LE);
 	}
 	int r = begin_value(d, DATASET_ELEMENT);

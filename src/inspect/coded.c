@@ -47,7 +47,9 @@ void coded_search(struct inspect *i, struct span piece)
 {
 	struct inspect_stream *s = &i->s;
 	size_t room = sizeof(s->head) - s->n_head, n = piece.len < room ? piece.len : room;
-	memcpy(s->head + s->n_head, piece.ptr, n);
+	if (n > 0) {
+		memcpy(s->head + s->n_head, piece.ptr, n);
+	}
 	s->n_head = (uint8_t)(s->n_head + n);
 	value_search(i, piece);
 }

@@ -95,9 +95,9 @@ static void boxes(void **state)
 		{"\0\0\0\x2C"
 		 "uuid0123456789abcdef...." ELF,
 			44, "embedded-program"},
-		{"\0\0\0\x2B"
+		{"\0\0\0\x2A"
 		 "uuid0123456789abcdef#!/bin/zsh\nexit 1\n",
-			43, "embedded-script"},
+			42, "embedded-script"},
 		{"\0\0\0\x24"
 		 "udta"
 		 "\0\0\0\x1C"
@@ -107,9 +107,9 @@ static void boxes(void **state)
 		 "free"
 		 "\0\0\0\0\0\0\0\x20" ELF,
 			32, "embedded-program"},
-		{"\0\0\0\x33"
+		{"\0\0\0\x2F"
 		 "what...." ZIP,
-			51, "embedded-archive"},
+			47, "embedded-archive"},
 		/* Media data is not looked into. */
 		{"\0\0\0\x1C"
 		 "mdat...." ELF,
