@@ -118,6 +118,19 @@ static void fill_refusal(struct refusal *r)
 	}
 }
 
+static void fill_keeping(struct message *m)
+{
+	m->keeping = (struct msg_keeping){.most_bytes = UINT64_MAX, .most_objects = 1, .refusal = 2};
+	FULL(m->keeping.flow);
+	FULL(m->keeping.from);
+	FULL(m->keeping.to);
+	FULL(m->keeping.calling);
+	FULL(m->keeping.subject);
+	FULL(m->keeping.certificate);
+	FULL(m->keeping.serial);
+	FULL(m->keeping.issuer);
+}
+
 /* What goes by way of the lookup, and to the key holder. */
 static void fill_asked(struct message *m)
 {
@@ -153,15 +166,7 @@ static void fill_asked(struct message *m)
 		FULL(m->journal.cold_why);
 		break;
 	case MSG_KEEPING:
-		m->keeping = (struct msg_keeping){.most_bytes = UINT64_MAX, .most_objects = 1, .refusal = 2};
-		FULL(m->keeping.flow);
-		FULL(m->keeping.from);
-		FULL(m->keeping.to);
-		FULL(m->keeping.calling);
-		FULL(m->keeping.subject);
-		FULL(m->keeping.certificate);
-		FULL(m->keeping.serial);
-		FULL(m->keeping.issuer);
+		fill_keeping(m);
 		break;
 	case MSG_QUARANTINED:
 		m->quarantined = (struct msg_quarantined){1, 2, 3, INT64_MAX, 4, INT64_MIN, ""};
