@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pixels/strip.h"
+#include "video_stream.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -7,22 +8,6 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* What a video has beside its pictures goes in place: what is looked at and what is done say the same, and once it is done there is nothing more. A head of one byte: the kind. */
-
-struct stream {
-	uint8_t *bytes;
-	size_t len;
-};
-
-static ptrdiff_t read_stream(void *arg, uint64_t at, void *to, size_t n)
-{
-	const struct stream *s = arg;
-	size_t left = at < s->len ? s->len - (size_t)at : 0;
-	n = n < left ? n : left;
-	if (n > 0) {
-		memcpy(to, s->bytes + at, n);
-	}
-	return (ptrdiff_t)n;
-}
 
 static int put_over(void *arg, uint64_t at, struct span bytes)
 {

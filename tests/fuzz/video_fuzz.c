@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pixels/video.h"
+#include "video_stream.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,29 +13,13 @@ const struct video_codec *pixels_video(void);
 #define HEAD     3
 #define PICTURES 40
 
-struct stream {
-	const uint8_t *bytes;
-	size_t len;
-};
-
-static ptrdiff_t read_stream(void *arg, uint64_t at, void *to, size_t n)
-{
-	const struct stream *s = arg;
-	size_t left = at < s->len ? s->len - (size_t)at : 0;
-	n = n < left ? n : left;
-	if (n > 0) {
-		memcpy(to, s->bytes + at, n);
-	}
-	return (ptrdiff_t)n;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (size < HEAD) {
 		return 0;
 	}
 	const struct video_codec *codec = pixels_video();
-	const struct stream stream = {data + HEAD, size - HEAD};
+	const struct stream stream = {(void *)(data + HEAD), size - HEAD};
 	const struct video_source source = {(void *)&stream, read_stream, stream.len};
 	const struct video_shape shape = {data[1] + 1u, data[2] + 1u, data[0] & 4 ? 10 : 8};
 	const size_t len = (size_t)shape.rows * shape.columns * 3 * (shape.bits > 8 ? 2 : 1);

@@ -12,6 +12,8 @@
 /* cmocka wants those before it */
 #include <cmocka.h>
 
+#include "transform_looked.h"
+
 /* What is found in values in which something is compressed, and what is said of what cannot be read. */
 
 #define ROOM (40u << 20)
@@ -93,23 +95,14 @@ static size_t digits(const void *in, size_t n, uint8_t *to)
 
 static void look(const char *vr, const void *value, size_t n, size_t step)
 {
-	struct dataset d;
 	struct writer w = writer_of(element, sizeof(element));
-	int event = DATASET_MORE;
 	writer_bytes(&w, "\x09\0\x01\x10", 4);
 	writer_bytes(&w, vr, 2);
 	writer_u16le(&w, 0);
 	writer_u32le(&w, (uint32_t)n);
 	writer_bytes(&w, value, n);
 	assert_int_equal(writer_end(&w), 0);
-	assert_int_equal(dataset_begin(&d, ENCODING_EXPLICIT_LE, NULL), 0);
-	for (size_t at = 0; at < w.len; at += step) {
-		dataset_feed(&d, span_of(element + at, step < w.len - at ? step : w.len - at));
-		while ((event = dataset_next(&d)) > 0) {
-			leftovers_event(&l, &d, event);
-		}
-		assert_int_equal(event, DATASET_MORE);
-	}
+	look_through(&l, writer_span_of(&w), step);
 }
 
 static void begin(const char *name)

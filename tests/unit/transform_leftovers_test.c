@@ -12,6 +12,8 @@
 /* cmocka wants those before it */
 #include <cmocka.h>
 
+#include "transform_looked.h"
+
 /* What is found of values that were, in values that are. */
 static struct leftovers l;
 
@@ -22,9 +24,7 @@ static struct leftovers l;
 static void look(uint32_t tag, const char *vr, const void *value, size_t n, size_t step)
 {
 	static uint8_t bytes[9000];
-	struct dataset d;
 	struct writer w = writer_of(bytes, sizeof(bytes));
-	int event = DATASET_MORE;
 	writer_u16le(&w, (uint16_t)(tag >> 16));
 	writer_u16le(&w, (uint16_t)tag);
 	writer_bytes(&w, vr, 2);
@@ -36,14 +36,7 @@ static void look(uint32_t tag, const char *vr, const void *value, size_t n, size
 	}
 	writer_bytes(&w, value, n);
 	assert_int_equal(writer_end(&w), 0);
-	assert_int_equal(dataset_begin(&d, ENCODING_EXPLICIT_LE, NULL), 0);
-	for (size_t at = 0; at < w.len; at += step) {
-		dataset_feed(&d, span_of(bytes + at, step < w.len - at ? step : w.len - at));
-		while ((event = dataset_next(&d)) > 0) {
-			leftovers_event(&l, &d, event);
-		}
-		assert_int_equal(event, DATASET_MORE);
-	}
+	look_through(&l, writer_span_of(&w), step);
 }
 
 static void begin(uint32_t tag, const char *vr, const char *value)
