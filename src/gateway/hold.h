@@ -50,7 +50,7 @@ struct hold {
 	uint64_t keep;   /* bytes that do not leave before the verdict */
 	int64_t until_ms;
 	int flow;           /* -1: a reload has come since */
-	char flow_name[65]; /* by which it came, whatever has come since; "": none */
+	char flow_name[65]; /* if it is held: by which it came, whatever has come since; "": none */
 	struct content content;
 	size_t len, passed;           /* in memory; of these, queued */
 	size_t load_len, load_passed; /* read back from the file; of these, queued */

@@ -51,6 +51,7 @@ static void keep(struct association *as, struct side *s, struct hold *h, struct 
 {
 	h->state = HOLD_TAKING;
 	h->judged = judged;
+	snprintf(h->flow_name, sizeof(h->flow_name), "%s", o->flow >= 0 ? as->site->flows[o->flow].name : "");
 	bool whole = h->vouching.on || h->encrypts || h->cleans;
 	h->keep = whole ? UINT64_MAX : !judged ? 0 : h->content.hold == HOLD_TAIL ? TAIL : UINT64_MAX;
 	h->content.hold_max =
@@ -107,7 +108,6 @@ bool hold_begin(struct association *as, struct side *s, struct operation *o)
 	hold_drop(as, s);
 	h->content = inspects ? *inspects : (struct content){0};
 	h->flow = o->flow;
-	snprintf(h->flow_name, sizeof(h->flow_name), "%s", o->flow >= 0 ? as->site->flows[o->flow].name : "");
 	h->out_context = s->msg.context;
 	if (e < 0) {
 		hold_remake_fail(as, s, h, NULL, e);
