@@ -264,14 +264,38 @@ static int watch_signals(void)
 /* How often files of held objects are looked at. */
 #define CHECK_MS 1000
 
+static bool can_be_read(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	return poll(&p, 1, 0) > 0;
+}
+
+/*
+ * What the supervisor says comes first, also where poll() had not seen it yet: the gate is told of a new configuration after us, and
+ * asks at once for what it says. False: it has gone.
+ */
+static bool hear_supervisor(struct store *store)
+{
+	while (can_be_read(store->channels[0])) {
+		if (!take_message(store, 0)) {
+			return false;
+		}
+	}
+	return true;
+}
+
 static void serve_channels(struct store *store, const struct pollfd *fds, unsigned n)
 {
+	bool heard = n == 0 || hear_supervisor(store);
 	/* From the last on: a channel that goes is replaced by one that was looked at. */
-	for (unsigned i = n; i > 0; i--) {
+	for (unsigned i = n; i > 1; i--) {
 		if (fds[i - 1].revents && !take_message(store, i - 1)) {
-			store->stopping = store->stopping || i == 1;
 			close_channel(store, i - 1);
 		}
+	}
+	if (!heard) {
+		store->stopping = true;
+		close_channel(store, 0);
 	}
 }
 

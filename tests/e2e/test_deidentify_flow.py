@@ -8,6 +8,7 @@ import secrets
 import shutil
 import signal
 import struct
+import threading
 import urllib.request
 
 from lib import dicom, peers
@@ -15,7 +16,7 @@ from lib.site import check, equal, test, until
 from lib.trail import Trail
 from test_deidentify import DATA, bytes_of, pixels, values
 from test_hold import BAD, PDF, good, plain
-from test_trouble import association_pids
+from test_trouble import association_pids, role_pid
 
 CONTEXTS = ((dicom.VERIFICATION, [dicom.ILE]), (dicom.CT, [dicom.ELE]), (PDF, [dicom.ELE]))
 NAME = b"CompressedSamples^CT1"
@@ -333,6 +334,28 @@ def deidentify_begins_with_a_reload(bench):
     scu.send_pdvs(3, data[half:], False)
     equal(scu.answer()["status"], 0, "the one half-way")
     equal(scu.store(context=3, instance="1.2.3.2", data=good("1.2.3.2"))["status"], 0, "the next one")
+    scu.release()
+    equal(sorted(uid.startswith("2.25.") for uid in peers.received(folder)), [False, True], "new UIDs")
+
+
+@test
+def deidentify_begins_with_a_reload_that_a_busy_store_hears_late(bench):
+    """The store has the folder of names and the gate's question before it in one turn: the folder comes first."""
+    port, folder = peers.storescp(bench)
+    g = bench.gateway(archive=plain(port), deidentify={"key": new_key(bench)})
+    store = role_pid(g, "store")
+    scu = g.scu(timeout=20)
+    scu.associate(contexts=CONTEXTS)
+    equal(scu.store(context=3, instance="1.2.3.1", data=good("1.2.3.1"))["status"], 0, "as it is")
+    os.kill(store, signal.SIGSTOP)
+    try:
+        g.config["flows"][0]["deidentify"] = "yes"
+        g.write()
+        g.wait_log(g.reload(), event="gateway.reloaded")
+        threading.Timer(1, os.kill, (store, signal.SIGCONT)).start()
+        equal(scu.store(context=3, instance="1.2.3.2", data=good("1.2.3.2"))["status"], 0, "the next one")
+    finally:
+        os.kill(store, signal.SIGCONT)
     scu.release()
     equal(sorted(uid.startswith("2.25.") for uid in peers.received(folder)), [False, True], "new UIDs")
 
