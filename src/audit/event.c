@@ -69,14 +69,39 @@ static size_t character(struct span s)
 	return 0;
 }
 
+/* Each of the eight bytes from the space to the tilde. */
+static bool are_plain(const uint8_t *at)
+{
+	const uint64_t each = UINT64_C(0x0101010101010101);
+	uint64_t v;
+	memcpy(&v, at, sizeof(v));
+	/* The highest bits: of what is none of ASCII, of what is no control character, of DEL. */
+	return ((v | ~(v + 0x60 * each) | (v + each)) & 0x80 * each) == 0;
+}
+
+/* So many bytes at the beginning are characters by themselves. Most texts are nothing else, and each is looked at often. */
+static size_t plain(struct span s)
+{
+	size_t n = 0;
+	while (s.len - n >= 8 && are_plain(s.ptr + n)) {
+		n += 8;
+	}
+	while (n < s.len && s.ptr[n] >= 0x20 && s.ptr[n] < 0x7f) {
+		n++;
+	}
+	return n;
+}
+
 static bool is_text(struct span s)
 {
-	while (s.len > 0) {
-		size_t n = character(s);
+	size_t n = plain(s);
+	while (n < s.len) {
+		s = span_of(s.ptr + n, s.len - n);
+		n = character(s);
 		if (n == 0) {
 			return false;
 		}
-		s = span_of(s.ptr + n, s.len - n);
+		n += plain(span_of(s.ptr + n, s.len - n));
 	}
 	return true;
 }
@@ -95,14 +120,18 @@ void audit_text_set(char *to, size_t cap, struct span bytes)
 		bytes = span_of(bytes.ptr + 1, bytes.len - 1);
 	}
 	while (bytes.len > 0) {
-		size_t n = character(bytes);
-		struct span c = n > 0 ? span_of(bytes.ptr, n) : span_of(instead, sizeof(instead) - 1);
-		if (c.len >= cap - len) {
+		size_t n = plain(bytes), room = cap - 1 - len;
+		struct span c = span_of(bytes.ptr, n < room ? n : room);
+		if (n == 0) {
+			n = character(bytes);
+			c = n > 0 ? span_of(bytes.ptr, n) : span_of(instead, sizeof(instead) - 1);
+			n = n > 0 ? n : 1;
+		}
+		if (c.len == 0 || c.len > room) {
 			break;
 		}
 		memcpy(to + len, c.ptr, c.len);
 		len += c.len;
-		n = n > 0 ? n : 1;
 		bytes = span_of(bytes.ptr + n, bytes.len - n);
 	}
 	while (len > 0 && to[len - 1] == ' ') {

@@ -279,6 +279,39 @@ static void characters(void **state)
 	assert_int_equal(audit_event_read(span_of(wire, len), &out), ERR_VALUE);
 }
 
+/* Each byte and one character of two, at each place of texts of each length: what is looked at together stands for no one byte. */
+static void characters_among_others(void **state)
+{
+	for (size_t len = 1; len <= 26; len++) {
+		for (size_t at = 0; at < len; at++) {
+			char text[32] = "", to[32], wanted[40];
+			memset(text, 'x', len);
+			for (unsigned c = 1; c < 256; c++) {
+				bool good = c >= 0x20 && c < 0x7f;
+				text[at] = (char)c;
+				assert_int_equal(audit_text_check(text, sizeof(text)), good ? 0 : ERR_VALUE);
+				audit_text_set(to, sizeof(to), span_str(text));
+				snprintf(wanted, sizeof(wanted), "%.*s%.*s%s", (int)at, text, good ? 1 : 3,
+					good ? text + at : "\xef\xbf\xbd", text + at + 1);
+				char *from = wanted + strspn(wanted, " ");
+				while (*from && from[strlen(from) - 1] == ' ') {
+					from[strlen(from) - 1] = 0;
+				}
+				assert_string_equal(to, from);
+			}
+			memcpy(text + at, "\xc3\xa9", 2);
+			assert_int_equal(audit_text_check(text, sizeof(text)), 0);
+			for (size_t cap = 1; cap < sizeof(to); cap++) {
+				size_t all = strlen(text), n = all < cap ? all : cap - 1;
+				n -= n == at + 1; /* the character is not cut */
+				audit_text_set(to, cap, span_str(text));
+				assert_int_equal(strlen(to), n);
+				assert_memory_equal(to, text, n);
+			}
+		}
+	}
+}
+
 static void refuses_to_write(void **state)
 {
 	static const uint8_t much[LIMIT_IDENTIFIER + 1];
@@ -400,6 +433,7 @@ int main(void)
 		cmocka_unit_test(serials_in_the_wire),
 		cmocka_unit_test(serials_as_written),
 		cmocka_unit_test(characters),
+		cmocka_unit_test(characters_among_others),
 		cmocka_unit_test(refuses_to_write),
 		cmocka_unit_test(sets_text),
 		cmocka_unit_test(splits),
