@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "audit/xml_parts.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +32,10 @@ const char *xml_code_meaning(enum audit_code c)
 
 bool xml_is_known(const char *s)
 {
-	return s && s[strspn(s, " ")] != '\0';
+	while (s && *s == ' ') {
+		s++;
+	}
+	return s && *s != '\0';
 }
 
 bool xml_knows_party(const struct audit_party *p)
@@ -73,11 +75,23 @@ void xml_attribute(struct out *o, const char *name, const char *value)
 	}
 }
 
+#define DIGITS 21 /* of a number, with a NUL */
+
+static const char *decimal(uint64_t value, char text[DIGITS])
+{
+	char *at = text + DIGITS - 1;
+	*at = '\0';
+	do {
+		*--at = (char)('0' + value % 10);
+		value /= 10;
+	} while (value > 0);
+	return at;
+}
+
 void xml_attribute_number(struct out *o, const char *name, uint64_t value)
 {
-	char text[24];
-	snprintf(text, sizeof(text), "%" PRIu64, value);
-	xml_attribute(o, name, text);
+	char text[DIGITS];
+	xml_attribute(o, name, decimal(value, text));
 }
 
 void xml_text_element(struct out *o, const char *name, const char *text)
@@ -165,24 +179,26 @@ void xml_coded(struct out *o, enum coded element, enum audit_code code)
 
 void xml_detail(struct out *o, const char *type, const char *text)
 {
-	char value[BASE64_PIECE / 3 * 4 + 1];
+	char value[BASE64_PIECE / 3 * 4];
 	static_assert(sizeof(o->ev->text) <= BASE64_PIECE, "every text that stands in a detail fits");
-	size_t n = xml_is_known(text) ? strnlen(text, BASE64_PIECE) : 0;
-	if (n == 0) {
+	if (!xml_is_known(text)) {
 		return;
 	}
-	value[base64((const uint8_t *)text, n, value)] = '\0';
+	size_t n = strlen(text);
+	size_t len = base64((const uint8_t *)text, n < BASE64_PIECE ? n : BASE64_PIECE, value);
 	xml_begin(o, "ParticipantObjectDetail");
 	xml_attribute(o, "type", type);
-	xml_attribute(o, "value", value);
+	/* It has no character that is to be looked for. */
+	note(o, xmlTextWriterStartAttribute(o->w, x("value")));
+	note(o, xmlTextWriterWriteRawLen(o->w, x(value), (int)len));
+	note(o, xmlTextWriterEndAttribute(o->w));
 	xml_end(o);
 }
 
 void xml_detail_number(struct out *o, const char *type, uint64_t value)
 {
-	char text[24];
-	snprintf(text, sizeof(text), "%" PRIu64, value);
-	xml_detail(o, type, text);
+	char text[DIGITS];
+	xml_detail(o, type, decimal(value, text));
 }
 
 /* ---- Larger parts ---- */
