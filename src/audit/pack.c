@@ -4,24 +4,27 @@
 #include <endian.h>
 #include <stdlib.h>
 
-#define HASH_BITS   12
-#define TEXT_BITS   10
-#define MATCH_LEAST 4 /* what is hashed; deflate's own least is 3 */
-#define MATCH_MOST  258
+#define HASH_BITS   11
+#define TEXT_BITS   10 /* of them, for places in the text */
 #define TRIES       8  /* places in the dictionary that are tried */
+#define PATIENCE    32 /* bytes that are like nothing, after each of which a place more is left out */
+#define MATCH_LEAST 4  /* what is hashed; deflate's own least is 3 */
+#define MATCH_MOST  258
 #define ENOUGH      48 /* bytes of a match: no other is looked for, which would have to be fetched */
 #define NOWHERE     UINT16_MAX
 
 /* Bits as they go out: the first is the lowest. */
 struct code {
-	uint32_t bits;
+	uint16_t bits;
 	uint8_t n;
 };
 
+/* All that is looked at is small and lies together: what a message touches of it must come from memory, as a rule. */
 struct pack {
 	struct span dictionary;
-	uint16_t head[1u << HASH_BITS];      /* the last place with that hash */
-	uint16_t next[PACK_DICTIONARY_MOST]; /* the one before it */
+	uint16_t first[(1u << HASH_BITS) +
+		       1]; /* of a hash, in places[]; it goes to where the next hash begins */
+	uint16_t places[PACK_DICTIONARY_MOST]; /* of each hash the last one first */
 	struct code literal[256], end;
 	struct code length[MATCH_MOST + 1]; /* with its extra bits */
 	uint8_t distance[512]; /* code of distance - 1 below 256, and behind them of (distance - 1) / 128 */
@@ -54,7 +57,7 @@ static struct code symbol(unsigned s)
 {
 	unsigned n = s < 144 ? 8 : s < 256 ? 9 : s < 280 ? 7 : 8;
 	unsigned code = s < 144 ? 0x30 + s : s < 256 ? 0x190 + s - 144 : s < 280 ? s - 256 : 0xc0 + s - 280;
-	return (struct code){reversed(code, n), (uint8_t)n};
+	return (struct code){(uint16_t)reversed(code, n), (uint8_t)n};
 }
 
 static void make_codes(struct pack *p)
@@ -68,7 +71,7 @@ static void make_codes(struct pack *p)
 			k++;
 		}
 		struct code c = symbol(257 + k);
-		c.bits |= (uint32_t)(len - length_base[k]) << c.n;
+		c.bits = (uint16_t)(c.bits | (len - length_base[k]) << c.n);
 		c.n = (uint8_t)(c.n + length_extra[k]);
 		p->length[len] = c;
 	}
@@ -87,9 +90,24 @@ static uint32_t four(const uint8_t *at)
 	return v;
 }
 
-static uint32_t hash(uint32_t v, unsigned bits)
+static uint32_t hash(uint32_t v)
 {
-	return v * 2654435761u >> (32 - bits);
+	return v * 2654435761u >> (32 - HASH_BITS);
+}
+
+static void make_places(struct pack *p)
+{
+	size_t n = p->dictionary.len - MATCH_LEAST + 1;
+	for (size_t i = 0; i < n; i++) {
+		p->first[hash(four(p->dictionary.ptr + i))]++;
+	}
+	for (unsigned h = 1; h <= 1u << HASH_BITS; h++) {
+		p->first[h] = (uint16_t)(p->first[h] + p->first[h - 1]);
+	}
+	/* first[] is where those of a hash end, until they are put there. */
+	for (size_t i = 0; i < n; i++) {
+		p->places[--p->first[hash(four(p->dictionary.ptr + i))]] = (uint16_t)i;
+	}
 }
 
 struct pack *pack_new(struct span dictionary)
@@ -101,12 +119,7 @@ struct pack *pack_new(struct span dictionary)
 		return NULL;
 	}
 	p->dictionary = dictionary;
-	memset(p->head, 0xff, sizeof(p->head));
-	for (size_t i = 0; i + MATCH_LEAST <= dictionary.len; i++) {
-		uint16_t *head = &p->head[hash(four(dictionary.ptr + i), HASH_BITS)];
-		p->next[i] = *head;
-		*head = (uint16_t)i;
-	}
+	make_places(p);
 	make_codes(p);
 	return p;
 }
@@ -178,33 +191,59 @@ struct match {
 	unsigned len, distance;
 };
 
-static struct match find(const struct pack *p, struct span text, size_t at, const uint16_t *recent)
+/* What is like the text at that place; recent: where in it each hash was last. */
+static struct match find(const struct pack *p, struct span text, size_t at, uint16_t *recent)
 {
 	struct match m = {0, 0};
 	const uint8_t *here = text.ptr + at;
 	size_t most = text.len - at < MATCH_MOST ? text.len - at : MATCH_MOST;
-	uint32_t v = four(here);
-	unsigned before = recent[hash(v, TEXT_BITS)];
-	if (before != NOWHERE) {
-		m.len = same(here, text.ptr + before, most);
-		m.distance = (unsigned)at - before;
+	uint32_t v = four(here), h = hash(v);
+	unsigned before = recent[h >> (HASH_BITS - TEXT_BITS)];
+	recent[h >> (HASH_BITS - TEXT_BITS)] = (uint16_t)at;
+	if (before != NOWHERE && four(text.ptr + before) == v) {
+		m = (struct match){same(here, text.ptr + before, most), (unsigned)at - before};
 	}
-	unsigned place = p->head[hash(v, HASH_BITS)];
 	unsigned enough = most < ENOUGH ? (unsigned)most : ENOUGH;
-	for (unsigned i = 0; place != NOWHERE && i < TRIES && m.len < enough; i++, place = p->next[place]) {
-		size_t left = p->dictionary.len - place < most ? p->dictionary.len - place : most;
-		unsigned n = same(here, p->dictionary.ptr + place, left);
-		if (n > m.len) {
-			m = (struct match){n, (unsigned)(at + p->dictionary.len - place)};
+	const uint16_t *place = p->places + p->first[h], *end = p->places + p->first[h + 1];
+	end = end - place > TRIES ? place + TRIES : end;
+	for (; place < end && m.len < enough; place++) {
+		const uint8_t *there = p->dictionary.ptr + *place;
+		if (four(there) == v) {
+			size_t left = p->dictionary.len - *place < most ? p->dictionary.len - *place : most;
+			unsigned n = same(here, there, left);
+			m = n > m.len ? (struct match){n, (unsigned)(at + p->dictionary.len - *place)} : m;
 		}
 	}
 	return m;
+}
+
+/* So many bytes before the match are the same, too; `unwritten` of those before it are not written yet. */
+static unsigned same_before(
+	const struct pack *p, struct span text, size_t at, size_t unwritten, const struct match *m)
+{
+	size_t n = 0, most = MATCH_MOST - m->len;
+	struct span of = m->distance <= at ? span_of(text.ptr, at - m->distance)
+	                                   : span_of(p->dictionary.ptr, p->dictionary.len + at - m->distance);
+	most = of.len < most ? of.len : most;
+	most = unwritten < most ? unwritten : most;
+	while (n < most && text.ptr[at - n - 1] == of.ptr[of.len - n - 1]) {
+		n++;
+	}
+	return (unsigned)n;
+}
+
+static void put_literals(const struct pack *p, struct bits *b, struct span s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		put(b, p->literal[s.ptr[i]].bits, p->literal[s.ptr[i]].n);
+	}
 }
 
 int pack_deflate(const struct pack *p, struct span text, uint8_t *buf, size_t cap, size_t *ret_len)
 {
 	uint16_t recent[1u << TEXT_BITS];
 	struct bits b = {.to = buf};
+	size_t from = 0, at = 0; /* what is before `from` is written */
 	if (text.len > PACK_TEXT_MOST) {
 		return ERR_LENGTH;
 	}
@@ -214,20 +253,22 @@ int pack_deflate(const struct pack *p, struct span text, uint8_t *buf, size_t ca
 	}
 	memset(recent, 0xff, sizeof(recent));
 	put(&b, 1 | 1 << 1, 3); /* the last block, of fixed codes */
-	for (size_t at = 0; at < text.len;) {
-		struct match m = {0, 0};
-		if (text.len - at >= MATCH_LEAST) {
-			m = find(p, text, at, recent);
-			recent[hash(four(text.ptr + at), TEXT_BITS)] = (uint16_t)at;
+	size_t last = text.len < MATCH_LEAST ? 0 : text.len - MATCH_LEAST + 1;
+	while (at < last) {
+		struct match m = find(p, text, at, recent);
+		if (m.len < MATCH_LEAST) {
+			/* In what is like nothing, such as Base64, fewer and fewer places are tried. */
+			size_t step = 1 + (at - from) / PATIENCE;
+			at += step < MATCH_LEAST ? step : MATCH_LEAST;
+			continue;
 		}
-		if (m.len >= MATCH_LEAST) {
-			put_match(p, &b, m.len, m.distance);
-			at += m.len;
-		} else {
-			put(&b, p->literal[text.ptr[at]].bits, p->literal[text.ptr[at]].n);
-			at++;
-		}
+		unsigned before = same_before(p, text, at, at - from, &m);
+		put_literals(p, &b, span_of(text.ptr + from, at - before - from));
+		put_match(p, &b, before + m.len, m.distance);
+		at += m.len;
+		from = at;
 	}
+	put_literals(p, &b, span_of(text.ptr + from, text.len - from));
 	put(&b, p->end.bits, p->end.n);
 	put_end(&b);
 	*ret_len = b.len;

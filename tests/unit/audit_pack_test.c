@@ -92,6 +92,26 @@ static void each_match(void **state)
 	pack_free(p);
 }
 
+/* Where little is alike fewer places are tried: what begins between two of them is found all the same, whole. */
+static void begins_where_nobody_looks(void **state)
+{
+	srand(4);
+	fill(dictionary, sizeof(dictionary), 256);
+	struct pack *p = with_dictionary(sizeof(dictionary));
+	for (size_t gap = 0; gap < 300; gap++) {
+		for (size_t len = 8; len<300; len += len> 250 ? 1 : 61) {
+			size_t place = (size_t)rand() % (sizeof(dictionary) - len + 1);
+			fill(text, gap, 256);
+			memcpy(text + gap, dictionary + place, len);
+			memcpy(text + gap + len, text, gap + len); /* and again, of the text */
+			size_t n = goes_round(p, sizeof(dictionary), 2 * (gap + len));
+			/* 9 bits a byte at most, and a match of two or three pieces twice. */
+			assert_true(n <= gap * 9 / 8 + 36);
+		}
+	}
+	pack_free(p);
+}
+
 static void says_what_cannot_be(void **state)
 {
 	size_t len = 4711;
@@ -114,6 +134,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(any_text),
 		cmocka_unit_test(each_match),
+		cmocka_unit_test(begins_where_nobody_looks),
 		cmocka_unit_test(says_what_cannot_be),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
