@@ -160,12 +160,13 @@ static void source_identification(struct out *o)
 /* libxml2 writes a line's end after it, which collectors that work by line do not like. */
 #define DECLARATION "<?xml version=\"1.0\" encoding=\"UTF-8\"?>"
 
-static void message(struct out *o, const struct message *m)
+static void message(struct out *o, xmlOutputBuffer *out, const struct message *m)
 {
 	if (xmlTextWriterStartDocument(o->w, NULL, "UTF-8", NULL) < 0) {
 		o->err = ERR_NO_MEMORY;
 		return;
 	}
+	out->encoder = NULL; /* it would copy all, as it is UTF-8 already */
 	xml_begin(o, "AuditMessage");
 	event_identification(o, m);
 	m->who(o);
@@ -194,19 +195,44 @@ static int check_source(const struct audit_source *s)
 	return good ? 0 : ERR_VALUE;
 }
 
-static int take(const xmlBuffer *from, uint8_t *buf, size_t cap, size_t *ret_len)
+/* Where what is written goes. */
+struct sink {
+	uint8_t *buf;
+	size_t cap, len; /* len: also of what had no room */
+};
+
+static int take(void *context, const char *bytes, int n)
 {
-	size_t len = (size_t)xmlBufferLength(from), at = sizeof(DECLARATION) - 1;
-	const uint8_t *bytes = xmlBufferContent(from);
-	if (len <= at || memcmp(bytes, DECLARATION "\n", at + 1) != 0) {
+	struct sink *s = context;
+	if (n > 0 && s->len <= s->cap && (size_t)n <= s->cap - s->len) {
+		memcpy(s->buf + s->len, bytes, (size_t)n);
+	}
+	s->len += n > 0 ? (size_t)n : 0;
+	return n; /* or libxml2 complains */
+}
+
+static int begin(struct sink *s, struct out *o, xmlOutputBuffer **ret_out)
+{
+	xmlOutputBuffer *out = xmlOutputBufferCreateIO(take, NULL, s, NULL);
+	o->w = out ? xmlNewTextWriter(out) : NULL;
+	if (!o->w) {
+		(void)xmlOutputBufferClose(out);
 		return ERR_NO_MEMORY;
 	}
-	if (len > cap) {
+	*ret_out = out;
+	return 0;
+}
+
+static int end(const struct sink *s)
+{
+	const size_t at = sizeof(DECLARATION) - 1;
+	if (s->len > s->cap) {
 		return ERR_SPACE;
 	}
-	memcpy(buf, bytes, len);
-	buf[at] = ' ';
-	*ret_len = len;
+	if (s->len <= at || memcmp(s->buf, DECLARATION "\n", at + 1) != 0) {
+		return ERR_NO_MEMORY;
+	}
+	s->buf[at] = ' ';
 	return 0;
 }
 
@@ -225,15 +251,17 @@ int audit_xml_write(const struct audit_event *ev, const struct audit_source *src
 		return ERR_VALUE;
 	}
 	struct out o = {.ev = ev, .src = src, .requestor = requestor(ev, src, m->requests)};
-	xmlBufferPtr made = xmlBufferCreateSize(8192);
-	o.w = made ? xmlNewTextWriterMemory(made, 0) : NULL;
-	if (o.w) {
-		message(&o, m);
-	} else {
-		o.err = ERR_NO_MEMORY;
+	struct sink sink = {.buf = buf, .cap = cap};
+	xmlOutputBuffer *out;
+	e = begin(&sink, &o, &out);
+	if (e != 0) {
+		return e;
 	}
-	e = o.err == 0 ? take(made, buf, cap, ret_len) : o.err;
-	xmlFreeTextWriter(o.w);
-	xmlBufferFree(made);
+	message(&o, out, m);
+	xmlFreeTextWriter(o.w); /* and out with it */
+	e = o.err == 0 ? end(&sink) : o.err;
+	if (e == 0) {
+		*ret_len = sink.len;
+	}
 	return e;
 }
