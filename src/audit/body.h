@@ -17,6 +17,9 @@
 #define BODY_XML_MOST  (256u * 1024)
 #define BODY_MOST      (BODY_WIRE_MOST + BODY_XML_MOST + 1024)
 
+/* Of an event and a message of these lengths, at most: nothing of the message may be alike. */
+#define BODY_MOST_OF(event_len, xml_len) ((event_len) + (xml_len) + (xml_len) / 8 + 64)
+
 /* What writing needs again and again: some hundred KiB. NULL: no memory. */
 struct body_packer;
 struct body_packer *body_packer_new(void);

@@ -47,8 +47,8 @@ void seal_drop(struct seal *s);
 uint32_t seal_turn(const struct seal *s);
 
 /*
- * Seal the body with that number. head: the record's clear bytes, which say the same number. Whether the record is
- * kept or not, the number is used up. ERR_ORDER (no epoch, or one that is full), ERR_SPACE, ERR_SYSTEM.
+ * Seal the body with that number. head: the record's clear bytes, which say the same number. buf may be where the
+ * body is. Whether the record is kept or not, the number is used up. ERR_ORDER (no epoch, or one that is full), ERR_SPACE, ERR_SYSTEM.
  */
 MUST_USE int seal_body(
 	struct seal *s, struct span head, struct span body, uint8_t *buf, size_t cap, size_t *ret_len);

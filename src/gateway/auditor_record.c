@@ -57,12 +57,18 @@ struct made {
 	uint64_t association;
 	uint32_t count;
 	size_t body_len, xml_len;
-	uint8_t bytes[]; /* the body, and the message */
+	uint8_t bytes[]; /* the body, and the message if it is sent on */
 };
 
-static int seal_and_append(struct auditor *a, struct work *w, const struct made *m)
+static uint8_t *message_of(struct made *m)
 {
-	static uint8_t head[FRAME_CLEAR_MOST], sealed[JOURNAL_BODY_MOST];
+	return m->bytes + m->body_len + SEAL_TAG;
+}
+
+static int seal_and_append(struct auditor *a, struct work *w, struct made *m)
+{
+	static uint8_t head[FRAME_CLEAR_MOST];
+	uint8_t *sealed = m->bytes; /* where it was, so that no more memory is gone through */
 	size_t head_len, len;
 	struct journal_record r = {.kind = m->kind,
 		.outcome = m->outcome,
@@ -76,7 +82,7 @@ static int seal_and_append(struct auditor *a, struct work *w, const struct made 
 		.tokens = w->tokens.at};
 	int e = record_write_clear(&r, head, sizeof(head), &head_len);
 	e = e == 0 ? seal_body(a->seal, span_of(head, head_len), span_of(m->bytes, m->body_len), sealed,
-			     sizeof(sealed), &len)
+			     m->body_len + SEAL_TAG, &len)
 	           : e;
 	if (e != 0) {
 		return e;
@@ -97,28 +103,41 @@ int record_key(struct auditor *a, int64_t time_ms)
 	return journal_at_head(a->journal, time_ms) ? begin_epoch(a, time_ms) : 0;
 }
 
+/* The wire form and the message of an event, packed where they stay, with the message behind it if it is sent on. */
+static int pack(struct auditor *a, struct span wire, struct span xml, struct made **ret_made)
+{
+	/* Most of this is never touched. */
+	size_t most = BODY_MOST_OF(wire.len, xml.len) + SEAL_TAG, len = 0;
+	size_t sent = send_wants(a) ? xml.len : 0;
+	struct made *m = malloc(sizeof(*m) + most + sent);
+	int e = m ? body_write(a->packer, wire, xml, m->bytes, most, &len) : ERR_NO_MEMORY;
+	if (e != 0) {
+		free(m);
+		return e;
+	}
+	m->body_len = len;
+	m->xml_len = sent;
+	memcpy(message_of(m), xml.ptr, sent);
+	*ret_made = m;
+	return 0;
+}
+
 static int make(struct auditor *a, const struct audit_event *ev, struct made **ret_made)
 {
-	static uint8_t wire[BODY_WIRE_MOST], xml[AUDIT_XML_MOST], body[BODY_MOST];
-	size_t wire_len, xml_len, body_len;
+	static uint8_t wire[BODY_WIRE_MOST], xml[AUDIT_XML_MOST];
+	size_t wire_len, xml_len;
+	struct made *m = NULL;
 	int e = a->xml(ev, &a->source, xml, sizeof(xml), &xml_len);
 	e = e == 0 ? audit_event_write(ev, wire, sizeof(wire), &wire_len) : e;
-	e = e == 0 ? body_write(a->packer, span_of(wire, wire_len), span_of(xml, xml_len), body, sizeof(body),
-			     &body_len)
-	           : e;
-	struct made *m = e == 0 ? malloc(sizeof(*m) + body_len + xml_len) : NULL;
-	if (!m) {
-		return e == 0 ? ERR_NO_MEMORY : e;
+	e = e == 0 ? pack(a, span_of(wire, wire_len), span_of(xml, xml_len), &m) : e;
+	if (e != 0) {
+		return e;
 	}
-	*m = (struct made){.kind = (uint8_t)ev->kind,
-		.outcome = (uint8_t)ev->outcome,
-		.time_ms = ev->time_ms,
-		.association = ev->association,
-		.count = taken(ev),
-		.body_len = body_len,
-		.xml_len = xml_len};
-	memcpy(m->bytes, body, body_len);
-	memcpy(m->bytes + body_len, xml, xml_len);
+	m->kind = (uint8_t)ev->kind;
+	m->outcome = (uint8_t)ev->outcome;
+	m->time_ms = ev->time_ms;
+	m->association = ev->association;
+	m->count = taken(ev);
 	*ret_made = m;
 	return 0;
 }
@@ -138,7 +157,8 @@ void record_forget(struct work *w)
 {
 	for (unsigned i = 0; i < ARRAY_LEN(w->made); i++) {
 		if (w->made[i]) {
-			explicit_bzero(w->made[i]->bytes, w->made[i]->body_len + w->made[i]->xml_len);
+			struct made *m = w->made[i];
+			explicit_bzero(m->bytes, m->body_len + SEAL_TAG + m->xml_len);
 			free(w->made[i]);
 			w->made[i] = NULL;
 		}
@@ -165,8 +185,8 @@ int record_append(struct auditor *a, struct work *w)
 		return 0;
 	}
 	for (unsigned i = 0; e == 0 && i < ARRAY_LEN(w->made) && w->made[i]; i++) {
-		const struct made *m = w->made[i];
-		send_message(a, m->time_ms, span_of(m->bytes + m->body_len, m->xml_len));
+		struct made *m = w->made[i];
+		send_message(a, m->time_ms, span_of(message_of(m), m->xml_len));
 	}
 	return e;
 }

@@ -141,7 +141,7 @@ static void trouble(struct auditor *a, const char *what)
 	a->losing = true;
 }
 
-static bool sends(const struct auditor *a)
+bool send_wants(const struct auditor *a)
 {
 	return a->spool && a->site->audit.n_repositories > 0;
 }
@@ -156,7 +156,7 @@ void send_begin(struct auditor *a)
 
 void send_message(struct auditor *a, int64_t time_ms, struct span xml)
 {
-	if (!sends(a)) {
+	if (!send_wants(a)) {
 		return;
 	}
 	a->sent_in_batch = true;

@@ -221,6 +221,7 @@ void open_settle(struct auditor *a, bool committed); /* of the batch */
 void auditor_use_spool(struct auditor *a);  /* if it has none and there is somebody to send to */
 void auditor_drop_spool(struct auditor *a); /* if there is nobody */
 void send_begin(struct auditor *a);
+bool send_wants(const struct auditor *a); /* is there anybody to send messages to? */
 void send_message(struct auditor *a, int64_t time_ms, struct span xml);
 void send_prepare(struct auditor *a);
 void send_decide(struct auditor *a, bool recorded);
