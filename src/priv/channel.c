@@ -45,7 +45,7 @@ int message_read(struct span bytes, unsigned permitted, bool has_fd, struct mess
 {
 	int e = message_read_into(bytes, permitted, has_fd, &own.scratch);
 	if (e == 0) {
-		memcpy(ret_message, &own.scratch, offsetof(struct message, text));
+		memcpy(ret_message, &own.scratch, message_extent(own.scratch.type));
 		memcpy(ret_message->text, own.scratch.text, strlen(own.scratch.text) + 1);
 	}
 	return e;

@@ -359,7 +359,10 @@ struct row {
 	enum with_fd fd;
 	void (*write)(struct writer *w, const struct message *m);
 	int (*read)(struct reader *r, struct message *m);
+	size_t size; /* of what it has of the union */
 };
+
+#define OF(member)  sizeof(((struct message *)NULL)->member)
 
 #define SUPERVISOR  FROM_SUPERVISOR
 #define DOWN        FROM_GATE_DOWN
@@ -381,26 +384,32 @@ static const struct row rows[] = {
 	[MSG_READY] = {"ready", FROM_GATE_UP | FROM_KEYS, FD_NO, write_text_number, read_ready},
 	[MSG_CUT] = {"cut", FROM_GATE_UP, FD_NO, write_number, read_number},
 	[MSG_LEDGER_FULL] = {"ledger-full", FROM_GATE_UP, FD_NO, write_nothing, read_nothing},
-	[MSG_ADMIT] = {"admit", ASSOCIATION, FD_NO, write_admit, read_admit},
-	[MSG_ASSOCIATED] = {"associated", ASSOCIATION, FD_NO, write_associated, read_associated},
-	[MSG_CONNECT] = {"connect", ASSOCIATION, FD_NO, write_connect, read_connect},
-	[MSG_REFUSAL] = {"refusal", ASSOCIATION, FD_NO, message_write_refusal, message_read_refusal},
-	[MSG_OBJECT] = {"object", ASSOCIATION, FD_NO, write_object, read_object},
+	[MSG_ADMIT] = {"admit", ASSOCIATION, FD_NO, write_admit, read_admit, OF(admit)},
+	[MSG_ASSOCIATED] = {"associated", ASSOCIATION, FD_NO, write_associated, read_associated,
+		OF(associated)},
+	[MSG_CONNECT] = {"connect", ASSOCIATION, FD_NO, write_connect, read_connect, OF(connect)},
+	[MSG_REFUSAL] = {"refusal", ASSOCIATION, FD_NO, message_write_refusal, message_read_refusal,
+		OF(refusal)},
+	[MSG_OBJECT] = {"object", ASSOCIATION, FD_NO, write_object, read_object, OF(object)},
 	[MSG_CHAIN] = {"chain", ASSOCIATION | FROM_GATE_LOOKUP, FD_NO, write_bytes_number, read_bytes_number},
 	[MSG_WHO] = {"who", ASSOCIATION | FROM_GATE_LOOKUP, FD_NO, write_bytes_number, read_bytes_number},
-	[MSG_PROGRESS] = {"progress", ASSOCIATION, FD_NO, write_progress, read_progress},
+	[MSG_PROGRESS] = {"progress", ASSOCIATION, FD_NO, write_progress, read_progress, OF(progress)},
 	[MSG_VERDICT] = {"verdict", DOWN, FD_NO, write_number, read_number},
-	[MSG_COUNTS] = {"counts", DOWN, FD_NO, write_counts, read_counts},
-	[MSG_CONNECTED] = {"connected", DOWN, FD_IF_CONNECTED, write_connected, read_connected},
+	[MSG_COUNTS] = {"counts", DOWN, FD_NO, write_counts, read_counts, OF(counts)},
+	[MSG_CONNECTED] = {"connected", DOWN, FD_IF_CONNECTED, write_connected, read_connected,
+		OF(connected)},
 	[MSG_NUMBER] = {"number", DOWN, FD_NO, write_number, read_number},
-	[MSG_STANDING] = {"standing", FROM_LOOKUP | DOWN | FROM_JOB, FD_NO, write_standing, read_standing},
+	[MSG_STANDING] = {"standing", FROM_LOOKUP | DOWN | FROM_JOB, FD_NO, write_standing, read_standing,
+		OF(standing)},
 	[MSG_RESOLVE] = {"resolve", FROM_GATE_LOOKUP, FD_NO, write_text, read_text},
-	[MSG_ADDRESSES] = {"addresses", FROM_LOOKUP | FROM_JOB, FD_NO, write_addresses, read_addresses},
+	[MSG_ADDRESSES] = {"addresses", FROM_LOOKUP | FROM_JOB, FD_NO, write_addresses, read_addresses,
+		OF(addresses)},
 	[MSG_FOLDER] = {"folder", FROM_GATE_STORE, FD_YES, write_text_number, read_text_number},
-	[MSG_USER] = {"user", FROM_LOOKUP | DOWN | FROM_JOB, FD_NO, write_user, read_user},
+	[MSG_USER] = {"user", FROM_LOOKUP | DOWN | FROM_JOB, FD_NO, write_user, read_user, OF(user)},
 	[MSG_STAPLE] = {"staple", FROM_LOOKUP | FROM_JOB, FD_NO, write_bytes_number, read_bytes_number},
 	[MSG_LIST] = {"list", FROM_JOB, FD_YES, write_number, read_number},
-	[MSG_CLIENT] = {"client", FROM_GATE_KEYS | FROM_GATE_AUDITOR, FD_YES, write_client, read_client},
+	[MSG_CLIENT] = {"client", FROM_GATE_KEYS | FROM_GATE_AUDITOR, FD_YES, write_client, read_client,
+		OF(client)},
 	[MSG_AUDIT] = {"audit", ASSOCIATION, FD_NO, write_nothing, read_nothing},
 	[MSG_OPERATOR] = {"operator", FROM_GATE_ALONE, FD_YES, write_nothing, read_nothing},
 	[MSG_TELL] = {"tell", DOWN, FD_IF_ZERO, write_number, read_number},
@@ -411,7 +420,7 @@ static const struct row rows[] = {
 	[MSG_SPOOL] = {"spool", SUPERVISOR, FD_YES, write_number, read_number},
 	[MSG_RECORDED] = {"recorded", FROM_AUDITOR, FD_NO, write_number, read_number},
 	[MSG_COURIER] = {"courier", FROM_FORWARD | FROM_COURIER, FD_NO, message_write_courier,
-		message_read_courier},
+		message_read_courier, OF(courier)},
 	[MSG_SCAN] = {"scan", ASSOCIATION, FD_NO, write_nothing, read_nothing},
 	[MSG_SCANNING] = {"scanning", FROM_GATE_LOOKUP, FD_YES, write_number, read_number},
 	[MSG_SCANNER] = {"scanner", DOWN, FD_IF_ZERO, write_number, read_number},
@@ -419,21 +428,23 @@ static const struct row rows[] = {
 	[MSG_CLEANING] = {"cleaning", FROM_GATE_LOOKUP, FD_YES, write_number, read_number},
 	[MSG_CLEANER] = {"cleaner", DOWN, FD_IF_ZERO, write_number, read_number},
 	[MSG_ANTIVIRUS] = {"antivirus", FROM_LOOKUP | FROM_JOB, FD_NO, message_write_antivirus,
-		message_read_antivirus},
-	[MSG_JOURNAL] = {"journal", FROM_AUDITOR_GATE, FD_NO, message_write_journal, message_read_journal},
+		message_read_antivirus, OF(antivirus)},
+	[MSG_JOURNAL] = {"journal", FROM_AUDITOR_GATE, FD_NO, message_write_journal, message_read_journal,
+		OF(journal)},
 	[MSG_HOLD] = {"hold", ASSOCIATION, FD_NO, write_nothing, read_nothing},
 	[MSG_HELD] = {"held", DOWN, FD_IF_ZERO, write_number, read_number},
-	[MSG_HOLDER] = {"holder", FROM_GATE_STORE, FD_YES, write_holder, read_holder},
+	[MSG_HOLDER] = {"holder", FROM_GATE_STORE, FD_YES, write_holder, read_holder, OF(client)},
 	[MSG_ROOM] = {"room", FROM_HOLDER, FD_NO, write_number, read_number},
 	[MSG_ROOMED] = {"roomed", FROM_STORE, FD_IF_ZERO, write_number, read_number},
 	[MSG_UNRECORDED] = {"unrecorded", ASSOCIATION | FROM_GATE_AUDITOR, FD_NO, write_number,
 		read_unrecorded},
 	[MSG_KEEP] = {"keep", ASSOCIATION, FD_NO, write_nothing, read_nothing},
 	[MSG_KEEPER] = {"keeper", DOWN, FD_IF_ZERO, write_number, read_number},
-	[MSG_KEEPING] = {"keeping", FROM_GATE_STORE, FD_YES, message_write_keeping, message_read_keeping},
+	[MSG_KEEPING] = {"keeping", FROM_GATE_STORE, FD_YES, message_write_keeping, message_read_keeping,
+		OF(keeping)},
 	[MSG_QUARANTINE] = {"quarantine", SUPERVISOR, FD_YES, write_number, read_number},
 	[MSG_QUARANTINED] = {"quarantined", FROM_STORE_GATE, FD_NO, message_write_quarantined,
-		message_read_quarantined},
+		message_read_quarantined, OF(quarantined)},
 	[MSG_BOOK] = {"book", ASSOCIATION, FD_NO, write_nothing, read_nothing},
 	[MSG_BOOKED] = {"booked", DOWN, FD_IF_ZERO, write_number, read_number},
 	[MSG_BOOKING] = {"booking", FROM_GATE_STORE, FD_YES, write_number, read_number},
@@ -457,6 +468,12 @@ const char *message_name(enum message_type t)
 {
 	const struct row *row = row_of(t);
 	return row ? row->name : "unknown";
+}
+
+size_t message_extent(enum message_type t)
+{
+	const struct row *row = row_of(t);
+	return offsetof(struct message, admit) + (row ? row->size : 0);
 }
 
 int message_write(const struct message *m, uint8_t *buf, size_t cap, size_t *ret_len)
@@ -493,8 +510,8 @@ int message_read_into(struct span bytes, unsigned permitted, bool has_fd, struct
 	if (version != MESSAGE_VERSION || !row || (row->from & permitted) == 0) {
 		return ERR_PEER;
 	}
-	/* Of the text, most of what a message is, few have any. */
-	memset(m, 0, offsetof(struct message, text));
+	/* Of the text and the union, most of what a message is, few have much. */
+	memset(m, 0, message_extent((enum message_type)type));
 	m->type = (enum message_type)type;
 	m->fd = -1;
 	m->text[0] = '\0';

@@ -347,6 +347,7 @@ struct msg_addresses {
 	struct in6_addr ip[MSG_ADDRESSES_MOST];
 };
 
+/* Of the union a message has what its type has; the rest is not set when one is received. */
 struct message {
 	enum message_type type;
 	int fd;              /* -1: none. Owned by the receiver. */
@@ -399,6 +400,9 @@ MUST_USE int message_write(const struct message *m, uint8_t *buf, size_t cap, si
 /* The same into scratch: *m is touched on failure too. */
 MUST_USE int message_read_into(struct span bytes, unsigned permitted, bool has_fd, struct message *m);
 MUST_USE int message_read(struct span bytes, unsigned permitted, bool has_fd, struct message *ret_message);
+
+/* So many bytes at the beginning of a message of that type are set, and its text. */
+size_t message_extent(enum message_type t);
 
 /*
  * For a process that forks others to serve other peers: what messages leave in memory is not inherited (message_keep()
