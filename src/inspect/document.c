@@ -68,6 +68,7 @@ static void search_wide(struct inspect *i, struct span piece)
 		}
 		struct span left = span_of(narrow, n);
 		n = 0;
+		handlers_look(&s->wide_handlers, left);
 		while (left.len > 0) {
 			const struct mark *m;
 			size_t read = marks_find(&s->wide_marks, MARK_IN_DOCUMENT, left, &m);
@@ -86,6 +87,9 @@ void document_piece(struct inspect *i, struct span piece)
 	bool padded = s->at + piece.len == i->e.length && piece.ptr[piece.len - 1] == 0;
 	s->classes |= text_classes(span_of(piece.ptr, piece.len - padded));
 	pdf_piece(i, piece);
+	if (memcmp(s->head, "%PDF", 4) != 0) {
+		handlers_look(&s->handlers, piece);
+	}
 	if (is_wide(span_of(s->head, s->n_head))) {
 		if (s->at == 1) {
 			search_wide(i, span_of(s->head, 1));
@@ -94,9 +98,12 @@ void document_piece(struct inspect *i, struct span piece)
 	}
 }
 
-/* What else it is may come behind it: it is judged at the object's end. */
+/* What else it is may come behind it: it is judged at the object's end. Handlers may stand in numbers, as short marks may. */
 void document_end(struct inspect *i)
 {
+	if (i->s.handlers.met || i->s.wide_handlers.met) {
+		i->s.said_short |= 1ull << (CHECK_DOCUMENT_SCRIPT - CHECK_EMBEDDED_PROGRAM);
+	}
 	memcpy(i->document, i->s.head, i->s.n_head);
 	i->n_document = i->s.n_head;
 	i->document_classes = i->s.classes;

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "inspect/parts.h"
 
-#include <stdlib.h>
-
 /*
  * What runs when something happens to an element of a web page: the attribute may stand in any element, of any name, between whatever separates
  * attributes, and with space around its sign (HTML 13.1.2.3), so it is no mark. Its name must be one that browsers know, without "on".
+ * What is known is carried from piece to piece, so that it does not matter how long the text is, nor how it is cut.
  */
 static const char *const events[] = {"abort", "afterprint", "animationend", "animationiteration",
 	"animationstart", "auxclick", "beforecopy", "beforecut", "beforeinput", "beforepaste", "beforeprint",
@@ -25,8 +24,9 @@ static const char *const events[] = {"abort", "afterprint", "animationend", "ani
 	"transitioncancel", "transitionend", "transitionrun", "transitionstart", "unhandledrejection",
 	"unload", "volumechange", "waiting", "wheel"};
 
-/* Bytes of the longest of them. */
-#define EVENT 23
+static_assert(ARRAY_LEN(events) <= UINT8_MAX, "struct inspect_handlers has a row in a byte");
+
+enum { OUTSIDE, LESS_THAN, INSIDE, SEPARATED, ON, NAME, BEHIND_NAME };
 
 static bool is_letter(uint8_t c)
 {
@@ -38,49 +38,78 @@ static bool is_space(uint8_t c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-static int compare(const void *name, const void *row)
+/* c is none of a handler's name: may an attribute begin behind it? */
+static uint8_t inside(uint8_t c)
 {
-	return strcmp(name, *(const char *const *)row);
+	return is_space(c) || c == '/' || c == '"' || c == '\'' ? SEPARATED : INSIDE;
 }
 
-/* Where an attribute may begin. */
-static bool is_handler(struct span s)
+/* Of the rows that begin as the name does so far, those that go on with this letter. */
+static void narrow(struct inspect_handlers *h, uint8_t c)
 {
-	char name[EVENT + 1];
-	size_t n = 0, at = 2;
-	if (s.len < 6 || (s.ptr[0] | 0x20) != 'o' || (s.ptr[1] | 0x20) != 'n') {
-		return false;
+	while (h->first < h->end && (uint8_t)events[h->first][h->n] < c) {
+		h->first++;
 	}
-	while (at < s.len && is_letter(s.ptr[at]) && n < EVENT) {
-		name[n++] = (char)(s.ptr[at++] | 0x20);
+	while (h->first < h->end && (uint8_t)events[h->end - 1][h->n] > c) {
+		h->end--;
 	}
-	name[n] = '\0';
-	while (at < s.len && is_space(s.ptr[at])) {
-		at++;
-	}
-	return at < s.len && s.ptr[at] == '=' &&
-	       bsearch(name, events, ARRAY_LEN(events), sizeof(events[0]), compare) != NULL;
+	h->n++;
 }
 
-/* The beginning of an element; s.len: there is none. */
-static size_t element_at(struct span s)
+static uint8_t sign(struct inspect_handlers *h)
 {
-	for (size_t k = 0; k + 1 < s.len; k++) {
-		if (s.ptr[k] == '<' && is_letter(s.ptr[k + 1])) {
-			return k;
+	h->met |= events[h->first][h->n] == '\0'; /* the shortest is the first of its rows */
+	return INSIDE;
+}
+
+static uint8_t in_name(struct inspect_handlers *h, uint8_t c)
+{
+	if (is_letter(c)) {
+		narrow(h, c | 0x20);
+		return h->first < h->end ? NAME : INSIDE;
+	}
+	return c == '=' ? sign(h) : is_space(c) ? BEHIND_NAME : inside(c);
+}
+
+/* Behind what separates attributes. */
+static uint8_t separated(uint8_t c)
+{
+	return (c | 0x20) == 'o' ? ON : inside(c);
+}
+
+static uint8_t next(struct inspect_handlers *h, uint8_t c)
+{
+	switch (h->state) {
+	case LESS_THAN:
+		return is_letter(c) ? INSIDE : c == '<' ? LESS_THAN : OUTSIDE;
+	case ON:
+		h->first = h->n = 0;
+		h->end = ARRAY_LEN(events);
+		return (c | 0x20) == 'n' ? NAME : inside(c);
+	case NAME:
+		return in_name(h, c);
+	case BEHIND_NAME:
+		return c == '=' ? sign(h) : is_space(c) ? BEHIND_NAME : separated(c);
+	case SEPARATED:
+		return separated(c);
+	default:
+		return inside(c);
+	}
+}
+
+void handlers_look(struct inspect_handlers *h, struct span s)
+{
+	for (size_t k = 0; k < s.len && !h->met; k++) {
+		if (h->state == OUTSIDE) {
+			/* Most texts have none. */
+			const uint8_t *less = memchr(s.ptr + k, '<', s.len - k);
+			if (!less) {
+				return;
+			}
+			k = (size_t)(less - s.ptr);
+			h->state = LESS_THAN;
+			continue;
 		}
+		h->state = next(h, s.ptr[k]);
 	}
-	return s.len;
-}
-
-bool handlers_in(struct span s)
-{
-	for (size_t k = element_at(s) + 2; k < s.len; k++) {
-		uint8_t before = s.ptr[k - 1];
-		bool separates = is_space(before) || before == '/' || before == '"' || before == '\'';
-		if (separates && is_handler(span_of(s.ptr + k, s.len - k))) {
-			return true;
-		}
-	}
-	return false;
 }

@@ -112,6 +112,13 @@ struct inspect_base64 { /* a PDF document that stands so in another, as a CDA do
 	uint64_t end;  /* where it was over */
 };
 
+/* What of an element of a web page, and of its attributes, has come: handlers.c's. */
+struct inspect_handlers {
+	uint8_t state, n;   /* n: letters of the name, behind "on" */
+	uint8_t first, end; /* of the rows of names that begin so */
+	bool met;
+};
+
 /* A text that is longer than INSPECT_VALUE, decoded as it comes: text_long.c's. */
 struct inspect_long_text {
 	bool begun, folding, in_escape;
@@ -119,6 +126,7 @@ struct inspect_long_text {
 	uint8_t left[CHARSET_AHEAD]; /* what may be a part of a character */
 	struct charset_state state;
 	uint16_t marks, folded_marks, bare_marks;
+	struct inspect_handlers came, shown, folded, bare; /* as it came; and as the marks are looked for */
 	unsigned replaced, bidi, controls;
 	uint64_t said; /* a mask of what the marks said */
 };
@@ -128,8 +136,9 @@ struct inspect_stream {
 	uint8_t kind, where;
 	bool strict; /* there is so much of it that marks may stand there by chance */
 	uint16_t marks, wide_marks;
-	uint32_t classes;         /* of all its bytes */
-	uint64_t at, said;        /* bytes so far; a mask of what was said of it */
+	struct inspect_handlers handlers, wide_handlers; /* of a document */
+	uint32_t classes;                                /* of all its bytes */
+	uint64_t at, said;                               /* bytes so far; a mask of what was said of it */
 	uint64_t said_short;      /* … of a document, by marks that may stand in numbers */
 	const struct mark *claim; /* one that must be followed by what it says; NULL */
 	uint64_t claim_at;        /* where it begins */

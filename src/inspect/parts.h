@@ -47,8 +47,8 @@ uint64_t text_bit(const struct mark *m); /* of a mask of what was said */
 #define LEAST_IN_NUMBERS                                                                                     \
 	7 /* bytes of a mark of markup that may not stand by chance in a document that is no text */
 
-/* ---- handlers.c: is there an element of a web page, and behind that what one runs? ---- */
-bool handlers_in(struct span text);
+/* ---- handlers.c: is there an element of a web page, and behind that what one runs? The next bytes; h->met says so ---- */
+void handlers_look(struct inspect_handlers *h, struct span s);
 
 /* ---- text_long.c: texts that are not held whole; text_fold(): as programs do that make plain letters of wide ones ---- */
 void text_long_piece(struct inspect *i, struct span piece, bool last);

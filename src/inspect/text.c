@@ -145,7 +145,9 @@ uint64_t text_bit(const struct mark *m)
 static void check_handlers(struct inspect *i, struct span v, struct span left, uint64_t *said)
 {
 	const uint64_t markup = 1ull << (CHECK_TEXT_MARKUP - CHECK_EMBEDDED_PROGRAM);
-	if (!(*said & markup) && handlers_in(left)) {
+	struct inspect_handlers h = {0};
+	handlers_look(&h, left);
+	if (!(*said & markup) && h.met) {
 		*said |= markup;
 		found(i, CHECK_TEXT_MARKUP, v);
 	}
@@ -212,12 +214,16 @@ static void check_characters(struct inspect *i, struct span v, uint32_t has, uin
 	bool undeclared = (has & ESCAPE) && !(cs && cs->extended);
 	if (undeclared) {
 		found(i, CHECK_TEXT_CONTROL, v);
-		check_marks(i, v, without_escapes(v, text), said);
+		struct span bare = without_escapes(v, text);
+		check_marks(i, v, bare, said);
+		check_handlers(i, v, bare, said);
 	}
 	charset_to_utf8(cs, i->e.vr, CHARSET_LINES, v, text, sizeof(text), &t);
 	check_marks(i, v, span_of(text, t.len), said);
 	check_handlers(i, v, span_of(text, t.len), said);
-	check_folded(i, v, span_of(text, text_fold(text, t.len)), said);
+	struct span folded = span_of(text, text_fold(text, t.len));
+	check_folded(i, v, folded, said);
+	check_handlers(i, v, folded, said);
 	if (t.controls > 0 && !undeclared && !(has & CONTROL)) {
 		found(i, CHECK_TEXT_CONTROL, v);
 	}
@@ -366,8 +372,10 @@ void text_streamed(struct inspect *i)
 	uint32_t has = i->s.classes;
 	check_classes(i, r, v, has);
 	check_length(i, r, v, has);
-	if (has & LESS) {
-		check_handlers(i, v, v, &i->s.said);
+	const uint64_t markup = 1ull << (CHECK_TEXT_MARKUP - CHECK_EMBEDDED_PROGRAM);
+	if (i->s.text.came.met && !(i->s.said & markup)) {
+		i->s.said |= markup;
+		found(i, CHECK_TEXT_MARKUP, v);
 	}
 	if (r->vr[0] == 'U' && r->vr[1] == 'I') {
 		check_uids(i, v);

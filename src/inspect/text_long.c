@@ -5,7 +5,8 @@
  * A text that does not fit is decoded as it comes, from its first character on that is not in ASCII: until there it says decoded
  * what it says as it came. What marks say is kept, and told at its end, so that it does not matter how it was cut.
  */
-#define STEP 1024 /* bytes that are decoded at once */
+#define STEP   1024 /* bytes that are decoded at once */
+#define MARKUP (1ull << (CHECK_TEXT_MARKUP - CHECK_EMBEDDED_PROGRAM))
 
 static void search(uint16_t *state, struct span s, uint64_t of, uint64_t *said)
 {
@@ -34,6 +35,7 @@ static void search_bare(struct inspect_long_text *t, struct span s)
 		}
 		if (n == sizeof(bare) || k + 1 == s.len) {
 			search(&t->bare_marks, span_of(bare, n), UINT64_MAX, &t->said);
+			handlers_look(&t->bare, span_of(bare, n));
 			n = 0;
 		}
 	}
@@ -95,7 +97,6 @@ size_t text_fold(char *text, size_t n)
 static size_t decode(struct inspect *i, struct span s, bool last)
 {
 	struct inspect_long_text *t = &i->s.text;
-	const uint64_t markup = 1ull << (CHECK_TEXT_MARKUP - CHECK_EMBEDDED_PROGRAM);
 	char text[3 * (STEP + CHARSET_AHEAD) + 1];
 	struct charset_text done;
 	size_t n = charset_piece(
@@ -104,14 +105,18 @@ static size_t decode(struct inspect *i, struct span s, bool last)
 	t->bidi += done.bidi;
 	t->controls += done.controls;
 	uint16_t before = t->marks;
+	struct inspect_handlers handlers = t->shown;
 	search(&t->marks, span_of(text, done.len), UINT64_MAX, &t->said);
+	handlers_look(&t->shown, span_of(text, done.len));
 	size_t folded = text_fold(text, done.len);
 	if (folded > 0 && !t->folding) {
 		t->folding = true;
 		t->folded_marks = before;
+		t->folded = handlers;
 	}
 	if (t->folding) {
-		search(&t->folded_marks, span_of(text, folded > 0 ? folded : done.len), markup, &t->said);
+		search(&t->folded_marks, span_of(text, folded > 0 ? folded : done.len), MARKUP, &t->said);
+		handlers_look(&t->folded, span_of(text, folded > 0 ? folded : done.len));
 	}
 	return n;
 }
@@ -141,13 +146,16 @@ void text_long_piece(struct inspect *i, struct span piece, bool last)
 		/* The marks that are looked for in what comes are where those are that look at it as it comes. */
 		t->marks = i->s.marks;
 		(void)marks_find(&t->marks, 0, plain, &m);
+		handlers_look(&t->came, plain);
 		piece = span_of(piece.ptr + plain.len, piece.len - plain.len);
 		if (piece.len == 0) {
 			return;
 		}
 		t->begun = true;
 		t->bare_marks = t->marks;
+		t->shown = t->bare = t->came;
 	}
+	handlers_look(&t->came, piece);
 	const struct charset *cs = text_charset_of(i);
 	if (!(cs && cs->extended)) {
 		search_bare(t, piece);
@@ -163,6 +171,7 @@ void text_long_end(struct inspect *i, struct span beginning, bool undeclared, bo
 	if (undeclared || (t->controls > 0 && !controls)) {
 		found(i, CHECK_TEXT_CONTROL, beginning);
 	}
+	t->said |= t->shown.met || t->folded.met || t->bare.met ? MARKUP : 0;
 	for (unsigned k = 0; t->said >> k; k++) {
 		if ((t->said & ~i->s.said) >> k & 1) {
 			found_say(i, (enum inspect_check)(CHECK_EMBEDDED_PROGRAM + k),

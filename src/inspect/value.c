@@ -22,6 +22,7 @@ void value_anew(struct inspect *i, uint64_t length)
 	struct inspect_stream *s = &i->s;
 	s->strict = length > STRICT_FROM;
 	s->marks = s->wide_marks = 0;
+	s->handlers = s->wide_handlers = (struct inspect_handlers){0};
 	s->at = s->said = s->said_short = 0;
 	s->n_head = 0;
 	s->claim = NULL;

@@ -18,7 +18,8 @@ static const struct {
 	{"\\ISO 2022 IR 149", "\x1b$)C<\x1b(Bscript>", "text-markup"},
 	{"ISO_IR 100", "<\x1b(Bscr\x1b(Bipt>", "text-markup text-control text-charset"},
 	{"ISO_IR 100", "\xE4<\x1b(Bscr\x1b(Bipt>", "text-markup text-control text-charset"},
-	{"GB18030", "\x81\x30<script>", "text-markup text-charset"}, {"GB18030", "\xB5\x7C\xB5\x7C", ""},
+	{"GB18030", "\x81\x30<script>", "text-markup text-charset"},
+	{"GB18030", "\xB5\x7C\xB5\x7C", ""},
 	/* Set by set, what is markup is in ASCII again. */
 	{"\\ISO 2022 IR 87", "\x1b$B;3ED\x1b(B<i\x1b(Bframe", "text-markup"},
 	{"\\ISO 2022 IR 87", "\x1b$B<script>\x1b(B", "text-markup text-charset"}, /* as it came */
@@ -75,6 +76,17 @@ static const struct {
 		"c",
 		"text-control text-charset"},
 	{"\\ISO 2022 IR 87", "\x1b(Ia", "text-charset"}, /* a set that is not the standard's */
+	/* What runs when something happens, by any name, and as a browser takes attributes apart. */
+	{"ISO_IR 100", "<q x='/'onwheel  =1", "text-markup"},
+	{"ISO_IR 100", "<Q oncut oNcopy=1", "text-markup"},
+	{"ISO_IR 100", "<q/onsecuritypolicyviolation=1", "text-markup"},
+	{"ISO_IR 100", "\xE4<q onend =1", "text-markup"},
+	{"ISO_IR 100", "<q onpasted=1 onpast=1 on=1 onpaste x= paste=1 oonpaste=1", ""},
+	{"ISO_IR 100", "<1 onpaste=1 < q onpaste=1", ""},
+	{"ISO_IR 100", "<q onendx=1 onendon=1 ononend=1", ""},
+	{"ISO_IR 100", "<q onwh\x1b(Beel=1", "text-markup text-control text-charset"},
+	{"ISO_IR 192", "\xEF\xBC\x9Cq onwheel\xEF\xBC\x9D", "text-markup"},
+	{"\\ISO 2022 IR 87", "\x1b$B!c\x1b(Bq onbeforetoggle=", "text-markup"},
 };
 
 static void short_texts(void **state)
@@ -105,6 +117,34 @@ static void long_texts(void **state)
 		writer_fill(&w, 'x', LONG - n - at);
 		put_patient(&w, "Doe^Jane");
 		expect(&w, hidden[k / ARRAY_LEN(places)].checks);
+	}
+}
+
+/* The element and what runs are as far from each other as the text is long. In a document, they are looked for in the bytes that its letters have. */
+static void far_handlers(void **state)
+{
+	enum { LONG = 20000, TEXT = 0, XML = 1, WIDE = 2, KINDS = 3 };
+	for (unsigned k = 0; k < 2 * KINDS; k++) {
+		char text[LONG + 1];
+		unsigned kind = k / 2, wide = kind == WIDE;
+		bool runs = k % 2 == 0;
+		const char *handler = runs ? " onbeforetogglE =" : " onbeforetogglE >";
+		memset(text, 'x', LONG);
+		memcpy(text, "<x", 2);
+		memcpy(text + LONG - strlen(handler), handler, strlen(handler));
+		struct writer w = object(kind == TEXT ? SECONDARY : "1.2.840.10008.5.1.4.1.1.104.2");
+		put_patient(&w, "Doe^Jane");
+		put_string(&w, 0x00400009, "SH", "1");
+		put_head(&w, e, kind == TEXT ? 0x0040A160 : 0x00420011, kind == TEXT ? "UT" : "OB",
+			LONG << wide);
+		for (size_t j = 0; j < LONG; j++) {
+			writer_bytes(&w, &text[j], 1);
+			writer_fill(&w, 0, wide);
+		}
+		if (kind != TEXT) {
+			put_string(&w, 0x00420012, "LO", "text/XML");
+		}
+		expect(&w, !runs ? "" : kind == TEXT ? "text-markup" : "document-script");
 	}
 }
 
@@ -163,6 +203,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(short_texts),
 		cmocka_unit_test(long_texts),
+		cmocka_unit_test(far_handlers),
 		cmocka_unit_test(long_honest_text),
 		cmocka_unit_test(commands_elsewhere),
 	};
