@@ -160,8 +160,7 @@ static void check_head(struct inspect *i, struct span v, bool first)
 	}
 }
 
-/* A fragment that goes on with an image begins with any bytes: is there more of a file than its first four? */
-static bool is_sure(struct span v, enum signature is)
+bool fragment_is_file(struct span v, enum signature is)
 {
 	const uint8_t *p = v.ptr;
 	bool zip = v.len >= 30 && p[0] == 'P' && p[9] == 0 && p[27] < 4;
@@ -188,7 +187,7 @@ static void fragment_head(struct inspect *i, struct span v)
 		check_head(i, v, first);
 	}
 	enum signature is = signature_of(v);
-	if (!first && !is_frame((enum codec)i->codec, v) && !is_sure(v, is)) {
+	if (!first && !is_frame((enum codec)i->codec, v) && !fragment_is_file(v, is)) {
 		return;
 	}
 	bool begins = first && (is == SIGNATURE_MACHO || is == SIGNATURE_SCRIPT ||

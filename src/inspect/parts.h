@@ -99,6 +99,8 @@ void fragments_begin(struct inspect *i);
 void fragment_begin(struct inspect *i);
 void fragment_piece(struct inspect *i, struct span piece, bool last);
 void fragments_end(struct inspect *i);
+/* What goes on with an image begins with any bytes: is there more of a file than its first four? */
+bool fragment_is_file(struct span v, enum signature is);
 void table_take(struct inspect_table *t, struct span piece, unsigned size);
 struct inspect_table *table_of(struct inspect *i);
 

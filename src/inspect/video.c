@@ -4,12 +4,13 @@
 #include "base/reader.h"
 
 /*
- * A video, by its container (PS3.5 8.2): what is its pictures and its sound is stepped over, and all else searched, as what a compressed image
- * has beside the image is. Of MP4 the media data is stepped over (ISO/IEC 14496-12 8.1.1), of a transport stream the payload of what its tables have as
- * video or sound (ISO/IEC 13818-1 2.4), of a program stream the packets of such. What has no container is searched whole: where
- * there is so much, marks count only with what must follow them.
+ * A video, by its container (PS3.5 8.2): it is searched as what a compressed image has beside the image is. Whatever part of it can be looked at before the
+ * tables are known that say which of its bytes are shown is searched whole, as what has no container is: the media data of MP4 (ISO/IEC 14496-12 8.1.1),
+ * the tables of which may come last, and can be longer than what is kept, and the packets of a program stream, of which a player takes what it likes. There is
+ * so much of it that marks count only with what must follow them. Only the payload of what the tables of a transport stream have as video or
+ * sound (ISO/IEC 13818-1 2.4) is stepped over: no file is in one piece there.
  */
-enum { AT_FIRST, MP4_HEAD, MP4_SEARCHED, MP4_SKIPPED, TS_PACKET, PS_HEAD, PS_SEARCHED, PS_SKIPPED };
+enum { AT_FIRST, MP4_HEAD, MP4_BOX, MP4_MEDIA, TS_PACKET, PS_HEAD, PS_BODY };
 
 #define PACKET 188
 
@@ -33,14 +34,12 @@ static size_t fill(struct inspect_video *v, struct span s, size_t want)
 	return n;
 }
 
-/* What is searched or stepped over, so many bytes of it. */
-static size_t body(struct inspect *i, struct span s, bool searched)
+/* What is searched, so many bytes of it. */
+static size_t body(struct inspect *i, struct span s)
 {
 	struct inspect_video *v = &i->video;
 	size_t n = smaller(v->left, s.len);
-	if (searched) {
-		coded_search(i, span_of(s.ptr, n));
-	}
+	coded_search(i, span_of(s.ptr, n));
 	v->left -= v->left == UINT64_MAX ? 0 : n;
 	return n;
 }
@@ -78,7 +77,7 @@ static void begin_box(struct inspect *i, uint64_t length, size_t before)
 	}
 	v->left = length ? length - v->n : UINT64_MAX;
 	v->n = 0;
-	v->state = v->left == 0 ? MP4_HEAD : media ? MP4_SKIPPED : MP4_SEARCHED;
+	v->state = v->left == 0 ? MP4_HEAD : media ? MP4_MEDIA : MP4_BOX;
 }
 
 /* Bytes of the head by what is there of it. */
@@ -120,15 +119,21 @@ static size_t mp4_head(struct inspect *i, struct span s)
 	return n;
 }
 
+/* Samples begin with any bytes, but not as more of a file than its first four. */
+static void media_end(struct inspect *i)
+{
+	struct span head = span_of(i->s.head, i->s.n_head);
+	if (fragment_is_file(head, signature_of(head))) {
+		binary_end(i);
+	}
+}
+
 static size_t mp4_body(struct inspect *i, struct span s)
 {
 	struct inspect_video *v = &i->video;
-	bool searched = v->state == MP4_SEARCHED;
-	size_t n = body(i, s, searched);
+	size_t n = body(i, s);
 	if (v->left == 0) {
-		if (searched) {
-			binary_end(i);
-		}
+		(v->state == MP4_MEDIA ? media_end : binary_end)(i);
 		v->state = MP4_HEAD;
 	}
 	return n;
@@ -267,7 +272,6 @@ static size_t ps_head(struct inspect *i, struct span s)
 {
 	struct inspect_video *v = &i->video;
 	size_t before = v->n, want = ps_length(v), n = fill(v, s, want);
-	uint8_t id = v->head[3];
 	if (v->n >= 4 && memcmp(v->head, "\0\0\1\xB9", 4) == 0) { /* its end */
 		n -= v->n - 4u;
 		coded_behind(i, (struct span){0});
@@ -283,16 +287,17 @@ static size_t ps_head(struct inspect *i, struct span s)
 		return n;
 	}
 	/* A pack's header ends in stuffing. */
-	v->left = id == 0xBA ? (v->n == 14 ? v->head[13] & 7 : 0) : (uint64_t)v->head[4] << 8 | v->head[5];
+	v->left = v->head[3] == 0xBA ? (v->n == 14 ? v->head[13] & 7 : 0)
+	                             : (uint64_t)v->head[4] << 8 | v->head[5];
 	v->n = 0;
-	v->state = v->left == 0 ? PS_HEAD : id >= 0xC0 && id <= 0xEF ? PS_SKIPPED : PS_SEARCHED;
+	v->state = v->left == 0 ? PS_HEAD : PS_BODY;
 	return n;
 }
 
 static size_t ps_body(struct inspect *i, struct span s)
 {
 	struct inspect_video *v = &i->video;
-	size_t n = body(i, s, v->state == PS_SEARCHED);
+	size_t n = body(i, s);
 	v->state = v->left == 0 ? PS_HEAD : v->state;
 	return n;
 }
@@ -334,12 +339,11 @@ size_t video_step(struct inspect *i, struct span s)
 	static size_t (*const steps[])(struct inspect *, struct span) = {
 		[AT_FIRST] = first,
 		[MP4_HEAD] = mp4_head,
-		[MP4_SEARCHED] = mp4_body,
-		[MP4_SKIPPED] = mp4_body,
+		[MP4_BOX] = mp4_body,
+		[MP4_MEDIA] = mp4_body,
 		[TS_PACKET] = ts_packet,
 		[PS_HEAD] = ps_head,
-		[PS_SEARCHED] = ps_body,
-		[PS_SKIPPED] = ps_body,
+		[PS_BODY] = ps_body,
 	};
 	return steps[i->video.state](i, s);
 }

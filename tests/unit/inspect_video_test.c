@@ -110,14 +110,34 @@ static void boxes(void **state)
 		{"\0\0\0\x2F"
 		 "what...." ZIP,
 			47, "embedded-archive"},
-		/* Media data is not looked into. */
+		/* Media data, whether or not a table points there; two letters, or a mark without what must follow it, are no sign. */
 		{"\0\0\0\x1C"
 		 "mdat...." ELF,
-			28, ""},
+			28, "embedded-program"},
 		{"\0\0\0\1"
 		 "mdat"
 		 "\0\0\0\0\0\0\0\x20" ELF,
-			32, ""},
+			32, "embedded-program"},
+		{"\0\0\0\x2F"
+		 "mdat...." ZIP,
+			47, "embedded-archive"},
+		{"\0\0\0\x1A"
+		 "mdat#!/bin/zsh\nexit\n",
+			26, "embedded-script"},
+		{"\0\0\0\x26"
+		 "mdat.... <script>alert(1)</script>",
+			38, "embedded-script"},
+		{"\0\0\0\x48"
+		 "mdatMZ\x90\0\3\0\0\0\4\0\0\0\xFF\xFF\0\0\xB8\0\0\0\0\0\0\0\x40\0\0\0\0\0\0\0"
+		 "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x80\0\0\0",
+			72, ""},
+		{"\0\0\0\x40"
+		 "mdat....PE\0\0\x4C\1................................................",
+			64, ""},
+		{"\0\0\0\x12"
+		 "mdat\x7F"
+		 "ELF......",
+			18, ""},
 		{"\0\0\0\x08"
 		 "free",
 			8, ""},
@@ -127,7 +147,7 @@ static void boxes(void **state)
 		insert(k % 2 ? 32 : n_video, rows[k / 2].box, rows[k / 2].n);
 		expect_everywhere(AVC, rows[k / 2].checks);
 	}
-	/* … but for what makes an archive of the object. */
+	/* What makes an archive of the object. */
 	load("hevc.mp4");
 	insert(n_video,
 		"\0\0\0\x1E"
@@ -251,8 +271,9 @@ static void program_streams(void **state)
 	} rows[] = {
 		{"\0\0\1\xBE\0\x11" ELF, 23, false, "embedded-program"},
 		{"\0\0\1\xBF\0\x11" ELF, 23, false, "embedded-program"},
-		{"\0\0\1\xE0\0\x11" ELF, 23, false, ""},
-		{"\0\0\1\xC0\0\x11" ELF, 23, false, ""},
+		{"\0\0\1\xE5\0\x11" ELF, 23, false,
+			"embedded-program"}, /* of a stream that no player shows */
+		{"\0\0\1\xC5\0\x11" ELF, 23, false, "embedded-program"},
 		{"\0\0\1\xB9", 4, true, ""},
 		{"\0\0\1\xB9" ELF, 21, true, "pixel-data-padded embedded-program"},
 		{"\0\0\2\xB9" ELF, 21, true, "pixel-data-padded embedded-program"},
