@@ -165,14 +165,20 @@ static void late_side(struct association *as, struct side *s, const char *what)
 	association_abort(as, NULL, NULL);
 }
 
+/* What was in hand is finished and answered: it may be ended without a loss. */
+static bool is_at_rest(const struct association *as)
+{
+	return as->a.ul.state == UL_STA6 && idle_deadline(as) != INT64_MAX && out_empty(&as->a.out) &&
+	       !as->a.t.flush_pending;
+}
+
 /*
  * The gate has died. A new one knows nothing of us: no reload would reach us, no limit would count us, no refusal would
  * have a number. What is in hand is finished and answered, then the caller is told to call again.
  */
 static bool is_orphan(const struct association *as)
 {
-	return as->gate_lost && as->a.ul.state == UL_STA6 && idle_deadline(as) != INT64_MAX &&
-	       out_empty(&as->a.out) && !as->a.t.flush_pending;
+	return as->gate_lost && is_at_rest(as);
 }
 
 /* Who waits for us is late only once we have listened again. */
@@ -208,6 +214,8 @@ static int check_clocks(struct association *as)
 	} else if (is_orphan(as)) {
 		report_ended(as, "the gate ended: a new association is needed");
 		association_abort(as, NULL, NULL);
+	} else if (expiry_refuses(as) && is_at_rest(as)) {
+		expiry_end(as);
 	} else if (idle <= now) {
 		if (as->stop_ms != 0) {
 			report_ended(as, "the gateway stops");
@@ -223,6 +231,8 @@ static int check_clocks(struct association *as)
 	if (as->progress_due) {
 		next = sooner(next, as->progress_ms + 1000);
 	}
+	int64_t expiry = expiry_left_ms(as);
+	next = expiry < INT64_MAX ? sooner(next, now + expiry) : next;
 	return next <= now ? 0 : (int)sooner(next - now, 60000);
 }
 

@@ -156,8 +156,13 @@ void standing_apply(struct association *as);        /* to the facts of the calle
 void standing_late(struct association *as, const struct message *m); /* what was owed */
 /* Is the association between messages, with no operation open? */
 bool standing_nothing_in_hand(const struct association *as);
-/* Certificates that have expired since the handshake: before standing_again(). */
+/* expiry.c: certificates that have expired since the handshake. Before standing_again(). */
 void expiry_again(struct association *as);
+/* Until expiry_again() will have something to do, by the wall's clock; INT64_MAX: nothing. */
+int64_t expiry_left_ms(const struct association *as);
+/* Is every further request refused because the caller's has expired? Then expiry_end() when nothing is in hand. */
+bool expiry_refuses(const struct association *as);
+void expiry_end(struct association *as);
 /* When an answer is old, ask again. A target that is revoked, or not known not to be where that is asked for, is ended. */
 void standing_again(struct association *as);
 

@@ -552,6 +552,61 @@ def lists_do_not_go_back(bench):
     check(refused(g, keys.client("rolled-back")), "a revoked certificate came in by an older list")
 
 
+def ends_idle(scu, what):
+    """Nothing is sent: the provider's A-ABORT comes by itself."""
+    kind, body = scu.recv_pdu()
+    equal((kind, body[2:4]), (7, b"\x02\x00"), what)
+
+
+@test
+def certificates_that_expire_while_idle(bench):
+    """Nobody says anything: the alarm comes when the time is over, once; with `refuse` the association ends then, and so does the called one."""
+    maker = Maker(bench)
+    end = int(time.time() + 5)
+    last = time.strftime("%Y%m%d%H%M%SZ", time.gmtime(end))
+    for name, san in (("short", "DNS:scanner"), ("short-archive", "IP:127.0.0.1")):
+        maker.issue(name, name, san, end=last)
+    server = maker.context(ssl.PROTOCOL_TLS_SERVER, "short-archive", ssl.TLSVersion.TLSv1_3)
+    archive = dicom.Scp(tls=server)
+    bench.later(archive.close)
+    trail = Trail(bench)
+    g = trail.gateway(archive={"address": [f"127.0.0.1:{archive.port}"], "transport": "tls"})
+    g.config["nodes"]["archive"]["expired"] = "refuse"
+    g.write()
+    g.wait_log(g.reload(), event="gateway.reloaded")
+
+    def open_idle():
+        scu = bench.scu(g.tls, tls=maker.context(ssl.PROTOCOL_TLS_CLIENT, "short", ssl.TLSVersion.TLSv1_3))
+        scu.associate(calling="CT_TLS")
+        equal(scu.echo(), 0, "while it is good")
+        return scu
+    goes_on = open_idle()
+    until(lambda: g.find(event="upstream.expired", target="archive"), "the called node is ended", patience=20)
+    check(time.time() < end + 4, "told late:", time.time() - end)
+    until(lambda: len(g.find(rule="expired", decision="alarm")) == 2, "an alarm for each of the two")
+    time.sleep(1.5)
+    equal(len(g.find(rule="expired")), 2, "once for each, and no refusal")
+    g.config["nodes"]["ct-tls"]["expired"] = "refuse"
+    g.write()
+    mark = g.reload()
+    g.wait_log(mark, event="gateway.reloaded")
+    ends_idle(goes_on, "ended by the reload")
+    end = int(time.time() + 5)
+    last = time.strftime("%Y%m%d%H%M%SZ", time.gmtime(end))
+    maker.issue("short", "short", "DNS:scanner", end=last)
+    maker.issue("short-archive", "short-archive", "IP:127.0.0.1")
+    server.load_cert_chain(maker.path("short-archive.pem"), maker.path("short-archive.key"))
+    mark = g.mark()
+    idle = open_idle()
+    ends_idle(idle, "ended in time, though nothing was said")
+    check(end <= time.time() < end + 4, "when:", time.time() - end)
+    refused = g.wait_log(mark, event="decision", rule="expired", decision="refuse")
+    equal(refused["answered"], "A-ABORT", "how it was told")
+    over = g.wait_log(mark, event="association.ended")
+    check("the caller's certificate expired on 20" in over["message"], "the reason:", over)
+    until(lambda: any(r["event"].get("refusal") == refused["number"] for r in trail.records("alert")), "the record")
+
+
 @test
 def certificates_that_expire_while_open(bench):
     """Of the caller and of the archive: an alarm with a number, in the trail too, and all goes on; refused where the node says so."""
@@ -589,8 +644,9 @@ def certificates_that_expire_while_open(bench):
         g.config["nodes"][node]["expired"] = "refuse"
     g.write()
     g.wait_log(g.reload(), event="gateway.reloaded")
-    equal((store(tls) != 0, tls.echo() != 0), (True, True), "the caller's requests")
+    ends_idle(tls, "the caller is ended, as nothing is in hand")
     refused = g.decision("expired", decision="refuse")
+    equal(refused["answered"], "A-ABORT", "how it was told")
     check("expired: alarm" in g.cli("explain", str(refused["number"])), "explain")
     check(store(plain) != 0, "it was stored in an archive whose certificate has expired")
     g.wait_log(event="upstream.expired", target="archive")
