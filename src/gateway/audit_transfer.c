@@ -9,14 +9,15 @@
 /*
  * Transfers: the instances of one patient's study that pass in one direction of an association (PS3.15 A.5.3.3,
  * A.5.3.7). It begins with the first instance, before a byte of it goes on, and is ended before the release is answered.
- * Refused ones are told of when the first instance was refused, and once more with their number at the end; there is one for each
- * refusal's number, so that each is tied to whose it was.
+ * Refused ones, also what was cut off of one that passes, are told of when the first instance was refused, so that it stands under
+ * its patient whatever dies after that, and once more with their number at the end; there is one for each refusal's number, so
+ * that each is tied to whose it was.
  */
 
 /* How far counts may lag behind what has passed. */
 #define PROGRESS_MS 100
 
-/* refusal: of a refused one; 0: one that passes, whatever was cut off of it. */
+/* refusal: of a refused one; 0: one that passes. */
 static bool same_study(const struct audit_transfer *t, const struct audit_event *ev, uint8_t from,
 	bool refused, uint64_t refusal)
 {
@@ -322,24 +323,22 @@ void audit_stored(struct association *as, struct operation *o, bool was_taken)
 	}
 }
 
-/* A transfer has one number of a refusal: what is cut off by another is of one that is refused by itself. */
-static void cut_off_by_another(struct association *as, struct operation *o, uint64_t refusal)
+/* What was cut off is of a transfer that is refused by itself, as it is recorded then, not when the one ends that it was of. */
+static void refuse_by_itself(
+	struct association *as, const struct audit_transfer *t, const char *sop_class, uint64_t refusal)
 {
 	static struct audit_event ev;
 	static struct audit_look look;
 	struct audit *au = as->audit;
-	struct audit_transfer *t = &au->transfer[o->transfer - 1];
 	uint8_t side = t->from;
 	unsigned at = 0;
 	audit_event_copy(&ev, &t->ev);
 	ev.failed = 0;
 	ev.sop[0] = (struct audit_class){0};
-	snprintf(ev.sop[0].uid, sizeof(ev.sop[0].uid), "%s", o->sop_class);
+	snprintf(ev.sop[0].uid, sizeof(ev.sop[0].uid), "%s", sop_class);
 	ev.n_sop = 1;
 	look.refused = true;
 	look.refusal = refusal;
-	o->transfer = 0;
-	t->outstanding--;
 	while (at < au->n_used && !same_study(&au->transfer[at], &ev, side, true, refusal)) {
 		at++;
 	}
@@ -354,13 +353,21 @@ static void cut_off_by_another(struct association *as, struct operation *o, uint
 void audit_cut_off(struct association *as, struct operation *o, uint64_t refusal)
 {
 	struct audit_transfer *t = &as->audit->transfer[o->transfer - 1];
-	if (t->open && t->outstanding > 0 && t->ev.refusal != 0 && t->ev.refusal != refusal) {
-		cut_off_by_another(as, o, refusal);
+	bool others = t->ev.failed > 0 || taken(&t->ev) > 0;
+	o->transfer = 0;
+	if (!t->open || t->outstanding == 0) {
+		return; /* it was ended to make room */
+	}
+	t->outstanding--;
+	if (others || t->outstanding > 0) {
+		refuse_by_itself(as, t, o->sop_class, refusal);
 		return;
 	}
+	/* There was nothing else in it. */
 	t->ev.refusal = refusal;
+	t->ev.failed = 1;
 	snprintf(t->ev.text, sizeof(t->ev.text), "refused");
-	audit_stored(as, o, false);
+	end_transfer(as, t, NULL, false);
 }
 
 /* Is there something to tell of how far it is? */

@@ -85,8 +85,7 @@ int64_t expiry_left_ms(const struct association *as)
 	int64_t until_s = caller_until(as);
 	const struct node *node = certified_target(as);
 	/* One that is over and was said is looked at again only to end it. */
-	if (node && (!as->expired[1][0] ||
-			    (node->expired == OVER_REFUSE && standing_nothing_in_hand(as)))) {
+	if (node && (!as->expired[1][0] || (node->expired == OVER_REFUSE && standing_nothing_in_hand(as)))) {
 		until_s = as->target_until_s < until_s ? as->target_until_s : until_s;
 	}
 	if (until_s == INT64_MAX) {

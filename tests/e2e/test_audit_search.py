@@ -452,9 +452,10 @@ def incident_of_what_was_cut_off(bench):
         equal(scu.store(1, instance, CT, object_of("PART", "1.2.3.7", instance, size=size))["status"] == 0, number != 3, instance)
     scu.release()
     a.settled()
-    (hit,) = a.find("--patient", "PART", "--kind", "transfer")
-    equal((hit["state"], hit["instances"], hit["failed"]), ("partly", 3, 1), "the transfer")
-    for scope, refused, stored in ((("--patient", "PART"), 1, 1), (("--refusal", str(hit["refusal"])), 2, 1)):
+    hits = a.find("--patient", "PART", "--kind", "transfer")
+    (hit,) = [h for h in hits if h["state"] == "refused"]
+    equal(sorted((h["state"], h["instances"], h["failed"]) for h in hits), [("complete", 3, 0), ("refused", 0, 1)], "the transfers")
+    for scope, refused, stored in ((("--patient", "PART"), 1, 1), (("--refusal", str(hit["refusal"])), 2, 0)):
         folder = bench.path(f"cut-{scope[0]}")
         out, _ = a.run("incident", *scope, "--vkey", a.vkey, "--out", folder)
         with open(os.path.join(folder, "incident.json"), encoding="utf-8") as file:
@@ -462,10 +463,11 @@ def incident_of_what_was_cut_off(bench):
         for what in ("days", "studies"):
             equal([sum(x["entries_by_how"][how] for x in report[what]) for how in ("refused", "stored")], [refused, stored], what + out)
         (study,) = [x for x in report["studies"] if x["patient_id"] == "PART"]
-        equal([(study["instances_by_how"][how], study["entries_by_how"][how]) for how in ("stored", "refused")], [(3, 1), (1, 1)], out)
+        equal([(study["instances_by_how"][how], study["entries_by_how"][how]) for how in ("stored", "refused")],
+              [(3 * stored, stored), (1, 1)], out)
         equal({e["refusal"] for e in study["entries"] if e["how"] == "refused"}, {hit["refusal"]}, "its number")
-        equal({e["what"] for e in study["entries"]}, {"stored 3 of 4", "refused 1"}, "the entries")
-        check("PART Test^One ACCPART 1.2.3.7: stored 1 refused 1" in out, out)
+        equal({e["what"] for e in study["entries"]}, {"stored 3", "refused 1"} if stored else {"refused 1"}, "the entries")
+        check(f"PART Test^One ACCPART 1.2.3.7:{' stored 1' * stored} refused 1" in out, out)
 
 
 @test
@@ -719,15 +721,17 @@ def incident_of_times_out_of_order(bench):
 
 @test
 def incident_after_a_kill(bench):
-    """All processes killed in the middle of a transfer: it is listed as interrupted, with at least what was counted."""
+    """All processes killed in a transfer: it is listed as interrupted, with at least what was counted; and what was cut off of it as refused."""
     trail, g, a = served(bench)
     scu = g.scu()
     scu.associate(contexts=[(CT, [ILE]), (MR, [ILE])])
     for i in range(3):
         equal(scu.store(1, f"1.2.3.8.{i}", CT, object_of("CUT", "1.2.3.8", f"1.2.3.8.{i}"))["status"], 0, "status")
     until(lambda: any(r["count"] == 3 for r in trail.records("progress")), "the count")
-    running = a.find("--patient", "CUT")
-    equal([(h["state"], h["instances"], h["at_least"]) for h in running], [("running", 3, True)], "while it runs")
+    check(scu.store(1, "1.2.3.8.3", CT, object_of("CUT", "1.2.3.8", "1.2.3.8.3", size=500_000))["status"] != 0, "too large")
+    trail.wait("transferred", 1, patient="CUT", failed=1)
+    running = sorted(a.find("--patient", "CUT"), key=lambda h: h["state"], reverse=True)
+    equal([(h["state"], h["instances"], h["at_least"]) for h in running], [("running", 3, True), ("refused", 0, False)], "while it runs")
     all_of_it = [g.process.pid, *g.roles()]
     for number in (signal.SIGSTOP, signal.SIGKILL):
         for pid in all_of_it:
@@ -737,8 +741,10 @@ def incident_after_a_kill(bench):
     scu.close()
     g.start()
     trail.wait("interrupted", 1)
-    cut = a.find("--patient", "CUT")
-    equal([(h["state"], h["instances"], h["at_least"], h["outcome"]) for h in cut], [("interrupted", 3, True, "major")], "after")
+    cut = sorted(a.find("--patient", "CUT"), key=lambda h: h["state"])
+    equal([(h["state"], h["instances"], h["at_least"], h["outcome"]) for h in cut],
+          [("interrupted", 3, True, "major"), ("refused", 0, False, "serious")], "after")
+    equal((cut[1]["study"], cut[1]["refusal"]), ("1.2.3.8", g.find(rule="object-size")[-1]["number"]), "whose it was, and its number")
     a.settled()
     out, _ = a.run("incident", "--node", "ct1", "--vkey", a.vkey)
     check("interrupted 1" in out and "recording ended without a word" in out, "the report:", out)

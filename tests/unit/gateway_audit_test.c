@@ -184,38 +184,56 @@ static void a_series_is_one_transfer(void **state)
 	done(f);
 }
 
-/* Of a transfer that passes, four objects are cut off, by two refusals: each number is told with whose they were, and how many. */
-static void what_is_cut_off_has_its_number(void **state)
+/* Objects of one study, the beginning of which is recorded. */
+static struct fixture *begin_with(unsigned n)
 {
-	(void)state;
 	struct fixture *f = begin(UNRECORDED_HOLD);
-	static const uint64_t numbers[] = {5, 9, 5, 9};
-	for (unsigned i = 0; i < 4; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		store(f, "P1", "1.20");
+		assert_int_equal(told(f), i == 0);
 		if (i == 0) {
-			assert_true(told(f));
 			answers(f, 1);
 		}
 	}
+	return f;
+}
+
+/* Four are cut off, by two refusals: each number is told at once, with whose they were. The last is all that was left, and ends it. */
+static void what_is_cut_off_has_its_number(void **state)
+{
+	(void)state;
+	static const uint64_t numbers[] = {5, 9, 5, 9};
+	struct fixture *f = begin_with(4);
 	for (unsigned i = 0; i < 4; i++) {
 		assert_int_equal(f->as.a.operations[i].transfer, 1);
 		audit_cut_off(&f->as, &f->as.a.operations[i], numbers[i]);
-		assert_int_equal(f->as.a.operations[i].transfer, 0);
-		assert_int_equal(told(f), i == 1); /* at once, as what is refused before it passes */
+		assert_int_equal(told(f), i != 2); /* another one of a refusal that was told is counted */
+		event_is(f, AUDIT_TRANSFERRED, "P1");
+		assert_true(f->ev.failed == 1 && f->ev.outcome == AUDIT_SERIOUS);
+		assert_true(i == 2 || f->ev.refusal == numbers[i]);
+		assert_int_equal(f->number, i == 3 ? 1 : -1);
 	}
-	event_is(f, AUDIT_TRANSFERRED, "P1");
-	assert_true(f->ev.refusal == 9 && f->ev.failed == 1 && f->ev.outcome == AUDIT_SERIOUS);
-	assert_true(f->ev.n_sop == 1 && f->ev.sop[0].instances == 0);
-	assert_string_equal(f->ev.study, "1.20");
-	answers(f, 2);
-	assert_int_equal(f->audit.transfer[0].outstanding, 0);
 	audit_end_transfers(&f->as, NULL);
 	assert_true(told(f));
-	assert_true(f->number == 1 && f->ev.refusal == 5 && f->ev.failed == 2);
-	answers(f, 3);
+	assert_true(f->number == -1 && f->ev.refusal == 5 && f->ev.failed == 2);
+	assert_false(told(f));
+	done(f);
+}
+
+/* What of it was taken, or failed, is told at its end, and not as refused. */
+static void what_is_cut_off_of_more_is_told_by_itself(void **state)
+{
+	(void)state;
+	struct fixture *f = begin_with(3);
+	audit_stored(&f->as, &f->as.a.operations[0], true);
+	audit_stored(&f->as, &f->as.a.operations[1], false);
+	audit_cut_off(&f->as, &f->as.a.operations[2], 5);
 	assert_true(told(f));
-	assert_true(f->number == -1 && f->ev.refusal == 9 && f->ev.failed == 2);
 	event_is(f, AUDIT_TRANSFERRED, "P1");
+	assert_true(f->number == -1 && f->ev.refusal == 5 && f->ev.failed == 1);
+	audit_end_transfers(&f->as, NULL);
+	assert_true(told(f));
+	assert_true(f->number == 1 && f->ev.refusal == 0 && f->ev.failed == 1 && f->ev.sop[0].instances == 1);
 	done(f);
 }
 
@@ -565,6 +583,7 @@ int main(void)
 		cmocka_unit_test(a_series_is_one_transfer),
 		cmocka_unit_test(an_end_follows_its_beginning),
 		cmocka_unit_test(what_is_cut_off_has_its_number),
+		cmocka_unit_test(what_is_cut_off_of_more_is_told_by_itself),
 		cmocka_unit_test(what_is_refused_by_the_auditor_is_refused_to_the_caller),
 		cmocka_unit_test(what_passes_unrecorded_is_counted),
 		cmocka_unit_test(a_target_that_was_opened_again_has_no_old_marks),
