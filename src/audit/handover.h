@@ -56,6 +56,9 @@ MUST_USE int handover_told(int dir, const struct journal_io *io);
 void handover_body(const struct handover *h, char ret_body[HANDOVER_BODY_MOST]);
 /* ERR_VALUE: it is none, or of before the index stood in it. */
 MUST_USE int handover_body_read(struct span body, uint64_t *ret_next);
+/* The statement that it names, if that is "hand-over-" and 20 digits. */
+#define HANDOVER_STATEMENT_LEN (10 + 20 + 1)
+bool handover_body_statement(struct span body, char ret_statement[HANDOVER_STATEMENT_LEN]);
 /* The index after the last of the hand-over that "owed-hand-over" in the folder tells of; 0: there is none. */
 uint64_t handover_owed(int dir);
 

@@ -108,6 +108,23 @@ int handover_body_read(struct span body, uint64_t *ret_next)
 	return 0;
 }
 
+bool handover_body_statement(struct span body, char ret_statement[HANDOVER_STATEMENT_LEN])
+{
+	static const char begins[] = "hand-over-";
+	const size_t n = HANDOVER_STATEMENT_LEN - 1, at = sizeof(begins) - 1;
+	if (body.len <= n || body.ptr[n] != ' ' || memcmp(body.ptr, begins, at) != 0) {
+		return false;
+	}
+	for (size_t i = at; i < n; i++) {
+		if (body.ptr[i] < '0' || body.ptr[i] > '9') {
+			return false;
+		}
+	}
+	memcpy(ret_statement, body.ptr, n);
+	ret_statement[n] = 0;
+	return true;
+}
+
 int handover_told(int dir, const struct journal_io *io)
 {
 	io = io ? io : &journal_io_system;

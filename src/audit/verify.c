@@ -40,6 +40,7 @@ static const struct {
 	[VERIFY_TORN] = {"torn", false},
 	[VERIFY_UNCOVERED] = {"uncovered", false},
 	[VERIFY_HANDED_OVER] = {"handed-over", false},
+	[VERIFY_ELSEWHERE] = {"elsewhere", false},
 	[VERIFY_UNCHECKED] = {"unchecked", false},
 	[VERIFY_TIME] = {"time", false},
 	[VERIFY_FOREIGN] = {"foreign", false},
@@ -184,7 +185,8 @@ static void check_head(struct verifier *v, const struct segment_head *h, const c
 		if (h->first > 0) {
 			verify_found(v, VERIFY_HANDED_OVER, 0, h->first, name, 0,
 				"the records before %" PRIu64
-				" are not here (handed over?); what is here is verified from there on",
+				" are not here (handed over?); what is here is verified from there on, and follows from them by "
+				"the hashes in its head",
 				h->first);
 		}
 		v->result.first = v->leaves.first = v->gone_until = h->first;
@@ -197,9 +199,7 @@ static void check_head(struct verifier *v, const struct segment_head *h, const c
 		v->gone_until = h->first;
 		take_head(v, h);
 	} else if (h->first > size) {
-		verify_found(v, VERIFY_GAP, size, h->first, name, 0,
-			"%" PRIu64 " records are missing before this segment: %" PRIu64 " to %" PRIu64,
-			h->first - size, size, h->first - 1);
+		verify_gap(v, h->first, name);
 		take_head(v, h);
 	} else if (h->first < size) {
 		verify_found(v, VERIFY_OVERLAP, h->first, size, name, 0,
@@ -263,7 +263,7 @@ static void take_times(struct verifier *v, uint64_t index, int64_t time_ms)
 static int take_frame(struct verifier *v, const struct frame *f, const char *name)
 {
 	struct journal_record record;
-	uint64_t index = v->range.size, told;
+	uint64_t index = v->range.size;
 	int r = record_read(f->payload, &record);
 	if (!f->whole || r < 0) {
 		verify_found(v, VERIFY_RECORD, index, index + 1, name, f->offset,
@@ -275,10 +275,8 @@ static int take_frame(struct verifier *v, const struct frame *f, const char *nam
 		if (record.kind == AUDIT_BEGIN && transfers_reserve(&v->transfers, 1) < 0) {
 			v->unknown = true;
 		}
-		if (record.kind == JOURNAL_HANDOVER && handover_body_read(record.body, &told) == 0 &&
-			told <= index && told > v->told) {
-			v->told = told;
-			v->told_by = index;
+		if (record.kind == JOURNAL_HANDOVER && verify_told(v, index, record.body) < 0) {
+			return ERR_NO_MEMORY;
 		}
 		transfers_take(&v->transfers, index, &record);
 		take_times(v, index, record.time_ms);
@@ -349,6 +347,7 @@ static int verify_segment(struct verifier *v, const struct places *places, size_
 		return 0;
 	}
 	check_head(v, segment_head_of(s), name, went_in_order(v, places, at));
+	v->own_begun |= !v->request->part && p->dir == v->request->dirs[0];
 	v->gone = false;
 	v->any = false;
 	v->previous = p->first;
@@ -381,7 +380,7 @@ static void sum_up(struct verifier *v)
 	if (v->n_vouched == 0 && v->range.size > 0) {
 		verify_found(v, VERIFY_UNVOUCHED, v->result.first, v->range.size, "", 0,
 			"there is no checkpoint that the key signed: nothing vouches for these records");
-	} else if (v->agreed < v->range.size) {
+	} else if (v->agreed < v->range.size && !v->request->part) {
 		uint64_t from = v->agreed > v->result.first ? v->agreed : v->result.first;
 		verify_found(v, VERIFY_UNCOVERED, from, v->range.size, "", 0,
 			"%" PRIu64 " records after the last checkpoint that agrees are not yet covered",
@@ -444,6 +443,7 @@ static int verify_all(struct verifier *v)
 		return r;
 	}
 	sum_up(v);
+	verify_gaps(v);
 	r = v->request->good ? verify_locate(v) : 0;
 	return r < 0 ? r : verify_statements(v);
 }
@@ -461,6 +461,7 @@ int journal_verify(const struct verify_request *request, struct verify_result *r
 	transfers_done(&v.transfers);
 	free(v.vouched);
 	free(v.leaves.hash);
+	free(v.hand_overs);
 	if (r == 0) {
 		*ret_result = v.result;
 	}

@@ -33,6 +33,7 @@ enum verify_kind {
 	VERIFY_TORN,        /* the last append is half there; a fault unless somebody is writing */
 	VERIFY_UNCOVERED,   /* records after the last checkpoint: not yet covered */
 	VERIFY_HANDED_OVER, /* older records are elsewhere */
+	VERIFY_ELSEWHERE,   /* records are in folders that were not given: the verdict is of a part */
 	VERIFY_UNCHECKED,   /* a checkpoint of records that are elsewhere */
 	VERIFY_TIME,        /* a clock was set back */
 	VERIFY_FOREIGN,     /* a file that is none of the journal's */
@@ -58,8 +59,9 @@ struct verify_exported {
 };
 
 struct verify_request {
-	const int *dirs; /* the journal's folder, and cold ones; not closed */
+	const int *dirs; /* the journal's folder first, and cold ones; not closed */
 	size_t n_dirs;
+	bool part; /* dirs are cold ones alone, and what they have is judged */
 	const struct note_key *
 		keys; /* NOTE_ED25519: the journal's, whose name is its origin; NOTE_COSIGNATURE: witnesses' */
 	size_t n_keys;
@@ -83,6 +85,7 @@ struct verify_result {
 	unsigned checkpoints; /* that agree */
 	unsigned cosigned;    /* of them, by a witness that is known */
 	unsigned bad;         /* findings that count */
+	bool partial;         /* there are records that were not looked at, as their folders were not given */
 	int64_t least_ms, greatest_ms;
 };
 

@@ -109,6 +109,10 @@ static void tell(struct run *run)
 		[VERIFY_REMOVED] = "removed",
 		[VERIFY_INSERTED] = "inserted: they stand at these numbers now, and are not in the good copy",
 		[VERIFY_MOVED] = "moved from their place"};
+	/* What lies in a folder that was not given was not removed. */
+	if (run->kind == VERIFY_REMOVED && verify_is_elsewhere(run->v, run->first, run->end)) {
+		run->end = run->first;
+	}
 	if (run->end == run->first) {
 		return;
 	}

@@ -2,6 +2,7 @@
 #ifndef AUDIT_VERIFY_PARTS_H
 #define AUDIT_VERIFY_PARTS_H
 
+#include "audit/handover.h"
 #include "audit/segment.h"
 #include "audit/verify.h"
 
@@ -19,6 +20,21 @@ struct leaves {
 	size_t n, cap;
 	uint64_t first;
 };
+
+/* A record tells that all before `next` was handed over. */
+struct told {
+	uint64_t next, by;
+	char statement[HANDOVER_STATEMENT_LEN]; /* "": it does not say which */
+};
+
+/* Missing before a segment: records [first, end). */
+struct gap {
+	uint64_t first, end;
+	uint64_t agreed; /* what was vouched for then */
+	bool elsewhere;  /* in a folder that was not given */
+	char file[SEGMENT_NAME_LEN];
+};
+#define VERIFY_GAPS_MOST 64 /* more are no hand-overs */
 
 struct verifier {
 	const struct verify_request *request;
@@ -44,6 +60,13 @@ struct verifier {
 	uint64_t stated;      /* a statement that is signed, and whose files are there */
 	bool unknown; /* a record could not be read, so what heads say of transfers and times cannot be made anew */
 	struct leaves leaves;
+
+	/* verify_gaps.c */
+	struct gap gaps[VERIFY_GAPS_MOST];
+	unsigned n_gaps;
+	bool own_begun; /* a segment was read that the journal's own folder has */
+	struct told *hand_overs;
+	size_t n_hand_overs, cap_hand_overs;
 };
 
 /* A finding about records [first, end) and a file ("": none). */
@@ -58,6 +81,24 @@ void verify_compare(struct verifier *v);
 
 /* No more records: what is vouched for and is not there. */
 void verify_compare_rest(struct verifier *v);
+
+/* Records are missing until the segment that begins with record `end`. */
+void verify_gap(struct verifier *v, uint64_t end, const char *name);
+
+/* A record of a hand-over. ERR_NO_MEMORY. */
+MUST_USE int verify_told(struct verifier *v, uint64_t index, struct span body);
+
+/* All is read: what of it is missing, and what is elsewhere. */
+void verify_gaps(struct verifier *v);
+
+/* Are records [first, end) in folders that were not given? */
+bool verify_is_elsewhere(const struct verifier *v, uint64_t first, uint64_t end);
+
+/*
+ * Until where records were handed over: `known`, or, if that is less than until and the journal is being written, also by what is about
+ * to be told.
+ */
+uint64_t verify_known_gone(const struct verifier *v, uint64_t known, uint64_t until);
 
 /* The leaf hashes against the good ones. ERR_NO_MEMORY. */
 MUST_USE int verify_locate(struct verifier *v);

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -168,7 +169,7 @@ static int check_folder(struct verifier *v, int dir)
 }
 
 /* Hand-overs that the journal has been told of since its end was read. */
-static void told_since(struct verifier *v, uint64_t *known)
+static void told_since(const struct verifier *v, uint64_t *known)
 {
 	int dir = v->request->dirs[0];
 	uint64_t *first = NULL;
@@ -195,28 +196,46 @@ static void told_since(struct verifier *v, uint64_t *known)
 	free(first);
 }
 
-/*
- * What is gone from the beginning must have been handed over: by a statement in the folders that were given, by a record that is covered,
- * or, while the journal is written, by what is about to be. First it is owed, then it goes, then it is told, then it is owed no more: who
- * asks in that order, after it went, misses it at no moment.
- */
-static void check_gone(struct verifier *v)
+/* First it is owed, then it goes, then it is told, then it is owed no more: who asks in that order, after it went, misses it at no moment. */
+uint64_t verify_known_gone(const struct verifier *v, uint64_t known, uint64_t until)
 {
 	int dir = v->request->dirs[0];
 	uint64_t owed = handover_owed(dir);
-	uint64_t known = v->told_covered > v->stated ? v->told_covered : v->stated;
-	if (v->gone_until > known && verify_is_live(dir)) {
+	if (until > known && verify_is_live(dir)) {
 		known = owed > known ? owed : known;
 		known = v->told > known ? v->told : known;
 		told_since(v, &known);
 	}
+	return known;
+}
+
+/* Is it a cold folder that was given as the journal's? */
+static bool is_cold(const struct verifier *v)
+{
+	char name[HANDOVER_STATEMENT_LEN];
+	snprintf(name, sizeof(name), "hand-over-%020" PRIu64, v->gone_until);
+	return faccessat(v->request->dirs[0], name, F_OK, 0) == 0;
+}
+
+/*
+ * What is gone from the beginning must have been handed over: by a statement in the folders that were given, by a record that is covered,
+ * or, while the journal is written, by what is about to be.
+ */
+static void check_gone(struct verifier *v)
+{
+	uint64_t known = v->told_covered > v->stated ? v->told_covered : v->stated;
+	known = verify_known_gone(v, known, v->gone_until);
 	if (v->gone_until > known) {
 		verify_found(v, VERIFY_GAP, known, v->gone_until, "", 0,
 			"records %" PRIu64 " to %" PRIu64
 			" are not here, and nothing shows that they were handed over: no record that a checkpoint covers, and no statement in the "
-			"folders that were given (--cold)%s",
+			"folders that were given (--cold)%s%s",
 			known, v->gone_until - 1,
-			owed >= v->gone_until ? "; the journal's owed-hand-over says that it was begun" : "");
+			handover_owed(v->request->dirs[0]) >= v->gone_until
+				? "; the journal's owed-hand-over says that it was begun"
+				: "",
+			is_cold(v) ? "; a cold folder by itself is judged by --cold without the journal"
+				   : "");
 	}
 }
 
@@ -226,7 +245,7 @@ int verify_statements(struct verifier *v)
 	for (size_t i = 0; r == 0 && i < v->request->n_dirs; i++) {
 		r = check_folder(v, v->request->dirs[i]);
 	}
-	if (r == 0) {
+	if (r == 0 && !v->request->part) {
 		check_gone(v);
 	}
 	return r;

@@ -44,7 +44,7 @@ static int add_folder(struct audit_input *in, const char *path)
 
 int audit_open_folders(struct audit_input *in, const char *journal, const char *const *cold, unsigned n_cold)
 {
-	int code = add_folder(in, journal);
+	int code = journal ? add_folder(in, journal) : AUDIT_GOOD;
 	for (unsigned i = 0; code == AUDIT_GOOD && i < n_cold && in->n_folders < AUDIT_FOLDERS_MOST; i++) {
 		code = add_folder(in, cold[i]);
 	}

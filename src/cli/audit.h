@@ -6,7 +6,7 @@
 
 /*
  * `gantry audit SUB-VERB`: one function each, argv[0] is "gantry audit SUB-VERB". Exit status: 0 good; 1 tampered with, damaged, or not
- * proved; 2 wrong usage; 3 could not be read.
+ * proved; 2 wrong usage; 3 could not be read; 4 what was given is good, and is a part.
  */
 int audit_init(int argc, char **argv);
 int audit_verify(int argc, char **argv);
@@ -20,6 +20,7 @@ enum {
 	AUDIT_BAD = 1,
 	AUDIT_USAGE = 2,
 	AUDIT_UNREADABLE = 3,
+	AUDIT_PART = 4,
 };
 
 /* What several of them take. */
@@ -39,7 +40,7 @@ struct audit_input {
 
 /* They print what is wrong and return AUDIT_GOOD, AUDIT_USAGE or AUDIT_UNREADABLE. */
 
-/* Open the journal, and folders with segments that were handed over. Where a segment lies in two, the journal's own counts. */
+/* Open the journal (NULL: none), and folders with segments that were handed over. Where a segment lies in two, the journal's own counts. */
 int audit_open_folders(struct audit_input *in, const char *journal, const char *const *cold, unsigned n_cold);
 
 /* A vkey, or a file with one a line; lines with # are left out. */

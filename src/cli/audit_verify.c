@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 static const char verify_usage[] =
-	"usage: gantry audit verify JOURNAL --key KEY [--cold DIR]...\n"
+	"usage: gantry audit verify [JOURNAL] --key KEY [--cold DIR]...\n"
 	"                    [--checkpoint FILE]... [--leaves FILE] [--json]\n"
 	"\n"
 	"Read the whole journal, compute its Merkle tree anew, and hold it against every\n"
@@ -23,7 +23,8 @@ static const char verify_usage[] =
 	"\n"
 	"  --key KEY          the journal's public key, NAME+HASH+KEY, or a file with\n"
 	"                     such keys (also witnesses'), one a line\n"
-	"  --cold DIR         a folder with segments that were handed over\n"
+	"  --cold DIR         a folder with segments that were handed over; without\n"
+	"                     JOURNAL what lies in it is judged by itself\n"
 	"  --checkpoint FILE  a checkpoint that left the machine earlier: a journal\n"
 	"                     rewritten since contradicts it\n"
 	"  --leaves FILE      a good copy of `gantry audit leaves`: names the records\n"
@@ -31,7 +32,7 @@ static const char verify_usage[] =
 	"  --json             for programs\n"
 	"\n"
 	"Exit status: 0 good, 1 tampered with or damaged, 2 wrong usage, 3 could not be\n"
-	"read.\n";
+	"read, 4 what was given is good, and is a part: folders are missing.\n";
 
 #define LEAVES_FILE_MOST ((size_t)8 * 1024 * 1024 * 1024)
 
@@ -123,10 +124,11 @@ static void tell_json(struct verifying *v, const struct verify_result *r)
 {
 	char root[ARMOR_LEN(MERKLE_HASH) + 1];
 	root_text(r, root);
-	json_t *o = json_pack("{s:b,s:I,s:I,s:I,s:s,s:I,s:I,s:i,s:i,s:O}", "good", r->bad == 0, "first",
-		(json_int_t)r->first, "size", (json_int_t)r->size, "covered", (json_int_t)r->covered, "root",
-		root, "segments", (json_int_t)r->segments, "bytes", (json_int_t)r->bytes, "checkpoints",
-		(int)r->checkpoints, "cosigned", (int)r->cosigned, "findings", v->findings);
+	json_t *o = json_pack("{s:b,s:b,s:I,s:I,s:I,s:s,s:I,s:I,s:i,s:i,s:O}", "good",
+		r->bad == 0 && !r->partial, "partial", r->partial, "first", (json_int_t)r->first, "size",
+		(json_int_t)r->size, "covered", (json_int_t)r->covered, "root", root, "segments",
+		(json_int_t)r->segments, "bytes", (json_int_t)r->bytes, "checkpoints", (int)r->checkpoints,
+		"cosigned", (int)r->cosigned, "findings", v->findings);
 	(void)json_dumpf(o, stdout, JSON_INDENT(2));
 	putchar('\n');
 	json_decref(o);
@@ -147,8 +149,11 @@ static void tell(const struct verify_result *r)
 	printf("%u signed checkpoint%s, %u of them cosigned by a witness; records up to %" PRIu64
 	       " are covered\n",
 		r->checkpoints, r->checkpoints == 1 ? " agrees" : "s agree", r->cosigned, r->covered);
-	puts(r->bad == 0 ? "good: nothing that is covered was changed, removed, reordered or inserted"
-			 : "BAD: the journal was tampered with, or is damaged");
+	puts(r->bad > 0 ? "BAD: the journal was tampered with, or is damaged"
+		: r->partial
+			? "PART: in what was given nothing that is covered was changed, removed, reordered or inserted; the rest was "
+			  "not looked at"
+			: "good: nothing that is covered was changed, removed, reordered or inserted");
 }
 
 /* ---- The command line ---- */
@@ -208,6 +213,7 @@ static int verify(struct verifying *v)
 	struct verify_result result;
 	struct verify_request q = {.dirs = v->in.folders,
 		.n_dirs = v->in.n_folders,
+		.part = !v->journal,
 		.keys = v->in.keys,
 		.n_keys = v->in.n_keys,
 		.exported = v->exported,
@@ -225,7 +231,7 @@ static int verify(struct verifying *v)
 	int r = journal_verify(&q, &result);
 	clear_progress(v);
 	if (r < 0) {
-		fprintf(stderr, "gantry audit verify: %s: %s\n", v->journal,
+		fprintf(stderr, "gantry audit verify: %s: %s\n", v->journal ? v->journal : "--cold",
 			r == ERR_VALUE       ? "no key of a journal was given (witnesses' alone)"
 			: r == ERR_NOT_FOUND ? "there is no journal here, neither records nor checkpoints"
 			: r == ERR_SYSTEM    ? strerror(errno)
@@ -237,7 +243,7 @@ static int verify(struct verifying *v)
 	} else {
 		tell(&result);
 	}
-	return result.bad == 0 ? AUDIT_GOOD : AUDIT_BAD;
+	return result.bad > 0 ? AUDIT_BAD : result.partial ? AUDIT_PART : AUDIT_GOOD;
 }
 
 int audit_verify(int argc, char **argv)
@@ -252,13 +258,16 @@ int audit_verify(int argc, char **argv)
 		{"checkpoint", "FILE", .text = v.checkpoints, .room = AUDIT_CHECKPOINTS_MOST,
 			.n = &v.n_exported},
 		{"leaves", "FILE", .text = &v.leaves_path}, {"json", .flag = &v.json}, {0}};
-	struct options o = {.usage = verify_usage, .rows = rows, .arguments = "JOURNAL"};
+	struct options o = {.usage = verify_usage, .rows = rows, .arguments = "[JOURNAL]"};
 	int code;
 	if (!options_read(&o, argc, argv, &code)) {
 		return code;
 	}
+	if (o.n == 0 && n_cold == 0) {
+		return options_misuse(&o, "JOURNAL is missing");
+	}
 	v.terminal = isatty(STDERR_FILENO) != 0;
-	v.journal = o.at[0];
+	v.journal = o.n > 0 ? o.at[0] : NULL;
 	code = audit_add_all_keys(&v.in, keys, n_keys);
 	code = code != AUDIT_GOOD ? code : audit_open_folders(&v.in, v.journal, cold, n_cold);
 	v.findings = json_array();

@@ -121,6 +121,33 @@ def audit_verify_finds(bench):
 
 
 @test
+def audit_verify_of_a_part(bench):
+    """Cold folders without the journal are judged by themselves, and it is said what was not looked at; a journal without its middle is bad."""
+    folder, key = journal(bench, "journal", 100)
+    segments = sorted(f for f in os.listdir(folder) if f.startswith("segment-") and not f.endswith("checkpoint"))
+    first = [int(s[8:]) for s in segments]
+    a, b = bench.new_folder("a"), bench.new_folder("b")
+    for to, names in ((a, segments[0:1]), (b, segments[1:2])):
+        for name in names:
+            for file in (name, name + ".checkpoint"):
+                shutil.move(os.path.join(folder, file), os.path.join(to, file))
+    text = audit(bench, "verify", "--cold", b, "--key", key, wants=4)
+    check("PART: in what was given nothing" in text and f"records from {first[2]} on were not looked at" in text and
+          f"the records before {first[1]} are not here" in text, "of the second folder:", text)
+    found = json.loads(audit(bench, "verify", "--cold", b, "--cold", a, "--key", key, "--json", wants=4))
+    equal((found["good"], found["partial"], found["first"], found["size"]), (False, True, 0, first[2]), "both folders")
+    audit(bench, "verify", folder, "--cold", b, "--cold", a, "--key", key, wants=0)
+    for cold in ([], ["--cold", a], ["--cold", b]):
+        text = audit(bench, "verify", folder, *cold, "--key", key, wants=1)
+        check("BAD" in text and "handed over" in text, "without a record of a hand-over", cold, text)
+    with open(os.path.join(b, segments[1]), "r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"~")
+    check("BAD: the journal" in audit(bench, "verify", "--cold", b, "--key", key, wants=1), "a part that was changed")
+    check("JOURNAL is missing" in audit(bench, "verify", "--key", key, wants=2), "neither")
+
+
+@test
 def audit_usage(bench):
     folder, key = journal(bench, "journal", 10)
     _, other = journal(bench, "other", 1, origin="another.example/gantry")

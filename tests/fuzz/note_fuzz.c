@@ -85,7 +85,10 @@ static void read_deed(struct span text)
 static void read_body(struct span text)
 {
 	struct handover h = {.statement = "hand-over-00000000000000000000"};
-	char body[HANDOVER_BODY_MOST];
+	char body[HANDOVER_BODY_MOST], statement[HANDOVER_STATEMENT_LEN];
+	if (handover_body_statement(text, statement) && strlen(statement) != sizeof(statement) - 1) {
+		abort();
+	}
 	if (handover_body_read(text, &h.next) == 0) {
 		uint64_t again = 0;
 		handover_body(&h, body);

@@ -342,11 +342,14 @@ static void test_hand_over_body(void **state)
 {
 	struct handover h = {
 		.statement = "hand-over-00000000000000000007", .next = 1234, .sha256.at = {0xab}};
-	char body[HANDOVER_BODY_MOST];
+	char body[HANDOVER_BODY_MOST], statement[HANDOVER_STATEMENT_LEN];
 	uint64_t next = 5;
 	handover_body(&h, body);
 	assert_int_equal(handover_body_read(span_str(body), &next), 0);
 	assert_int_equal(next, 1234);
+	assert_true(handover_body_statement(span_str(body), statement));
+	assert_string_equal(statement, h.statement);
+	assert_false(handover_body_statement(span_of(body, strlen(h.statement)), statement));
 	size_t len = strlen(body);
 	for (size_t i = 0; i + 4 < len; i++) {
 		assert_int_equal(handover_body_read(span_of(body, i), &next), ERR_VALUE);
@@ -356,6 +359,8 @@ static void test_hand_over_body(void **state)
 		memcpy(other, body, sizeof(other));
 		other[i] = '~';
 		bool in_name = i >= strlen("hand-over-") && i < strlen(h.statement);
+		assert_int_equal(
+			handover_body_statement(span_str(other), statement), i > strlen(h.statement));
 		assert_int_equal(handover_body_read(span_str(other), &next), in_name ? 0 : ERR_VALUE);
 	}
 	assert_int_equal(next, 1234);
