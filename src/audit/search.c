@@ -27,15 +27,26 @@ const char *search_state_name(enum search_state state)
 	return (unsigned)state < ARRAY_LEN(names) ? names[state] : "unknown";
 }
 
+/* "record 5", "records 5 to 9" */
+static void name_records(const struct search_problem *p, char ret_text[64])
+{
+	if (p->end == p->first + 1) {
+		snprintf(ret_text, 64, "record %" PRIu64, p->first);
+	} else {
+		snprintf(ret_text, 64, "records %" PRIu64 " to %" PRIu64, p->first, p->end - 1);
+	}
+}
+
 void search_problem_text(const struct search_problem *p, char *buf, size_t cap)
 {
+	char records[64];
+	name_records(p, records);
 	switch (p->kind) {
 	case SEARCH_DAMAGED:
 		if (p->end > p->first) {
 			snprintf(buf, cap,
-				"records %" PRIu64 " to %" PRIu64 " cannot be read: segment %" PRIu64
-				" is damaged at byte %" PRIu64,
-				p->first, p->end - 1, p->segment, p->offset);
+				"%s cannot be read: segment %" PRIu64 " is damaged at byte %" PRIu64, records,
+				p->segment, p->offset);
 		} else {
 			snprintf(buf, cap,
 				"what follows record %" PRIu64 " cannot be read: segment %" PRIu64
@@ -44,8 +55,8 @@ void search_problem_text(const struct search_problem *p, char *buf, size_t cap)
 		}
 		break;
 	case SEARCH_GAP:
-		snprintf(buf, cap, "records %" PRIu64 " to %" PRIu64 " are not in these folders", p->first,
-			p->end - 1);
+		snprintf(buf, cap, "%s %s not in these folders", records,
+			p->end == p->first + 1 ? "is" : "are");
 		break;
 	case SEARCH_NO_KEY:
 		snprintf(buf, cap,

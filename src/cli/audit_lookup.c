@@ -151,6 +151,9 @@ static json_t *request_of(const struct audit_lookup *l)
 /* NULL: it is recorded. */
 static const char *record(const struct audit_lookup *l)
 {
+	if (!l->config) {
+		return "no gateway's configuration is here, and none was named by -c FILE";
+	}
 	if (!is_own(l)) {
 		return "this is not the journal of the gateway that is configured here";
 	}

@@ -112,8 +112,10 @@ static bool may_be_proved(const struct proving *p)
 	if (!p->from && p->record >= new.size) {
 		fprintf(stderr,
 			"gantry audit prove: not proved: the checkpoint covers %" PRIu64
-			" records, which number %" PRIu64 " is none of; the next one may cover it\n",
-			new.size, p->record);
+			" records, which number %" PRIu64 " is none of%s\n",
+			new.size, p->record,
+			p->checkpoint ? ": give a later one"
+				      : ". If it is in the journal, the next checkpoint covers it");
 		return false;
 	}
 	if (p->from && strcmp(old.origin, new.origin) != 0) {

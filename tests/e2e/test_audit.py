@@ -181,7 +181,7 @@ def audit_usage(bench):
             (["verify", empty, "--key", key], 3, f"{empty}: there is no journal here"),
             (["verify", empty, "--key", key, "--checkpoint", os.path.join(folder, "checkpoint")], 1, "BAD"),
             (["prove", folder, "--record", "x"], 2, "`x`: expected a number"),
-            (["prove", folder, "--record", "10"], 1, "covers 10 records, which number 10 is none of"),
+            (["prove", folder, "--record", "10"], 1, "covers 10 records, which number 10 is none of. If it is in the journal"),
             (["prove", folder, "--from", proof], 1, f"{proof} is no checkpoint"),
             (["prove", short, "--from", os.path.join(folder, "checkpoint")], 1, "was it cut?")):
         said = audit(bench, *words, wants=wants)
