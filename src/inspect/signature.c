@@ -130,6 +130,9 @@ static bool is_gzip(struct span s)
 				     (s.ptr[9] <= 13 || s.ptr[9] == 255));
 }
 
+/* Of the shortest in the table. Most numbers are shorter. */
+#define LEAST 3
+
 /* Most values begin with a byte with which nothing of the table does, nor a program of DOS, nor what stands before texts. */
 static bool may_begin(struct span s)
 {
@@ -156,7 +159,7 @@ static bool may_begin(struct span s)
 		[0xef] = true,
 		[0xfd ... 0xfe] = true,
 	};
-	return s.len > 1 && first[s.ptr[0]] && (s.ptr[0] != 0 || s.ptr[1] == 'a');
+	return s.len >= LEAST && first[s.ptr[0]] && (s.ptr[0] != 0 || s.ptr[1] == 'a');
 }
 
 enum signature signature_of(struct span of)

@@ -18,6 +18,9 @@ static void want(struct inspect *i, enum inspect_check check, const char *word, 
 	const char *not_words)
 {
 	bool unwanted = false, all = true;
+	if (!words[0] && !not_words[0]) {
+		return; /* as in most flows */
+	}
 	char one[sizeof(((struct inspect_facts *)0)->modality)];
 	for (const char *at = word; *at;) {
 		size_t n = strcspn(at, "\\");
