@@ -95,8 +95,24 @@ def dictionary(entries):
         e = kept[tag]
         yield f'\t{{0x{tag:08X}, {quoted(e["keyword"])}, {quoted(e["name"])}, "{first_vr(e)}"}},'
     yield "};"
+    yield from slots("tag_slots", "TAG_SLOT_BITS", tags, 14)
     yield from by_keyword("tag_keywords", [kept[tag] for tag in tags])
     yield from repeating(entries)
+
+
+def slots(name, bits_name, keys, bits):
+    """A hash table: 1 + the index of a key in its slot, or in the next one that was free. 0: nothing."""
+    table = [0] * (1 << bits)
+    for index, key in enumerate(keys):
+        slot = (key * 2654435761 & 0xFFFFFFFF) >> (32 - bits)
+        while table[slot]:
+            slot = (slot + 1) % len(table)
+        table[slot] = index + 1
+    yield f"#define {bits_name} {bits}"
+    yield f"static const uint16_t {name}[1 << {bits}] = {{"
+    for at in range(0, len(table), 16):
+        yield "\t" + ", ".join(map(str, table[at:at + 16])) + ","
+    yield "};"
 
 
 def services(entries):

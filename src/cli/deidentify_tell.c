@@ -88,8 +88,7 @@ static const char *why_denied(const struct deidentify_said *s, bool cleans, char
 
 static const char *why_broken(const struct deidentify_said *s, char *text, size_t size)
 {
-	uint32_t hint = 0;
-	bool is_uid = s->wrong != 0 && memcmp(tag_implied_vr(s->wrong, &hint), "UI", 2) == 0;
+	bool is_uid = s->wrong != 0 && memcmp(tag_implied_vr(s->wrong), "UI", 2) == 0;
 	if (s->wrong && s->error == ERR_VALUE) {
 		snprintf(text, size,
 			is_uid ? "%s is no UID: it has more than %d characters" : "%s is too long",

@@ -284,7 +284,7 @@ static bool vr_is(const struct dataset *d, const char *vr)
 
 static void imply_vr(struct dataset *d)
 {
-	const char *vr = tag_implied_vr(d->tag, &d->hint);
+	const char *vr = tag_implied_vr(d->tag);
 	memcpy(d->vr, vr, sizeof(d->vr));
 }
 
@@ -324,7 +324,7 @@ static int undefined_length(struct dataset *d)
 /* PS3.5 6.2.2, note 2. */
 static int unknown(struct dataset *d)
 {
-	const char *vr = tag_implied_vr(d->tag, &d->hint);
+	const char *vr = tag_implied_vr(d->tag);
 	bool sequence = memcmp(vr, "SQ", 2) == 0, none = memcmp(vr, "UN", 2) == 0;
 	if (d->opens_un == UN_IS_OPENED) {
 		return sequence ? begin_sequence(d, ENCODING_IMPLICIT_LE) : begin_value(d, DATASET_ELEMENT);

@@ -99,7 +99,6 @@ struct dataset {
 	uint32_t pending;   /* notes to be said */
 	uint8_t wish, state;
 	int failed;
-	uint32_t hint;  /* where in the dictionary the last lookup ended */
 	uint64_t left;  /* of the value */
 	uint64_t tried; /* the sequences around that dataset_try_un() opened: a mask of 1 << level */
 	uint8_t *buf;   /* collect here */

@@ -11,43 +11,18 @@ struct tag_range {
 
 #include "tag_table.h"
 
-static const struct tag_entry *find_between(uint32_t tag, size_t low, size_t high)
-{
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		if (tag_table[middle].tag == tag) {
-			return &tag_table[middle];
-		}
-		if (tag < tag_table[middle].tag) {
-			high = middle;
-		} else {
-			low = middle + 1;
-		}
-	}
-	return NULL;
-}
-
+/* The table is too large for caches: here two places of it are looked at, and a dozen where it is halved again and again. */
 const struct tag_entry *tag_find(uint32_t tag)
 {
-	return find_between(tag, 0, ARRAY_LEN(tag_table));
-}
-
-/* By steps that double, from where the last lookup ended. */
-static const struct tag_entry *find_after(uint32_t tag, uint32_t *hint)
-{
-	size_t low = *hint, step = 4;
-	if (low >= ARRAY_LEN(tag_table) || tag < tag_table[low].tag) {
-		low = 0;
-		step = 64;
+	uint32_t slot = tag * 2654435761u >> (32 - TAG_SLOT_BITS);
+	while (tag_slots[slot] != 0) {
+		const struct tag_entry *e = &tag_table[tag_slots[slot] - 1];
+		if (e->tag == tag) {
+			return e;
+		}
+		slot = (slot + 1) % ARRAY_LEN(tag_slots);
 	}
-	while (step < ARRAY_LEN(tag_table) - low && tag_table[low + step].tag <= tag) {
-		low += step;
-		step *= 2;
-	}
-	size_t high = step < ARRAY_LEN(tag_table) - low ? low + step : ARRAY_LEN(tag_table);
-	const struct tag_entry *e = find_between(tag, low, high);
-	*hint = e ? (uint32_t)(e - tag_table) : *hint;
-	return e;
+	return NULL;
 }
 
 static const char *vr_of_range(uint16_t group, uint16_t element)
@@ -62,7 +37,7 @@ static const char *vr_of_range(uint16_t group, uint16_t element)
 	return "UN";
 }
 
-const char *tag_implied_vr(uint32_t tag, uint32_t *hint)
+const char *tag_implied_vr(uint32_t tag)
 {
 	uint16_t group = (uint16_t)(tag >> 16), element = (uint16_t)tag;
 	if (element == 0) {
@@ -71,7 +46,7 @@ const char *tag_implied_vr(uint32_t tag, uint32_t *hint)
 	if (group % 2 == 1) {
 		return element >= 0x10 && element <= 0xFF ? "LO" : "UN"; /* PS3.5 7.8.1: private creator */
 	}
-	const struct tag_entry *e = find_after(tag, hint);
+	const struct tag_entry *e = tag_find(tag);
 	if (e) {
 		return e->vr[0] ? e->vr : "UN";
 	}

@@ -20,10 +20,9 @@ const struct tag_entry *tag_find(uint32_t tag);
 
 /*
  * The VR that a tag has in implicit VR (PS3.5 A.1), repeating groups, group lengths and private creators included; "UN"
- * where the standard says none. Never NULL, static storage. *hint remembers where the dictionary was left, because
- * tags ascend; start with 0.
+ * where the standard says none. Never NULL, static storage.
  */
-const char *tag_implied_vr(uint32_t tag, uint32_t *hint);
+const char *tag_implied_vr(uint32_t tag);
 
 /* "PatientID", with case. ERR_NOT_FOUND. */
 MUST_USE int tag_by_keyword(const char *keyword, uint32_t *ret_tag);

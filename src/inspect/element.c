@@ -92,7 +92,7 @@ static bool is_choice(const char *vr, const char *other)
 
 static void check_vr(struct inspect *i)
 {
-	const char *dictionary = tag_implied_vr(i->e.tag, &i->hint);
+	const char *dictionary = tag_implied_vr(i->e.tag);
 	if (dictionary[0] == i->e.vr[0] && dictionary[1] == i->e.vr[1]) {
 		return;
 	}
@@ -182,24 +182,19 @@ static const struct {
 	{0x7FE00002, ROW_TABLE, 1},
 };
 
-/* Overlays repeat in groups 6000 to 601E (PS3.5 7.6). */
-static uint8_t row_of(uint32_t tag)
+/* From where the last one was, as tags ascend. Overlays repeat in groups 6000 to 601E (PS3.5 7.6). */
+static uint8_t row_of(struct inspect *i)
 {
-	tag = tag >> 16 >= 0x6000 && tag >> 16 <= 0x601E && (tag >> 16) % 2 == 0 ? (tag & 0xFFFF) | 0x60000000
-	                                                                         : tag;
-	size_t low = 1, high = ARRAY_LEN(rows);
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		if (rows[middle].tag == tag) {
-			return (uint8_t)middle;
-		}
-		if (tag < rows[middle].tag) {
-			high = middle;
-		} else {
-			low = middle + 1;
-		}
+	uint32_t tag = i->e.tag, k = i->row;
+	if (tag >> 16 >= 0x6000 && tag >> 16 <= 0x601E && (tag >> 16) % 2 == 0) {
+		tag = (tag & 0xFFFF) | 0x60000000;
 	}
-	return 0;
+	k = tag < rows[k].tag ? 0 : k;
+	while (k + 1 < ARRAY_LEN(rows) && rows[k + 1].tag <= tag) {
+		k++;
+	}
+	i->row = k;
+	return rows[k].tag == tag ? (uint8_t)k : 0;
 }
 
 /* ---- Structure ---- */
@@ -287,7 +282,7 @@ static unsigned float_bits(uint32_t tag)
  */
 static unsigned take_unknown(struct inspect *i)
 {
-	const char *dictionary = tag_implied_vr(i->e.tag, &i->hint);
+	const char *dictionary = tag_implied_vr(i->e.tag);
 	unsigned family = vrs[vr_row(dictionary)].family;
 	if (family != FAMILY_TEXT && family != FAMILY_UID) {
 		return FAMILY_ANY;
@@ -307,7 +302,7 @@ static void on_element(struct inspect *i)
 	check_group(i);
 	check_length(i, vrs[vr].unit);
 	/* Sequences have images of their own, and other objects' identities. */
-	i->e.row = row_of(i->e.tag);
+	i->e.row = row_of(i);
 	unsigned kind = rows[i->e.row].kind;
 	if ((kind == ROW_IDENTITY || kind == ROW_MIME || kind == ROW_TABLE) && d->depth > 0) {
 		i->e.row = 0;

@@ -224,7 +224,7 @@ struct inspect {
 		sop_instance[UID_MAX + 1]; /* as announced: by the command or the meta information */
 	char syntax[UID_MAX + 1];
 	uint32_t seen;        /* of identifying elements */
-	uint32_t hint;        /* of the dictionary */
+	uint32_t row;         /* of those for elements that are read, where the last one was looked for */
 	uint32_t group_known; /* the group whose length is known, and where it must end */
 	uint64_t group_end;
 	struct charset charset[2]; /* the data set's, and the present item's */

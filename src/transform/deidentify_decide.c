@@ -42,7 +42,7 @@ static bool vr_is_one_of(const struct dataset *d, const char *vrs)
 /* By the dictionary. Asked for one element again and again, and then for one behind it: from where the last was. */
 static const char *implied_vr(struct dataset *d)
 {
-	return tag_implied_vr(d->tag, &d->hint);
+	return tag_implied_vr(d->tag);
 }
 
 /* Text is what the dictionary says it is, if it came as UN (PS3.5 6.2.2), as bytes, as another text or as what is no VR. */

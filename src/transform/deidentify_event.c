@@ -150,7 +150,7 @@ static void clean(struct deidentify *t)
 /* By the dictionary: whatever VR it has been given. */
 static bool is_uid(struct dataset *d)
 {
-	return vr_is(d, "UI") || memcmp(tag_implied_vr(d->tag, &d->hint), "UI", 2) == 0;
+	return vr_is(d, "UI") || memcmp(tag_implied_vr(d->tag), "UI", 2) == 0;
 }
 
 static void perform(struct deidentify *t, enum confidentiality c)

@@ -193,9 +193,8 @@ static int put_one(const struct merge *m, const struct restore_one *one)
 	if (m->r->encoding == m->encoding) {
 		return m->out->write(m->out->arg, one->raw);
 	}
-	uint32_t hint = 0;
 	/* In implicit VR it is read as what the dictionary says. */
-	bool other = m->encoding == ENCODING_IMPLICIT_LE && !vr_is_text(tag_implied_vr(one->tag, &hint));
+	bool other = m->encoding == ENCODING_IMPLICIT_LE && !vr_is_text(tag_implied_vr(one->tag));
 	return one->is_sequence || !vr_is_text(one->vr) || other ? ERR_UNSUPPORTED
 	                                                         : put_text(m, one->tag, one->vr, one->value);
 }

@@ -76,12 +76,11 @@ static void run(struct result *r, const struct deidentify_rules *rules, struct s
 /* Nothing that nobody looked at: pixels in sequences, and text where the dictionary has something else. */
 static bool is_out_of_place(const struct dataset *e)
 {
-	uint32_t hint = 0;
 	bool is_text = strstr("LO LT PN SH ST UC UT", e->vr) != NULL;
 	return (e->tag >> 24 == 0x7F && e->depth > 0) ||
 	       (is_text && (e->tag >> 16 & 1) == 0 &&
 		       !strstr("AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT",
-			       tag_implied_vr(e->tag, &hint)));
+			       tag_implied_vr(e->tag)));
 }
 
 static bool may_stand(uint32_t tag, unsigned options)

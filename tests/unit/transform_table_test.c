@@ -16,8 +16,7 @@ static struct out out;
 
 static const char *vr_of_row(uint32_t tag)
 {
-	uint32_t hint = 0;
-	return tag_implied_vr(tag, &hint);
+	return tag_implied_vr(tag);
 }
 
 /* A value that says who it is, even where its VR has room for little. */
