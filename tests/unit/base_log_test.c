@@ -157,6 +157,18 @@ static void clocks(void **state)
 	assert_string_equal(text, "1970-01-01T00:00:00.000Z");
 	clock_iso(1709209425123, text);
 	assert_string_equal(text, "2024-02-29T12:23:45.123Z");
+	clock_iso(-1, text);
+	assert_string_equal(text, "1969-12-31T23:59:59.999Z");
+	clock_iso(INT64_C(253402300799999), text);
+	assert_string_equal(text, "9999-12-31T23:59:59.999Z");
+	clock_iso(INT64_C(-62167219200000), text);
+	assert_string_equal(text, "0000-01-01T00:00:00.000Z");
+	static const int64_t none[] = {INT64_MIN, INT64_C(-62167219200001), INT64_C(253402300800000)};
+	for (unsigned i = 0; i < ARRAY_LEN(none); i++) {
+		clock_iso(none[i], text);
+		assert_int_equal(strlen(text), CLOCK_ISO_LEN - 1);
+		assert_memory_equal(text, "1970-01-01T00:00:00", 19);
+	}
 	clock_iso(INT64_MAX, text);
 	assert_non_null(memchr(text, '\0', sizeof(text)));
 	int64_t mono = clock_mono_ms();
