@@ -4,8 +4,6 @@
 #include "audit/xml_parts.h"
 #include "base/clock.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 /* Who is marked as the one that began it (A.5.2, UserIsRequestor: one at most). */
@@ -82,19 +80,18 @@ static void add(struct sentence *s, const char *what, const char *value)
 	if (!xml_is_known(value)) {
 		return;
 	}
-	int n = snprintf(
-		s->text + s->len, sizeof(s->text) - s->len, "%s%s%s", s->len > 0 ? "; " : "", what, value);
-	if (n > 0 && (size_t)n < sizeof(s->text) - s->len) {
-		s->len += (size_t)n;
+	const char *between = s->len > 0 ? "; " : "";
+	size_t n = strlen(between) + strlen(what) + strlen(value), room = sizeof(s->text) - s->len;
+	if (n < room) {
+		xml_join(s->text + s->len, room, (const char *const[]){between, what, value, NULL});
+		s->len += n;
 	}
-	s->text[s->len] = '\0';
 }
 
 static void add_number(struct sentence *s, const char *what, uint64_t value)
 {
-	char text[24];
-	snprintf(text, sizeof(text), "%" PRIu64, value);
-	add(s, what, value > 0 ? text : "");
+	char text[XML_DIGITS];
+	add(s, what, value > 0 ? xml_decimal(value, text) : "");
 }
 
 /* Where there is no object that could have details, what they would say. */
@@ -119,7 +116,8 @@ static void event_identification(struct out *o, const struct message *m)
 {
 	const struct audit_event *ev = o->ev;
 	char time[CLOCK_ISO_LEN];
-	struct sentence s = {.len = 0};
+	struct sentence s;
+	s.text[s.len = 0] = '\0';
 	clock_iso(ev->time_ms, time);
 	add(&s, "", ev->text);
 	if (ev->kind == AUDIT_INTERRUPTED && s.len == 0) {
@@ -144,6 +142,14 @@ static void event_identification(struct out *o, const struct message *m)
 
 static void source_identification(struct out *o)
 {
+	struct kept k;
+	xml_key_begin(&k, 'S');
+	writer_u8(&k.key, (uint8_t)o->src->type);
+	xml_key_text(&k, o->src->site);
+	xml_key_text(&k, o->src->id);
+	if (xml_kept(o, &k)) {
+		return;
+	}
 	xml_begin(o, "AuditSourceIdentification");
 	xml_attribute(o, "AuditEnterpriseSiteID", o->src->site);
 	xml_attribute(o, "AuditSourceID", o->src->id);
@@ -153,6 +159,7 @@ static void source_identification(struct out *o)
 		xml_end(o);
 	}
 	xml_end(o);
+	xml_keep(o, &k);
 }
 
 /* ---- The whole ---- */
@@ -194,12 +201,6 @@ static int check_source(const struct audit_source *s)
 	}
 	return good ? 0 : ERR_VALUE;
 }
-
-/* Where what is written goes. */
-struct sink {
-	uint8_t *buf;
-	size_t cap, len; /* len: also of what had no room */
-};
 
 static int take(void *context, const char *bytes, int n)
 {
@@ -250,8 +251,8 @@ int audit_xml_write(const struct audit_event *ev, const struct audit_source *src
 	if (!m->who) {
 		return ERR_VALUE;
 	}
-	struct out o = {.ev = ev, .src = src, .requestor = requestor(ev, src, m->requests)};
 	struct sink sink = {.buf = buf, .cap = cap};
+	struct out o = {.ev = ev, .src = src, .sink = &sink, .requestor = requestor(ev, src, m->requests)};
 	xmlOutputBuffer *out;
 	e = begin(&sink, &o, &out);
 	if (e != 0) {

@@ -15,8 +15,8 @@ static const struct code_entry {
 
 enum audit_code xml_code_of(unsigned dcm)
 {
-	char text[16];
-	snprintf(text, sizeof(text), "%u", dcm);
+	char digits[XML_DIGITS];
+	const char *text = xml_decimal(dcm, digits);
 	for (int i = CODE_NONE + 1; i < CODE_COUNT; i++) {
 		if (strcmp(code_table[i].code, text) == 0 && strcmp(code_table[i].scheme, "DCM") == 0) {
 			return (enum audit_code)i;
@@ -75,11 +75,9 @@ void xml_attribute(struct out *o, const char *name, const char *value)
 	}
 }
 
-#define DIGITS 21 /* of a number, with a NUL */
-
-static const char *decimal(uint64_t value, char text[DIGITS])
+const char *xml_decimal(uint64_t value, char text[XML_DIGITS])
 {
-	char *at = text + DIGITS - 1;
+	char *at = text + XML_DIGITS - 1;
 	*at = '\0';
 	do {
 		*--at = (char)('0' + value % 10);
@@ -90,8 +88,8 @@ static const char *decimal(uint64_t value, char text[DIGITS])
 
 void xml_attribute_number(struct out *o, const char *name, uint64_t value)
 {
-	char text[DIGITS];
-	xml_attribute(o, name, decimal(value, text));
+	char text[XML_DIGITS];
+	xml_attribute(o, name, xml_decimal(value, text));
 }
 
 void xml_text_element(struct out *o, const char *name, const char *text)
@@ -197,13 +195,28 @@ void xml_detail(struct out *o, const char *type, const char *text)
 
 void xml_detail_number(struct out *o, const char *type, uint64_t value)
 {
-	char text[DIGITS];
-	xml_detail(o, type, decimal(value, text));
+	char text[XML_DIGITS];
+	xml_detail(o, type, xml_decimal(value, text));
 }
 
 /* ---- Larger parts ---- */
 
-void xml_participant(struct out *o, const struct participant *p)
+static void participant_key(const struct participant *p, struct kept *k)
+{
+	xml_key_begin(k, 'P');
+	writer_u8(&k->key, p->requestor);
+	writer_u8(&k->key, (uint8_t)p->access_type);
+	for (unsigned i = 0; i < PARTICIPANT_ROLES; i++) {
+		writer_u16be(&k->key, (uint16_t)p->roles[i]);
+	}
+	writer_u16be(&k->key, (uint16_t)p->media);
+	xml_key_text(k, p->id);
+	xml_key_text(k, p->alternative);
+	xml_key_text(k, p->name);
+	xml_key_text(k, p->access);
+}
+
+static void participant(struct out *o, const struct participant *p)
 {
 	xml_begin(o, "ActiveParticipant");
 	xml_attribute(o, "UserID", p->id);
@@ -223,6 +236,20 @@ void xml_participant(struct out *o, const struct participant *p)
 		xml_end(o);
 	}
 	xml_end(o);
+}
+
+void xml_participant(struct out *o, const struct participant *p)
+{
+	struct kept k;
+	if (!p->comes_again) {
+		participant(o, p);
+		return;
+	}
+	participant_key(p, &k);
+	if (!xml_kept(o, &k)) {
+		participant(o, p);
+		xml_keep(o, &k);
+	}
 }
 
 void xml_object_begin(struct out *o, const struct object *b)
@@ -247,6 +274,18 @@ const char *xml_first_known(const char *const *texts)
 		}
 	}
 	return UNKNOWN;
+}
+
+void xml_join(char *to, size_t cap, const char *const *texts)
+{
+	size_t len = 0;
+	for (; *texts; texts++) {
+		size_t n = strlen(*texts), room = cap - 1 - len;
+		n = n < room ? n : room;
+		memcpy(to + len, *texts, n);
+		len += n;
+	}
+	to[len] = '\0';
 }
 
 /* ---- URIs, RFC 3986 ---- */

@@ -4,6 +4,7 @@
 
 #include "audit/xml.h"
 #include "audit_codes.h"
+#include "base/writer.h"
 
 #include <libxml/xmlwriter.h>
 
@@ -21,9 +22,16 @@ enum audit_code {
 enum audit_code xml_code_of(unsigned dcm);
 const char *xml_code_meaning(enum audit_code c);
 
+/* Where what is written goes. */
+struct sink {
+	uint8_t *buf;
+	size_t cap, len; /* len: also of what had no room */
+};
+
 /* A message that is being written. Errors stick. */
 struct out {
 	xmlTextWriterPtr w;
+	struct sink *sink; /* of the writer */
 	const struct audit_event *ev;
 	const struct audit_source *src;
 	int err;
@@ -56,6 +64,22 @@ enum coded {
 };
 void xml_coded(struct out *o, enum coded element, enum audit_code code);
 
+/*
+ * What is the same in message after message is written once, and kept by all the values that it is made of, which are k->key.
+ * xml_kept(): true, it was kept and is written; otherwise it is to be written now, and then xml_keep() called. That is of nodes,
+ * their certificates and the gateway; nothing that has a patient or a user in it is kept.
+ */
+#define XML_KEY_MOST 1536
+struct kept {
+	struct writer key;
+	size_t from; /* in the sink */
+	uint8_t bytes[XML_KEY_MOST];
+};
+void xml_key_begin(struct kept *k, char what);       /* what: a letter a kind of part */
+void xml_key_text(struct kept *k, const char *text); /* may be NULL */
+bool xml_kept(struct out *o, struct kept *k);
+void xml_keep(struct out *o, const struct kept *k);
+
 /* A ParticipantObjectDetail with a text or a number. None, if the text is not known. */
 void xml_detail(struct out *o, const char *type, const char *text);
 void xml_detail_number(struct out *o, const char *type, uint64_t value);
@@ -75,6 +99,7 @@ struct participant {
 	const char *access;
 	enum access access_type;
 	bool requestor;
+	bool comes_again;                         /* it is a node or the gateway */
 	enum audit_code roles[PARTICIPANT_ROLES]; /* to the first CODE_NONE */
 	enum audit_code media;
 };
@@ -89,6 +114,13 @@ struct object {
 };
 
 void xml_object_begin(struct out *o, const struct object *b);
+
+#define XML_DIGITS 21                                           /* of a number, with a NUL */
+const char *xml_decimal(uint64_t value, char text[XML_DIGITS]); /* it stands at the end of text */
+
+/* Texts one behind the other, cut where there is no more room. */
+#define XML_JOIN(to, ...) xml_join((to), sizeof(to), (const char *const[]){__VA_ARGS__, NULL})
+void xml_join(char *to, size_t cap, const char *const *texts);
 
 #define XML_URI_SIZE 2048
 

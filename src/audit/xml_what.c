@@ -38,16 +38,38 @@ static void serial(struct out *o, const char *name, const struct audit_party *p)
 {
 	char text[sizeof(p->serial) + sizeof(p->issuer) + 4];
 	if (xml_is_known(p->serial)) {
-		snprintf(text, sizeof(text), "%s%s%s", p->serial, p->issuer[0] ? " of " : "", p->issuer);
+		XML_JOIN(text, p->serial, p->issuer[0] ? " of " : "", p->issuer);
 		xml_detail(o, name, text);
 	}
+}
+
+/* A subject may be another certificate's too, by renewal or another authority; no attribute of the schema is for more. */
+static void certificate(
+	struct out *o, bool of_caller, const struct audit_fingerprint *f, const struct audit_party *p)
+{
+	struct kept k;
+	char text[AUDIT_FINGERPRINT_TEXT];
+	if (!f->known && !xml_is_known(p->serial)) {
+		return;
+	}
+	xml_key_begin(&k, of_caller ? 'c' : 'C');
+	writer_u8(&k.key, f->known);
+	writer_bytes(&k.key, f->at, f->known ? AUDIT_FINGERPRINT : 0);
+	xml_key_text(&k, p->serial);
+	xml_key_text(&k, p->issuer);
+	if (xml_kept(o, &k)) {
+		return;
+	}
+	audit_fingerprint_text(f, text);
+	xml_detail(o, of_caller ? "Caller's Certificate" : "Called Node's Certificate", text);
+	serial(o, of_caller ? "Caller's Certificate Serial" : "Called Node's Certificate Serial", p);
+	xml_keep(o, &k);
 }
 
 /* What belongs to the message as a whole stands in its first object, once. */
 static void whole_details(struct out *o)
 {
 	const struct audit_event *ev = o->ev;
-	char fingerprint[AUDIT_FINGERPRINT_TEXT];
 	if (o->details_done) {
 		return;
 	}
@@ -67,13 +89,8 @@ static void whole_details(struct out *o)
 	if (!ev->user_proved) {
 		xml_detail(o, "Claimed User", ev->user);
 	}
-	/* A subject may be another certificate's too, by renewal or another authority; no attribute of the schema is for more. */
-	audit_fingerprint_text(&ev->from_certificate, fingerprint);
-	xml_detail(o, "Caller's Certificate", fingerprint);
-	serial(o, "Caller's Certificate Serial", &ev->from);
-	audit_fingerprint_text(&ev->to_certificate, fingerprint);
-	xml_detail(o, "Called Node's Certificate", fingerprint);
-	serial(o, "Called Node's Certificate Serial", &ev->to);
+	certificate(o, true, &ev->from_certificate, &ev->from);
+	certificate(o, false, &ev->to_certificate, &ev->to);
 	if (ev->kind == AUDIT_PATIENT_SHOWN) {
 		xml_detail(o, "Answered By", ev->by_to ? ev->from.node : ev->to.node);
 	}
@@ -267,7 +284,7 @@ static void alert_node(struct out *o, const struct audit_party *p)
 {
 	char id[sizeof(p->subject) + 300];
 	const char *name = FIRST_KNOWN(p->node, p->ae, p->subject, p->address);
-	snprintf(id, sizeof(id), "%s@%s", name, o->src->host);
+	XML_JOIN(id, name, "@", o->src->host);
 	xml_object_begin(o, &(struct object){.id = xml_is_known(p->address) ? p->address : id,
 				    .type = TYPE_SYSTEM,
 				    .id_type = CODE_NODE_ID});

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "audit/xml_parts.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -33,6 +32,7 @@ static struct participant of_party(const struct out *o, const struct audit_party
 		.access = p->address,
 		.access_type = ACCESS_ADDRESS,
 		.requestor = o->requestor == p,
+		.comes_again = true,
 		.roles = {role},
 	};
 }
@@ -41,7 +41,7 @@ static void put_with_ae(struct out *o, struct participant out, const struct audi
 {
 	char ae[sizeof(AE_PREFIX) + sizeof(p->ae)];
 	if (xml_is_known(p->ae)) {
-		snprintf(ae, sizeof(ae), "%s%s", AE_PREFIX, p->ae);
+		XML_JOIN(ae, AE_PREFIX, p->ae);
 		out.alternative = ae;
 	}
 	xml_participant(o, &out);
@@ -77,21 +77,19 @@ static void own_ae_titles(const struct audit_source *s, char *to, size_t cap)
 /* The gateway itself. Its UserID is what the system's log calls it by, or its name at this machine. */
 static void gateway(struct out *o, enum audit_code role, enum audit_code second)
 {
-	char id[300], ae[1024];
+	char id[300], ae[1024], digits[XML_DIGITS];
 	const struct audit_source *s = o->src;
 	bool ip = xml_is_known(s->address);
-	snprintf(id, sizeof(id), "gantry@%s", s->host);
-	if (s->process > 0) {
-		snprintf(id, sizeof(id), "%" PRIu32, s->process);
-	}
+	XML_JOIN(id, "gantry@", s->host);
 	own_ae_titles(s, ae, sizeof(ae));
 	struct participant out = {
-		.id = id,
+		.id = s->process > 0 ? xml_decimal(s->process, digits) : id,
 		.alternative = ae,
 		.name = "gantry",
 		.access = ip ? s->address : s->host,
 		.access_type = ip ? ACCESS_ADDRESS : ACCESS_MACHINE,
 		.requestor = o->requestor == s,
+		.comes_again = true,
 		.roles = {role, second},
 	};
 	add_initiator(&out);
@@ -111,9 +109,9 @@ static void user(struct out *o, enum audit_code role, enum audit_code second)
 	if (!xml_is_known(ev->user) && ev->kind != AUDIT_LOGIN) {
 		return;
 	}
-	snprintf(id, sizeof(id), "%s%s%s", login, strchr(login, '@') ? "" : "@",
-		strchr(login, '@') ? "" : o->src->host);
-	snprintf(name, sizeof(name), "%s%s", login, ev->user_proved ? "" : " (claimed, not proved)");
+	bool whole = strchr(login, '@');
+	XML_JOIN(id, login, whole ? "" : "@", whole ? "" : o->src->host);
+	XML_JOIN(name, login, ev->user_proved ? "" : " (claimed, not proved)");
 	struct participant out = {
 		.id = id,
 		.alternative = ev->user,
