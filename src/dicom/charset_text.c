@@ -407,11 +407,41 @@ static struct text text_of(
 	return t;
 }
 
+/* So many of the next bytes, at most n, are characters of ASCII that change nothing for what follows: most of all text. */
+static size_t plain(const struct text *t, size_t n)
+{
+	const uint8_t *at = t->r.ptr + t->r.pos;
+	size_t i = 0;
+	if (t->cs->coding == CHARSET_ISO2022 && t->g0 != SET_ASCII) {
+		return 0;
+	}
+	while (i < n && at[i] >= 0x20 && at[i] < 0x7F && at[i] != '\\' && at[i] != '^' && at[i] != '=') {
+		i++;
+	}
+	return i;
+}
+
+static size_t write_plain(struct text *t, size_t most)
+{
+	size_t room = t->cap > 0 ? t->cap - 1 - t->done.len : 0;
+	size_t n = plain(t, most < room ? most : room);
+	struct span s;
+	if (n == 0 || reader_bytes(&t->r, n, &s)) {
+		return 0;
+	}
+	memcpy(t->to + t->done.len, s.ptr, n);
+	t->done.len += n;
+	return n;
+}
+
 /* All but what is left. */
 static void convert(struct text *t, size_t left, struct charset_text *ret_text)
 {
 	while (reader_left(&t->r) > left) {
 		uint32_t c = 0;
+		if (write_plain(t, reader_left(&t->r) - left) > 0) {
+			continue;
+		}
 		enum kind kind = read_one(t, &c);
 		if (!write_one(t, kind, c)) {
 			t->done.truncated = true;
