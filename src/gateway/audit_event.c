@@ -11,7 +11,7 @@
 static void fill_party(const struct association *as, int node, const char *ae, struct audit_party *p)
 {
 	if (node >= 0) {
-		snprintf(p->node, sizeof(p->node), "%.64s", as->site->nodes[node].name);
+		AUDIT_TEXT(p->node, span_str(as->site->nodes[node].name));
 	}
 	if (ae) {
 		AUDIT_TEXT(p->ae, span_str(ae));
@@ -59,8 +59,8 @@ void audit_fill(const struct association *as, enum audit_kind kind, struct audit
 	ev->association = as->start->id;
 	fill_party(as, as->route.from, as->caller.calling, &ev->from);
 	fill_party(as, as->route.to, as->caller.called, &ev->to);
-	snprintf(ev->from.address, sizeof(ev->from.address), "%s", as->caller_text);
-	snprintf(ev->to.address, sizeof(ev->to.address), "%s", as->target_address);
+	AUDIT_TEXT(ev->from.address, span_str(as->caller_text));
+	AUDIT_TEXT(ev->to.address, span_str(as->target_address));
 	if (as->caller.has_certificate) {
 		fill_certificate(as->caller.subject, as->peer.serial, as->peer.issuer, as->peer.sha256,
 			&ev->from, &ev->from_certificate);

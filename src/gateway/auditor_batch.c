@@ -171,6 +171,22 @@ void batch_add(struct auditor *a, const struct audit_event *ev)
 
 /* ---- Taking ---- */
 
+/* As inet_ntop(), which goes through all of printf for it. */
+static void ipv4_text(const uint8_t at[4], char *to)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		unsigned v = at[i];
+		if (v >= 100) {
+			*to++ = (char)('0' + v / 100);
+		}
+		if (v >= 10) {
+			*to++ = (char)('0' + v / 10 % 10);
+		}
+		*to++ = (char)('0' + v % 10);
+		*to++ = i < 3 ? '.' : '\0';
+	}
+}
+
 static void set_facts(const struct teller *t, struct audit_event *ev)
 {
 	if (t->kind != TELLER_ASSOCIATION) {
@@ -178,10 +194,8 @@ static void set_facts(const struct teller *t, struct audit_event *ev)
 	}
 	/* Nobody makes records in another's name. */
 	ev->association = t->association;
-	struct in_addr v4;
 	if (IN6_IS_ADDR_V4MAPPED(&t->ip)) {
-		memcpy(&v4, &t->ip.s6_addr[12], sizeof(v4));
-		(void)inet_ntop(AF_INET, &v4, ev->from.address, sizeof(ev->from.address));
+		ipv4_text(&t->ip.s6_addr[12], ev->from.address);
 	} else {
 		(void)inet_ntop(AF_INET6, &t->ip, ev->from.address, sizeof(ev->from.address));
 	}

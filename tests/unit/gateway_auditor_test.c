@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway_auditor_made.h"
 
+#include <arpa/inet.h>
+
 /*
  * The auditor against associations that were taken over, and against tellers that go at the worst moment: nobody's records
  * but their own suffer.
@@ -61,6 +63,29 @@ static void nobody_claims_what_was_found(void **state)
 	done(&good);
 	done(&bad);
 	done(&late);
+}
+
+/* Whatever an association says, its caller's address is what the gate says. */
+static void the_address_is_the_gates(void **state)
+{
+	static const uint8_t addresses[][4] = {
+		{192, 0, 2, 7}, {0, 0, 0, 0}, {255, 255, 255, 255}, {10, 99, 100, 9}, {1, 10, 109, 200}};
+	(void)state;
+	for (unsigned i = 0; i <= ARRAY_LEN(addresses); i++) {
+		char wanted[46] = "2001:db8::1";
+		struct puppet p = puppet(1);
+		if (i < ARRAY_LEN(addresses)) {
+			memset(&p.t->ip, 0, sizeof(p.t->ip));
+			memset(&p.t->ip.s6_addr[10], 0xff, 2);
+			memcpy(&p.t->ip.s6_addr[12], addresses[i], 4);
+			assert_non_null(inet_ntop(AF_INET, addresses[i], wanted, sizeof(wanted)));
+		} else {
+			assert_int_equal(inet_pton(AF_INET6, wanted, &p.t->ip), 1);
+		}
+		int64_t number = begins(&p, "P1");
+		assert_string_equal(open_find(&a, (uint64_t)number)->ev.from.address, wanted);
+		done(&p);
+	}
 }
 
 static void a_flood_of_beginnings_ends(void **state)
@@ -246,6 +271,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nobody_ends_anothers_transfer),
 		cmocka_unit_test(nobody_claims_what_was_found),
+		cmocka_unit_test(the_address_is_the_gates),
 		cmocka_unit_test(a_flood_of_beginnings_ends),
 		cmocka_unit_test(what_is_wrong_with_one_is_no_others_fault),
 		cmocka_unit_test(who_goes_while_nothing_can_be_recorded_is_recorded_later),
