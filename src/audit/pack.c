@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #define HASH_BITS   11
-#define TEXT_BITS   10 /* of them, for places in the text */
 #define TRIES       8  /* places in the dictionary that are tried */
 #define PATIENCE    32 /* bytes that are like nothing, after each of which a place more is left out */
 #define MATCH_LEAST 4  /* what is hashed; deflate's own least is 3 */
@@ -198,8 +197,8 @@ static struct match find(const struct pack *p, struct span text, size_t at, uint
 	const uint8_t *here = text.ptr + at;
 	size_t most = text.len - at < MATCH_MOST ? text.len - at : MATCH_MOST;
 	uint32_t v = four(here), h = hash(v);
-	unsigned before = recent[h >> (HASH_BITS - TEXT_BITS)];
-	recent[h >> (HASH_BITS - TEXT_BITS)] = (uint16_t)at;
+	unsigned before = recent[h];
+	recent[h] = (uint16_t)at;
 	if (before != NOWHERE && four(text.ptr + before) == v) {
 		m = (struct match){same(here, text.ptr + before, most), (unsigned)at - before};
 	}
@@ -241,7 +240,7 @@ static void put_literals(const struct pack *p, struct bits *b, struct span s)
 
 int pack_deflate(const struct pack *p, struct span text, uint8_t *buf, size_t cap, size_t *ret_len)
 {
-	uint16_t recent[1u << TEXT_BITS];
+	uint16_t recent[1u << HASH_BITS];
 	struct bits b = {.to = buf};
 	size_t from = 0, at = 0; /* what is before `from` is written */
 	if (text.len > PACK_TEXT_MOST) {
