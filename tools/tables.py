@@ -259,11 +259,16 @@ def unescaped(mark):
 def then_of(text):
     """What follows a mark: pairs of the lowest and the highest that a byte may be."""
     pairs_of = []
-    for token in text.split():
+    for token in [token for token in text.split() if not token.startswith("code*")]:
         what, often = re.fullmatch(r"(\*|[0-9a-f]{2}(?:-[0-9a-f]{2})?)(?:\*?([0-9]+))?", token).groups()
         low, high = (0, 255) if what == "*" else (int(what[:2], 16), int(what[-2:], 16))
         pairs_of += [(low, high)] * int(often or 1)
     return pairs_of
+
+
+def within(text):
+    """Behind that, in how many bytes one of the marks must come whose place is code; 0: none must."""
+    return next((int(token[5:]) for token in text.split() if token.startswith("code*")), 0)
 
 
 def bits(word, then):
@@ -276,7 +281,10 @@ def check_chance(entries):
     chance = sum(2.0 ** -bits(word, then_of(then)) for word, then in words)
     if chance * 1e8 > 1e-6:
         sys.exit(f"marks: {chance * 1e8:g} are met by chance in 100 MB")
+    others = {unescaped(e["mark"]) for e in entries if {"binary", "document"} & set(e["where"].split(","))}
     for e in entries:
+        if e["where"] == "code" and any(word.endswith(unescaped(e["mark"])) for word in others):
+            sys.exit(f"{e['mark']}: a mark ends where this code does, and one of the two is not seen")
         if re.search(rb"[A-Z]", unescaped(e["mark"])):
             sys.exit(f"{e['mark']}: letters of a mark are lower case, escaped or not")
 
@@ -360,7 +368,7 @@ def marks(entries):
                     where = " | ".join(f"MARK_IN_{w.upper()}" for w in e["where"].split(","))
                     then = then_of(e["then"])
                     alone = "true" if bits(words[index], []) >= 32 else "false"
-                    yield f"\t{{CHECK_{c_name(e['check'])}, {where}, {len(words[index])}, {len(then)}, {len(thens)}, {alone}}},"
+                    yield f"\t{{CHECK_{c_name(e['check'])}, {where}, {len(words[index])}, {len(then)}, {len(thens)}, {within(e['then'])}, {alone}}},"
                     thens += then
                     count += 1
     yield "};"
@@ -432,4 +440,5 @@ def main():
             out.write(line + "\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -142,7 +142,8 @@ struct inspect_stream {
 	uint64_t said_short;      /* … of a document, by marks that may stand in numbers */
 	const struct mark *claim; /* one that must be followed by what it says; NULL */
 	uint64_t claim_at;        /* where it begins */
-	uint8_t n_claim;          /* bytes that followed it */
+	uint32_t n_claim;         /* bytes that followed it */
+	bool claim_code;          /* code was among them */
 	uint8_t n_head;
 	uint8_t head[128];
 	bool is_pdf, has_markup, was_items; /* was_items: it is the rest of a sequence */

@@ -13,6 +13,7 @@ enum mark_where {
 	MARK_IN_BINARY = 1 << 1,
 	MARK_IN_DOCUMENT = 1 << 2,
 	MARK_IN_TAIL = 1 << 3,
+	MARK_IN_CODE = 1 << 4, /* what scripts and programs have: no mark by itself */
 };
 
 struct mark {
@@ -21,7 +22,9 @@ struct mark {
 	uint8_t len;
 	uint8_t n_then; /* bytes that must follow it where there is much; 0: it is never met by chance */
 	uint16_t then;  /* marks.c's */
-	bool alone;     /* in short values the mark is enough */
+	uint16_t
+		code; /* in how many bytes behind those one of its check's MARK_IN_CODE must come; 0: none must */
+	bool alone; /* in short values the mark is enough */
 };
 
 /*

@@ -116,30 +116,49 @@ static bool claim_begin(struct inspect *i, const struct mark *m, uint64_t at)
 	s->claim = m; /* the longer one of two that begin here */
 	s->claim_at = at;
 	s->n_claim = 0;
+	s->claim_code = false;
 	return true;
+}
+
+/* What must follow it byte by byte is there; and so is the code, or there may be none. */
+static bool is_claim_met(const struct inspect_stream *s)
+{
+	return s->n_claim >= s->claim->n_then && (s->claim->code == 0 || s->claim_code);
 }
 
 static void claim_go_on(struct inspect *i, struct span bytes)
 {
 	struct inspect_stream *s = &i->s;
-	for (size_t k = 0; k < bytes.len; k++) {
-		if (!marks_follows(s->claim, s->n_claim++, bytes.ptr[k])) {
-			s->claim = NULL;
-			return;
+	for (size_t k = 0; k < bytes.len && s->claim; k++) {
+		const struct mark *m = s->claim;
+		bool goes_on = s->n_claim >= m->n_then || marks_follows(m, s->n_claim, bytes.ptr[k]);
+		s->n_claim++;
+		if (goes_on && is_claim_met(s)) {
+			say(i, m, s->claim_at);
+			goes_on = false;
 		}
-		if (s->n_claim == s->claim->n_then) {
+		s->claim = goes_on && s->n_claim <= (uint32_t)m->n_then + m->code ? m : NULL;
+	}
+}
+
+/* What a script or a program has, and alone is no mark. */
+static void claim_code(struct inspect *i, const struct mark *m)
+{
+	struct inspect_stream *s = &i->s;
+	if (s->claim && s->claim->code > 0 && s->claim->check == m->check) {
+		s->claim_code = true;
+		if (is_claim_met(s)) {
 			say(i, s->claim, s->claim_at);
 			s->claim = NULL;
-			return;
 		}
 	}
 }
 
-/* So near the end there is no room for chance, but for the shortest marks. */
+/* So near the end there is no room for chance, but for the shortest marks, and for code that did not come. */
 static void claim_end(struct inspect *i)
 {
 	const struct mark *m = i->s.claim;
-	if (m && m->alone && (m->len > 5 || i->s.n_claim >= 4)) {
+	if (m && m->alone && (m->len > 5 || i->s.n_claim >= 4) && i->s.n_claim < m->n_then) {
 		say(i, i->s.claim, i->s.claim_at);
 	}
 	i->s.claim = NULL;
@@ -157,7 +176,8 @@ void value_search(struct inspect *i, struct span piece)
 	}
 	while (piece.len > 0) {
 		const struct mark *m;
-		size_t n = marks_find(&s->marks, s->where, piece, &m);
+		unsigned code = s->claim && s->claim->code > 0 ? MARK_IN_CODE : 0;
+		size_t n = marks_find(&s->marks, s->where | code, piece, &m);
 		if (s->claim) {
 			claim_go_on(i, span_of(piece.ptr, n));
 		}
@@ -165,6 +185,10 @@ void value_search(struct inspect *i, struct span piece)
 		at += n;
 		if (!m) {
 			return;
+		}
+		if (m->where & MARK_IN_CODE) {
+			claim_code(i, m);
+			continue;
 		}
 		static_assert(CHECK_INSPECTION_FAILED - CHECK_EMBEDDED_PROGRAM < 64, "a bit for each");
 		value_mark(i, m, at, piece);

@@ -14,7 +14,7 @@
 #define PE_REST   "\3\0" ANY4 ANY4 ANY4 "\xE0\0\2\1"
 #define ELF_REST  ANY4 ANY4 ANY4
 
-static uint8_t whole[LONG + 4096];
+static uint8_t whole[LONG + 16384];
 
 static void look_at(
 	const char *sop_class, uint32_t tag, const char *vr, size_t n, const void *mark, size_t len)
@@ -61,6 +61,42 @@ static void in_tables(void **state)
 		{"PK\3\4\xFF\7", 6, CHECK_EMBEDDED_ARCHIVE, false, false},
 		{"<?php", 5, CHECK_EMBEDDED_SCRIPT, true, false},
 		{"<?php system($_GET[0]);", 23, CHECK_EMBEDDED_SCRIPT, true, true},
+		{"<?php                                  $_POST", 45, CHECK_EMBEDDED_SCRIPT, true, true},
+		/* All of it are bytes that stand beside each other in a picture. */
+		{"<?php UTVWXWVUTSTUVWXWVUTSTUVWX", 31, CHECK_EMBEDDED_SCRIPT, true, false},
+		{"<script", 7, CHECK_EMBEDDED_SCRIPT, true, false},
+		{"<script>abcdefghijklmnop", 24, CHECK_EMBEDDED_SCRIPT, true, false},
+		{"<script>x=1</script>", 20, CHECK_EMBEDDED_SCRIPT, true, true},
+		{"<script src=/0></ScriPt >", 25, CHECK_EMBEDDED_SCRIPT, true, true},
+		{"**ACE**", 7, CHECK_EMBEDDED_ARCHIVE, true, false},
+		{"**ACE**\x14\x14\2", 10, CHECK_EMBEDDED_ARCHIVE, true, true},
+		{"vhdxfile", 8, CHECK_EMBEDDED_ARCHIVE, true, false},
+		{"vhdxfileM\0i\0c\0r\0", 16, CHECK_EMBEDDED_ARCHIVE, true, true},
+		{"[autorun]abc", 12, CHECK_EMBEDDED_SCRIPT, true, false},
+		{"[AutoRun]\r\nopen=x.exe", 21, CHECK_EMBEDDED_SCRIPT, true, true},
+		{"MSWIM\0\0\0", 8, CHECK_EMBEDDED_ARCHIVE, true, false},
+		{"MSWIM\0\0\0\xD0\0\0\0\0\x0D\1\0", 16, CHECK_EMBEDDED_ARCHIVE, true, true},
+		{"MSCF\0\0\0\0" ANY4 "\0\0\0\0" ANY4 "\0\0\0\0\3\1", 26, CHECK_EMBEDDED_ARCHIVE, true, true},
+		{"MSCF\0\0\0\0" ANY4 "\0\0\0\0" ANY4 "\0\0\0\0\3\2", 26, CHECK_EMBEDDED_ARCHIVE, true, false},
+		{"UEsDBBQAAAAIA", 13, CHECK_EMBEDDED_ARCHIVE, true, true},
+		{"UEsDBBQAttttt", 13, CHECK_EMBEDDED_ARCHIVE, true, false},
+		{"%PDF-1.4\n", 9, CHECK_EMBEDDED_DOCUMENT, true, true},
+		{"%PDF-1.UU", 9, CHECK_EMBEDDED_DOCUMENT, true, false},
+		{"#!/bin/sh", 9, CHECK_EMBEDDED_SCRIPT, true, true},
+		{"#!/bin/>?", 9, CHECK_EMBEDDED_SCRIPT, true, false},
+		/* Words of 16 bits about nought, as waveforms have them. */
+		{"\xCF\xFA\xED\xFE\7\0\0\1", 8, CHECK_EMBEDDED_PROGRAM, true, false},
+		{"\xCF\xFA\xED\xFE\7\0\0\1\x10\0\xF0\xFF\2\0\0\0", 16, CHECK_EMBEDDED_PROGRAM, true, false},
+		{"\xCF\xFA\xED\xFE\7\0\0\1\3\0\0\x80\2\0\0\0", 16, CHECK_EMBEDDED_PROGRAM, true, true},
+		{"\xCF\xFA\xED\xFE\x0C\0\0\1\0\0\0\0\6\0\0\0", 16, CHECK_EMBEDDED_PROGRAM, true, true},
+		{"\xFE\xED\xFA\xCF\1\0\0\7\0\0\0\3\0\0\0\2", 16, CHECK_EMBEDDED_PROGRAM, true, true},
+		{"\xCA\xFE\xBA\xBE\0\0\0\x34\0\x1D\x0A", 11, CHECK_EMBEDDED_PROGRAM, true, false},
+		{"\xCA\xFE\xBA\xBE\0\0\0\x34\0\x1D\x0A\0\6java/lang/Object", 29, CHECK_EMBEDDED_PROGRAM, true,
+			true},
+		{"\0asm\1\0\0\0\1\4", 10, CHECK_EMBEDDED_PROGRAM, true, false},
+		{"\0asm\1\0\0\0\1\4\1\x60\0\0memory", 20, CHECK_EMBEDDED_PROGRAM, true, true},
+		{"PK\5\6\0\0\0\0\2\0\2\0\x60\0\0\0\x60\0\0\0\0\0", 22, CHECK_EMBEDDED_ARCHIVE, true, true},
+		{"PK\5\6\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 22, CHECK_EMBEDDED_ARCHIVE, true, false},
 		/* Linux looks at four bytes, the type and the machine. */
 		{"\x7F"
 		 "ELF",
@@ -107,6 +143,30 @@ static void cut(void **state)
 	}
 }
 
+/* Code counts where it ends within what is looked at, wherever it is cut; and not in what is over before. */
+static void code(void **state)
+{
+	static const char script[] = "<script>123456789012</script";
+	for (unsigned far = 0; far < 3; far++) {
+		static char text[8192];
+		struct inspect_about about = {.transfer_syntax = span_str(EXPLICIT)};
+		size_t n = 20, end = 8 + 12 + 4096 + (far == 2);
+		memset(text, 'x', sizeof(text));
+		memcpy(text, script, n);
+		memcpy(text + (far ? end - 8 : n), "</script", 8);
+		look_at(SECONDARY, 0x00660016, "OF", LONG, text, sizeof(text));
+		assert_int_equal(inspected.counts[CHECK_EMBEDDED_SCRIPT], far < 2);
+		size_t at = (size_t)((uint8_t *)memmem(whole, sizeof(whole), script, n) - whole),
+		       all = (size_t)inspected.facts.bytes;
+		for (size_t k = 0; k < sizeof(script); k++) {
+			inspect_pieces(&inspected, &about, span_of(whole, all), at + k, 0, false);
+			assert_int_equal(inspected.counts[CHECK_EMBEDDED_SCRIPT], far < 2);
+			inspect_pieces(&inspected, &about, span_of(whole, all), at + end - k, 0, false);
+			assert_int_equal(inspected.counts[CHECK_EMBEDDED_SCRIPT], far < 2);
+		}
+	}
+}
+
 /* At the very end there is no room for what follows, nor for chance. */
 static void at_the_end(void **state)
 {
@@ -144,6 +204,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(in_tables),
 		cmocka_unit_test(cut),
+		cmocka_unit_test(code),
 		cmocka_unit_test(at_the_end),
 		cmocka_unit_test(triangles),
 	};
