@@ -115,8 +115,8 @@ static bool has_room(uint64_t quota, uint64_t others, uint64_t most)
 	return others <= quota && most <= quota - others;
 }
 
-/* 0: a file with that room; 1: it has it now. */
-static int give_room(struct held *h, struct held_file *f, int64_t wanted)
+/* 0: it can have that much; ERR_AGAIN: others have it. */
+static int judge(struct held *h, const struct held_file *f, int64_t wanted)
 {
 	if (wanted <= 0 || (uint64_t)wanted <= f->room) {
 		return ERR_VALUE;
@@ -125,14 +125,21 @@ static int give_room(struct held *h, struct held_file *f, int64_t wanted)
 	if (most > h->quota || most > share_of(h->quota)) {
 		return ERR_LENGTH; /* whatever others have */
 	}
-	if (!has_room(h->quota, others_room(h, f, true), most)) {
-		warn(h, "the quota, `hold-quota`, is used up");
-		return ERR_LIMIT;
-	}
 	if (!has_room(share_of(h->quota), others_room(h, f, false), most)) {
 		warn(h, "an association has its share of `hold-quota`, half of it");
 		return ERR_LIMIT;
 	}
+	return has_room(h->quota, others_room(h, f, true), most) ? 0 : ERR_AGAIN;
+}
+
+/* 0: a file with that room; 1: it has it now; errors as above. */
+static int give_room(struct held *h, struct held_file *f, int64_t wanted)
+{
+	int e = judge(h, f, wanted);
+	if (e != 0) {
+		return e;
+	}
+	uint64_t most = (uint64_t)wanted;
 	bool first = f->file < 0;
 	f->file = first ? open_nameless(h->folder) : f->file;
 	if (f->file < 0 || reserve(f, most) != 0) {
@@ -144,6 +151,77 @@ static int give_room(struct held *h, struct held_file *f, int64_t wanted)
 	return first ? 0 : 1;
 }
 
+static int answer(const struct held_file *f, int number)
+{
+	struct message reply = {.type = MSG_ROOMED, .fd = number == 0 ? f->file : -1, .number = number};
+	return message_send(f->channel, &reply);
+}
+
+/* ---- Who waits ---- */
+
+static bool is_first(const struct held *h, const struct held_file *f)
+{
+	for (const struct held_file *older = h->at; older < f; older++) {
+		if (older->wanted > 0) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static void wait_for_others(struct held *h, struct held_file *f, uint64_t wanted)
+{
+	f->wanted = wanted;
+	if (!h->waits) {
+		h->waits = true;
+		log_event(LOG_LEVEL_WARNING, "hold.waits",
+			"An object waits for room on disk, which others have that wait for their verdicts.",
+			LOG_NUMBER("objects", (int64_t)h->n), LOG_NUMBER("bytes", (int64_t)h->room),
+			LOG_NUMBER("quota", (int64_t)h->quota));
+	}
+}
+
+/* What cannot be told, as its channel is closed, is seen there. */
+static void end_of_wait(struct held_file *f, int number)
+{
+	f->wanted = 0;
+	(void)!answer(f, number);
+}
+
+/* The youngest of those that have room, if all of them wait. NULL: one does not, or none has any. */
+static struct held_file *youngest_of_stuck(struct held *h)
+{
+	struct held_file *youngest = NULL;
+	for (unsigned i = 0; i < h->n; i++) {
+		struct held_file *f = &h->at[i];
+		if (f->room > 0 && f->wanted == 0) {
+			return NULL;
+		}
+		youngest = f->room > 0 ? f : youngest;
+	}
+	return youngest;
+}
+
+/* There may be room now for some, in their order; or there will be none for any. */
+static void settle(struct held *h)
+{
+	bool waits = false;
+	for (unsigned i = 0; i < h->n && !waits; i++) {
+		struct held_file *f = &h->at[i];
+		int number = f->wanted > 0 ? give_room(h, f, (int64_t)f->wanted) : 0;
+		waits = number == ERR_AGAIN;
+		if (f->wanted > 0 && !waits) {
+			end_of_wait(f, number);
+		}
+	}
+	struct held_file *youngest = waits ? youngest_of_stuck(h) : NULL;
+	if (youngest) {
+		warn(h, "all that have room of `hold-quota` wait for more: the youngest was refused");
+		end_of_wait(youngest, ERR_LIMIT);
+	}
+	h->waits = h->waits && waits;
+}
+
 /* False: it is done with. */
 static bool serve(struct held *h, struct held_file *f)
 {
@@ -152,10 +230,19 @@ static bool serve(struct held *h, struct held_file *f)
 	if (e != 0) {
 		return e == ERR_AGAIN;
 	}
-	struct message reply = {.type = MSG_ROOMED, .fd = -1};
-	reply.number = give_room(h, f, m.number);
-	reply.fd = reply.number == 0 ? f->file : -1;
-	return message_send(f->channel, &reply) == 0;
+	if (f->wanted > 0) {
+		return false; /* it has not had its answer */
+	}
+	bool patient = m.type == MSG_ROOM, first = !patient || is_first(h, f);
+	int number = first ? give_room(h, f, m.number) : judge(h, f, m.number);
+	number = number == 0 && !first ? ERR_AGAIN : number;
+	if (number == ERR_AGAIN && patient) {
+		wait_for_others(h, f, (uint64_t)m.number);
+	} else if (number == ERR_AGAIN) {
+		warn(h, "the quota, `hold-quota`, is used up");
+		number = ERR_LIMIT;
+	}
+	return answer(f, number) == 0;
 }
 
 void held_poll(const struct held *h, struct pollfd *fds)
@@ -173,6 +260,7 @@ void held_serve(struct held *h, const struct pollfd *fds, unsigned n)
 			drop(h, i - 1);
 		}
 	}
+	settle(h);
 }
 
 unsigned held_check(struct held *h)
@@ -190,6 +278,9 @@ unsigned held_check(struct held *h)
 			drop(h, i - 1);
 			over++;
 		}
+	}
+	if (over > 0) {
+		settle(h);
 	}
 	return over;
 }

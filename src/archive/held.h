@@ -13,6 +13,9 @@
  * Room on disk for large objects that wait for their verdict: files without a name, gone when nobody has them open. What
  * is in them is encrypted by the association that holds the object, with a key that never leaves it. Room is given as it
  * is asked for, within a quota over all, and comes back when the association closes its channel or ends.
+ *
+ * Who asks for more than there is waits for what the others give back, and whose channel is oldest has it first: nobody overtakes, so that each
+ * is the first one day. Where all that have room wait for more, none will give any back: of these the youngest is refused then.
  */
 #define HELD_MOST 512 /* objects at once */
 
@@ -26,6 +29,7 @@ struct held_file {
 	int channel, file;    /* file: -1 until it is first asked for */
 	uint64_t association; /* whose; 0: nobody's */
 	uint64_t room;
+	uint64_t wanted; /* it waits for so much in all; 0: it does not wait */
 };
 
 struct held {
@@ -35,6 +39,7 @@ struct held {
 	uint64_t quota;    /* of the last that asked: bytes */
 	char folder[4096]; /* of the last one */
 	bool warned;       /* that there is no room */
+	bool waits;        /* it was said that some wait */
 };
 
 /*

@@ -172,10 +172,14 @@ void hold_let_go(struct association *as, struct side *s, const char *why)
 	}
 }
 
-static void make_room(struct association *as, struct side *s)
+void hold_make_room(struct association *as, struct side *s)
 {
 	struct hold *h = hold_of(as, s);
+	h->room.waits = true;
 	int e = hold_room_store(as, &h->room, h->memory, h->len);
+	if (e == ERR_AGAIN) {
+		return; /* memory is full: nothing more is read of it until there is room */
+	}
 	if (e == 0) {
 		h->len = 0;
 		return;
@@ -198,7 +202,7 @@ void hold_take(struct association *as, struct side *s, struct span bytes)
 	}
 	h->len += bytes.len;
 	if (h->len == hold_capacity(h) && h->keep == UINT64_MAX) {
-		make_room(as, s);
+		hold_make_room(as, s);
 	}
 }
 

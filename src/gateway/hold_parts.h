@@ -50,6 +50,9 @@ MUST_USE bool hold_judge(struct association *as, struct side *s);
 /* What leaves is known, or is gone over before: HOLD_PASSING. False: it has been refused, and the message is not over. */
 MUST_USE bool hold_go_on(struct association *as, struct side *s);
 
+/* Its memory is full: into the file, once there is room. Until then it stays full. */
+void hold_make_room(struct association *as, struct side *s);
+
 /* It cannot be held whole any longer. */
 void hold_let_go(struct association *as, struct side *s, const char *why);
 

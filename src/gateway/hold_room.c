@@ -35,13 +35,14 @@ static void give_back(struct hold_room *r)
 			close(r->file);
 		}
 	}
-	r->open = false;
-	r->room = 0;
+	r->open = r->queued = r->waited = false;
+	r->room = r->asked = 0;
 }
 
 void hold_room_reset(struct hold_room *r)
 {
-	if (r->room > EXTENT) {
+	/* Where it had to wait others do, too. */
+	if (r->room > EXTENT || r->waited || r->asked > 0) {
 		give_back(r);
 	}
 	OPENSSL_cleanse(r->key, sizeof(r->key));
@@ -51,7 +52,7 @@ void hold_room_reset(struct hold_room *r)
 
 int64_t hold_room_rest(struct hold_room *r, int64_t now_ms)
 {
-	if (!r->open || r->stored > 0) {
+	if (!r->open || r->stored > 0 || r->asked > 0) {
 		return INT64_MAX;
 	}
 	if (now_ms - r->idle_ms < IDLE_MS) {
@@ -90,25 +91,57 @@ static int open_channel(struct association *as, struct hold_room *r)
 	return 0;
 }
 
+static int ask_for(struct association *as, struct hold_room *r, uint64_t most)
+{
+	struct message *m = &as->ask;
+	int e = r->open ? 0 : open_channel(as, r);
+	*m = (struct message){.type = r->waits ? MSG_ROOM : MSG_ROOM_NOW, .fd = -1, .number = (int64_t)most};
+	e = e == 0 ? message_send(r->channel, m) : e;
+	r->asked = e == 0 ? most : 0;
+	r->asked_ms = clock_mono_ms();
+	return e;
+}
+
+/* Its first answer comes at once, and the second one when others have given back what they have. */
+static int hear(struct hold_room *r, struct message *ret_reply)
+{
+	bool first = !r->queued;
+	int e = first ? wait_for(r->channel, ret_reply) : message_recv(r->channel, FROM_STORE, ret_reply);
+	if (e == 0 && first && ret_reply->type == MSG_ROOMED && ret_reply->number == ERR_AGAIN && r->waits) {
+		r->queued = r->waited = true;
+		return ERR_AGAIN;
+	}
+	return e == ERR_AGAIN && clock_mono_ms() - r->asked_ms >= HOLD_ROOM_WAIT_MS ? ERR_LIMIT : e;
+}
+
+static int take_room(struct hold_room *r, const struct message *reply)
+{
+	bool fits = reply->type == MSG_ROOMED && reply->number == (r->file < 0 ? 0 : 1);
+	if (!fits) {
+		bool none = reply->type == MSG_ROOMED &&
+		            (reply->number == ERR_LIMIT || reply->number == ERR_LENGTH ||
+				    reply->number == ERR_SPACE);
+		return none ? (int)reply->number : ERR_PEER;
+	}
+	r->file = r->file < 0 ? reply->fd : r->file;
+	r->room = r->asked;
+	return 0;
+}
+
 /* Room for so many bytes of the file in all. */
 static int get_room(struct association *as, struct hold_room *r, uint64_t most)
 {
-	struct message *m = &as->ask, *reply = &as->reply;
 	uint64_t wanted = (most + EXTENT - 1) / EXTENT * EXTENT;
-	int e = r->open ? 0 : open_channel(as, r);
-	*m = (struct message){.type = MSG_ROOM, .fd = -1, .number = (int64_t)wanted};
-	e = e == 0 ? message_send(r->channel, m) : e;
-	e = e == 0 ? wait_for(r->channel, reply) : e;
-	if (e == 0 && reply->type == MSG_ROOMED && reply->number == 0 && r->file < 0) {
-		r->file = reply->fd;
-	} else if (e == 0 && (reply->type != MSG_ROOMED || reply->number != 1 || r->file < 0)) {
-		bool none = reply->number == ERR_LIMIT || reply->number == ERR_LENGTH ||
-		            reply->number == ERR_SPACE;
-		e = none ? (int)reply->number : ERR_PEER;
+	struct message *reply = &as->reply;
+	int e = r->asked > 0 ? 0 : ask_for(as, r, wanted);
+	e = e == 0 ? hear(r, reply) : e;
+	if (e == ERR_AGAIN || (e == ERR_LIMIT && r->asked > 0)) {
+		return e; /* no answer has come, and may still */
 	}
-	if (e == 0) {
-		r->room = wanted;
-	} else if (e != ERR_LIMIT && e != ERR_LENGTH && e != ERR_SPACE) {
+	e = e == 0 ? take_room(r, reply) : e;
+	r->asked = 0;
+	r->queued = false;
+	if (e != 0 && e != ERR_LIMIT && e != ERR_LENGTH && e != ERR_SPACE) {
 		give_back(r);
 	}
 	return e;

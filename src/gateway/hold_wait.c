@@ -105,6 +105,18 @@ static void end_of_asking(struct association *as, struct side *s, const char *wh
 	}
 }
 
+/* Others have the room that it needs. When to ask again. */
+static int64_t look_for_room(struct association *as, struct side *s, int64_t now_ms)
+{
+	const struct hold *h = hold_of(as, s);
+	bool full = h->room.asked > 0 && h->state == HOLD_TAKING && hold_is_kept(s) &&
+	            h->keep == UINT64_MAX && h->len == hold_capacity(h);
+	if (full) {
+		hold_make_room(as, s);
+	}
+	return full && h->room.asked > 0 ? now_ms + HOLD_ROOM_AGAIN_MS : INT64_MAX;
+}
+
 int64_t hold_check(struct association *as, int64_t now_ms)
 {
 	struct side *sides[] = {&as->a, &as->b};
@@ -115,6 +127,8 @@ int64_t hold_check(struct association *as, int64_t now_ms)
 		go_on(as, sides[k], now_ms);
 		int64_t cleaned = hold_clean_clock(as, sides[k], h, now_ms);
 		next = cleaned < next ? cleaned : next;
+		int64_t room = look_for_room(as, sides[k], now_ms);
+		next = room < next ? room : next;
 		int64_t idle = hold_room_rest(&h->room, now_ms);
 		next = idle < next ? idle : next;
 		bool asking = h->state == HOLD_ASKING, cleaning = h->state == HOLD_CLEANING;

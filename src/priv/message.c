@@ -449,6 +449,7 @@ static const struct row rows[] = {
 	[MSG_BOOKED] = {"booked", DOWN, FD_IF_ZERO, write_number, read_number},
 	[MSG_BOOKING] = {"booking", FROM_GATE_STORE, FD_YES, write_number, read_number},
 	[MSG_BOOK_FOLDER] = {"book-folder", SUPERVISOR, FD_YES, write_number, read_number},
+	[MSG_ROOM_NOW] = {"room-now", FROM_HOLDER, FD_NO, write_number, read_number},
 };
 static_assert(ARRAY_LEN(rows) == MSG_TYPE_COUNT, "one row a message type");
 

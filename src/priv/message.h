@@ -143,8 +143,12 @@ enum message_type {
 	/* text: absolute folder; number: bytes that all held objects may take; client.association: whose; fd: its channel */
 	MSG_HOLDER,
 	/* association -> store, on such a channel. Who closes it gives the room back. */
-	MSG_ROOM,   /* number: bytes wanted in all -> MSG_ROOMED */
-	MSG_ROOMED, /* store -> association. number 0, fd: a file without a name, with that room; 1: it has it now; or an enum err */
+	MSG_ROOM, /* number: bytes wanted in all -> MSG_ROOMED */
+	/*
+	 * store -> association. number 0, fd: a file without a name, with that room; 1: it has it now; ERR_AGAIN: others have it, and another
+	 * MSG_ROOMED comes when they have given some back; or another enum err
+	 */
+	MSG_ROOMED,
 	/*
 	 * Association -> gate -> auditor; no answer. number: MSG_UNRECORDED_OF: so many events of an enum audit_kind passed, or were
 	 * lost, without a record.
@@ -170,6 +174,7 @@ enum message_type {
 	MSG_BOOKED, /* gate -> association. number 0, fd: its channel (archive/bookkeeper.h); else it may not have one, or there is none now */
 	MSG_BOOKING,     /* gate -> store. number: BOOKING (archive/bookkeeper.h); fd: the other end */
 	MSG_BOOK_FOLDER, /* supervisor -> store. fd: the book's folder; number: BOOK_LIMITS */
+	MSG_ROOM_NOW, /* association -> store: as MSG_ROOM, but it does not wait for room that others have */
 	MSG_TYPE_COUNT,
 };
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import struct
+import threading
 import time
 import urllib.request
 
@@ -326,7 +327,7 @@ def hold_without_room(bench):
 
 @test
 def hold_without_room_now(bench):
-    """Another association has all the room: what is sent again later is told to come again, and then passes."""
+    """Another association has all the room and keeps it: what waited for it in vain is told to come again, and then passes."""
     port, folder = peers.storescp(bench, "-pdu", "131072", "--fork")
     g = bench.gateway(archive=plain(port), flow={"inspect": True}, **{"hold-quota": "64M"})
     data = good("1.2.7.3", 2 << 20)
@@ -337,7 +338,9 @@ def hold_without_room_now(bench):
                                                affected_instance="1.2.7.4", data=1), True)
         first.send_pdvs(3, good("1.2.7.4", 2 << 20)[:-2], False, last=False)
         held = held_file(g, 1 << 20)
+        since = time.monotonic()
         equal(second.store(instance="1.2.7.3", data=data)["status"], 0xA700, "status without room")
+        check(9 < time.monotonic() - since < 20, "how long it waited for room")
         check("hold-quota" in g.decision("unjudged")["message"], "why")
         first.abort()
         until(lambda: not os.path.exists(held), "the end of the first")
@@ -349,6 +352,73 @@ def hold_without_room_now(bench):
             equal(third.store(instance="1.2.7.5", data=good("1.2.7.5", 2 << 20))["status"], 0, "status beside one that is idle")
         second.release()
     equal(sorted(peers.received(folder)), ["1.2.7.3", "1.2.7.5"], "what arrived")
+
+
+@test
+def hold_waits_for_room(bench):
+    """Another association has all the room: who needs some is read no further, and passes when that one is done with."""
+    port, folder = peers.storescp(bench, "-pdu", "131072", "--fork")
+    g = bench.gateway(archive=plain(port), flow={"inspect": True}, **{"hold-quota": "64M"})
+    data = {uid: good(uid, 4 << 20) for uid in ("1.2.7.6", "1.2.7.7", "1.2.7.8")}
+    answers = {}
+
+    def send(uid):
+        with g.scu(timeout=60) as scu:
+            scu.associate(contexts=CONTEXTS)
+            answers[uid] = scu.store(instance=uid, data=data[uid])["status"]
+            scu.release()
+
+    with g.scu(timeout=60) as first:
+        first.associate(contexts=CONTEXTS)
+        first.send_pdvs(3, dicom.command_bytes(field=dicom.C_STORE, id=1, priority=0, affected_class=dicom.CT,
+                                               affected_instance="1.2.7.6", data=1), True)
+        first.send_pdvs(3, data["1.2.7.6"][:-2], False, last=False)
+        held_file(g, 1 << 20)
+        others = [threading.Thread(target=send, args=(uid,)) for uid in ("1.2.7.7", "1.2.7.8")]
+        for other in others:
+            other.start()
+        g.wait_log(event="hold.waits")
+        equal(answers, {}, "answers while there is no room")
+        first.send_pdvs(3, data["1.2.7.6"][-2:], False)
+        equal(first.answer()["status"], 0, "status of who had the room")
+        for other in others:
+            other.join()
+        first.release()
+    equal(answers, {"1.2.7.7": 0, "1.2.7.8": 0}, "statuses of who waited")
+    equal(g.find(event="decision", rule="unjudged"), [], "refusals")
+    found = peers.received(folder)
+    equal({uid: found[uid].data == data[uid] for uid in found}, dict.fromkeys(data, True), "what arrived")
+
+
+@test
+def hold_of_some_that_wait_for_each_other(bench):
+    """Four have all the room, and each needs more: one of them is told to come again, so that the others come to an end."""
+    port, folder = peers.storescp(bench, "-pdu", "131072", "--fork")
+    g = bench.gateway(archive=plain(port), flow={"inspect": True}, **{"hold-quota": "256M"})
+    data, head, statuses, together = good("1.2.7.9", 80 << 20), 4 << 20, [], threading.Barrier(5)
+
+    def send():
+        with g.scu(timeout=60) as scu:
+            scu.associate(contexts=CONTEXTS)
+            scu.send_pdvs(3, dicom.command_bytes(field=dicom.C_STORE, id=1, priority=0, affected_class=dicom.CT,
+                                                 affected_instance="1.2.7.9", data=1), True)
+            scu.send_pdvs(3, data[:head], False, last=False)
+            together.wait()
+            scu.send_pdvs(3, data[head:], False)
+            statuses.append(scu.answer()["status"])
+            scu.release()
+
+    senders = [threading.Thread(target=send) for _ in range(4)]
+    for sender in senders:
+        sender.start()
+    until(lambda: len([path for path in held_files(g) if os.stat(path).st_size > 0]) == 4, "four that are held")
+    together.wait()
+    for sender in senders:
+        sender.join()
+    equal(sorted(statuses), [0, 0, 0, 0xA700], "statuses")
+    check("hold-quota" in g.decision("unjudged")["message"], "why")
+    equal(g.wait_log(event="hold.full")["error"].split(":")[0], "all that have room of `hold-quota` wait for more", "what the log says")
+    check(peers.received(folder)["1.2.7.9"].data == data, "the object has changed on its way")
 
 
 @test

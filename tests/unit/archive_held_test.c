@@ -62,15 +62,36 @@ static void serve(void)
 	held_serve(&held, fds, n);
 }
 
-/* What the store answers to a wish for so many bytes. */
-static int64_t ask(int channel, int64_t bytes)
+/* What the store has said; ERR_TYPE: nothing. */
+static int64_t heard(int channel)
 {
-	struct message m = {.type = MSG_ROOM, .fd = -1, .number = bytes};
-	assert_int_equal(message_send(channel, &m), 0);
-	serve();
-	assert_int_equal(message_recv(channel, FROM_STORE, &answer), 0);
+	int e = message_recv(channel, FROM_STORE, &answer);
+	if (e == ERR_AGAIN) {
+		return ERR_TYPE;
+	}
+	assert_int_equal(e, 0);
 	assert_int_equal(answer.type, MSG_ROOMED);
 	return answer.number;
+}
+
+static int64_t ask_by(enum message_type type, int channel, int64_t bytes)
+{
+	struct message m = {.type = type, .fd = -1, .number = bytes};
+	assert_int_equal(message_send(channel, &m), 0);
+	serve();
+	return heard(channel);
+}
+
+/* What it answers at once to a wish for so many bytes. */
+static int64_t ask(int channel, int64_t bytes)
+{
+	return ask_by(MSG_ROOM_NOW, channel, bytes);
+}
+
+/* … and to one that can wait. */
+static int64_t ask_patiently(int channel, int64_t bytes)
+{
+	return ask_by(MSG_ROOM, channel, bytes);
 }
 
 static void give_back(int channel)
@@ -128,6 +149,102 @@ static void an_association_has_half(void **state)
 	give_back(b);
 	give_back(other);
 	assert_int_equal(held.room, 0);
+}
+
+static void close_answer(void)
+{
+	close(answer.fd);
+}
+
+/* The oldest has what comes free, and nobody overtakes it, also who asks for less. */
+static void who_is_older_has_room_first(void **state)
+{
+	int a = open_of(1, 192 * MIB), b = open_of(2, 192 * MIB), c = open_of(3, 192 * MIB),
+	    d = open_of(4, 192 * MIB);
+	(void)state;
+	assert_int_equal(ask_patiently(d, 64 * MIB), 0);
+	close_answer();
+	assert_int_equal(ask_patiently(a, 64 * MIB), 0);
+	close_answer();
+	assert_int_equal(ask_patiently(c, 96 * MIB), ERR_AGAIN);
+	assert_int_equal(ask_patiently(b, 96 * MIB), ERR_AGAIN);
+	int young = open_of(5, 192 * MIB);
+	assert_int_equal(ask_patiently(young, MIB), ERR_AGAIN);
+	assert_int_equal(heard(b), ERR_TYPE);
+	/* What cannot wait may complete what others wait for. */
+	assert_int_equal(ask(a, 65 * MIB), 1);
+	/* Who is older than all that wait does not wait for them. */
+	assert_int_equal(ask_patiently(a, 80 * MIB), 1);
+	give_back(d);
+	assert_int_equal(heard(b), 0);
+	close_answer();
+	assert_int_equal(heard(c), ERR_TYPE);
+	assert_int_equal(heard(young), ERR_TYPE);
+	give_back(a);
+	assert_int_equal(heard(c), 0);
+	close_answer();
+	assert_int_equal(heard(young), ERR_TYPE);
+	give_back(c);
+	assert_int_equal(heard(young), 0);
+	close_answer();
+	give_back(b);
+	give_back(young);
+	assert_int_equal(held.room, 0);
+}
+
+/* Each has a part and wants more: the youngest of those gives up, and one after the other the others have what they want. */
+static void who_wait_for_each_other_come_to_an_end(void **state)
+{
+	int channels[4];
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		channels[i] = open_of(i + 1, 256 * MIB);
+		assert_int_equal(ask_patiently(channels[i], 64 * MIB), 0);
+		close_answer();
+	}
+	int none = open_of(9, 256 * MIB);
+	assert_int_equal(ask_patiently(none, 64 * MIB), ERR_AGAIN); /* has no room that it could give back */
+	for (unsigned i = 4; i > 1; i--) {
+		assert_int_equal(ask_patiently(channels[i - 1], 128 * MIB), ERR_AGAIN);
+		assert_int_equal(heard(channels[i - 1]), ERR_TYPE); /* the first may still go on */
+	}
+	assert_int_equal(ask_patiently(channels[0], 128 * MIB), ERR_AGAIN);
+	assert_int_equal(heard(channels[3]), ERR_LIMIT);
+	assert_int_equal(heard(channels[2]), ERR_TYPE);
+	give_back(channels[3]);
+	assert_int_equal(heard(channels[0]), 1);
+	assert_int_equal(heard(channels[1]), ERR_TYPE);
+	give_back(channels[0]);
+	assert_int_equal(heard(channels[1]), 1);
+	assert_int_equal(heard(channels[2]), 1);
+	assert_int_equal(heard(none), ERR_TYPE);
+	give_back(channels[1]);
+	assert_int_equal(heard(none), 0);
+	close_answer();
+	give_back(channels[2]);
+	give_back(none);
+	assert_int_equal(held.n, 0);
+	assert_int_equal(held.room, 0);
+}
+
+/* Who hangs up waits no longer; who asks before it has its answer is not one of ours. */
+static void who_does_not_wait_is_done_with(void **state)
+{
+	int a = open_of(1, 64 * MIB), b = open_of(2, 64 * MIB), c = open_of(3, 64 * MIB);
+	(void)state;
+	assert_int_equal(ask_patiently(a, 64 * MIB), 0);
+	close_answer();
+	assert_int_equal(ask_patiently(b, MIB), ERR_AGAIN);
+	assert_int_equal(ask_patiently(c, MIB), ERR_AGAIN);
+	give_back(b);
+	assert_int_equal(held.n, 2);
+	struct message m = {.type = MSG_ROOM, .fd = -1, .number = 2 * MIB};
+	assert_int_equal(message_send(c, &m), 0);
+	serve();
+	assert_int_equal(message_recv(c, FROM_STORE, &answer), ERR_CLOSED);
+	close(c);
+	give_back(a);
+	assert_int_equal(held.n, 0);
 }
 
 /* Who asks again and again takes from itself alone. */
@@ -220,6 +337,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(room_is_given_and_comes_back),
 		cmocka_unit_test(an_association_has_half),
+		cmocka_unit_test(who_is_older_has_room_first),
+		cmocka_unit_test(who_wait_for_each_other_come_to_an_end),
+		cmocka_unit_test(who_does_not_wait_is_done_with),
 		cmocka_unit_test(an_association_has_four),
 		cmocka_unit_test(who_writes_over_its_room_loses_it),
 		cmocka_unit_test(another_message_ends_it),

@@ -89,6 +89,7 @@ static const struct {
 	{MSG_BOOKED, FROM_GATE_DOWN, true},
 	{MSG_BOOKING, FROM_GATE_STORE, true},
 	{MSG_BOOK_FOLDER, FROM_SUPERVISOR, true},
+	{MSG_ROOM_NOW, FROM_HOLDER, false},
 };
 static_assert(ARRAY_LEN(contract) == MSG_TYPE_COUNT - 1, "one row a type");
 
@@ -211,6 +212,7 @@ static int64_t number_of(enum message_type type)
 {
 	switch (type) {
 	case MSG_ROOM:
+	case MSG_ROOM_NOW:
 	case MSG_TOLD:
 		return MSG_TOLD_ALL;
 	case MSG_LINE:
