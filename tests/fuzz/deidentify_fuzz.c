@@ -79,8 +79,7 @@ static bool is_out_of_place(const struct dataset *e)
 	bool is_text = strstr("LO LT PN SH ST UC UT", e->vr) != NULL;
 	return (e->tag >> 24 == 0x7F && e->depth > 0) ||
 	       (is_text && (e->tag >> 16 & 1) == 0 &&
-		       !strstr("AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT",
-			       tag_implied_vr(e->tag)));
+		       !strstr("AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT", tag_implied_vr(e->tag)));
 }
 
 static bool may_stand(uint32_t tag, unsigned options)
