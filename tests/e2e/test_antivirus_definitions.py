@@ -189,7 +189,10 @@ def serve(s):
     with s, s.makefile("rb") as file:
         command, data = b"", b""
         while not command.endswith(b"\0"):
-            command += file.read(1)
+            byte = file.read(1)
+            if not byte:
+                return
+            command += byte
         if command != b"zINSTREAM\0":
             s.sendall({b"zPING\0": b"PONG\0"}.get(command, b"ClamAV 1\0"))
             return
@@ -253,7 +256,10 @@ class Stubborn(threading.Thread):
     def serve(self, s, file):
         command = b""
         while not command.endswith(b"\0"):
-            command += file.read(1)
+            byte = file.read(1)
+            if not byte:
+                return
+            command += byte
         if command == b"zINSTREAM\0":
             data = b""
             while n := struct.unpack(">L", file.read(4))[0]:

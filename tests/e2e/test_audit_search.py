@@ -600,8 +600,7 @@ def incident_by_certificate(bench):
 def incident_by_called_certificate(bench):
     """What went to the node that showed a certificate; and another name for the same subject finds nothing."""
     trail = Trail(bench, **{"checkpoint-every": 1})
-    archive = dicom.Scp(tls=bench.keys.server("archive"))
-    bench.later(archive.close)
+    archive = bench.scp(tls=bench.keys.server("archive"))
     g = trail.gateway(archive={"address": [f"127.0.0.1:{archive.port}"], "transport": "tls"})
     scu = g.scu()
     scu.associate(contexts=[(CT, [ILE])])

@@ -218,6 +218,26 @@ def caller_ignores_the_window(bench):
 
 
 @test
+def fake_peer_that_fails(bench):
+    """Of these tests themselves: what a fake peer raises fails its test, and a C-CANCEL, which may come late, is not answered."""
+    def answer(scp, wire, context, fields, data):
+        raise KeyError(f"asked about {fields['field']:04X}H")
+
+    scp = bench.scp(answer=answer)
+    with bench.scu(scp.port) as scu:
+        scu.associate(contexts=[(VERIFICATION, [ILE])])
+        scu.send_message(1, field=dicom.C_CANCEL, answers=1)
+        try:
+            scu.echo()
+            raise AssertionError("an answer came")
+        except Closed:
+            pass
+    failed = until(bench.failures, "word of it")
+    equal([str(error) for error in failed], ["'asked about 0030H'"], "what has failed")
+    scp.failures.clear()
+
+
+@test
 def cancel_of_nothing(bench):
     """A C-CANCEL that comes too late is no reason for anything (PS3.7 9.3.2.3)."""
     scp = bench.scp()

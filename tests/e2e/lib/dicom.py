@@ -389,7 +389,8 @@ class Scu(Wire):
 class Scp:
     """A listening acceptor. Subclasses or the functions passed in say how it misbehaves; what came is kept.
 
-    answer(scp, wire, context, command, data) -> True when it has answered itself; otherwise success is sent.
+    answer(scp, wire, context, command, data) -> True when it has answered itself; otherwise success is sent. It is not asked
+    about a C-CANCEL, which has no answer and may come when all is answered: who waits for one reads it (recv_message).
     negotiate(scp, rq) -> {context: result or transfer syntax}; otherwise the first transfer syntax of each.
     before(scp, wire) -> True when the connection is done with. Called right after accept.
     """
@@ -399,6 +400,7 @@ class Scp:
         self.answer, self.negotiate, self.before, self.reject = answer, negotiate, before, reject
         self.tls, self.max_pdu, self.proxy, self.roles, self.window = tls, max_pdu, proxy, roles, window
         self.requests, self.messages, self.wires, self.peers, self.headers, self.ends = [], [], [], [], [], []
+        self.failures = []  # what a thread of this has raised and no peer is the cause of
         self.lock = threading.Lock()
         self.listener = socket.socket(family)
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -432,6 +434,10 @@ class Scp:
             end = self.converse(wire)
         except (Closed, Aborted, OSError) as error:
             end = str(error)
+        except Exception as error:  # pylint: disable=broad-except
+            end = f"{type(error).__name__}: {error}"
+            with self.lock:
+                self.failures.append(error)
         finally:
             wire.close()
             with self.lock:
@@ -473,9 +479,9 @@ class Scp:
             with self.lock:
                 self.messages.append(got)
             context, fields, data = got
-            if fields["field"] & RSP or (self.answer and self.answer(self, wire, context, fields, data)):
+            if fields["field"] & RSP or fields["field"] == C_CANCEL:
                 continue
-            if fields["field"] != C_CANCEL:
+            if not (self.answer and self.answer(self, wire, context, fields, data)):
                 self.respond(wire, context, fields)
 
     @staticmethod

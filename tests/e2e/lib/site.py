@@ -274,7 +274,7 @@ class Bench:
         self.name, self.program, self.keys, self.keep = name, gantry, keys, keep
         self.folder = tempfile.mkdtemp(prefix=f"gantry-e2e-{name[:24]}-")
         os.chmod(self.folder, 0o755)
-        self.processes, self.closers, self.counter = [], [], 0
+        self.processes, self.closers, self.scps, self.counter = [], [], [], 0
 
     def path(self, *parts):
         return os.path.join(self.folder, *parts)
@@ -327,7 +327,12 @@ class Bench:
     def scp(self, **options):
         scp = dicom.Scp(**options)
         self.later(scp.close)
+        self.scps.append(scp)
         return scp
+
+    def failures(self):
+        """What the threads of fake peers have raised, which a test does not see else."""
+        return [error for scp in self.scps for error in list(scp.failures)]
 
     def scu(self, port, **options):
         scu = dicom.Scu(port, **options)
