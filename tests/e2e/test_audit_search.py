@@ -734,12 +734,7 @@ def incident_after_a_kill(bench):
     trail.wait("transferred", 1, patient="CUT", failed=1)
     running = sorted(a.find("--patient", "CUT"), key=lambda h: h["state"], reverse=True)
     equal([(h["state"], h["instances"], h["at_least"]) for h in running], [("running", 3, True), ("refused", 0, False)], "while it runs")
-    all_of_it = [g.process.pid, *g.roles()]
-    for number in (signal.SIGSTOP, signal.SIGKILL):
-        for pid in all_of_it:
-            with contextlib.suppress(ProcessLookupError):  # with the supervisor goes who has not been told yet
-                os.kill(pid, number)
-    g.process.wait()
+    g.kill_all()
     scu.close()
     g.start()
     trail.wait("interrupted", 1)

@@ -488,13 +488,8 @@ def audit_all_killed(bench):
     thread = threading.Thread(target=sender, args=(scu, 1000, results), kwargs={"pause": 0.01})
     thread.start()
     trail.wait("progress", 2)
-    everybody = [g.process.pid, *g.roles()]
-    for pid in everybody:
-        os.kill(pid, signal.SIGSTOP)
-    for pid in everybody:
-        os.kill(pid, signal.SIGKILL)
+    g.kill_all()
     thread.join(30)
-    g.process.wait()
     acknowledged = len([r for r in results if isinstance(r, tuple) and r[1] == 0])
     g.start()
     row = trail.wait("interrupted")[0]

@@ -494,8 +494,17 @@ class Gateway:
             options.setdefault("tls", self.keys.client("scanner"))
         return self.bench.scu(self.tls if tls else self.plain, **options)
 
+    def kill_all(self):
+        """Every process at once, before any can tell of another's end."""
+        everybody = [self.process.pid, *self.roles()]
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in everybody:
+                with contextlib.suppress(ProcessLookupError):  # with its parent goes who has not been told yet
+                    os.kill(pid, number)
+        self.process.wait()
+
     def roles(self):
-        """pid -> role, of the gateway's processes."""
+        """pid -> role, of the gateway's processes. Any may have ended since; one that is just ending has no words."""
         found = {}
 
         def below(pid):
