@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `gantry status` says of the audit trail, while records are made, while they cannot be, and after."""
+import contextlib
 import json
 import os
 import signal
@@ -31,8 +32,9 @@ def role(g, name):
 
 
 def name_of(pid):
-    with open(f"/proc/{pid}/comm", encoding="ascii") as file:
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/comm", encoding="ascii") as file:
         return file.read().strip()
+    return ""  # it has ended
 
 
 def stranger(bench, g):

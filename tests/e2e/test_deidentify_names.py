@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a flow has de-identified is known by other names: reports and answers that come later are put back from the book of names."""
+import contextlib
 import glob
 import json
 import os
@@ -53,7 +54,7 @@ def book(g):
 def keeper(g):
     """The process that has the book."""
     for pid in g.roles():
-        with open(f"/proc/{pid}/comm", encoding="ascii") as file:
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/comm", encoding="ascii") as file:  # it may have ended
             if file.read().strip() == "gantry: names":
                 return pid
     return None

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where Gantry stands in the network: PROXY protocol, NAT, IPv6, host names, interception, and calling as the caller."""
+import contextlib
 import os
 import socket
 import struct
@@ -261,9 +262,9 @@ def take_over_the_address(bench):
     scu.associate(called="PACS")
     capabilities = set()
     for pid, line in g.roles().items():
-        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:  # it may have ended
             effective = next(row.split()[1] for row in file if row.startswith("CapEff"))
-        capabilities.add((line[2] if "--role" in line else "", int(effective, 16)))
+            capabilities.add((line[2] if "--role" in line else "", int(effective, 16)))
     check(any(value == 1 << 12 for _, value in capabilities), "the gate has not CAP_NET_ADMIN alone:", capabilities)
     check(any(value == 0 for _, value in capabilities), "the association has capabilities:", capabilities)
     scu.release()
