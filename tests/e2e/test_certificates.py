@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Certificates that are not good, one row each: the sentence, and the alert that goes out on the wire."""
 import concurrent.futures
-import datetime
 import os
 import re
 import shutil
@@ -29,6 +28,11 @@ HANDSHAKE = "SSLV3_ALERT_HANDSHAKE_FAILURE"
 
 BOTH = "serverAuth,clientAuth"
 CALLER, CALLED = "caller", "called"
+
+
+def stamp(moment):
+    """As openssl ca takes it."""
+    return time.strftime("%Y%m%d%H%M%SZ", time.gmtime(moment))
 
 
 class Maker:
@@ -308,10 +312,8 @@ def pinned_keys_of_both_sides(bench):
 def sessions_are_verified_again(bench):
     """With certificates between, too; a certificate that has expired since is refused as in a full handshake."""
     maker = Maker(bench)
-    soon = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=8)).strftime("%Y%m%d%H%M%SZ")
     maker.issue("below", "below", "DNS:scanner", by=maker.path("middle"))
     maker.chain("below", maker.path("middle.pem"))
-    maker.issue("short", "short", "DNS:scanner", end=soon)
     g = bench.gateway(start=False)
     g.config["tls"]["resumption"] = True
     g.write()
@@ -323,6 +325,8 @@ def sessions_are_verified_again(bench):
 
     session = bench.path("session.pem")
     for name in ("below", "short"):
+        if name == "short":  # its time runs from here on
+            maker.issue("short", "short", "DNS:scanner", end=stamp(time.time() + 8))
         shake(name, "-tls1_2", "-sess_out", session)
         check("Reused, TLS" in shake(name, "-tls1_2", "-sess_in", session), f"{name} is not resumed")
     # What is left is the session of "short".
@@ -494,8 +498,8 @@ def stapled_answers_of_called_nodes(bench):
     silent = "no answer from the OCSP responder"
     called(staple("forged", "V", signer="other-ca"), "upstream-tls", silent, **{"revocation-again": 600})
     called(good, "upstream-tls", silent, "-tls1_2", **{"revocation-again": 600})
-    old = time.time() + 2.1
     path = staple("old", "V")
+    old = time.time() + 2.1
     until(lambda: time.time() > old, "the staple to age")
     called(path, "upstream-tls", silent)
 
@@ -611,15 +615,18 @@ def certificates_that_expire_while_idle(bench):
 def certificates_that_expire_while_open(bench):
     """Of the caller and of the archive: an alarm with a number, in the trail too, and all goes on; refused where the node says so."""
     maker = Maker(bench)
-    end = time.time() + 4
-    last = time.strftime("%Y%m%d%H%M%SZ", time.gmtime(end))
-    for name, san in (("short", "DNS:scanner"), ("short-archive", "IP:127.0.0.1")):
-        maker.issue(name, name, san, end=last)
+    names = (("short", "DNS:scanner"), ("short-archive", "IP:127.0.0.1"))
+    for name, san in names:
+        maker.issue(name, name, san)
     server = maker.context(ssl.PROTOCOL_TLS_SERVER, "short-archive", ssl.TLSVersion.TLSv1_3)
-    archive = dicom.Scp(tls=server)
-    bench.later(archive.close)
+    archive = bench.scp(tls=server)
     trail = Trail(bench)
     g = trail.gateway(archive={"address": [f"127.0.0.1:{archive.port}"], "transport": "tls"})
+    # Last of all: their time is short, and all that is before the end has to happen in it.
+    end = time.time() + 8
+    for name, san in names:
+        maker.issue(name, name, san, end=stamp(end))
+    server.load_cert_chain(maker.path("short-archive.pem"), maker.path("short-archive.key"))
     tls = bench.scu(g.tls, tls=maker.context(ssl.PROTOCOL_TLS_CLIENT, "short", ssl.TLSVersion.TLSv1_3))
     tls.associate(calling="CT_TLS")
     plain = g.scu()
