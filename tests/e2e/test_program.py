@@ -51,8 +51,8 @@ def starter_trail(bench, gateway, config, printed):
         return json.loads(bench.run(bench.program, "status", "--json", "-c", config, wants=0).text)["audit"]
 
     # The epoch's key, recording started, start, attached; two transfers with their ends; the stranger's refusal.
-    state = until(lambda: (lambda a: a["state"] == "recording" and a["records"] >= 9 and a)(audit()), audit)
-    equal(state["open_transfers"], 0, "transfers open")
+    # A slow transfer has records of its progress beside these.
+    state = until(lambda: (lambda a: a["state"] == "recording" and a["records"] >= 9 and a["open_transfers"] == 0 and a)(audit()), audit)
     gateway.signal(signal.SIGTERM)  # the last thing that it does is a checkpoint of all
     equal(gateway.wait(), 0, "exit code")
     line = [row.strip() for row in printed.splitlines() if " audit verify " in row]
@@ -206,10 +206,11 @@ def runs_as_any_user(bench):
     """Without root: no user is changed, and all works on ports from 1024 on."""
     uid, gid = 65534, 65534
     prefix = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups"] if os.getuid() == 0 else []
-    keys = shutil.copytree(bench.keys.folder, bench.path("keys"))
-    for name in os.listdir(keys):
+    keys = bench.new_folder("keys")  # no more than what is used: in the folder of all, other tests write meanwhile
+    for name in ("gateway.pem", "gateway.key", "ca.pem"):
+        path = shutil.copy(bench.keys.path(name), keys)
         if prefix:
-            os.chown(os.path.join(keys, name), uid, gid)
+            os.chown(path, uid, gid)
     g = bench.gateway(log={"file": "state/gantry.log", "format": "json"}, tls={
         "identities": [{"certificate": f"{keys}/gateway.pem", "key": f"{keys}/gateway.key"}],
         "trust": [f"{keys}/ca.pem"]}, start=False)
