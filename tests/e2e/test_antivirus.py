@@ -85,8 +85,8 @@ def antivirus_found(bench):
     equal(scu.echo(), 0, "an echo after them")
     scu.release()
     equal(sorted(g.stored()), sorted(["1.2.3.1", ct.instance]), "what the archive has")
-    until(lambda: state(g)["found"] == 3, "three to be counted")
-    equal((state(g)["clean"], state(g)["not_scanned"]), (2, 0), "the other counts")
+    counts = lambda: tuple(state(g)[name] for name in ("found", "clean", "not_scanned"))
+    until(lambda: counts() == (3, 2, 0), lambda: f"three found and two clean to be counted, now {counts()}")
 
 
 @test

@@ -264,7 +264,7 @@ def held_hostile_senders(bench):
                 check("PS3." in ended["message"] and ended["refusals"] == 1, "why is not told", ended)
             if wanted == 0x0124 and refuses:
                 g.decision("content", mark)
-        equal(descriptors(g), before, f"descriptors with {mode}")
+        until(lambda: descriptors(g) == before, lambda: f"descriptors with {mode} to be {before}, now {descriptors(g)}")
         equal(files_under(os.path.join(g.folder, "state")), files, f"files with {mode}")
         if refuses:
             equal(list(peers.received(folder)), ["1.2.5.1"], f"objects in the archive with {mode}")

@@ -455,7 +455,7 @@ def hold_while_the_archive_restarts(bench):
         scu.send_pdvs(3, data[:1000], False, last=False)
         until(lambda: scp.wires, "the archive's association")
         scp.wires[0].send(dicom.pdu(dicom.ABORT, bytes(4)))
-        time.sleep(0.3)
+        until(lambda: scp.ends, "the gateway to have heard of it")
         scu.send_pdvs(3, data[1000:], False)
         equal(scu.answer()["status"], 0, "status")
         scu.release()

@@ -302,4 +302,4 @@ def nothing_leaks(bench):
     round_of(30)
     before = held()
     round_of(200)
-    equal(held(), before, "descriptors of the processes")
+    until(lambda: held() == before, lambda: f"descriptors of the processes to be {before}, now {held()}")

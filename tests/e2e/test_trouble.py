@@ -966,5 +966,5 @@ def archive_folder_out_of_reach(bench):
         if isinstance(error, Rejected):
             equal(error.why[:2], (2, 3), "result and source of A-ASSOCIATE-RJ")
     g.wait_log(event="archive.failed", folder="/nonexistent/archive")
-    check("folder:/nonexistent/archive cannot be opened" in str(g.find(event="decision", target="archive")), "why")
-    check(g.find(event="decision", target="archive"), "no decision")
+    line = g.wait_log(event="decision", target="archive")
+    check("folder:/nonexistent/archive cannot be opened" in line["message"], "why", line)
