@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """What auditors read: searches by each criterion, each of which is recorded itself; and incident reports with proofs."""
-import contextlib
 import csv
 import html.parser
 import io
