@@ -178,7 +178,7 @@ static void reload(struct supervisor *v)
 		return;
 	}
 	v->kept_ms = 0;
-	v->reloading = true;
+	v->reloads++;
 	roles_give_log(v);
 	/* One that is started now is given the site then, and once more: the second changes nothing. */
 	roles_start_due(v, clock_mono_ms());
@@ -232,6 +232,9 @@ static void take_signals(struct supervisor *v)
 
 static void take_ready(struct supervisor *v, int64_t number)
 {
+	/* The first answer is to the start's site, also where a reload came before it. */
+	bool again = v->ready_once && v->reloads > 0;
+	v->reloads -= again;
 	if (number != 0) {
 		log_say(LOG_LEVEL_ERROR, "gateway.failed", "the gate could not take the configuration");
 		if (!v->ready_once) {
@@ -240,16 +243,14 @@ static void take_ready(struct supervisor *v, int64_t number)
 		}
 		return;
 	}
-	bool again = v->reloading;
 	if (v->site->audit.has && !v->trail_begun) {
 		audit_started(v, again);
 	}
 	v->trail_begun = v->site->audit.has;
-	if (v->ready_once && again) {
+	if (again) {
 		audit_reloaded(v, NULL);
 	}
 	v->ready_once = true;
-	v->reloading = false;
 	log_event(LOG_LEVEL_NOTICE, again ? "gateway.reloaded" : "gateway.serving",
 		again ? "the new configuration is in use" : "ready", LOG_TEXT("site", v->site->name),
 		LOG_TEXT("version", GANTRY_VERSION), LOG_NUMBER("pid", getpid()),

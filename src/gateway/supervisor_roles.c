@@ -304,6 +304,7 @@ static void ended(struct supervisor *v, enum role_id r, int status)
 	int64_t now = clock_mono_ms(), wait = RESTART_MS;
 	if (r == ROLE_GATE) {
 		v->old_gates[v->n_old_gates++ % SUPERVISOR_OLD] = p->pid;
+		v->reloads = v->reloads > 0; /* the next one is given the last site alone */
 	}
 	close(p->channel);
 	p->channel = -1;

@@ -49,7 +49,8 @@ struct supervisor {
 	pid_t old_gates[SUPERVISOR_OLD]; /* process groups in which associations of dead gates may live on */
 	pid_t old_keys[SUPERVISOR_OLD]; /* key holders of earlier sites, which live until nobody needs them */
 	unsigned n_old_gates, n_old_keys;
-	bool ready_once, reloading, stopping, killed;
+	bool ready_once, stopping, killed;
+	unsigned reloads; /* that the gate has not answered yet */
 	bool trail_begun; /* the audit trail has the start, with the version */
 	int exit_status;
 	int64_t n_cut; /* associations, told by the gate, and those of earlier gates that roles_kill ended */

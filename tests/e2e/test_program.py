@@ -13,6 +13,7 @@ import socket
 from lib import dicom
 from lib.netns import Network
 from lib.site import ROOT, check, equal, listening, role_user, test, to_yaml, until
+from test_trouble import role_pid
 
 VERBS = ("init", "check", "run", "reload", "status", "learn", "explain", "inspect", "media", "audit", "ca")
 
@@ -325,6 +326,26 @@ def new_certificate_after_a_reload(bench):
     equal([dict(x[0] for x in s.sock.getpeercert()["subject"])["commonName"] for s in (old, new)], ["gateway", "archive"],
           "certificates")
     equal((old.echo(), new.echo()), (0, 0), "statuses")
+
+
+@test
+def a_reload_before_the_one_before_is_in_use(bench):
+    """Each is told of as what it is, once, also where the gate hears of both late."""
+    g = bench.gateway()
+    gate = role_pid(g, "gate")
+    mark = g.mark()
+    os.kill(gate, signal.SIGSTOP)
+    try:
+        for name in ("First", "Second"):
+            keys = len(g.find(event="keys.ready"))
+            g.config["site"] = name
+            g.write()
+            g.reload()
+            until(lambda: len(g.find(event="keys.ready")) > keys, "the keys of this reload")
+    finally:
+        os.kill(gate, signal.SIGCONT)
+    until(lambda: len(g.find(mark, event="gateway.reloaded")) + len(g.find(mark, event="gateway.serving")) > 1, "both answers")
+    equal([len(g.find(mark, event="gateway." + what)) for what in ("reloaded", "serving")], [2, 0], "reloads and starts")
 
 
 @test
