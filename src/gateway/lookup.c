@@ -250,26 +250,27 @@ static void ask_host(struct lookup *l, const char *host)
 
 /* ---- Messages ---- */
 
-/* True while the gate's channel is good. */
+/* One question. True while the gate's channel is good. */
 static bool serve(struct lookup *l)
 {
 	static struct message m;
-	int e;
-	while ((e = message_recv(l->gate, FROM_GATE_LOOKUP, &m)) == 0) {
-		if (m.type == MSG_RESOLVE) {
-			ask_host(l, m.text);
-		} else if (m.type == MSG_WHO) {
-			user_asked(l, &m);
-			message_wipe();
-		} else if (m.type == MSG_SCANNING) {
-			scan_asked(l, &m);
-		} else if (m.type == MSG_CLEANING) {
-			clean_asked(l, &m);
-		} else {
-			standing_asked(l, &m);
-		}
+	int e = message_recv(l->gate, FROM_GATE_LOOKUP, &m);
+	if (e != 0) {
+		return e == ERR_AGAIN;
 	}
-	return e == ERR_AGAIN;
+	if (m.type == MSG_RESOLVE) {
+		ask_host(l, m.text);
+	} else if (m.type == MSG_WHO) {
+		user_asked(l, &m);
+		message_wipe();
+	} else if (m.type == MSG_SCANNING) {
+		scan_asked(l, &m);
+	} else if (m.type == MSG_CLEANING) {
+		clean_asked(l, &m);
+	} else {
+		standing_asked(l, &m);
+	}
+	return true;
 }
 
 static void use_site(struct lookup *l, int fd)
@@ -344,6 +345,16 @@ static void check_deadlines(struct lookup *l)
 	}
 }
 
+/*
+ * The gate is told of a new configuration after us, and asks by it at once. A question that is there now has all that the
+ * supervisor said before it there as well, though poll() may have seen it too early for that.
+ */
+static bool supervisor_waits(void)
+{
+	struct pollfd p = {.fd = ROLE_CHANNEL, .events = POLLIN};
+	return poll(&p, 1, 0) > 0;
+}
+
 static void loop(struct lookup *l)
 {
 	for (;;) {
@@ -363,7 +374,7 @@ static void loop(struct lookup *l)
 			}
 		}
 		check_deadlines(l);
-		if (p[0].revents) {
+		if (supervisor_waits()) {
 			if (!take(l)) {
 				return;
 			}
