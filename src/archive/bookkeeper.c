@@ -310,7 +310,10 @@ void bookkeeper_take(struct bookkeeper *b, const struct message *m)
 static int begin_child(struct bookkeeper *b, void (*close_others)(void *arg), void *arg)
 {
 	int pair[2];
-	if (b->dir < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0) {
+	if (b->dir < 0) {
+		return ERR_MISSING;
+	}
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0) {
 		return ERR_SYSTEM;
 	}
 	pid_t pid = fork();
