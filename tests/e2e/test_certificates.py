@@ -10,7 +10,7 @@ import threading
 import time
 
 from lib import dicom
-from lib.site import check, equal, free_port, test, until
+from lib.site import check, equal, free_port, put, test, until
 from lib.trail import Trail
 from test_identity import Responder, asking, authority, refused, refused_by_tls
 from test_refusals import accepted, rejected
@@ -549,7 +549,7 @@ def lists_do_not_go_back(bench):
     g.write()
     g.start()
     refused_by_tls(g, "was revoked on", "rolled-back")
-    shutil.copy(older, os.path.join(folder, "site.crl"))
+    put(older, os.path.join(folder, "site.crl"))
     check("older than the one that is here" in g.wait_log(event="revocation.silent")["message"], "the sentence", g.lines()[-3:])
     g.reload()  # it is kept then, too
     g.wait_log(event="gateway.reloaded")
@@ -566,18 +566,21 @@ def ends_idle(scu, what):
 def certificates_that_expire_while_idle(bench):
     """Nobody says anything: the alarm comes when the time is over, once; with `refuse` the association ends then, and so does the called one."""
     maker = Maker(bench)
-    end = int(time.time() + 5)
-    last = time.strftime("%Y%m%d%H%M%SZ", time.gmtime(end))
     for name, san in (("short", "DNS:scanner"), ("short-archive", "IP:127.0.0.1")):
-        maker.issue(name, name, san, end=last)
+        maker.issue(name, name, san)
     server = maker.context(ssl.PROTOCOL_TLS_SERVER, "short-archive", ssl.TLSVersion.TLSv1_3)
-    archive = dicom.Scp(tls=server)
-    bench.later(archive.close)
+    archive = bench.scp(tls=server)
     trail = Trail(bench)
     g = trail.gateway(archive={"address": [f"127.0.0.1:{archive.port}"], "transport": "tls"})
     g.config["nodes"]["archive"]["expired"] = "refuse"
     g.write()
     g.wait_log(g.reload(), event="gateway.reloaded")
+    # Last of all: what is before the end has to happen in a short time.
+    end = int(time.time() + 8)
+    last = time.strftime("%Y%m%d%H%M%SZ", time.gmtime(end))
+    for name, san in (("short", "DNS:scanner"), ("short-archive", "IP:127.0.0.1")):
+        maker.issue(name, name, san, end=last)
+    server.load_cert_chain(maker.path("short-archive.pem"), maker.path("short-archive.key"))
 
     def open_idle():
         scu = bench.scu(g.tls, tls=maker.context(ssl.PROTOCOL_TLS_CLIENT, "short", ssl.TLSVersion.TLSv1_3))
@@ -595,10 +598,10 @@ def certificates_that_expire_while_idle(bench):
     mark = g.reload()
     g.wait_log(mark, event="gateway.reloaded")
     ends_idle(goes_on, "ended by the reload")
-    end = int(time.time() + 5)
+    maker.issue("short-archive", "short-archive", "IP:127.0.0.1")
+    end = int(time.time() + 8)
     last = time.strftime("%Y%m%d%H%M%SZ", time.gmtime(end))
     maker.issue("short", "short", "DNS:scanner", end=last)
-    maker.issue("short-archive", "short-archive", "IP:127.0.0.1")
     server.load_cert_chain(maker.path("short-archive.pem"), maker.path("short-archive.key"))
     mark = g.mark()
     idle = open_idle()

@@ -15,7 +15,7 @@ import subprocess
 import time
 
 from lib import dicom
-from lib.site import DATA, check, equal, free_port, test, until
+from lib.site import DATA, check, equal, free_port, put, test, until
 from lib.token import token
 from test_keys import seen
 from test_refusals import accepted, explained, rejected
@@ -905,7 +905,7 @@ def revocation_lists_are_fetched(bench):
     scu = bench.scu(g.tls, tls=keys.client("listed"))
     scu.associate(calling="CT_TLS")
     equal(scu.store(instance="1.2.1")["status"], 0, "status before")
-    shutil.copy(authority(keys, "fetched-later", ["listed"]), os.path.join(folder, "site.crl"))
+    put(authority(keys, "fetched-later", ["listed"]), os.path.join(folder, "site.crl"))
     number = iter(range(2, 200))
     until(lambda: scu.store(instance=f"1.2.{next(number)}")["status"] != 0, "a refusal of what is open")
     refused_by_tls(g, "was revoked on 2026-11-20 (key compromise)", "listed")

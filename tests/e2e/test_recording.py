@@ -661,7 +661,7 @@ def audit_disk_full_refuse(bench):
         check(answer["status"] != 0 and f"1.2.3.4.{i}" not in archive.scp.stored(), "it passed:", answer)
     check(time.monotonic() - began < 10, "refusing took long")
     free(trail.folder)
-    time.sleep(1)
+    until(lambda: json.loads(g.cli("status", "--json"))["audit"]["state"] == "recording", "it to record")
     equal(scu.store(3, "1.2.3.4.5", CT, object_of("F2", "1.2.6.2", "1.2.3.4.5"))["status"], 0, "status with room")
     scu.release()
     trail.settled()

@@ -59,6 +59,11 @@ def until(probe, what, patience=PATIENCE):
         pause = min(pause * 1.2, 0.06)
 
 
+def put(source, path):
+    """A copy in one step, for what somebody reads meanwhile."""
+    os.replace(shutil.copy(source, path + ".new"), path)
+
+
 # ---- Ports: below the range from which the kernel takes source ports, each handed out once. ----
 
 PORTS = iter(random.sample(range(12000, 32000), 15000))
@@ -423,6 +428,7 @@ class Gateway:
             file.write(text or to_yaml(self.config))
 
     def start(self, wait=True):
+        mark = self.mark()
         self.process = self.bench.start(*self.prefix, self.bench.program, "run", "-c", self.yaml, cwd=self.folder)
         if wait:
             ports = [entry["port"] for entry in self.config["listeners"]]
@@ -430,7 +436,7 @@ class Gateway:
                   "the gateway to listen")
             check(self.process.running(), "the gateway ended:", self.process.text()[-3000:], self.log_text()[-3000:])
             if self.config["log"] == {"file": self.log_path, "format": "json", "level": self.config["log"].get("level")}:
-                self.wait_log(event="gateway.serving")
+                self.wait_log(mark, event="gateway.serving")
 
     def stop(self, patience=PATIENCE):
         self.process.signal(signal.SIGTERM)
@@ -445,9 +451,11 @@ class Gateway:
     # The log
 
     def log_text(self):
+        """Of whole lines: the last may be one that is just being written."""
         try:
-            with open(self.log_path, encoding="utf-8") as file:
-                return file.read()
+            with open(self.log_path, "rb") as file:
+                data = file.read()
+                return data[:data.rfind(b"\n") + 1].decode()
         except FileNotFoundError:
             return ""
 
@@ -455,11 +463,7 @@ class Gateway:
         return len(self.log_text())
 
     def lines(self, since=0):
-        rows = []
-        for line in self.log_text()[since:].splitlines():
-            if line.endswith("}"):
-                rows.append(json.loads(line))
-        return rows
+        return [json.loads(line) for line in self.log_text()[since:].splitlines() if line.endswith("}")]
 
     def find(self, since=0, **wanted):
         return [row for row in self.lines(since) if all(row.get(k) == v for k, v in wanted.items())]
