@@ -10,193 +10,6 @@
 #define FLOAT_PIXELS  0x7FE00008u
 #define DOUBLE_PIXELS 0x7FE00009u
 
-/* ---- Kinds of value representations ---- */
-
-enum family { FAMILY_ANY, FAMILY_TEXT, FAMILY_UID, FAMILY_NUMBER, FAMILY_BYTES, FAMILY_SEQUENCE };
-
-static const struct {
-	char vr[3];
-	uint8_t family, unit; /* unit: bytes of one value; 1: no matter */
-} vrs[] = {
-	{"AE", FAMILY_TEXT, 1},
-	{"AS", FAMILY_TEXT, 1},
-	{"AT", FAMILY_NUMBER, 4},
-	{"CS", FAMILY_TEXT, 1},
-	{"DA", FAMILY_TEXT, 1},
-	{"DS", FAMILY_TEXT, 1},
-	{"DT", FAMILY_TEXT, 1},
-	{"FD", FAMILY_NUMBER, 8},
-	{"FL", FAMILY_NUMBER, 4},
-	{"IS", FAMILY_TEXT, 1},
-	{"LO", FAMILY_TEXT, 1},
-	{"LT", FAMILY_TEXT, 1},
-	{"OB", FAMILY_BYTES, 1},
-	{"OD", FAMILY_BYTES, 8},
-	{"OF", FAMILY_BYTES, 4},
-	{"OL", FAMILY_BYTES, 4},
-	{"OV", FAMILY_BYTES, 8},
-	{"OW", FAMILY_BYTES, 2},
-	{"PN", FAMILY_TEXT, 1},
-	{"SH", FAMILY_TEXT, 1},
-	{"SL", FAMILY_NUMBER, 4},
-	{"SQ", FAMILY_SEQUENCE, 1},
-	{"SS", FAMILY_NUMBER, 2},
-	{"ST", FAMILY_TEXT, 1},
-	{"SV", FAMILY_NUMBER, 8},
-	{"TM", FAMILY_TEXT, 1},
-	{"UC", FAMILY_TEXT, 1},
-	{"UI", FAMILY_UID, 1},
-	{"UL", FAMILY_NUMBER, 4},
-	{"UN", FAMILY_ANY, 1},
-	{"UR", FAMILY_TEXT, 1},
-	{"US", FAMILY_NUMBER, 2},
-	{"UT", FAMILY_TEXT, 1},
-	{"UV", FAMILY_NUMBER, 8},
-};
-
-/* Index of each pair of letters in the table above, and one more; filled by the first letter. */
-static unsigned vr_row(const char vr[2])
-{
-	static const uint8_t first[26] = {['A' - 'A'] = 0,
-		['C' - 'A'] = 3,
-		['D' - 'A'] = 4,
-		['F' - 'A'] = 7,
-		['I' - 'A'] = 9,
-		['L' - 'A'] = 10,
-		['O' - 'A'] = 12,
-		['P' - 'A'] = 18,
-		['S' - 'A'] = 19,
-		['T' - 'A'] = 25,
-		['U' - 'A'] = 26};
-	unsigned letter = (uint8_t)vr[0] - 'A';
-	for (unsigned k = letter < 26 ? first[letter] : (unsigned)ARRAY_LEN(vrs);
-		k < ARRAY_LEN(vrs) && vrs[k].vr[0] == vr[0]; k++) {
-		if (vrs[k].vr[1] == vr[1]) {
-			return k;
-		}
-	}
-	return 29; /* UN */
-}
-
-/* Where the dictionary leaves a choice it names one of these (PS3.6 6, "US or SS or OW", "OB or OW"). */
-static bool is_choice(const char *vr, const char *other)
-{
-	static const char *const choices[] = {"USSS", "USOW", "OWOB", "OBOW", "OWUS", "OWSS", "ULUS", "SSUS"};
-	for (size_t k = 0; k < ARRAY_LEN(choices); k++) {
-		if (memcmp(choices[k], other, 2) == 0 && memcmp(choices[k] + 2, vr, 2) == 0) {
-			return true;
-		}
-	}
-	return false;
-}
-
-static void check_vr(struct inspect *i)
-{
-	const char *dictionary = tag_implied_vr(i->e.tag);
-	if (dictionary[0] == i->e.vr[0] && dictionary[1] == i->e.vr[1]) {
-		return;
-	}
-	unsigned is = vrs[vr_row(i->e.vr)].family, must = vrs[vr_row(dictionary)].family;
-	if (is == FAMILY_ANY || must == FAMILY_ANY || vr_flags(i->e.vr) == 0 ||
-		is_choice(i->e.vr, dictionary)) {
-		return;
-	}
-	found_say(i, is == must ? CHECK_VR_DIFFERS : CHECK_VR_MISMATCH, "%s, where the dictionary has %s",
-		i->e.vr, dictionary);
-}
-
-/* ---- Elements that are read for themselves ---- */
-
-enum row_kind {
-	ROW_NONE,
-	ROW_IDENTITY,
-	ROW_PIXEL,
-	ROW_CHARSET,
-	ROW_MIME,
-	ROW_DOCUMENT,
-	ROW_TABLE,
-	ROW_PALETTE,
-	ROW_PALETTE_DATA,
-	ROW_WINDOW,
-	ROW_DIRECTORY,
-	ROW_REFERENCE,
-	ROW_SHAPE,
-	ROW_SHAPE_DATA
-};
-
-static const struct {
-	uint32_t tag;
-	uint8_t kind, which;
-} rows[] = {
-	{0, ROW_NONE, 0},
-	{0x00020002, ROW_IDENTITY, IDENTITY_META_CLASS},
-	{0x00020003, ROW_IDENTITY, IDENTITY_META_INSTANCE},
-	{0x00020010, ROW_IDENTITY, IDENTITY_SYNTAX},
-	{0x00041200, ROW_DIRECTORY, DIRECTORY_FIRST},
-	{0x00041202, ROW_DIRECTORY, DIRECTORY_LAST},
-	{0x00041400, ROW_DIRECTORY, DIRECTORY_NEXT},
-	{0x00041410, ROW_DIRECTORY, DIRECTORY_IN_USE},
-	{0x00041420, ROW_DIRECTORY, DIRECTORY_LOWER},
-	{0x00041430, ROW_DIRECTORY, DIRECTORY_TYPE},
-	{0x00080005, ROW_CHARSET, 0},
-	{0x00080016, ROW_IDENTITY, IDENTITY_SOP_CLASS},
-	{0x00080018, ROW_IDENTITY, IDENTITY_SOP_INSTANCE},
-	{0x00080060, ROW_IDENTITY, IDENTITY_MODALITY},
-	{0x00081155, ROW_REFERENCE, 0},
-	{0x00100020, ROW_IDENTITY, IDENTITY_PATIENT},
-	{0x00180015, ROW_IDENTITY, IDENTITY_BODY_PART},
-	{0x0020000D, ROW_IDENTITY, IDENTITY_STUDY},
-	{0x0020000E, ROW_IDENTITY, IDENTITY_SERIES},
-	{0x00280002, ROW_PIXEL, PIXEL_SAMPLES},
-	{0x00280004, ROW_PIXEL, PIXEL_PHOTOMETRIC},
-	{0x00280006, ROW_PIXEL, PIXEL_PLANAR},
-	{0x00280008, ROW_PIXEL, PIXEL_FRAMES},
-	{0x00280010, ROW_PIXEL, PIXEL_ROWS},
-	{0x00280011, ROW_PIXEL, PIXEL_COLUMNS},
-	{0x00280100, ROW_PIXEL, PIXEL_ALLOCATED},
-	{0x00280101, ROW_PIXEL, PIXEL_STORED},
-	{0x00280102, ROW_PIXEL, PIXEL_HIGH},
-	{0x00280103, ROW_PIXEL, PIXEL_REPRESENTATION},
-	{0x00280301, ROW_IDENTITY, IDENTITY_BURNED_IN},
-	{0x00281050, ROW_WINDOW, 0},
-	{0x00281051, ROW_WINDOW, 1},
-	{0x00281101, ROW_PALETTE, 0},
-	{0x00281102, ROW_PALETTE, 1},
-	{0x00281103, ROW_PALETTE, 2},
-	{0x00281201, ROW_PALETTE_DATA, 0},
-	{0x00281202, ROW_PALETTE_DATA, 1},
-	{0x00281203, ROW_PALETTE_DATA, 2},
-	{0x00283002, ROW_PALETTE, 0}, /* of the LUTs in sequences, each with its data behind it */
-	{0x00283006, ROW_PALETTE_DATA, 0},
-	{0x003A0005, ROW_SHAPE, SHAPE_CHANNELS},
-	{0x003A0010, ROW_SHAPE, SHAPE_SAMPLES},
-	{0x00420011, ROW_DOCUMENT, 0},
-	{0x00420012, ROW_MIME, 0},
-	{0x54001004, ROW_SHAPE, SHAPE_BITS},
-	{0x54001010, ROW_SHAPE_DATA, 0},
-	{0x60000010, ROW_SHAPE, SHAPE_ROWS},
-	{0x60000011, ROW_SHAPE, SHAPE_COLUMNS},
-	{0x60000015, ROW_SHAPE, SHAPE_FRAMES},
-	{0x60003000, ROW_SHAPE_DATA, 0},
-	{0x7FE00001, ROW_TABLE, 0},
-	{0x7FE00002, ROW_TABLE, 1},
-};
-
-/* From where the last one was, as tags ascend. Overlays repeat in groups 6000 to 601E (PS3.5 7.6). */
-static uint8_t row_of(struct inspect *i)
-{
-	uint32_t tag = i->e.tag, k = i->row;
-	if (tag >> 16 >= 0x6000 && tag >> 16 <= 0x601E && (tag >> 16) % 2 == 0) {
-		tag = (tag & 0xFFFF) | 0x60000000;
-	}
-	k = tag < rows[k].tag ? 0 : k;
-	while (k + 1 < ARRAY_LEN(rows) && rows[k + 1].tag <= tag) {
-		k++;
-	}
-	i->row = k;
-	return rows[k].tag == tag ? (uint8_t)k : 0;
-}
-
 /* ---- Structure ---- */
 
 /* PS3.5 7.2: how far its group reaches; only at the top, where it is followed to its end. */
@@ -224,7 +37,7 @@ static void check_group(struct inspect *i)
 
 static void check_length(struct inspect *i, unsigned unit)
 {
-	if (unit > 1 && i->e.length % unit != 0) {
+	if (unit > 1 && (i->e.length & (unit - 1)) != 0) { /* they are powers of two */
 		found_say(i, CHECK_VALUE_LENGTH, "%s of %u bytes", i->e.vr, i->e.length);
 	}
 	bool large = i->e.tag >> 16 == 0x7FE0 || i->e.tag == 0x00420011;
@@ -240,7 +53,7 @@ static void take_element(struct inspect *i)
 	i->e.length = d->length;
 	i->e.offset = d->offset;
 	memcpy(i->e.vr, d->vr, sizeof(i->e.vr));
-	i->e.row = 0;
+	i->e.row = ROW_NONE;
 }
 
 /* ---- Values ---- */
@@ -253,10 +66,10 @@ static bool is_pixels(uint32_t tag)
 static enum value_kind kind_of(struct inspect *i, unsigned family)
 {
 	bool is_private = (i->e.tag >> 16) % 2 == 1;
-	if (rows[i->e.row].kind == ROW_DOCUMENT) {
+	if (i->e.row == ROW_DOCUMENT) {
 		return VALUE_DOCUMENT;
 	}
-	if (rows[i->e.row].kind == ROW_TABLE) {
+	if (i->e.row == ROW_TABLE) {
 		return VALUE_TABLE;
 	}
 	if (is_pixels(i->e.tag)) {
@@ -283,7 +96,7 @@ static unsigned float_bits(uint32_t tag)
 static unsigned take_unknown(struct inspect *i)
 {
 	const char *dictionary = tag_implied_vr(i->e.tag);
-	unsigned family = vrs[vr_row(dictionary)].family;
+	unsigned family = kind_family(dictionary);
 	if (family != FAMILY_TEXT && family != FAMILY_UID) {
 		return FAMILY_ANY;
 	}
@@ -294,25 +107,21 @@ static unsigned take_unknown(struct inspect *i)
 static void on_element(struct inspect *i)
 {
 	const struct dataset *d = &i->f.d;
-	unsigned vr = vr_row(i->e.vr), family = vrs[vr].family;
+	const struct element_kind *k = kind_of_element(i);
+	unsigned family = k->family;
 	if (d->depth > 0 && i->e.tag >= 0x20000000) {
 		tail_in_sequence(i);
 	}
 	check_group_length(i);
 	check_group(i);
-	check_length(i, vrs[vr].unit);
+	check_length(i, k->unit);
 	/* Sequences have images of their own, and other objects' identities. */
-	i->e.row = row_of(i);
-	unsigned kind = rows[i->e.row].kind;
-	if ((kind == ROW_IDENTITY || kind == ROW_MIME || kind == ROW_TABLE) && d->depth > 0) {
-		i->e.row = 0;
-	}
-	if (kind == ROW_IDENTITY && (i->e.tag >> 16 == 2) != i->f.in_meta) {
-		i->e.row = 0;
-	}
-	enum encoding encoding = (enum encoding)d->frames[d->n_frames - 1].encoding;
-	if (encoding != ENCODING_IMPLICIT_LE) {
-		check_vr(i);
+	bool top_alone = k->row == ROW_IDENTITY || k->row == ROW_MIME || k->row == ROW_TABLE;
+	bool elsewhere = k->row == ROW_IDENTITY && (i->e.tag >> 16 == 2) != i->f.in_meta;
+	i->e.row = (top_alone && d->depth > 0) || elsewhere ? ROW_NONE : k->row;
+	i->e.which = k->which;
+	if (!k->vr_fits && dataset_encoding(d) != ENCODING_IMPLICIT_LE) {
+		kind_check_vr(i);
 	}
 	if (i->e.vr[0] == 'U' && i->e.vr[1] == 'N') {
 		family = take_unknown(i);
@@ -382,8 +191,8 @@ static void reference(struct inspect *i, struct span value)
 /* The value of an element that has a row: whole, or its beginning. */
 static void on_row(struct inspect *i, struct span value)
 {
-	unsigned which = rows[i->e.row].which;
-	switch (rows[i->e.row].kind) {
+	unsigned which = i->e.which;
+	switch (i->e.row) {
 	case ROW_IDENTITY:
 		identity_element(i, (enum identity_element)which, value);
 		break;
@@ -528,7 +337,7 @@ void element_event(struct inspect *i, int event)
 		check_group_length(i);
 		check_group(i);
 		if (memcmp(i->e.vr, "SQ", 2) == 0 && (i->e.tag >> 16) % 2 == 0) {
-			check_vr(i);
+			kind_check_vr(i);
 		}
 		break;
 	case DATASET_ITEM:

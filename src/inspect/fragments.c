@@ -83,7 +83,7 @@ void fragments_begin(struct inspect *i)
 void fragment_begin(struct inspect *i)
 {
 	struct dataset *d = &i->f.d;
-	i->e.row = 0;
+	i->e.row = ROW_NONE;
 	if (d->number == 0) {
 		i->s.kind = VALUE_TABLE;
 		i->s.where = MARK_IN_BINARY;

@@ -219,13 +219,12 @@ struct inspect {
 		uint32_t tag, length;
 		uint64_t offset;
 		char vr[3];
-		uint8_t row; /* what it is, of element.c's table; 0: nothing of its own */
-	} e;                 /* the element whose value is read */
+		uint8_t row, which; /* how it is read for itself: kind.c's */
+	} e;                        /* the element whose value is read */
 	char sop_class[UID_MAX + 1],
 		sop_instance[UID_MAX + 1]; /* as announced: by the command or the meta information */
 	char syntax[UID_MAX + 1];
 	uint32_t seen;        /* of identifying elements */
-	uint32_t row;         /* of those for elements that are read, where the last one was looked for */
 	uint32_t group_known; /* the group whose length is known, and where it must end */
 	uint64_t group_end;
 	struct charset charset[2]; /* the data set's, and the present item's */

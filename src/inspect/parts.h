@@ -22,6 +22,35 @@ void preamble_end(struct inspect *i);
 void element_event(struct inspect *i, int event);
 void element_failed(struct inspect *i, int err);
 
+/* ---- kind.c: what an element is, as far as its tag and VR say ---- */
+enum family { FAMILY_ANY, FAMILY_TEXT, FAMILY_UID, FAMILY_NUMBER, FAMILY_BYTES, FAMILY_SEQUENCE };
+enum row {
+	ROW_NONE,
+	ROW_IDENTITY,
+	ROW_PIXEL,
+	ROW_CHARSET,
+	ROW_MIME,
+	ROW_DOCUMENT,
+	ROW_TABLE,
+	ROW_PALETTE,
+	ROW_PALETTE_DATA,
+	ROW_WINDOW,
+	ROW_DIRECTORY,
+	ROW_REFERENCE,
+	ROW_SHAPE,
+	ROW_SHAPE_DATA
+};
+struct element_kind {
+	uint32_t tag;
+	char vr[2];
+	uint8_t family, unit; /* enum family; unit: bytes of one value; 1: no matter */
+	uint8_t row, which;   /* enum row: how it is read for itself, and which of those it is */
+	bool vr_fits;         /* kind_check_vr() has nothing to say of it */
+};
+const struct element_kind *kind_of_element(struct inspect *i); /* the present one; until the next call */
+unsigned kind_family(const char *vr);                          /* enum family */
+void kind_check_vr(struct inspect *i);
+
 /* ---- value.c: a value's bytes, as they come ---- */
 enum value_kind { VALUE_PIXELS, VALUE_SKIPPED, VALUE_TEXT, VALUE_BINARY, VALUE_DOCUMENT, VALUE_TABLE };
 void value_begin(struct inspect *i, enum value_kind kind);

@@ -148,6 +148,33 @@ static void structure(void **state)
 	expect(&w, "truncated element-length");
 }
 
+/* What was said of an element is not said of another one that has its place among those that are kept, nor of another VR. */
+static void kinds(void **state)
+{
+	static const struct {
+		const char *checks, *vr;
+		uint32_t tag;
+	} rows[] = {
+		{"", "LO", 0x00181030},
+		{"", "DS", 0x00181411}, /* the same place, as all of these */
+		{"vr-differs", "LO", 0x00181411},
+		{"vr-differs", "DS", 0x00181030},
+		{"", "FD", 0x00189220},
+		{"vr-mismatch", "LO", 0x00189220},
+	};
+	for (size_t a = 0; a < ARRAY_LEN(rows); a++) {
+		for (size_t b = 0; b < 2 * ARRAY_LEN(rows); b++) {
+			size_t k = b % 2 == 0 ? a : b / 2;
+			struct writer w = object(SECONDARY);
+			put_string(&w, 0x00100020, "LO", "4711");
+			put_value(&w, rows[k].tag, rows[k].vr, "12345678", 8);
+			put_string(&w, 0x0020000D, "UI", "1.2.3");
+			put_string(&w, 0x0020000E, "UI", "1.2.3.1");
+			expect(&w, rows[k].checks);
+		}
+	}
+}
+
 /* Sequences and their delimiters. */
 static void sequences(void **state)
 {
@@ -360,6 +387,7 @@ int main(void)
 		cmocka_unit_test(long_texts),
 		cmocka_unit_test(character_sets),
 		cmocka_unit_test(structure),
+		cmocka_unit_test(kinds),
 		cmocka_unit_test(sequences),
 		cmocka_unit_test(not_read),
 		cmocka_unit_test(burned_in),
