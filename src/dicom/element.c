@@ -32,8 +32,9 @@ static bool has_short_length(struct span vr)
 	return !is_capital(vr.ptr[0]) || !is_capital(vr.ptr[1]);
 }
 
-/* What follows the tag in explicit VR. */
-static int read_explicit(struct reader *r, bool big, struct element_head *h)
+/* What follows the tag in explicit VR; ret_vr: two bytes. */
+static int read_explicit(
+	struct reader *r, bool big, struct span *ret_vr, uint32_t *ret_length, bool *ret_reserved)
 {
 	struct span vr;
 	uint16_t length;
@@ -44,39 +45,46 @@ static int read_explicit(struct reader *r, bool big, struct element_head *h)
 	if (!is_printable(vr.ptr[0]) || !is_printable(vr.ptr[1])) {
 		return ERR_VALUE;
 	}
-	memcpy(h->vr, vr.ptr, 2);
 	err = read_u16(r, big, &length);
 	if (err) {
 		return err;
 	}
+	*ret_vr = vr;
 	if (has_short_length(vr)) {
-		h->length = length;
+		*ret_length = length;
 		return 0;
 	}
-	h->reserved = length != 0;
-	return read_u32(r, big, &h->length);
+	*ret_reserved = length != 0;
+	return read_u32(r, big, ret_length);
 }
 
 int element_read_head(struct reader *r, enum encoding encoding, struct element_head *ret_head)
 {
+	static const uint8_t none[2];
 	struct reader at = *r;
-	struct element_head h = {0};
-	bool big = encoding == ENCODING_EXPLICIT_BE;
+	bool big = encoding == ENCODING_EXPLICIT_BE, reserved = false;
 	uint16_t group, element;
+	uint32_t length = 0;
+	struct span vr = span_of(none, sizeof(none));
 	int err = read_u16(&at, big, &group);
 	err = err ? err : read_u16(&at, big, &element);
 	if (err) {
 		return err;
 	}
-	h.tag = (uint32_t)group << 16 | element;
 	if (group == 0xFFFE || encoding == ENCODING_IMPLICIT_LE) { /* PS3.5 7.5: items have no VR */
-		err = read_u32(&at, big, &h.length);
+		err = read_u32(&at, big, &length);
 	} else {
-		err = read_explicit(&at, big, &h);
+		err = read_explicit(&at, big, &vr, &length, &reserved);
 	}
-	if (err == 0) {
-		*r = at;
-		*ret_head = h;
+	if (err) {
+		return err;
 	}
-	return err;
+	/* Field by field: a struct that was just written so, and is then copied whole, makes the processor wait for it. */
+	ret_head->tag = (uint32_t)group << 16 | element;
+	ret_head->length = length;
+	ret_head->reserved = reserved;
+	memcpy(ret_head->vr, vr.ptr, 2);
+	ret_head->vr[2] = '\0';
+	r->pos = at.pos;
+	return 0;
 }
