@@ -10,6 +10,7 @@ int encoding_of(struct span transfer_syntax, enum encoding *ret_encoding)
 		const char *uid;
 		enum encoding encoding;
 	} odd[] = {
+		{"1.2.840.10008.1.2.1", ENCODING_EXPLICIT_LE}, /* not odd, but asked for with each object */
 		{"1.2.840.10008.1.2", ENCODING_IMPLICIT_LE},
 		{"1.2.840.10008.1.20", ENCODING_IMPLICIT_LE}, /* Papyrus 3, retired */
 		{"1.2.840.10008.1.2.2", ENCODING_EXPLICIT_BE},

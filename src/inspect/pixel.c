@@ -90,10 +90,13 @@ static const struct {
 static void check_samples(struct inspect *i, const struct inspect_pixels *p)
 {
 	for (size_t k = 0; k < ARRAY_LEN(photometrics); k++) {
-		if (strcmp(photometrics[k].name, p->photometric) == 0 &&
-			photometrics[k].samples != p->samples) {
+		if (strcmp(photometrics[k].name, p->photometric) != 0) {
+			continue;
+		}
+		if (photometrics[k].samples != p->samples) {
 			found_say(i, CHECK_PIXEL_SAMPLES, "%u samples of %s", p->samples, p->photometric);
 		}
+		return;
 	}
 }
 

@@ -25,6 +25,13 @@ static bool is_trailing(const struct inspect *i)
 	return true;
 }
 
+/* No file begins as the heads of most groups do. */
+static bool may_be_file(uint32_t tag)
+{
+	uint32_t group = tag >> 16;
+	return group >= 0x2000 && group != 0x7FE0 && group != 0xFFFE;
+}
+
 /* What the head of the present element is, if it is the beginning of a file. Two letters, and tags of TIFF, are no sign of one. */
 static enum signature signature_as_head(const struct inspect *i)
 {
@@ -34,9 +41,6 @@ static enum signature signature_as_head(const struct inspect *i)
 	uint16_t group = (uint16_t)(d->tag >> 16), number = (uint16_t)d->tag;
 	enum encoding encoding = dataset_encoding(d);
 	bool big = encoding == ENCODING_EXPLICIT_BE, implicit = encoding == ENCODING_IMPLICIT_LE;
-	if (group < 0x2000 || group == 0x7FE0 || group == 0xFFFE) {
-		return SIGNATURE_NONE;
-	}
 	(big ? writer_u16be : writer_u16le)(&w, group);
 	(big ? writer_u16be : writer_u16le)(&w, number);
 	if (implicit) {
@@ -51,7 +55,8 @@ static enum signature signature_as_head(const struct inspect *i)
 
 void tail_in_sequence(struct inspect *i)
 {
-	enum signature is = i->f.d.depth > 0 ? signature_as_head(i) : SIGNATURE_NONE;
+	bool may = i->f.d.depth > 0 && may_be_file(i->f.d.tag);
+	enum signature is = may ? signature_as_head(i) : SIGNATURE_NONE;
 	if (is != SIGNATURE_NONE) {
 		document_found(i, is, span_str("the head of an element"));
 	}
@@ -60,7 +65,8 @@ void tail_in_sequence(struct inspect *i)
 bool tail_is_here(struct inspect *i)
 {
 	/* What was put behind an object without pixels is read as one more element, and begins with what is a head to the parser. */
-	if (!is_trailing(i) && (i->f.d.depth > 0 || signature_as_head(i) == SIGNATURE_NONE)) {
+	bool may = i->f.d.depth == 0 && may_be_file(i->f.d.tag);
+	if (!is_trailing(i) && (!may || signature_as_head(i) == SIGNATURE_NONE)) {
 		return false;
 	}
 	i->over = true;

@@ -280,17 +280,15 @@ static void check_length(struct inspect *i, const struct rule *r, struct span v,
 
 static void check_uids(struct inspect *i, struct span v)
 {
-	size_t from = 0;
-	for (size_t k = 0; k <= v.len; k++) {
-		if (k < v.len && v.ptr[k] != '\\') {
-			continue;
-		}
-		struct span one = uid_trim(span_of(v.ptr + from, k - from));
+	for (size_t from = 0; from < v.len;) {
+		const uint8_t *end = memchr(v.ptr + from, '\\', v.len - from);
+		size_t to = end ? (size_t)(end - v.ptr) : v.len;
+		struct span one = uid_trim(span_of(v.ptr + from, to - from));
 		if (one.len > 0 && !uid_valid(one)) {
 			found(i, CHECK_UID_GRAMMAR, one);
 			return;
 		}
-		from = k + 1;
+		from = to + 1;
 	}
 }
 

@@ -282,38 +282,45 @@ void value_end(struct inspect *i)
 	}
 }
 
-void value_piece(struct inspect *i, struct span piece, bool last)
+/* Of what is not held whole as a text. */
+static void take_piece(struct inspect *i, struct span piece, bool last)
 {
 	struct inspect_stream *s = &i->s;
+	size_t room = sizeof(s->head) - s->n_head, n = piece.len < room ? piece.len : room;
+	memcpy(s->head + s->n_head, piece.ptr, n);
+	s->n_head = (uint8_t)(s->n_head + n);
+	if (s->kind == VALUE_TEXT) {
+		keep(i, piece);
+		s->classes |= text_classes_of_piece(piece, last);
+		text_long_piece(i, piece, last);
+	} else if (s->kind == VALUE_DOCUMENT) {
+		document_piece(i, piece);
+	} else if (s->kind == VALUE_TABLE) {
+		table_take(table_of(i), piece, 8);
+	} else if (s->kind == VALUE_PIXELS) {
+		behind_pixels(i, piece);
+		zip_end_piece(i, piece, i->e.length - s->at);
+	}
+	if (s->where) {
+		value_search(i, piece);
+	}
+	if (s->kind == VALUE_BINARY && memcmp(i->e.vr, "UN", 2) == 0) {
+		search_items(i, piece);
+		if (!s->said && i->e.length <= INSPECT_VALUE) {
+			text_unknown(i, piece);
+		}
+	}
+}
+
+void value_piece(struct inspect *i, struct span piece, bool last)
+{
 	if (piece.len > 0) {
-		size_t room = sizeof(s->head) - s->n_head, n = piece.len < room ? piece.len : room;
-		memcpy(s->head + s->n_head, piece.ptr, n);
-		s->n_head = (uint8_t)(s->n_head + n);
-		if (s->kind == VALUE_TEXT && i->e.length <= INSPECT_VALUE) {
+		if (i->s.kind == VALUE_TEXT && i->e.length <= INSPECT_VALUE) {
 			text_whole(i, piece);
-		} else if (s->kind == VALUE_TEXT) {
-			keep(i, piece);
-			s->classes |= text_classes_of_piece(piece, last);
-			text_long_piece(i, piece, last);
-		} else if (s->kind == VALUE_DOCUMENT) {
-			document_piece(i, piece);
-		} else if (s->kind == VALUE_TABLE) {
-			table_take(table_of(i), piece, 8);
+		} else {
+			take_piece(i, piece, last);
 		}
-		if (s->kind == VALUE_PIXELS) {
-			behind_pixels(i, piece);
-			zip_end_piece(i, piece, i->e.length - s->at);
-		}
-		if (s->where && (s->kind != VALUE_TEXT || i->e.length > INSPECT_VALUE)) {
-			value_search(i, piece);
-		}
-		if (s->kind == VALUE_BINARY && memcmp(i->e.vr, "UN", 2) == 0) {
-			search_items(i, piece);
-			if (!s->said && i->e.length <= INSPECT_VALUE) {
-				text_unknown(i, piece);
-			}
-		}
-		s->at += piece.len;
+		i->s.at += piece.len;
 	}
 	if (last) {
 		value_end(i);
