@@ -198,13 +198,13 @@ bool hold_is_ready(const struct association *as, const struct side *s)
 {
 	const struct hold *h = hold_of(as, s);
 	const struct side *to = s == &as->a ? &as->b : &as->a;
-	uint64_t all = hold_waiting(h), may = all > h->keep ? all - h->keep : 0;
 	if (!hold_is_kept(s) || h->state == HOLD_NONE || h->state == HOLD_KEEPING || as->over) {
-		return false;
+		return false; /* as mostly: this is asked at each turn of the loop */
 	}
 	if (h->state == HOLD_CLEANING) {
 		return hold_clean_is_ready(h);
 	}
+	uint64_t all = hold_waiting(h), may = all > h->keep ? all - h->keep : 0;
 	if (may_close_up(h, to)) {
 		return true;
 	}

@@ -127,10 +127,16 @@ int decide_context(const struct site *s, const struct route *r, const struct con
 	return err;
 }
 
-enum service request_service(const struct request_facts *f)
+/* Of the SOP class of its context. */
+static unsigned services_of(const struct request_facts *f)
 {
 	char abstract[UID_TEXT];
-	unsigned of = service_of_sop_class(span_str(uid_text(f->abstract_syntax, abstract)));
+	return service_of_sop_class(span_str(uid_text(f->abstract_syntax, abstract)));
+}
+
+enum service request_service(const struct request_facts *f)
+{
+	unsigned of;
 	switch (f->command->field) {
 	case C_ECHO_RQ:
 		return SERVICE_ECHO;
@@ -141,6 +147,7 @@ enum service request_service(const struct request_facts *f)
 	case C_MOVE_RQ:
 		return SERVICE_MOVE;
 	case C_FIND_RQ:
+		of = services_of(f);
 		if (of & SERVICE_BIT(SERVICE_WORKLIST)) {
 			return SERVICE_WORKLIST;
 		}
@@ -151,6 +158,7 @@ enum service request_service(const struct request_facts *f)
 	case N_ACTION_RQ:
 	case N_CREATE_RQ:
 	case N_DELETE_RQ:
+		of = services_of(f);
 		if (of & SERVICE_BIT(SERVICE_MPPS)) {
 			return SERVICE_MPPS;
 		}
