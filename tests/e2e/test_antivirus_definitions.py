@@ -250,7 +250,7 @@ class Stubborn(threading.Thread):
                 s, _ = self.listener.accept()
             except OSError:
                 return
-            with s, s.makefile("rb") as file:
+            with contextlib.suppress(OSError), s, s.makefile("rb") as file:  # who asks does not wait for ever
                 self.serve(s, file)
 
     def serve(self, s, file):

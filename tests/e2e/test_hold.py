@@ -395,7 +395,7 @@ def hold_of_some_that_wait_for_each_other(bench):
     """Four have all the room, and each needs more: one of them is told to come again, so that the others come to an end."""
     port, folder = peers.storescp(bench, "-pdu", "131072", "--fork")
     g = bench.gateway(archive=plain(port), flow={"inspect": True}, **{"hold-quota": "256M"})
-    data, head, statuses, together = good("1.2.7.9", 80 << 20), 4 << 20, [], threading.Barrier(5)
+    data, head, statuses, together = good("1.2.7.9", 80 << 20), 4 << 20, [], threading.Barrier(5, timeout=60)
 
     def send():
         with g.scu(timeout=60) as scu:
@@ -411,7 +411,7 @@ def hold_of_some_that_wait_for_each_other(bench):
     senders = [threading.Thread(target=send) for _ in range(4)]
     for sender in senders:
         sender.start()
-    until(lambda: len([path for path in held_files(g) if os.stat(path).st_size > 0]) == 4, "four that are held")
+    until(lambda: len([size for size in held_files(g).values() if size > 0]) == 4, "four that are held")
     together.wait()
     for sender in senders:
         sender.join()
@@ -505,19 +505,20 @@ def hold_gate_killed(bench):
 
 
 def held_files(g):
-    """The store's files without a name."""
+    """The store's files without a name, and their sizes; one may be closed meanwhile."""
     store = [pid for pid, line in g.roles().items() if "store" in line][0]
-    found = []
+    found = {}
     for path in glob.glob(f"/proc/{store}/fd/*"):
         with contextlib.suppress(FileNotFoundError):
             link = os.readlink(path)
-            found += [path] if "/held/" in link and "(deleted)" in link else []
+            if "/held/" in link and "(deleted)" in link:
+                found[path] = os.stat(path).st_size
     return found
 
 
 def held_file(g, least):
     """One, once so many bytes of an object are in it."""
-    return until(lambda: next((path for path in held_files(g) if os.stat(path).st_size >= least), None), "the file of what is held")
+    return until(lambda: next((path for path, size in held_files(g).items() if size >= least), None), "the file of what is held")
 
 
 def change_byte(path, at):
