@@ -37,6 +37,7 @@ struct store {
 	unsigned n_channels;
 	int signals;
 	bool stopping;
+	bool orphaned; /* the supervisor's channel is closed: the first is another's */
 	unsigned children;
 	struct known *known;
 	struct held held;
@@ -166,8 +167,9 @@ static void close_channel(struct store *store, unsigned i)
 static bool take_message(struct store *store, unsigned i)
 {
 	static struct message m;
+	bool supervisors = i == 0 && !store->orphaned;
 	int r = message_recv(
-		store->channels[i], i == 0 ? FROM_SUPERVISOR | FROM_GATE_STORE : FROM_GATE_STORE, &m);
+		store->channels[i], supervisors ? FROM_SUPERVISOR | FROM_GATE_STORE : FROM_GATE_STORE, &m);
 	if (r == ERR_AGAIN) {
 		return true;
 	}
@@ -286,15 +288,15 @@ static bool hear_supervisor(struct store *store)
 
 static void serve_channels(struct store *store, const struct pollfd *fds, unsigned n)
 {
-	bool heard = n == 0 || hear_supervisor(store);
+	bool has = n > 0 && !store->orphaned, lost = has && !hear_supervisor(store);
 	/* From the last on: a channel that goes is replaced by one that was looked at. */
-	for (unsigned i = n; i > 1; i--) {
+	for (unsigned i = n; i > (has ? 1 : 0); i--) {
 		if (fds[i - 1].revents && !take_message(store, i - 1)) {
 			close_channel(store, i - 1);
 		}
 	}
-	if (!heard) {
-		store->stopping = true;
+	if (lost) {
+		store->stopping = store->orphaned = true;
 		close_channel(store, 0);
 	}
 }
