@@ -276,7 +276,9 @@ static void on_fragments(struct inspect *i, int event)
 	}
 	if (!i->pixel_fragments) {
 		if (event == DATASET_FRAGMENT) {
+			uint16_t marks = i->s.marks; /* a mark may stand in two */
 			value_begin(i, VALUE_BINARY);
+			i->s.marks = i->f.d.number > 1 ? marks : 0;
 		}
 	} else if (event == DATASET_ENCAPSULATED) {
 		fragments_begin(i);

@@ -68,6 +68,8 @@ uint32_t text_classes(struct span s);
 void text_whole(struct inspect *i, struct span value);
 void text_streamed(struct inspect *i);
 void text_unknown(struct inspect *i, struct span value);
+void text_unknown_piece(struct inspect *i, struct span piece, bool last); /* … that does not fit */
+void text_unknown_end(struct inspect *i);
 uint32_t text_classes_of_piece(struct span piece, bool last);
 void text_charset(struct inspect *i, struct span value);
 const struct charset *text_charset_of(const struct inspect *i); /* NULL: there is none */

@@ -144,6 +144,7 @@ void pixel_begin(struct inspect *i, unsigned bits)
 	const struct inspect_pixels *p = pixels_of(i);
 	i->pixels_end = UINT64_MAX;
 	if (!p || (p->seen & need) != need || (!bits && !(p->seen & allocated))) {
+		i->pixels_end = p ? 0 : UINT64_MAX; /* nothing says how large an image it has: that is none */
 		return;
 	}
 	struct inspect_pixels is = *p;

@@ -356,6 +356,41 @@ void text_unknown(struct inspect *i, struct span value)
 	}
 }
 
+/* As long as it may be a text: most values are none from their first bytes on. i->s.text is not used by what is of no text's kind. */
+void text_unknown_piece(struct inspect *i, struct span piece, bool last)
+{
+	struct inspect_stream *s = &i->s;
+	if (s->classes & (CONTROL | ESCAPE)) {
+		return;
+	}
+	s->classes |= text_classes_of_piece(piece, last);
+	handlers_look(&s->text.came, piece);
+	while (piece.len > 0) {
+		const struct mark *m;
+		size_t n = marks_find(&s->text.marks, MARK_IN_TEXT, piece, &m);
+		piece = span_of(piece.ptr + n, piece.len - n);
+		s->text.said |= m ? text_bit(m) : 0;
+	}
+}
+
+void text_unknown_end(struct inspect *i)
+{
+	struct inspect_stream *s = &i->s;
+	if (s->kind != VALUE_BINARY || memcmp(i->e.vr, "UN", 2) != 0 || i->e.length <= INSPECT_VALUE ||
+		(s->classes & (CONTROL | ESCAPE))) {
+		return;
+	}
+	const uint64_t markup = 1ull << (CHECK_TEXT_MARKUP - CHECK_EMBEDDED_PROGRAM);
+	uint64_t said = s->text.said | (s->text.came.met ? markup : 0);
+	for (unsigned k = 0; said >> k; k++) {
+		if ((said & ~s->said) >> k & 1) {
+			found(i, (enum inspect_check)(CHECK_EMBEDDED_PROGRAM + k),
+				span_of(s->head, s->n_head));
+		}
+	}
+	s->said |= said;
+}
+
 /* A byte at the end that is padding is not among what a long value has. */
 uint32_t text_classes_of_piece(struct span piece, bool last)
 {

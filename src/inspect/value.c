@@ -42,7 +42,7 @@ void value_begin(struct inspect *i, enum value_kind kind)
 	value_anew(i, i->e.length);
 	if (kind == VALUE_DOCUMENT) {
 		i->s.pdf = (struct inspect_pdf){0};
-	} else if (kind == VALUE_TEXT && i->e.length > INSPECT_VALUE) {
+	} else if (i->e.length > INSPECT_VALUE) {
 		i->s.text = (struct inspect_long_text){0};
 	}
 	if (i->e.length <= INSPECT_VALUE) {
@@ -192,8 +192,9 @@ void value_search(struct inspect *i, struct span piece)
 		}
 		static_assert(CHECK_INSPECTION_FAILED - CHECK_EMBEDDED_PROGRAM < 64, "a bit for each");
 		value_mark(i, m, at, piece);
-		if (!(s->said & text_bit(m)) && !claim_begin(i, m, at - m->len)) {
-			say(i, m, at - m->len);
+		uint64_t from = at > m->len ? at - m->len : 0; /* it may begin in the fragment before */
+		if (!(s->said & text_bit(m)) && !claim_begin(i, m, from)) {
+			say(i, m, from);
 		}
 	}
 }
@@ -274,6 +275,7 @@ void value_end(struct inspect *i)
 	case VALUE_SKIPPED:
 	case VALUE_TABLE:
 		report_items(i);
+		text_unknown_end(i);
 		binary_end(i);
 		report_pdf(i);
 		break;
@@ -306,7 +308,9 @@ static void take_piece(struct inspect *i, struct span piece, bool last)
 	}
 	if (s->kind == VALUE_BINARY && memcmp(i->e.vr, "UN", 2) == 0) {
 		search_items(i, piece);
-		if (!s->said && i->e.length <= INSPECT_VALUE) {
+		if (i->e.length > INSPECT_VALUE) {
+			text_unknown_piece(i, piece, last);
+		} else if (!s->said) {
 			text_unknown(i, piece);
 		}
 	}

@@ -40,86 +40,86 @@ static void expect_found(size_t n, const void *mark, size_t len, enum inspect_ch
 	}
 }
 
+static const struct {
+	const char *mark;
+	size_t n;
+	enum inspect_check check;
+	bool in_short, in_long;
+} rows[] = {
+	{"PE\0\0\x4C\1", 6, CHECK_EMBEDDED_PROGRAM, true, false},
+	{"PE\0\0\x64\x86", 6, CHECK_EMBEDDED_PROGRAM, true, false},
+	{"PE\0\0\x4C\1" PE_REST "\x0B\1", 26, CHECK_EMBEDDED_PROGRAM, true, true},
+	{"PE\0\0\x64\x86" PE_REST "\x0B\2", 26, CHECK_EMBEDDED_PROGRAM, true, true},
+	{"PE\0\0\x64\x86" PE_REST "\x0B\3", 26, CHECK_EMBEDDED_PROGRAM, true, false},
+	/* One before the other, in what may be anything. */
+	{"PE\0\0\x64\x86\3\0PE\0\0\x64\x86" ANY4 ANY4, 22, CHECK_EMBEDDED_PROGRAM, true, true},
+	{"PK\3\4\x14\0", 6, CHECK_EMBEDDED_ARCHIVE, true, false},
+	{"PK\3\4\x14\0" ZIP_REST, 35, CHECK_EMBEDDED_ARCHIVE, true, true},
+	{"PK\3\4\xFF\7" ZIP_REST, 35, CHECK_EMBEDDED_ARCHIVE, true, true},
+	{"PK\3\4\xFF\7", 6, CHECK_EMBEDDED_ARCHIVE, false, false},
+	{"<?php", 5, CHECK_EMBEDDED_SCRIPT, true, false},
+	{"<?php system($_GET[0]);", 23, CHECK_EMBEDDED_SCRIPT, true, true},
+	{"<?php                                  $_POST", 45, CHECK_EMBEDDED_SCRIPT, true, true},
+	/* All of it are bytes that stand beside each other in a picture. */
+	{"<?php UTVWXWVUTSTUVWXWVUTSTUVWX", 31, CHECK_EMBEDDED_SCRIPT, true, false},
+	{"<script", 7, CHECK_EMBEDDED_SCRIPT, true, false},
+	{"<script>abcdefghijklmnop", 24, CHECK_EMBEDDED_SCRIPT, true, false},
+	{"<script>x=1</script>", 20, CHECK_EMBEDDED_SCRIPT, true, true},
+	{"<script src=/0></ScriPt >", 25, CHECK_EMBEDDED_SCRIPT, true, true},
+	{"**ACE**", 7, CHECK_EMBEDDED_ARCHIVE, true, false},
+	{"**ACE**\x14\x14\2", 10, CHECK_EMBEDDED_ARCHIVE, true, true},
+	{"vhdxfile", 8, CHECK_EMBEDDED_ARCHIVE, true, false},
+	{"vhdxfileM\0i\0c\0r\0", 16, CHECK_EMBEDDED_ARCHIVE, true, true},
+	{"[autorun]abc", 12, CHECK_EMBEDDED_SCRIPT, true, false},
+	{"[AutoRun]\r\nopen=x.exe", 21, CHECK_EMBEDDED_SCRIPT, true, true},
+	{"MSWIM\0\0\0", 8, CHECK_EMBEDDED_ARCHIVE, true, false},
+	{"MSWIM\0\0\0\xD0\0\0\0\0\x0D\1\0", 16, CHECK_EMBEDDED_ARCHIVE, true, true},
+	{"MSCF\0\0\0\0" ANY4 "\0\0\0\0" ANY4 "\0\0\0\0\3\1", 26, CHECK_EMBEDDED_ARCHIVE, true, true},
+	{"MSCF\0\0\0\0" ANY4 "\0\0\0\0" ANY4 "\0\0\0\0\3\2", 26, CHECK_EMBEDDED_ARCHIVE, true, false},
+	{"UEsDBBQAAAAIA", 13, CHECK_EMBEDDED_ARCHIVE, true, true},
+	{"UEsDBBQAttttt", 13, CHECK_EMBEDDED_ARCHIVE, true, false},
+	{"%PDF-1.4\n", 9, CHECK_EMBEDDED_DOCUMENT, true, true},
+	{"%PDF-1.UU", 9, CHECK_EMBEDDED_DOCUMENT, true, false},
+	{"#!/bin/sh", 9, CHECK_EMBEDDED_SCRIPT, true, true},
+	{"#!/bin/>?", 9, CHECK_EMBEDDED_SCRIPT, true, false},
+	/* Words of 16 bits about nought, as waveforms have them. */
+	{"\xCF\xFA\xED\xFE\7\0\0\1", 8, CHECK_EMBEDDED_PROGRAM, true, false},
+	{"\xCF\xFA\xED\xFE\7\0\0\1\x10\0\xF0\xFF\2\0\0\0", 16, CHECK_EMBEDDED_PROGRAM, true, false},
+	{"\xCF\xFA\xED\xFE\7\0\0\1\3\0\0\x80\2\0\0\0", 16, CHECK_EMBEDDED_PROGRAM, true, true},
+	{"\xCF\xFA\xED\xFE\x0C\0\0\1\0\0\0\0\6\0\0\0", 16, CHECK_EMBEDDED_PROGRAM, true, true},
+	{"\xFE\xED\xFA\xCF\1\0\0\7\0\0\0\3\0\0\0\2", 16, CHECK_EMBEDDED_PROGRAM, true, true},
+	{"\xCA\xFE\xBA\xBE\0\0\0\x34\0\x1D\x0A", 11, CHECK_EMBEDDED_PROGRAM, true, false},
+	{"\xCA\xFE\xBA\xBE\0\0\0\x34\0\x1D\x0A\0\6java/lang/Object", 29, CHECK_EMBEDDED_PROGRAM, true, true},
+	{"\0asm\1\0\0\0\1\4", 10, CHECK_EMBEDDED_PROGRAM, true, false},
+	{"\0asm\1\0\0\0\1\4\1\x60\0\0memory", 20, CHECK_EMBEDDED_PROGRAM, true, true},
+	{"PK\5\6\0\0\0\0\2\0\2\0\x60\0\0\0\x60\0\0\0\0\0", 22, CHECK_EMBEDDED_ARCHIVE, true, true},
+	{"PK\5\6\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 22, CHECK_EMBEDDED_ARCHIVE, true, false},
+	/* Linux looks at four bytes, the type and the machine. */
+	{"\x7F"
+	 "ELF",
+		4, CHECK_EMBEDDED_PROGRAM, false, false},
+	{"\x7F"
+	 "ELF\2\1\1\0",
+		8, CHECK_EMBEDDED_PROGRAM, true, true},
+	{"\x7F"
+	 "ELF" ELF_REST "\2\0\x3E\0",
+		20, CHECK_EMBEDDED_PROGRAM, true, true},
+	{"\x7F"
+	 "ELF" ELF_REST "\3\0\xB7\0",
+		20, CHECK_EMBEDDED_PROGRAM, true, true},
+	{"\x7F"
+	 "ELF" ELF_REST "\2\0\x3E\1",
+		20, CHECK_EMBEDDED_PROGRAM, false, false},
+	{"dex\n035\0", 8, CHECK_EMBEDDED_PROGRAM, true, true},
+	{"dex\n03", 6, CHECK_EMBEDDED_PROGRAM, false, false},
+	{"Rar!\x1A\7\0", 7, CHECK_EMBEDDED_ARCHIVE, true, true},
+	{"Rar!\x1A\7\1\0", 8, CHECK_EMBEDDED_ARCHIVE, true, true},
+	{"BZh61AY&SY", 10, CHECK_EMBEDDED_ARCHIVE, true, true},
+	{"1AY&SY", 6, CHECK_EMBEDDED_ARCHIVE, false, false},
+};
+
 static void in_tables(void **state)
 {
-	static const struct {
-		const char *mark;
-		size_t n;
-		enum inspect_check check;
-		bool in_short, in_long;
-	} rows[] = {
-		{"PE\0\0\x4C\1", 6, CHECK_EMBEDDED_PROGRAM, true, false},
-		{"PE\0\0\x64\x86", 6, CHECK_EMBEDDED_PROGRAM, true, false},
-		{"PE\0\0\x4C\1" PE_REST "\x0B\1", 26, CHECK_EMBEDDED_PROGRAM, true, true},
-		{"PE\0\0\x64\x86" PE_REST "\x0B\2", 26, CHECK_EMBEDDED_PROGRAM, true, true},
-		{"PE\0\0\x64\x86" PE_REST "\x0B\3", 26, CHECK_EMBEDDED_PROGRAM, true, false},
-		/* One before the other, in what may be anything. */
-		{"PE\0\0\x64\x86\3\0PE\0\0\x64\x86" ANY4 ANY4, 22, CHECK_EMBEDDED_PROGRAM, true, true},
-		{"PK\3\4\x14\0", 6, CHECK_EMBEDDED_ARCHIVE, true, false},
-		{"PK\3\4\x14\0" ZIP_REST, 35, CHECK_EMBEDDED_ARCHIVE, true, true},
-		{"PK\3\4\xFF\7" ZIP_REST, 35, CHECK_EMBEDDED_ARCHIVE, true, true},
-		{"PK\3\4\xFF\7", 6, CHECK_EMBEDDED_ARCHIVE, false, false},
-		{"<?php", 5, CHECK_EMBEDDED_SCRIPT, true, false},
-		{"<?php system($_GET[0]);", 23, CHECK_EMBEDDED_SCRIPT, true, true},
-		{"<?php                                  $_POST", 45, CHECK_EMBEDDED_SCRIPT, true, true},
-		/* All of it are bytes that stand beside each other in a picture. */
-		{"<?php UTVWXWVUTSTUVWXWVUTSTUVWX", 31, CHECK_EMBEDDED_SCRIPT, true, false},
-		{"<script", 7, CHECK_EMBEDDED_SCRIPT, true, false},
-		{"<script>abcdefghijklmnop", 24, CHECK_EMBEDDED_SCRIPT, true, false},
-		{"<script>x=1</script>", 20, CHECK_EMBEDDED_SCRIPT, true, true},
-		{"<script src=/0></ScriPt >", 25, CHECK_EMBEDDED_SCRIPT, true, true},
-		{"**ACE**", 7, CHECK_EMBEDDED_ARCHIVE, true, false},
-		{"**ACE**\x14\x14\2", 10, CHECK_EMBEDDED_ARCHIVE, true, true},
-		{"vhdxfile", 8, CHECK_EMBEDDED_ARCHIVE, true, false},
-		{"vhdxfileM\0i\0c\0r\0", 16, CHECK_EMBEDDED_ARCHIVE, true, true},
-		{"[autorun]abc", 12, CHECK_EMBEDDED_SCRIPT, true, false},
-		{"[AutoRun]\r\nopen=x.exe", 21, CHECK_EMBEDDED_SCRIPT, true, true},
-		{"MSWIM\0\0\0", 8, CHECK_EMBEDDED_ARCHIVE, true, false},
-		{"MSWIM\0\0\0\xD0\0\0\0\0\x0D\1\0", 16, CHECK_EMBEDDED_ARCHIVE, true, true},
-		{"MSCF\0\0\0\0" ANY4 "\0\0\0\0" ANY4 "\0\0\0\0\3\1", 26, CHECK_EMBEDDED_ARCHIVE, true, true},
-		{"MSCF\0\0\0\0" ANY4 "\0\0\0\0" ANY4 "\0\0\0\0\3\2", 26, CHECK_EMBEDDED_ARCHIVE, true, false},
-		{"UEsDBBQAAAAIA", 13, CHECK_EMBEDDED_ARCHIVE, true, true},
-		{"UEsDBBQAttttt", 13, CHECK_EMBEDDED_ARCHIVE, true, false},
-		{"%PDF-1.4\n", 9, CHECK_EMBEDDED_DOCUMENT, true, true},
-		{"%PDF-1.UU", 9, CHECK_EMBEDDED_DOCUMENT, true, false},
-		{"#!/bin/sh", 9, CHECK_EMBEDDED_SCRIPT, true, true},
-		{"#!/bin/>?", 9, CHECK_EMBEDDED_SCRIPT, true, false},
-		/* Words of 16 bits about nought, as waveforms have them. */
-		{"\xCF\xFA\xED\xFE\7\0\0\1", 8, CHECK_EMBEDDED_PROGRAM, true, false},
-		{"\xCF\xFA\xED\xFE\7\0\0\1\x10\0\xF0\xFF\2\0\0\0", 16, CHECK_EMBEDDED_PROGRAM, true, false},
-		{"\xCF\xFA\xED\xFE\7\0\0\1\3\0\0\x80\2\0\0\0", 16, CHECK_EMBEDDED_PROGRAM, true, true},
-		{"\xCF\xFA\xED\xFE\x0C\0\0\1\0\0\0\0\6\0\0\0", 16, CHECK_EMBEDDED_PROGRAM, true, true},
-		{"\xFE\xED\xFA\xCF\1\0\0\7\0\0\0\3\0\0\0\2", 16, CHECK_EMBEDDED_PROGRAM, true, true},
-		{"\xCA\xFE\xBA\xBE\0\0\0\x34\0\x1D\x0A", 11, CHECK_EMBEDDED_PROGRAM, true, false},
-		{"\xCA\xFE\xBA\xBE\0\0\0\x34\0\x1D\x0A\0\6java/lang/Object", 29, CHECK_EMBEDDED_PROGRAM, true,
-			true},
-		{"\0asm\1\0\0\0\1\4", 10, CHECK_EMBEDDED_PROGRAM, true, false},
-		{"\0asm\1\0\0\0\1\4\1\x60\0\0memory", 20, CHECK_EMBEDDED_PROGRAM, true, true},
-		{"PK\5\6\0\0\0\0\2\0\2\0\x60\0\0\0\x60\0\0\0\0\0", 22, CHECK_EMBEDDED_ARCHIVE, true, true},
-		{"PK\5\6\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 22, CHECK_EMBEDDED_ARCHIVE, true, false},
-		/* Linux looks at four bytes, the type and the machine. */
-		{"\x7F"
-		 "ELF",
-			4, CHECK_EMBEDDED_PROGRAM, false, false},
-		{"\x7F"
-		 "ELF\2\1\1\0",
-			8, CHECK_EMBEDDED_PROGRAM, true, true},
-		{"\x7F"
-		 "ELF" ELF_REST "\2\0\x3E\0",
-			20, CHECK_EMBEDDED_PROGRAM, true, true},
-		{"\x7F"
-		 "ELF" ELF_REST "\3\0\xB7\0",
-			20, CHECK_EMBEDDED_PROGRAM, true, true},
-		{"\x7F"
-		 "ELF" ELF_REST "\2\0\x3E\1",
-			20, CHECK_EMBEDDED_PROGRAM, false, false},
-		{"dex\n035\0", 8, CHECK_EMBEDDED_PROGRAM, true, true},
-		{"dex\n03", 6, CHECK_EMBEDDED_PROGRAM, false, false},
-		{"Rar!\x1A\7\0", 7, CHECK_EMBEDDED_ARCHIVE, true, true},
-		{"Rar!\x1A\7\1\0", 8, CHECK_EMBEDDED_ARCHIVE, true, true},
-		{"BZh61AY&SY", 10, CHECK_EMBEDDED_ARCHIVE, true, true},
-		{"1AY&SY", 6, CHECK_EMBEDDED_ARCHIVE, false, false},
-	};
 	for (size_t k = 0; k < ARRAY_LEN(rows); k++) {
 		expect_found(SHORT, rows[k].mark, rows[k].n, rows[k].check, rows[k].in_short);
 		expect_found(LONG, rows[k].mark, rows[k].n, rows[k].check, rows[k].in_long);
@@ -188,14 +188,14 @@ static void triangles(void **state)
 		const char *mark;
 		size_t n;
 		bool in_numbers;
-	} rows[] = {{"&#0.", 4, false}, {"&#65;", 5, false}, {"<embed", 6, false}, {"<script", 7, true},
+	} found[] = {{"&#0.", 4, false}, {"&#65;", 5, false}, {"<embed", 6, false}, {"<script", 7, true},
 		{"javascript:", 11, true}};
-	for (size_t k = 0; k < 2 * ARRAY_LEN(rows); k++) {
+	for (size_t k = 0; k < 2 * ARRAY_LEN(found); k++) {
 		uint8_t marked[16] = {0};
-		size_t n = rows[k / 2].n, text = k % 2;
-		memcpy(marked, rows[k / 2].mark, n);
+		size_t n = found[k / 2].n, text = k % 2;
+		memcpy(marked, found[k / 2].mark, n);
 		look_at(STL_CLASS, 0x00420011, "OB", SHORT, marked, text ? n : n + 2);
-		assert_int_equal(inspected.counts[CHECK_DOCUMENT_SCRIPT], text || rows[k / 2].in_numbers);
+		assert_int_equal(inspected.counts[CHECK_DOCUMENT_SCRIPT], text || found[k / 2].in_numbers);
 	}
 }
 

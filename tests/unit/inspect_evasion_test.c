@@ -455,9 +455,126 @@ static void inside_preambles(void **state)
 	}
 }
 
+/* Programs, scripts and documents of rarer kinds, inside a private value. */
+static void rarer_kinds(void **state)
+{
+	static const char pe[] = "\3\0\1\2\3\4\1\2\3\4\1\2\3\4\xE0\0\2\1\x0B\1";
+	static const struct {
+		const char *bytes;
+		size_t n;
+		bool program;
+		const char *checks;
+	} rows[] = {
+		{"\x7F"
+		 "ELF\1\2\1\0",
+			8, false, "embedded-program"},
+		{"\x7F"
+		 "ELF\2\2\1\0",
+			8, false, "embedded-program"},
+		{"\xFE\xED\xFA\xCE\0\0\0\x12", 8, false, "embedded-program"},
+		{"PE\0\0\xC0\1", 6, true, "embedded-program"},
+		{"PE\0\0\xC2\1", 6, true, "embedded-program"},
+		{"PE\0\0\0\2", 6, true, "embedded-program"},
+		{"#! /usr/bin/env python3\n", 24, false, "embedded-script"},
+		{"<?=`$_GET[0]`?>", 15, false, "embedded-script"},
+		{"<?=$_GET[0]($_GET[1])?>", 23, false, "embedded-script"},
+		{"<% Runtime.getRuntime().exec(\"x\"); %>", 38, false, "embedded-script"},
+		{"<%@ page language=\"java\" %>", 28, false, "embedded-script"},
+		{"{\\rtf1\\ansi{\\object", 19, false, "embedded-document"},
+		{"\xE4\x52\x5C\x7B\x8C\xD8\xA7\x4D\xAE\xB1\x53\x78\xD0\x29\x96\xD3", 16, false,
+			"embedded-document"},
+	};
+	for (size_t k = 0; k < ARRAY_LEN(rows); k++) {
+		uint8_t value[128] = {0};
+		memcpy(value + 17, rows[k].bytes, rows[k].n);
+		memcpy(value + 17 + rows[k].n, pe, rows[k].program ? sizeof(pe) - 1 : 0);
+		struct writer w = object(SECONDARY);
+		put_string(&w, 0x00090010, "LO", "MAKER");
+		put_value(&w, 0x00091001, "OB", value, sizeof(value));
+		put_patient(&w, "Doe^Jane");
+		expect(&w, rows[k].checks);
+	}
+}
+
+/* A mark that two fragments of a private element have between them, wherever it is cut; not one of two elements. */
+static void in_two_fragments(void **state)
+{
+	for (uint32_t at = 2; at < 8; at += 2) {
+		for (unsigned apart = 0; apart < 2; apart++) {
+			struct writer w = object(SECONDARY);
+			put_string(&w, 0x00090010, "LO", "MAKER");
+			put_head(&w, e, 0x00091001, "OB", UNDEFINED_LENGTH);
+			put_item(&w, e, 0);
+			put_fragment(&w, elf, at, at);
+			if (apart) {
+				put_sequence_end(&w, e);
+				put_head(&w, e, 0x00091002, "OB", UNDEFINED_LENGTH);
+				put_item(&w, e, 0);
+			}
+			put_fragment(&w, elf + at, 30 - at, 30 - at);
+			put_sequence_end(&w, e);
+			put_patient(&w, "Doe^Jane");
+			/* Four bytes at the beginning of a value tell all by themselves. */
+			bool found = !apart || at >= 4;
+			expect(&w, found ? "undefined-length embedded-program" : "undefined-length");
+		}
+	}
+}
+
+/* What nothing describes is no image, of an icon as of the object: nothing that decodes it is given it. */
+static void in_no_image(void **state)
+{
+	uint8_t samples[200] = {0};
+	memcpy(samples + 101, elf, sizeof(elf));
+	for (unsigned icon = 0; icon < 2; icon++) {
+		struct writer w = object(SECONDARY);
+		put_patient(&w, "Doe^Jane");
+		if (icon) {
+			put_head(&w, e, 0x00880200, "SQ", UNDEFINED_LENGTH);
+			put_item(&w, e, 12 + sizeof(samples));
+		}
+		put_value(&w, TAG_PIXEL_DATA, "OW", samples, sizeof(samples));
+		if (icon) {
+			put_sequence_end(&w, e);
+		}
+		expect(&w, "pixel-description-missing embedded-program");
+	}
+}
+
+/* A text of unknown kind that is longer than what is held at once is shown as one, too; what is no text is not. */
+static void in_long_unknowns(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t n;
+		const char *checks;
+	} rows[] = {
+		{"<img src=x onerror=alert(1)>", 28, "text-markup"},
+		{"<q id=1 onbeforetoggle =x>", 26, "text-markup"},
+		{"${jndi:ldap://x}", 16, "text-template"},
+		{"no more than a text", 19, ""},
+		{"<img src=x>\1", 12, ""},
+	};
+	for (size_t k = 0; k < ARRAY_LEN(rows); k++) {
+		char text[9000];
+		memset(text, 'x', sizeof(text));
+		memcpy(text + sizeof(text) - 100, rows[k].text, rows[k].n);
+		struct writer w = object(SECONDARY);
+		put_string(&w, 0x00090010, "LO", "MAKER");
+		put_head(&w, e, 0x00091001, "UN", sizeof(text));
+		writer_bytes(&w, text, sizeof(text));
+		put_patient(&w, "Doe^Jane");
+		expect(&w, rows[k].checks);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(rarer_kinds),
+		cmocka_unit_test(in_two_fragments),
+		cmocka_unit_test(in_no_image),
+		cmocka_unit_test(in_long_unknowns),
 		cmocka_unit_test(behind_deflated),
 		cmocka_unit_test(bombs),
 		cmocka_unit_test(behind_pixels_deflated),

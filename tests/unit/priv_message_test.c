@@ -92,7 +92,6 @@ static const struct {
 	{MSG_ROOM_NOW, FROM_HOLDER, false},
 };
 static_assert(ARRAY_LEN(contract) == MSG_TYPE_COUNT - 1, "one row a type");
-
 #define EVERYBODY   0x3ffffu
 #define FULL(field) memset((field), 'x', sizeof(field) - 1)
 
@@ -212,7 +211,6 @@ static int64_t number_of(enum message_type type)
 {
 	switch (type) {
 	case MSG_ROOM:
-	case MSG_ROOM_NOW:
 	case MSG_TOLD:
 		return MSG_TOLD_ALL;
 	case MSG_LINE:
