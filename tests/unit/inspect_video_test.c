@@ -122,7 +122,7 @@ static void boxes(void **state)
 		 "mdat...." ZIP,
 			47, "embedded-archive"},
 		{"\0\0\0\x1A"
-		 "mdat#!/bin/zsh\nexit\n",
+		 "mdat#!/bin/zsh\nexit 1\n",
 			26, "embedded-script"},
 		{"\0\0\0\x26"
 		 "mdat.... <script>alert(1)</script>",
