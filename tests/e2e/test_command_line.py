@@ -36,7 +36,7 @@ WRONG = (
     ("audit search --key k --to 1d --until 1d", "--until is the same as --to"),
     ("audit search --key k --issuer x", "--issuer says whose --patient it is"),
     ("audit search --key k x", "`x` is too much: options alone are taken"),
-    ("audit verify", "JOURNAL is missing"),
+    ("audit verify --key k", "JOURNAL is missing"),
     ("audit verify j", "--key KEY is missing: the public key of checkpoints"),
     ("audit prove j", "say what is to be proved: --record N"),
     ("audit prove j --record x", "--record `x`: expected a number"),
