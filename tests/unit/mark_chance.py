@@ -131,15 +131,20 @@ class Floats(Words):
 
     def __init__(self, to):
         super().__init__()
-        self.upper = {}
-        for upper in range(65536):
-            first, last = struct.unpack(">ff", struct.pack(">II", upper << 16, upper << 16 | 0xFFFF))
-            if math.isfinite(first) and math.isfinite(last):
-                self.upper[upper] = abs(to(last) - to(first))
+        self.below = []  # of an upper byte, how often the one beside it is less than its index
+        for high in range(256):
+            sums = [0.0]
+            for low in range(256):
+                upper = high << 8 | low
+                first, last = struct.unpack(">ff", struct.pack(">II", upper << 16, upper << 16 | 0xFFFF))
+                there = math.isfinite(first) and math.isfinite(last)
+                sums.append(sums[-1] + (abs(to(last) - to(first)) if there else 0.0))
+            self.below.append(sums)
 
     def of(self, word):
         low = math.prod(sum(b - a + 1 for a, b in ranges) / 256 for ranges in word[:2])
-        return low * sum(chance for upper, chance in self.upper.items() if has(upper >> 8, word[3]) and has(upper & 255, word[2]))
+        return low * sum(self.below[high][b + 1] - self.below[high][a]
+                         for first, last in word[3] for high in range(first, last + 1) for a, b in word[2])
 
 
 def evenly(models):
