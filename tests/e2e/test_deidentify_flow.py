@@ -483,7 +483,7 @@ def deidentify_with_originals_again(bench):
     equal(sorted("conflict-1" in name for name in g.stored()), [False, True], "files of another name")
     g.config["flows"][0]["deidentify"] = {"originals-to": [second]}
     g.write()
-    g.reload()
+    g.wait_log(g.reload(), event="gateway.reloaded")
     send(changed, changed)
     equal(len(g.stored()), 3, "files of other people")
 

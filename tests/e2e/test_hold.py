@@ -444,9 +444,8 @@ def hold_that_failed_still_judges(bench):
 @test
 def hold_while_the_archive_restarts(bench):
     """Nothing of a whole object has been sent: an archive that goes meanwhile is opened again, and gets it."""
-    port = free_port()
-    scp = bench.scp(port=port)
-    g = bench.gateway(archive=plain(port), flow={"inspect": "yes"})
+    scp = bench.scp()
+    g = bench.gateway(archive=plain(scp.port), flow={"inspect": "yes"})
     data = good("1.2.6.1")
     with g.scu() as scu:
         scu.associate(contexts=CONTEXTS)
