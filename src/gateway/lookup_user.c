@@ -19,9 +19,6 @@
 /* Over the time that the site gives a server: its library has no say where it forgets to look at the clock. */
 #define OVER_MS 1500
 
-/* Over the time that the site gives a server: its library has no say where it forgets to look at the clock. */
-#define OVER_MS 1500
-
 /* Who guesses waits; who mistypes hardly notices. */
 #define REFUSED_MS 500
 

@@ -147,6 +147,10 @@ static void boxes(void **state)
 		insert(k % 2 ? 32 : n_video, rows[k / 2].box, rows[k / 2].n);
 		expect_everywhere(AVC, rows[k / 2].checks);
 	}
+}
+
+static void boxes_at_the_end(void **state)
+{
 	/* What makes an archive of the object. */
 	load("hevc.mp4");
 	insert(n_video,
@@ -309,6 +313,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(as_they_are),
 		cmocka_unit_test(boxes),
+		cmocka_unit_test(boxes_at_the_end),
 		cmocka_unit_test(behind_boxes),
 		cmocka_unit_test(packets),
 		cmocka_unit_test(behind_packets),
