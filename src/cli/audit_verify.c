@@ -264,7 +264,7 @@ int audit_verify(int argc, char **argv)
 		return code;
 	}
 	if (o.n == 0 && n_cold == 0) {
-		return options_misuse(&o, "JOURNAL is missing");
+		return options_misuse(&o, "JOURNAL is missing, or --cold DIR for what was handed over");
 	}
 	v.terminal = isatty(STDERR_FILENO) != 0;
 	v.journal = o.n > 0 ? o.at[0] : NULL;
